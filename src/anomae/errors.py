@@ -1,0 +1,29 @@
+"""Every error that anomae raises on purpose; each message says what, which file, and what to do."""
+
+
+class AnomaeError(Exception):
+    """The root of all errors raised on purpose.  The command line prints its message and leaves with `exit_code`."""
+
+    exit_code = 1
+
+
+class UserError(AnomaeError):
+    """Something the user can put right: an input, an option, a path."""
+
+    exit_code = 2
+
+
+class UnreadableScan(UserError):
+    """A scan or picture that cannot be read: broken, hostile, or of a kind that is not supported."""
+
+
+class LeakySplit(UserError):
+    """A split in which a patient (or scan) would stand on two sides."""
+
+
+class MissingExtra(UserError):
+    """An optional package is not installed; the message names the extra that brings it."""
+
+
+class Diverged(UserError):
+    """The training loss is no longer a finite number."""

@@ -1,0 +1,89 @@
+"""Progress of long work: a rich bar with count, rate and time left on a terminal, sparse plain lines elsewhere."""
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+
+class Progress(Protocol):
+    """What long work calls to say how far it is."""
+
+    def advance(self, steps: int = 1, note: str = "") -> None:
+        """`steps` more are done; `note` is a few words such as the present loss."""
+        ...
+
+
+class Silent:
+    """Progress that nobody watches."""
+
+    def advance(self, steps: int = 1, note: str = "") -> None:
+        """Nothing is shown."""
+
+
+def duration(seconds: float) -> str:
+    """A time as people say it: 40 s, 12 min, 3 h 20 min, 41 days."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    if minutes < 100:
+        return f"{minutes} min"
+    if minutes < 48 * 60:
+        return f"{minutes // 60} h {minutes % 60} min"
+    return f"{round(minutes / 1440)} days"
+
+
+class _Lines:
+    """For logs: a line at most every `every_s` seconds, and one at the end."""
+
+    def __init__(self, title: str, total: int, unit: str, start: int, every_s: float = 30.0) -> None:
+        self.title, self.total, self.unit, self.every_s = title, total, unit, every_s
+        self.done, self.start = start, start
+        self.began = self.said = time.monotonic()
+
+    def advance(self, steps: int = 1, note: str = "") -> None:
+        self.done += steps
+        now = time.monotonic()
+        if now - self.said >= self.every_s or self.done == self.total:
+            self.said = now
+            rate = (self.done - self.start) / max(now - self.began, 1e-9)
+            left = duration((self.total - self.done) / rate) if rate > 0 else "unknown time"
+            text = f"{self.title}: {self.done}/{self.total} {self.unit}, {rate:.1f}/s, {left} left  {note}"
+            print(text.rstrip(), file=sys.stderr, flush=True)
+
+
+@contextmanager
+def progress(title: str, total: int, unit: str = "", start: int = 0, shown: bool = True) -> Iterator[Progress]:
+    """Show the progress of `total` steps, of which `start` are done already; what is printed goes to standard error."""
+    if not shown:
+        yield Silent()
+        return
+    if not sys.stderr.isatty():
+        yield _Lines(title, total, unit, start)
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn(unit + " {task.fields[rate]}"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+    )
+    with Bars(*columns, console=Console(stderr=True), refresh_per_second=4) as bars:
+        task = bars.add_task(title, total=total, completed=start, note="", rate="")
+        began = time.monotonic()
+
+        class _Bar:
+            done = 0
+
+            def advance(self, steps: int = 1, note: str = "") -> None:
+                self.done += steps
+                rate = self.done / max(time.monotonic() - began, 1e-9)
+                bars.update(task, advance=steps, note=note, rate=f"{rate:.1f}/s")
+
+        yield _Bar()

@@ -1,0 +1,20 @@
+"""Fixtures for all tests."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+# One thread a process: tests run in several at once, and small networks lose more to waiting than they gain.
+for _library in ("OMP", "MKL", "OPENBLAS"):
+    os.environ.setdefault(f"{_library}_NUM_THREADS", "1")
+
+DEVELOPMENT_IMAGES = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def development_images() -> Path:
+    """The folder of real images beside the checkout; the test is skipped where it is absent."""
+    if not DEVELOPMENT_IMAGES.is_dir():
+        pytest.skip("the development images (../shared/data) are not on this machine")
+    return DEVELOPMENT_IMAGES

@@ -1,0 +1,107 @@
+"""The ground floor: files whole or not at all, arrays that grow, seeds that are their own."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from anomae.arrays import GrowingArray, map_array
+from anomae.errors import MissingExtra, UserError
+from anomae.extras import require
+from anomae.files import append_json_line, read_json, read_json_lines, write_csv, write_json, written_whole
+from anomae.seeds import content_seed, derive_seed, generator
+
+
+def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "a.json"
+    write_json(path, {"a": [1, None, "é"]})
+    assert read_json(path) == {"a": [1, None, "é"]}
+    with pytest.raises(KeyError), written_whole(path) as temporary:
+        temporary.write_text({"half": "half"}["whole"])
+    assert read_json(path) == {"a": [1, None, "é"]}
+    assert [entry.name for entry in path.parent.iterdir()] == ["a.json"]
+    with pytest.raises(ValueError, match="JSON compliant"):
+        write_json(path, float("nan"))
+
+
+def test_what_is_no_json_is_told(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="missing"):
+        read_json(tmp_path / "none.json")
+    (tmp_path / "a.json").write_text("{")
+    with pytest.raises(UserError, match="not readable as JSON"):
+        read_json(tmp_path / "a.json")
+
+
+def test_a_journal_survives_a_line_cut_short(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    assert read_json_lines(path) == []
+    append_json_line(path, {"step": 1})
+    with path.open("a") as lines:
+        lines.write('{"step": 2')
+    assert read_json_lines(path) == [{"step": 1}]
+    append_json_line(path, {"step": 3})
+    assert read_json_lines(path) == [{"step": 1}, {"step": 3}]
+
+
+def test_csv_has_a_header(tmp_path: Path) -> None:
+    write_csv(tmp_path / "a.csv", ("x", "y"), [(1, "a,b"), (2, "")])
+    assert (tmp_path / "a.csv").read_text() == 'x,y\n1,"a,b"\n2,\n'
+
+
+@given(blocks=st.lists(st.integers(0, 4), max_size=6), cut=st.integers(0, 3))
+def test_an_array_grows_and_goes_on_from_the_rows_that_are_vouched_for(
+    tmp_path_factory: pytest.TempPathFactory, blocks: list[int], cut: int
+) -> None:
+    path = tmp_path_factory.mktemp("grow") / "a.npy"
+    rows = np.arange(sum(blocks) * 6, dtype=np.float32).reshape(-1, 2, 3)
+    growing = GrowingArray(path, (2, 3), np.float32)
+    start = 0
+    for count in blocks:
+        growing.append(rows[start : start + count])
+        start += count
+    if start > cut > 0:
+        growing._file.close()  # as if a crash had left the last `cut` rows without a line in the journal
+        growing = GrowingArray(path, (2, 3), np.float32, rows=start - cut)
+        growing.append(rows[start - cut :])
+    growing.close()
+    growing.close()
+    assert np.array_equal(np.load(path), rows)
+
+
+def test_rows_that_do_not_fit_and_files_that_are_cut_short_are_refused(tmp_path: Path) -> None:
+    growing = GrowingArray(tmp_path / "a.npy", (2,), np.float16)
+    with pytest.raises(ValueError, match="do not fit"):
+        growing.append(np.zeros((1, 3)))
+    growing.append(np.zeros((4, 2)))
+    growing.close()
+    with pytest.raises(UserError, match="shorter than its journal says"):
+        GrowingArray(tmp_path / "a.npy", (2,), np.float16, rows=9)
+    np.save(tmp_path / "o.npy", np.array([{}], dtype=object), allow_pickle=True)
+    with pytest.raises(UserError, match=r"not a whole \.npy array"):
+        map_array(tmp_path / "o.npy")
+    with pytest.raises(UserError, match="missing"):
+        map_array(tmp_path / "none.npy")
+
+
+def test_seeds_are_named_and_stable() -> None:
+    assert derive_seed(0, "masks") == derive_seed(0, "masks")
+    assert len({derive_seed(0, "a"), derive_seed(1, "a"), derive_seed(0, "b"), derive_seed(0, "a", 1)}) == 4
+    assert derive_seed(0, "ab", "c") != derive_seed(0, "a", "bc")
+    assert derive_seed(0, "masks") == 7_212_007_065_471_847_205  # the same on every machine
+    assert np.array_equal(generator(3, "x").integers(9, size=5), generator(3, "x").integers(9, size=5))
+
+
+def test_content_seeds_depend_on_content_alone() -> None:
+    image = np.random.default_rng(0).random((4, 4), dtype=np.float32)
+    assert content_seed(1, image) == content_seed(1, np.asfortranarray(image.copy()))
+    assert content_seed(1, image) != content_seed(2, image)
+    assert content_seed(1, image) != content_seed(1, image + np.float32(1e-3))
+    assert content_seed(1, np.zeros(3, np.float32)) == content_seed(1, -np.zeros(3, np.float32))
+
+
+def test_a_missing_extra_is_named() -> None:
+    with pytest.raises(MissingExtra, match=r"pip install 'anomae\[benchmark\]'"):
+        require("no_such_package_of_anyone", "benchmark")
+    assert require("json", "any").__name__ == "json"

@@ -1,0 +1,31 @@
+"""Progress: what people read in a log."""
+
+import pytest
+
+from anomae.progress import Silent, duration, progress
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(0.4, "0 s"), (99, "99 s"), (100, "2 min"), (3000, "50 min"), (12000, "3 h 20 min"), (3_542_400, "41 days")],
+)
+def test_times_are_said_as_people_say_them(seconds: float, said: str) -> None:
+    assert duration(seconds) == said
+
+
+def test_a_log_gets_a_last_line_with_count_and_note(capsys: pytest.CaptureFixture[str]) -> None:
+    with progress("fit", 5, "steps", start=2) as bar:
+        for _ in range(3):
+            bar.advance(note="loss 0.1")
+    written = capsys.readouterr()
+    assert written.out == ""
+    assert written.err.startswith("fit: 5/5 steps")
+    assert written.err.endswith("loss 0.1\n")
+    assert written.err.count("\n") == 1
+
+
+def test_nothing_is_said_where_nobody_watches(capsys: pytest.CaptureFixture[str]) -> None:
+    with progress("fit", 5, shown=False) as bar:
+        bar.advance()
+        assert isinstance(bar, Silent)
+    assert capsys.readouterr() == ("", "")
