@@ -1,0 +1,1 @@
+"""Scans on disk to volumes with world geometry, and made-up phantoms."""

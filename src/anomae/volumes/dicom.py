@@ -1,0 +1,132 @@
+"""DICOM: a file, or the series that a folder holds, stacked in the order in which the slices lie in the patient."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from anomae.errors import UnreadableScan
+from anomae.volumes.decoder_process import DecoderProcess
+from anomae.volumes.dicom_headers import Frame, is_dicom, read_frames
+from anomae.volumes.dicom_pixels import decode
+from anomae.volumes.headers import judge_size, parsing, unreadable
+from anomae.volumes.intensities import rescale, settle
+from anomae.volumes.stacking import same_places, stack
+from anomae.volumes.volume import Volume
+
+
+def read_dicom(path: Path, max_voxels: int, series: str | int | None = None) -> Volume:
+    """Read a DICOM file, or the series that lies in a folder (not below it), in the units of its rescaling (CT: HU).
+
+    series: which one, where the folder holds several: its SeriesInstanceUID, or its place from 1 in `list_series`.
+    Slices are sorted along the normal of ImageOrientationPatient.  Repeated slices are dropped with a note, missing
+    ones noted.  Raises UnreadableScan where several series lie there and none is chosen, where slices are of unlike
+    size or orientation, where unlike slices lie at one place, or where a picture cannot be decoded.
+    """
+    if path.is_dir():
+        with parsing(path, "DICOM"):
+            found, left_out = list_series(path)
+        frames = _choose(path, found, series)
+        notes = [f"{left_out} DICOM file(s) of the folder were left out: without a grey picture, or broken."]
+        notes = notes if left_out else []
+    else:
+        frames, notes = list(read_frames(path)), []
+    alike = {(frame.rows, frame.columns) for frame in frames}
+    if len(alike) > 1:
+        raise unreadable(path, "holds slices of unlike size in one series; give the folder of one scan only.")
+    rows, columns = alike.pop()
+    judge_size(path, (len(frames), rows, columns), max(frame.voxel_bytes for frame in frames), max_voxels)
+    with DecoderProcess() as apart:
+        frames, repeated = _without_repeats(path, frames, apart)
+        ordered, grid, noticed = stack(path, frames)
+        voxels, decoded = _decode_all(path, ordered, apart)
+    voxels, mended = settle(path, voxels)
+    notes += [*repeated, *noticed, *decoded, *mended]
+    return Volume(voxels, grid, path, "dicom", patient=ordered[0].patient, notes=tuple(notes))
+
+
+def list_series(folder: Path) -> tuple[dict[str, list[Frame]], int]:
+    """The series whose files lie in `folder`: UID to pictures, by series number; and the count of files left out.
+
+    Left out are DICOM files without a grey picture and broken ones; files of other kinds are not counted.  Raises
+    UnreadableScan, the first file's, where DICOM files are there and not one can be read.
+    """
+    found: defaultdict[str, list[Frame]] = defaultdict(list)
+    refused: list[UnreadableScan] = []
+    for file in sorted(folder.iterdir()):
+        if file.name.startswith(".") or not file.is_file() or not is_dicom(file):
+            continue
+        try:
+            for frame in read_frames(file):
+                found[frame.series].append(frame)
+        except UnreadableScan as error:
+            refused.append(error)
+    if refused and not found:
+        raise refused[0]
+    order = sorted(found, key=lambda uid: (found[uid][0].series_number, uid))
+    return {uid: found[uid] for uid in order}, len(refused)
+
+
+def _choose(folder: Path, found: dict[str, list[Frame]], series: str | int | None) -> list[Frame]:
+    if not found:
+        raise unreadable(folder, "holds no DICOM files; give a scan file, or the folder in which the slices lie.")
+    uids = list(found)
+    if isinstance(series, str) and series in found:
+        return found[series]
+    if series is not None and str(series).isdecimal() and 1 <= int(series) <= len(uids):
+        return found[uids[int(series) - 1]]
+    if series is None and len(uids) == 1:
+        return found[uids[0]]
+    listed = [f"{place}: {found[uid][0].modality} of {len(found[uid])}" for place, uid in enumerate(uids[:8], start=1)]
+    text = f"holds {len(uids)} DICOM series (kind and number of pictures {'; '.join([*listed, '...'][: len(uids)])}); "
+    asked = "" if series is None else "the one asked for is not among them; "
+    advice = f"choose one with series=1 to {len(uids)} or put each in a folder of its own."
+    raise unreadable(folder, text + asked + advice)
+
+
+def _without_repeats(path: Path, frames: list[Frame], apart: DecoderProcess) -> tuple[list[Frame], list[str]]:
+    """The frames without those that repeat another's place and pixels.  Unlike pictures at one place are refused."""
+    kept: list[Frame] = []
+    for group in same_places(frames):
+        kept.append(group[0])
+        if len(group) == 1:
+            continue
+        first = _decode_one(group[0], apart)
+        if not all(np.array_equal(first, _decode_one(frame, apart)) for frame in group[1:]):
+            text = "holds unlike slices at one place, as a scan over time or with several echoes does; "
+            raise unreadable(path, text + "give a folder with one of them.")
+    dropped = len(frames) - len(kept)
+    return kept, [f"{dropped} repeated slice(s) were dropped."] if dropped else []
+
+
+def _decode_one(frame: Frame, apart: DecoderProcess) -> npt.NDArray[Any]:
+    ((pixels, _),) = decode(frame.path, [frame.number], apart)
+    return pixels
+
+
+def _decode_all(path: Path, ordered: Sequence[Frame], apart: DecoderProcess) -> tuple[npt.NDArray[Any], list[str]]:
+    """The rescaled voxels [z, y, x], and notes.  One rescaling for all keeps integers; several make float32."""
+    scales = {(frame.slope, frame.intercept) for frame in ordered}
+    files: defaultdict[Path, list[int]] = defaultdict(list)
+    for place, frame in enumerate(ordered):
+        files[frame.path].append(place)
+    voxels: npt.NDArray[Any] | None = None
+    notes: dict[str, None] = {}
+    for file, places in files.items():
+        pictures = decode(file, [ordered[place].number for place in places], apart)
+        for place, (pixels, noticed) in zip(places, pictures, strict=True):
+            notes.update(dict.fromkeys(noticed))
+            if len(scales) > 1:
+                pixels = rescale(pixels, ordered[place].slope, ordered[place].intercept).astype(np.float32)
+            if voxels is None:
+                voxels = np.empty((len(ordered), *pixels.shape), dtype=pixels.dtype)
+            wider = np.result_type(voxels, pixels)
+            if wider != voxels.dtype:
+                voxels = voxels.astype(wider)
+            voxels[place] = pixels
+    if voxels is None:
+        raise unreadable(path, "holds no picture.")
+    return voxels if len(scales) > 1 else rescale(voxels, *scales.pop()), list(notes)

@@ -1,0 +1,104 @@
+"""Putting DICOM slices in the order in which they lie in the patient, and saying where the volume then lies."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from anomae.volumes.dicom_headers import Frame
+from anomae.volumes.headers import unreadable
+from anomae.volumes.volume import Grid
+
+_SAME_PLACE_MM = 1e-3
+_UNEVEN_SHARE = 0.05  # steps that differ by more than this share of the usual step are named
+_TILT_DEGREES = 0.1
+_SHIFT_MM = 1.0
+
+
+def same_places(frames: Sequence[Frame]) -> list[list[Frame]]:
+    """The frames in groups that share position and orientation; those without a position stand alone."""
+    groups: dict[tuple[float, ...] | int, list[Frame]] = {}
+    for count, frame in enumerate(frames):
+        place = frame.position_mm and tuple(round(part / _SAME_PLACE_MM) for part in frame.position_mm)
+        turn = tuple(round(part, 3) for part in frame.orientation or ())
+        groups.setdefault((*place, *turn) if place else count, []).append(frame)
+    return list(groups.values())
+
+
+def stack(path: Path, frames: Sequence[Frame]) -> tuple[list[Frame], Grid, list[str]]:
+    """The frames from the first to the last along their normal, the grid of the volume they make, and notes.
+
+    A tilted gantry is kept: the z direction of the grid is then not at right angles to the others.  Raises
+    UnreadableScan where the frames do not lie on one another.
+    """
+    first = frames[0]
+    notes = [] if first.spacing_mm else ["The header has no pixel spacing; 1 mm was taken."]
+    spacing = first.spacing_mm or (1.0, 1.0)
+    turn = first.orientation or (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
+    row, column = np.array(turn[:3]), np.array(turn[3:])
+    normal = np.cross(row, column)
+    if len(frames) == 1:
+        step, ordered = normal * first.depth_mm, list(frames)
+        origin = np.array(first.position_mm or (0.0, 0.0, 0.0))
+    else:
+        _judge_alike(path, frames)
+        positions = np.array([frame.position_mm for frame in frames])
+        order = np.argsort(positions @ normal, kind="stable")
+        ordered, positions = [frames[place] for place in order], positions[order]
+        origin = positions[0]
+        step, noticed = _step(path, positions, normal)
+        notes += noticed
+    depth = float(np.linalg.norm(step))
+    direction = np.stack([row, column, step / depth], axis=1)
+    u, v, w = (float(place) for place in origin)
+    shape = (len(ordered), first.rows, first.columns)
+    grid = Grid(shape, (depth, *spacing), (u, v, w), tuple(float(entry) for entry in direction.ravel()))
+    return ordered, grid, notes
+
+
+def _judge_alike(path: Path, frames: Sequence[Frame]) -> None:
+    if any(frame.position_mm is None or frame.orientation is None for frame in frames):
+        text = "holds several DICOM pictures that name no position, so no volume; give the files one by one."
+        raise unreadable(path, text)
+    turns = np.array([frame.orientation for frame in frames])
+    if np.abs(turns - turns[0]).max() > 1e-3:
+        text = "holds slices of unlike orientation in one series, as a localizer does; give the files one by one."
+        raise unreadable(path, text)
+    steps = np.array([frame.spacing_mm or (1.0, 1.0) for frame in frames])
+    if np.abs(steps / steps[0] - 1).max() > 1e-3:
+        raise unreadable(path, "holds slices of unlike pixel spacing in one series; give the files one by one.")
+
+
+def _step(
+    path: Path, positions: npt.NDArray[np.float64], normal: npt.NDArray[np.float64]
+) -> tuple[npt.NDArray[np.float64], list[str]]:
+    """The step from slice to slice (3,), in mm, and notes on uneven steps and a tilted gantry."""
+    depths = positions @ normal
+    gaps = np.diff(depths)
+    whole = positions[-1] - positions[0]
+    if gaps.min() < _SAME_PLACE_MM:
+        raise unreadable(path, "holds slices beside one another at the same depth; give the folder of one scan only.")
+    line = whole / (depths[-1] - depths[0])  # mm of way per mm of depth
+    shifts = np.linalg.norm(positions - positions[0] - np.outer(depths - depths[0], line), axis=1)
+    if shifts.max() > _SHIFT_MM:
+        raise unreadable(path, "holds slices that are shifted against each other; give the folder of one scan only.")
+    notes = []
+    tilt = float(np.degrees(np.arccos(np.clip(1 / np.linalg.norm(line), -1, 1))))
+    if tilt > _TILT_DEGREES:
+        notes.append(f"The gantry was tilted by {tilt:.1f} degrees; the geometry keeps it.")
+    usual = float(np.median(gaps))
+    if np.abs(gaps - usual).max() <= _UNEVEN_SHARE * usual:
+        return whole / len(gaps), notes
+    missing = int(sum(round(gap / usual) - 1 for gap in gaps if gap > 1.5 * usual))
+    if missing:
+        places = [f"{a:.1f} and {b:.1f}" for a, b in pairwise(depths) if b - a > 1.5 * usual]
+        text = (
+            f"{missing} slice(s) seem to be missing, between {', '.join(places[:5])} mm (usual step {usual:.2f} mm); "
+        )
+        notes.append(text + "behind each gap the places are wrong by its width.")
+    else:
+        text = f"The steps between slices vary from {gaps.min():.2f} to {gaps.max():.2f} mm; {usual:.2f} mm was taken."
+        notes.append(text)
+    return line * usual, notes

@@ -1,0 +1,69 @@
+"""What a scan is once it has been read: voxels, and where they lie in the world."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """Where the voxels of a volume lie in the world (LPS, mm), in SimpleITK's convention.
+
+    shape: (z, y, x), voxels.  spacing_mm: (z, y, x), > 0.  origin_mm: world (x, y, z) of the centre of voxel
+    [0, 0, 0].  direction: nine numbers, a row-major 3x3 matrix whose columns are the world directions in which the
+    x, y and z index grow.
+    """
+
+    shape: tuple[int, int, int]
+    spacing_mm: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    origin_mm: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    direction: tuple[float, ...] = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
+
+    def affine_lps(self) -> npt.NDArray[np.float64]:
+        """The 4x4 matrix from index (x, y, z, 1) to world LPS mm."""
+        affine = np.eye(4)
+        affine[:3, :3] = np.reshape(self.direction, (3, 3)) * np.array(self.spacing_mm[::-1])
+        affine[:3, 3] = self.origin_mm
+        return affine
+
+    def affine_ras(self) -> npt.NDArray[np.float64]:
+        """The 4x4 matrix from index (x, y, z, 1) to world RAS mm, as NIfTI and nibabel have it."""
+        return np.diag([-1.0, -1.0, 1.0, 1.0]) @ self.affine_lps()
+
+    def to_json(self) -> dict[str, Any]:
+        """A dictionary that `from_json` turns back into the same grid."""
+        return {
+            "shape": list(self.shape),
+            "spacing_mm": list(self.spacing_mm),
+            "origin_mm": list(self.origin_mm),
+            "direction": list(self.direction),
+        }
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> "Grid":
+        """The grid that `to_json` described."""
+        z, y, x = (int(side) for side in content["shape"])
+        a, b, c = (float(side) for side in content["spacing_mm"])
+        u, v, w = (float(place) for place in content["origin_mm"])
+        return cls((z, y, x), (a, b, c), (u, v, w), tuple(float(entry) for entry in content["direction"]))
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """A scan as read.
+
+    voxels: [z, y, x], in the units of the file after its own rescaling (CT: HU).  A picture has one slice (z = 1).
+    source: the file or folder it came from.  kind: "nifti", "metaimage", "nrrd", "dicom", "picture" or "array".
+    patient: a pseudonym (hash of the DICOM PatientID), empty where the file names none.
+    notes: what was noticed and mended while reading, a sentence each; empty where all was well.
+    """
+
+    voxels: npt.NDArray[Any]
+    grid: Grid
+    source: Path
+    kind: str
+    patient: str = ""
+    notes: tuple[str, ...] = field(default=())
