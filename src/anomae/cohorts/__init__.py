@@ -1,0 +1,1 @@
+"""The folders of a data set to cases with patients, lesion masks and labels; splits by patient."""

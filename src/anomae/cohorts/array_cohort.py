@@ -1,0 +1,188 @@
+"""Images that stand in one .npz file, with labels, groups and parts beside them."""
+
+import difflib
+import itertools
+import re
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from anomae.cohorts.case import ABNORMAL, HEALTHY, PARTS, UNKNOWN, Case, CaseSlices
+from anomae.cohorts.npz_members import list_members, read_member
+from anomae.errors import UnreadableScan, UserError
+
+# What an array is called where the user does not say.
+USUAL_NAMES = {
+    "images": ("images",),
+    "labels": ("labels", "label"),
+    "groups": ("groups", "group", "patients", "patient"),
+    "parts": ("parts", "part"),
+    "lesions": ("lesions", "masks"),
+}
+_PART_WORDS = {"val": "validation", "valid": "validation", "report": "test"} | {part: part for part in PARTS}
+_BLOCK = re.compile(r"(train|validation|test)=(\d*):(\d*)")
+
+
+class Arrays:
+    """One case a .npz file: images (n, h, w), numbered by their place in the file.
+
+    Its slices may belong to several patients (`groups`) and to parts of their own, by name or by blocks of rows.
+    """
+
+    name = "arrays"
+
+    def __init__(
+        self,
+        source: Path,
+        images: str = "",
+        labels: str = "",
+        groups: str = "",
+        parts: str = "",
+        lesions: str = "",
+        blocks: str = "",
+    ) -> None:
+        """`source`: the file, or a folder of such files.
+
+        images, labels (0 healthy, 1 abnormal, -1 unknown), groups, parts, lesions: names of arrays in the file; "":
+        a usual name, where there is one.  groups: also "candidate_row//500", a number divided and rounded down; where
+        there are none, every image is a patient of its own.
+        blocks: parts by ranges of a number, from:to without to, such as
+        "candidate_row train=:330000 validation=334000:352000 test=352000:"; what lies between them is left out.
+        """
+        self.source, self.blocks = source, parse_blocks(blocks) if blocks else None
+        if self.blocks and parts:
+            raise UserError("Give either parts or blocks, not both.")
+        self.told = {"images": images, "labels": labels, "groups": groups, "parts": parts, "lesions": lesions}
+
+    def cases(self) -> list[Case]:
+        """A case a file, by name."""
+        if self.source.is_file():
+            files = [self.source]
+        elif self.source.is_dir():
+            files = sorted(self.source.glob("*.npz"))
+        else:
+            raise UserError(f"{self.source} does not exist; expected a .npz file, or a folder of them.")
+        if not files:
+            raise UserError(f"{self.source} holds no .npz files.")
+        return [Case(case=path.stem, patient=path.stem, source=path) for path in files]
+
+    def read(self, case: Case) -> CaseSlices:
+        """All images of one file.
+
+        Raises UnreadableScan where it is broken, and UserError where an array that was named is not in it.
+        """
+        path = case.source
+        if not path.is_file():
+            raise UnreadableScan(f"{path} is missing.")
+        names = self._names(path)
+        images = read_member(path, names["images"])
+        images = images[..., 0] if images.ndim == 4 and images.shape[-1] == 1 else images
+        if images.ndim != 3 or images.dtype.kind not in "biuf":
+            raise UnreadableScan(f"{path}: {names['images']} is {images.dtype} of shape {images.shape}, not (n, h, w).")
+        count = len(images)
+        groups = self._column(path, names.get("groups"), count)
+        parts = self._parts(path, names, count)
+        kept = np.arange(count) if parts is None else np.flatnonzero(parts != "")
+        lesions = read_member(path, names["lesions"]) > 0 if "lesions" in names else None
+        if lesions is not None and lesions.shape != images.shape:
+            raise UnreadableScan(f"{path}: {names['lesions']} has shape {lesions.shape}, its images {images.shape}.")
+        patients = (
+            np.array([f"{case.case}/{row}" for row in range(count)]) if groups is None else groups.astype(np.str_)
+        )
+        between = count - len(kept)
+        return CaseSlices(
+            images=images[kept],
+            slices=kept.astype(np.int64),
+            labels=self._labels(path, names.get("labels"), count)[kept],
+            lesions=None if lesions is None else lesions[kept],
+            positions_mm=np.full(len(kept), np.nan),
+            patients=patients[kept],
+            parts=None if parts is None else parts[kept],
+            notes=(f"{between} of {count} images are in no part and are left out",) if between else (),
+        )
+
+    def notes(self) -> tuple[str, ...]:
+        """Nothing is left out."""
+        return ()
+
+    def _names(self, path: Path) -> dict[str, str]:
+        """What of `told` -> the array's name in the file; raises UserError where a told name is not there."""
+        members = list_members(path)
+        names: dict[str, str] = {}
+        for use, told in self.told.items():
+            wanted = told.partition("//")[0] if use == "groups" else told
+            found = [name for name in ((wanted,) if wanted else USUAL_NAMES[use]) if name in members]
+            if found:
+                names[use] = told or found[0]
+            elif wanted or use == "images":
+                raise UserError(_no_such_array(path, wanted or "images", list(members)))
+        if self.blocks and self.blocks[0] not in members:
+            raise UserError(_no_such_array(path, self.blocks[0], list(members)))
+        return names
+
+    def _column(self, path: Path, name: str | None, count: int) -> npt.NDArray | None:
+        if name is None:
+            return None
+        key, _, divisor = name.partition("//")
+        column = read_member(path, key)
+        if column.shape != (count,):
+            raise UnreadableScan(f"{path}: {key} has shape {column.shape} where there are {count} images.")
+        if not divisor:
+            return column
+        if column.dtype.kind not in "iu" or not divisor.isdigit() or int(divisor) == 0:
+            raise UserError(f"{name!r} must be whole numbers divided by a whole number.")
+        return column // int(divisor)
+
+    def _labels(self, path: Path, name: str | None, count: int) -> npt.NDArray[np.int8]:
+        column = self._column(path, name, count)
+        if column is None:
+            return np.full(count, UNKNOWN, dtype=np.int8)
+        if column.dtype.kind not in "biuf" or not np.isin(column, (HEALTHY, ABNORMAL, UNKNOWN)).all():
+            raise UserError(f"{path}: {name} must be 0 (healthy), 1 (abnormal) or -1 (unknown).")
+        return column.astype(np.int8)
+
+    def _parts(self, path: Path, names: dict[str, str], count: int) -> npt.NDArray[np.str_] | None:
+        if self.blocks:
+            name, ranges = self.blocks
+            column = self._column(path, name, count)
+            if column is None or column.dtype.kind not in "iu":
+                raise UserError(f"{path}: {name} must be whole numbers to cut it into blocks.")
+            parts = np.full(count, "", dtype="<U10")
+            for part, start, stop in ranges:
+                parts[(column >= start) & (column < stop)] = part
+            return parts
+        column = self._column(path, names.get("parts"), count)
+        if column is None:
+            return None
+        words = column.astype(np.str_).tolist()
+        unknown = sorted(set(words) - _PART_WORDS.keys() - {""})
+        if unknown:
+            raise UserError(f"{path}: {names['parts']} holds {unknown[0]!r}; parts are {', '.join(_PART_WORDS)}.")
+        return np.array([_PART_WORDS.get(word, "") for word in words], dtype="<U10")
+
+
+def parse_blocks(text: str) -> tuple[str, tuple[tuple[str, int, int], ...]]:
+    """The array, and part, from, to (without to) of each block; see Arrays.
+
+    Raises UserError where the text is none such, or blocks overlap.
+    """
+    name, *pieces = text.replace(",", " ").replace(";", " ").split()
+    ranges = []
+    for piece in pieces:
+        match = _BLOCK.fullmatch(piece)
+        if not match:
+            raise UserError(f"blocks has {piece!r}; write it like candidate_row train=:330000 test=334000:.")
+        ranges.append((match[1], int(match[2] or 0), int(match[3] or np.iinfo(np.int64).max)))
+    ordered = sorted((start, stop) for _, start, stop in ranges)
+    if not ordered or any(start >= stop for start, stop in ordered):
+        raise UserError(f"blocks is {text!r}; each block needs from:to, the end above the start.")
+    if any(stop > start for (_, stop), (start, _) in itertools.pairwise(ordered)):
+        raise UserError(f"blocks is {text!r}; its blocks overlap.")
+    return name, tuple(ranges)
+
+
+def _no_such_array(path: Path, name: str, members: list[str]) -> str:
+    near = difflib.get_close_matches(name, members, n=1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    return f"{path} holds no array {name!r}; it has {', '.join(members) or 'none'}.{hint}"

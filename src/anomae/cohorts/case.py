@@ -1,0 +1,82 @@
+"""What a cohort hands over: its cases, and of each case the slices with what is known about them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from anomae.volumes.volume import Grid
+
+HEALTHY, ABNORMAL, UNKNOWN = 0, 1, -1
+PARTS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One scan (or one picture, or one file of patches) of one patient, not read yet.
+
+    case: unique within its cohort.  patient: the unit of every split and of every resampling.  source: the scan.
+    lesion: the file of its lesion mask, where there is one.  part: "train", "validation" or "test" where the data set
+    itself fixes it, else "".  label: HEALTHY or ABNORMAL where it holds for the whole case, else UNKNOWN.  site: where
+    it was made, "" where unknown.
+    """
+
+    case: str
+    patient: str
+    source: Path
+    lesion: Path | None = None
+    part: str = ""
+    label: int = UNKNOWN
+    site: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CaseSlices:
+    """The slices of one case, as read: nothing scaled, nothing resized.
+
+    images: (n, h, w), any number type, in the units of the scan.
+    slices: (n,) int64, the slice number (axial index; row of candidates.csv for LUNA16; place in the file for arrays).
+    labels: (n,) int8, HEALTHY, ABNORMAL or UNKNOWN.
+    lesions: (n, h, w) bool, or None where no mask is known.
+    positions_mm: (n,) float64, along the slice axis in world coordinates, NaN where unknown.
+    spacing_mm: (y, x) of a pixel.
+    grid: of the volume whose axial slices these are, as stored (not reoriented); None for pictures and patches.
+    patients: (n,) str where slices of one case belong to several patients (cohort `arrays`), else None.
+    parts: (n,) str, the part of each slice where the data set itself fixes it slice by slice, else None.
+    notes: what the reader noticed, a sentence each.
+    """
+
+    images: npt.NDArray[Any]
+    slices: npt.NDArray[np.int64]
+    labels: npt.NDArray[np.int8]
+    lesions: npt.NDArray[np.bool_] | None
+    positions_mm: npt.NDArray[np.float64]
+    spacing_mm: tuple[float, float] = (1.0, 1.0)
+    grid: Grid | None = None
+    patients: npt.NDArray[np.str_] | None = None
+    parts: npt.NDArray[np.str_] | None = None
+    notes: tuple[str, ...] = ()
+
+
+class Cohort(Protocol):
+    """A data set as it lies on disk.
+
+    Objects are small and can be sent to another process; `cases` looks at names, `read` opens one case's files.
+    """
+
+    name: str
+
+    def cases(self) -> Sequence[Case]:
+        """All cases in a fixed order.  Raises UserError, saying what was looked for and where, if there are none."""
+        ...
+
+    def read(self, case: Case) -> CaseSlices:
+        """The slices of one case.  Raises UnreadableScan where its files are broken."""
+        ...
+
+    def notes(self) -> Sequence[str]:
+        """What `cases` noticed or left out, a sentence each, naming no patient."""
+        ...

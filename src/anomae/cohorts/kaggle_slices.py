@@ -1,0 +1,109 @@
+"""BraTS2020 as Kaggle has it: an HDF5 file a slice (volume_<v>_slice_<s>.h5) with four channels and a mask."""
+
+import os
+import re
+from pathlib import Path
+
+import numpy as np
+
+from anomae.cohorts.brats_names import MODALITIES, case_name, known_modality, read_sites
+from anomae.cohorts.case import Case, CaseSlices
+from anomae.cohorts.hdf5_slice import read_slice_file
+from anomae.cohorts.scan_slices import slice_labels
+from anomae.errors import UnreadableScan, UserError
+
+_SLICE_FILE = re.compile(r"volume_(\d{1,5})_slice_(\d{1,5})\.h5")
+_USUAL_PLACES = (".", "data", "content/data", "BraTS2020_training_data/content/data")
+
+
+class KaggleSlices:
+    """Kaggle's slice files of BraTS2020; one case a volume.
+
+    Which modality stands in which channel is written nowhere in the files, so it has to be told: either
+    `channel` (0..3), or `channels`, the four names in order, with `modality`.
+    """
+
+    name = "brats2020"
+
+    def __init__(
+        self, source: Path, modality: str | None = None, channel: int | None = None, channels: str | None = None
+    ) -> None:
+        """`source`: the folder of the .h5 files.  Raises UserError where the channel is not told, or told twice."""
+        self.source, self.channel = source, told_channel(modality, channel, channels)
+
+    def cases(self) -> list[Case]:
+        """A case a volume, by number; `source` is the folder of its slice files."""
+        volumes = slice_files(self.source)
+        if not volumes:
+            raise UserError(f"{self.source} holds no volume_<v>_slice_<s>.h5 files.")
+        sites = read_sites(self.source)
+        return [Case(case_name(v), case_name(v), self.source, site=sites.get(v, "")) for v in sorted(volumes)]
+
+    def read(self, case: Case) -> CaseSlices:
+        """All slices of one volume in the order of their numbers; pixels as stored (the files tell no orientation)."""
+        volume = int(case.case.rpartition("_")[2])
+        files = slice_files(self.source, volume).get(volume, {})
+        if not files:
+            raise UnreadableScan(f"{self.source} holds no slice files of {case.case}.")
+        numbers = np.array(sorted(files), dtype=np.int64)
+        images, masks = zip(*(read_slice_file(files[int(number)], self.channel) for number in numbers), strict=True)
+        if len({image.shape for image in images}) != 1:
+            raise UnreadableScan(f"The slice files of {case.case} in {self.source} differ in size.")
+        lesions = np.stack(masks)
+        gaps = int(numbers[-1]) + 1 - len(numbers)
+        return CaseSlices(
+            images=np.stack(images),
+            slices=numbers,
+            labels=slice_labels(lesions),
+            lesions=lesions,
+            positions_mm=np.full(len(numbers), np.nan),
+            notes=(f"{gaps} slice files before the last one are missing",) if gaps else (),
+        )
+
+    def notes(self) -> tuple[str, ...]:
+        """Nothing is left out."""
+        return ()
+
+
+def slice_folder(source: Path) -> Path | None:
+    """The folder in or under `source` that holds slice files, of the places where Kaggle's archive has it, or None."""
+    for place in _USUAL_PLACES:
+        folder = source / place
+        if folder.is_dir():
+            with os.scandir(folder) as entries:
+                if any(_SLICE_FILE.fullmatch(entry.name) for entry in entries):
+                    return folder
+    return None
+
+
+def slice_files(folder: Path, volume: int | None = None) -> dict[int, dict[int, Path]]:
+    """Volume -> slice number -> file, of all slice files in `folder`, or of those of one volume."""
+    start = "" if volume is None else f"volume_{volume}_"
+    found: dict[int, dict[int, Path]] = {}
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            match = _SLICE_FILE.fullmatch(entry.name) if entry.name.startswith(start) else None
+            if match:
+                found.setdefault(int(match[1]), {})[int(match[2])] = folder / entry.name
+    return found
+
+
+def told_channel(modality: str | None, channel: int | None, channels: str | None) -> int:
+    """The channel to read (0..3), from what the user told.  Raises UserError where that is not one channel."""
+    if channel is not None and channels is not None:
+        raise UserError("Give either channel or channels, not both.")
+    if channel is not None:
+        if not 0 <= channel < len(MODALITIES):
+            raise UserError(f"channel is {channel}; the slice files have channels 0 to {len(MODALITIES) - 1}.")
+        return channel
+    wanted = known_modality(modality or "t1")
+    if channels is None:
+        raise UserError(
+            "Kaggle's slice files do not say which of their four channels is which modality, and it is not guessed. "
+            f"Tell it: --set channel=0 (0 to 3) for the channel to read, or --set channels={','.join(MODALITIES)} "
+            "for the order of all four, as the place you took the files from describes it."
+        )
+    names = tuple(known_modality(name.strip()) for name in channels.split(","))
+    if sorted(names) != sorted(MODALITIES):
+        raise UserError(f"channels is {channels!r}; it must name each of {', '.join(MODALITIES)} once, in order.")
+    return names.index(wanted)

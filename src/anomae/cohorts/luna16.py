@@ -1,0 +1,125 @@
+"""LUNA16: chest CTs in ten subsets, and patches around the candidate places that its table names."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from anomae.cohorts.case import Case, CaseSlices
+from anomae.cohorts.luna16_candidates import FILE_NAMES, Candidates, read_candidates
+from anomae.cohorts.patches import cut_patches
+from anomae.cohorts.source_folder import existing_folder
+from anomae.cohorts.splits import parse_subsets
+from anomae.errors import UnreadableScan, UserError
+
+EXPECTED = "subset0 to subset9, with .mhd files in them, and candidates.csv"
+
+
+class Luna16:
+    """One case a scan; its slices are the patches around its candidates, numbered by the row of the table.
+
+    A slice is abnormal where the candidate is a nodule.  LUNA16 names no patients: the scan is the unit of a split.
+    """
+
+    name = "luna16"
+
+    def __init__(
+        self,
+        source: Path,
+        patch_side: int = 64,
+        patch_spacing_mm: float = 1.0,
+        candidates: str = "",
+        subsets: str = "",
+        rows: Sequence[int] | None = None,
+    ) -> None:
+        """`source`: the folder of the subsets.
+
+        patch_side: pixels; the paper has 64.  patch_spacing_mm: of a pixel of a patch, which the paper does not tell.
+        candidates: the table's file name in `source`; "" takes candidates.csv or candidates_V2.csv.
+        subsets: which of the ten go to which part, such as "train=0-5,validation=6,test=7-9"; "" fixes no part.
+        rows: only these rows of the table are cut (the released lists name a tenth of them); None: all.
+        """
+        if not 1 <= patch_side <= 1024 or not 0.01 <= patch_spacing_mm <= 100:
+            raise UserError("patch_side must be 1 to 1024 pixels and patch_spacing_mm 0.01 to 100 mm.")
+        self.source, self.side, self.spacing_mm, self.table_name = source, patch_side, patch_spacing_mm, candidates
+        self.parts = parse_subsets(subsets) if subsets else {}
+        self.rows = None if rows is None else np.unique(np.asarray(rows, dtype=np.int64))
+
+    def cases(self) -> list[Case]:
+        """A case a scan that has candidates, in the order of the table."""
+        scans = self._scans()
+        return [
+            Case(uid, uid, scans[uid], part=self._part(scans[uid]))
+            for uid in self._wanted_scans()
+            if uid in scans and (not self.parts or self._part(scans[uid]))
+        ]
+
+    def read(self, case: Case) -> CaseSlices:
+        """The patches of one scan, in HU.  Raises UnreadableScan where it is broken or not axial."""
+        from anomae.volumes.read import read_volume
+
+        if not case.source.is_file():
+            raise UnreadableScan(f"{case.source} is missing.")
+        table = self._table()
+        rows = self._only_wanted(table.rows_of(case.case))
+        places_mm = table.places_mm[rows]
+        volume = read_volume(case.source)
+        z = (np.c_[places_mm, np.ones(len(rows))] @ np.linalg.inv(volume.grid.affine_lps()).T)[:, 2]
+        off = int(np.sum((np.rint(z) < 0) | (np.rint(z) >= len(volume.voxels))))
+        return CaseSlices(
+            images=cut_patches(volume, places_mm, self.side, self.spacing_mm),
+            slices=rows,
+            labels=table.labels[rows],
+            lesions=None,
+            positions_mm=places_mm[:, 2],
+            spacing_mm=(self.spacing_mm, self.spacing_mm),
+            notes=(*volume.notes, f"{off} candidates lie above or below the scan") if off else volume.notes,
+        )
+
+    def scans_of(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.str_]:
+        """The scan of each row of the table (n,); rows beyond the table are of no scan, ""."""
+        table = self._table()
+        names = np.array([*table.scans, ""], dtype=np.str_)
+        inside = rows < len(table.scan)
+        return names[np.where(inside, table.scan[np.minimum(rows, len(table.scan) - 1)], len(table.scans))]
+
+    def notes(self) -> tuple[str, ...]:
+        """How many scans of the table are not on disk, and how many on disk are not used."""
+        scans, wanted = self._scans(), self._wanted_scans()
+        absent = sum(uid not in scans for uid in wanted)
+        unused = sum(bool(self.parts) and not self._part(path) for uid, path in scans.items() if uid in set(wanted))
+        return tuple(
+            sentence
+            for count, sentence in (
+                (absent, f"{absent} of {len(wanted)} scans that the candidates name are not under {self.source}"),
+                (unused, f"{unused} scans lie in subsets that were given no part"),
+            )
+            if count
+        )
+
+    def _table(self) -> Candidates:
+        names = (self.table_name,) if self.table_name else FILE_NAMES
+        return read_candidates(
+            next((self.source / n for n in names if (self.source / n).is_file()), self.source / names[0])
+        )
+
+    def _wanted_scans(self) -> list[str]:
+        table = self._table()
+        wanted = np.unique(table.scan[self._only_wanted(np.arange(len(table.scan)))])
+        return [table.scans[place] for place in wanted]
+
+    def _only_wanted(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        return rows if self.rows is None else rows[np.isin(rows, self.rows)]
+
+    def _scans(self) -> dict[str, Path]:
+        folders = sorted(path for path in existing_folder(self.source, EXPECTED).glob("subset*") if path.is_dir())
+        # Some archives unpack to subset0/subset0.
+        found = {path.stem: path for folder in folders for path in sorted(folder.rglob("*.mhd"))}
+        if not found:
+            raise UserError(f"{self.source} holds no scans; expected {EXPECTED}.")
+        return found
+
+    def _part(self, scan: Path) -> str:
+        subset = scan.relative_to(self.source).parts[0].removeprefix("subset")
+        return self.parts.get(int(subset), "") if subset.isdigit() else ""

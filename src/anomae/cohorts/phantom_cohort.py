@@ -1,0 +1,111 @@
+"""Made-up scans as a cohort: heads generated in memory while they are read, or a made-up data set on disk."""
+
+import re
+from pathlib import Path
+
+from anomae.cohorts.array_cohort import Arrays
+from anomae.cohorts.brats2020 import open_brats2020
+from anomae.cohorts.case import Case, CaseSlices, Cohort
+from anomae.cohorts.folder import Folder
+from anomae.cohorts.kaggle_slices import slice_folder
+from anomae.cohorts.lgg import Lgg
+from anomae.cohorts.luna16 import Luna16
+from anomae.cohorts.scan_slices import scan_slices
+from anomae.errors import UserError
+from anomae.seeds import derive_seed
+
+EXPECTED = "`heads` or `heads:40` (so many made-up heads), or a folder that `anomae phantom` wrote"
+_HEADS = re.compile(r"heads(?::(\d{1,5}))?")
+_USUAL_COUNT = 24
+
+
+class Phantoms:
+    """A made-up data set: `heads`, `heads:40`, or a folder in one of the layouts of phantom_layouts."""
+
+    name = "phantom"
+
+    def __init__(self, source: Path, modality: str | None = None, seed: int = 0, size: str = "32x96x96") -> None:
+        """`source`: the word, or the folder.
+
+        modality: t1, t1ce, t2 or flair, where the layout has several; None: flair for heads, else what is usual there.
+        seed: of the heads made in memory, and size: their voxels, slices x rows x columns.
+        """
+        heads = _HEADS.fullmatch(str(source))
+        self.inner: Cohort
+        if source.exists():
+            self.inner = _open_folder(source, modality)
+        elif heads:
+            self.inner = MadeUpHeads(int(heads[1] or _USUAL_COUNT), seed, modality or "flair", size)
+        else:
+            raise UserError(f"{source} does not exist; expected {EXPECTED}.")
+
+    def cases(self) -> list[Case]:
+        """All cases in a fixed order."""
+        return list(self.inner.cases())
+
+    def read(self, case: Case) -> CaseSlices:
+        """The slices of one case.  Raises UnreadableScan where its files are broken."""
+        return self.inner.read(case)
+
+    def notes(self) -> tuple[str, ...]:
+        """What the layout's own cohort says."""
+        return tuple(self.inner.notes())
+
+
+class MadeUpHeads:
+    """Heads that stand on no disk: every second patient has one to three lesions."""
+
+    name = "phantom"
+
+    def __init__(self, count: int, seed: int, modality: str, size: str) -> None:
+        """`count` heads; see Phantoms.  Raises UserError where they cannot be made."""
+        from anomae.volumes.phantom import MODALITIES
+
+        sides = [int(side) if side.isdigit() else 0 for side in size.split("x")]
+        if len(sides) != 3 or not all(8 <= side <= 512 for side in sides):
+            raise UserError(f"size is {size!r}; write it like 32x96x96, with sides of 8 to 512 voxels.")
+        if modality not in MODALITIES:
+            raise UserError(f"Made-up heads have no modality {modality!r}; there are {', '.join(MODALITIES)}.")
+        if count < 2:
+            raise UserError("At least two heads are needed, one to train on and one to test on.")
+        self.count, self.seed, self.modality = count, seed, modality
+        self.shape = (sides[0], sides[1], sides[2])
+
+    def cases(self) -> list[Case]:
+        """A case a head."""
+        names = [f"head_{number:05d}" for number in range(1, self.count + 1)]
+        return [Case(name, name, Path("heads") / name) for name in names]
+
+    def read(self, case: Case) -> CaseSlices:
+        """Make the head and cut it into axial slices; labels and lesions come from what was put into it."""
+        from anomae.volumes.phantom import make_head
+        from anomae.volumes.volume import Volume
+
+        number = int(case.case.rpartition("_")[2])
+        lesions = 1 + number // 2 % 3 if number % 2 == 0 else 0
+        head = make_head(
+            derive_seed(self.seed, "patient", number), shape=self.shape, modality=self.modality, lesions=lesions
+        )
+        scan = Volume(head.voxels, head.grid, case.source, "array")
+        return scan_slices(scan, Volume(head.lesions, head.grid, case.source, "array"))
+
+    def notes(self) -> tuple[str, ...]:
+        """Nothing is left out."""
+        return ()
+
+
+def _open_folder(source: Path, modality: str | None) -> Cohort:
+    """The cohort whose layout a made-up data set has."""
+    from anomae.cohorts.phantom_layouts import SLICE_CHANNELS
+
+    if source.is_file() or any(source.glob("*.npz")):
+        return Arrays(source)
+    if slice_folder(source):
+        return open_brats2020(source, modality, channels=",".join(SLICE_CHANNELS))
+    if any(source.glob("BraTS20_Training_*")):
+        return open_brats2020(source, modality)
+    if (source / "candidates.csv").is_file():
+        return Luna16(source)
+    if (source / "patients.csv").is_file():
+        return Lgg(source, modality or "flair")
+    return Folder(source)

@@ -1,0 +1,176 @@
+import io
+import zipfile
+
+import numpy as np
+import pytest
+
+from anomae.cohorts.array_cohort import Arrays, parse_blocks
+from anomae.cohorts.npz_members import list_members, read_member
+from anomae.cohorts.splits import refuse_leaks
+from anomae.errors import UnreadableScan, UserError
+
+BLOCKS = "candidate_row train=:330000 validation=334000:352000 test=352000:"
+
+
+def columns(count=10):
+    rng = np.random.Generator(np.random.PCG64(0))
+    return {
+        "images": rng.integers(0, 255, (count, 6, 5), dtype=np.uint8),
+        "labels": np.arange(count) % 2,
+        "groups": np.array([f"p{row // 2}" for row in range(count)]),
+        "parts": np.array((["train", "report", "val", "validation", "test"] * count)[:count]),
+        "lesions": (np.arange(count) % 2)[:, None, None] * np.ones((1, 6, 5), np.uint8),
+        "row": np.arange(count) * 10,
+    }
+
+
+def read(path, **options):
+    cohort = Arrays(path, **options)
+    (case,) = cohort.cases()
+    return cohort.read(case)
+
+
+@pytest.fixture
+def saved(tmp_path):
+    np.savez_compressed(tmp_path / "set.npz", **columns())
+    return tmp_path / "set.npz"
+
+
+def test_everything_that_may_stand_beside_the_images(saved):
+    found, given = read(saved), columns()
+    np.testing.assert_array_equal(found.images, given["images"])
+    np.testing.assert_array_equal(found.labels, given["labels"])
+    np.testing.assert_array_equal(found.patients, given["groups"])
+    np.testing.assert_array_equal(found.lesions, given["lesions"] > 0)
+    assert found.parts.tolist() == ["train", "test", "validation", "validation", "test"] * 2
+    assert found.slices.tolist() == list(range(10))
+
+
+def test_images_alone_are_of_unknown_label_and_unlike_patients(tmp_path):
+    np.savez(tmp_path / "a.npz", images=np.zeros((3, 4, 4), np.float32))
+    found = read(tmp_path)
+    assert found.labels.tolist() == [-1, -1, -1]
+    assert found.patients.tolist() == ["a/0", "a/1", "a/2"]
+    assert (found.parts, found.lesions) == (None, None)
+
+
+def test_arrays_by_other_names(tmp_path):
+    given = columns()
+    np.savez(tmp_path / "a.npz", x=given["images"][..., None], y=given["labels"].astype(float), row=given["row"])
+    found = read(tmp_path / "a.npz", images="x", labels="y", groups="row//25")
+    np.testing.assert_array_equal(found.images, given["images"])
+    np.testing.assert_array_equal(found.labels, given["labels"])
+    assert found.patients.tolist() == ["0", "0", "0", "1", "1", "2", "2", "2", "3", "3"]
+    with pytest.raises(UserError, match=r"no array 'labls'; it has x, y, row"):
+        read(tmp_path / "a.npz", images="x", labels="labls")
+    with pytest.raises(UserError, match="no array 'images'"):
+        read(tmp_path / "a.npz")
+
+
+def test_blocks_of_rows(saved):
+    found = read(saved, blocks="row train=:30 test=50:90 validation=90:")
+    assert found.slices.tolist() == [0, 1, 2, 5, 6, 7, 8, 9]
+    assert found.parts.tolist() == ["train"] * 3 + ["test"] * 4 + ["validation"]
+    assert found.notes == ("2 of 10 images are in no part and are left out",)
+    np.testing.assert_array_equal(found.images, columns()["images"][found.slices])
+    np.testing.assert_array_equal(found.labels, columns()["labels"][found.slices])
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["row", "row train", "row train=5", "row trian=1:2", "row train=5:5", "row train=:9 test=8:", "row train=-1:3"],
+)
+def test_blocks_that_are_none_are_refused(text):
+    with pytest.raises(UserError, match="blocks"):
+        parse_blocks(text)
+
+
+def test_what_does_not_fit_is_refused(saved, tmp_path):
+    given = columns()
+    for change, options, error in (
+        ({"labels": given["labels"] + 1}, {}, UserError),
+        ({"labels": given["labels"][:4]}, {}, UnreadableScan),
+        ({"images": given["images"][0]}, {}, UnreadableScan),
+        ({"images": given["images"].astype(complex)}, {}, UnreadableScan),
+        ({"lesions": given["lesions"][:, :3]}, {}, UnreadableScan),
+        ({"parts": np.array(["elsewhere"] * 10)}, {}, UserError),
+        ({}, {"groups": "groups//2"}, UserError),
+        ({}, {"groups": "row//0"}, UserError),
+        ({}, {"blocks": "groups train=0:3"}, UserError),
+        ({}, {"blocks": "rows train=0:3"}, UserError),
+        ({}, {"blocks": "row train=0:3", "parts": "parts"}, UserError),
+    ):
+        np.savez(tmp_path / "changed.npz", **(given | change))
+        with pytest.raises(error):
+            read(tmp_path / "changed.npz", **options)
+
+
+def npy_bytes(array, shape=None):
+    """A .npy file of `array` whose header says `shape`."""
+    stream = io.BytesIO()
+    header = {"descr": array.dtype.str, "fortran_order": False, "shape": shape or array.shape}
+    np.lib.format.write_array_header_1_0(stream, header)
+    return stream.getvalue() + array.tobytes()
+
+
+def zipped(path, content, name="images.npy", compression=zipfile.ZIP_DEFLATED):
+    with zipfile.ZipFile(path, "w", compression) as archive:
+        archive.writestr(name, content)
+
+
+def test_objects_are_never_unpickled(tmp_path):
+    class Trap:
+        def __reduce__(self):
+            return (pytest.fail, ("the pickle was opened",))
+
+    np.savez(tmp_path / "a.npz", images=np.array([Trap(), Trap()], dtype=object))
+    with pytest.raises(UnreadableScan, match="never loaded"):
+        read(tmp_path / "a.npz")
+
+
+def test_headers_that_lie_are_refused_before_memory_is_spent(tmp_path):
+    few = np.zeros((2, 4, 4), np.uint8)
+    zipped(tmp_path / "few.npz", npy_bytes(few, shape=(2000, 4, 4)))
+    zipped(tmp_path / "many.npz", npy_bytes(np.zeros(1 << 25, np.uint8), shape=(2, 4, 4)))
+    for name in ("few", "many"):
+        with pytest.raises(UnreadableScan, match="as many bytes as its header says"):
+            read(tmp_path / f"{name}.npz")
+    zipped(tmp_path / "giant.npz", npy_bytes(few, shape=(1 << 40, 1 << 30, 1 << 30)))
+    with pytest.raises(UnreadableScan, match="GiB unpacked"):
+        read(tmp_path / "giant.npz")
+    zipped(tmp_path / "negative.npz", npy_bytes(few, shape=(-2, 4, 4)))
+    zipped(tmp_path / "bzip2.npz", npy_bytes(few), compression=zipfile.ZIP_BZIP2)
+    long = b"\x93NUMPY\x02\x00" + (1 << 24).to_bytes(4, "little") + bytes(1 << 24)
+    zipped(tmp_path / "long.npz", long)
+    for name in ("negative", "bzip2", "long"):
+        with pytest.raises(UnreadableScan):
+            read(tmp_path / f"{name}.npz")
+
+
+def test_damaged_members_are_refused(saved):
+    content = bytearray(saved.read_bytes())
+    content[200:260] = bytes(60)
+    saved.write_bytes(content)
+    with pytest.raises(UnreadableScan):
+        read_member(saved, "images")
+    with pytest.raises(UnreadableScan, match="no array 'pictures'"):
+        read_member(saved, "pictures")
+
+
+def test_headers_alone_tell_what_is_in_a_file(saved):
+    members = list_members(saved)
+    assert {name: member.shape for name, member in members.items()} == {
+        name: each.shape for name, each in columns().items()
+    }
+    assert members["images"].bytes == 300
+
+
+@pytest.mark.real_data
+def test_the_real_patches(development_images):
+    found = read(development_images / "luna16_patches_50.npz", blocks=BLOCKS, groups="candidate_row//500")
+    counts = {part: int((found.parts == part).sum()) for part in ("train", "validation", "test")}
+    assert counts == {"train": 4889, "validation": 289, "test": 974}
+    assert found.notes == ("69 of 6221 images are in no part and are left out",)
+    assert refuse_leaks(found.patients, found.parts) == 0
+    assert found.images.shape == (6152, 50, 50)
+    assert found.labels.sum() == 1054

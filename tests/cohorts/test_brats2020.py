@@ -1,0 +1,218 @@
+import shutil
+
+import h5py
+import numpy as np
+import pytest
+
+from anomae.cohorts.brats2020 import open_brats2020
+from anomae.cohorts.phantom_layouts import SLICE_CHANNELS, write_phantom_data_set
+from anomae.errors import UnreadableScan, UserError
+
+SHAPE = (12, 20, 18)
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("brats")
+    write_phantom_data_set(folder, "brats2020", count=3, seed=1, shape=SHAPE, first=354)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def sliced(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("slices")
+    write_phantom_data_set(folder, "brats2020-slices", count=3, seed=1, shape=SHAPE, first=354)
+    return folder
+
+
+@pytest.fixture
+def copied(written, tmp_path):
+    shutil.copytree(written, tmp_path / "copy")
+    return tmp_path / "copy"
+
+
+def test_case_355_and_the_sites(written):
+    cases = open_brats2020(written).cases()
+    assert [case.case for case in cases] == ["volume_354", "volume_355", "volume_356"]
+    assert [case.lesion.name for case in cases][1] == "W39_1998.09.19_Segm.nii.gz"
+    assert [case.source.name for case in cases][1] == "BraTS20_Training_355_t1.nii.gz"
+    assert len({case.site for case in cases}) == 3
+    assert all(case.site.startswith("SITE") for case in cases)
+
+
+def test_both_forms_hold_the_same_slices(written, sliced):
+    scans = open_brats2020(written, "t2")
+    slices = open_brats2020(sliced, "t2", channels=" T1, t1ce,t2,flair")
+    by_number = open_brats2020(sliced, channel=2)
+    assert [case.case for case in scans.cases()] == [case.case for case in slices.cases()]
+    for one, other in zip(scans.cases(), slices.cases(), strict=True):
+        scan, stack = scans.read(one), slices.read(other)
+        np.testing.assert_array_equal(scan.lesions, stack.lesions)
+        np.testing.assert_array_equal(scan.labels, stack.labels)
+        np.testing.assert_array_equal(scan.slices, stack.slices)
+        standardised = (scan.images - scan.images.mean()) / scan.images.std()
+        np.testing.assert_allclose(stack.images, standardised, atol=1e-9)
+        np.testing.assert_array_equal(stack.images, by_number.read(other).images)
+
+
+def test_modalities_differ_and_unknown_ones_are_refused(written):
+    case = open_brats2020(written).cases()[0]
+    usual = open_brats2020(written).read(case).images
+    np.testing.assert_array_equal(usual, open_brats2020(written, "T1").read(case).images)
+    flair = open_brats2020(written, "flair")
+    assert not np.array_equal(usual, flair.read(flair.cases()[0]).images)
+    with pytest.raises(UserError, match=r"no modality 't1c'.*Did you mean 't1ce'"):
+        open_brats2020(written, "t1c")
+
+
+def test_however_the_archive_unpacks(copied, tmp_path):
+    plain = open_brats2020(copied)
+    expected, site = plain.read(plain.cases()[0]), plain.cases()[0].site
+    nested = tmp_path / "archive" / "BraTS2020_TrainingData" / "MICCAI_BraTS2020_TrainingData"
+    shutil.move(copied, nested)
+    # Some unpackers make a folder of the file's name.
+    folder = nested / "BraTS20_Training_354"
+    inner = folder / "BraTS20_Training_354_t1.nii.gz"
+    inner.rename(folder / "moved")
+    inner.mkdir()
+    (folder / "moved").rename(inner / "00000057_brain_t1.nii.gz")
+    for source in (tmp_path / "archive", nested, folder):
+        cohort = open_brats2020(source)
+        cases = cohort.cases()
+        assert cases[0].case == "volume_354"
+        np.testing.assert_array_equal(cohort.read(cases[0]).images, expected.images)
+        assert cases[0].site == site
+
+
+def test_a_missing_file_is_that_case_alone(copied):
+    (copied / "BraTS20_Training_354" / "BraTS20_Training_354_t1.nii.gz").unlink()
+    (copied / "BraTS20_Training_356" / "BraTS20_Training_356_seg.nii.gz").unlink()
+    cohort = open_brats2020(copied)
+    first, second, third = cohort.cases()
+    with pytest.raises(UnreadableScan, match="has no t1 scan"):
+        cohort.read(first)
+    with pytest.raises(UnreadableScan, match="no segmentation"):
+        cohort.read(third)
+    assert len(cohort.read(second).images) == SHAPE[0]
+
+
+def test_two_copies_of_a_case_are_refused(copied):
+    shutil.copytree(copied / "BraTS20_Training_354", copied / "more" / "BraTS20_Training_354")
+    with pytest.raises(UserError, match="the same case"):
+        open_brats2020(copied).cases()
+
+
+def test_the_channel_has_to_be_told(sliced, written):
+    with pytest.raises(UserError, match=r"not guessed.*channel=0.*channels="):
+        open_brats2020(sliced)
+    with pytest.raises(UserError, match="not guessed"):
+        open_brats2020(sliced, "flair")
+    with pytest.raises(UserError, match="not both"):
+        open_brats2020(sliced, channel=1, channels="t1,t2,flair,t1ce")
+    with pytest.raises(UserError, match="channel is 4"):
+        open_brats2020(sliced, channel=4)
+    with pytest.raises(UserError, match="each of"):
+        open_brats2020(sliced, channels="t1,t2,flair,t2")
+    with pytest.raises(UserError, match="holds none"):
+        open_brats2020(written, channel=1)
+
+
+def test_missing_slices_are_told(sliced, tmp_path):
+    shutil.copytree(sliced, tmp_path / "data")
+    (tmp_path / "data" / "volume_354_slice_3.h5").unlink()
+    cohort = open_brats2020(tmp_path, channels=",".join(SLICE_CHANNELS))
+    found = cohort.read(cohort.cases()[0])
+    assert found.slices.tolist() == [0, 1, 2, *range(4, 12)]
+    assert found.notes == ("1 slice files before the last one are missing",)
+
+
+def hostile_files():
+    image, mask = np.zeros((6, 5, 4)), np.zeros((6, 5, 3), np.uint8)
+
+    def plain(file):
+        file["image"], file["mask"] = image, mask
+
+    def lacking(file):
+        file["image"] = image
+
+    def three_channels(file):
+        file["image"], file["mask"] = image[..., :3], mask
+
+    def other_mask(file):
+        file["image"], file["mask"] = image, mask[:3]
+
+    def external_link(file):
+        file["mask"], file["image"] = mask, h5py.ExternalLink("/etc/passwd", "image")
+
+    def soft_link(file):
+        plain(file)
+        del file["image"]
+        file["real"], file["image"] = image, h5py.SoftLink("/real")
+
+    def external_storage(file):
+        file["mask"] = mask
+        file.create_dataset("image", image.shape, "f8", external=[("/etc/passwd", 0, h5py.h5f.UNLIMITED)])
+
+    def virtual(file):
+        file["mask"] = mask
+        layout = h5py.VirtualLayout(image.shape, "f8")
+        layout[:] = h5py.VirtualSource("elsewhere.h5", "image", image.shape)
+        file.create_virtual_dataset("image", layout)
+
+    def filtered(file):
+        file["mask"] = mask
+        file.create_dataset("image", data=image, compression="lzf")
+
+    def group(file):
+        file["mask"] = mask
+        file.create_group("image")
+
+    def text(file):
+        file["mask"] = mask
+        file.create_dataset("image", (6, 5, 4), h5py.string_dtype())
+
+    def huge(file):
+        file["mask"] = mask
+        file.create_dataset("image", (2**40, 2**20, 4), "f8", chunks=(64, 64, 4), compression="gzip")
+
+    def wide_chunks(file):
+        file["mask"] = mask
+        file.create_dataset(
+            "image", image.shape, "f8", maxshape=(None,) * 3, chunks=(2**12, 2**12, 4), compression="gzip"
+        )
+
+    def bomb(file):
+        import zlib
+
+        file["mask"] = mask
+        data = file.create_dataset("image", image.shape, "f8", chunks=image.shape, compression="gzip")
+        data.id.write_direct_chunk((0, 0, 0), zlib.compress(bytes(1 << 24)))
+
+    return {name: made for name, made in locals().items() if callable(made) and name != "plain"}
+
+
+@pytest.mark.parametrize("name", hostile_files())
+def test_hostile_slice_files_are_refused(name, tmp_path):
+    with h5py.File(tmp_path / "volume_1_slice_0.h5", "w") as file:
+        hostile_files()[name](file)
+    cohort = open_brats2020(tmp_path, channel=0)
+    with pytest.raises(UnreadableScan) as refused:
+        cohort.read(cohort.cases()[0])
+    assert "volume_1_slice_0.h5" in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("form", ["flat", "three", "four", "with background", "float"])
+def test_forms_of_the_mask(form, tmp_path):
+    parts = np.random.Generator(np.random.PCG64(0)).integers(0, 4, (6, 5))
+    masks = {
+        "flat": parts.astype(np.uint8),
+        "three": np.stack([parts == part for part in (1, 2, 3)], axis=-1).astype(np.uint8),
+        "float": np.stack([parts == part for part in (1, 2, 3)], axis=-1).astype(np.float32),
+        "four": np.stack([parts == 1, parts == 2, parts == 3, parts == 3], axis=-1).astype(np.uint8),
+        "with background": np.stack([parts == part for part in range(4)], axis=-1).astype(np.uint8),
+    }
+    with h5py.File(tmp_path / "volume_1_slice_0.h5", "w") as file:
+        file["image"], file["mask"] = np.zeros((6, 5, 4)), masks[form]
+    cohort = open_brats2020(tmp_path, channel=0)
+    np.testing.assert_array_equal(cohort.read(cohort.cases()[0]).lesions[0], parts > 0)
