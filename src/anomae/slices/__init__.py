@@ -1,0 +1,1 @@
+"""Volumes to prepared slices to the store that detectors read."""

@@ -1,0 +1,124 @@
+"""Intensities of a scan brought to the scale that networks see."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from anomae.errors import UnreadableScan
+from anomae.slices.settings import PrepareSettings
+
+# CT: everything denser than lung counts as body.
+BODY_HU = -500.0
+# Of an MRI scan or a picture, the brightest voxels (vessels, spikes) do not decide what is body.
+TOP_PERCENTILE = 99.8
+# Percentiles of larger scans are taken from every k-th row.
+ENOUGH_VOXELS = 2**24
+
+
+@dataclass(frozen=True, slots=True)
+class IntensityScale:
+    """How the intensities of one scan are brought to scale: (raw - offset) / width, cut to low..high.
+
+    fill: stands for voxels that are no finite number; the smallest of the scan.  body_level: raw, above it is tissue.
+    strange: how many voxels are no finite number.
+    """
+
+    offset: float
+    width: float
+    low: float
+    high: float
+    fill: float
+    body_level: float
+    strange: int = 0
+
+    def read(self, image: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+        """The raw image (any shape) as float32, every value finite."""
+        raw, finite = _as_float32(image)
+        return raw if finite is None else np.where(finite, raw, np.float32(self.fill))
+
+    def apply(self, image: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+        """The image (any shape) at scale."""
+        scaled = (self.read(image) - np.float32(self.offset)) / np.float32(self.width)
+        return np.clip(scaled, self.low, self.high, out=scaled)
+
+    def body(self, image: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+        """Where tissue is in a raw image (any shape)."""
+        return self.read(image) > self.body_level
+
+
+def scale_intensity(images: npt.NDArray[Any], settings: PrepareSettings) -> npt.NDArray[np.float32]:
+    """Images (n, h, w) of one scan, scaled as `settings.intensity` says; all values finite."""
+    return measure_scale(images, settings).apply(images)
+
+
+def measure_scale(images: npt.NDArray[Any], settings: PrepareSettings) -> IntensityScale:
+    """The scale of one scan (n, h, w), from its own intensities alone; a slice at a time is held as float32.
+
+    Raises UnreadableScan where no voxel is a finite number, or the type of the numbers cannot be scaled.
+    """
+    if images.dtype.kind not in "biuf":
+        raise UnreadableScan(f"its voxels are {images.dtype}, not real numbers.")
+    fill, strange = _smallest(images)
+    everything = (-np.inf, np.inf)
+    if settings.intensity == "hu/100":
+        return IntensityScale(0.0, 100.0, *everything, fill, BODY_HU, strange)
+    if settings.intensity == "window":
+        start, end = settings.window_hu
+        return IntensityScale(start, end - start, 0.0, 1.0, fill, BODY_HU, strange)
+    level, top = _body_level(images, fill, settings)
+    if settings.intensity == "percentile":
+        return IntensityScale(fill, top - fill or 1.0, 0.0, 1.0, fill, level, strange)
+    offset, width = _type_range(images.dtype) if settings.intensity == "full_range" else (0.0, 1.0)
+    return IntensityScale(offset, width, *everything, fill, level, strange)
+
+
+def _body_level(images: npt.NDArray[Any], smallest: float, settings: PrepareSettings) -> tuple[float, float]:
+    """Above what intensity tissue lies, and the upper percentile within it; both raw."""
+    rows = images[:, :: max(1, -(-images.size // ENOUGH_VOXELS))]
+    bright = np.concatenate([np.empty(0, np.float32), *(image[image > smallest] for image in _finite(rows))])
+    if not bright.size:
+        return smallest, smallest
+    level = smallest + settings.body_threshold * (float(np.percentile(bright, TOP_PERCENTILE)) - smallest)
+    body = bright[bright > level]
+    return level, float(np.percentile(body, settings.percentile)) if body.size else float(bright.max())
+
+
+def _smallest(images: npt.NDArray[Any]) -> tuple[float, int]:
+    """The smallest finite value, and how many are not finite."""
+    seen, smallest = 0, np.inf
+    for values in _finite(images):
+        seen += values.size
+        smallest = min(smallest, float(values.min())) if values.size else smallest
+    if not seen and images.size:
+        raise UnreadableScan("none of its voxels is a finite number.")
+    return (smallest if seen else 0.0), images.size - seen
+
+
+def _finite(images: npt.NDArray[Any]) -> Iterator[npt.NDArray[np.float32]]:
+    for image in images:
+        raw, finite = _as_float32(image)
+        yield raw.ravel() if finite is None else raw[finite]
+
+
+def _as_float32(image: npt.NDArray[Any]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_] | None]:
+    """The image as float32, and where it is finite; None: everywhere.  A double too large for it is not finite."""
+    with np.errstate(over="ignore"):
+        raw = image.astype(np.float32)
+    finite = np.isfinite(raw) if image.dtype.kind == "f" else None
+    return raw, None if finite is None or finite.all() else finite
+
+
+def _type_range(dtype: np.dtype[Any]) -> tuple[float, float]:
+    """Smallest value and range of a type of pixels; (0, 1) for floats and booleans."""
+    if dtype.kind in "bf":
+        return 0.0, 1.0
+    if dtype.itemsize > 2:
+        raise UnreadableScan(
+            f"its voxels are {dtype}, whose full range no image fills; store them as uint8 or uint16, or choose another"
+            " intensity than full_range."
+        )
+    limits = np.iinfo(dtype)
+    return float(limits.min), float(limits.max) - float(limits.min)

@@ -1,0 +1,31 @@
+"""Which part each slice of a case belongs to: as its case, its patient, the data set or the released lists say."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from anomae.cohorts.case import Case, CaseSlices
+from anomae.cohorts.released_lists import ReleasedLists
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What decides: `lists`; else `patients` (patient -> part); else, where both are None, the data set.
+
+    The data set says it slice by slice (CaseSlices.parts) or by case (Case.part).
+    """
+
+    lists: ReleasedLists | None = None
+    patients: Mapping[str, str] | None = None
+
+    def of(self, case: Case, read: CaseSlices) -> npt.NDArray[np.str_]:
+        """The part of each slice, (n,); "" where it is in none."""
+        count = len(read.slices)
+        if self.lists is not None:
+            return self.lists.parts_of(case.case, read.slices)[0]
+        if self.patients is not None:
+            patients = [case.patient] * count if read.patients is None else read.patients.tolist()
+            return np.array([self.patients.get(patient, "") for patient in patients], dtype=np.str_)
+        return np.full(count, case.part) if read.parts is None else read.parts

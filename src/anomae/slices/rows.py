@@ -1,0 +1,107 @@
+"""The rows that one case adds to a store: read, given their parts, prepared, and packed; what a worker does."""
+
+import hashlib
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from anomae.cohorts.case import ABNORMAL, PARTS, UNKNOWN, Case, CaseSlices, Cohort
+from anomae.errors import UserError
+from anomae.slices.parts import Parts
+from anomae.slices.preparing import PreparedCase, prepare_case
+from anomae.slices.settings import PrepareSettings
+
+
+@dataclass(frozen=True, slots=True)
+class CaseRows:
+    """Ready to be written.
+
+    images: (k, H, W), of the type of the store.  lesions: (k, H, ceil(W / 8)) uint8, numpy.packbits along the last
+    axis, or None.  entry: what is to be said of the case and its rows, as JSON; see `_entry`.
+    """
+
+    images: npt.NDArray[Any]
+    lesions: npt.NDArray[np.uint8] | None
+    entry: Mapping[str, Any]
+
+
+def rows_or_reason(case: Case, cohort: Cohort, parts: Parts, settings: PrepareSettings) -> CaseRows | str:
+    """The rows of one case, or the reason why there are none: a broken scan is to stop no other."""
+    try:
+        return read_rows(case, cohort, parts, settings)
+    except (UserError, OSError, MemoryError) as error:
+        reason = str(error) or type(error).__name__
+        return reason if str(case.source) in reason else f"{case.source}: {reason}"
+    except Exception as error:  # noqa: BLE001  what no reader foresaw is a defect, but of this scan alone; it is listed
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        where = f"{Path(frame.filename).name}, line {frame.lineno}"
+        return f"{case.source}: unforeseen {type(error).__name__} in {where} ({error}); please report it"
+
+
+def read_rows(case: Case, cohort: Cohort, parts: Parts, settings: PrepareSettings) -> CaseRows:
+    """Read one case and prepare those of its slices that stay.
+
+    Slices in no part are dropped, and from the training part, which holds healthy slices only, all others.
+    """
+    read = cohort.read(case)
+    part = parts.of(case, read)
+    train = part == "train"
+    reasons = {
+        "in no part": part == "",
+        "abnormal in the training part": train & (read.labels == ABNORMAL),
+        "of unknown label in the training part": train & (read.labels == UNKNOWN),
+    }
+    wanted = ~np.any(list(reasons.values()), axis=0)
+    prepared = prepare_case(read, settings, wanted)
+    stays = ~(prepared.empty & train[prepared.kept] & settings.drop_empty_training)
+    dropped = {why: int(which.sum()) for why, which in reasons.items()}
+    dropped["outside the middle of the scan"] = int(wanted.sum()) - len(prepared.kept)
+    dropped["empty in the training part"] = int(np.sum(~stays))
+
+    images = prepared.images[stays].astype(settings.stored_as)
+    lesions = None if prepared.lesions is None else np.packbits(prepared.lesions[stays], axis=-1)
+    digest = hashlib.blake2b(images.tobytes(), digest_size=16)
+    digest.update(b"" if lesions is None else lesions.tobytes())
+    entry = _entry(case, read, prepared, stays, part) | {
+        "digest": digest.hexdigest(),
+        "dropped": {why: count for why, count in dropped.items() if count},
+    }
+    return CaseRows(images, lesions, entry)
+
+
+def _entry(
+    case: Case, read: CaseSlices, prepared: PreparedCase, stays: npt.NDArray[np.bool_], part: npt.NDArray[np.str_]
+) -> dict[str, Any]:
+    """Facts of the case, and under "columns" an entry a row; shared by all rows: one patient, as a text."""
+    places = prepared.kept[stays]
+    patients = None if read.patients is None else read.patients[places].tolist()
+    abnormal = read.labels == ABNORMAL
+    ill = [case.patient] * bool(abnormal.any()) if read.patients is None else read.patients[abnormal].tolist()
+    return {
+        "rows": len(places),
+        "lesions": prepared.lesions is not None,
+        "abnormal_patients": sorted(set(ill)),
+        "spacing_mm": [round(side, 6) for side in prepared.spacing_mm],
+        "grid": None if read.grid is None else read.grid.to_json(),
+        "notes": list(prepared.notes),
+        "columns": {
+            "patient": case.patient if patients is None else patients,
+            "slice": read.slices[places].tolist(),
+            "position_mm": _numbers(read.positions_mm[places]),
+            "part": [PARTS.index(name) for name in part[places]],
+            "label": read.labels[places].tolist(),
+            "empty": prepared.empty[stays].astype(int).tolist(),
+            "body_fraction": _numbers(prepared.body_fraction[stays]),
+            "lesion_fraction": _numbers(prepared.lesion_fraction[stays]),
+        },
+    }
+
+
+def _numbers(column: npt.NDArray[np.float64]) -> list[float | None]:
+    """With as many digits as are worth keeping; None for what is no finite number."""
+    return [float(f"{value:.6g}") if np.isfinite(value) else None for value in column.tolist()]

@@ -1,0 +1,70 @@
+"""How scans become prepared slices: size, intensity, and which slices are kept."""
+
+from collections.abc import Mapping
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from anomae.errors import UserError
+
+
+class PrepareSettings(BaseModel):
+    """All that decides what a prepared slice looks like; it depends on its own scan and on these alone.
+
+    image_size: (h, w) pixels; one number for a square.
+    intensity: "none" (as read), "hu/100" (the released code on CT), "window" (window_hu -> 0..1, clipped), "percentile"
+    (from the scan's minimum to its `percentile`-th percentile within the body -> 0..1, clipped), "full_range" (the
+    range of an integer type of 8 or 16 bits -> 0..1; floats stay as they are).
+    slices: "all", or "mid": relative position 0.35 to 0.80 in the scan and over 15 % of the pixels above 0.08 of the
+    scan's maximum.
+    drop_empty_training: constant slices do not stay in the training part.
+    store_type: of slices.npy; None: float32 for intensity "none", else float16.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    image_size: tuple[int, int] = (96, 96)
+    intensity: Literal["none", "hu/100", "window", "percentile", "full_range"] = "percentile"
+    window_hu: tuple[float, float] = (-1000.0, 400.0)
+    percentile: float = Field(default=99.8, gt=0, le=100)
+    body_threshold: float = Field(default=0.08, ge=0, lt=1, description="share of a scan's range above which is tissue")
+    resampling: Literal["bicubic", "bilinear"] = "bicubic"
+    slices: Literal["all", "mid"] = "all"
+    drop_empty_training: bool = False
+    store_type: Literal["float16", "float32"] | None = None
+
+    @field_validator("image_size", mode="before")
+    @classmethod
+    def _square(cls, value: Any) -> Any:
+        return (value, value) if isinstance(value, int) else value
+
+    @model_validator(mode="after")
+    def _sensible(self) -> Self:
+        if not all(8 <= side <= 4096 for side in self.image_size):
+            raise ValueError("image_size must lie between 8 and 4096 pixels")
+        if not self.window_hu[0] < self.window_hu[1]:
+            raise ValueError("window_hu must be (low, high) with low below high")
+        return self
+
+    @property
+    def stored_as(self) -> Literal["float16", "float32"]:
+        """The number type of slices.npy."""
+        return self.store_type or ("float32" if self.intensity == "none" else "float16")
+
+    def checked(self) -> "PrepareSettings":
+        """The same, validated anew: what `model_copy(update=...)` changed was not.  Raises UserError."""
+        return settings_from({name: getattr(self, name) for name in type(self).model_fields})
+
+
+def settings_from(content: Mapping[str, Any]) -> PrepareSettings:
+    """PrepareSettings from plain values.  Raises UserError with one sentence where they do not hold."""
+    try:
+        return PrepareSettings.model_validate(dict(content))
+    except ValidationError as error:
+        complaints = "; ".join(_complaint(entry["loc"], entry["msg"]) for entry in error.errors())
+        raise UserError(f"These settings of the preparation do not hold: {complaints}.") from error
+
+
+def _complaint(place: tuple[int | str, ...], message: str) -> str:
+    key, sentence = ".".join(map(str, place)), message.removeprefix("Value error, ")
+    return f"{key}: {sentence}" if key else sentence

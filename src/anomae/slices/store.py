@@ -1,0 +1,163 @@
+"""The store of prepared slices: one memory-mapped array beside an index, read without copies.
+
+STORE/
+  slices.npy     (n, h, w) float16 or float32, memory-mapped
+  lesions.npy    (n, h, ceil(w / 8)) uint8, one bit a pixel (numpy.packbits, axis -1); absent where no mask is known
+  index.csv      a line a slice, columns COLUMNS
+  cases.json     case -> source, grid of the scan (null for pictures and patches), spacing of a prepared pixel, notes
+  prepare.json   settings, counts, what was skipped and why, fingerprint; written last: its presence means "whole"
+"""
+
+import csv
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from anomae.arrays import map_array
+from anomae.errors import UserError
+from anomae.files import read_json
+
+COLUMNS = (
+    "row", "case", "patient", "slice", "position_mm", "part", "label",
+    "empty", "body_fraction", "lesion_fraction", "site",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class SliceIndex:
+    """The columns of index.csv, each (n,).
+
+    position_mm: NaN where unknown.  part: "train", "validation" or "test".  label: 0 healthy, 1 abnormal, -1 unknown
+    (an empty field in the file).  empty: the slice has no content (constant).  body_fraction and lesion_fraction: share
+    of the prepared image, 0..1; NaN (an empty field) where no mask is known.
+    """
+
+    case: npt.NDArray[np.str_]
+    patient: npt.NDArray[np.str_]
+    slice: npt.NDArray[np.int64]
+    position_mm: npt.NDArray[np.float64]
+    part: npt.NDArray[np.str_]
+    label: npt.NDArray[np.int8]
+    empty: npt.NDArray[np.bool_]
+    body_fraction: npt.NDArray[np.float64]
+    lesion_fraction: npt.NDArray[np.float64]
+    site: npt.NDArray[np.str_]
+
+    def __len__(self) -> int:
+        return len(self.case)
+
+
+def read_index(path: Path) -> SliceIndex:
+    """Read an index.csv.  Raises UserError where columns are missing or a field is not of its type."""
+    try:
+        with path.open(newline="", encoding="utf-8") as handle:
+            lines = csv.reader(handle)
+            header = next(lines, [])
+            missing = [name for name in COLUMNS if name not in header]
+            if missing:
+                raise UserError(f"{path} lacks the column(s) {', '.join(missing)}.")
+            table = list(zip(*lines, strict=True)) or [()] * len(header)
+    except FileNotFoundError as error:
+        raise UserError(f"{path} is missing.") from error
+    except (ValueError, csv.Error) as error:
+        raise UserError(f"{path} is not a whole index ({error}); prepare the store again.") from error
+    columns = {name: table[header.index(name)] for name in COLUMNS}
+    try:
+        return SliceIndex(
+            case=np.array(columns["case"], dtype=np.str_),
+            patient=np.array(columns["patient"], dtype=np.str_),
+            slice=np.array(columns["slice"], dtype=np.int64),
+            position_mm=_floats(columns["position_mm"]),
+            part=np.array(columns["part"], dtype=np.str_),
+            label=np.array([entry or "-1" for entry in columns["label"]], dtype=np.int8),
+            empty=np.array(columns["empty"], dtype=np.int8).astype(np.bool_),
+            body_fraction=_floats(columns["body_fraction"]),
+            lesion_fraction=_floats(columns["lesion_fraction"]),
+            site=np.array(columns["site"], dtype=np.str_),
+        )
+    except ValueError as error:
+        raise UserError(f"{path} has a field that is not of its type ({error}).") from error
+
+
+def _floats(fields: tuple[str, ...]) -> npt.NDArray[np.float64]:
+    return np.array([entry or "nan" for entry in fields], dtype=np.float64)
+
+
+class Slices:
+    """Some rows of a store, in a fixed order: what a detector learns from and inspects.  Reads, never copies whole."""
+
+    def __init__(self, images: npt.NDArray[Any], rows: npt.NDArray[np.int64] | None = None) -> None:
+        """`images` (n, h, w), an array or a memory map; `rows`: those meant, in order; None: all."""
+        self.images = images
+        self.rows = np.arange(len(images)) if rows is None else np.asarray(rows, dtype=np.int64)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def image_size(self) -> tuple[int, int]:
+        """(h, w) in pixels."""
+        return (int(self.images.shape[1]), int(self.images.shape[2]))
+
+    def read(self, places: npt.NDArray[np.int64] | slice) -> npt.NDArray[np.float32]:
+        """The images at `places` (of this selection), (k, h, w) float32."""
+        return np.asarray(self.images[self.rows[places]], dtype=np.float32)
+
+    def batches(self, size: int) -> Iterator[npt.NDArray[np.float32]]:
+        """All images in order, at most `size` at a time, (k, h, w) float32."""
+        for start in range(0, len(self), size):
+            yield self.read(slice(start, start + size))
+
+
+class SliceStore:
+    """A finished store, opened for reading."""
+
+    def __init__(self, folder: Path) -> None:
+        """Open `folder`.  Raises UserError where it is not a finished store."""
+        self.folder = folder
+        if not folder.is_dir():
+            raise UserError(f"{folder} is not a folder; make a store with `anomae prepare`.")
+        if not (folder / "prepare.json").exists():
+            raise UserError(
+                f"{folder} is not a finished store (no prepare.json); run `anomae prepare` again to finish it."
+            )
+        self.prepared: dict[str, Any] = read_json(folder / "prepare.json")
+        self.index = read_index(folder / "index.csv")
+        self.images = map_array(folder / "slices.npy")  # (n, h, w)
+        if len(self.images) != len(self.index):
+            raise UserError(
+                f"{folder}: slices.npy has {len(self.images)} rows, index.csv {len(self.index)}; prepare it again."
+            )
+        lesions = folder / "lesions.npy"
+        self._lesions = map_array(lesions) if lesions.exists() else None
+
+    @property
+    def image_size(self) -> tuple[int, int]:
+        """(h, w) in pixels."""
+        return (int(self.images.shape[1]), int(self.images.shape[2]))
+
+    @property
+    def has_lesions(self) -> bool:
+        """Whether lesion masks are known."""
+        return self._lesions is not None
+
+    def rows(self, part: str, label: int | None = None) -> npt.NDArray[np.int64]:
+        """The rows of `part`, of those with `label` only where it is given, in the order of the store."""
+        wanted = self.index.part == part
+        if label is not None:
+            wanted &= self.index.label == label
+        return np.flatnonzero(wanted)
+
+    def select(self, rows: npt.NDArray[np.int64]) -> Slices:
+        """These rows as Slices."""
+        return Slices(self.images, rows)
+
+    def lesions(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+        """Lesion masks (k, h, w) of these rows.  Raises UserError where the store has none."""
+        if self._lesions is None:
+            raise UserError(f"{self.folder} holds no lesion masks.")
+        return np.unpackbits(self._lesions[rows], axis=-1, count=self.image_size[1]).astype(np.bool_)

@@ -1,0 +1,208 @@
+"""A store as it grows, case by case; stopped at any moment, it goes on to the same bytes."""
+
+import fcntl
+import hashlib
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from anomae.arrays import GrowingArray
+from anomae.cohorts.case import HEALTHY, PARTS, UNKNOWN, Case
+from anomae.errors import UserError
+from anomae.files import append_json_line, read_json, read_json_lines, write_csv, write_json
+from anomae.slices.rows import CaseRows
+from anomae.slices.settings import PrepareSettings
+from anomae.slices.store import COLUMNS, SliceIndex, read_index
+
+JOURNAL = "journal.jsonl"
+FINISHED = "prepare.json"
+_BLOCK = 4096  # rows
+
+
+def begun_request(folder: Path) -> dict[str, Any] | None:
+    """What a store in `folder`, finished or begun, was asked for; None where there is nothing yet.
+
+    Raises UserError where `folder` holds something else.
+    """
+    if (folder / FINISHED).exists():
+        finished: dict[str, Any] = read_json(folder / FINISHED).get("request", {})
+        return finished
+    lines = read_json_lines(folder / JOURNAL)
+    if _holds_rows(lines):
+        begun: dict[str, Any] = lines[0].get("request", {})
+        return begun
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"{folder} is a file; name a folder for the store.")
+    if folder.exists() and any(folder.iterdir()) and not (folder / JOURNAL).exists():
+        raise UserError(f"{folder} is not empty and is not a store; name a new folder.")
+    return None
+
+
+def refuse_other_request(folder: Path, request: Mapping[str, Any]) -> None:
+    """Raises UserError where `folder` holds a store that was asked for otherwise, or something else."""
+    begun = begun_request(folder)
+    if begun is None or begun == request:
+        return
+    changed = [key for key in {**request, **begun} if begun.get(key) != request.get(key)]
+    if changed == ["cases"]:
+        raise UserError(f"The cases are others than when {folder} was begun; name a new folder, or remove this one.")
+    raise UserError(
+        f"{folder} was begun with other {', '.join(key for key in changed if key != 'cases')}; name a new folder, "
+        "remove this one, or give the same again."
+    )
+
+
+class StoreWriter:
+    """Appends the rows of one case after the other and vouches for each case in a journal.
+
+    A case is journalled once its rows are written; rows that no line vouches for are cut off on going on.
+    """
+
+    def __init__(self, folder: Path, request: Mapping[str, Any], settings: PrepareSettings) -> None:
+        """Begin in `folder`, or go on there.
+
+        request: what the store is made of and how, as JSON.  Raises UserError where `folder` holds a store that was
+        asked for otherwise, or something else, or another process is writing there.
+        """
+        refuse_other_request(folder, request)
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder, self.request = folder, dict(request)
+        self._lock = (folder / JOURNAL).open("a")
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            self._lock.close()
+            raise UserError(f"Another process is writing {folder}; wait for it, or stop it first.") from error
+        try:
+            self._continue(settings)
+        except BaseException:
+            self._lock.close()
+            raise
+
+    def _continue(self, settings: PrepareSettings) -> None:
+        folder = self.folder
+        for unfinished in folder.glob(".part-*"):
+            unfinished.unlink()
+        lines = read_json_lines(folder / JOURNAL)
+        if not _holds_rows(lines):
+            # nothing is lost by beginning anew, and what was skipped may be readable by now
+            self._lock.truncate(0)
+            lines = [{"request": self.request}]
+            append_json_line(folder / JOURNAL, lines[0])
+        self.lines = lines[1:]
+        height, width = settings.image_size
+        rows = sum(line["rows"] for line in self.lines)
+        self._images = GrowingArray(folder / "slices.npy", (height, width), settings.stored_as, rows)
+        self._lesion_shape = (height, (width + 7) // 8)
+        self._lesions: GrowingArray | None = None
+        if any(line.get("lesions") for line in self.lines):
+            self._lesions = GrowingArray(folder / "lesions.npy", self._lesion_shape, np.uint8, rows)
+
+    @property
+    def done(self) -> int:
+        """How many cases are in, or were skipped."""
+        return len(self.lines)
+
+    @property
+    def skipped(self) -> list[dict[str, str]]:
+        """The cases that were skipped, and why."""
+        return [{"case": line["case"], "reason": line["skipped"]} for line in self.lines if "skipped" in line]
+
+    @property
+    def dropped(self) -> dict[str, int]:
+        """Why slices of cases that were read are not in the store -> how many."""
+        counted: Counter[str] = Counter()
+        for line in self.lines:
+            counted.update(line.get("dropped", {}))
+        return dict(sorted(counted.items()))
+
+    @property
+    def abnormal_patients(self) -> set[str]:
+        """Patients of whom any slice is abnormal, be it in the store or dropped."""
+        return {patient for line in self.lines for patient in line.get("abnormal_patients", ())}
+
+    def append(self, case: Case, rows: CaseRows) -> None:
+        """Write the rows of one case."""
+        if rows.lesions is not None and self._lesions is None:
+            self._lesions = GrowingArray(self.folder / "lesions.npy", self._lesion_shape, np.uint8)
+            self._append_no_lesions(self._images.rows)
+        self._images.append(rows.images)
+        if rows.lesions is not None and self._lesions is not None:
+            self._lesions.append(rows.lesions)
+        else:
+            self._append_no_lesions(len(rows.images))
+        self._journal(case, rows.entry)
+
+    def skip(self, case: Case, reason: str) -> None:
+        """Note that a case could not be read, and why."""
+        self._journal(case, {"rows": 0, "skipped": reason})
+
+    def close(self) -> None:
+        """Stop, for now or because all is written; the same request goes on from here."""
+        if not self._lock.closed:
+            self._images.close()
+            if self._lesions is not None:
+                self._lesions.close()
+            self._lock.close()
+
+    def write_index(self) -> SliceIndex:
+        """Write index.csv and cases.json of what is in; returns the index."""
+        write_csv(self.folder / "index.csv", COLUMNS, self._index_lines())
+        kept = ("source", "grid", "spacing_mm", "notes")
+        cases = {line["case"]: {key: line[key] for key in kept} for line in self.lines if "skipped" not in line}
+        write_json(self.folder / "cases.json", cases)
+        return read_index(self.folder / "index.csv")
+
+    def finish(self, facts: Mapping[str, Any]) -> None:
+        """Write prepare.json with `facts`, what was skipped and dropped, and a fingerprint: the store is whole then."""
+        self.close()
+        fingerprint = hashlib.blake2b((self.folder / "index.csv").read_bytes(), digest_size=16)
+        for line in self.lines:
+            fingerprint.update(line.get("digest", "").encode())
+        content = {
+            "format": 1,
+            "fingerprint": fingerprint.hexdigest(),
+            **facts,
+            "dropped": self.dropped,
+            "skipped": self.skipped,
+            "request": self.request,
+        }
+        write_json(self.folder / FINISHED, content)
+        clear_journal(self.folder)
+
+    def _append_no_lesions(self, count: int) -> None:
+        if self._lesions is not None:
+            for start in range(0, count, _BLOCK):
+                self._lesions.append(np.zeros((min(_BLOCK, count - start), *self._lesion_shape), dtype=np.uint8))
+
+    def _journal(self, case: Case, facts: Mapping[str, Any]) -> None:
+        source = case.source.absolute() if case.source.exists() else case.source
+        line = {"case": case.case, "site": case.site, "source": str(source), **facts}
+        append_json_line(self.folder / JOURNAL, line)
+        self.lines.append(line)
+
+    def _index_lines(self) -> Iterator[list[Any]]:
+        row = 0
+        for line in self.lines:
+            columns = line.get("columns", {})
+            for place in range(line["rows"]):
+                one = {name: column[place] if isinstance(column, list) else column for name, column in columns.items()}
+                if self._lesions is not None and one["label"] == HEALTHY and one["lesion_fraction"] is None:
+                    one["lesion_fraction"] = 0.0  # called healthy as a whole: its mask is known to be empty
+                one |= {"row": row, "case": line["case"], "site": line["site"], "part": PARTS[one["part"]]}
+                one["label"] = None if one["label"] == UNKNOWN else one["label"]
+                yield ["" if one[name] is None else one[name] for name in COLUMNS]
+                row += 1
+
+
+def _holds_rows(lines: Sequence[Mapping[str, Any]]) -> bool:
+    return any(line.get("rows") for line in lines)
+
+
+def clear_journal(folder: Path) -> None:
+    """Remove the journal of a finished store, which a crash at the very end may have left."""
+    if (folder / FINISHED).exists():
+        (folder / JOURNAL).unlink(missing_ok=True)

@@ -1,0 +1,59 @@
+"""Settings of the preparation: what they accept, what they refuse, and how they say it."""
+
+import pytest
+
+from anomae.errors import UserError
+from anomae.recipes.preparation import PREPARATIONS, preparation_for
+from anomae.slices.settings import PrepareSettings, settings_from
+
+
+def test_one_number_is_a_square():
+    assert settings_from({"image_size": 32}).image_size == (32, 32)
+    assert settings_from({"image_size": [48, 32]}).image_size == (48, 32)
+
+
+@pytest.mark.parametrize(("intensity", "stored_as"), [("none", "float32"), ("percentile", "float16")])
+def test_unscaled_images_are_stored_with_more_digits(intensity, stored_as):
+    assert settings_from({"intensity": intensity}).stored_as == stored_as
+    assert settings_from({"intensity": intensity, "store_type": "float16"}).stored_as == "float16"
+
+
+def test_they_come_back_from_json():
+    settings = settings_from({"image_size": (64, 48), "intensity": "window", "window_hu": (-160, 240)})
+    assert settings_from(settings.model_dump(mode="json")) == settings
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ({"image_size": 4}, "image_size"),
+        ({"image_size": "big"}, "image_size"),
+        ({"image_size": (64, 64, 64)}, "image_size"),
+        ({"intensity": "zscore"}, "intensity"),
+        ({"window_hu": (400, -1000)}, "window_hu"),
+        ({"window_hu": (float("nan"), 1)}, "window_hu"),
+        ({"percentile": 0}, "percentile"),
+        ({"body_threshold": 1.0}, "body_threshold"),
+        ({"imagesize": 64}, "imagesize"),
+    ],
+)
+def test_what_does_not_hold_is_said_in_one_sentence(content, said):
+    with pytest.raises(UserError, match=said) as refused:
+        settings_from(content)
+    assert "\n" not in str(refused.value)
+
+
+def test_what_model_copy_changed_is_checked():
+    assert PrepareSettings().model_copy(update={"image_size": 32}).checked().image_size == (32, 32)
+    with pytest.raises(UserError, match="percentile"):
+        PrepareSettings().model_copy(update={"percentile": 120}).checked()
+
+
+def test_they_cannot_be_changed():
+    with pytest.raises(ValueError, match="frozen"):
+        PrepareSettings().percentile = 1.0
+
+
+@pytest.mark.parametrize("cohort", PREPARATIONS)
+def test_those_of_every_cohort_hold(cohort):
+    assert preparation_for(cohort).checked() == preparation_for(cohort)

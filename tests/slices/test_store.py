@@ -1,0 +1,156 @@
+"""Reading a store: what is not whole is refused, rows are read without loading the rest."""
+
+import csv
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from anomae.arrays import map_array
+from anomae.errors import UserError
+from anomae.slices.parts import Parts
+from anomae.slices.store import COLUMNS, Slices, SliceStore, read_index
+from anomae.slices.writer import StoreWriter
+
+
+@pytest.fixture
+def folder(make_case, make_cohort, small, write, tmp_path):
+    cohort = make_cohort({"a": make_case(0), "b": make_case(1), "c": make_case(2)}, {"b": "validation", "c": "test"})
+    writer = StoreWriter(tmp_path / "store", {}, small)
+    write(writer, cohort, Parts(), small)
+    writer.write_index()
+    writer.finish({})
+    return tmp_path / "store"
+
+
+def test_rows_are_found_by_part_and_label(folder):
+    store = SliceStore(folder)
+    assert store.rows("train").tolist() == [0, 1, 2, 3]
+    assert store.rows("train", label=1).tolist() == []
+    assert store.rows("test", label=1).tolist() == [12, 15]
+    assert store.rows("nowhere").tolist() == []
+
+
+def test_slices_are_read_in_the_order_that_was_asked_for(folder):
+    store = SliceStore(folder)
+    chosen = store.select(np.array([12, 3, 3, 0]))
+    assert len(chosen) == 4
+    assert chosen.image_size == store.image_size == (16, 12)
+    assert chosen.read(slice(0, 0)).shape == (0, 16, 12)
+    np.testing.assert_array_equal(chosen.read(np.array([3, 0])), store.images[[0, 12]].astype(np.float32))
+    batches = list(chosen.batches(3))
+    assert [len(batch) for batch in batches] == [3, 1]
+    np.testing.assert_array_equal(np.concatenate(batches), store.images[[12, 3, 3, 0]].astype(np.float32))
+    assert all(batch.dtype == np.float32 for batch in batches)
+
+
+def test_all_rows_of_an_array_can_be_slices():
+    images = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
+    np.testing.assert_array_equal(Slices(images).read(slice(None)), images)
+
+
+def test_images_are_mapped_read_only(folder):
+    store = SliceStore(folder)
+    assert isinstance(store.images, np.memmap)
+    with pytest.raises(ValueError, match="read-only"):
+        store.images[0] = 0
+
+
+def test_reading_a_few_of_very_many_slices_takes_little_memory(tmp_path):
+    """A sparse file of 1 GB: were it loaded, or copied, the memory would show it."""
+    script = """
+import resource, sys
+import numpy as np
+from anomae.arrays import GrowingArray, map_array
+from anomae.slices.store import Slices
+path = __import__("pathlib").Path(sys.argv[1])
+growing = GrowingArray(path, (256, 256), np.float16)
+growing._file.truncate(growing._start + 8192 * 256 * 256 * 2)
+growing.rows = 8192
+growing.close()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+chosen = Slices(map_array(path), np.arange(0, 8192, 64))
+read = sum(len(batch) for batch in chosen.batches(8))
+assert read == 128 and len(Slices(map_array(path))) == 8192
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path / "large.npy")], capture_output=True, encoding="utf-8", check=False
+    )
+    assert ended.returncode == 0, ended.stderr
+    grown_kb = int(ended.stdout) // (1024 if sys.platform == "darwin" else 1)
+    assert grown_kb < 100_000  # the slices that are read have 17 MB on disk
+
+
+@pytest.mark.parametrize("missing", ["slices.npy", "index.csv", "prepare.json"])
+def test_without_one_of_its_files_it_is_refused(folder, missing):
+    (folder / missing).unlink()
+    with pytest.raises(UserError, match=missing):
+        SliceStore(folder)
+
+
+def test_nothing_is_no_store(tmp_path):
+    with pytest.raises(UserError, match="anomae prepare"):
+        SliceStore(tmp_path / "nowhere")
+
+
+def test_arrays_and_index_of_different_length_are_refused(folder):
+    lines = (folder / "index.csv").read_text().splitlines(keepends=True)
+    (folder / "index.csv").write_text("".join(lines[:-1]))
+    with pytest.raises(UserError, match="prepare it again"):
+        SliceStore(folder)
+
+
+@pytest.mark.parametrize("content", [b"", b"\x93NUMPY", b"not an array at all", None])
+def test_a_broken_array_is_refused(folder, content):
+    whole = (folder / "slices.npy").read_bytes()
+    (folder / "slices.npy").write_bytes(whole[:-100] if content is None else content)
+    with pytest.raises(UserError, match=r"slices\.npy"):
+        SliceStore(folder)
+
+
+def test_pickles_are_never_loaded(tmp_path):
+    np.save(tmp_path / "objects.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
+    with pytest.raises(UserError):
+        map_array(tmp_path / "objects.npy")
+
+
+@pytest.mark.parametrize("column", COLUMNS[1:])
+def test_an_index_that_lacks_a_column_is_refused(folder, column):
+    with (folder / "index.csv").open(newline="") as handle:
+        lines = list(csv.DictReader(handle))
+    kept = [name for name in COLUMNS if name != column]
+    with (folder / "index.csv").open("w", newline="") as handle:
+        writer = csv.DictWriter(handle, kept, extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(lines)
+    with pytest.raises(UserError, match=column):
+        read_index(folder / "index.csv")
+
+
+@pytest.mark.parametrize(
+    ("column", "field"), [("slice", "one"), ("label", "ill"), ("body_fraction", "half"), ("empty", "")]
+)
+def test_a_field_of_another_type_is_refused(folder, column, field):
+    with (folder / "index.csv").open(newline="") as handle:
+        lines = list(csv.reader(handle))
+    lines[3][COLUMNS.index(column)] = field
+    with (folder / "index.csv").open("w", newline="") as handle:
+        csv.writer(handle).writerows(lines)
+    with pytest.raises(UserError, match="not of its type"):
+        read_index(folder / "index.csv")
+
+
+def test_a_line_cut_short_is_refused(folder):
+    text = (folder / "index.csv").read_text()
+    (folder / "index.csv").write_text(text[:-20])
+    with pytest.raises(UserError):
+        read_index(folder / "index.csv")
+
+
+def test_it_can_be_moved(folder, tmp_path):
+    before = SliceStore(folder).images[:].copy()
+    shutil.move(folder, tmp_path / "elsewhere")
+    np.testing.assert_array_equal(SliceStore(tmp_path / "elsewhere").images, before)
