@@ -1,0 +1,28 @@
+"""Fixtures for the networks' tests: one thread, so that they are quick beside others and give the same bits."""
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+
+from anomae.models.mae import MaskedAutoencoder
+from anomae.models.sizes import Size
+
+
+@pytest.fixture(autouse=True, scope="package")
+def one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def rng() -> torch.Generator:
+    return torch.Generator().manual_seed(1)
+
+
+@pytest.fixture(scope="package")
+def small_mae() -> MaskedAutoencoder:
+    """24 x 32 pixels in patches of 4: a grid of 6 x 8."""
+    return MaskedAutoencoder((24, 32), 4, Size(16, 2, 2), Size(8, 1, 2), torch.Generator().manual_seed(0)).eval()
