@@ -1,0 +1,45 @@
+"""Networks in use: the device, the precision, and batches of one fixed size so that no score depends on its batch."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from anomae.training.devices import chosen_device, chosen_precision
+from anomae.training.settings import DeviceSettings
+
+USE_BATCH = {"cpu": 16, "cuda": 128}
+
+
+@contextmanager
+def in_use(settings: DeviceSettings) -> Iterator[torch.device]:
+    """No gradients, the precision that `settings` choose; gives the device."""
+    kind = chosen_device(settings)
+    bf16 = chosen_precision(settings) == "bf16"
+    with torch.inference_mode(), torch.autocast(kind, dtype=torch.bfloat16, enabled=bf16):
+        yield torch.device(kind)
+
+
+def in_fixed_batches(
+    images: npt.NDArray[np.float32],
+    device: torch.device,
+    function: Callable[[Tensor, npt.NDArray[np.float32]], tuple[Tensor, ...]],
+) -> tuple[npt.NDArray[np.float32], ...]:
+    """Apply `function` to batches of exactly one size (the last is filled up with copies) and join what it gives.
+
+    Matrix kernels may round differently for another number of rows; with the number fixed, an image's outcome is the
+    same alone, in any company and in any order.  function(tensor (b, h, w) on the device, the same images as numpy)
+    gives tensors whose first axis is the batch.
+    """
+    size = USE_BATCH[device.type]
+    parts: list[tuple[npt.NDArray[np.float32], ...]] = []
+    for start in range(0, len(images), size):
+        block = np.asarray(images[start : start + size], dtype=np.float32)
+        short = size - len(block)
+        full = np.concatenate([block, np.repeat(block[-1:], short, axis=0)]) if short else block
+        given = function(torch.from_numpy(np.ascontiguousarray(full)).to(device), full)
+        parts.append(tuple(tensor[: len(block)].float().cpu().numpy() for tensor in given))
+    return tuple(np.concatenate(column) for column in zip(*parts, strict=True))

@@ -1,0 +1,28 @@
+"""Every method by name, and how a fitted one is found again on disk."""
+
+from pathlib import Path
+from typing import Any
+
+from anomae.detectors.masked_autoencoder import MaskedAutoencoderDetector
+from anomae.detectors.protocol import Detector
+from anomae.detectors.pseudo_abnormal_classifier import PseudoAbnormalClassifier
+from anomae.errors import UserError
+from anomae.files import read_json
+from anomae.training.settings import DeviceSettings
+
+DETECTORS: dict[str, Any] = {
+    detector.name: detector for detector in (PseudoAbnormalClassifier, MaskedAutoencoderDetector)
+}
+
+
+def load_detector(folder: Path, device: DeviceSettings | None = None) -> Detector:
+    """The fitted detector in `folder`.  Raises UserError where there is none, or one of an unknown name."""
+    if not (folder / "settings.json").exists():
+        raise UserError(f"{folder} holds no fitted detector; run `anomae fit` first, or again to finish it.")
+    name = read_json(folder / "settings.json").get("detector")
+    if name not in DETECTORS:
+        raise UserError(
+            f"{folder} holds a detector {name!r} that this version does not know; it knows {', '.join(DETECTORS)}."
+        )
+    detector: Detector = DETECTORS[name].load(folder, device)
+    return detector

@@ -1,0 +1,63 @@
+"""The folder of a run: what stands where, and the facts of run.json.
+
+RUN/
+  run.json           store, recipe, profile, seed, all settings, versions, what chose the checkpoint
+  journal.jsonl      a line every few steps: stage, step, loss, learning rate, seconds
+  checkpoints/       the state of each training, to go on from
+  cache/             reconstructions of the training images
+  samples/           training samples of the classifier, for the report
+  fitted/            the fitted detector, all that scoring needs; its fitted.json is written last
+  findings/          scores.csv, maps.npy, reconstructions.npy, findings.json (last)
+  report/            report.json, report.html
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from anomae.errors import UserError
+from anomae.files import read_json
+from anomae.slices.store import SliceStore
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run on disk."""
+
+    folder: Path
+
+    @property
+    def fitted(self) -> Path:
+        """The folder of the fitted detector."""
+        return self.folder / "fitted"
+
+    @property
+    def findings(self) -> Path:
+        """The folder of scores and maps of the store's test part."""
+        return self.folder / "findings"
+
+    @property
+    def is_fitted(self) -> bool:
+        """Whether the fit ended."""
+        return (self.fitted / "fitted.json").exists()
+
+    def facts(self) -> dict[str, Any]:
+        """run.json.  Raises UserError where this is no run."""
+        if not (self.folder / "run.json").exists():
+            raise UserError(f"{self.folder} is not a run (no run.json); make one with `anomae fit STORE RUN`.")
+        facts: dict[str, Any] = read_json(self.folder / "run.json")
+        return facts
+
+    def open_store(self, store: Path | None = None) -> SliceStore:
+        """The store that the run learned from, at its recorded place or at `store`.
+
+        Raises UserError where it is gone or holds other slices than those that were learned from.
+        """
+        facts = self.facts()
+        place = store or Path(facts["store"])
+        if not place.is_dir():
+            raise UserError(f"The store of this run, {place}, is not there; name its new place with --store.")
+        opened = SliceStore(place)
+        if opened.prepared.get("fingerprint") != facts["store_fingerprint"]:
+            raise UserError(f"{place} holds other slices than this run was fitted on; fit a new run on it.")
+        return opened

@@ -1,0 +1,59 @@
+"""A training's state on disk as one safetensors file: weights, optimiser and step; no pickle."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from anomae.errors import UserError
+from anomae.files import written_whole
+
+
+def save_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, facts: dict[str, Any]) -> None:
+    """Write model, optimiser state and `facts` (JSON: step, best value, ...), whole or not at all."""
+    tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
+    state = optimizer.state_dict()["state"]
+    for parameter, entries in state.items():
+        for name, value in entries.items():
+            tensors[f"optimizer.{parameter}.{name}"] = torch.as_tensor(value)
+    write_tensors(path, tensors, facts)
+
+
+def load_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
+    """Put model and optimiser back where `save_checkpoint` left them; returns the facts."""
+    tensors, facts = read_tensors(path)
+    model.load_state_dict(_under("model.", tensors))
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in _under("optimizer.", tensors).items():
+        parameter, _, entry = name.partition(".")
+        state.setdefault(int(parameter), {})[entry] = tensor
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+    return facts
+
+
+def write_tensors(path: Path, tensors: dict[str, Tensor], facts: dict[str, Any] | None = None) -> None:
+    """Write named tensors and JSON facts as safetensors, whole or not at all."""
+    held = {name: tensor.detach().to("cpu").contiguous().clone() for name, tensor in tensors.items()}
+    with written_whole(path) as temporary:
+        save_file(held, temporary, metadata={"facts": json.dumps(facts or {})})
+
+
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Read what `write_tensors` wrote.  Raises UserError where the file is missing or broken."""
+    if not path.exists():
+        raise UserError(f"{path} is missing.")
+    try:
+        with safe_open(path, framework="pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no dict
+            facts = json.loads((file.metadata() or {}).get("facts", "{}"))
+    except (SafetensorError, OSError, ValueError) as error:
+        raise UserError(f"{path} is not a whole safetensors file ({error}).") from error
+    return tensors, facts
+
+
+def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}

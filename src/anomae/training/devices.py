@@ -1,0 +1,53 @@
+"""The Fabric that a run computes on: device, precision, number of processes."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from anomae.errors import UserError
+from anomae.training.settings import DeviceSettings
+
+
+def native_bf16_cpu() -> bool:
+    """Whether this processor multiplies bfloat16 itself (AVX-512-BF16 or AMX); elsewhere bf16 is slower than fp32."""
+    try:
+        flags = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return False
+    return "avx512_bf16" in flags or "amx_bf16" in flags
+
+
+def chosen_device(settings: DeviceSettings) -> str:
+    """ "cuda" or "cpu".  Raises UserError where CUDA is asked for and there is none."""
+    if settings.accelerator == "cuda" and not torch.cuda.is_available():
+        raise UserError("No CUDA device is to be seen; use --set device.accelerator=cpu, or auto.")
+    if settings.accelerator == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    return settings.accelerator
+
+
+def chosen_precision(settings: DeviceSettings) -> str:
+    """ "bf16" or "fp32": "auto" is bf16 where the device multiplies it natively."""
+    if settings.precision != "auto":
+        return settings.precision
+    device = chosen_device(settings)
+    native = torch.cuda.is_bf16_supported() if device == "cuda" else native_bf16_cpu()
+    return "bf16" if native else "fp32"
+
+
+def make_fabric(settings: DeviceSettings) -> Any:
+    """A Lightning Fabric; with several devices its processes are started here (`launch`)."""
+    from lightning_fabric import Fabric
+
+    several = settings.devices * settings.nodes > 1
+    fabric = Fabric(
+        accelerator=chosen_device(settings),
+        devices=settings.devices,
+        num_nodes=settings.nodes,
+        strategy="ddp" if several else "auto",
+        precision="bf16-mixed" if chosen_precision(settings) == "bf16" else "32-true",
+    )
+    if several:
+        fabric.launch()
+    return fabric

@@ -1,0 +1,200 @@
+"""The one training loop: steps, rate, journal, checkpoints; stopped anywhere, it goes on to the same weights."""
+
+import json
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from anomae.errors import Diverged, UserError
+from anomae.files import append_json_line, read_json_lines, write_text
+from anomae.progress import progress
+from anomae.seeds import derive_seed
+from anomae.training.checkpoint import load_checkpoint, save_checkpoint, write_tensors
+from anomae.training.order import SampleOrder
+from anomae.training.schedule import lr_factor
+from anomae.training.settings import TrainingSettings
+
+BatchLoss = Callable[[nn.Module, npt.NDArray[np.int64], torch.Generator], Tensor]
+JOURNAL_LINES = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Keep the weights with the highest `measure(model)`, taken `times` times, instead of the last."""
+
+    measure: Callable[[nn.Module], float]
+    times: int
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """One training, described.
+
+    stage: its name in journal and files.  count: samples an epoch.  batch_loss(model, places (b,), generator) -> the
+    mean loss of these samples; all it draws comes from the generator, which depends on seed, stage, step and shard
+    alone.  A step's batch is cut into devices x accumulate shards, so two processes do what one does with twice the
+    accumulation.  groups: parameter groups for AdamW with an "lr" each (None: one group).
+    """
+
+    stage: str
+    count: int
+    batch_loss: BatchLoss
+    settings: TrainingSettings
+    seed: int
+    folder: Path
+    checkpoint_minutes: float = 5.0
+    groups: Sequence[Mapping[str, Any]] | None = None
+    choice: Choice | None = None
+    facts: dict[str, Any] = field(default_factory=dict)
+    shown: bool = True
+
+    @property
+    def checkpoint(self) -> Path:
+        """Where the state is kept."""
+        return self.folder / "checkpoints" / f"{self.stage}.safetensors"
+
+    @property
+    def best(self) -> Path:
+        """Where the chosen weights are kept, if there is a choice."""
+        return self.folder / "checkpoints" / f"{self.stage}-best.safetensors"
+
+    @property
+    def journal(self) -> Path:
+        """The journal of the run."""
+        return self.folder / "journal.jsonl"
+
+
+def train(fabric: Any, model: nn.Module, training: Training) -> dict[str, Any]:
+    """Train `model` in place, from the last checkpoint if there is one; returns the facts of the end.
+
+    Raises Diverged where the loss is no longer finite, UserError where the batch cannot be shared among the devices.
+    """
+    settings, shards = training.settings, fabric.world_size * training.settings.accumulate
+    training.folder.mkdir(parents=True, exist_ok=True)
+    if settings.batch % shards:
+        raise UserError(
+            f"batch={settings.batch} cannot be shared evenly by {shards} (devices x accumulate); change it."
+        )
+    groups = [dict(group) for group in training.groups or [{"params": list(model.parameters())}]]
+    groups = [{**group, "params": [p for p in group["params"] if p.requires_grad]} for group in groups]
+    optimizer = torch.optim.AdamW(
+        groups, lr=settings.lr, betas=settings.betas, weight_decay=settings.weight_decay, fused=True
+    )
+    peaks = [float(group["lr"]) for group in optimizer.param_groups]
+    facts: dict[str, Any] = {"step": 0, **training.facts}
+    if training.checkpoint.exists():
+        facts = load_checkpoint(training.checkpoint, model, optimizer)
+    wrapped, optimizer = fabric.setup(model, optimizer)
+    steps, warmup = settings.total_steps(training.count), settings.warmup(training.count)
+    order = SampleOrder(training.count, settings.batch, training.seed, training.stage)
+    journal = _Journal(training, steps, facts["step"], fabric.is_global_zero)
+    saved = time.monotonic()
+    model.train()
+    with progress(training.stage, steps, "steps", facts["step"], training.shown and fabric.is_global_zero) as bar:
+        for step in range(facts["step"], steps):
+            factor = lr_factor(step, steps, warmup, settings.min_lr / settings.lr)
+            for group, peak in zip(optimizer.param_groups, peaks, strict=True):
+                group["lr"] = peak * factor
+            loss = _step(fabric, wrapped, optimizer, training, order.step(step), step)
+            facts["step"] = step + 1
+            bar.advance(note=journal.take(loss, step + 1, factor))
+            _choose(fabric, model, training, facts, steps)
+            due = step + 1 == steps or time.monotonic() - saved > training.checkpoint_minutes * 60
+            if due:
+                journal.flush(step + 1, factor)
+                if fabric.is_global_zero:
+                    save_checkpoint(training.checkpoint, model, optimizer, facts)
+                saved = time.monotonic()
+    fabric.barrier()
+    model.eval()
+    return facts
+
+
+def _step(
+    fabric: Any, wrapped: nn.Module, optimizer: torch.optim.Optimizer, training: Training,
+    places: npt.NDArray[np.int64], step: int,
+) -> Tensor:  # fmt: skip
+    accumulate = training.settings.accumulate
+    shard_size = len(places) // (fabric.world_size * accumulate)
+    total = torch.zeros((), device=fabric.device)
+    for turn in range(accumulate):
+        shard = turn * fabric.world_size + fabric.global_rank
+        generator = torch.Generator(device=fabric.device)
+        generator.manual_seed(derive_seed(training.seed, training.stage, "step", step, shard))
+        with fabric.no_backward_sync(wrapped, enabled=turn + 1 < accumulate):
+            part = places[shard * shard_size : (shard + 1) * shard_size]
+            loss = training.batch_loss(wrapped, part, generator) / accumulate
+            fabric.backward(loss)
+        total += loss.detach()
+    if training.settings.clip_norm is not None:
+        fabric.clip_gradients(wrapped, optimizer, max_norm=training.settings.clip_norm)
+    optimizer.step()
+    optimizer.zero_grad()
+    return total
+
+
+def _choose(fabric: Any, model: nn.Module, training: Training, facts: dict[str, Any], steps: int) -> None:
+    """Measure at the ends of `times` equal stretches; keep the best so far (the first of equals)."""
+    choice = training.choice
+    if choice is None or facts["step"] * choice.times // steps == (facts["step"] - 1) * choice.times // steps:
+        return
+    model.eval()
+    with torch.no_grad():
+        value = choice.measure(model)
+    model.train()
+    if value > facts.get("best_value", -math.inf):
+        facts.update(best_value=value, best_step=facts["step"])
+        if fabric.is_global_zero:
+            write_tensors(training.best, dict(model.state_dict()), facts)
+
+
+class _Journal:
+    """Collects losses on the device; every few steps judges them, writes a line and says how it goes."""
+
+    def __init__(self, training: Training, steps: int, start: int, writes: bool) -> None:
+        self.training, self.steps, self.writes = training, steps, writes
+        self.every = max(1, steps // JOURNAL_LINES)
+        self.losses: list[Tensor] = []
+        self.note = ""
+        kept = [line for line in read_json_lines(training.journal) if not self._is_later(line, start)]
+        self.earlier_s = max((line["seconds"] for line in kept if line.get("stage") == training.stage), default=0.0)
+        self.began = time.monotonic()
+        if writes and training.journal.exists():
+            write_text(training.journal, "".join(json.dumps(line) + "\n" for line in kept))
+
+    def _is_later(self, line: dict[str, Any], start: int) -> bool:
+        return bool(line.get("stage") == self.training.stage and line.get("step", 0) > start)
+
+    def take(self, loss: Tensor, step: int, factor: float) -> str:
+        """Remember the loss of a step; returns the note for the progress bar."""
+        self.losses.append(loss)
+        if step % self.every == 0:
+            self.flush(step, factor)
+        return self.note
+
+    def flush(self, step: int, factor: float) -> None:
+        """Judge and write what was collected.  Raises Diverged."""
+        if not self.losses:
+            return
+        loss = float(torch.stack(self.losses).mean())
+        self.losses.clear()
+        if not math.isfinite(loss):
+            raise Diverged(
+                f"The loss of {self.training.stage} is no longer a finite number (by step {step} of {self.steps}). "
+                f"Lower its training.lr with --set into a new run folder."
+            )
+        self.note = f"loss {loss:.5f}"
+        if self.writes:
+            seconds = round(self.earlier_s + time.monotonic() - self.began, 2)
+            line = {"stage": self.training.stage, "step": step, "steps": self.steps, "loss": loss}
+            append_json_line(
+                self.training.journal, {**line, "lr": self.training.settings.lr * factor, "seconds": seconds}
+            )

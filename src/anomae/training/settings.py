@@ -1,0 +1,60 @@
+"""How a network is trained: the numbers of the loop, and the devices it runs on."""
+
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+
+class TrainingSettings(BaseModel):
+    """Length, batch, learning rate and schedule of one training.
+
+    Exactly one of epochs and steps.  lr is the peak rate itself (nothing is multiplied by the batch).  Warm-up is
+    linear over `warmup_epochs` (or `warmup_steps`), then half a cosine down to `min_lr`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    epochs: float | None = Field(default=None, gt=0)
+    steps: int | None = Field(default=None, gt=0)
+    batch: int = Field(default=128, gt=0)
+    accumulate: int = Field(default=1, gt=0, description="micro-batches that one step is made of, on each device")
+    lr: float = Field(gt=0)
+    min_lr: float = Field(default=0.0, ge=0)
+    warmup_epochs: float | None = Field(default=None, ge=0)
+    warmup_steps: int | None = Field(default=None, ge=0)
+    weight_decay: float = Field(default=0.05, ge=0)
+    betas: tuple[float, float] = (0.9, 0.999)
+    layer_decay: float = Field(default=1.0, gt=0, le=1)
+    clip_norm: float | None = Field(default=None, gt=0)
+
+    @model_validator(mode="after")
+    def _one_length(self) -> Self:
+        if (self.epochs is None) == (self.steps is None):
+            raise ValueError("give exactly one of epochs and steps (set the other to none)")
+        if self.warmup_epochs is not None and self.warmup_steps is not None:
+            raise ValueError("give at most one of warmup_epochs and warmup_steps")
+        return self
+
+    def total_steps(self, count: int) -> int:
+        """Optimiser steps for `count` samples."""
+        return self.steps if self.steps is not None else max(1, round((self.epochs or 0) * count / self.batch))
+
+    def warmup(self, count: int) -> int:
+        """Steps of warm-up for `count` samples, at most half of all."""
+        steps = self.warmup_steps
+        if steps is None:
+            steps = round((self.warmup_epochs or 0) * count / self.batch)
+        return min(steps, self.total_steps(count) // 2)
+
+
+class DeviceSettings(BaseModel):
+    """Where and in which precision to compute, and how often to keep a checkpoint."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    accelerator: Literal["auto", "cpu", "cuda"] = "auto"
+    devices: int = Field(default=1, gt=0)
+    nodes: int = Field(default=1, gt=0)
+    precision: Literal["auto", "bf16", "fp32"] = "auto"
+    checkpoint_minutes: float = Field(default=5.0, gt=0)
+    compile: bool = False

@@ -1,0 +1,196 @@
+"""The loop: stopping and going on equals never stopping; devices share a step; a lost loss is told."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from anomae.errors import Diverged
+from anomae.files import read_json_lines
+from anomae.training.checkpoint import load_checkpoint, read_tensors, save_checkpoint
+from anomae.training.devices import make_fabric
+from anomae.training.loop import Choice, Training, train
+from anomae.training.settings import DeviceSettings, TrainingSettings
+
+FP32 = DeviceSettings(accelerator="cpu", precision="fp32")
+SAMPLES = torch.randn(37, 5, generator=torch.Generator().manual_seed(0))
+
+
+def make_model() -> nn.Module:
+    model = nn.Linear(5, 5)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.copy_(torch.linspace(-1, 1, parameter.numel()).view_as(parameter))
+    return model
+
+
+def noisy_loss(model: nn.Module, places: np.ndarray, generator: torch.Generator) -> Tensor:
+    samples = SAMPLES[torch.from_numpy(places)]
+    noise = torch.randn(samples.shape, generator=generator)
+    return (model(samples + 0.1 * noise) - samples).square().mean()
+
+
+def make_training(folder: Path, steps: int = 24, **settings: object) -> Training:
+    chosen = TrainingSettings.model_validate({"steps": steps, "batch": 8, "lr": 0.01, "warmup_steps": 3, **settings})
+    return Training("toy", len(SAMPLES), noisy_loss, chosen, 7, folder, shown=False)
+
+
+def test_same_seed_same_weights(tmp_path: Path) -> None:
+    outcomes = []
+    for name in ("a", "b"):
+        model = make_model()
+        train(make_fabric(FP32), model, make_training(tmp_path / name))
+        outcomes.append(model.weight.detach().clone())
+    assert torch.equal(*outcomes)
+    assert not torch.equal(outcomes[0], make_model().weight)
+
+
+class Stopped(Exception):
+    pass
+
+
+@pytest.mark.parametrize("at", [1, 9, 23])
+def test_going_on_equals_never_stopping(tmp_path: Path, at: int) -> None:
+    whole = make_model()
+    train(make_fabric(FP32), whole, make_training(tmp_path / "whole"))
+
+    calls = 0
+
+    def stopping_loss(model: nn.Module, places: np.ndarray, generator: torch.Generator) -> Tensor:
+        nonlocal calls
+        calls += 1
+        if calls == at + 1:
+            raise Stopped
+        return noisy_loss(model, places, generator)
+
+    cut = make_training(tmp_path / "cut")
+    cut_short = Training("toy", len(SAMPLES), stopping_loss, cut.settings, 7, tmp_path / "cut", 1e-9, shown=False)
+    with pytest.raises(Stopped):
+        train(make_fabric(FP32), make_model(), cut_short)
+    continued = make_model()
+    train(make_fabric(FP32), continued, cut)
+    assert torch.equal(whole.weight, continued.weight)
+    assert torch.equal(whole.bias, continued.bias)
+    steps = [line["step"] for line in read_json_lines(cut.journal)]
+    assert steps == sorted(set(steps))
+    assert steps[-1] == 24
+
+
+def test_a_finished_training_is_not_repeated(tmp_path: Path) -> None:
+    training = make_training(tmp_path)
+    first, again = make_model(), make_model()
+    train(make_fabric(FP32), first, training)
+    before = training.journal.read_text()
+    train(make_fabric(FP32), again, training)
+    assert torch.equal(first.weight, again.weight)
+    assert training.journal.read_text() == before
+
+
+def test_accumulated_shards_make_the_whole_batch(tmp_path: Path) -> None:
+    """Without noise, two half batches give the gradient of one whole batch."""
+
+    def plain_loss(model: nn.Module, places: np.ndarray, generator: torch.Generator) -> Tensor:
+        samples = SAMPLES[torch.from_numpy(places)]
+        return (model(samples) - samples).square().mean()
+
+    weights = []
+    for accumulate in (1, 2):
+        settings = make_training(tmp_path, accumulate=accumulate).settings
+        model = make_model()
+        folder = tmp_path / str(accumulate)
+        train(make_fabric(FP32), model, Training("toy", 37, plain_loss, settings, 7, folder, shown=False))
+        weights.append(model.weight)
+    assert torch.allclose(*weights, atol=1e-6)
+
+
+def test_a_lost_loss_stops_with_a_sentence(tmp_path: Path) -> None:
+    def lost(model: nn.Module, places: np.ndarray, generator: torch.Generator) -> Tensor:
+        return noisy_loss(model, places, generator) * float("nan")
+
+    training = make_training(tmp_path)
+    broken = Training("toy", 37, lost, training.settings, 7, tmp_path, shown=False)
+    with pytest.raises(Diverged, match="no longer a finite number"):
+        train(make_fabric(FP32), make_model(), broken)
+    assert not broken.checkpoint.exists()
+
+
+def test_the_best_measured_weights_are_kept(tmp_path: Path) -> None:
+    measured = iter([0.1, 0.9, 0.4, 0.9])
+    seen = []
+
+    def measure(model: nn.Module) -> float:
+        seen.append(model.weight.detach().clone())
+        return next(measured)
+
+    training = make_training(tmp_path)
+    chosen = Training(
+        "toy", 37, noisy_loss, training.settings, 7, tmp_path, choice=Choice(measure, 4), shown=False
+    )  # fmt: skip
+    facts = train(make_fabric(FP32), make_model(), chosen)
+    assert (facts["best_step"], facts["best_value"]) == (12, 0.9)
+    assert torch.equal(read_tensors(chosen.best)[0]["weight"], seen[1])
+
+
+def test_checkpoints_hold_the_whole_state(tmp_path: Path) -> None:
+    model = make_model()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.1, fused=True)
+    noisy_loss(model, np.arange(4), torch.Generator().manual_seed(0)).backward()
+    optimizer.step()
+    save_checkpoint(tmp_path / "state.safetensors", model, optimizer, {"step": 1})
+    other = make_model()
+    again = torch.optim.AdamW(other.parameters(), lr=0.1, fused=True)
+    assert load_checkpoint(tmp_path / "state.safetensors", other, again) == {"step": 1}
+    assert torch.equal(model.weight, other.weight)
+    for old, new in zip(optimizer.state.values(), again.state.values(), strict=True):
+        assert all(torch.equal(old[name], new[name]) for name in old)
+
+
+SCRIPT = """
+import sys
+from pathlib import Path
+sys.path.insert(0, {here!r})
+from test_loop import FP32, make_model, make_training, train, make_fabric
+from anomae.training.loop import Training
+training = make_training(Path(sys.argv[1]), steps=3000)
+train(make_fabric(FP32), make_model(), Training(
+    "toy", training.count, training.batch_loss, training.settings, 7, training.folder, 0.0005, shown=False))
+"""
+
+
+def test_killed_at_any_moment_it_goes_on_to_the_same_weights(tmp_path: Path) -> None:
+    script = SCRIPT.format(here=str(Path(__file__).parent))
+
+    def start(folder: Path) -> subprocess.Popen[bytes]:
+        return subprocess.Popen([sys.executable, "-c", script, str(folder)], env={**os.environ, "OMP_NUM_THREADS": "1"})
+
+    assert start(tmp_path / "whole").wait(timeout=120) == 0
+    kills, delay = 0, 0.0
+    checkpoint = tmp_path / "cut" / "checkpoints" / "toy.safetensors"
+    while True:
+        process = start(tmp_path / "cut")
+        before = checkpoint.stat().st_mtime_ns if checkpoint.exists() else 0
+        while process.poll() is None:
+            written = checkpoint.stat().st_mtime_ns if checkpoint.exists() else 0
+            if written != before and kills < 4:
+                time.sleep(delay)
+                process.send_signal(signal.SIGKILL)
+                process.wait()
+                kills, delay = kills + 1, delay + 0.013
+                break
+            time.sleep(0.002)
+        else:
+            break
+    assert kills >= 1
+    whole, cut = (read_tensors(tmp_path / name / "checkpoints" / "toy.safetensors")[0] for name in ("whole", "cut"))
+    assert whole.keys() == cut.keys()
+    assert all(torch.equal(whole[name], cut[name]) for name in whole)
+    lines = [json.loads(line) for line in (tmp_path / "cut" / "journal.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == sorted({line["step"] for line in lines})
