@@ -1,0 +1,1 @@
+"""Metrics, intervals, trivial rivals and the report; no torch."""

@@ -1,0 +1,37 @@
+"""What every figure of report.json means, a sentence each."""
+
+DEFINITIONS = {
+    "interval": "value: on all test slices. low, high: 2.5th and 97.5th percentile over resamples of whole patients, "
+    "drawn with replacement; null where there are too few patients. The same resamples serve every figure.",
+    "auroc": "Area under the ROC curve: the chance that an abnormal slice scores above a normal one, a tie counting "
+    "one half. 0.5 is chance.",
+    "average_precision": "Precision averaged over the steps of recall. A random score reaches the share of abnormal "
+    "slices, so it compares only between scores on the same slices.",
+    "fpr_at_95_tpr": "Share of normal slices flagged at the highest threshold that finds 95 % or more of the abnormal.",
+    "sensitivity_at_90_specificity": "Highest share of abnormal slices found with at most 10 % of the normal flagged; "
+    "the threshold is chosen on the tested labels.",
+    "sensitivity_at_95_specificity": "Highest share of abnormal slices found with at most 5 % of the normal flagged; "
+    "the threshold is chosen on the tested labels.",
+    "sensitivity_at_99_specificity": "Highest share of abnormal slices found with at most 1 % of the normal flagged; "
+    "the threshold is chosen on the tested labels.",
+    "floors": "AUROC of trivial rivals on the same test slices, each in a direction fixed beforehand; below 0.5 it is "
+    "shown as it is, and turned round it would be one minus that.",
+    "gain": "AUROC of the score minus that of the best trivial rival that saw no label, with a paired interval: both "
+    "are judged on the same resamples.",
+    "strata": "The same figures on parts of the test set. all: every labelled test slice. without_empty: slices with "
+    "any content. mid: relative position 0.35 to 0.80 in the scan and, where known, more than 15 % tissue. site: one "
+    "place of origin.",
+    "matched": "AUROC over those abnormal-normal pairs only that lie in the same band, every pair counting alike: "
+    "position: the same tenth of the scan; tissue_area: the same tenth of the test slices by tissue area; site: the "
+    "same site. A score that only tells the bands apart comes near 0.5.",
+    "patient": "AUROC of whole patients, abnormal where any slice is. max: the highest slice score. mean_of_top_3: the "
+    "mean of the three highest. slices: the number of slices, a trivial rival.",
+    "volume": "As patient, for each scan (case).",
+    "pixel": "Over all pixels of all test slices with a known lesion mask, background and healthy slices included, "
+    "which makes pixel AUROC look high. image_intensity: the image itself taken as the map, a trivial rival.",
+    "best_dice": "Dice at the best single threshold for all slices, found on the tested masks themselves: an upper "
+    "bound, not what a threshold chosen beforehand would give.",
+    "blank": "share: empty slices among the test slices. normal_below: share of the normal slices with content that "
+    "score below the mean score of the empty ones.",
+    "counts": "Slices, patients and cases by part and label, as prepared; `scored` is what the figures rest on.",
+}

@@ -1,0 +1,112 @@
+"""Trivial rivals: scores that need no learning, computed on the same images, beside which a detector is judged.
+
+The direction of each is fixed beforehand and said; an AUROC below one half is shown as it is (its mirror is 1 - x).
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from anomae.evaluation.positions import abnormal_share, abnormal_share_across, position_rarity
+from anomae.evaluation.scored import ScoredSlices
+
+
+@dataclass(frozen=True, slots=True)
+class Floor:
+    """A trivial rival: its name in sentences, the direction fixed beforehand, and whether it has seen labels."""
+
+    title: str
+    direction: str
+    uses_labels: bool = False
+
+
+FLOORS = {
+    "position_rarity": Floor(
+        "slice position", "a place in the scan that is rarer among the training normals is more abnormal"
+    ),
+    "position_centre": Floor("nearness to mid-scan", "a slice nearer to the middle of its scan is more abnormal"),
+    "position_with_labels": Floor(
+        "slice position, learned",
+        "a place in the scan with more abnormal slices in other labelled patients is more abnormal: it has seen "
+        "labels, and says how much of them position can explain",
+        uses_labels=True,
+    ),
+    "not_empty": Floor("not being empty", "a slice with any content is more abnormal than an empty one"),
+    "body_fraction": Floor("tissue area", "more tissue in the slice is more abnormal"),
+    "mean": Floor("mean intensity", "brighter on average is more abnormal"),
+    "maximum": Floor("maximum intensity", "a brighter brightest pixel is more abnormal"),
+    "spread": Floor("spread of intensity", "a larger standard deviation is more abnormal"),
+    "brightest_spot": Floor("brightest 9x9 spot", "a brighter brightest square of 9x9 pixels is more abnormal"),
+    "centre_contrast": Floor(
+        "contrast of the centre", "a centre of 8x8 pixels brighter than the median of the image is more abnormal"
+    ),
+    "file_size": Floor("file size", "a larger picture file is more abnormal"),
+}
+
+
+def intensity_floors(batches: Iterable[npt.NDArray[np.float32]]) -> dict[str, npt.NDArray[np.float64]]:
+    """mean, maximum, spread, brightest_spot, centre_contrast: (n,) each, of n images given a batch (k, h, w) at a time.
+
+    Only the batch and five numbers an image are held.  An image smaller than a square is its own square.
+    """
+    names = ("mean", "maximum", "spread", "brightest_spot", "centre_contrast")
+    found: dict[str, list[npt.NDArray[np.float64]]] = {name: [np.empty(0)] for name in names}
+    for images in batches:
+        flat = images.reshape(len(images), -1)
+        h, w = images.shape[1:]
+        top, left = max((h - 8) // 2, 0), max((w - 8) // 2, 0)
+        centre = images[:, top : top + 8, left : left + 8].mean(axis=(1, 2), dtype=np.float64)
+        found["mean"].append(flat.mean(axis=1, dtype=np.float64))
+        found["maximum"].append(flat.max(axis=1).astype(np.float64))
+        found["spread"].append(flat.std(axis=1, dtype=np.float64))
+        found["brightest_spot"].append(_square_means(images, 9).max(axis=(1, 2)))
+        found["centre_contrast"].append(centre - np.median(flat, axis=1))
+    return {name: np.concatenate(parts) for name, parts in found.items()}
+
+
+def known_floors(
+    slices: ScoredSlices,
+    training_positions: npt.NDArray[np.float64] | None = None,
+    depth: int = 50,
+    labelled_elsewhere: tuple[npt.NDArray[np.float64], npt.NDArray[np.int8]] | None = None,
+) -> dict[str, npt.NDArray[np.float64]]:
+    """The rivals that need no pixel, (n,) each: those for which every slice is known to lie somewhere.
+
+    training_positions: relative positions of the training normals, NaN where unknown.  depth: slices of a usual scan.
+    labelled_elsewhere: relative positions (NaN where unknown) and labels (0, 1) of slices outside the test part, from
+    which position is learned; None: from the other test patients, in fifths.
+    """
+    rivals: dict[str, npt.NDArray[np.float64]] = {}
+    relative = slices.relative_position
+    if len(slices) and not np.isnan(relative).any():
+        if training_positions is not None and np.isfinite(training_positions).any():
+            training = training_positions[np.isfinite(training_positions)]
+            rivals["position_rarity"] = position_rarity(relative, training, depth)
+        rivals["position_centre"] = -np.abs(relative - 0.5)
+        if labelled_elsewhere is not None and np.isfinite(labelled_elsewhere[0]).any():
+            positions, labels = labelled_elsewhere
+            known = np.isfinite(positions)
+            rivals["position_with_labels"] = abnormal_share(relative, positions[known], labels[known])
+        elif len(np.unique(slices.patient)) >= 5:
+            rivals["position_with_labels"] = abnormal_share_across(relative, slices.label, slices.patient)
+    if slices.empty.any():
+        rivals["not_empty"] = (~slices.empty).astype(np.float64)
+    if len(slices) and not np.isnan(slices.body_fraction).any():
+        rivals["body_fraction"] = slices.body_fraction
+    return rivals
+
+
+def _square_means(images: npt.NDArray[np.float32], side: int) -> npt.NDArray[np.float64]:
+    """The mean of every square of `side` pixels that lies wholly in the image, from running sums."""
+    means = images.astype(np.float64)
+    for axis in (1, 2):
+        width = min(side, means.shape[axis])
+        sums = np.cumsum(means, axis=axis)
+        upper = np.take(sums, np.arange(width - 1, sums.shape[axis]), axis=axis)
+        lower = np.take(sums, np.arange(0, sums.shape[axis] - width), axis=axis)
+        inner = (slice(None),) * axis + (slice(1, None),)
+        upper[inner] -= lower
+        means = upper / width
+    return means

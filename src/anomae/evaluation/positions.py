@@ -1,0 +1,85 @@
+"""Where in its scan a slice lies, and what that alone says about it."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+
+from anomae.seeds import generator
+
+
+def seen_extents(case: npt.NDArray[np.str_], number: npt.NDArray[np.int64]) -> dict[str, tuple[int, int]]:
+    """First and last slice number of each case among these slices (n,); cases of one slice are left out."""
+    names, place = np.unique(case, return_inverse=True)
+    first = np.full(len(names), np.iinfo(np.int64).max)
+    last = np.full(len(names), np.iinfo(np.int64).min)
+    np.minimum.at(first, place, number)
+    np.maximum.at(last, place, number)
+    return {
+        str(name): (int(low), int(high)) for name, low, high in zip(names, first, last, strict=True) if 0 <= low < high
+    }
+
+
+def relative_positions(
+    case: npt.NDArray[np.str_], number: npt.NDArray[np.int64], extents: Mapping[str, tuple[int, int]]
+) -> npt.NDArray[np.float64]:
+    """Place in the scan (n,), 0 at the first slice .. 1 at the last; NaN for cases that `extents` does not name."""
+    names, place = np.unique(case, return_inverse=True)
+    known = [extents.get(str(name), (0, 0)) for name in names]
+    first, last = (
+        (np.array(side, dtype=np.float64) for side in zip(*known, strict=True)) if known else (np.empty(0),) * 2
+    )
+    length = np.where(last > first, last - first, np.nan)
+    position: npt.NDArray[np.float64] = (number - first[place]) / length[place]
+    return np.where((position >= 0) & (position <= 1), position, np.nan)
+
+
+def tenth_of_scan(relative: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+    """The tenth of the scan (n,), 0..9, that a relative position lies in; -1 where it is unknown."""
+    tenth = np.minimum(np.nan_to_num(relative, nan=-0.1) * 10, 9)
+    return np.where(np.isnan(relative), -1, np.floor(tenth)).astype(np.int64)
+
+
+def position_rarity(
+    relative: npt.NDArray[np.float64], training: npt.NDArray[np.float64], depth: int
+) -> npt.NDArray[np.float64]:
+    """How rare a place in the scan is among the training normals: minus their count at that place, (n,).
+
+    relative: (n,), training: (m,), relative positions without NaN.  depth: slices of a usual scan; places are told
+    apart that finely where there are at least 20 training normals a place on average, else more coarsely.
+    """
+    places = int(np.clip(len(training) // 20, 5, max(depth, 5)))
+    counts = np.bincount(_place(training, places), minlength=places)
+    return -counts[_place(relative, places)].astype(np.float64)
+
+
+def abnormal_share(
+    relative: npt.NDArray[np.float64], known: npt.NDArray[np.float64], labels: npt.NDArray[np.int8]
+) -> npt.NDArray[np.float64]:
+    """The share of abnormal slices at the same place in labelled scans of other patients, (n,).
+
+    known, labels: (m,), relative positions and labels (0, 1) of those scans.  Places are told apart as finely as leaves
+    50 slices a place on average; one slice of the overall share is added to every place.
+    """
+    places = int(np.clip(len(known) // 50, 5, 50))
+    place = _place(known, places)
+    every, abnormal = np.bincount(place, minlength=places), np.bincount(place, weights=labels, minlength=places)
+    share = (abnormal + labels.mean()) / (every + 1)
+    return np.asarray(share[_place(relative, places)], dtype=np.float64)
+
+
+def abnormal_share_across(
+    relative: npt.NDArray[np.float64], labels: npt.NDArray[np.int8], patient: npt.NDArray[np.str_]
+) -> npt.NDArray[np.float64]:
+    """As `abnormal_share`, from these very slices: for each fifth of the patients from the four others, (n,)."""
+    names, who = np.unique(patient, return_inverse=True)
+    fifth = generator(0, "fifths of the patients").permutation(len(names))[who] % 5
+    found = np.zeros(len(labels))
+    for one in np.unique(fifth):
+        inside = fifth == one
+        found[inside] = abnormal_share(relative[inside], relative[~inside], labels[~inside])
+    return found
+
+
+def _place(relative: npt.NDArray[np.float64], places: int) -> npt.NDArray[np.int64]:
+    return np.rint(relative * (places - 1)).astype(np.int64)

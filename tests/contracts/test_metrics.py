@@ -1,0 +1,106 @@
+"""What every metric must do: laws that hold for all of them, whatever they measure."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from anomae.errors import UserError
+from anomae.evaluation import metrics
+
+
+def middle(scores: Any) -> float:
+    return float(np.sort(np.asarray(scores))[len(scores) // 2]) if len(scores) else 0.0
+
+
+METRICS: dict[str, Callable[..., Any]] = {
+    "auroc": metrics.auroc,
+    "average_precision": metrics.average_precision,
+    "fpr_at_tpr": metrics.fpr_at_tpr,
+    "sensitivity_at_specificity": metrics.sensitivity_at_specificity,
+    "balanced_accuracy": lambda labels, scores: metrics.balanced_accuracy(labels, scores, middle(scores)),
+    "roc_points": lambda labels, scores: metrics.roc_points(labels, scores)[:2],
+    "precision_recall_points": lambda labels, scores: metrics.precision_recall_points(labels, scores)[:2],
+}
+
+
+@st.composite
+def labelled_scores(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
+    """Both classes, and few distinct scores, so that there are ties."""
+    count = draw(st.integers(2, 40))
+    scores = draw(st.lists(st.integers(-6, 6), min_size=count, max_size=count))
+    labels = draw(st.lists(st.integers(0, 1), min_size=count, max_size=count))
+    labels[0], labels[1] = 0, 1
+    return np.array(labels), np.array(scores, dtype=np.float64)
+
+
+@pytest.fixture(params=sorted(METRICS))
+def metric(request: pytest.FixtureRequest) -> Callable[..., Any]:
+    return METRICS[request.param]
+
+
+@pytest.mark.parametrize("name", sorted(set(METRICS) - {"balanced_accuracy"}))
+@pytest.mark.parametrize("transform", [lambda x: 3 * x - 7, np.exp, lambda x: x**3, np.arctan])
+@settings(max_examples=25, deadline=None, derandomize=True)
+@given(case=labelled_scores())
+def test_a_strictly_increasing_transform_changes_nothing(name, transform, case):
+    labels, scores = case
+    np.testing.assert_allclose(METRICS[name](labels, transform(scores)), METRICS[name](labels, scores), atol=1e-12)
+
+
+@pytest.mark.parametrize("name", sorted(METRICS))
+@settings(max_examples=25, deadline=None, derandomize=True)
+@given(case=labelled_scores(), seed=st.integers(0, 1000))
+def test_the_order_of_rows_changes_nothing(name, case, seed):
+    labels, scores = case
+    order = np.random.default_rng(seed).permutation(len(labels))
+    np.testing.assert_allclose(METRICS[name](labels[order], scores[order]), METRICS[name](labels, scores), atol=1e-12)
+
+
+@pytest.mark.parametrize("name", sorted(METRICS))
+@settings(max_examples=25, deadline=None, derandomize=True)
+@given(case=labelled_scores())
+def test_figures_lie_between_0_and_1(name, case):
+    found = np.concatenate([np.ravel(part) for part in np.atleast_1d(METRICS[name](*case))])
+    assert (found >= 0).all()
+    assert (found <= 1).all()
+
+
+@pytest.mark.parametrize("name", sorted(METRICS))
+@settings(max_examples=25, deadline=None, derandomize=True)
+@given(case=labelled_scores())
+def test_every_row_twice_changes_nothing(name, case):
+    labels, scores = case
+    twice = METRICS[name](np.tile(labels, 2), np.tile(scores, 2))
+    np.testing.assert_allclose(twice, METRICS[name](labels, scores), atol=1e-12)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_a_score_that_is_not_finite_is_refused(metric, bad):
+    with pytest.raises(UserError, match="not finite"):
+        metric([0, 1, 0], [0.1, bad, 0.3])
+
+
+@pytest.mark.parametrize("labels", [[0, 0, 0], [1, 1, 1]])
+def test_one_class_is_refused(metric, labels):
+    with pytest.raises(UserError, match="both classes"):
+        metric(labels, [0.1, 0.2, 0.3])
+
+
+def test_unequal_lengths_are_refused(metric):
+    with pytest.raises(UserError, match="one label for each"):
+        metric([0, 1], [0.1, 0.2, 0.3])
+
+
+@pytest.mark.parametrize("labels", [[0, 1, -1], [0, 1, 2], [0.0, 1.0, 0.5]])
+def test_a_label_that_is_neither_0_nor_1_is_refused(metric, labels):
+    with pytest.raises(UserError, match="Labels must be"):
+        metric(labels, [0.1, 0.2, 0.3])
+
+
+def test_empty_input_is_refused(metric):
+    with pytest.raises(UserError):
+        metric([], [])
