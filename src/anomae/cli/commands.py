@@ -1,0 +1,234 @@
+"""The commands: each takes its arguments and calls one stage, which is imported only then."""
+
+from pathlib import Path
+from typing import Annotated, Any, cast
+
+import typer
+
+from anomae import __version__
+from anomae.cli.options import (
+    AllowLeak,
+    Cohort,
+    Device,
+    FromToml,
+    Modality,
+    Precision,
+    Profile,
+    Recipe,
+    RunFolder,
+    Seed,
+    Set,
+    Source,
+    Split,
+    Splits,
+    StoreFolder,
+    StorePlace,
+)
+
+app = typer.Typer(
+    name="anomae",
+    help="Find what does not belong in a medical image, having seen only healthy ones.  Not a medical device.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"anomae {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _anomae(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and leave.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def prepare(
+    cohort: Cohort,
+    source: Source,
+    store: StoreFolder,
+    modality: Modality = None,
+    splits: Splits = None,
+    split: Split = None,
+    allow_leak: AllowLeak = False,
+    seed: Seed = 0,
+    workers: Annotated[
+        int | None, typer.Option(min=0, help="Processes that read scans.  [default: one a core]")
+    ] = None,
+    settings: Set = None,
+    file: FromToml = None,
+) -> None:
+    """Scans as they lie on disk -> a store of prepared slices, split by patient.
+
+    A stopped command goes on where it was; a broken scan is listed and skipped.
+    """
+    from anomae.cli.settings import cohort_and_preparation
+    from anomae.stages.prepare import prepare as stage
+
+    options, chosen = cohort_and_preparation(cohort, settings or [], file)
+    opened = stage(
+        cohort, source, store, modality=modality, splits=splits, split=split, allow_leak=allow_leak, seed=seed,
+        settings=chosen, options=options, workers=workers,
+    )  # fmt: skip
+    from anomae.cli.summaries import prepared
+
+    prepared(opened)
+
+
+@app.command()
+def fit(
+    store: StoreFolder,
+    run: RunFolder,
+    recipe: Recipe = None,
+    profile: Profile = "paper",
+    seed: Seed = 0,
+    device: Device = None,
+    devices: Annotated[int, typer.Option(min=1, help="How many devices (processes on CPU) share the work.")] = 1,
+    precision: Precision = None,
+    keep_cache: Annotated[bool, typer.Option(help="Keep the training reconstructions in RUN/cache.")] = False,
+    settings: Set = None,
+    file: FromToml = None,
+) -> None:
+    """A store -> a fitted detector: masked autoencoder, then classifier.  Continues where an earlier fit stopped."""
+    from anomae.cli.settings import collected
+    from anomae.stages.fit import fit as stage
+
+    overrides = collected(settings or [], file)
+    given = {"accelerator": device, "precision": precision, "devices": devices if devices > 1 else None}
+    overrides |= {f"device.{key}": value for key, value in given.items() if value is not None}
+    fitted = stage(
+        store, run, recipe=recipe, profile=cast(Any, profile), seed=seed, overrides=overrides, keep_cache=keep_cache
+    )  # fmt: skip
+    typer.echo(f"Fitted: {fitted}")
+
+
+@app.command()
+def score(
+    run: RunFolder,
+    paths: Annotated[
+        list[Path] | None, typer.Argument(help="New scans, pictures or folders; none: the store's test part.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for the findings on new scans.")] = None,
+    part: Annotated[str, typer.Option(help="Part of the store to score: test, validation or train.")] = "test",
+    maps: Annotated[bool, typer.Option(help="Write maps and reconstructions of the store's slices too.")] = True,
+    overlays: Annotated[int, typer.Option(min=0, help="Pictures of the highest slices of each new scan.")] = 8,
+    device: Device = None,
+    precision: Precision = None,
+    store: StorePlace = None,
+) -> None:
+    """Give every slice a score and a map: of the store's test part, or of new scans with the fitted folder alone."""
+    from anomae.errors import UserError
+    from anomae.training.settings import DeviceSettings
+
+    given = {"accelerator": device, "precision": precision}
+    chosen = {key: value for key, value in given.items() if value is not None}
+    where = DeviceSettings.model_validate(chosen) if chosen else None
+    if paths:
+        if out is None:
+            raise UserError("Scoring new scans needs a folder for the findings: --out DIR.")
+        from anomae.stages.score_scans import score_scans
+
+        written = score_scans(run, paths, out, overlays=overlays, device=where)
+    else:
+        if out is not None:
+            raise UserError("--out goes with new scans; the store's test part is written to RUN/findings.")
+        from anomae.stages.score import score as stage
+
+        written = stage(run, part=part, maps=maps, store=store, device=where)
+    typer.echo(f"Scores: {written / 'scores.csv'}")
+
+
+@app.command()
+def evaluate(
+    run: Annotated[Path | None, typer.Argument(help="Folder of the run.")] = None,
+    scores: Annotated[Path | None, typer.Option(help="Anyone's scores: columns case, patient, slice, score.")] = None,
+    labels: Annotated[Path | None, typer.Option(help="Their labels: columns case, patient, slice, label.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder of the report on --scores.")] = None,
+    resamples: Annotated[int, typer.Option(min=100, help="Bootstrap resamples, by patient.")] = 2000,
+    seed: Seed = 0,
+    store: StorePlace = None,
+) -> None:
+    """What the scores are worth: RUN/report/report.json and report.html, trivial rivals beside every figure."""
+    from anomae.errors import UserError
+    from anomae.stages.evaluate import evaluate as stage
+    from anomae.stages.evaluate import evaluate_scores
+
+    if run is not None and (scores or labels or out):
+        raise UserError("Give either RUN or --scores, --labels and --out, not both.")
+    if run is not None:
+        report, place = stage(run, store=store, resamples=resamples, seed=seed), run / "report"
+    elif scores and labels and out:
+        report, place = evaluate_scores(scores, labels, out, resamples=resamples, seed=seed), out
+    else:
+        raise UserError("Give RUN, or all of --scores, --labels and --out.")
+    from anomae.cli.summaries import evaluated
+
+    evaluated(report, place)
+
+
+@app.command()
+def demo(
+    folder: Annotated[Path, typer.Argument(help="Where the demo works.")] = Path("demo"),
+    seed: Seed = 0,
+) -> None:
+    """The whole chain on real pictures: prepare, fit, score, evaluate, report; about ten minutes on two cores."""
+    from anomae.cli.summaries import evaluated
+    from anomae.files import read_json
+    from anomae.stages.demo import demo as stage
+
+    report = stage(folder, seed=seed) / "report"
+    evaluated(read_json(report / "report.json"), report)
+
+
+@app.command()
+def phantom(
+    out: Annotated[Path, typer.Argument(help="Folder to be made.")],
+    layout: Annotated[
+        str, typer.Option(help="brats2020, brats2020-slices, luna16, lgg, folder, mvtec or arrays.")
+    ] = "brats2020",
+    count: Annotated[int, typer.Option(min=1, help="How many patients.")] = 12,
+    file_format: Annotated[str | None, typer.Option("--format", help="nii.gz, mha, nrrd, dicom, png, ...")] = None,
+    seed: Seed = 0,
+) -> None:
+    """Write made-up scans with lesions of known place, in the layout of a data set, to try things out."""
+    from anomae.stages.phantom import phantom as stage
+
+    typer.echo(f"Written: {stage(out, layout=layout, count=count, seed=seed, file_format=file_format)}")
+
+
+@app.command("inspect-data")
+def inspect_data(
+    cohort: Cohort,
+    source: Source,
+    modality: Modality = None,
+    settings: Set = None,
+) -> None:
+    """What lies in SOURCE: cases, patients, labels, and the first scan's shape and range.  Nothing is written."""
+    from anomae.cli.settings import collected
+    from anomae.cli.summaries import inspected
+    from anomae.stages.inspect_data import inspect_data as stage
+
+    inspected(stage(cohort, source, modality=modality, options=collected(settings or [], None)))
+
+
+@app.command()
+def recipes(
+    name: Annotated[str | None, typer.Argument(help="Show the settings of this one.")] = None,
+    profile: Profile = "paper",
+    side: Annotated[int, typer.Option(min=8, help="Image side, pixels; sizes of some recipes follow it.")] = 96,
+) -> None:
+    """List the recipes, or every setting of one: what --set takes."""
+    from anomae.cli.summaries import list_recipes, show_recipe
+
+    if name is None:
+        list_recipes()
+    else:
+        show_recipe(name, profile, side)

@@ -1,0 +1,33 @@
+"""Arguments and options that several commands share."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Cohort = Annotated[str, typer.Argument(help="brats2020, luna16, lgg, folder, arrays or phantom.")]
+Source = Annotated[Path, typer.Argument(help="Where the data set lies.")]
+StoreFolder = Annotated[Path, typer.Argument(metavar="STORE", help="Folder of the prepared slices.")]
+RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of the run.")]
+Modality = Annotated[str | None, typer.Option(help="t1, t1ce, t2 or flair.  [default: the cohort's]")]
+Splits = Annotated[
+    Path | None, typer.Option(help="Folder with the released split lists (your own copy) to be followed.")
+]
+Split = Annotated[
+    str | None, typer.Option(help="patient (by the seed), fixed (the data set's own) or subsets (LUNA16).")
+]
+AllowLeak = Annotated[
+    bool, typer.Option("--allow-leak", help="Accept a split with patients on two sides; the report says so.")
+]
+Seed = Annotated[int, typer.Option(help="Decides the split, the first weights, the order, masks and boxes.")]
+Set = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one setting; may be repeated.")
+]
+FromToml = Annotated[Path | None, typer.Option("--settings", help="A TOML file of settings.")]
+Recipe = Annotated[
+    str | None, typer.Option(help="A name from `anomae recipes`.  [default: the cohort's own, else small]")
+]
+Profile = Annotated[str, typer.Option(help="paper: the text, literally; released: what the released code does.")]
+Device = Annotated[str | None, typer.Option(help="auto, cpu or cuda.")]
+Precision = Annotated[str | None, typer.Option(help="auto, bf16 or fp32.")]
+StorePlace = Annotated[Path | None, typer.Option("--store", help="The store, where it was moved.")]

@@ -1,0 +1,71 @@
+"""What the commands print when they are done."""
+
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from anomae.slices.store import SliceStore
+
+
+def prepared(store: SliceStore) -> None:
+    """Counts by part and label, and where the store is."""
+    table = Table("part", "healthy", "abnormal", "unknown", "patients")
+    for part in ("train", "validation", "test"):
+        rows = store.rows(part)
+        labels = store.index.label[rows]
+        counts = [str(int((labels == label).sum())) for label in (0, 1, -1)]
+        table.add_row(part, *counts, str(len(set(store.index.patient[rows].tolist()))))
+    Console().print(table)
+    skipped = store.prepared.get("skipped", [])
+    if skipped:
+        Console(stderr=True).print(f"{len(skipped)} scan(s) could not be read and were skipped; prepare.json says why.")
+    print(f"Store: {store.folder}")
+
+
+def evaluated(report: dict[str, Any], folder: Path) -> None:
+    """The verdict, the scores beside the trivial rivals, and where the report is."""
+    console = Console()
+    console.print(report.get("verdict", ""), highlight=False, soft_wrap=True)
+    table = Table("score", "AUROC", "95 % interval")
+    first = (report.get("slice") or {}).get("auroc")
+    if first:
+        table.add_row("this run", *_figures(first))
+    for kind in ("scores", "floors"):
+        for name, entry in (report.get(kind) or {}).items():
+            figures = entry.get("auroc", entry) if isinstance(entry, dict) else None
+            if figures and figures.get("value") is not None and name != "score":
+                table.add_row(
+                    f"{name.removeprefix('score_')}{' (trivial)' if kind == 'floors' else ''}", *_figures(figures)
+                )
+    console.print(table)
+    print(f"Report: {folder / 'report.html'}")
+
+
+def inspected(facts: dict[str, Any]) -> None:
+    """A line a fact."""
+    for key, value in facts.items():
+        print(f"{key}: {value}")
+
+
+def list_recipes() -> None:
+    """A line a recipe."""
+    from anomae.recipes.named import RECIPES
+
+    for name, make in RECIPES.items():
+        print(f"{name:16}{(make.__doc__ or '').strip().splitlines()[0]}")
+
+
+def show_recipe(name: str, profile: Any, side: int) -> None:
+    """Every setting of one recipe, as --set takes it."""
+    from anomae.recipes.named import named_recipe
+    from anomae.recipes.overrides import flat_settings
+
+    for key, value in flat_settings(named_recipe(name, profile, (side, side)).model_dump(mode="json")):
+        print(f"{key}={'none' if value is None else value}")
+
+
+def _figures(figures: dict[str, Any]) -> tuple[str, str]:
+    low, high = figures.get("low"), figures.get("high")
+    return f"{figures['value']:.3f}", f"{low:.3f} to {high:.3f}" if low is not None and high is not None else ""

@@ -1,0 +1,1 @@
+"""All settings of a run, by name, overridable from a file or the command line."""

@@ -1,0 +1,102 @@
+"""Settings changed by the user: `--set key=value` and TOML files, with near misses named for unknown keys."""
+
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from anomae.errors import UserError
+from anomae.recipes.nearest import nearest_sentence
+
+Model = TypeVar("Model", bound=BaseModel)
+# Of each pair exactly one holds: setting one unsets the other.
+EXCLUSIVE = (("epochs", "steps"), ("warmup_epochs", "warmup_steps"))
+
+
+def parse_assignments(assignments: Sequence[str]) -> dict[str, Any]:
+    """ "key=value" texts as a mapping; values are read as TOML (numbers, true, [1, 2]), `none` as None, else as text.
+
+    Raises UserError where there is no "=".
+    """
+    parsed: dict[str, Any] = {}
+    for assignment in assignments:
+        key, equals, value = assignment.partition("=")
+        if not equals or not key.strip():
+            raise UserError(f"--set {assignment!r} is not of the form key=value.")
+        parsed[key.strip()] = _value(value.strip())
+    return parsed
+
+
+def read_overrides(path: Path) -> dict[str, Any]:
+    """The settings of a TOML file, tables as dotted keys.  Raises UserError where it is missing or not TOML."""
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UserError(f"{path} cannot be read as TOML settings ({error}).") from error
+    return dict(flat_settings(content))
+
+
+def overridden(settings: Model, overrides: Mapping[str, Any], *, also_known: Sequence[str] = ()) -> Model:
+    """`settings` with dotted keys replaced.  also_known: further keys that a near miss may be of.
+
+    A key may be shortened to an ending that only one key has (`mask_ratio`).  Raises UserError for keys that do not
+    exist (near misses named), are ambiguous, or whose value is not of the type or range.
+    """
+    content = settings.model_dump()
+    known = [key for key, _ in flat_settings(content)]
+    for short, value in overrides.items():
+        key = _full_key(short, known, also_known)
+        *path, last = key.split(".")
+        table = content
+        for part in path:
+            table = table[part]
+        table[last] = value
+        if value is not None:
+            for pair in EXCLUSIVE:
+                if last in pair:
+                    table[pair[1 - pair.index(last)]] = None
+    try:
+        return type(settings).model_validate(content)
+    except ValidationError as error:
+        raise UserError(f"These settings do not hold: {validation_sentence(error)}") from error
+
+
+def validation_sentence(error: ValidationError) -> str:
+    """What pydantic found, on one line: key, complaint; key, complaint."""
+    complaints = []
+    for entry in error.errors():
+        key = ".".join(str(part) for part in entry["loc"])
+        given = "" if isinstance(entry["input"], dict) else f" (given: {entry['input']!r})"
+        complaints.append(f"{key + ': ' if key else ''}{entry['msg']}{given}")
+    return "; ".join(complaints) + "."
+
+
+def _full_key(short: str, known: Sequence[str], also_known: Sequence[str]) -> str:
+    if short in known:
+        return short
+    endings = [key for key in known if key.endswith("." + short)]
+    if len(endings) == 1:
+        return endings[0]
+    if endings:
+        raise UserError(f"The setting {short!r} is ambiguous: {', '.join(endings)}.")
+    raise UserError(f"There is no setting {short!r}. {nearest_sentence(short, [*known, *also_known])}")
+
+
+def flat_settings(content: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Dotted key and value of every leaf of nested tables."""
+    for key, value in content.items():
+        if isinstance(value, Mapping):
+            yield from flat_settings(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _value(text: str) -> Any:
+    if text.lower() in ("none", "null"):
+        return None
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return {"True": True, "False": False}.get(text, text)

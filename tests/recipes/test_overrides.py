@@ -1,0 +1,108 @@
+"""Settings from the command line and from files: typed, and unknown keys name near misses."""
+
+from pathlib import Path
+
+import pytest
+
+from anomae.errors import UserError
+from anomae.recipes.named import RECIPES, fitting_patch, named_recipe, recipe_for
+from anomae.recipes.overrides import overridden, parse_assignments, read_overrides
+from anomae.recipes.recipe import PROFILES
+
+SMALL = named_recipe("small", "paper", (96, 96))
+
+
+def test_values_are_read_as_what_they_are() -> None:
+    parsed = parse_assignments(["a=1", "b=1e-3", "c=true", "d=[1, 2]", "e=none", "f=encoder", "g=x=y", "h=True"])
+    assert parsed == {"a": 1, "b": 1e-3, "c": True, "d": [1, 2], "e": None, "f": "encoder", "g": "x=y", "h": True}
+    with pytest.raises(UserError, match="key=value"):
+        parse_assignments(["patch"])
+
+
+def test_a_key_may_be_shortened_while_it_is_unique() -> None:
+    assert overridden(SMALL, {"mask_ratio": 0.5}).autoencoder.mask_ratio == 0.5
+    with pytest.raises(UserError, match=r"ambiguous: autoencoder\.patch, classifier\.patch"):
+        overridden(SMALL, {"patch": 8})
+
+
+def test_setting_epochs_unsets_steps() -> None:
+    changed = overridden(SMALL, {"autoencoder.training.epochs": 3, "classifier.training.warmup_epochs": 1})
+    assert (changed.autoencoder.training.epochs, changed.autoencoder.training.steps) == (3, None)
+    assert changed.classifier.training.warmup_steps is None
+
+
+@pytest.mark.parametrize(
+    ("key", "meant"),
+    [("autoencoder.mask_rato", "mask_ratio"), ("maskratio", "mask_ratio"), ("classifier.lr", "training.lr")],
+)
+def test_unknown_keys_name_near_misses(key: str, meant: str) -> None:
+    with pytest.raises(UserError, match=f"Did you mean .*{meant}"):
+        overridden(SMALL, {key: 1})
+
+
+def test_wrong_values_say_which_key_and_what_was_given() -> None:
+    with pytest.raises(UserError, match=r"autoencoder\.mask_ratio: .*less than 1.*1\.5"):
+        overridden(SMALL, {"autoencoder.mask_ratio": 1.5})
+    with pytest.raises(UserError, match="k_min"):
+        overridden(SMALL, {"pseudo_abnormal.k_min": 20})
+
+
+def test_a_toml_file_says_the_same(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text("[autoencoder]\nmask_ratio = 0.6\n[autoencoder.training]\nlr = 1e-4\n")
+    assert read_overrides(path) == {"autoencoder.mask_ratio": 0.6, "autoencoder.training.lr": 1e-4}
+    path.write_text("[autoencoder\n")
+    with pytest.raises(UserError, match="TOML"):
+        read_overrides(path)
+    with pytest.raises(UserError, match="cannot be read"):
+        read_overrides(tmp_path / "none.toml")
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_recipe_holds_in_every_profile(name: str, profile: str) -> None:
+    settings = named_recipe(name, profile, (64, 64))
+    assert type(settings).model_validate_json(settings.model_dump_json()) == settings
+
+
+def test_profile_paper_is_the_text() -> None:
+    """PAPER.md: sections 3 and 4 of the paper."""
+    settings = named_recipe("brats2020", "paper", (224, 224))
+    autoencoder, boxes, classifier = settings.autoencoder, settings.pseudo_abnormal, settings.classifier
+    assert (autoencoder.size, autoencoder.mask_ratio, autoencoder.passes) == ("base", 0.75, 4)
+    assert (autoencoder.training.epochs, classifier.training.epochs) == (1600, 100)
+    assert (boxes.k_min, boxes.k_max, boxes.side_min, boxes.side_max) == (1, 10, 10, 40)
+    assert (classifier.training.lr, classifier.training.weight_decay) == (1e-3, 0.05)
+    assert (classifier.input, classifier.choice, classifier.label_smoothing) == ("l1", "last", 0)
+    luna = named_recipe("luna16", "paper", (64, 64)).pseudo_abnormal
+    assert (luna.side_min, luna.side_max) == (5, 12)
+
+
+def test_profile_released_is_the_code() -> None:
+    """METHOD.md section 6.1."""
+    settings = named_recipe("brats2020", "released", (224, 224))
+    boxes, classifier = settings.pseudo_abnormal, settings.classifier
+    assert (boxes.k_min, boxes.k_max, boxes.side_min, boxes.side_max) == (1, 9, 10, 39)
+    assert (classifier.training.lr, classifier.training.layer_decay) == (5e-4, 0.75)
+    assert (classifier.label_smoothing, classifier.drop_path, classifier.erase) == (0.1, 0.1, 0.25)
+    assert (classifier.start, classifier.positives, classifier.boxes) == ("encoder", "separate", "frozen")
+    assert classifier.choice == "validation_auroc"
+    assert settings.autoencoder.training.lr == 7.5e-5
+
+
+@pytest.mark.parametrize(("size", "patch"), [((224, 224), 16), ((96, 96), 8), ((50, 50), 5), ((48, 64), 4)])
+def test_patches_fit_the_image(size: tuple[int, int], patch: int) -> None:
+    assert fitting_patch(size) == patch
+
+
+def test_images_without_a_patch_are_refused() -> None:
+    with pytest.raises(UserError, match="image_size"):
+        fitting_patch((97, 89))
+
+
+def test_unknown_recipes_name_near_misses() -> None:
+    with pytest.raises(UserError, match="Did you mean brats2020"):
+        named_recipe("brats2021", "paper", (64, 64))
+    with pytest.raises(UserError, match="Did you mean paper"):
+        named_recipe("small", "papr", (64, 64))  # type: ignore[arg-type]
+    assert (recipe_for("lgg"), recipe_for("folder")) == ("lgg", "small")

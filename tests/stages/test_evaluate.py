@@ -1,0 +1,374 @@
+"""The stage `evaluate` on a made-up store and run, and on anyone's tables of scores."""
+
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from anomae.errors import UserError
+from anomae.evaluation.metrics import auroc
+from anomae.files import append_json_line, read_json, write_csv, write_json
+from anomae.slices.store import COLUMNS, SliceStore
+from anomae.stages.evaluate import evaluate, evaluate_scores
+from anomae.stages.judged_store import relative_positions_of
+from anomae.volumes.volume import Grid
+
+DEPTH, SIDE, PATIENTS = 12, 24, 15
+SENTENCE = "The last checkpoint was taken; training and this choice saw no abnormal image."
+
+
+def made_up_run(
+    folder: Path, *, abnormal: bool = True, leak: bool = False, lesions: bool = True, stacks: bool = True
+) -> Path:
+    """STORE: heads with bright discs mid-scan, 5 patients a part.  RUN: scored by brightness; all files by hand."""
+    rng = np.random.default_rng(0)
+    store, run = folder / "store", folder / "run"
+    images, masks, rows = [], [], []
+    y, x = np.mgrid[:SIDE, :SIDE]
+    for patient in range(PATIENTS):
+        part = ("train", "validation", "test")[patient // 5]
+        name = f"patient{0 if leak and patient == 10 else patient}"
+        for number in range(DEPTH):
+            radius = 11 * np.sin(np.pi * number / (DEPTH - 1)).round(6)
+            head = ((y - 12) ** 2 + (x - 12) ** 2 < radius**2).astype(np.float32) * 0.5
+            sick = abnormal and part != "train" and patient % 5 != 0 and 4 <= number <= 7
+            mask = ((y - 10) ** 2 + (x - 9) ** 2 < 9) & sick
+            image = head * rng.uniform(0.9, 1.1, head.shape) + 0.4 * mask
+            images.append(image)
+            masks.append(mask)
+            body = float((head > 0).mean())
+            rows.append(
+                [len(rows), f"case{patient}", name, number, f"{number:.3f}", part, int(sick), int(body == 0),
+                 f"{body:.4f}", f"{mask.mean():.4f}" if lesions else "", ""]
+            )  # fmt: skip
+    stack, truth = np.array(images, dtype=np.float16), np.array(masks)
+    store.mkdir(parents=True)
+    np.save(store / "slices.npy", stack)
+    if lesions:
+        np.save(store / "lesions.npy", np.packbits(truth, axis=-1))
+    write_csv(store / "index.csv", COLUMNS, rows)
+    grid = Grid((DEPTH, SIDE, SIDE)).to_json() if stacks else None
+    write_json(store / "cases.json", {f"case{k}": {"source": "x", "grid": grid} for k in range(PATIENTS)})
+    write_json(
+        store / "prepare.json",
+        {"fingerprint": "f00d", "cohort": "lgg", "settings": {"image_size": SIDE}, "split": {"seed": 0, "test": 0.4},
+         "allow_leak": leak, "skipped": ["case99: broken"]},
+    )  # fmt: skip
+    test = np.array([row[0] for row in rows if row[5] == "test"])
+    healthy = np.minimum(stack[test], 0.55)
+    maps = np.abs(stack[test] - healthy)
+    score = maps.astype(np.float64).max(axis=(1, 2))
+    (run / "findings").mkdir(parents=True)
+    np.save(run / "findings" / "maps.npy", maps)
+    np.save(run / "findings" / "reconstructions.npy", healthy)
+    write_csv(
+        run / "findings" / "scores.csv",
+        ("row", "case", "patient", "slice", "position_mm", "label", "score", "score_mae"),
+        [[*rows[row][:5], rows[row][6], repr(float(one)), repr(float(two.mean()))]
+         for row, one, two in zip(test, score, maps, strict=True)],
+    )  # fmt: skip
+    write_json(
+        run / "findings" / "findings.json",
+        {"detector": "mae-classifier", "part": "test", "images": len(test), "seconds": 2.0, "images_per_s": 30.0,
+         "peak_memory_mb": 321.4},
+    )  # fmt: skip
+    write_json(
+        run / "run.json",
+        {"store": str(store), "store_fingerprint": "f00d", "detector": "mae-classifier", "recipe": "lgg",
+         "profile": "paper", "seed": 7, "settings": {"autoencoder": {"width": 96}}, "versions": {"numpy": "2"},
+         "checkpoint_choice": SENTENCE},
+    )  # fmt: skip
+    for step in range(1, 30):
+        for stage in ("autoencoder", "classifier"):
+            line = {"stage": stage, "step": step, "steps": 29, "loss": 1 / step, "seconds": step * 1.0}
+            append_json_line(run / "journal.jsonl", line)
+    (run / "samples").mkdir()
+    some = stack[:4].astype(np.float32)
+    np.savez(run / "samples" / "pseudo_abnormal.npz", images=some, reconstructions=some, pseudo_abnormal=some * 0.5)
+    return run
+
+
+class Page(HTMLParser):
+    """What a reader's browser would load, run or show."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.addresses: list[str] = []
+        self.tags: list[str] = []
+        self.words = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.addresses += [str(value) for name, value in attrs if name in ("src", "href", "srcset", "data")]
+
+    def handle_data(self, data: str) -> None:
+        self.words += data
+
+
+@pytest.fixture(scope="module")
+def evaluated(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    run = made_up_run(tmp_path_factory.mktemp("made-up"))
+    return run, evaluate(run, resamples=200, shown=False)
+
+
+def test_report_json_holds_what_is_promised(evaluated):
+    run, report = evaluated
+    assert report == read_json(run / "report" / "report.json")
+    for figures in (report["slice"]["auroc"], report["slice"]["average_precision"], *report["floors"].values()):
+        assert figures["low"] <= figures["value"] <= figures["high"]
+    assert report["counts"]["test"] == {
+        "normal": 44, "abnormal": 16, "unknown": 0, "empty": 10, "cases": 5, "patients": 5,
+    }  # fmt: skip
+    assert report["counts"]["scored"]["slices"] == 60
+    assert {"position_rarity", "position_centre", "body_fraction", "mean", "brightest_spot"} <= set(report["floors"])
+    assert {"verdict", "strata", "scores", "patient", "pixel", "definitions", "schema_version", "provenance"} <= set(
+        report
+    )
+    assert set(report["scores"]) == {"score", "score_mae"}
+    assert set(report["strata"]) == {"all", "without_empty", "mid"}
+    assert report["patient"]["normal"] == 1
+    assert report["provenance"]["checkpoint_choice"] == SENTENCE
+    assert report["provenance"]["patients_on_two_sides"] == 0
+
+
+def test_the_auroc_is_that_of_the_table(evaluated):
+    run, report = evaluated
+    lines = [line.split(",") for line in (run / "findings" / "scores.csv").read_text().splitlines()[1:]]
+    labels, scores = [int(line[5]) for line in lines], [float(line[6]) for line in lines]
+    assert report["slice"]["auroc"]["value"] == pytest.approx(auroc(labels, scores))
+
+
+def test_pixels_are_judged_beside_the_image_itself(evaluated):
+    _, report = evaluated
+    assert report["pixel"]["slices"] == 60
+    assert 0.9 < report["pixel"]["map"]["auroc"]["value"] <= 1
+    assert 0 < report["pixel"]["map"]["best_dice"]["value"] <= 1
+    assert report["pixel"]["image_intensity"]["auroc"]["value"] > 0.5
+
+
+def test_the_page_needs_nothing_else(evaluated):
+    run, report = evaluated
+    text = (run / "report" / "report.html").read_text(encoding="utf-8")
+    page = Page(text)
+    assert "script" not in page.tags
+    assert "link" not in page.tags
+    assert page.addresses
+    assert all(address.startswith("data:image/") for address in page.addresses)
+    assert not re.search(r"url\(|@import|https?://", text)
+    assert report["verdict"] in page.words
+    for words in (SENTENCE, "Not a medical device", "Highest-scored normal slices", "What the classifier learned from",
+                  "autoencoder.width", "1 scan(s) could not be read", "30.0 images/s", "slice position"):  # fmt: skip
+        assert words in page.words, words
+    assert page.tags.count("svg") == 0
+    drawn = {path.stem for path in (run / "report" / "figures").glob("*.svg")}
+    assert drawn == {"loss", "rivals", "roc", "precision_recall", "histogram", "position"}
+
+
+def test_no_name_of_a_patient_stands_in_the_page(evaluated):
+    run, _ = evaluated
+    page = Page((run / "report" / "report.html").read_text(encoding="utf-8"))
+    assert not re.search(r"patient\d|case\d", page.words)
+
+
+def test_the_same_again_is_the_same(evaluated):
+    run, _ = evaluated
+    before = {path.name: path.read_bytes() for path in (run / "report").rglob("*") if path.is_file()}
+    evaluate(run, resamples=200, shown=False)
+    assert before == {path.name: path.read_bytes() for path in (run / "report").rglob("*") if path.is_file()}
+
+
+def test_a_leak_is_said_at_the_top(tmp_path):
+    run = made_up_run(tmp_path, leak=True)
+    report = evaluate(run, resamples=50, shown=False)
+    assert report["provenance"]["patients_on_two_sides"] == 1
+    assert "stand on more than one side of the split (allowed with --allow-leak)" in report["warnings"][0]
+    text = (run / "report" / "report.html").read_text(encoding="utf-8")
+    assert text.index('class="warning"') < text.index("<h2>")
+    assert "No patient stands on two sides" not in text
+
+
+def test_one_class_still_makes_a_report(tmp_path):
+    run = made_up_run(tmp_path, abnormal=False)
+    report = evaluate(run, resamples=50, shown=False)
+    assert report["slice"]["auroc"] is None
+    assert report["verdict"].startswith("The test part holds no abnormal slice")
+    assert report["counts"]["scored"]["normal"] == 60
+    assert "Highest-scored normal slices" in (run / "report" / "report.html").read_text(encoding="utf-8")
+
+
+def test_no_label_known(tmp_path):
+    run = made_up_run(tmp_path)
+    for path, place in ((tmp_path / "store" / "index.csv", 6), (run / "findings" / "scores.csv", 5)):
+        header, *lines = path.read_text().splitlines()
+        blanked = [",".join("" if k == place else field for k, field in enumerate(line.split(","))) for line in lines]
+        path.write_text("\n".join([header, *blanked]) + "\n")
+    report = evaluate(run, resamples=50, shown=False)
+    assert report["verdict"] == "No test slice has a known label, so no AUROC can be given."
+    assert "60 scored slices have no known label" in " ".join(report["warnings"])
+
+
+def test_without_maps_masks_samples_and_journal(tmp_path):
+    run = made_up_run(tmp_path, lesions=False, stacks=False)
+    for name in ("findings/maps.npy", "findings/reconstructions.npy", "samples/pseudo_abnormal.npz", "journal.jsonl"):
+        (run / name).unlink()
+    report = evaluate(run, resamples=50, shown=False)
+    assert report["pixel"] is None
+    assert "position_rarity" not in report["floors"]  # numbers of pictures and patches are no places in a scan
+    assert set(report["strata"]) == {"all", "without_empty"}
+
+
+def test_places_in_the_scan_come_from_its_grid_not_from_what_was_kept(tmp_path):
+    made_up_run(tmp_path)
+    cases = read_json(tmp_path / "store" / "cases.json")
+    sagittal = (0.0, 0.0, 1.0, 1.0, 0.0, 0.0, 0.0, -1.0, 0.0)  # x grows backwards, y downwards, z to the left
+    cases["case0"]["grid"] = Grid((30, 23, 40), direction=sagittal).to_json()
+    cases["case1"]["grid"] = None
+    write_json(tmp_path / "store" / "cases.json", cases)
+    relative, depth = relative_positions_of(SliceStore(tmp_path / "store"))
+    np.testing.assert_allclose(relative[:DEPTH], np.arange(DEPTH) / 22)
+    assert np.isnan(relative[DEPTH : 2 * DEPTH]).all()
+    np.testing.assert_allclose(relative[2 * DEPTH : 3 * DEPTH], np.arange(DEPTH) / 11)
+    assert depth == DEPTH
+
+
+def test_brats_slices_without_a_grid_are_still_stacks(tmp_path):
+    run = made_up_run(tmp_path, stacks=False)
+    prepared = read_json(tmp_path / "store" / "prepare.json")
+    write_json(tmp_path / "store" / "prepare.json", {**prepared, "cohort": "brats2020"})
+    assert "position_rarity" in evaluate(run, resamples=50, shown=False)["floors"]
+
+
+def test_slices_without_a_score_are_said(tmp_path):
+    run = made_up_run(tmp_path)
+    path = run / "findings" / "scores.csv"
+    path.write_text("\n".join(path.read_text().splitlines()[:-3]) + "\n")
+    for name in ("maps.npy", "reconstructions.npy"):
+        (run / "findings" / name).unlink()
+    assert "3 slices of the test part have no score" in evaluate(run, resamples=50, shown=False)["warnings"][0]
+
+
+def changed(path: Path, line: int, field: int, value: str) -> None:
+    lines = [entry.split(",") for entry in path.read_text().splitlines()]
+    lines[line][field] = value
+    path.write_text("\n".join(",".join(entry) for entry in lines) + "\n")
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        (0, "999", "rows that .* does not have"), (0, "-1", "rows that .* does not have"), (0, "121", "row twice"),
+        (0, "3", "the case is not that"), (1, "other", "the case is not that"), (2, "other", "the patient is not that"),
+        (3, "8", "the slice is not that"), (5, "1", "the label is not that"), (6, "nan", "not a finite number"),
+        (6, "", "not a number"),
+    ],
+)  # fmt: skip
+def test_scores_of_other_slices_are_refused(tmp_path, field, value, words):
+    run = made_up_run(tmp_path)
+    changed(run / "findings" / "scores.csv", 1, field, value)
+    with pytest.raises(UserError, match=words):
+        evaluate(run, resamples=50, shown=False)
+
+
+def test_arrays_of_another_shape_are_refused(tmp_path):
+    run = made_up_run(tmp_path)
+    np.save(run / "findings" / "maps.npy", np.zeros((3, SIDE, SIDE), dtype=np.float16))
+    with pytest.raises(UserError, match=r"maps\.npy has shape"):
+        evaluate(run, resamples=50, shown=False)
+
+
+def test_unscored_runs_and_other_stores_are_refused(tmp_path):
+    run = made_up_run(tmp_path)
+    (run / "findings" / "findings.json").rename(tmp_path / "findings.json")
+    with pytest.raises(UserError, match="anomae score"):
+        evaluate(run, shown=False)
+    with pytest.raises(UserError, match=r"no run\.json"):
+        evaluate(tmp_path, shown=False)
+    (tmp_path / "findings.json").rename(run / "findings" / "findings.json")
+    prepared = read_json(tmp_path / "store" / "prepare.json")
+    write_json(tmp_path / "store" / "prepare.json", {**prepared, "fingerprint": "other"})
+    with pytest.raises(UserError, match="other slices"):
+        evaluate(run, shown=False)
+
+
+def test_a_moved_store_is_named(tmp_path):
+    run = made_up_run(tmp_path)
+    (tmp_path / "store").rename(tmp_path / "elsewhere")
+    with pytest.raises(UserError, match="--store"):
+        evaluate(run, shown=False)
+    assert evaluate(run, store=tmp_path / "elsewhere", resamples=50, shown=False)["slice"]["auroc"]["value"] > 0.5
+
+
+def anyones_tables(folder: Path, patient: bool = True, by_slice: bool = True, part: bool = True) -> tuple[Path, Path]:
+    rng = np.random.default_rng(0)
+    scores, labels = [], []
+    for case in range(40):
+        for number in range(10 if by_slice else 1):
+            label = int(abs(number - 5 - case % 3) < 3) if by_slice else case % 2
+            key = [f"scan{case}", *([number] if by_slice else [])]
+            who = [f"p{case // 2}"] if patient else []
+            side = ["train" if case < 20 else "test"] if part else []
+            labels.append([*key, *who, *side, label if not part or case >= 20 else 0])
+            if not part or case >= 20:
+                scores.append([*key, rng.normal() + label])
+    key = ["case", *(["slice"] if by_slice else [])]
+    write_csv(folder / "scores.csv", [*key, "score"], scores)
+    write_csv(folder / "labels.csv", [*key, *["patient"] * patient, *["part"] * part, "label"], labels)
+    return folder / "scores.csv", folder / "labels.csv"
+
+
+def test_anyones_scores(tmp_path):
+    report = evaluate_scores(*anyones_tables(tmp_path), tmp_path / "out", resamples=100, shown=False)
+    assert report["counts"]["scored"] == {
+        "slices": 200, "normal": 100, "abnormal": 100, "patients": 10, "patients_with_abnormal": 10, "cases": 20,
+    }  # fmt: skip
+    assert {"position_rarity", "position_centre"} <= set(report["floors"])
+    assert report["provenance"]["unit"] == "patient"
+    assert "within matched positions" in report["verdict"]
+    assert (tmp_path / "out" / "report.html").exists()
+    assert any("only scores were given" in note for note in report["notes"])
+
+
+def test_what_cannot_be_audited_is_said(tmp_path):
+    tables = anyones_tables(tmp_path, patient=False, by_slice=False, part=False)
+    report = evaluate_scores(*tables, tmp_path / "out", resamples=100, shown=False)
+    notes = " ".join(report["notes"])
+    for words in ("no column slice", "patients, since none is named", "no column part", "brightness"):
+        assert words in notes
+    assert report["floors"] == {}
+    assert "no trivial rival could be computed" in report["verdict"]
+    assert report["provenance"]["unit"] == "case"
+
+
+def test_missing_scores_and_a_leak_in_anyones_tables_are_said(tmp_path):
+    scores, labels = anyones_tables(tmp_path)
+    scores.write_text("\n".join(scores.read_text().splitlines()[:-5]) + "\n")
+    labels.write_text(labels.read_text().replace("scan0,0,p0,", "scan0,0,p19,"))
+    report = evaluate_scores(scores, labels, tmp_path / "out", resamples=100, shown=False)
+    said = " ".join(report["warnings"])
+    assert "5 labelled test slices have no score" in said
+    assert "1 of 20 patients stand on more than one side" in said
+
+
+def test_conflicting_patients_are_refused(tmp_path):
+    write_csv(tmp_path / "s.csv", ("case", "patient", "score"), [["a", "p", 1], ["b", "q", 2]])
+    write_csv(tmp_path / "l.csv", ("case", "patient", "label"), [["a", "p", 1], ["b", "r", 0]])
+    with pytest.raises(UserError, match="different patients"):
+        evaluate_scores(tmp_path / "s.csv", tmp_path / "l.csv", tmp_path / "out")
+
+
+def test_hostile_names_stay_text(tmp_path):
+    nasty = "<script>alert(1)</script>$\\frac"
+    rows = [[f"c{k}", k % 2, nasty if k % 3 else "$x$"] for k in range(40)]
+    write_csv(tmp_path / "l.csv", ("case", "label", "site"), rows)
+    write_csv(tmp_path / "s.csv", ("case", "score", "score_<b>$\\q"), [[f"c{k}", k % 7, k % 5] for k in range(40)])
+    evaluate_scores(tmp_path / "s.csv", tmp_path / "l.csv", tmp_path / "out", resamples=50)
+    text = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert "script" not in Page(text).tags
+    assert "b" not in Page(text).tags
+    assert "alert(1)" in text
+    json.loads((tmp_path / "out" / "report.json").read_text())

@@ -1,0 +1,126 @@
+"""The stage `fit`: goes on where it stopped, refuses what it was not begun with, and leaves what scoring needs."""
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from anomae.errors import UserError
+from anomae.files import read_json, read_json_lines
+from anomae.slices.store import SliceStore
+from anomae.stages.fit import fit
+from anomae.training.checkpoint import read_tensors
+
+from .conftest import SHORT
+
+
+def weights_of(fitted: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(fitted)): path.read_bytes() for path in sorted(fitted.rglob("*.safetensors"))}
+
+
+@pytest.fixture(scope="module")
+def run(heads: SliceStore, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("run")
+    fit(heads.folder, place, recipe="phantom", seed=2, overrides=SHORT, shown=False)
+    return place
+
+
+def test_a_run_holds_what_scoring_and_reporting_need(run: Path) -> None:
+    facts = read_json(run / "run.json")
+    assert (facts["recipe"], facts["profile"], facts["seed"]) == ("phantom", "paper", 2)
+    assert "saw no abnormal image" in facts["checkpoint_choice"]
+    assert facts["settings"]["autoencoder"]["training"]["steps"] == 24
+    assert {"torch", "anomae", "python"} <= facts["versions"].keys()
+    assert set(weights_of(run / "fitted")) == {"autoencoder/weights.safetensors", "classifier/weights.safetensors"}
+    lines = read_json_lines(run / "journal.jsonl")
+    assert [line["step"] for line in lines if line["stage"] == "autoencoder"][-1] == 24
+    assert [line["step"] for line in lines if line["stage"] == "classifier"][-1] == 16
+    with np.load(run / "samples" / "pseudo_abnormal.npz", allow_pickle=False) as samples:
+        assert samples["images"].shape == samples["pseudo_abnormal"].shape
+        assert (samples["pseudo_abnormal"] != samples["reconstructions"]).any()
+    assert not (run / "cache").exists()
+    assert not [path for path in (run / "fitted").rglob("*.json") if "heads" in path.read_text().lower()]
+
+
+def test_a_fitted_run_is_not_fitted_again(run: Path, heads: SliceStore) -> None:
+    before = {path: path.stat().st_mtime_ns for path in run.rglob("*")}
+    fit(heads.folder, run, recipe="phantom", seed=2, overrides=SHORT, shown=False)
+    assert {path: path.stat().st_mtime_ns for path in run.rglob("*")} == before
+
+
+def test_other_settings_need_another_folder(run: Path, heads: SliceStore, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="begun with other seed"):
+        fit(heads.folder, run, recipe="phantom", seed=3, overrides=SHORT, shown=False)
+    with pytest.raises(UserError, match="begun with other autoencoder"):
+        fit(heads.folder, run, recipe="phantom", seed=2, overrides={**SHORT, "mask_ratio": 0.5}, shown=False)
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(UserError, match="not empty"):
+        fit(heads.folder, tmp_path, recipe="phantom", overrides=SHORT, shown=False)
+
+
+def test_images_that_cannot_be_cut_are_refused_before_anything_is_trained(heads: SliceStore, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"32x32 pixels cannot be cut into patches of 7; set classifier\.patch"):
+        fit(heads.folder, tmp_path / "run", recipe="phantom", overrides={**SHORT, "classifier.patch": 7}, shown=False)
+    assert not (tmp_path / "run" / "checkpoints").exists()
+
+
+def test_killed_at_any_moment_the_command_goes_on_to_the_same_weights(
+    run: Path, heads: SliceStore, tmp_path: Path
+) -> None:  # fmt: skip
+    overrides = [f"--set={key}={value}" for key, value in SHORT.items()]
+    frequent = "--set=device.checkpoint_minutes=1e-9"
+    command = [sys.executable, "-m", "anomae", "fit", str(heads.folder), str(tmp_path / "cut")]
+    command += ["--recipe=phantom", "--seed=2", *overrides, frequent]
+    moments = ("checkpoints/autoencoder.safetensors", "cache/reconstructions.npy", "checkpoints/classifier.safetensors")
+    kills = 0
+    for moment in moments:
+        process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        began = time.monotonic()
+        while process.poll() is None and time.monotonic() - began < 120:
+            if (tmp_path / "cut" / moment).exists():
+                process.send_signal(signal.SIGKILL)
+                kills += 1
+                break
+            time.sleep(0.002)
+        process.wait()
+    assert kills == len(moments)
+    assert subprocess.run(command, capture_output=True, check=False).returncode == 0
+    assert weights_of(tmp_path / "cut" / "fitted") == weights_of(run / "fitted")
+
+
+def test_profile_released_runs_and_says_that_it_saw_labels(heads: SliceStore, tmp_path: Path) -> None:
+    fitted = fit(heads.folder, tmp_path, recipe="phantom", profile="released", overrides=SHORT, shown=False)
+    facts = read_json(tmp_path / "run.json")
+    assert "labels of abnormal images were seen" in facts["checkpoint_choice"]
+    chosen = read_tensors(tmp_path / "checkpoints" / "classifier-best.safetensors")
+    kept = read_tensors(fitted / "classifier" / "weights.safetensors")[0]
+    assert all((kept[name] == tensor).all() for name, tensor in chosen[0].items())
+    assert 0 <= chosen[1]["best_value"] <= 1
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        {"classifier.input": "image"},
+        {"classifier.input": "reconstruction"},
+        {"classifier.input": "l2"},
+        {"autoencoder.mask_ratio": 0.0},
+        {"autoencoder.loss_on": "all", "autoencoder.paste": False},
+        {"pseudo_abnormal.per_pixel": True, "pseudo_abnormal.inside_body": True},
+        {"autoencoder.masks": "covering", "classifier.pooling": "class"},
+    ],
+    ids=lambda overrides: next(iter(overrides)) + "=" + str(next(iter(overrides.values()))),
+)
+def test_every_ablation_of_the_paper_runs(heads: SliceStore, tmp_path: Path, overrides: dict[str, object]) -> None:
+    from anomae.stages.score import score
+
+    quick = {**SHORT, "autoencoder.training.steps": 4, "classifier.training.steps": 4}
+    fit(heads.folder, tmp_path, recipe="phantom", overrides={**quick, **overrides}, shown=False)
+    findings = score(tmp_path, shown=False)
+    scores = np.load(findings / "scores.npy")
+    assert np.isfinite(scores).all()
+    assert (findings / "maps.npy").exists() == (overrides.get("classifier.input") != "image")

@@ -1,0 +1,501 @@
+"""The stage prepare on made-up data sets: same bytes however it runs, honest splits, nothing lost in silence."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from anomae.cohorts.case import ABNORMAL, HEALTHY
+from anomae.cohorts.phantom_layouts import write_phantom_data_set
+from anomae.cohorts.registry import open_cohort
+from anomae.errors import LeakySplit, UserError
+from anomae.slices.preparing import prepare_case
+from anomae.slices.settings import PrepareSettings, settings_from
+from anomae.slices.store import SliceStore
+from anomae.stages.parting import SUBSETS
+from anomae.stages.prepare import prepare
+
+SMALL = settings_from({"image_size": 16})
+HEADS = {"size": "8x16x16"}
+
+
+def made(cohort, source, store, **more):
+    return prepare(cohort, source, store, **{"settings": SMALL, "workers": 0, "shown": False} | more)
+
+
+def files(folder):
+    return {path.name: path.read_bytes() for path in sorted(Path(folder).iterdir())}
+
+
+@pytest.fixture(scope="module")
+def layouts(tmp_path_factory):
+    """Layout -> a made-up data set, each written once and never changed."""
+    written = {}
+
+    def write(layout, **more):
+        key = (layout, *sorted(more.items()))
+        if key not in written:
+            written[key] = tmp_path_factory.mktemp(layout)
+            shape = (16, 32, 32) if layout == "luna16" else (8, 16, 16)
+            write_phantom_data_set(written[key], layout, **{"count": 6, "seed": 1, "shape": shape} | more)
+        return written[key]
+
+    return write
+
+
+@pytest.fixture
+def data_set(layouts, tmp_path):
+    """A copy of a made-up data set, to be changed."""
+    return lambda layout, **more: shutil.copytree(layouts(layout, **more), tmp_path / layout)
+
+
+def break_scan(path):
+    path.write_bytes(path.read_bytes()[:200])
+
+
+# ---- what comes out
+
+
+def test_a_store_holds_every_slice_prepared_with_its_patient_part_and_label(layouts, tmp_path):
+    source = layouts("brats2020")
+    store = made("brats2020", source, tmp_path / "store", modality="flair")
+    cohort = open_cohort("brats2020", source, modality="flair")
+    for case in cohort.cases():
+        read, rows = cohort.read(case), np.flatnonzero(store.index.case == case.case)
+        part = set(store.index.part[rows])
+        assert len(part) == 1
+        stays = read.labels != ABNORMAL if part == {"train"} else np.ones(8, bool)
+        prepared = prepare_case(read, SMALL, stays)
+        np.testing.assert_array_equal(store.select(rows).read(slice(None)), prepared.images)
+        np.testing.assert_array_equal(store.lesions(rows), prepared.lesions)
+        np.testing.assert_array_equal(store.index.slice[rows], read.slices[stays])
+        np.testing.assert_array_equal(store.index.label[rows], read.labels[stays])
+        np.testing.assert_allclose(store.index.position_mm[rows], read.positions_mm[stays], rtol=1e-5)
+        assert set(store.index.patient[rows]) == {case.patient}
+        assert set(store.index.site[rows]) == {case.site} != {""}
+
+
+def test_prepare_json_says_what_was_done(layouts, tmp_path):
+    store = made("brats2020", layouts("brats2020"), tmp_path / "store", seed=3)
+    said, index = store.prepared, store.index
+    assert said["cohort"] == "brats2020"
+    assert said["seed"] == 3
+    assert PrepareSettings.model_validate(said["settings"]) == SMALL
+    assert said["allow_leak"] is False
+    assert said["leaking_patients"] == 0
+    assert said["skipped"] == []
+    assert "seed 3" in said["split"]
+    for part, counts in said["counts"].items():
+        here = index.part == part
+        assert counts["normal"] == (here & (index.label == HEALTHY)).sum()
+        assert counts["abnormal"] == (here & (index.label == ABNORMAL)).sum()
+        assert counts["empty"] == (here & index.empty).sum()
+        assert counts["patients"] == len(set(index.patient[here]))
+    dropped = said["dropped"]["abnormal in the training part"]
+    assert len(index) + dropped == 6 * 8
+    assert set(said["versions"]) >= {"anomae", "numpy"}
+
+
+def test_the_share_of_normals_of_ill_patients_counts_dropped_slices_too(layouts, tmp_path):
+    """Of a training patient all abnormal slices are dropped, and yet his healthy ones are an ill patient's."""
+    source = layouts("brats2020")
+    store = made("brats2020", source, tmp_path / "store")
+    cohort = open_cohort("brats2020", source)
+    ill = [case.patient for case in cohort.cases() if (cohort.read(case).labels == ABNORMAL).any()]
+    train = (store.index.part == "train") & (store.index.label == HEALTHY)
+    share = np.isin(store.index.patient[train], ill).mean()
+    assert store.prepared["share_of_normals_from_patients_with_lesions"]["train"] == pytest.approx(share, abs=1e-5)
+    assert share > 0
+
+
+def test_the_training_part_holds_healthy_slices_only(tmp_path):
+    store = made("phantom", "heads:8", tmp_path / "store", options=HEADS)
+    assert set(store.index.label[store.rows("train")]) == {HEALTHY}
+    assert store.prepared["dropped"]["abnormal in the training part"] > 0
+
+
+def test_no_patient_stands_on_two_sides(tmp_path):
+    store = made("phantom", "heads:8", tmp_path / "store", options=HEADS)
+    sides = {patient: set(store.index.part[store.index.patient == patient]) for patient in store.index.patient}
+    assert len(sides) == 8
+    assert all(len(parts) == 1 for parts in sides.values())
+    assert {next(iter(parts)) for parts in sides.values()} == {"train", "validation", "test"}
+
+
+# ---- the same bytes however it runs
+
+
+def test_the_number_of_workers_changes_nothing(tmp_path):
+    stores = [
+        made("phantom", "heads:5", tmp_path / str(workers), options=HEADS, workers=workers) for workers in (0, 1, 2)
+    ]
+    first, *others = (files(store.folder) for store in stores)
+    assert len(first) == 5
+    for other in others:
+        assert other == first
+
+
+def test_killed_in_the_middle_it_goes_on_to_the_same_bytes_and_leaves_no_process(tmp_path):
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    command = (
+        "from anomae.stages.prepare import prepare\n"
+        "prepare('phantom', 'heads:16', {!r}, options={{'size': '16x48x48'}}, workers=2)"
+    )
+    running = subprocess.Popen(
+        [sys.executable, "-c", command.format(str(killed))], stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    journal, until = killed / "journal.jsonl", time.monotonic() + 120
+    while time.monotonic() < until and (not journal.exists() or journal.read_bytes().count(b"\n") < 4):
+        time.sleep(0.005)
+    running.kill()
+    assert running.wait() == -signal.SIGKILL
+    assert 4 <= journal.read_bytes().count(b"\n") < 17
+    with pytest.raises(UserError, match="not a finished store"):
+        SliceStore(killed)
+    while time.monotonic() < until:
+        try:
+            os.killpg(running.pid, 0)
+        except ProcessLookupError:
+            break
+        time.sleep(0.05)
+    else:
+        pytest.fail("workers stayed behind")
+    for folder in (whole, killed):
+        prepare("phantom", "heads:16", folder, options={"size": "16x48x48"}, workers=0, shown=False)
+    assert files(killed) == files(whole)
+
+
+def test_a_whole_store_is_left_as_it_is(tmp_path, capsys):
+    made("phantom", "heads:5", tmp_path / "store", options=HEADS)
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "store").iterdir()}
+    made("phantom", "heads:5", tmp_path / "store", options=HEADS, shown=True)
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "store").iterdir()} == before
+    assert "whole already" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"settings": settings_from({"image_size": 24})}, "settings"),
+        ({"seed": 1}, "seed"),
+        ({"options": {"size": "8x16x24"}}, "options"),
+        ({"modality": "t1"}, "options"),
+        ({"split": "patient"}, "split"),
+    ],
+)
+def test_a_store_that_was_asked_for_otherwise_is_refused(tmp_path, change, said):
+    made("phantom", "heads:4", tmp_path / "store", options=HEADS)
+    before = files(tmp_path / "store")
+    with pytest.raises(UserError, match=said):
+        made("phantom", "heads:4", tmp_path / "store", **{"options": HEADS} | change)
+    assert files(tmp_path / "store") == before
+
+
+def test_scans_that_were_added_since_are_noticed(data_set, tmp_path):
+    source = data_set("lgg")
+    made("lgg", source, tmp_path / "store")
+    shutil.rmtree(next(path for path in source.iterdir() if path.is_dir()))
+    with pytest.raises(UserError, match="cases are others"):
+        made("lgg", source, tmp_path / "store")
+
+
+def test_what_model_copy_changed_is_understood(tmp_path):
+    settings = SMALL.model_copy(update={"image_size": 24})
+    assert made("phantom", "heads:4", tmp_path / "store", options=HEADS, settings=settings).image_size == (24, 24)
+
+
+def test_without_settings_those_of_the_cohort_are_taken(tmp_path):
+    store = prepare("phantom", "heads:4", str(tmp_path / "store"), options=HEADS, workers=0, shown=False)
+    assert store.image_size == (64, 64)
+
+
+# ---- broken scans
+
+
+def test_a_broken_scan_is_listed_and_the_rest_is_there(data_set, layouts, tmp_path, capsys):
+    source = data_set("brats2020")
+    break_scan(source / "BraTS20_Training_002" / "BraTS20_Training_002_t1.nii.gz")
+    (source / "BraTS20_Training_004" / "BraTS20_Training_004_seg.nii.gz").unlink()
+    store = made("brats2020", source, tmp_path / "store", shown=True)
+    assert [entry["case"] for entry in store.prepared["skipped"]] == ["volume_2", "volume_4"]
+    assert all("BraTS20_Training_00" in entry["reason"] for entry in store.prepared["skipped"])
+    told = capsys.readouterr().err
+    assert "2 of 6 scans" in told
+    assert "BraTS20_Training_002_t1.nii.gz" in told
+    whole = made("brats2020", layouts("brats2020"), tmp_path / "whole")
+    kept = np.isin(whole.index.case, ["volume_2", "volume_4"], invert=True)
+    np.testing.assert_array_equal(store.index.case, whole.index.case[kept])
+    np.testing.assert_array_equal(store.index.part, whole.index.part[kept])
+    np.testing.assert_array_equal(store.images[:], whole.images[kept])
+
+
+def test_many_broken_scans_are_not_all_told(data_set, tmp_path, capsys):
+    source = data_set("folder", file_format="png", count=12)
+    pictures = sorted(source.rglob("*.png"))
+    for path in pictures[: len(pictures) // 2]:
+        break_scan(path)
+    made("folder", source, tmp_path / "store", shown=True)
+    told = capsys.readouterr().err
+    assert f"{len(pictures) // 2} of {len(pictures)} scans" in told
+    assert "more; prepare.json names all" in told
+
+
+def test_if_all_are_broken_it_says_why_and_may_be_tried_otherwise(data_set, layouts, tmp_path):
+    source = data_set("brats2020")
+    for path in source.rglob("*_t1.nii.gz"):
+        break_scan(path)
+    with pytest.raises(UserError, match=r"None of the 6 scans could be read; the first: .*_t1\.nii\.gz"):
+        made("brats2020", source, tmp_path / "store")
+    store = made("brats2020", source, tmp_path / "store", modality="t2")
+    assert store.prepared["skipped"] == []
+
+
+def test_if_nothing_is_left_to_learn_from_it_says_why(data_set, tmp_path):
+    source = data_set("lgg")
+    (source / "patients.csv").write_text(
+        (source / "patients.csv").read_text().replace(",validation,", ",report,").replace(",train,", ",validation,")
+    )
+    with pytest.raises(UserError, match="No healthy slice is left in the training part"):
+        made("lgg", source, tmp_path / "store")
+
+
+# ---- who decides the parts
+
+
+def test_the_data_sets_own_parts_are_kept(layouts, tmp_path):
+    source = layouts("lgg")
+    store = made("lgg", source, tmp_path / "store")
+    for case in open_cohort("lgg", source).cases():
+        assert set(store.index.part[store.index.case == case.case]) == {case.part}
+    assert store.prepared["split"] == "the data set's own parts"
+
+
+def test_the_seed_decides_if_it_is_told_to(layouts, tmp_path):
+    parts = []
+    for seed in (0, 1, 2):
+        store = made("lgg", layouts("lgg", count=12), tmp_path / str(seed), split="patient", seed=seed)
+        parts.append(dict(zip(store.index.patient.tolist(), store.index.part.tolist(), strict=True)))
+    assert parts[0] != parts[1] or parts[1] != parts[2]
+
+
+def test_a_data_set_that_fixes_no_parts_cannot_be_followed(layouts, tmp_path):
+    with pytest.raises(UserError, match="fixes no parts"):
+        made("brats2020", layouts("brats2020"), tmp_path / "store", split="fixed")
+    assert not (tmp_path / "store").exists()
+
+
+@pytest.mark.parametrize(("cohort", "split"), [("phantom", "subsets"), ("phantom", "random")])
+def test_a_split_that_there_is_not_is_refused(tmp_path, cohort, split):
+    with pytest.raises(UserError, match=split):
+        made(cohort, "heads:4", tmp_path / "store", options=HEADS, split=split)
+    assert not (tmp_path / "store").exists()
+
+
+def luna(source, store, **more):
+    options = {"patch_side": 16, "patch_spacing_mm": 2.0}
+    return made(
+        "luna16",
+        source,
+        store,
+        **{"options": options, "settings": settings_from({"image_size": 16, "intensity": "hu/100"})} | more,
+    )
+
+
+def test_the_subsets_of_luna16_decide_if_told_to(layouts, tmp_path):
+    source = layouts("luna16", count=10)
+    store = luna(source, tmp_path / "store", split="subsets")
+    assert store.prepared["options"]["subsets"] == SUBSETS
+    first = {path.stem for path in (source / "subset0").glob("*.mhd")}
+    last = {path.stem for path in (source / "subset9").glob("*.mhd")}
+    assert set(store.index.part[np.isin(store.index.case, list(first))]) == {"train"}
+    assert set(store.index.part[np.isin(store.index.case, list(last))]) == {"test"}
+    assert (np.diff(np.sort(store.index.slice)) > 0).all()
+
+
+def test_the_middle_of_patches_is_refused(layouts, tmp_path):
+    with pytest.raises(UserError, match="whole scans"):
+        luna(layouts("luna16", count=10), tmp_path / "store", settings=settings_from({"slices": "mid"}))
+
+
+def write_lists(folder, name_of, listed):
+    """The five lists, from list -> what it names."""
+    folder.mkdir()
+    lists = ("normal_training_samples", "normal_val_samples", "abnormal_val_samples", "normal_test_samples")
+    for name in (*lists, "abnormal_test_samples"):
+        (folder / f"{name}.txt").write_text("".join(f"{name_of(entry)}\n" for entry in listed[name]))
+    return folder
+
+
+@pytest.fixture
+def brats_lists(layouts, tmp_path):
+    """Lists that name the slices 2 to 6 of the volumes 1 to 6, by their true labels."""
+    cohort = open_cohort("brats2020", layouts("brats2020"))
+    parts = dict(zip(range(1, 7), ["training", "training", "val", "val", "test", "test"], strict=True))
+    listed = {f"{kind}_{part}_samples": [] for kind in ("normal", "abnormal") for part in ("training", "val", "test")}
+    for case in cohort.cases():
+        volume = int(case.case.removeprefix("volume_"))
+        for number in range(2, 7):
+            kind = "abnormal" if cohort.read(case).labels[number] == ABNORMAL else "normal"
+            listed[f"{kind}_{parts[volume]}_samples"].append((volume, number))
+    return listed
+
+
+def brats_name(entry):
+    return "volume_{}_slice_{}.npy".format(*entry)
+
+
+def test_released_lists_decide_and_slices_that_they_do_not_name_are_dropped(layouts, brats_lists, tmp_path):
+    lists = write_lists(tmp_path / "lists", brats_name, brats_lists)
+    store = made("brats2020", layouts("brats2020"), tmp_path / "store", splits=lists)
+    counts = store.prepared["counts"]
+    assert counts["train"]["normal"] == len(brats_lists["normal_training_samples"])
+    assert counts["test"]["normal"] == len(brats_lists["normal_test_samples"])
+    assert counts["test"]["abnormal"] == len(brats_lists["abnormal_test_samples"])
+    assert counts["validation"]["abnormal"] == len(brats_lists["abnormal_val_samples"])
+    assert store.prepared["dropped"]["in no part"] >= 6 * 3
+    assert store.prepared["split"] == "the released lists"
+    assert set(store.index.slice) <= set(range(2, 7))
+
+
+def test_lists_that_name_other_slices_than_before_are_noticed(layouts, brats_lists, tmp_path):
+    lists = write_lists(tmp_path / "lists", brats_name, brats_lists)
+    made("brats2020", layouts("brats2020"), tmp_path / "store", splits=lists)
+    brats_lists["normal_test_samples"].pop()
+    other = write_lists(tmp_path / "other", brats_name, brats_lists)
+    with pytest.raises(UserError, match="lists"):
+        made("brats2020", layouts("brats2020"), tmp_path / "store", splits=other)
+
+
+def test_lists_that_leak_are_refused_before_anything_is_read(layouts, brats_lists, tmp_path, capsys):
+    brats_lists["normal_test_samples"].append((1, 0))
+    lists = write_lists(tmp_path / "lists", brats_name, brats_lists)
+    with pytest.raises(LeakySplit, match="1 of 6"):
+        made("brats2020", layouts("brats2020"), tmp_path / "store", splits=lists)
+    assert not (tmp_path / "store").exists()
+    store = made("brats2020", layouts("brats2020"), tmp_path / "store", splits=lists, allow_leak=True, shown=True)
+    assert store.prepared["leaking_patients"] == 1
+    assert "1 patients stand on more than one side" in capsys.readouterr().err
+    assert store.prepared["allow_leak"] is True
+    with pytest.raises(LeakySplit):
+        made("brats2020", layouts("brats2020"), tmp_path / "store", splits=lists)
+
+
+def test_lists_of_candidates_leak_and_are_cut_alone(layouts, tmp_path):
+    source = layouts("luna16", count=10)
+    with (source / "candidates.csv").open() as handle:
+        labels = [int(line.rsplit(",", 1)[1]) for line in handle.readlines()[1:]]
+    rows = {kind: [row for row, label in enumerate(labels) if label == kind] for kind in (HEALTHY, ABNORMAL)}
+    listed = {
+        "normal_training_samples": rows[HEALTHY][::3],
+        "normal_val_samples": rows[HEALTHY][1::3][:5],
+        "abnormal_val_samples": rows[ABNORMAL][:2],
+        "normal_test_samples": rows[HEALTHY][2::3],
+        "abnormal_test_samples": rows[ABNORMAL][2:],
+    }
+    lists = write_lists(tmp_path / "lists", lambda row: f"{row}.npy", listed)
+    with pytest.raises(LeakySplit):
+        luna(source, tmp_path / "store", splits=lists)
+    assert not (tmp_path / "store").exists()
+    store = luna(source, tmp_path / "store", splits=lists, allow_leak=True)
+    assert sorted(store.index.slice) == sorted(row for some in listed.values() for row in some)
+    assert store.prepared["leaking_patients"] > 1
+    assert store.prepared["counts"]["test"]["abnormal"] == len(listed["abnormal_test_samples"])
+
+
+# ---- images of many patients in one file
+
+
+@pytest.fixture
+def arrays(tmp_path):
+    """Two files; the patients 3 to 6 have images in both."""
+    rng = np.random.default_rng(0)
+    folder = tmp_path / "arrays"
+    folder.mkdir()
+    for number, patients in enumerate((np.arange(0, 7), np.arange(3, 10))):
+        groups = np.repeat(patients, 4)
+        images = rng.integers(0, 255, (len(groups), 16, 16)).astype(np.uint8)
+        labels = (groups % 3 == 0) & (np.arange(len(groups)) % 4 == 0)
+        np.savez(folder / f"{number}.npz", images=images, labels=labels.astype(np.int8), groups=groups)
+    return folder
+
+
+def test_patients_of_single_images_are_split_over_all_files_together(arrays, tmp_path):
+    store = made(
+        "arrays", arrays, tmp_path / "store", settings=settings_from({"image_size": 16, "intensity": "full_range"})
+    )
+    sides = {patient: set(store.index.part[store.index.patient == patient]) for patient in set(store.index.patient)}
+    assert len(sides) == 10
+    assert all(len(parts) == 1 for parts in sides.values())
+    assert set(store.index.part) == {"train", "validation", "test"}
+    assert "seed 0" in store.prepared["split"]
+
+
+def test_parts_that_stand_in_the_file_are_kept_and_their_leaks_refused(tmp_path):
+    images = np.random.default_rng(0).integers(0, 255, (8, 16, 16)).astype(np.uint8)
+    parts = np.array(["train"] * 4 + ["val"] * 2 + ["test"] * 2)
+    groups = np.array([0, 0, 1, 1, 2, 2, 1, 3])
+    np.savez(tmp_path / "one.npz", images=images, labels=np.zeros(8, np.int8), parts=parts, groups=groups)
+    with pytest.raises(LeakySplit, match="1 of 4"):
+        made("arrays", tmp_path / "one.npz", tmp_path / "store")
+    store = made("arrays", tmp_path / "one.npz", tmp_path / "store", allow_leak=True)
+    assert store.index.part.tolist() == ["train"] * 4 + ["validation"] * 2 + ["test"] * 2
+    assert store.prepared["leaking_patients"] == 1
+    assert "slice by slice" in store.prepared["split"]
+
+
+# ---- what the caller gets wrong
+
+
+def test_a_modality_where_there_is_none_is_refused(layouts, tmp_path):
+    with pytest.raises(UserError, match="no modalities"):
+        made("folder", layouts("folder"), tmp_path / "store", modality="t1")
+
+
+def test_an_unknown_option_is_refused(tmp_path):
+    with pytest.raises(UserError, match=r"no option 'sise'.*size"):
+        made("phantom", "heads:4", tmp_path / "store", options={"sise": "8x16x16"})
+
+
+def test_fewer_workers_than_none_are_refused(tmp_path):
+    with pytest.raises(UserError, match="workers"):
+        made("phantom", "heads:4", tmp_path / "store", options=HEADS, workers=-1)
+
+
+def test_what_is_no_store_is_left_alone(tmp_path):
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store" / "mine.txt").write_text("mine")
+    with pytest.raises(UserError, match="not a store"):
+        made("phantom", "heads:4", tmp_path / "store", options=HEADS)
+    assert files(tmp_path / "store") == {"mine.txt": b"mine"}
+
+
+# ---- real images
+
+
+@pytest.mark.real_data
+def test_real_slices_are_prepared(development_images, tmp_path):
+    store = made(
+        "lgg",
+        development_images / "lgg",
+        tmp_path / "store",
+        settings=settings_from({"image_size": 48, "slices": "mid"}),
+    )
+    assert store.prepared["skipped"] == []
+    assert {part: counts["patients"] for part, counts in store.prepared["counts"].items()} == {
+        "train": 40,
+        "validation": 10,
+        "test": 25,
+    }
+    assert (
+        json.dumps(store.prepared["share_of_normals_from_patients_with_lesions"])
+        == '{"train": 1.0, "validation": 1.0, "test": 1.0}'
+    )
+    means = [float(batch.mean()) for batch in store.select(store.rows("test")).batches(64)]
+    assert 0.1 < min(means) <= max(means) < 0.5

@@ -1,0 +1,100 @@
+"""The stage `score` on the store's test part: complete, repeatable, resumable."""
+
+import csv
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import anomae.stages.score as stage
+from anomae.detectors.protocol import Findings
+from anomae.errors import UserError
+from anomae.files import read_json
+from anomae.slices.store import SliceStore
+from anomae.stages.fit import fit
+from anomae.stages.score import score
+
+from .conftest import SHORT
+
+
+@pytest.fixture(scope="module")
+def run(heads: SliceStore, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("run")
+    fit(heads.folder, place, recipe="phantom", overrides=SHORT, shown=False)
+    score(place, shown=False)
+    return place
+
+
+def test_every_test_slice_has_a_line(run: Path, heads: SliceStore) -> None:
+    with (run / "findings" / "scores.csv").open(newline="") as lines:
+        rows = list(csv.DictReader(lines))
+    expected = heads.rows("test")
+    assert [int(row["row"]) for row in rows] == expected.tolist()
+    assert [row["case"] for row in rows] == heads.index.case[expected].tolist()
+    assert [int(row["label"]) for row in rows] == heads.index.label[expected].tolist()
+    assert all(0 <= float(row["score"]) <= 1 for row in rows)
+    assert {"score_mse", "score_mae", "score_ssim", "position_mm"} <= rows[0].keys()
+    maps = np.load(run / "findings" / "maps.npy", mmap_mode="r")
+    rebuilt = np.load(run / "findings" / "reconstructions.npy", mmap_mode="r")
+    images = heads.select(expected).read(slice(None))
+    assert maps.shape == rebuilt.shape == images.shape
+    assert np.allclose(maps, np.abs(images - rebuilt), atol=2e-3)
+    assert read_json(run / "findings" / "findings.json")["images"] == len(expected)
+
+
+def test_scoring_again_gives_the_same_bytes(run: Path, heads: SliceStore) -> None:
+    before = (run / "findings" / "scores.csv").read_bytes()
+    score(run, shown=False)
+    assert (run / "findings" / "scores.csv").read_bytes() == before
+
+
+def test_a_stopped_scoring_goes_on(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = {name: (run / "findings" / name).read_bytes() for name in ("scores.csv", "maps.npy", "reconstructions.npy")}
+    copy = tmp_path / "run"
+    shutil.copytree(run, copy, ignore=shutil.ignore_patterns("findings"))
+    monkeypatch.setattr(stage, "BLOCK", 8)
+    inspected: list[int] = []
+
+    class Stopped(Exception):
+        pass
+
+    def loaded(*arguments: object) -> object:
+        detector = real(*arguments)
+
+        class Counting:
+            name = detector.name
+
+            def inspect(self, images: np.ndarray) -> Findings:
+                if len(inspected) == 2:
+                    raise Stopped
+                inspected.append(len(images))
+                return detector.inspect(images)
+
+        return Counting()
+
+    real = stage.load_detector
+    monkeypatch.setattr(stage, "load_detector", loaded)
+    with pytest.raises(Stopped):
+        score(copy, shown=False)
+    assert not (copy / "findings" / "findings.json").exists()
+    monkeypatch.setattr(stage, "load_detector", real)
+    score(copy, shown=False)
+    assert {name: (copy / "findings" / name).read_bytes() for name in whole} == whole
+
+
+def test_maps_may_be_left_out_and_other_parts_scored(run: Path, heads: SliceStore, tmp_path: Path) -> None:
+    copy = tmp_path / "run"
+    shutil.copytree(run, copy, ignore=shutil.ignore_patterns("findings"))
+    score(copy, part="validation", maps=False, shown=False)
+    assert not (copy / "findings" / "maps.npy").exists()
+    assert read_json(copy / "findings" / "findings.json")["images"] == len(heads.rows("validation"))
+
+
+def test_a_run_that_cannot_be_scored_says_why(run: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="not fitted yet"):
+        score(tmp_path, shown=False)
+    with pytest.raises(UserError, match="--store"):
+        score(run, store=tmp_path / "gone", shown=False)
+    with pytest.raises(UserError, match="no slice in its strange part"):
+        score(run, part="strange", shown=False)

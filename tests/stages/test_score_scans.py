@@ -1,0 +1,339 @@
+"""New scans, scored with the fitted folder alone: maps lie on their scans, nothing is lost, mixed up or done twice."""
+
+import csv
+import json
+import os
+import shutil
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+from PIL import Image
+
+from anomae.cohorts.scan_slices import scan_slices
+from anomae.detectors.protocol import Findings
+from anomae.errors import UserError
+from anomae.slices.preparing import prepare_case
+from anomae.slices.settings import PrepareSettings
+from anomae.stages.score_scans import score_scans
+from anomae.stages.scoring_folder import plain_name
+from anomae.volumes.orientation import axial_view
+from anomae.volumes.read import read_volume
+from anomae.volumes.volume import Grid
+from anomae.volumes.write import write_picture, write_volume
+
+STRAIGHT = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
+UPSIDE_DOWN = (1.0, 0.0, 0.0, 0.0, -1.0, 0.0, 0.0, 0.0, -1.0)
+SAGITTAL = (0.0, 0.0, 1.0, 1.0, 0.0, 0.0, 0.0, -1.0, 0.0)
+OBLIQUE = (0.98, -0.199, 0.0, 0.199, 0.98, 0.0, 0.0, 0.0, 1.0)
+
+
+class Brightness:
+    """Marks what is bright: its map is the prepared image, its score the mean; counts what it is asked."""
+
+    name = "brightness"
+
+    def __init__(self, stop_after: int | None = None):
+        self.seen, self.stop_after = 0, stop_after
+
+    def inspect(self, images):
+        if self.stop_after is not None and self.seen >= self.stop_after:
+            raise KeyboardInterrupt
+        self.seen += len(images)
+        return Findings(images.mean(axis=(1, 2), dtype=np.float64), np.asarray(images, np.float32))
+
+
+@pytest.fixture
+def run(tmp_path):
+    fitted = tmp_path / "run" / "fitted"
+    fitted.mkdir(parents=True)
+    settings = PrepareSettings.model_validate({"image_size": 32, "intensity": "percentile"})
+    preparation = {"cohort": "folder", "settings": settings.model_dump(mode="json")}
+    (fitted / "prepare.json").write_text(json.dumps(preparation))
+    (fitted / "fitted.json").write_text("{}")
+    return tmp_path / "run"
+
+
+def score(run, paths, out, detector=None, **options):
+    detector = detector or Brightness()
+    options = {"overlays": 1, "shown": False} | options
+    return score_scans(run, paths, out, load=lambda folder, device: detector, **options)
+
+
+def a_scan(path, seed=0, shape=(6, 24, 20), direction=STRAIGHT, blob=(4, 6, 13)):
+    """A dim body with one bright voxel cube, `blob` its centre [z, y, x] as stored."""
+    voxels = np.random.default_rng(seed).uniform(40, 60, shape).astype(np.float32)
+    voxels[..., :3] = 0  # air
+    voxels[tuple(slice(max(0, place - 1), place + 2) for place in blob)] = 400 + seed
+    path.parent.mkdir(parents=True, exist_ok=True)
+    grid = Grid(shape, (3.0, 1.5, 1.5), (11.0, -7.0, 30.0), direction)
+    write_volume(path, voxels, grid)
+    return grid
+
+
+def rows_of(out):
+    with (out / "scores.csv").open(newline="") as handle:
+        return list(csv.DictReader(handle))
+
+
+@pytest.mark.parametrize("direction", [STRAIGHT, UPSIDE_DOWN, SAGITTAL, OBLIQUE])
+@pytest.mark.parametrize("suffix", [".nii.gz", ".mha"])
+def test_the_map_lies_on_the_scan(run, tmp_path, direction, suffix):
+    shape, blob = ((20, 24, 22), (13, 6, 15)) if direction == SAGITTAL else ((6, 24, 20), (4, 6, 13))
+    scan = tmp_path / f"scan{suffix}"
+    grid = a_scan(scan, shape=shape, direction=direction, blob=blob)
+    out = score(run, [scan], tmp_path / "out")
+    heat = nibabel.load(out / "maps" / "scan.nii.gz")
+    assert heat.get_data_dtype() == np.float32
+    assert heat.shape == shape[::-1]
+    np.testing.assert_allclose(heat.affine, grid.affine_ras(), atol=1e-4)
+    values = np.asarray(heat.dataobj).T  # [z, y, x]
+    inside = np.zeros(shape, bool)
+    inside[tuple(slice(place - 1, place + 2) for place in blob)] = True
+    assert inside[np.unravel_index(values.argmax(), shape)]
+    assert values[inside].mean() > 2 * values[~inside].mean()
+
+
+def test_scores_has_a_line_a_slice_with_its_place(run, tmp_path):
+    grid = a_scan(tmp_path / "scan.nii.gz", direction=UPSIDE_DOWN)
+    out = score(run, [tmp_path / "scan.nii.gz"], tmp_path / "out")
+    rows = rows_of(out)
+    assert list(rows[0]) == ["file", "patient", "slice", "position_mm", "score"]
+    assert [int(row["slice"]) for row in rows] == list(range(6))
+    positions = [float(row["position_mm"]) for row in rows]
+    np.testing.assert_allclose(positions, axial_view(grid).slice_positions_mm(grid), atol=1e-3)
+    assert positions == sorted(positions)
+    assert all(row["file"] == str(tmp_path / "scan.nii.gz") for row in rows)
+    scores = [float(row["score"]) for row in rows]
+    # stored slices 3..5 are bright; upside down they are the lowest
+    assert set(np.argsort(scores)[-3:]) == {0, 1, 2}
+
+
+def test_the_fitted_folder_alone_is_enough(run, tmp_path):
+    a_scan(tmp_path / "scan.nii.gz")
+    whole = score(run, [tmp_path / "scan.nii.gz"], tmp_path / "whole")
+    shutil.move(run / "fitted", tmp_path / "alone")
+    shutil.rmtree(run)
+    alone = score(tmp_path / "alone", [tmp_path / "scan.nii.gz"], tmp_path / "out")
+    assert (alone / "scores.csv").read_bytes() == (whole / "scores.csv").read_bytes()
+    with pytest.raises(UserError, match="nothing fitted"):
+        score(run, [tmp_path / "scan.nii.gz"], tmp_path / "out2")
+
+
+def test_scans_of_one_name_do_not_collide(run, tmp_path):
+    for number, name in enumerate(("a/scan.nii.gz", "b/scan.nii.gz", "c/SCAN.nii", "d/scan.mha")):
+        a_scan(tmp_path / "in" / name, seed=number)
+    out = score(run, [tmp_path / "in"], tmp_path / "out", overlays=2)
+    maps = sorted(path.name for path in (out / "maps").iterdir())
+    assert len({name.lower() for name in maps}) == 4
+    assert len(list((out / "overlays").iterdir())) == 8
+    assert len({row["file"] for row in rows_of(out)}) == 4
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["scan.nii.gz", "a b.nii.gz", "..nii", "-rf.nii", "ünï.nii.gz", "x\ny.nii", "a" * 240 + ".nii", "1.2.840.99"],
+)
+def test_names_of_outputs_are_harmless(name):
+    plain = plain_name(Path("/somewhere") / name)
+    assert plain
+    assert len(plain) <= 100
+    assert set(plain) <= set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")
+    assert not plain.startswith((".", "-"))
+
+
+def test_the_same_scan_named_twice_is_scored_once(run, tmp_path):
+    a_scan(tmp_path / "in" / "scan.nii.gz")
+    out = score(run, [tmp_path / "in" / "scan.nii.gz", tmp_path / "in"], tmp_path / "out")
+    assert len(rows_of(out)) == 6
+
+
+def test_a_broken_scan_is_listed_and_skipped(run, tmp_path, capsys):
+    a_scan(tmp_path / "in" / "good.nii.gz")
+    (tmp_path / "in" / "broken.nii.gz").write_bytes(b"not a scan")
+    detector = Brightness()
+    out = score_scans(run, [tmp_path / "in"], tmp_path / "out", load=lambda folder, device: detector)
+    said = json.loads((out / "scoring.json").read_text())
+    assert [Path(file).name for file in said["skipped"]] == ["broken.nii.gz"]
+    assert {Path(row["file"]).name for row in rows_of(out)} == {"good.nii.gz"}
+    assert "broken.nii.gz" in capsys.readouterr().err
+    with pytest.raises(UserError, match="None of the 1 scan"):
+        score(run, [tmp_path / "in" / "broken.nii.gz"], tmp_path / "none")
+
+
+@pytest.mark.parametrize(
+    ("names", "sentence"), [(["absent.nii"], "does not exist"), (["empty"], "holds no"), ([], "at least")]
+)
+def test_missing_and_empty_places_are_named(run, tmp_path, names, sentence):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match=sentence):
+        score(run, [tmp_path / name for name in names], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_nothing_is_scored_twice_unless_it_changed(run, tmp_path):
+    for number in range(2):
+        a_scan(tmp_path / "in" / f"scan{number}.nii.gz", seed=number)
+    out = score(run, [tmp_path / "in"], tmp_path / "out")
+    before = (out / "scores.csv").read_bytes()
+    again = Brightness()
+    score(run, [tmp_path / "in"], out, again)
+    assert again.seen == 0
+    assert (out / "scores.csv").read_bytes() == before
+    a_scan(tmp_path / "in" / "scan1.nii.gz", seed=5, shape=(9, 24, 20))
+    os.utime(tmp_path / "in" / "scan1.nii.gz", ns=(1, 1))
+    score(run, [tmp_path / "in"], out, again)
+    assert again.seen == 9
+    assert len(rows_of(out)) == 15
+    assert len(list((out / "maps").iterdir())) == 2
+
+
+def test_a_stopped_scoring_goes_on_to_the_same_end(run, tmp_path):
+    for number in range(3):
+        a_scan(tmp_path / "in" / f"scan{number}.nii.gz", seed=number)
+    whole = score(run, [tmp_path / "in"], tmp_path / "whole")
+    out = tmp_path / "out"
+    with pytest.raises(KeyboardInterrupt):
+        score(run, [tmp_path / "in"], out, Brightness(stop_after=6))
+    assert not (out / "scoring.json").exists()
+    with (out / "journal.jsonl").open("a") as journal:
+        journal.write('{"place": "cut sho')
+    rest = Brightness()
+    score(run, [tmp_path / "in"], out, rest)
+    assert rest.seen == 12
+    for name in ("scores.csv", "scoring.json"):
+        assert (out / name).read_bytes() == (whole / name).read_bytes()
+    drawn = sorted(path.name for path in (out / "overlays").iterdir())
+    assert drawn == sorted(path.name for path in (whole / "overlays").iterdir())
+    score(run, [tmp_path / "in"], out, rest)
+    assert rest.seen == 12
+
+
+def test_scores_of_two_models_are_never_mixed(run, tmp_path):
+    a_scan(tmp_path / "scan.nii.gz")
+    out = score(run, [tmp_path / "scan.nii.gz"], tmp_path / "out")
+    (run / "fitted" / "weights").write_text("others")
+    with pytest.raises(UserError, match="another fitted model"):
+        score(run, [tmp_path / "scan.nii.gz"], out)
+
+
+def test_foreign_folders_are_left_alone(run, tmp_path):
+    a_scan(tmp_path / "scan.nii.gz")
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "chapter.txt").write_text("x")
+    with pytest.raises(UserError, match="not empty"):
+        score(run, [tmp_path / "scan.nii.gz"], tmp_path / "thesis")
+    with pytest.raises(UserError, match="is a file"):
+        score(run, [tmp_path / "scan.nii.gz"], tmp_path / "thesis" / "chapter.txt")
+    assert [path.name for path in (tmp_path / "thesis").iterdir()] == ["chapter.txt"]
+
+
+def test_overlays_show_the_highest_slices_on_one_scale(run, tmp_path):
+    a_scan(tmp_path / "dim.nii.gz")
+    out = score(run, [tmp_path / "dim.nii.gz"], tmp_path / "out", overlays=3)
+    drawn = {path.name for path in (out / "overlays").iterdir()}
+    assert drawn == {f"dim_slice{number:03d}.png" for number in (3, 4, 5)}
+    with Image.open(out / "overlays" / "dim_slice004.png") as picture:
+        assert picture.width > 400
+        colours = np.asarray(picture.convert("RGB"), int)
+    assert (colours.max(-1) - colours.min(-1)).max() > 100, "nothing is marked in colour"
+    scale = json.loads((out / "scoring.json").read_text())["overlay_scale"]
+    before = (out / "overlays" / "dim_slice004.png").read_bytes()
+
+    class Hotter(Brightness):
+        def inspect(self, images):
+            found = super().inspect(images)
+            return Findings(found.scores, found.maps * 3)
+
+    a_scan(tmp_path / "hot.nii.gz", seed=1)
+    score(run, [tmp_path / "hot.nii.gz"], out, Hotter(), overlays=3)
+    assert json.loads((out / "scoring.json").read_text())["overlay_scale"] > 2 * scale
+    assert (out / "overlays" / "dim_slice004.png").read_bytes() != before
+    assert len(list((out / "overlays").iterdir())) == 6
+    more = Brightness()
+    score(run, [tmp_path / "dim.nii.gz"], out, more, overlays=5)
+    assert more.seen == 6
+    assert len(list((out / "overlays").glob("dim_*"))) == 5
+
+
+def test_no_overlays_when_none_are_wanted_and_none_without_maps(run, tmp_path):
+    a_scan(tmp_path / "scan.nii.gz")
+    out = score(run, [tmp_path / "scan.nii.gz"], tmp_path / "out", overlays=0)
+    assert not (out / "overlays").exists()
+    assert (out / "maps" / "scan.nii.gz").exists()
+
+    class Blind(Brightness):
+        def inspect(self, images):
+            return Findings(super().inspect(images).scores)
+
+    out = score(run, [tmp_path / "scan.nii.gz"], tmp_path / "blind", Blind())
+    assert len(rows_of(out)) == 6
+    assert not (out / "maps").exists()
+
+
+def test_a_picture_gets_a_map_of_its_own_size(run, tmp_path):
+    image = np.full((40, 56), 20, np.uint8)
+    image[8:16, 30:40] = 250
+    write_picture(tmp_path / "picture.png", image)
+    out = score(run, [tmp_path / "picture.png"], tmp_path / "out")
+    with Image.open(out / "maps" / "picture.tiff") as heat:
+        values = np.asarray(heat)
+    assert values.dtype == np.float32
+    assert values.shape == image.shape
+    row, column = np.unravel_index(values.argmax(), values.shape)
+    assert 8 <= row < 16
+    assert 30 <= column < 40
+    assert rows_of(out)[0]["position_mm"] == ""
+    assert (out / "overlays" / "picture_slice000.png").exists()
+
+
+def test_patches_are_doubted(run, tmp_path):
+    prepared = json.loads((run / "fitted" / "prepare.json").read_text())
+    (run / "fitted" / "prepare.json").write_text(json.dumps(prepared | {"cohort": "luna16"}))
+    a_scan(tmp_path / "scan.nii.gz")
+    out = score(run, [tmp_path / "scan.nii.gz"], tmp_path / "out")
+    assert "patches" in json.loads((out / "scoring.json").read_text())["notes"][0]
+
+
+class Remembers(Brightness):
+    """Keeps what it was shown."""
+
+    def __init__(self):
+        super().__init__()
+        self.shown = []
+
+    def inspect(self, images):
+        self.shown.append(images.copy())
+        return super().inspect(images)
+
+
+def test_a_scan_is_prepared_as_a_store_would_hold_it(run, tmp_path):
+    a_scan(tmp_path / "scan.nii.gz")
+    seen = Remembers()
+    score(run, [tmp_path / "scan.nii.gz"], tmp_path / "out", seen)
+    (images,) = seen.shown
+    assert images.dtype == np.float32
+    np.testing.assert_array_equal(images, images.astype(np.float16))
+    case = scan_slices(read_volume(tmp_path / "scan.nii.gz"))
+    np.testing.assert_allclose(images, prepare_case(case, PrepareSettings(image_size=(32, 32))).images, atol=1e-3)
+
+
+def test_only_slices_that_the_run_could_know_are_scored(run, tmp_path):
+    prepared = json.loads((run / "fitted" / "prepare.json").read_text())
+    prepared["settings"]["slices"] = "mid"
+    (run / "fitted" / "prepare.json").write_text(json.dumps(prepared))
+    a_scan(tmp_path / "scan.nii.gz", shape=(11, 24, 20))
+    out = score(run, [tmp_path / "scan.nii.gz"], tmp_path / "out")
+    assert [int(row["slice"]) for row in rows_of(out)] == [4, 5, 6, 7, 8]
+    heat = np.asarray(nibabel.load(out / "maps" / "scan.nii.gz").dataobj).T
+    assert heat.shape == (11, 24, 20)
+    assert not heat[:4].any()
+    assert heat[4:9].any(axis=(1, 2)).all()
+
+
+def test_what_was_written_is_not_taken_for_a_scan(run, tmp_path):
+    a_scan(tmp_path / "in" / "scan.nii.gz")
+    out = score(run, [tmp_path / "in"], tmp_path / "in" / "out")
+    score(run, [tmp_path / "in"], out)
+    assert len(rows_of(out)) == 6
