@@ -1,0 +1,175 @@
+"""Our masked autoencoder against the one in transformers: fit step and scoring, in turn, in one run.
+
+    python benchmarks/mae_speed.py [--size small|vit-base-224] [--repeats 5] [--device auto|cpu|cuda]
+
+Both have the same shape, get the same images, and are tried in fp32 and in bf16 (autocast).  A fit step is what
+anomae's training does: masks drawn, forward, eq. (1), backward, AdamW (fused, for both).  Scoring is the
+reconstruction of the paper: four passes in one batch, originals pasted, averaged.  Needs the extra `benchmark`.
+"""
+
+import argparse
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from anomae.extras import require
+from anomae.models.mae import MaskedAutoencoder, averaged_reconstruction, masked_error
+from anomae.models.masks import random_visible, training_visible, visible_count
+from anomae.models.patches import patchify, unpatchify
+from anomae.models.sizes import SIZES, Size
+from anomae.training.devices import chosen_device, make_fabric
+from anomae.training.settings import DeviceSettings
+
+MASK_RATIO, PASSES = 0.75, 4
+PRECISIONS = ("fp32", "bf16")
+Work = Callable[[], None]
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What both networks are; the batches of a fit step and of scoring, by device."""
+
+    side: int
+    patch: int
+    encoder: Size
+    decoder: Size
+    fit_batch: dict[str, int]
+    score_batch: dict[str, int]
+
+
+SHAPES = {
+    "small": Shape(48, 6, Size(192, 6, 3), Size(192, 2, 3), {"cpu": 128, "cuda": 1024}, {"cpu": 32, "cuda": 512}),
+    "vit-base-224": Shape(224, 16, *SIZES["base"], {"cpu": 4, "cuda": 128}, {"cpu": 2, "cuda": 64}),
+}
+
+
+def our_works(shape: Shape, device: str, precision: str) -> dict[str, Work]:
+    """A fit step and a scoring, with Lightning Fabric as anomae's training has it."""
+    fabric = make_fabric(DeviceSettings(accelerator=device, precision=precision))
+    generator = torch.Generator().manual_seed(0)
+    network = MaskedAutoencoder((shape.side, shape.side), shape.patch, shape.encoder, shape.decoder, generator)
+    optimizer = torch.optim.AdamW((p for p in network.parameters() if p.requires_grad), 1e-4, fused=True)
+    wrapped, optimizer = fabric.setup(network, optimizer)
+    visible_patches = visible_count(network.patch_count, MASK_RATIO)
+    drawing = torch.Generator(fabric.device).manual_seed(0)
+    images = {kind: batch.to(fabric.device) for kind, batch in made_up_images(shape, device).items()}
+
+    def fit() -> None:
+        visible = training_visible(len(images["fit"]), network.patch_count, visible_patches, drawing)
+        predictions = wrapped(images["fit"], visible, everywhere=False)
+        loss = masked_error(predictions, images["fit"], visible, shape.patch)
+        fabric.backward(loss)
+        optimizer.step()
+        optimizer.zero_grad()
+
+    def score() -> None:
+        visible = random_visible(range(len(images["score"])), network.patch_count, visible_patches, PASSES)
+        with torch.inference_mode(), torch.autocast(device, torch.bfloat16, enabled=precision == "bf16"):
+            averaged_reconstruction(network, images["score"], visible.to(fabric.device))
+
+    return {"fit": fit, "score": score}
+
+
+def their_works(shape: Shape, device: str, precision: str) -> dict[str, Work]:
+    """The same with transformers.ViTMAEForPreTraining under torch.autocast."""
+    network = their_network(shape).to(device)
+    optimizer = torch.optim.AdamW((p for p in network.parameters() if p.requires_grad), 1e-4, fused=True)
+    images = {kind: batch.to(device) for kind, batch in made_up_images(shape, device).items()}
+    size = (shape.side, shape.side)
+
+    def fit() -> None:
+        with torch.autocast(device, torch.bfloat16, enabled=precision == "bf16"):
+            loss = network(images["fit"][:, None]).loss
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+
+    def score() -> None:
+        with torch.inference_mode(), torch.autocast(device, torch.bfloat16, enabled=precision == "bf16"):
+            spread = images["score"].repeat_interleave(PASSES, dim=0)
+            given = network(spread[:, None])
+            pasted = torch.where(given.mask[..., None] > 0, given.logits.float(), patchify(spread, shape.patch))
+            unpatchify(pasted, size, shape.patch).view(-1, PASSES, *size).mean(dim=1)
+
+    return {"fit": fit, "score": score}
+
+
+def their_network(shape: Shape) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        transformers = require("transformers", "benchmark")
+    encoder, decoder = shape.encoder, shape.decoder
+    configuration = transformers.ViTMAEConfig(
+        image_size=shape.side, patch_size=shape.patch, num_channels=1, mask_ratio=MASK_RATIO,
+        hidden_size=encoder.width, num_hidden_layers=encoder.depth, num_attention_heads=encoder.heads,
+        intermediate_size=4 * encoder.width, decoder_hidden_size=decoder.width,
+        decoder_num_hidden_layers=decoder.depth, decoder_num_attention_heads=decoder.heads,
+        decoder_intermediate_size=4 * decoder.width,
+    )  # fmt: skip
+    return transformers.ViTMAEForPreTraining(configuration).train()
+
+
+def made_up_images(shape: Shape, device: str) -> dict[str, Tensor]:
+    generator = torch.Generator().manual_seed(1)
+    sizes = {"fit": shape.fit_batch[device], "score": shape.score_batch[device]}
+    return {kind: torch.rand(size, shape.side, shape.side, generator=generator) for kind, size in sizes.items()}
+
+
+def seconds(work: Work, times: int, device: str) -> float:
+    """Per turn, over `times` turns."""
+    if device == "cuda":
+        torch.cuda.synchronize()
+    began = time.perf_counter()
+    for _ in range(times):
+        work()
+    if device == "cuda":
+        torch.cuda.synchronize()
+    return (time.perf_counter() - began) / times
+
+
+def compare(shape: Shape, device: str, repeats: int, stretch_s: float) -> None:
+    """Measure all in turn, and print the two tables."""
+    makers = {"anomae": our_works, "transformers": their_works}
+    works = {(who, how): make(shape, device, how) for how in PRECISIONS for who, make in makers.items()}
+    for kind, batch in (("fit", shape.fit_batch[device]), ("score", shape.score_batch[device])):
+        for one in works.values():
+            one[kind]()  # warms up
+        times = {key: max(1, round(stretch_s / seconds(one[kind], 1, device))) for key, one in works.items()}
+        speeds: dict[tuple[str, str], list[float]] = {key: [] for key in works}
+        for _ in range(repeats):
+            for key, one in works.items():
+                speeds[key].append(batch / seconds(one[kind], times[key], device))
+        print(f"\n{'fit step' if kind == 'fit' else f'scoring, {PASSES} passes'}, batch {batch}: images/s")
+        for (who, how), found in speeds.items():
+            print(f"  {who:<13}{how:<5}{_spread(found)}")
+        best = {who: max(PRECISIONS, key=lambda how, who=who: median(speeds[who, how])) for who in makers}
+        ours, theirs = (speeds[who, best[who]] for who in makers)
+        ratios = [one / other for one, other in zip(ours, theirs, strict=True)]
+        print(f"  ratio, anomae {best['anomae']} to transformers {best['transformers']}: {_spread(ratios)}")
+
+
+def _spread(values: list[float]) -> str:
+    return f"{median(values):9.2f}  ({min(values):.2f} to {max(values):.2f})"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--size", choices=SHAPES, default="small")
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    parser.add_argument("--stretch", type=float, default=0.5, help="seconds of each measured stretch, about")
+    arguments = parser.parse_args()
+    device = chosen_device(DeviceSettings(accelerator=arguments.device))
+    where = torch.cuda.get_device_name() if device == "cuda" else f"CPU, {torch.get_num_threads()} threads"
+    print(f"{arguments.size} on {where}, torch {torch.__version__}, {arguments.repeats} repeats: median (min to max)")
+    compare(SHAPES[arguments.size], device, arguments.repeats, arguments.stretch)
+
+
+if __name__ == "__main__":
+    main()

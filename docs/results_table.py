@@ -1,0 +1,44 @@
+"""Print the tables of docs/results.md from finished reports: python docs/results_table.py RUN [RUN ...]."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+ROWS = {
+    "score": "**the paper's method** (classifier on the difference)",
+    "score_ssim": "masked autoencoder alone, SSIM",
+    "score_mae": "masked autoencoder alone, MAE",
+    "score_mse": "masked autoencoder alone, MSE",
+    "position_rarity": "*trivial:* slice position",
+    "brightest_spot": "*trivial:* brightest 9x9 spot",
+    "centre_contrast": "*trivial:* contrast of the centre",
+    "mean": "*trivial:* mean intensity",
+    "maximum": "*trivial:* maximum",
+    "spread": "*trivial:* spread of intensity",
+    "body_fraction": "*trivial:* tissue area",
+}
+
+
+def print_table(run: Path) -> None:
+    """A table of AUROC by stratum, with intervals, of one run."""
+    report = json.loads((run / "report" / "report.json").read_text())
+    strata = {name: report["strata"][name] for name in ("all", "mid") if name in report["strata"]}
+    heads = [f"{name}: {s['normal']} normal, {s['abnormal']} abnormal" for name, s in strata.items()]
+    print(f"| score | {' | '.join(heads)} |\n| --- |{' --- |' * len(heads)}")
+    for key, name in ROWS.items():
+        cells = [_cell((stratum["scores"] | stratum["floors"]).get(key)) for stratum in strata.values()]
+        if any(cells):
+            print(f"| {name} | {' | '.join(cells)} |")
+    print(f"\nVerdict of the report: {report['verdict']}\n")
+
+
+def _cell(figures: dict[str, Any] | None) -> str:
+    if not figures or figures.get("value") is None:
+        return ""
+    return f"{figures['value']:.3f} [{figures['low']:.3f}, {figures['high']:.3f}]"
+
+
+if __name__ == "__main__":
+    for place in sys.argv[1:]:
+        print_table(Path(place))
