@@ -8,6 +8,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from anomae.training.allocator import keep_freed_memory
 from anomae.training.devices import chosen_device, chosen_precision
 from anomae.training.settings import DeviceSettings
 
@@ -18,6 +19,8 @@ USE_BATCH = {"cpu": 16, "cuda": 128}
 def in_use(settings: DeviceSettings) -> Iterator[torch.device]:
     """No gradients, the precision that `settings` choose; gives the device."""
     kind = chosen_device(settings)
+    if kind == "cpu":
+        keep_freed_memory()
     bf16 = chosen_precision(settings) == "bf16"
     with torch.inference_mode(), torch.autocast(kind, dtype=torch.bfloat16, enabled=bf16):
         yield torch.device(kind)

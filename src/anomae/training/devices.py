@@ -6,6 +6,7 @@ from typing import Any
 import torch
 
 from anomae.errors import UserError
+from anomae.training.allocator import keep_freed_memory
 from anomae.training.settings import DeviceSettings
 
 
@@ -40,6 +41,8 @@ def make_fabric(settings: DeviceSettings) -> Any:
     """A Lightning Fabric; with several devices its processes are started here (`launch`)."""
     from lightning_fabric import Fabric
 
+    if chosen_device(settings) == "cpu":
+        keep_freed_memory()
     several = settings.devices * settings.nodes > 1
     fabric = Fabric(
         accelerator=chosen_device(settings),

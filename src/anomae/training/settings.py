@@ -57,4 +57,3 @@ class DeviceSettings(BaseModel):
     nodes: int = Field(default=1, gt=0)
     precision: Literal["auto", "bf16", "fp32"] = "auto"
     checkpoint_minutes: float = Field(default=5.0, gt=0)
-    compile: bool = False
