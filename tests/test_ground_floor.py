@@ -26,6 +26,16 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
         write_json(path, float("nan"))
 
 
+def test_names_of_files_that_are_no_utf8_are_written_and_come_back_from_json(tmp_path: Path) -> None:
+    facts = {"file": "caf\udce9, é"}
+    write_json(tmp_path / "a.json", facts)
+    append_json_line(tmp_path / "a.jsonl", facts)
+    assert read_json(tmp_path / "a.json") == facts
+    assert read_json_lines(tmp_path / "a.jsonl") == [facts]
+    write_csv(tmp_path / "a.csv", ("file",), [(facts["file"],)])
+    assert "caf\\udce9, é" in (tmp_path / "a.csv").read_text(encoding="utf-8")
+
+
 def test_what_is_no_json_is_told(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="missing"):
         read_json(tmp_path / "none.json")

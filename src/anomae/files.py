@@ -11,6 +11,10 @@ from typing import Any
 
 from anomae.errors import UserError
 
+# A byte of a file name that is no UTF-8 is to Python the letter \udcXX, which no file holds.  Escaped so it is still
+# that letter where JSON is read back.
+_NO_UTF8 = "backslashreplace"
+
 
 @contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
@@ -29,9 +33,9 @@ def written_whole(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write `text` as UTF-8, whole or not at all."""
+    """Write `text` as UTF-8, whole or not at all; bytes of file names that are none as Python shows them."""
     with written_whole(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", errors=_NO_UTF8)
 
 
 def write_json(path: Path, content: Any) -> None:
@@ -62,7 +66,7 @@ def append_json_line(path: Path, content: Mapping[str, Any]) -> None:
             if lines.read(1) != b"\n":
                 lines.seek(0)
                 lines.truncate(lines.read().rfind(b"\n") + 1)
-        lines.write(line.encode("utf-8"))
+        lines.write(line.encode("utf-8", _NO_UTF8))
         lines.flush()
         os.fsync(lines.fileno())
 
@@ -82,7 +86,7 @@ def read_json_lines(path: Path) -> list[dict[str, Any]]:
 
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """Write a CSV file with a header, whole or not at all."""
-    with written_whole(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as handle:
+    with written_whole(path) as temporary, temporary.open("w", newline="", encoding="utf-8", errors=_NO_UTF8) as handle:
         writer = csv.writer(handle, lineterminator="\n")
         writer.writerow(columns)
         writer.writerows(rows)

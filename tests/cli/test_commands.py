@@ -1,5 +1,7 @@
 """The command line: help at once and without torch, exit codes, and one sentence for what is wrong."""
 
+import errno
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -98,3 +100,20 @@ def test_options_of_cohort_and_preparation_are_told_apart(tmp_path: Path, anomae
     code, out, _ = anomae("inspect-data", "phantom", "heads:6", "--set", "size=10x40x40")
     assert code == 0
     assert "cases: 6" in out
+
+
+@pytest.mark.parametrize(("number", "code"), [(errno.ENOSPC, 2), (errno.EACCES, 2), (errno.EBADF, None)])
+def test_what_the_disk_refuses_is_told_and_other_defects_are_not_hidden(  # type: ignore[no-untyped-def]
+    anomae, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, code: int | None
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number), "store/slices.npy")
+
+    monkeypatch.setattr("anomae.stages.prepare.prepare", refuse)
+    arguments = ("prepare", "phantom", "heads:4", str(tmp_path / "store"))
+    if code is None:
+        with pytest.raises(OSError, match="slices"):
+            anomae(*arguments)
+    else:
+        assert anomae(*arguments)[0] == code
+        assert anomae(*arguments)[2].startswith(f"anomae: store/slices.npy: {os.strerror(number)}.")

@@ -118,6 +118,11 @@ def zipped(path, content, name="images.npy", compression=zipfile.ZIP_DEFLATED):
         archive.writestr(name, content)
 
 
+def test_hidden_files_beside_them_are_left_alone(saved):
+    (saved.parent / f"._{saved.name}").write_bytes(b"of a Mac")
+    assert [case.source for case in Arrays(saved.parent).cases()] == [saved]
+
+
 def test_objects_are_never_unpickled(tmp_path):
     class Trap:
         def __reduce__(self):

@@ -84,6 +84,25 @@ def test_however_the_archive_unpacks(copied, tmp_path):
         assert cases[0].site == site
 
 
+def test_what_a_mac_and_links_leave_behind_is_no_case(copied):
+    expected = open_brats2020(copied).cases()
+    for folder in [path for path in copied.iterdir() if path.is_dir()]:
+        (folder / ".DS_Store").write_bytes(b"x")
+        for path in sorted(folder.glob("*.nii.gz")):
+            (folder / f"._{path.name}").write_bytes(b"x")
+    (copied / "__MACOSX" / expected[0].source.parent.name).mkdir(parents=True)
+    (copied / "loop").symlink_to(copied)
+    (copied / "out").symlink_to(copied.parent.parent)
+    assert open_brats2020(copied).cases() == expected
+
+
+def test_names_in_another_case_are_found(copied):
+    for path in sorted(copied.glob("*/*.nii.gz")):
+        path.rename(path.with_name(path.name.upper()))
+    cohort = open_brats2020(copied, "T1")
+    assert len(cohort.read(cohort.cases()[0]).images) == SHAPE[0]
+
+
 def test_a_missing_file_is_that_case_alone(copied):
     (copied / "BraTS20_Training_354" / "BraTS20_Training_354_t1.nii.gz").unlink()
     (copied / "BraTS20_Training_356" / "BraTS20_Training_356_seg.nii.gz").unlink()
@@ -162,6 +181,10 @@ def hostile_files():
     def filtered(file):
         file["mask"] = mask
         file.create_dataset("image", data=image, compression="lzf")
+
+    def no_text_for_names(file):
+        file["other"] = mask
+        file.create_dataset(b"caf\xe9", data=mask)
 
     def group(file):
         file["mask"] = mask

@@ -1,4 +1,5 @@
 import csv
+import shutil
 
 import numpy as np
 import pytest
@@ -203,3 +204,14 @@ def test_options_are_judged(written):
             Luna16(written, **options)
     with pytest.raises(UserError, match=r"mine.csv does not exist"):
         Luna16(written, candidates="mine.csv").cases()
+
+
+def test_a_table_of_other_scans_and_subsets_without_a_part_are_refused(written, tmp_path):
+    shutil.copytree(written, tmp_path / "luna")
+    table = tmp_path / "luna" / "candidates.csv"
+    for lines in (HEADER, HEADER + "1.2.3,0,0,0,1\n"):
+        table.write_text(lines)
+        with pytest.raises(UserError, match="do not belong together"):
+            Luna16(tmp_path / "luna").cases()
+    with pytest.raises(UserError, match="change subsets"):
+        Luna16(written, subsets="train=8,test=9").cases()

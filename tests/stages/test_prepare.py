@@ -16,11 +16,14 @@ from anomae.cohorts.case import ABNORMAL, HEALTHY
 from anomae.cohorts.phantom_layouts import write_phantom_data_set
 from anomae.cohorts.registry import open_cohort
 from anomae.errors import LeakySplit, UserError
+from anomae.files import read_json
 from anomae.slices.preparing import prepare_case
 from anomae.slices.settings import PrepareSettings, settings_from
 from anomae.slices.store import SliceStore
 from anomae.stages.parting import SUBSETS
 from anomae.stages.prepare import prepare
+from anomae.volumes.volume import Grid
+from anomae.volumes.write import write_volume
 
 SMALL = settings_from({"image_size": 16})
 HEADS = {"size": "8x16x16"}
@@ -257,6 +260,28 @@ def test_if_all_are_broken_it_says_why_and_may_be_tried_otherwise(data_set, layo
     assert store.prepared["skipped"] == []
 
 
+def test_one_broken_file_of_many_images_is_not_called_a_patient(tmp_path):
+    (tmp_path / "a.npz").write_bytes(b"")
+    with pytest.raises(UserError, match=r"None of the 1 scans could be read; the first: .*a\.npz"):
+        made("arrays", tmp_path / "a.npz", tmp_path / "store")
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_names_that_are_no_utf8_are_prepared_or_listed(data_set, tmp_path, workers):
+    source = data_set("folder", file_format="nii.gz")
+    scans = sorted(source.rglob("scan.nii.gz"))
+    strange = scans[0].rename(scans[0].with_name("caf\udce9.nii.gz"))
+    write_volume(scans[1].with_name("plain.mha"), np.ones((8, 16, 16), np.int16), Grid((8, 16, 16)))
+    scans[1].with_name("plain.mha").rename(scans[1].with_name("\udce9.mha"))
+    store = made("folder", source.rename(tmp_path / "n\udce9e"), tmp_path / "store", workers=workers)
+    cases = read_json(tmp_path / "store" / "cases.json")
+    assert set(store.index.case) == set(cases)
+    (name,) = [name for name in cases if "caf" in name]
+    assert cases[name]["source"].endswith(strange.name)
+    assert len(store.index.case[store.index.case == name]) == 8
+    assert ["no UTF-8" in entry["reason"] for entry in store.prepared["skipped"]] == [True]
+
+
 def test_if_nothing_is_left_to_learn_from_it_says_why(data_set, tmp_path):
     source = data_set("lgg")
     (source / "patients.csv").write_text(
@@ -466,6 +491,14 @@ def test_an_unknown_option_is_refused(tmp_path):
 def test_fewer_workers_than_none_are_refused(tmp_path):
     with pytest.raises(UserError, match="workers"):
         made("phantom", "heads:4", tmp_path / "store", options=HEADS, workers=-1)
+
+
+@pytest.mark.parametrize("place", ["file/store", "x" * 300])
+def test_where_no_store_can_be_it_says_so(tmp_path, place):
+    (tmp_path / "file").write_bytes(b"x")
+    with pytest.raises(UserError, match="name another"):
+        made("phantom", "heads:4", tmp_path / place, options=HEADS)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 def test_what_is_no_store_is_left_alone(tmp_path):

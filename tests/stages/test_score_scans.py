@@ -189,6 +189,17 @@ def test_nothing_is_scored_twice_unless_it_changed(run, tmp_path):
     assert len(list((out / "maps").iterdir())) == 2
 
 
+def test_a_link_that_lost_its_scan_is_listed(run, tmp_path):
+    a_scan(tmp_path / "annex" / "a.nii.gz")
+    a_scan(tmp_path / "in" / "b.nii.gz")
+    (tmp_path / "in" / "a.nii.gz").symlink_to(tmp_path / "annex" / "a.nii.gz")
+    out = score(run, [tmp_path / "in"], tmp_path / "out")
+    (tmp_path / "annex" / "a.nii.gz").unlink()
+    score(run, [tmp_path / "in"], out)
+    assert {Path(row["file"]).name for row in rows_of(out)} == {"b.nii.gz"}
+    assert "missing" in next(iter(json.loads((out / "scoring.json").read_text())["skipped"].values()))
+
+
 def test_a_stopped_scoring_goes_on_to_the_same_end(run, tmp_path):
     for number in range(3):
         a_scan(tmp_path / "in" / f"scan{number}.nii.gz", seed=number)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import gdcm
 import numpy as np
 import pydicom
 import pytest
@@ -387,4 +388,35 @@ def test_a_compressed_picture_that_claims_another_size_is_refused(tmp_path: Path
     content[place + 32 : place + 34] = (9999).to_bytes(2, "big")  # components
     path.write_bytes(content)
     with pytest.raises(UnreadableScan, match="another size"):
+        read(path)
+
+
+def test_extended_jpeg_of_twelve_bits_is_decoded_apart(tmp_path: Path, write_series: Write) -> None:
+    smooth = (2000 + 1500 * np.sin(np.indices((3, 40, 48)).sum(0) / 9)).astype(np.uint16)
+    write_series(tmp_path, smooth, BitsStored=12, HighBit=11, RescaleSlope=1, RescaleIntercept=-1024)
+    for file in tmp_path.iterdir():
+        reader, change, writer = gdcm.ImageReader(), gdcm.ImageChangeTransferSyntax(), gdcm.ImageWriter()
+        reader.SetFileName(str(file))
+        assert reader.Read()
+        change.SetTransferSyntax(gdcm.TransferSyntax(gdcm.TransferSyntax.JPEGExtendedProcess2_4))
+        change.SetInput(reader.GetImage())
+        assert change.Change()
+        writer.SetFileName(str(file))
+        writer.SetFile(reader.GetFile())
+        writer.SetImage(change.GetOutput())
+        assert writer.Write()
+    np.testing.assert_allclose(read(tmp_path).voxels, smooth.astype(int) - 1024, atol=2)
+
+
+def test_only_the_stored_bits_of_a_number_count(tmp_path: Path, write_slice: Write) -> None:
+    """Old scanners keep an overlay in the upper bits, or leave the sign out of them."""
+    twelve = {"BitsStored": 12, "HighBit": 11}
+    drawn = VOXELS[0] | (VOXELS[0] % 3 << 12).astype(np.uint16)
+    np.testing.assert_array_equal(read(write_slice(tmp_path / "a.dcm", drawn, **twelve)).voxels[0], VOXELS[0])
+    signed = VOXELS[0].astype(np.int16) - 2000
+    cut = signed.view(np.uint16) & 0xFFF
+    path = write_slice(tmp_path / "b.dcm", cut, PixelRepresentation=1, **twelve)
+    np.testing.assert_array_equal(read(path).voxels[0], signed)
+    path = write_slice(tmp_path / "c.dcm", VOXELS[0] << 4, BitsStored=12, HighBit=15)
+    with pytest.raises(UnreadableScan, match="upper bits"):
         read(path)

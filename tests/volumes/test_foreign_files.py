@@ -33,6 +33,8 @@ READ = (
     "693_J2KI.dcm",
     "image_dfl.dcm",
     "JPEG2000.dcm",
+    "JPEG-lossy.dcm",
+    "JPGExtended.dcm",
     "JPEGLSNearLossless_08.dcm",
     "JPEGLSNearLossless_16.dcm",
     "J2K_pixelrep_mismatch.dcm",
@@ -86,7 +88,20 @@ def test_each_folder_is_read_or_refused_and_what_is_found_in_it_too(folder: Path
         read_or_sentence(path)
 
 
-@pytest.mark.parametrize("name", [name for name in READ if name.endswith(".dcm") and name[0] not in "01"])
+# pydicom itself has no decoder for these that is free.
+EXTENDED = ("JPEG-lossy.dcm", "JPGExtended.dcm")
+
+
+@pytest.mark.parametrize("name", EXTENDED)
+def test_extended_jpeg_of_twelve_bits_is_nearly_the_same_picture_in_jpeg_2000(name: str) -> None:
+    twelve, other = (read_volume(PYDICOM / "test_files" / each).voxels[0] for each in (name, "JPEG2000.dcm"))
+    assert (twelve[420, 140], twelve[230, 120]) == (244, 95)
+    assert np.corrcoef(twelve.ravel(), other.ravel())[0, 1] > 0.95
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in READ if name.endswith(".dcm") and name[0] not in "01" and name not in EXTENDED]
+)
 def test_dicom_values_are_pydicoms(name: str) -> None:
     path = PYDICOM / "test_files" / name
     header = pydicom.dcmread(path)

@@ -7,9 +7,12 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from anomae.errors import UnreadableScan
+from anomae.errors import UnreadableScan, UserError
 from anomae.volumes.headers import MAX_VOXELS
 from anomae.volumes.itk import read_metaimage, read_nrrd
+from anomae.volumes.read import read_volume
+from anomae.volumes.volume import Grid
+from anomae.volumes.write import write_volume
 
 VOXELS = np.arange(60, dtype=np.int16).reshape(3, 4, 5)
 MHD = {
@@ -195,3 +198,23 @@ def test_nothing_is_written_to_the_terminal(raw: Path, capfd: pytest.CaptureFixt
         with pytest.raises(UnreadableScan):
             read_metaimage(mhd(raw, **changes), MAX_VOXELS)
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("suffix", ["mha", "mhd", "nrrd", "nhdr"])
+def test_a_path_that_is_no_utf8_is_refused_before_itk_ends_the_process(tmp_path: Path, suffix: str) -> None:
+    image = sitk.GetImageFromArray(np.ones((2, 3, 4), np.int16))
+    sitk.WriteImage(image, str(tmp_path / f"a.{suffix}"))
+    strange = (tmp_path / f"a.{suffix}").rename(tmp_path / f"caf\udce9.{suffix}")
+    with pytest.raises(UnreadableScan, match=r"no UTF-8.*rename"):
+        read_volume(strange)
+    (tmp_path / "ünï 日本").mkdir()
+    sitk.WriteImage(image, str(tmp_path / "ünï 日本" / f"é.{suffix}"))
+    assert read_volume(tmp_path / "ünï 日本" / f"é.{suffix}").voxels.all()
+
+
+def test_nothing_is_written_to_a_path_that_itk_cannot_open(tmp_path: Path) -> None:
+    (tmp_path / "caf\udce9").mkdir()
+    for name in ("a.mhd", "a.mha", "a.nii.gz"):
+        with pytest.raises(UserError, match="no UTF-8"):
+            write_volume(tmp_path / "caf\udce9" / name, np.zeros((2, 3, 4), np.int16), Grid((2, 3, 4)))
+    assert list((tmp_path / "caf\udce9").iterdir()) == []

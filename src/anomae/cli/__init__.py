@@ -1,7 +1,14 @@
 """The command line: arguments in, one stage called, friendly errors out."""
 
+import errno
+import io
 import os
 import sys
+
+# What a disk or its owner refuses; any other OSError is a defect of ours.
+_THE_DISKS = (
+    errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENAMETOOLONG,
+)  # fmt: skip
 
 
 def main() -> None:
@@ -11,6 +18,8 @@ def main() -> None:
     # Threads that wait for one another by spinning train at a third of the speed as soon as anything else runs on the
     # same cores (docs/experiments.md); must be set before torch is loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # as standard error does: a file name may be no UTF-8
     try:
         from anomae.cli.commands import app
 
@@ -24,3 +33,9 @@ def main() -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    except OSError as error:
+        if error.errno not in _THE_DISKS:
+            raise
+        place = f"{error.filename}: " if error.filename else ""
+        print(f"anomae: {place}{error.strerror}.  Put that right and give the same command again.", file=sys.stderr)
+        sys.exit(2)

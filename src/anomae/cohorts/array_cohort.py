@@ -60,7 +60,7 @@ class Arrays:
         if self.source.is_file():
             files = [self.source]
         elif self.source.is_dir():
-            files = sorted(self.source.glob("*.npz"))
+            files = sorted(path for path in self.source.glob("*.npz") if not path.name.startswith("."))
         else:
             raise UserError(f"{self.source} does not exist; expected a .npz file, or a folder of them.")
         if not files:

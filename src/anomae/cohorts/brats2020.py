@@ -57,7 +57,8 @@ class BratsScans:
 
     def _case_folders(self) -> dict[int, Path]:
         folders: dict[int, Path] = {}
-        for number, folder in _numbered_folders(existing_folder(self.source, EXPECTED), _DEEPEST):
+        source = existing_folder(self.source, EXPECTED)
+        for number, folder in _numbered_folders(source, _DEEPEST, set(source.resolve().parents)):
             if number in folders:
                 raise UserError(f"{folders[number]} and {folder} are the same case; give the folder of one copy.")
             folders[number] = folder
@@ -81,18 +82,24 @@ def open_brats2020(
     return BratsScans(source, modality or "t1")
 
 
-def _numbered_folders(folder: Path, depth: int) -> Iterator[tuple[int, Path]]:
+def _numbered_folders(folder: Path, depth: int, seen: set[Path]) -> Iterator[tuple[int, Path]]:
+    if folder.resolve() in seen:
+        return  # a link back to a folder that was searched, or that holds it
+    seen.add(folder.resolve())
     for inner in sorted(entry for entry in (folder, *folder.iterdir()) if entry.is_dir()):
         match = _CASE_FOLDER.fullmatch(inner.name)
         if match:
             yield int(match[1]), inner
-        elif depth and inner != folder:
-            yield from _numbered_folders(inner, depth - 1)
+        elif depth and inner != folder and not inner.name.startswith((".", "__MACOSX")):
+            yield from _numbered_folders(inner, depth - 1, seen)
 
 
 def _scan_file(folder: Path, kind: str) -> Path | None:
-    """The file of `kind` ("t1", ..., "seg") in a case folder; None where there is none."""
-    entries = sorted(folder.iterdir())
+    """The file of `kind` ("t1", ..., "seg") in a case folder; None where there is none, or the folder is locked."""
+    try:
+        entries = sorted(folder.iterdir())
+    except PermissionError:
+        return None  # `read` will say so, of this case alone
     found = [entry for entry in entries if _plain_name(entry).endswith(f"_{kind}")]
     if not found and kind == "seg":
         # Case 355 was handed out with the name of its original: W39_1998.09.19_Segm.nii

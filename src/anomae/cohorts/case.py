@@ -18,7 +18,8 @@ PARTS = ("train", "validation", "test")
 class Case:
     """One scan (or one picture, or one file of patches) of one patient, not read yet.
 
-    case: unique within its cohort.  patient: the unit of every split and of every resampling.  source: the scan.
+    case: unique within its cohort.  patient: the unit of every split and of every resampling.  Both become text that
+    every file can hold where they come from file names that are no UTF-8.  source: the scan.
     lesion: the file of its lesion mask, where there is one.  part: "train", "validation" or "test" where the data set
     itself fixes it, else "".  label: HEALTHY or ABNORMAL where it holds for the whole case, else UNKNOWN.  site: where
     it was made, "" where unknown.
@@ -31,6 +32,11 @@ class Case:
     part: str = ""
     label: int = UNKNOWN
     site: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("case", "patient"):
+            text = getattr(self, name).encode("utf-8", "backslashreplace").decode()
+            object.__setattr__(self, name, text)
 
 
 @dataclass(frozen=True, slots=True)

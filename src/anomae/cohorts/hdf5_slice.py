@@ -35,7 +35,7 @@ def read_slice_file(path: Path, channel: int) -> tuple[npt.NDArray[Any], npt.NDA
             pixels: npt.NDArray[Any] = image[:, :, channel]
             return pixels, _lesion(mask[()] > 0)
     except (OSError, RuntimeError, ValueError, KeyError, zlib.error) as error:
-        raise UnreadableScan(f"{path} is not readable as an HDF5 slice file ({error}).") from error
+        raise UnreadableScan(f"{path} is not readable as an HDF5 slice file ({error}); copy it again.") from error
 
 
 def _lesion(planes: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
@@ -51,7 +51,8 @@ def _judged(file: Any, name: str, path: Path) -> Any:
     import h5py
 
     if name not in file:
-        raise UnreadableScan(f"{path} holds no {name!r}; it has {', '.join(sorted(file)[:8]) or 'nothing'}.")
+        names = sorted(ascii(entry)[:40] for entry in file)  # names of damaged files are not even text
+        raise UnreadableScan(f"{path} holds no {name!r}; it has {', '.join(names[:8]) or 'nothing'}.")
     if not isinstance(file.get(name, getlink=True), h5py.HardLink):
         raise UnreadableScan(f"{path}: {name!r} is a link; only what stands in the file itself is read.")
     found = file[name]

@@ -48,12 +48,17 @@ class Luna16:
 
     def cases(self) -> list[Case]:
         """A case a scan that has candidates, in the order of the table."""
-        scans = self._scans()
-        return [
-            Case(uid, uid, scans[uid], part=self._part(scans[uid]))
-            for uid in self._wanted_scans()
-            if uid in scans and (not self.parts or self._part(scans[uid]))
-        ]
+        scans, wanted = self._scans(), self._wanted_scans()
+        there = [uid for uid in wanted if uid in scans]
+        if not there:
+            raise UserError(
+                f"None of the {len(wanted)} scans that the candidates name is among the {len(scans)} scans under "
+                f"{self.source}; the table and the subsets do not belong together."
+            )
+        used = [uid for uid in there if not self.parts or self._part(scans[uid])]
+        if not used:
+            raise UserError(f"No scan under {self.source} lies in a subset that was given a part; change subsets.")
+        return [Case(uid, uid, scans[uid], part=self._part(scans[uid])) for uid in used]
 
     def read(self, case: Case) -> CaseSlices:
         """The patches of one scan, in HU.  Raises UnreadableScan where it is broken or not axial."""

@@ -37,7 +37,7 @@ def list_members(path: Path) -> dict[str, Member]:
                 if entry.filename.endswith(".npy")
             }
     except (zipfile.BadZipFile, zlib.error, ValueError, OSError, EOFError, RuntimeError, NotImplementedError) as error:
-        raise UnreadableScan(f"{path} is not readable as .npz ({error}).") from error
+        raise UnreadableScan(f"{path} is not readable as .npz ({error}); copy it again.") from error
 
 
 def read_member(path: Path, name: str) -> npt.NDArray[Any]:
@@ -60,7 +60,7 @@ def read_member(path: Path, name: str) -> npt.NDArray[Any]:
     except KeyError as error:
         raise UnreadableScan(f"{path} holds no array {name!r}.") from error
     except (zipfile.BadZipFile, zlib.error, ValueError, OSError, EOFError, RuntimeError, NotImplementedError) as error:
-        raise UnreadableScan(f"{path}: {name} is not readable ({error}).") from error
+        raise UnreadableScan(f"{path}: {name} is not readable ({error}); copy it again.") from error
 
 
 def _read_header(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, path: Path) -> Member:

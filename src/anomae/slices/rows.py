@@ -30,13 +30,18 @@ class CaseRows:
     entry: Mapping[str, Any]
 
 
+def reason_of(case: Case, error: BaseException) -> str:
+    """Why a case could not be read, naming its file."""
+    reason = str(error) or type(error).__name__
+    return reason if str(case.source) in reason else f"{case.source}: {reason}"
+
+
 def rows_or_reason(case: Case, cohort: Cohort, parts: Parts, settings: PrepareSettings) -> CaseRows | str:
     """The rows of one case, or the reason why there are none: a broken scan is to stop no other."""
     try:
         return read_rows(case, cohort, parts, settings)
     except (UserError, OSError, MemoryError) as error:
-        reason = str(error) or type(error).__name__
-        return reason if str(case.source) in reason else f"{case.source}: {reason}"
+        return reason_of(case, error)
     except Exception as error:  # noqa: BLE001  what no reader foresaw is a defect, but of this scan alone; it is listed
         frame = traceback.extract_tb(error.__traceback__)[-1]
         where = f"{Path(frame.filename).name}, line {frame.lineno}"

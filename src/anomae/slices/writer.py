@@ -25,8 +25,12 @@ _BLOCK = 4096  # rows
 def begun_request(folder: Path) -> dict[str, Any] | None:
     """What a store in `folder`, finished or begun, was asked for; None where there is nothing yet.
 
-    Raises UserError where `folder` holds something else.
+    Raises UserError where `folder` holds something else, or no folder can be of that name.
     """
+    try:
+        folder.exists()
+    except OSError as error:
+        raise UserError(f"{folder} can be no folder for a store ({error.strerror}); name another.") from error
     if (folder / FINISHED).exists():
         finished: dict[str, Any] = read_json(folder / FINISHED).get("request", {})
         return finished
@@ -65,12 +69,15 @@ class StoreWriter:
         """Begin in `folder`, or go on there.
 
         request: what the store is made of and how, as JSON.  Raises UserError where `folder` holds a store that was
-        asked for otherwise, or something else, or another process is writing there.
+        asked for otherwise, or something else, or another process is writing there, or it cannot be written to.
         """
         refuse_other_request(folder, request)
-        folder.mkdir(parents=True, exist_ok=True)
         self.folder, self.request = folder, dict(request)
-        self._lock = (folder / JOURNAL).open("a")
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._lock = (folder / JOURNAL).open("a")
+        except OSError as error:
+            raise UserError(f"No store can be written to {folder} ({error.strerror}); name another folder.") from error
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:

@@ -11,6 +11,7 @@ from anomae.cohorts.splits import refuse_leaks, split_patients, split_slices
 from anomae.errors import UnreadableScan, UserError
 from anomae.progress import progress
 from anomae.slices.parts import Parts
+from anomae.slices.rows import reason_of
 
 SPLITS = ("patient", "fixed", "subsets")
 # LUNA16's ten subsets in nearly the proportions of the paper's split.
@@ -35,8 +36,8 @@ def decide_parts(
     released lists, which then decide alone.  Where the images of one file belong to many patients, all files are read
     once to learn of them.
 
-    Raises UserError where the data set does not fix what it is asked for, and LeakySplit where a patient would stand on
-    two sides, `allow_leak` does not allow it, and it shows before anything is read.
+    Raises UserError where the data set does not fix what it is asked for or not one case can be read, and LeakySplit
+    where a patient would stand on two sides, `allow_leak` does not allow it, and it shows before anything is read.
     """
     if lists is not None:
         _refuse_listed_leaks(cohort, cases, lists, allow_leak)
@@ -47,23 +48,32 @@ def decide_parts(
     if split != "patient" and any(case.part for case in cases):
         split_patients(cases, seed)  # refuses, saying how many cases lack a part
     first = _first_readable(cohort, cases)
-    if split != "patient" and first is not None and first.parts is not None:
+    if split != "patient" and first.parts is not None:
         return Parts(), "the data set's own parts, slice by slice"
     if split in ("fixed", "subsets"):
         raise UserError(f"This data set fixes no parts, so --split {split} cannot be followed; use --split patient.")
     said = f"patients drawn from seed {seed}, 40 % of them to test and 20 % of the rest to validation"
-    if first is not None and first.patients is not None:
+    if first.patients is not None:
         return Parts(patients=_split_after_a_look(cohort, cases, seed, shown)), said
     return Parts(patients=split_patients([replace(case, part="") for case in cases], seed)), said
 
 
-def _first_readable(cohort: Cohort, cases: Sequence[Case]) -> CaseSlices | None:
+def _first_readable(cohort: Cohort, cases: Sequence[Case]) -> CaseSlices:
+    """The slices of the first case that can be read; the preparation itself will list those before it."""
+    first_reason = ""
     for case in cases:
-        try:
-            return cohort.read(case)
-        except (UnreadableScan, OSError, MemoryError):
-            continue  # the preparation itself will list it
-    return None
+        found = _read_or_reason(cohort, case)
+        if not isinstance(found, str):
+            return found
+        first_reason = first_reason or found
+    raise UserError(f"None of the {len(cases)} scans could be read; the first: {first_reason}")
+
+
+def _read_or_reason(cohort: Cohort, case: Case) -> CaseSlices | str:
+    try:
+        return cohort.read(case)
+    except (UnreadableScan, OSError, MemoryError) as error:
+        return reason_of(case, error)
 
 
 def _split_after_a_look(cohort: Cohort, cases: Sequence[Case], seed: int, shown: bool) -> dict[str, str]:
@@ -71,8 +81,8 @@ def _split_after_a_look(cohort: Cohort, cases: Sequence[Case], seed: int, shown:
     patients, labels = [], []
     with progress("look for patients", len(cases), "files", shown=shown) as bar:
         for case in cases:
-            found = _first_readable(cohort, [case])
-            if found is not None:
+            found = _read_or_reason(cohort, case)
+            if not isinstance(found, str):
                 unread = np.full(len(found.labels), case.patient)
                 patients.append(unread if found.patients is None else found.patients)
                 labels.append(found.labels)

@@ -73,7 +73,9 @@ class ScoringFolder:
     def scored(self, file: Path, pictures: int) -> bool:
         """Whether `file` is scored already, unchanged since, and `pictures` of its slices are there to be drawn."""
         scan = self.scans.get(str(file.resolve()))
-        return scan is not None and scan.pictured >= min(pictures, len(scan.slices)) and scan.stamp == stamp(file)
+        if scan is None or not file.exists():  # a link may have lost what it led to
+            return False
+        return scan.pictured >= min(pictures, len(scan.slices)) and scan.stamp == stamp(file)
 
     def name_for(self, file: Path) -> str:
         """A name for the outputs of `file`: safe in any file system, and no other scan's."""

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from anomae.volumes.decoder_process import DecoderProcess
+from anomae.volumes.decoder_process import DecoderProcess, is_extended_jpeg
 from anomae.volumes.dicom_headers import read_dataset
 from anomae.volumes.headers import parsing, unreadable
 
@@ -62,10 +62,13 @@ def _open(path: Path, header: Any, numbers: Sequence[int], apart: DecoderProcess
     except NotImplementedError as error:
         raise unreadable(path, f"is stored in a transfer syntax that is not supported; {_DECOMPRESS}.") from error
     if not decoder.is_encapsulated:
+        if "HighBit" in header and "BitsStored" in header and header.HighBit != header.BitsStored - 1:
+            # DICOM no longer allows it; decoders mask the lowest bits, whatever HighBit says.
+            raise unreadable(path, "keeps its numbers in the upper bits (HighBit), which is not supported; convert it.")
         return (pixel_array(header, index=number, raw=True) for number in numbers)
     _judge_codestreams(path, header)
     plugin = next((name for name in _PLUGINS if name in decoder.available_plugins), "")
-    if not plugin:
+    if not plugin or is_extended_jpeg(header):
         return apart.decode(path, numbers)
     return (pixel_array(header, index=number, raw=True, decoding_plugin=plugin) for number in numbers)
 

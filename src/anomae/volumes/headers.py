@@ -93,6 +93,14 @@ def judge_stream(path: Path, stream: BinaryIO, wanted: int, *, wbits: int = 47, 
     judge_stored(path, wanted, total)
 
 
+def header_text(line: bytes) -> str:
+    """A line of a text header: UTF-8, as names of files are, or what old programs wrote."""
+    try:
+        return line.decode("utf-8")
+    except UnicodeDecodeError:
+        return line.decode("latin-1")
+
+
 def file_beside(path: Path, name: str) -> Path:
     """The file that the header `path` names as holding its voxels: in the same folder or below it.
 

@@ -1,5 +1,6 @@
 """MetaImage and NRRD, read through ITK once their headers have been judged."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,14 @@ def read_nrrd(path: Path, max_voxels: int) -> Volume:
     return _read(path, judge_nrrd(path, max_voxels), "NrrdImageIO", "nrrd")
 
 
+def name_for_itk(path: Path) -> str:
+    """`path` as ITK takes it.  Raises UnreadableScan where it is no UTF-8: SimpleITK 2.5 would end the process."""
+    try:
+        return os.fsencode(path).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise unreadable(path, "has a name that is no UTF-8, which ITK cannot open; rename it.") from error
+
+
 def _read(path: Path, claimed: tuple[int, ...], reader_name: str, kind: str) -> Volume:
     import SimpleITK as sitk
 
@@ -29,7 +38,7 @@ def _read(path: Path, claimed: tuple[int, ...], reader_name: str, kind: str) -> 
     with parsing(path, kind):
         reader = sitk.ImageFileReader()
         reader.SetImageIO(reader_name)
-        reader.SetFileName(str(path))
+        reader.SetFileName(name_for_itk(path))
         reader.ReadImageInformation()
         size = reader.GetSize()
         if reader.GetNumberOfComponents() != 1:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from anomae.volumes.headers import (
     file_beside,
+    header_text,
     judge_ratio,
     judge_size,
     judge_stored,
@@ -64,7 +65,7 @@ def _read_header(path: Path) -> tuple[dict[str, str], int]:
     place = 0
     for line in start.splitlines(keepends=True):
         place += len(line)
-        text = line.decode("latin-1").strip(" \t\r\n")
+        text = header_text(line).strip(" \t\r\n")
         found = _LINE.fullmatch(text)
         if not text:
             continue

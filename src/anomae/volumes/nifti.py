@@ -81,7 +81,8 @@ def _read_header(path: Path, stream: IO[bytes]) -> tuple[Any, str]:
                 raise unreadable(path, "keeps its voxels in a separate .img file; save it as one .nii or .nii.gz.")
             if header["magic"] in (b"n+1", b"n+2"):
                 return header, order
-    raise unreadable(path, "does not start with a NIfTI header; it is of another kind, cut short or broken.")
+    text = "does not start with a NIfTI header; it is of another kind, cut short or broken: copy it again."
+    raise unreadable(path, text)
 
 
 def _shape(path: Path, header: Any) -> tuple[int, int, int]:

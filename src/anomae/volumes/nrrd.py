@@ -7,6 +7,7 @@ from pathlib import Path
 
 from anomae.volumes.headers import (
     file_beside,
+    header_text,
     judge_ratio,
     judge_size,
     judge_stored,
@@ -70,7 +71,7 @@ def _read_header(path: Path) -> tuple[dict[str, str], int]:
     place = len(lines[0]) + 1
     for line in lines[1:]:
         place += len(line) + 1
-        text = line.decode("latin-1").rstrip("\r")
+        text = header_text(line).rstrip("\r")
         if not text:
             return fields, min(place, len(start))
         if text.startswith("#") or ":=" in text:

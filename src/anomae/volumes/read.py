@@ -54,7 +54,7 @@ def read_volume(path: Path | str, *, max_voxels: int = MAX_VOXELS, series: str |
     if kind == "dicom" or is_dicom(path):
         return read_dicom(path, max_voxels, series)
     known = ", ".join(suffix for suffix in _KINDS if suffix != ".dicom")
-    raise unreadable(path, f"is of a kind that is not supported; known are {known} and DICOM without a suffix.")
+    raise unreadable(path, f"is of a kind that is not supported; convert it to one of {known} or to DICOM.")
 
 
 def is_readable_name(path: Path) -> bool:
@@ -68,17 +68,17 @@ def find_scans(folder: Path) -> list[Path]:
     Files count by their names.  DICOM files count by their headers: those that stack to a volume count as the folder
     they lie in, once, and a picture that stands alone, such as a radiograph, as its file.  A folder with several
     stacks is named once too; `read_volume` then says how to choose.  DICOM files that cannot be read are named, so that
-    they are missed nowhere; those without a picture are not.  Raises UnreadableScan for a folder that is not there or
-    may not be opened.
+    they are missed nowhere; those without a picture are not, but links that lead nowhere are.  Raises UnreadableScan
+    for a folder that is not there or may not be opened.
     """
-    return sorted(_find(folder, set()))
+    return sorted(_find(folder, set(folder.resolve().parents)))
 
 
 def _find(folder: Path, seen: set[Path]) -> Iterator[Path]:
     from anomae.volumes.dicom_headers import is_dicom
 
     if folder.resolve() in seen:
-        return  # a link back to a folder that was searched
+        return  # a link back to a folder that was searched, or that holds it
     seen.add(folder.resolve())
     sliced: list[Path] = []
     with parsing(folder, "folder of scans"):
@@ -88,7 +88,7 @@ def _find(folder: Path, seen: set[Path]) -> Iterator[Path]:
             continue
         if entry.is_dir():
             yield from _find(entry, seen)
-        elif entry.is_file() and _kind(entry) not in ("", "dicom"):
+        elif _kind(entry) not in ("", "dicom") and (entry.is_file() or entry.is_symlink()):
             yield entry
         elif entry.is_file() and is_dicom(entry):
             sliced.append(entry)

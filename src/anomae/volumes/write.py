@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from anomae.errors import UserError
 from anomae.files import written_whole
+from anomae.volumes.itk import name_for_itk
 from anomae.volumes.volume import Grid
 from anomae.volumes.write_dicom import write_dicom_series
 
@@ -28,7 +29,7 @@ def write_volume(path: Path, voxels: npt.NDArray[Any], grid: Grid) -> None:
 
     .nii, .nii.gz, .mha, .mhd (with a .raw of the same name beside it) or .nrrd.  The number type is kept, but bool is
     stored as uint8 and float16 as float32.  NIfTI holds its geometry in float32; the other formats in full.
-    Raises UserError for another suffix, ValueError where voxels and grid differ in shape.
+    Raises UserError for another suffix or a path that is no UTF-8, ValueError where voxels and grid differ in shape.
     """
     import SimpleITK as sitk
 
@@ -41,6 +42,7 @@ def write_volume(path: Path, voxels: npt.NDArray[Any], grid: Grid) -> None:
     scan.SetOrigin(grid.origin_mm)
     scan.SetDirection(grid.direction)
     if path.name.lower().endswith(".mhd"):
+        name_for_itk(path)
         with _folder_beside(path) as temporary:
             sitk.WriteImage(scan, str(temporary / path.name))
             # The header goes last, and an old one first: nobody ever finds a header beside voxels not its own.
@@ -49,7 +51,7 @@ def write_volume(path: Path, voxels: npt.NDArray[Any], grid: Grid) -> None:
             (temporary / path.name).replace(path)
     else:
         with written_whole(path) as whole:
-            sitk.WriteImage(scan, str(whole))
+            sitk.WriteImage(scan, name_for_itk(whole))
 
 
 def write_picture(path: Path, image: npt.NDArray[Any], bits: int = 8) -> None:
