@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+from anomae.detectors.anovaegan import AnoVaeGan
+from anomae.detectors.fanogan import FAnoGan
 from anomae.detectors.masked_autoencoder import MaskedAutoencoderDetector
 from anomae.detectors.protocol import Detector
 from anomae.detectors.pseudo_abnormal_classifier import PseudoAbnormalClassifier
@@ -11,7 +13,7 @@ from anomae.files import read_json
 from anomae.training.settings import DeviceSettings
 
 DETECTORS: dict[str, Any] = {
-    detector.name: detector for detector in (PseudoAbnormalClassifier, MaskedAutoencoderDetector)
+    detector.name: detector for detector in (PseudoAbnormalClassifier, MaskedAutoencoderDetector, AnoVaeGan, FAnoGan)
 }
 
 

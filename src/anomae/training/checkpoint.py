@@ -1,6 +1,7 @@
-"""A training's state on disk as one safetensors file: weights, optimiser and step; no pickle."""
+"""A training's state on disk as one safetensors file: weights, optimisers and step; no pickle."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,23 +16,41 @@ from anomae.files import written_whole
 
 def save_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, facts: dict[str, Any]) -> None:
     """Write model, optimiser state and `facts` (JSON: step, best value, ...), whole or not at all."""
-    tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
-    state = optimizer.state_dict()["state"]
-    for parameter, entries in state.items():
-        for name, value in entries.items():
-            tensors[f"optimizer.{parameter}.{name}"] = torch.as_tensor(value)
-    write_tensors(path, tensors, facts)
+    save_checkpoints(path, {"": model}, {"": optimizer}, facts)
 
 
 def load_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
     """Put model and optimiser back where `save_checkpoint` left them; returns the facts."""
+    return load_checkpoints(path, {"": model}, {"": optimizer})
+
+
+def save_checkpoints(
+    path: Path, models: Mapping[str, nn.Module], optimizers: Mapping[str, torch.optim.Optimizer], facts: dict[str, Any]
+) -> None:
+    """Write several models and optimisers, by name, and `facts` into one file, whole or not at all."""
+    tensors: dict[str, Tensor] = {}
+    for name, model in models.items():
+        tensors |= {f"{_prefix('model', name)}{key}": tensor for key, tensor in model.state_dict().items()}
+    for name, optimizer in optimizers.items():
+        for parameter, entries in optimizer.state_dict()["state"].items():
+            for entry, value in entries.items():
+                tensors[f"{_prefix('optimizer', name)}{parameter}.{entry}"] = torch.as_tensor(value)
+    write_tensors(path, tensors, facts)
+
+
+def load_checkpoints(
+    path: Path, models: Mapping[str, nn.Module], optimizers: Mapping[str, torch.optim.Optimizer]
+) -> dict[str, Any]:
+    """Put models and optimisers of the same names back where `save_checkpoints` left them; returns the facts."""
     tensors, facts = read_tensors(path)
-    model.load_state_dict(_under("model.", tensors))
-    state: dict[int, dict[str, Tensor]] = {}
-    for name, tensor in _under("optimizer.", tensors).items():
-        parameter, _, entry = name.partition(".")
-        state.setdefault(int(parameter), {})[entry] = tensor
-    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+    for name, model in models.items():
+        model.load_state_dict(_under(_prefix("model", name), tensors))
+    for name, optimizer in optimizers.items():
+        state: dict[int, dict[str, Tensor]] = {}
+        for key, tensor in _under(_prefix("optimizer", name), tensors).items():
+            parameter, _, entry = key.partition(".")
+            state.setdefault(int(parameter), {})[entry] = tensor
+        optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
     return facts
 
 
@@ -53,6 +72,11 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     except (SafetensorError, OSError, ValueError) as error:
         raise UserError(f"{path} is not a whole safetensors file ({error}).") from error
     return tensors, facts
+
+
+def _prefix(kind: str, name: str) -> str:
+    """A model of no name stands under "model.", one named `critic` under "model.critic."."""
+    return f"{kind}.{name}." if name else f"{kind}."
 
 
 def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

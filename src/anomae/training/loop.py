@@ -1,6 +1,5 @@
 """The one training loop: steps, rate, journal, checkpoints; stopped anywhere, it goes on to the same weights."""
 
-import json
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -13,17 +12,16 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from anomae.errors import Diverged, UserError
-from anomae.files import append_json_line, read_json_lines, write_text
+from anomae.errors import UserError
 from anomae.progress import progress
 from anomae.seeds import derive_seed
 from anomae.training.checkpoint import load_checkpoint, save_checkpoint, write_tensors
+from anomae.training.journal import Journal
 from anomae.training.order import SampleOrder
 from anomae.training.schedule import lr_factor
 from anomae.training.settings import TrainingSettings
 
 BatchLoss = Callable[[nn.Module, npt.NDArray[np.int64], torch.Generator], Tensor]
-JOURNAL_LINES = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +93,7 @@ def train(fabric: Any, model: nn.Module, training: Training) -> dict[str, Any]:
     wrapped, optimizer = fabric.setup(model, optimizer)
     steps, warmup = settings.total_steps(training.count), settings.warmup(training.count)
     order = SampleOrder(training.count, settings.batch, training.seed, training.stage)
-    journal = _Journal(training, steps, facts["step"], fabric.is_global_zero)
+    journal = Journal(training.journal, training.stage, steps, facts["step"], fabric.is_global_zero)
     saved = time.monotonic()
     model.train()
     with progress(training.stage, steps, "steps", facts["step"], training.shown and fabric.is_global_zero) as bar:
@@ -105,11 +103,11 @@ def train(fabric: Any, model: nn.Module, training: Training) -> dict[str, Any]:
                 group["lr"] = peak * factor
             loss = _step(fabric, wrapped, optimizer, training, order.step(step), step)
             facts["step"] = step + 1
-            bar.advance(note=journal.take(loss, step + 1, factor))
+            bar.advance(note=journal.take({"loss": loss}, step + 1, lr=settings.lr * factor))
             _choose(fabric, model, training, facts, steps)
             due = step + 1 == steps or time.monotonic() - saved > training.checkpoint_minutes * 60
             if due:
-                journal.flush(step + 1, factor)
+                journal.flush(step + 1, lr=settings.lr * factor)
                 if fabric.is_global_zero:
                     save_checkpoint(training.checkpoint, model, optimizer, facts)
                 saved = time.monotonic()
@@ -154,47 +152,3 @@ def _choose(fabric: Any, model: nn.Module, training: Training, facts: dict[str, 
         facts.update(best_value=value, best_step=facts["step"])
         if fabric.is_global_zero:
             write_tensors(training.best, dict(model.state_dict()), facts)
-
-
-class _Journal:
-    """Collects losses on the device; every few steps judges them, writes a line and says how it goes."""
-
-    def __init__(self, training: Training, steps: int, start: int, writes: bool) -> None:
-        self.training, self.steps, self.writes = training, steps, writes
-        self.every = max(1, steps // JOURNAL_LINES)
-        self.losses: list[Tensor] = []
-        self.note = ""
-        kept = [line for line in read_json_lines(training.journal) if not self._is_later(line, start)]
-        self.earlier_s = max((line["seconds"] for line in kept if line.get("stage") == training.stage), default=0.0)
-        self.began = time.monotonic()
-        if writes and training.journal.exists():
-            write_text(training.journal, "".join(json.dumps(line) + "\n" for line in kept))
-
-    def _is_later(self, line: dict[str, Any], start: int) -> bool:
-        return bool(line.get("stage") == self.training.stage and line.get("step", 0) > start)
-
-    def take(self, loss: Tensor, step: int, factor: float) -> str:
-        """Remember the loss of a step; returns the note for the progress bar."""
-        self.losses.append(loss)
-        if step % self.every == 0:
-            self.flush(step, factor)
-        return self.note
-
-    def flush(self, step: int, factor: float) -> None:
-        """Judge and write what was collected.  Raises Diverged."""
-        if not self.losses:
-            return
-        loss = float(torch.stack(self.losses).mean())
-        self.losses.clear()
-        if not math.isfinite(loss):
-            raise Diverged(
-                f"The loss of {self.training.stage} is no longer a finite number (by step {step} of {self.steps}). "
-                f"Lower its training.lr with --set into a new run folder."
-            )
-        self.note = f"loss {loss:.5f}"
-        if self.writes:
-            seconds = round(self.earlier_s + time.monotonic() - self.began, 2)
-            line = {"stage": self.training.stage, "step": step, "steps": self.steps, "loss": loss}
-            append_json_line(
-                self.training.journal, {**line, "lr": self.training.settings.lr * factor, "seconds": seconds}
-            )
