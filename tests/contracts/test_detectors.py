@@ -8,10 +8,17 @@ import numpy as np
 import pytest
 
 from anomae.detectors.registry import DETECTORS, load_detector
+from anomae.detectors.teacher_settings import (
+    PatchMemorySettings,
+    ReverseDistillationSettings,
+    StudentTeacherSettings,
+    TeacherSettings,
+)
 from anomae.errors import UserError
 from anomae.recipes.named import named_recipe
 from anomae.recipes.overrides import overridden
 from anomae.slices.store import Slices
+from anomae.training.checkpoint import save_checkpoint
 from anomae.training.settings import DeviceSettings
 
 SIDE = 32
@@ -35,9 +42,25 @@ HEALTHY = Slices(made_up_images(40, 0))
 NEW = made_up_images(21, 1).astype(np.float32)
 
 
-def make_detector(name: str) -> Any:
-    settings = overridden(named_recipe("phantom", "paper", (SIDE, SIDE)), SHORT)
-    return DETECTORS[name](settings) if name == "mae-classifier" else DETECTORS[name](settings.autoencoder, CPU)
+TINY = TeacherSettings(backbone="tiny", weights="random", input_size=32)
+FEW = {"epochs": None, "steps": 8, "batch": 8}
+WITH_TEACHER: dict[str, Any] = {
+    "rd4ad": ReverseDistillationSettings(
+        teacher=TINY, training=ReverseDistillationSettings().training.model_copy(update=FEW), device=CPU
+    ),
+    "ast": StudentTeacherSettings(
+        teacher=TINY, student_width=16, flow_width=8, device=CPU,
+        **{stage: getattr(StudentTeacherSettings(), stage).model_copy(update=FEW) for stage in ("flow", "student")},
+    ),
+    "patchcore": PatchMemorySettings(teacher=TINY, memory=200, device=CPU),
+}  # fmt: skip
+
+
+def make_detector(name: str, device: DeviceSettings = CPU) -> Any:
+    if name in WITH_TEACHER:
+        return DETECTORS[name](WITH_TEACHER[name].model_copy(update={"device": device}))
+    settings = overridden(named_recipe("phantom", "paper", (SIDE, SIDE)), SHORT).model_copy(update={"device": device})
+    return DETECTORS[name](settings) if name == "mae-classifier" else DETECTORS[name](settings.autoencoder, device)
 
 
 @pytest.fixture(scope="module", params=list(DETECTORS))
@@ -90,6 +113,38 @@ def test_same_seed_same_scores_other_seed_others(name: str, fitted: Any, tmp_pat
     other = make_detector(name).fit(HEALTHY, seed=4, folder=tmp_path / "other", shown=False)
     assert np.array_equal(again.inspect(NEW).scores, fitted.inspect(NEW).scores)
     assert not np.array_equal(other.inspect(NEW).scores, fitted.inspect(NEW).scores)
+
+
+class Stopped(Exception):
+    pass
+
+
+@pytest.mark.parametrize("name", DETECTORS)
+def test_a_fit_that_was_stopped_goes_on_to_the_same(
+    name: str, fitted: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stopped in the midst of each training, by an error just after a checkpoint was written."""
+    if fitted.name != name:
+        return
+    often, written = DeviceSettings(accelerator="cpu", checkpoint_minutes=1e-9), 0
+
+    def save_and_stop(*everything: Any) -> None:
+        nonlocal written
+        save_checkpoint(*everything)
+        written += 1
+        if written in (3, 10):
+            raise Stopped
+
+    monkeypatch.setattr("anomae.training.loop.save_checkpoint", save_and_stop)
+    stops = 0
+    while True:
+        try:
+            continued = make_detector(name, often).fit(HEALTHY, seed=3, folder=tmp_path, shown=False)
+            break
+        except Stopped:
+            stops += 1
+    assert stops == {"patchcore": 0, "rd4ad": 1}.get(name, 2)  # nothing is trained, or not for long
+    assert np.array_equal(continued.inspect(NEW).scores, fitted.inspect(NEW).scores)
 
 
 @pytest.mark.parametrize("name", DETECTORS)
