@@ -1,6 +1,8 @@
 """Optional packages, imported where they are needed, with a sentence naming the extra where they are missing."""
 
 import importlib
+import importlib.util
+from pathlib import Path
 from types import ModuleType
 
 from anomae.errors import MissingExtra
@@ -15,3 +17,15 @@ def require(module: str, extra: str) -> ModuleType:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
         raise MissingExtra(f"This needs the package {module!r}: pip install 'anomae[{extra}]'.") from error
+
+
+def installed_file(module: str, path: str, extra: str) -> Path:
+    """A file of `module`, an optional package that ships data, found without importing the package.
+
+    Raises MissingExtra, naming `extra`, where the package or the file is not installed.
+    """
+    found = importlib.util.find_spec(module)
+    for folder in (found.submodule_search_locations or ()) if found else ():
+        if (Path(folder) / path).is_file():
+            return Path(folder) / path
+    raise MissingExtra(f"This needs {path} of the package {module!r}: pip install 'anomae[{extra}]'.")

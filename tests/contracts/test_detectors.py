@@ -14,11 +14,21 @@ import anomae.detectors
 from anomae.detectors.adversarial_settings import AnoVaeGanSettings, FAnoGanSettings
 from anomae.detectors.anovaegan import AnoVaeGan
 from anomae.detectors.fanogan import FAnoGan
+from anomae.detectors.patch_memory import PatchMemoryDetector
 from anomae.detectors.registry import DETECTORS, load_detector
+from anomae.detectors.reverse_distillation import ReverseDistillationDetector
+from anomae.detectors.student_teacher import StudentTeacherDetector
+from anomae.detectors.teacher_settings import (
+    PatchMemorySettings,
+    ReverseDistillationSettings,
+    StudentTeacherSettings,
+    TeacherSettings,
+)
 from anomae.errors import UserError
 from anomae.recipes.named import named_recipe
 from anomae.recipes.overrides import overridden
 from anomae.slices.store import Slices
+from anomae.training.checkpoint import save_checkpoint, save_checkpoints
 from anomae.training.settings import DeviceSettings
 
 SIDE = 32
@@ -42,29 +52,48 @@ HEALTHY = Slices(made_up_images(40, 0))
 NEW = made_up_images(21, 1).astype(np.float32)
 
 
-BRIEF = {"width": 8, "latent": 16, "critic_steps": 2, "training": {"steps": 8, "batch": 8}, "device": CPU}
+BRIEF = {"width": 8, "latent": 16, "critic_steps": 2, "training": {"steps": 8, "batch": 8}}
+TINY = TeacherSettings(backbone="tiny", weights="random", input_size=32)
+FEW = {"epochs": None, "steps": 8, "batch": 8}
 
 
-def make_paper(name: str) -> Any:
-    settings = overridden(named_recipe("phantom", "paper", (SIDE, SIDE)), SHORT)
-    return DETECTORS[name](settings) if name == "mae-classifier" else DETECTORS[name](settings.autoencoder, CPU)
+def make_paper(name: str, device: DeviceSettings) -> Any:
+    settings = overridden(named_recipe("phantom", "paper", (SIDE, SIDE)), SHORT).model_copy(update={"device": device})
+    return DETECTORS[name](settings) if name == "mae-classifier" else DETECTORS[name](settings.autoencoder, device)
 
 
-def make_fanogan(arch: str) -> Any:
-    return FAnoGan(FAnoGanSettings(arch=arch, encoder_training={"steps": 8, "batch": 8}, **BRIEF))
+def make_fanogan(arch: str, device: DeviceSettings) -> Any:
+    return FAnoGan(FAnoGanSettings(arch=arch, encoder_training={"steps": 8, "batch": 8}, **BRIEF, device=device))
+
+
+def make_rd4ad(device: DeviceSettings) -> Any:
+    training = ReverseDistillationSettings().training.model_copy(update=FEW)
+    return ReverseDistillationDetector(ReverseDistillationSettings(teacher=TINY, training=training, device=device))
+
+
+def make_ast(device: DeviceSettings) -> Any:
+    stages = {name: getattr(StudentTeacherSettings(), name).model_copy(update=FEW) for name in ("flow", "student")}
+    return StudentTeacherDetector(
+        StudentTeacherSettings(teacher=TINY, student_width=16, flow_width=8, device=device, **stages)
+    )
 
 
 # Every detector in a form that is fitted in a second or two; a name before the colon.
-FORMS: dict[str, Callable[[], Any]] = {
-    "mae-classifier": lambda: make_paper("mae-classifier"),
-    "mae": lambda: make_paper("mae"),
-    "anovaegan": lambda: AnoVaeGan(AnoVaeGanSettings(**BRIEF)),
-    "anovaegan: original": lambda: AnoVaeGan(
-        AnoVaeGanSettings(**BRIEF, slope_of="columns", dropout_on="both", test_latent="sample")
+FORMS: dict[str, Callable[[DeviceSettings], Any]] = {
+    "mae-classifier": lambda device: make_paper("mae-classifier", device),
+    "mae": lambda device: make_paper("mae", device),
+    "anovaegan": lambda device: AnoVaeGan(AnoVaeGanSettings(**BRIEF, device=device)),
+    "anovaegan: original": lambda device: AnoVaeGan(
+        AnoVaeGanSettings(**BRIEF, slope_of="columns", dropout_on="both", test_latent="sample", device=device)
     ),
-    "fanogan: unified": lambda: make_fanogan("unified"),
-    "fanogan: schlegl": lambda: make_fanogan("schlegl"),
+    "fanogan: unified": lambda device: make_fanogan("unified", device),
+    "fanogan: schlegl": lambda device: make_fanogan("schlegl", device),
+    "rd4ad": make_rd4ad,
+    "ast": make_ast,
+    "patchcore": lambda device: PatchMemoryDetector(PatchMemorySettings(teacher=TINY, memory=200, device=device)),
 }
+# How often the fit of a form is stopped below: once it has nothing left to train, it goes through.
+STOPS = {"patchcore": 0, "rd4ad": 1, "anovaegan": 1, "anovaegan: original": 1}
 
 
 def test_every_detector_is_tested() -> None:
@@ -84,7 +113,7 @@ def form(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="module")
 def fitted(form: str, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    return FORMS[form]().fit(HEALTHY, seed=3, folder=tmp_path_factory.mktemp("fit"), shown=False)
+    return FORMS[form](CPU).fit(HEALTHY, seed=3, folder=tmp_path_factory.mktemp("fit"), shown=False)
 
 
 def test_findings_have_the_shapes_that_the_protocol_says(fitted: Any) -> None:
@@ -125,22 +154,55 @@ def test_saved_and_loaded_it_says_the_same(fitted: Any, tmp_path: Path) -> None:
 
 
 def test_same_seed_same_scores_other_seed_others(form: str, fitted: Any, tmp_path: Path) -> None:
-    again = FORMS[form]().fit(HEALTHY, seed=3, folder=tmp_path / "again", shown=False)
-    other = FORMS[form]().fit(HEALTHY, seed=4, folder=tmp_path / "other", shown=False)
+    again = FORMS[form](CPU).fit(HEALTHY, seed=3, folder=tmp_path / "again", shown=False)
+    other = FORMS[form](CPU).fit(HEALTHY, seed=4, folder=tmp_path / "other", shown=False)
     assert np.array_equal(again.inspect(NEW).scores, fitted.inspect(NEW).scores)
     assert not np.array_equal(other.inspect(NEW).scores, fitted.inspect(NEW).scores)
+
+
+class Stopped(Exception):
+    pass
+
+
+def test_a_fit_that_was_stopped_goes_on_to_the_same(
+    form: str, fitted: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stopped in the midst of each training, by an error just after a checkpoint was written."""
+    often, written = DeviceSettings(accelerator="cpu", checkpoint_minutes=1e-9), 0
+
+    def and_stop(save: Callable[..., None]) -> Callable[..., None]:
+        def save_and_stop(*everything: Any) -> None:
+            nonlocal written
+            save(*everything)
+            written += 1
+            if written in (3, 10):
+                raise Stopped
+
+        return save_and_stop
+
+    monkeypatch.setattr("anomae.training.loop.save_checkpoint", and_stop(save_checkpoint))
+    monkeypatch.setattr("anomae.training.alternating.save_checkpoints", and_stop(save_checkpoints))
+    stops = 0
+    while True:
+        try:
+            continued = FORMS[form](often).fit(HEALTHY, seed=3, folder=tmp_path, shown=False)
+            break
+        except Stopped:
+            stops += 1
+    assert stops == STOPS.get(form, 2)
+    assert np.array_equal(continued.inspect(NEW).scores, fitted.inspect(NEW).scores)
 
 
 @pytest.mark.parametrize("form", FORMS)
 def test_nothing_to_learn_from_is_refused(form: str, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no healthy slice"):
-        FORMS[form]().fit(Slices(made_up_images(0, 0)), seed=0, folder=tmp_path, shown=False)
+        FORMS[form](CPU).fit(Slices(made_up_images(0, 0)), seed=0, folder=tmp_path, shown=False)
 
 
 @pytest.mark.parametrize("form", FORMS)
 def test_an_unfitted_detector_says_so(form: str, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="not fitted"):
-        FORMS[form]().inspect(NEW)
+        FORMS[form](CPU).inspect(NEW)
     with pytest.raises(UserError, match="no fitted detector"):
         load_detector(tmp_path)
     (tmp_path / "settings.json").write_text(json.dumps({"detector": "strange"}))

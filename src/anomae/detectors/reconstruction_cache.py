@@ -1,4 +1,4 @@
-"""Reconstructions of the training images, made once, kept on disk, and continued where making them stopped."""
+"""What is made of the training images once: reconstructions or features, on disk, continued where making stopped."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -44,6 +44,7 @@ def cached_reconstructions(
 ) -> Cached:
     """Reconstruct all images in chunks into `path`; chunks made earlier are kept.
 
+    What `reconstruct` gives, (k, h', w') of an image size of its own, may be anything else made of k images.
     Several processes share the chunks; each chunk is a file of its own until all are there.  Memory holds one chunk.
     """
     if not path.exists():
@@ -61,7 +62,7 @@ def cached_reconstructions(
                 bar.advance()
         fabric.barrier()
         if fabric.is_global_zero:
-            _join(path, [_chunk(folder, start) for start in chunks], (len(images), *images.image_size))
+            _join(path, [_chunk(folder, start) for start in chunks], len(images))
             for start in chunks:
                 _chunk(folder, start).unlink()
             folder.rmdir()
@@ -73,8 +74,9 @@ def _chunk(folder: Path, start: int) -> Path:
     return folder / f"{start:08d}.npy"
 
 
-def _join(path: Path, chunks: list[Path], shape: tuple[int, ...]) -> None:
+def _join(path: Path, chunks: list[Path], count: int) -> None:
     with written_whole(path) as temporary:
+        shape = (count, *map_array(chunks[0]).shape[1:])
         whole = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.float32, shape=shape)
         row = 0
         for chunk in chunks:

@@ -6,14 +6,26 @@ from typing import Any
 from anomae.detectors.anovaegan import AnoVaeGan
 from anomae.detectors.fanogan import FAnoGan
 from anomae.detectors.masked_autoencoder import MaskedAutoencoderDetector
+from anomae.detectors.patch_memory import PatchMemoryDetector
 from anomae.detectors.protocol import Detector
 from anomae.detectors.pseudo_abnormal_classifier import PseudoAbnormalClassifier
+from anomae.detectors.reverse_distillation import ReverseDistillationDetector
+from anomae.detectors.student_teacher import StudentTeacherDetector
 from anomae.errors import UserError
 from anomae.files import read_json
 from anomae.training.settings import DeviceSettings
 
 DETECTORS: dict[str, Any] = {
-    detector.name: detector for detector in (PseudoAbnormalClassifier, MaskedAutoencoderDetector, AnoVaeGan, FAnoGan)
+    detector.name: detector
+    for detector in (
+        PseudoAbnormalClassifier,
+        MaskedAutoencoderDetector,
+        AnoVaeGan,
+        FAnoGan,
+        ReverseDistillationDetector,
+        StudentTeacherDetector,
+        PatchMemoryDetector,
+    )
 }
 
 

@@ -29,7 +29,7 @@ def load_published_mae(path: Path, network: MaskedAutoencoder) -> LoadedParts:
     A patch embedding for 3 channels is summed over them: a grey picture shown as three equal channels then gives the
     same tokens.  Raises UserError where the file is not such a checkpoint, or its widths or patch are others.
     """
-    state = _folded(_read(path))
+    state = _folded(read_weights(path))
     own = network.state_dict()
     wanted = {name for name in own if name not in OWN}
     # The pixels that a decoder predicts are those of its own channels; another number of them cannot be taken over.
@@ -52,7 +52,8 @@ def load_published_mae(path: Path, network: MaskedAutoencoder) -> LoadedParts:
     return LoadedParts(tuple(sorted(taken)), tuple(sorted(wanted - taken.keys())))
 
 
-def _read(path: Path) -> dict[str, Tensor]:
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """The tensors of a checkpoint by name: .safetensors, or .pth read with weights_only.  Raises UserError."""
     if not path.is_file():
         raise UserError(f"The checkpoint {path} is missing.")
     try:

@@ -39,7 +39,8 @@ class Training:
     stage: its name in journal and files.  count: samples an epoch.  batch_loss(model, places (b,), generator) -> the
     mean loss of these samples; all it draws comes from the generator, which depends on seed, stage, step and shard
     alone.  A step's batch is cut into devices x accumulate shards, so two processes do what one does with twice the
-    accumulation.  groups: parameter groups for AdamW with an "lr" each (None: one group).
+    accumulation.  groups: parameter groups with an "lr" each (None: one group).  optimizer: AdamW, or Adam, whose
+    weight decay is an L2 term of the loss.
     """
 
     stage: str
@@ -50,6 +51,7 @@ class Training:
     folder: Path
     checkpoint_minutes: float = 5.0
     groups: Sequence[Mapping[str, Any]] | None = None
+    optimizer: type[torch.optim.Adam] = torch.optim.AdamW
     choice: Choice | None = None
     facts: dict[str, Any] = field(default_factory=dict)
     shown: bool = True
@@ -83,7 +85,7 @@ def train(fabric: Any, model: nn.Module, training: Training) -> dict[str, Any]:
         )
     groups = [dict(group) for group in training.groups or [{"params": list(model.parameters())}]]
     groups = [{**group, "params": [p for p in group["params"] if p.requires_grad]} for group in groups]
-    optimizer = torch.optim.AdamW(
+    optimizer = training.optimizer(
         groups, lr=settings.lr, betas=settings.betas, weight_decay=settings.weight_decay, fused=True
     )
     peaks = [float(group["lr"]) for group in optimizer.param_groups]

@@ -1,0 +1,131 @@
+"""A memory of healthy patches: what no healthy image has shown is abnormal (PatchCore, Roth et al., CVPR 2022).
+
+Against the original: levels of strides 8 and 16, averaged over 3x3 and concatenated, the score the largest distance to
+the nearest patch kept, are the original's; it reduces widths to 1024 by averaging neighbouring channels, which is left
+out (anomalib does so too), and so is the re-weighting of the score, which its paper has and its released code has not.
+The subset is random by default (the original's greedy coreset is `subset="coreset"`, taken from a random part of the
+patches, so that memory stays bounded), and the default backbone EfficientNet-Lite0, not WideResNet-50-2.
+"""
+
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from anomae.detectors.inference import in_fixed_batches, in_use
+from anomae.detectors.protocol import Findings, HealthySlices
+from anomae.detectors.teacher import Teacher
+from anomae.detectors.teacher_settings import PatchMemorySettings
+from anomae.errors import UserError
+from anomae.files import read_json, write_json
+from anomae.models.anomaly_maps import gaussian_smooth, upsampled
+from anomae.models.patch_memory import greedy_coreset, nearest_distance, patch_features
+from anomae.progress import progress
+from anomae.seeds import derive_seed
+from anomae.seeds import generator as named_generator
+from anomae.training.checkpoint import read_tensors, write_tensors
+from anomae.training.devices import chosen_device
+from anomae.training.settings import DeviceSettings
+
+STRIDES = (8, 16)
+CHUNK = 64
+
+
+class PatchMemoryDetector:
+    """The score is the largest distance of a patch's features to the nearest ones in memory."""
+
+    name = "patchcore"
+
+    def __init__(self, settings: PatchMemorySettings) -> None:
+        """Keep the settings; nothing is built before `fit` or `load`."""
+        self.settings = settings
+        self.seed = 0
+        self.teacher: Teacher | None = None
+        self.memory: Tensor | None = None
+
+    @property
+    def description(self) -> str:
+        """The method and its teacher, as a table must name them."""
+        return f"PatchCore-style memory ({self._fitted()[0].description})"
+
+    def fit(self, healthy: HealthySlices, *, seed: int, folder: Path, shown: bool = True) -> Self:
+        """Keep at most `memory` patches of the healthy slices; only images with a patch drawn are looked at.
+
+        Nothing is trained, and nothing written: a fit that was stopped starts again, to the same memory.  Raises
+        UserError where there is nothing to learn from or the backbone's weights are not to be found.
+        """
+        settings, self.seed = self.settings, seed
+        self.teacher = Teacher.of_normals(settings.teacher, STRIDES, healthy, seed)
+        height, width = (side // STRIDES[0] for side in self.teacher.size)
+        total = len(healthy) * height * width
+        wanted = settings.memory if settings.subset == "random" else max(settings.candidates, settings.memory)
+        random = named_generator(seed, "patch memory", "drawn")
+        drawn = np.sort(random.choice(total, min(wanted, total), replace=False, shuffle=False))
+        rows, positions = np.divmod(drawn, height * width)
+        candidates = []
+        looked_at = np.unique(rows)
+        with progress("memory", len(looked_at), "slices", 0, shown) as bar:
+            for start in range(0, len(looked_at), CHUNK):
+                places = looked_at[start : start + CHUNK]
+                features = self._features(healthy.read(places)).reshape(len(places), -1, height * width)
+                inside = (rows >= places[0]) & (rows <= places[-1])
+                candidates.append(features[np.searchsorted(places, rows[inside]), :, positions[inside]])
+                bar.advance(len(places))
+        memory = torch.from_numpy(np.concatenate(candidates))  # (m, D)
+        if len(memory) > settings.memory:
+            device = torch.device(chosen_device(settings.device))
+            generator = torch.Generator().manual_seed(derive_seed(seed, "patch memory", "coreset"))
+            memory = memory[greedy_coreset(memory.to(device), settings.memory, generator).cpu()]
+        self.memory = memory
+        return self
+
+    def inspect(self, images: npt.NDArray[np.float32]) -> Findings:
+        """Judge images (n, h, w): score the largest (or mean) distance, map the distances, upsampled and smoothed."""
+        teacher, memory = self._fitted()
+
+        def judge(block: Tensor, _: npt.NDArray[np.float32]) -> tuple[Tensor, Tensor]:
+            features = patch_features(teacher.levels(block))  # (B, D, H, W)
+            kept = memory.to(block.device)
+            each = [nearest_distance(image.flatten(1).T, kept) for image in features]
+            distances = torch.stack(each).view(len(block), *features.shape[2:])
+            large = gaussian_smooth(upsampled(distances, teacher.size, "bilinear"), self.settings.sigma)
+            return distances, upsampled(large, teacher.image_size, "bilinear")
+
+        with in_use(self.settings.device) as device:
+            distances, maps = in_fixed_batches(images, device, judge)
+        each = {"max": distances.max(axis=(1, 2)), "mean": distances.mean(axis=(1, 2), dtype=np.float64)}
+        scores = {name: values.astype(np.float64) for name, values in each.items()}
+        return Findings(scores[self.settings.score], maps, None, scores)
+
+    def save(self, folder: Path) -> None:
+        """Write the teacher, the memory, and settings.json last."""
+        teacher, memory = self._fitted()
+        teacher.save(folder / "teacher.safetensors")
+        write_tensors(folder / "memory.safetensors", {"memory": memory})
+        facts: dict[str, Any] = {"detector": self.name, "seed": self.seed, "teacher": teacher.description}
+        write_json(folder / "settings.json", {**facts, "settings": self.settings.model_dump(mode="json")})
+
+    @classmethod
+    def load(cls, folder: Path, device: DeviceSettings | None = None) -> Self:
+        """Read what `save` wrote.  Raises UserError where something is missing or broken."""
+        content = read_json(folder / "settings.json")
+        settings = PatchMemorySettings.model_validate(content["settings"])
+        detector = cls(settings.model_copy(update={"device": device or DeviceSettings()}))
+        detector.seed = int(content["seed"])
+        detector.teacher = Teacher.load(folder / "teacher.safetensors", settings.teacher, STRIDES)
+        detector.memory = read_tensors(folder / "memory.safetensors")[0]["memory"]
+        return detector
+
+    def _features(self, images: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        teacher = self.teacher
+        assert teacher is not None
+        with in_use(self.settings.device) as device:
+            return in_fixed_batches(images, device, lambda x, _: (patch_features(teacher.levels(x)),))[0]
+
+    def _fitted(self) -> tuple[Teacher, Tensor]:
+        if self.teacher is None or self.memory is None:
+            raise UserError("This memory of patches was not fitted yet.")
+        return self.teacher, self.memory

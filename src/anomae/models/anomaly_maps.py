@@ -1,0 +1,52 @@
+"""Levels of disagreement brought to one map: cosine distance, upsampling, Gaussian smoothing."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+TRUNCATE = 4.0
+
+
+def cosine_distance(one: Tensor, other: Tensor) -> Tensor:
+    """1 - cosine over the channels at each position, 0..2: (B, C, H, W) twice -> (B, H, W) float32."""
+    return 1.0 - F.cosine_similarity(one.float(), other.float(), dim=1)
+
+
+def combined_map(maps: Sequence[Tensor], size: tuple[int, int], combine: Literal["sum", "product"]) -> Tensor:
+    """Maps (B, h, w) of several levels, each brought to `size` (bilinear, corners aligned), in one (B, H, W)."""
+    large = torch.stack([upsampled(level, size, "bilinear") for level in maps])
+    return large.sum(dim=0) if combine == "sum" else large.prod(dim=0)
+
+
+def upsampled(maps: Tensor, size: tuple[int, int], mode: Literal["bilinear", "bicubic"]) -> Tensor:
+    """(B, h, w) -> (B, H, W) float32; bilinear with the corners aligned; bicubic without, and never below 0."""
+    if mode == "bilinear":
+        return F.interpolate(maps[:, None].float(), size, mode=mode, align_corners=True)[:, 0]
+    return F.interpolate(maps[:, None].float(), size, mode=mode, align_corners=False)[:, 0].clamp(min=0)
+
+
+def gaussian_smooth(maps: Tensor, sigma: float) -> Tensor:
+    """(B, H, W) smoothed with a Gaussian of `sigma` pixels: scipy.ndimage.gaussian_filter with its defaults.
+
+    Cut off at 4 sigma; beyond the border the map is mirrored, its edge pixel repeated.  sigma 0: as it is.
+    """
+    if sigma == 0:
+        return maps
+    rows, columns = (_gaussian(side, sigma).to(maps.device) for side in maps.shape[1:])
+    with torch.autocast(maps.device.type, enabled=False):
+        return rows @ maps.float() @ columns.T
+
+
+def _gaussian(side: int, sigma: float) -> Tensor:
+    """(side, side): what each pixel of a line becomes made of."""
+    radius = int(TRUNCATE * sigma + 0.5)
+    offsets = torch.arange(-radius, radius + 1)
+    weights = torch.exp(-0.5 * (offsets.double() / sigma) ** 2)
+    weights = weights / weights.sum()
+    sources = (torch.arange(side)[:, None] + offsets) % (2 * side)  # the line and its mirror image, over and over
+    sources = torch.where(sources < side, sources, 2 * side - 1 - sources)
+    matrix = torch.zeros(side, side, dtype=torch.float64)
+    return matrix.scatter_add_(1, sources, weights.expand(side, -1)).float()

