@@ -110,7 +110,7 @@ def test_a_missing_file_is_that_case_alone(copied):
     first, second, third = cohort.cases()
     with pytest.raises(UnreadableScan, match="has no t1 scan"):
         cohort.read(first)
-    with pytest.raises(UnreadableScan, match="no segmentation"):
+    with pytest.raises(UnreadableScan, match=r"_seg\.nii\.gz is missing: without a segmentation"):
         cohort.read(third)
     assert len(cohort.read(second).images) == SHAPE[0]
 

@@ -198,6 +198,8 @@ def test_messages_quote_nothing_from_the_header(tmp_path: Path, write_slice: Wri
         ({"ImagePositionPatient": None}, "no position"),
         ({"ImagePositionPatient": [500, 0, 30]}, "shifted"),
         ({"ImagePositionPatient": [500, 0, 4]}, "beside one another"),
+        ({"PatientID": "another"}, "several patients"),
+        ({"Modality": "MR"}, "several patients or kinds"),
     ],
 )
 def test_a_slice_that_does_not_belong_is_refused(

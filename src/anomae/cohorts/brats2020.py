@@ -46,9 +46,9 @@ class BratsScans:
     def read(self, case: Case) -> CaseSlices:
         """The axial slices of one case.  Raises UnreadableScan where a file is missing or broken."""
         if not case.source.exists():
-            raise UnreadableScan(f"{case.source.parent} has no {self.modality} scan (looked for {case.source.name}).")
+            raise UnreadableScan(f"{case.source} is missing: the case has no {self.modality} scan; copy it there.")
         if case.lesion is None or not case.lesion.exists():
-            raise UnreadableScan(f"{case.source.parent} has no segmentation, so its slices cannot be labelled.")
+            raise UnreadableScan(f"{case.lesion} is missing: without a segmentation no slice can be labelled.")
         return read_scan_slices(case.source, case.lesion)
 
     def notes(self) -> tuple[str, ...]:

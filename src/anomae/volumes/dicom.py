@@ -24,7 +24,7 @@ def read_dicom(path: Path, max_voxels: int, series: str | int | None = None) -> 
     series: which one, where the folder holds several: its SeriesInstanceUID, or its place from 1 in `list_series`.
     Slices are sorted along the normal of ImageOrientationPatient.  Repeated slices are dropped with a note, missing
     ones noted.  Raises UnreadableScan where several series lie there and none is chosen, where slices are of unlike
-    size or orientation, where unlike slices lie at one place, or where a picture cannot be decoded.
+    patient, size or orientation, where unlike slices lie at one place, or where a picture cannot be decoded.
     """
     if path.is_dir():
         with parsing(path, "DICOM"):
@@ -34,6 +34,8 @@ def read_dicom(path: Path, max_voxels: int, series: str | int | None = None) -> 
         notes = notes if left_out else []
     else:
         frames, notes = list(read_frames(path)), []
+    if len({(frame.patient, frame.modality) for frame in frames}) > 1:
+        raise unreadable(path, "holds slices of several patients or kinds under one series; part them by scan.")
     alike = {(frame.rows, frame.columns) for frame in frames}
     if len(alike) > 1:
         raise unreadable(path, "holds slices of unlike size in one series; give the folder of one scan only.")
@@ -80,7 +82,8 @@ def _choose(folder: Path, found: dict[str, list[Frame]], series: str | int | Non
         return found[uids[int(series) - 1]]
     if series is None and len(uids) == 1:
         return found[uids[0]]
-    listed = [f"{place}: {found[uid][0].modality} of {len(found[uid])}" for place, uid in enumerate(uids[:8], start=1)]
+    kinds = [found[uid][0].modality or "unknown" for uid in uids]
+    listed = [f"{place}: {kinds[place - 1]} of {len(found[uid])}" for place, uid in enumerate(uids[:8], start=1)]
     text = f"holds {len(uids)} DICOM series (kind and number of pictures {'; '.join([*listed, '...'][: len(uids)])}); "
     asked = "" if series is None else "the one asked for is not among them; "
     advice = f"choose one with series=1 to {len(uids)} or put each in a folder of its own."

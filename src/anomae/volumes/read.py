@@ -71,24 +71,30 @@ def find_scans(folder: Path) -> list[Path]:
     they are missed nowhere; those without a picture are not, but links that lead nowhere are.  Raises UnreadableScan
     for a folder that is not there or may not be opened.
     """
-    return sorted(_find(folder, set(folder.resolve().parents)))
+    found: list[Path] = []
+    seen = set(folder.resolve().parents)
+    waiting = [folder]
+    while waiting:
+        next_folder = waiting.pop()
+        # A link may lead back to a folder that was searched, or that holds it.
+        if next_folder.resolve() not in seen:
+            seen.add(next_folder.resolve())
+            found += _find_in(next_folder, waiting)
+    return sorted(found)
 
 
-def _find(folder: Path, seen: set[Path]) -> Iterator[Path]:
+def _find_in(folder: Path, waiting: list[Path]) -> Iterator[Path]:
+    """The scans in `folder`; the folders in it go to the end of `waiting`, the first one last."""
     from anomae.volumes.dicom_headers import is_dicom
 
-    if folder.resolve() in seen:
-        return  # a link back to a folder that was searched, or that holds it
-    seen.add(folder.resolve())
     sliced: list[Path] = []
     with parsing(folder, "folder of scans"):
         entries = sorted(folder.iterdir())
+        waiting += [entry for entry in reversed(entries) if entry.is_dir() and not _is_hidden(entry)]
     for entry in entries:
-        if entry.name.startswith((".", "__MACOSX")):
+        if _is_hidden(entry) or entry.is_dir():
             continue
-        if entry.is_dir():
-            yield from _find(entry, seen)
-        elif _kind(entry) not in ("", "dicom") and (entry.is_file() or entry.is_symlink()):
+        if _kind(entry) not in ("", "dicom") and (entry.is_file() or entry.is_symlink()):
             yield entry
         elif entry.is_file() and is_dicom(entry):
             sliced.append(entry)
@@ -113,6 +119,10 @@ def _group_dicom(folder: Path, files: list[Path]) -> set[Path]:
     for members in series.values():
         scans.update([folder] if len(members) > 1 else members)
     return scans
+
+
+def _is_hidden(path: Path) -> bool:
+    return path.name.startswith((".", "__MACOSX"))
 
 
 def _kind(path: Path) -> str:
