@@ -9,6 +9,7 @@ from anomae import __version__
 from anomae.cli.options import (
     AllowLeak,
     Cohort,
+    DetectorName,
     Device,
     FromToml,
     Modality,
@@ -87,6 +88,7 @@ def prepare(
 def fit(
     store: StoreFolder,
     run: RunFolder,
+    detector: DetectorName = "mae-classifier",
     recipe: Recipe = None,
     profile: Profile = "paper",
     seed: Seed = 0,
@@ -97,7 +99,7 @@ def fit(
     settings: Set = None,
     file: FromToml = None,
 ) -> None:
-    """A store -> a fitted detector: masked autoencoder, then classifier.  Continues where an earlier fit stopped."""
+    """A store -> a fitted detector, of the paper's method or a rival's.  Continues where an earlier fit stopped."""
     from anomae.cli.settings import collected
     from anomae.stages.fit import fit as stage
 
@@ -105,7 +107,8 @@ def fit(
     given = {"accelerator": device, "precision": precision, "devices": devices if devices > 1 else None}
     overrides |= {f"device.{key}": value for key, value in given.items() if value is not None}
     fitted = stage(
-        store, run, recipe=recipe, profile=cast(Any, profile), seed=seed, overrides=overrides, keep_cache=keep_cache
+        store, run, detector=detector, recipe=recipe, profile=cast(Any, profile), seed=seed, overrides=overrides,
+        keep_cache=keep_cache,
     )  # fmt: skip
     typer.echo(f"Fitted: {fitted}")
 
@@ -232,3 +235,11 @@ def recipes(
         list_recipes()
     else:
         show_recipe(name, profile, side)
+
+
+@app.command()
+def detectors() -> None:
+    """List the detectors that `anomae fit --detector` takes."""
+    from anomae.cli.summaries import list_detectors
+
+    list_detectors()

@@ -24,8 +24,12 @@ Set = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one setting; may be repeated.")
 ]
 FromToml = Annotated[Path | None, typer.Option("--settings", help="A TOML file of settings.")]
+DetectorName = Annotated[
+    str, typer.Option("--detector", help="mae-classifier (the paper's), mae, or a rival: see `anomae detectors`.")
+]
 Recipe = Annotated[
-    str | None, typer.Option(help="A name from `anomae recipes`.  [default: the cohort's own, else small]")
+    str | None,
+    typer.Option(help="A name from `anomae recipes`; a rival takes its scale.  [default: the cohort's own, else small]"),
 ]
 Profile = Annotated[str, typer.Option(help="paper: the text, literally; released: what the released code does.")]
 Device = Annotated[str | None, typer.Option(help="auto, cpu or cuda.")]

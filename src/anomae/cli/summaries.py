@@ -69,3 +69,11 @@ def show_recipe(name: str, profile: Any, side: int) -> None:
 def _figures(figures: dict[str, Any]) -> tuple[str, str]:
     low, high = figures.get("low"), figures.get("high")
     return f"{figures['value']:.3f}", f"{low:.3f} to {high:.3f}" if low is not None and high is not None else ""
+
+
+def list_detectors() -> None:
+    """A line a detector."""
+    from anomae.detectors.registry import DETECTORS
+
+    for name, made in DETECTORS.items():
+        print(f"{name:16}{(made.__doc__ or '').strip().splitlines()[0]}")

@@ -29,6 +29,13 @@ DETECTORS: dict[str, Any] = {
 }
 
 
+def make_detector(name: str, settings: Any) -> Any:
+    """A detector of this name, not fitted; settings: those that anomae.recipes gives for it."""
+    if name == MaskedAutoencoderDetector.name:
+        return MaskedAutoencoderDetector(settings.autoencoder, settings.device)
+    return DETECTORS[name](settings)
+
+
 def load_detector(folder: Path, device: DeviceSettings | None = None) -> Detector:
     """The fitted detector in `folder`.  Raises UserError where there is none, or one of an unknown name."""
     if not (folder / "settings.json").exists():
