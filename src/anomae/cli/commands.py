@@ -119,6 +119,9 @@ def score(
     out: Annotated[Path | None, typer.Option(help="Folder for the findings on new scans.")] = None,
     part: Annotated[str, typer.Option(help="Part of the store to score: test, validation or train.")] = "test",
     maps: Annotated[bool, typer.Option(help="Write maps and reconstructions of the store's slices too.")] = True,
+    calibration: Annotated[
+        bool, typer.Option(help="With the test part, score the normal validation slices too, for a threshold.")
+    ] = True,
     overlays: Annotated[int, typer.Option(min=0, help="Pictures of the highest slices of each new scan.")] = 8,
     device: Device = None,
     precision: Precision = None,
@@ -142,7 +145,7 @@ def score(
             raise UserError("--out goes with new scans; the store's test part is written to RUN/findings.")
         from anomae.stages.score import score as stage
 
-        written = stage(run, part=part, maps=maps, store=store, device=where)
+        written = stage(run, part=part, maps=maps, calibration=calibration, store=store, device=where)
     typer.echo(f"Scores: {written / 'scores.csv'}")
 
 

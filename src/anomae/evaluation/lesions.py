@@ -86,7 +86,7 @@ def aupro(
             end = int(np.searchsorted(rate, FPR_LIMIT, side="right"))
             across = np.append(rate[:end], FPR_LIMIT)
             up = np.append(share[:end], np.interp(FPR_LIMIT, rate[end - 1 : end + 1], share[end - 1 : end + 1]))
-            out[row] = np.trapezoid(up, across) / FPR_LIMIT
+            out[row] = min(np.trapezoid(up, across) / FPR_LIMIT, 1.0)
     return out
 
 

@@ -12,9 +12,10 @@ from anomae.evaluation.definitions import DEFINITIONS
 from anomae.evaluation.floors import FLOORS
 from anomae.evaluation.intervals import three_places
 from anomae.evaluation.pictures import Strip
-from anomae.files import write_json, write_text
+from anomae.evaluation.schema import ReportContent
+from anomae.files import read_json, write_json, write_text
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 SCORE_TITLES = {
     "score": "the detector's score", "score_mse": "reconstruction alone: mean squared error",
     "score_mae": "reconstruction alone: mean absolute error", "score_ssim": "reconstruction alone: 1 - SSIM",
@@ -26,22 +27,27 @@ METRIC_TITLES = {
     "sensitivity_at_99_specificity": "found at 99 % specificity",
 }  # fmt: skip
 STRATUM_TITLES = {"all": "all slices", "without_empty": "without empty", "mid": "mid-scan"}
-MATCHED_TITLES = {"position": "same tenth of the scan", "tissue_area": "same tissue area", "site": "same site"}
+MATCHED_TITLES = {
+    "position": "same tenth of the scan", "tissue_area": "same tissue area", "site": "same site",
+    "scanner": "same scanner", "source": "same kind of file",
+}  # fmt: skip
 
 
 def write_report(
     folder: Path, content: Mapping[str, Any], drawings: Mapping[str, str], strips: Sequence[Strip]
-) -> tuple[Path, Path]:
-    """Write FOLDER/figures/*.svg, FOLDER/report.html and last FOLDER/report.json; returns the last two.
+) -> dict[str, Any]:
+    """Write FOLDER/figures/*.svg, FOLDER/report.html and last FOLDER/report.json; returns the content of the last.
 
-    content: as `assess` gives it, with counts and provenance.  drawings: name -> SVG text.
+    content: as `assess` gives it, with what `ReportContent` names besides.  drawings: name -> SVG text.
     """
     full = {"schema_version": SCHEMA_VERSION, **content, "definitions": DEFINITIONS}
+    ReportContent.model_validate(full)  # what is written is what docs/report.md says
     for name, drawing in drawings.items():
         write_text(folder / "figures" / f"{name}.svg", drawing)
     write_text(folder / "report.html", render(full, drawings, strips))
     write_json(folder / "report.json", full)
-    return folder / "report.json", folder / "report.html"
+    written: dict[str, Any] = read_json(folder / "report.json")
+    return written
 
 
 def render(content: Mapping[str, Any], drawings: Mapping[str, str], strips: Sequence[Strip]) -> str:
