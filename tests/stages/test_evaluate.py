@@ -166,7 +166,7 @@ def test_the_page_needs_nothing_else(evaluated):
         assert words in page.words, words
     assert page.tags.count("svg") == 0
     drawn = {path.stem for path in (run / "report" / "figures").glob("*.svg")}
-    assert drawn == {"loss", "rivals", "roc", "precision_recall", "histogram", "position"}
+    assert drawn == {"loss", "rivals", "roc", "precision_recall", "histogram", "position", "bands"}
 
 
 def test_no_name_of_a_patient_stands_in_the_page(evaluated):

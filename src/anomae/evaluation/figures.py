@@ -181,6 +181,38 @@ def loss_plot(journal: Sequence[Mapping[str, Any]]) -> str:
     return text()
 
 
+def bands_plot(bands: Mapping[str, Sequence[Mapping[str, Any]]], titles: Mapping[str, str], best_title: str) -> str:
+    """AUROC of the score in each band of each kind, as bars with intervals, the best rival's beside it.
+
+    bands: kind -> rows with name, normal, abnormal, score and floor ({"value", "low", "high"} or None).
+    """
+    widths = [max(len(rows), 2) for rows in bands.values()]
+    with _drawing(0.95 + 0.75 * sum(widths), 3.1) as (figure, text):
+        panels = figure.subplots(1, len(bands), width_ratios=widths, sharey=True, squeeze=False)[0]
+        for axes, (kind, rows) in zip(panels, bands.items(), strict=True):
+            for column, shift, colour in (("score", -0.2, SCORE), ("floor", 0.2, RIVAL)):
+                for place, row in enumerate(rows):
+                    if row[column] is None:
+                        continue
+                    value, low, high = (row[column][side] for side in ("value", "low", "high"))
+                    axes.bar(place + shift, value, 0.36, color=colour, alpha=0.75 if column == "score" else 0.45)
+                    if low is not None:
+                        axes.plot([place + shift] * 2, [low, high], color=INK, lw=1.1)
+            for place, row in enumerate(rows):
+                if row["score"] is None:
+                    axes.text(place, 0.03, "one\nclass", ha="center", va="bottom", color=QUIET, fontsize=8)
+            names = [_plain(f"{row['name'].replace(' to ', '-')}\n{row['abnormal']}/{row['normal']}") for row in rows]
+            axes.set_xticks(range(len(rows)), names, fontsize=7.5)
+            axes.axhline(0.5, color=QUIET, lw=0.8, ls=(0, (4, 3)))
+            axes.set_ylim(0, 1)
+            axes.set_title(_plain(titles.get(kind, kind)))
+            axes.tick_params(axis="x", length=0)
+        panels[0].set_ylabel("AUROC within")
+        beside = f"green: score; brown: {best_title or 'no rival'}"
+        figure.supxlabel(_plain(f"below: abnormal/normal slices   ({beside})"), fontsize=8.5)
+    return text()
+
+
 def curve_bands(
     slices: ScoredSlices, scores: npt.NDArray[np.float64], resamples: int, seed: int
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:

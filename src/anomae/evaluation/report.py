@@ -58,7 +58,10 @@ def render(content: Mapping[str, Any], drawings: Mapping[str, str], strips: Sequ
         loader=PackageLoader("anomae.evaluation"), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
-    room.filters |= {"interval": _interval, "svg_address": _svg_address, "svg_width": _svg_width, "flat": flat_settings}
+    room.filters |= {
+        "interval": _interval, "svg_address": _svg_address, "svg_width": _svg_width, "flat": flat_settings,
+        "percent": _percent,
+    }  # fmt: skip
     return room.get_template("report.html.j2").render(
         report=content,
         drawings=drawings,
@@ -68,6 +71,7 @@ def render(content: Mapping[str, Any], drawings: Mapping[str, str], strips: Sequ
         metric_titles=METRIC_TITLES,
         stratum_titles=STRATUM_TITLES,
         matched_titles=MATCHED_TITLES,
+        aggregation_titles={"max": "highest slice score", "mean_of_top_3": "mean of the three highest"},
     )
 
 
@@ -94,6 +98,11 @@ def _interval(figure: Mapping[str, Any] | None) -> Markup:
     return value + Markup(' <span class="ci">[{}, {}]</span>').format(
         three_places(figure["low"]), three_places(figure["high"])
     )
+
+
+def _percent(share: float) -> str:
+    """A share in per cent, to three digits."""
+    return f"{100 * share:.3g} %"
 
 
 def _svg_address(drawing: str) -> str:
