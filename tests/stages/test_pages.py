@@ -10,9 +10,11 @@ import pytest
 
 from anomae.files import read_json, write_csv, write_json
 from anomae.slices.store import SliceStore
+from anomae.stages.compare import compare
 from anomae.stages.evaluate import evaluate, evaluate_scores
 
 from .browser import Browser, find_browser
+from .test_compare import another
 from .test_evaluate import anyones_tables, made_up_run
 
 SEEN = """(() => {
@@ -82,7 +84,7 @@ def test_a_person_sees_the_report_of_a_run(browser, tmp_path):
     assert seen["size"] >= 18
     drawings = ("rivals", "bands", "roc", "precision_recall", "histogram", "position", "loss")
     assert seen["drawn"] == [f"figure-{name}" for name in drawings]
-    assert seen["pictures"] == 3 * 6 * 4 + 5 * 4 - sum(1 for _ in ())
+    assert seen["pictures"] == 3 * 6 * 4 + 4 * 5
     assert {"rivals", "scores", "operating", "counts"} <= seen["rows"].keys()
     assert seen["rows"]["rivals"] == len(report["scores"]) + len(report["floors"]) + 2
     for words in ("cannot be promised: it needs at least 19 calibration patients", "Which labels were seen"):
@@ -101,12 +103,21 @@ def test_a_person_sees_the_report_of_anyones_scores(browser, tmp_path):
     assert report["operating_point"]["sentence"] in seen["text"]
 
 
+def test_a_person_sees_a_comparison(browser, tmp_path):
+    run = made_up_run(tmp_path)
+    found = compare([run, another(run, "second", 8)], tmp_path / "out", resamples=100, shown=False)
+    seen = looked_at(browser, tmp_path / "out" / "compare.html")
+    assert seen["verdict"] == found["verdict"]
+    assert seen["drawn"] == ["figure-runs", "figure-differences", "figure-roc"]
+    assert seen["rows"] == {"runs": 3 + len(found["floors"]), "pairs": 1, "seeds": 1}
+    assert "DeLong's test takes images as independent" in seen["text"]
+
+
 def test_a_request_or_an_error_would_be_seen(browser, tmp_path):
     """The watch itself bites: a page that asks for something and throws is noticed."""
     page = tmp_path / "bad.html"
-    page.write_text(
-        "<p id=verdict><p>x</p><img src='missing.png'><script>console.error('x'); undefined_name()</script>"
-    )
+    script = "<script>console.error('x'); undefined_name()</script>"
+    page.write_text(f"<p id=verdict><p>x</p><img src='missing.png'>{script}")
     browser.open(page)
     assert len(browser.complaints()) >= 2
     assert any(address.endswith("missing.png") for address in browser.requests())

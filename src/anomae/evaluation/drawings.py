@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anomae.evaluation import figures
+from anomae.evaluation.comparison_figures import bands_plot
 from anomae.evaluation.floors import FLOORS
 from anomae.evaluation.report import score_title
 from anomae.evaluation.scored import ScoredSlices
@@ -47,7 +48,7 @@ def report_drawings(
             floor = part["floors"].get(best) if best else None
             bands.setdefault(kind, []).append({**part, "name": group, "score": part["scores"]["score"], "floor": floor})
     if any(row["score"] for rows in bands.values() for row in rows):
-        drawings["bands"] = figures.bands_plot(bands, BAND_TITLES, title)
+        drawings["bands"] = bands_plot(bands, BAND_TITLES, title)
     return drawings
 
 

@@ -50,8 +50,8 @@ def write_report(
     return written
 
 
-def render(content: Mapping[str, Any], drawings: Mapping[str, str], strips: Sequence[Strip]) -> str:
-    """The page: one file, no script, nothing fetched."""
+def environment() -> Any:
+    """The templates and their filters; every text is escaped."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     room = Environment(
@@ -62,17 +62,27 @@ def render(content: Mapping[str, Any], drawings: Mapping[str, str], strips: Sequ
         "interval": _interval, "svg_address": _svg_address, "svg_width": _svg_width, "flat": flat_settings,
         "percent": _percent,
     }  # fmt: skip
-    return room.get_template("report.html.j2").render(
-        report=content,
-        drawings=drawings,
-        strips=strips,
-        score_title=score_title,
-        floor_titles={name: floor.title for name, floor in FLOORS.items()},
-        metric_titles=METRIC_TITLES,
-        stratum_titles=STRATUM_TITLES,
-        matched_titles=MATCHED_TITLES,
-        aggregation_titles={"max": "highest slice score", "mean_of_top_3": "mean of the three highest"},
+    return room
+
+
+def render(content: Mapping[str, Any], drawings: Mapping[str, str], strips: Sequence[Strip]) -> str:
+    """The page: one file, no script, nothing fetched."""
+    page: str = (
+        environment()
+        .get_template("report.html.j2")
+        .render(
+            report=content,
+            drawings=drawings,
+            strips=strips,
+            score_title=score_title,
+            floor_titles={name: floor.title for name, floor in FLOORS.items()},
+            metric_titles=METRIC_TITLES,
+            stratum_titles=STRATUM_TITLES,
+            matched_titles=MATCHED_TITLES,
+            aggregation_titles={"max": "highest slice score", "mean_of_top_3": "mean of the three highest"},
+        )
     )
+    return page
 
 
 def score_title(column: str) -> str:

@@ -13,11 +13,13 @@ Signed = Annotated[float, Field(ge=-1 - _TINY, le=1 + _TINY)]
 Count = Annotated[int, Field(ge=0)]
 
 
-class _Strict(BaseModel):
+class Strict(BaseModel):
+    """No other key, no NaN."""
+
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
-class Share(_Strict):
+class Share(Strict):
     """A share or an area, 0..1, with its 95 % interval."""
 
     value: Ratio = Field(description="on all test slices")
@@ -25,7 +27,7 @@ class Share(_Strict):
     high: Ratio | None = Field(description="97.5th percentile, likewise")
 
 
-class Difference(_Strict):
+class Difference(Strict):
     """One AUROC minus another, -1..1, with its paired 95 % interval."""
 
     value: Signed = Field(description="on all test slices")
@@ -33,7 +35,7 @@ class Difference(_Strict):
     high: Signed | None = Field(description="97.5th percentile, likewise")
 
 
-class SliceFigures(_Strict):
+class SliceFigures(Strict):
     """The metrics of one score; each is a Share, or null where one class is missing."""
 
     auroc: Share | None = Field(description="area under the ROC curve; 0.5 is chance")
@@ -58,7 +60,7 @@ class FloorFigures(Share):
     uses_labels: bool = Field(description="whether it has seen labels; such a rival is never `best_floor`")
 
 
-class BesideRivals(_Strict):
+class BesideRivals(Strict):
     """AUROC of every score and rival on some slices."""
 
     scores: dict[str, Share | None] = Field(description="by score column")
@@ -82,7 +84,7 @@ class Matched(BesideRivals):
     bands: Count = Field(description="bands with both classes")
 
 
-class Band(_Strict):
+class Band(Strict):
     """A fifth of the scan, or of the slices by tissue area."""
 
     name: str = Field(description="its limits")
@@ -92,7 +94,7 @@ class Band(_Strict):
     floor: Share | None = Field(description="AUROC of the report's `best_floor` within")
 
 
-class Whole(_Strict):
+class Whole(Strict):
     """Whole patients or scans, abnormal where any slice is; null figures where all are of one class."""
 
     normal: Count = Field(description="units without an abnormal slice")
@@ -103,7 +105,7 @@ class Whole(_Strict):
     metrics: dict[Literal["max", "mean_of_top_3"], SliceFigures] = Field(description="every metric of each aggregation")
 
 
-class Lesions(_Strict):
+class Lesions(Strict):
     """Lesions of one size; a lesion is a connected piece (8 neighbours) of the mask in one slice."""
 
     lesions: Count = Field(description="how many")
@@ -113,7 +115,7 @@ class Lesions(_Strict):
     touched: Share | None = Field(description="with any pixel flagged")
 
 
-class AtThreshold(_Strict):
+class AtThreshold(Strict):
     """A map at the threshold above which 1 % of the healthy tissue of held-out patients lies."""
 
     threshold: float = Field(description="what is above it is flagged")
@@ -122,7 +124,7 @@ class AtThreshold(_Strict):
     lesions: dict[Literal["all", "small", "middle", "large"], Lesions] = Field(description="by size, in thirds")
 
 
-class MapFigures(_Strict):
+class MapFigures(Strict):
     """One map judged against the masks."""
 
     auroc: Share = Field(description="over all pixels")
@@ -132,7 +134,7 @@ class MapFigures(_Strict):
     at_threshold: AtThreshold | None = Field(description="null where there is no held-out healthy map")
 
 
-class Pixel(_Strict):
+class Pixel(Strict):
     """Maps against lesion masks."""
 
     slices: Count = Field(description="with a known mask")
@@ -142,7 +144,7 @@ class Pixel(_Strict):
     image_intensity: MapFigures = Field(description="the image itself taken as the map: a trivial rival")
 
 
-class CalibrationSet(_Strict):
+class CalibrationSet(Strict):
     """The held-out normal slices that thresholds are taken from."""
 
     source: str = Field(description="in words")
@@ -150,7 +152,7 @@ class CalibrationSet(_Strict):
     slices: Count = Field(description="how many")
 
 
-class Promise(_Strict):
+class Promise(Strict):
     """A threshold and its bound on false alarms."""
 
     threshold: float = Field(description="what is above it is flagged")
@@ -165,7 +167,7 @@ class Promise(_Strict):
     balanced_accuracy: Share | None = Field(description="mean of the two")
 
 
-class GroupFigures(_Strict):
+class GroupFigures(Strict):
     """One site, scanner or source at the threshold of slices."""
 
     kind: Literal["site", "scanner", "source"] = Field(description="what the group is")
@@ -188,7 +190,7 @@ class PatientPromise(Promise):
     found_in_an_abnormal_slice: Share | None = Field(description="patients with a lesion, flagged in a slice with one")
 
 
-class OperatingPoint(_Strict):
+class OperatingPoint(Strict):
     """Thresholds from held-out normal slices alone (split conformal, patients exchangeable)."""
 
     calibration: CalibrationSet | None = Field(description="null where there is none")
@@ -198,7 +200,7 @@ class OperatingPoint(_Strict):
     patient: PatientPromise | None = Field(description="the threshold for whole patients")
 
 
-class Twins(_Strict):
+class Twins(Strict):
     """Test images that look like a training image."""
 
     tested: Count = Field(description="test images with content")
@@ -210,7 +212,7 @@ class Twins(_Strict):
     sampled: bool = Field(description="whether an even sample was compared, not all")
 
 
-class MixedNormals(_Strict):
+class MixedNormals(Strict):
     """Normal slices of patients who have a lesion elsewhere."""
 
     slices: Count = Field(description="of the normal test slices")
@@ -218,7 +220,7 @@ class MixedNormals(_Strict):
     by_part: dict[str, Ratio] = Field(description="their share by part, as prepared; empty where not known")
 
 
-class Audit(_Strict):
+class Audit(Strict):
     """What to know before believing the figures."""
 
     empty_share: Ratio = Field(description="empty slices among the test slices")
@@ -231,14 +233,14 @@ class Audit(_Strict):
     not_audited: list[str] = Field(description="what could not be checked, and why")
 
 
-class Blank(_Strict):
+class Blank(Strict):
     """Where empty slices stand."""
 
     share: Ratio = Field(description="empty slices among the test slices")
     normal_below: Ratio | None = Field(description="normal slices with content that score below the mean empty one")
 
 
-class Provenance(_Strict):
+class Provenance(Strict):
     """Where the figures come from."""
 
     title: str
@@ -262,7 +264,7 @@ class Provenance(_Strict):
     anomae: str = Field(description="version that made the report")
 
 
-class ReportContent(_Strict):
+class ReportContent(Strict):
     """report.json."""
 
     schema_version: Literal[2] = Field(description="of this schema")
