@@ -243,17 +243,17 @@ class Blank(Strict):
 class Provenance(Strict):
     """Where the figures come from."""
 
-    title: str
+    title: str = Field(description="what was judged")
     unit: Literal["patient", "case"] = Field(description="what is resampled")
-    resamples: Count
-    seed: int
+    resamples: Count = Field(description="of the bootstrap")
+    seed: int = Field(description="of the bootstrap")
     part: str = Field(description="the part that is reported on")
-    detector: str | None = None
-    recipe: str | None = None
-    profile: str | None = None
-    store_fingerprint: str | None = None
-    allow_leak: bool = False
-    patients_on_two_sides: Count
+    detector: str | None = Field(default=None, description="of a run; absent for anyone's scores, as the next five")
+    recipe: str | None = Field(default=None, description="of a run")
+    profile: str | None = Field(default=None, description="of a run")
+    store_fingerprint: str | None = Field(default=None, description="of the prepared slices")
+    allow_leak: bool = Field(default=False, description="whether a leaking split was allowed")
+    patients_on_two_sides: Count = Field(description="counted anew")
     checkpoint_choice: str = Field(description="what chose the checkpoint")
     split_sentences: list[str] = Field(description="how the split was made, counted anew")
     skipped: str = Field(description="scans left out; may be empty")

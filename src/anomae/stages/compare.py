@@ -21,8 +21,8 @@ from anomae.stages.judged_run import JudgedRun, open_findings, report_versions, 
 from anomae.stages.judged_store import floors_on, relative_positions_of, slices_at
 
 NOT_INDEPENDENT = (
-    "DeLong's test takes images as independent; slices of one patient are not, so its p-values are too small. The "
-    "difference with its interval, from resamples of whole patients, comes first."
+    "DeLong's test takes images as independent; slices of one patient are not, so its p-values are mostly too small. "
+    "The difference with its interval, from resamples of whole patients, comes first."
 )
 
 
@@ -43,9 +43,9 @@ def compare(
         raise UserError("The same run was given twice.")
     names = _names(places)
     if labels is None:
-        slices, scores, floors, facts, notes = _of_runs(places, names, shown)
+        slices, scores, floors, facts, notes, unit = _of_runs(places, names, shown)
     else:
-        slices, scores, floors, facts, notes = _of_tables(places, names, labels)
+        slices, scores, floors, facts, notes, unit = _of_tables(places, names, labels)
     if not slices.both_classes:
         raise UserError("The slices that all of these scored hold one class only, so nothing can be compared.")
     groups = _groups(facts)
@@ -54,7 +54,7 @@ def compare(
         "counts": count_scored(slices),
         "notes": [*notes, NOT_INDEPENDENT],
         "provenance": {
-            "unit": "patient", "resamples": resamples, "seed": seed, "runs": facts, "versions": report_versions(),
+            "unit": unit, "resamples": resamples, "seed": seed, "runs": facts, "versions": report_versions(),
         },
     }  # fmt: skip
     return write_comparison(Path(out), content, slices, scores)
@@ -62,7 +62,7 @@ def compare(
 
 Loaded = tuple[
     ScoredSlices, dict[str, npt.NDArray[np.float64]], dict[str, npt.NDArray[np.float64]], dict[str, dict[str, Any]],
-    list[str],
+    list[str], str,
 ]  # fmt: skip
 
 
@@ -97,7 +97,8 @@ def _of_runs(places: Sequence[Path], names: Sequence[str], shown: bool) -> Loade
         | {"settings": run.facts.get("settings"), "scores": len(run.rows), "sha256": sha256(run.table.path)}
         for name, run in zip(names, opened, strict=True)
     }
-    return slices, scores, floors, facts, [*_left_out(opened, names, len(rows)), *_stores(opened, names)]
+    notes = [*_left_out(opened, names, len(rows)), *_stores(opened, names)]
+    return slices, scores, floors, facts, notes, "patient"
 
 
 def _of_tables(places: Sequence[Path], names: Sequence[str], labels: Path) -> Loaded:
@@ -136,7 +137,7 @@ def _of_tables(places: Sequence[Path], names: Sequence[str], labels: Path) -> Lo
         for name, table in zip(names, tables, strict=True)
         if table.rows > len(rows)
     ]
-    return slices, scores, floors, facts, notes
+    return slices, scores, floors, facts, notes, "patient" if "patient" in truth.columns else "case"
 
 
 def _common(tables: Sequence[Table], names: Sequence[str]) -> npt.NDArray[np.int64]:
