@@ -11,7 +11,7 @@ import pytest
 from anomae import __version__
 from anomae.cli import main
 
-FIVE = ("prepare", "fit", "score", "evaluate", "demo", "phantom", "inspect-data", "recipes")
+FIVE = ("prepare", "fit", "score", "evaluate", "compare", "demo", "phantom", "inspect-data", "recipes")
 
 
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
@@ -69,6 +69,8 @@ def test_help_loads_neither_torch_nor_readers() -> None:
         (("score", "nowhere", "scan.nii.gz", "--out", "out"), "nothing fitted"),
         (("evaluate", "nowhere"), "anomae fit"),
         (("evaluate",), "Give RUN, or all of"),
+        (("compare", "nowhere", "--out", "out"), "two runs or more"),
+        (("compare", "nowhere", "there", "--out", "out"), "anomae fit"),
         (("recipes", "brats2021"), "Did you mean brats2020?"),
     ],
 )

@@ -8,7 +8,13 @@ import pytest
 from scipy.ndimage import gaussian_filter, zoom
 
 from anomae.cohorts.case import ABNORMAL, HEALTHY, Case
-from anomae.cohorts.near_duplicates import SIMILAR, near_duplicate_clusters, picture_digest, picture_fingerprint
+from anomae.cohorts.near_duplicates import (
+    SIMILAR,
+    near_duplicate_clusters,
+    nearest_across,
+    picture_digest,
+    picture_fingerprint,
+)
 from anomae.cohorts.picture_groups import group_near_duplicates
 from anomae.seeds import generator
 from anomae.volumes.write import write_picture
@@ -147,3 +153,12 @@ def test_known_clusters_of_real_pictures(mri_pictures, development_images):
         assert precision > {"no": 0.9, "yes": 0.7}[kind]
         assert adjusted_rand_score(names[own], clusters[own]) > 0.8
     assert 300 <= len(set(clusters.tolist())) <= 360
+
+
+def test_twins_across_two_sets_are_found_however_turned(heads):
+    others = np.stack([picture_fingerprint(head) for head in heads[:6]])
+    some = np.stack([picture_fingerprint(np.rot90(heads[2][:, ::-1])), picture_fingerprint(heads[9])])
+    best = nearest_across(some, others, block=1)
+    assert best[0] > 0.95
+    assert best[1] < SIMILAR
+    assert (nearest_across(some, others[:0]) == -1).all()

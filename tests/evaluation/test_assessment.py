@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from sklearn.metrics import average_precision_score, roc_auc_score
 
 from anomae.errors import UserError
 from anomae.evaluation.assessment import assess
@@ -76,6 +77,35 @@ def test_the_parts_agree():
     assert values == sorted(values, reverse=True)
     for interval in (found["gain"], found["slice"]["average_precision"], *found["strata"]["mid"]["floors"].values()):
         assert interval["low"] <= interval["value"] <= interval["high"]
+
+
+def test_whole_patients_have_every_metric_in_both_ways():
+    slices = made_up()
+    score = slices.label + np.random.default_rng(1).normal(size=len(slices))
+    found = judged(slices, score)["patient"]
+    names = np.unique(slices.patient)
+    truth = [int(slices.label[slices.patient == name].any()) for name in names]
+    highest = [score[slices.patient == name].max() for name in names]
+    three = [np.sort(score[slices.patient == name])[-3:].mean() for name in names]
+    for way, column in (("max", highest), ("mean_of_top_3", three)):
+        assert found["metrics"][way]["auroc"] == found[way]
+        assert found[way]["value"] == pytest.approx(roc_auc_score(truth, column))
+        value = found["metrics"][way]["average_precision"]["value"]
+        assert value == pytest.approx(average_precision_score(truth, column))
+
+
+def test_bands_hold_the_figures_of_their_slices():
+    slices = made_up()
+    score = slices.label + np.random.default_rng(1).normal(size=len(slices))
+    found = judged(slices, score)["bands"]
+    assert set(found) == {"position", "tissue_area"}
+    assert [row["name"] for row in found["position"]][::4] == ["0.0 to 0.2", "0.8 to 1.0"]
+    for rows in found.values():
+        assert sum(row["normal"] + row["abnormal"] for row in rows) == len(slices)
+    middle = (slices.relative_position >= 0.4) & (slices.relative_position < 0.6)
+    expected = auroc(slices.label[middle], score[middle])
+    assert found["position"][2]["score"]["value"] == pytest.approx(expected)
+    assert found["position"][0]["score"] is None or found["position"][0]["abnormal"] > 0
 
 
 def test_equal_input_gives_equal_output_and_the_seed_moves_only_intervals():

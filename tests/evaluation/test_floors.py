@@ -81,8 +81,10 @@ def test_training_positions_may_be_partly_unknown():
     assert found[5] == 0
 
 
-def test_only_the_learned_rival_has_seen_labels():
-    assert [name for name, floor in FLOORS.items() if floor.uses_labels] == ["position_with_labels"]
+def test_only_the_learned_rivals_have_seen_labels():
+    assert [name for name, floor in FLOORS.items() if floor.uses_labels] == [
+        "position_with_labels", "source_with_labels",
+    ]  # fmt: skip
     relative = np.tile(np.linspace(0, 1, 10), 6)
     one, other = (
         known_floors(slices_of(labels, relative_position=relative), relative, 10)

@@ -8,7 +8,15 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from anomae.errors import UserError
 from anomae.evaluation.intervals import PatientBootstrap
-from anomae.evaluation.pixels import count_pixels, float16_levels, pixel_figures
+from anomae.evaluation.pixels import (
+    count_pixels,
+    float16_levels,
+    level_counts,
+    level_value,
+    map_threshold,
+    pixel_figures,
+    tissue_masks,
+)
 
 
 def made_up(count: int = 12):
@@ -72,3 +80,35 @@ def test_nothing_to_find_is_refused():
     maps, lesions, patient = made_up()
     with pytest.raises(UserError, match="No lesion"):
         pixel_figures(counted(maps, lesions & False, patient), PatientBootstrap(patient, 10))
+
+
+@pytest.mark.parametrize("value", [-60000.0, -1.5, 0.0, 2.0**-24, 0.687, 65504.0])
+def test_a_level_gives_its_value_back(value):
+    stored = float(np.float16(value))
+    assert level_value(int(float16_levels(np.array([stored]))[0])) == stored
+
+
+def test_tissue_is_the_brightest_share():
+    image = np.zeros((3, 4, 5), dtype=np.float32)
+    image[0, 1:3, 1:4] = np.arange(1, 7).reshape(2, 3)
+    image[2] = 1.0
+    masks = tissue_masks(image, np.array([4 / 20, 0.5, np.nan]))
+    np.testing.assert_array_equal(masks[0], image[0] >= 3)
+    assert not masks[1:].any()  # nothing in a flat image is tissue
+    np.testing.assert_array_equal(tissue_masks(image[:1], np.array([np.nan]))[0], image[0] > 0)
+    assert not tissue_masks(image[:1], np.array([0.0])).any()
+
+
+def test_the_threshold_of_maps_leaves_the_share_to_each_patient_alike():
+    rng = np.random.default_rng(3)
+    # One patient with many slices of low values, one with few of high ones.
+    maps = np.concatenate([rng.random((9, 40, 40)), 1 + rng.random((1, 40, 40))]).astype(np.float16)
+    tissue = rng.random(maps.shape) < 0.7
+    patient = np.array(["a"] * 9 + ["b"])
+    level = map_threshold(level_counts(maps, tissue), patient, 0.1)
+    flagged = float16_levels(maps) > level
+    shares = [flagged[patient == name][tissue[patient == name]].mean() for name in ("a", "b")]
+    assert 0.08 < np.mean(shares) <= 0.1
+    lower = float16_levels(maps) > level - 16
+    assert np.mean([lower[patient == name][tissue[patient == name]].mean() for name in ("a", "b")]) > 0.1
+    assert map_threshold(level_counts(maps, tissue & False), patient) is None

@@ -11,6 +11,7 @@ from anomae.evaluation.metrics import auroc
 from anomae.evaluation.positions import (
     abnormal_share,
     abnormal_share_across,
+    abnormal_share_of_group,
     position_rarity,
     relative_positions,
     seen_extents,
@@ -107,6 +108,20 @@ def judged(lists: dict[str, np.ndarray]):
     }
     bootstrap = PatientBootstrap(test[:, 0], 2000)
     return test, labels, relative, columns, bootstrap
+
+
+def test_groups_are_learned_from_other_patients_only():
+    rng = np.random.default_rng(0)
+    patient = np.repeat(np.arange(40), 5).astype(np.str_)
+    group = np.where(np.arange(200) // 5 % 2, "png 9x9", "jpg 8x8")
+    labels = (rng.random(200) < np.where(group == "png 9x9", 0.8, 0.2)).astype(np.int8)
+    found = abnormal_share_of_group(group, labels, patient)
+    assert found[group == "png 9x9"].min() > 0.6 > 0.4 > found[group == "jpg 8x8"].max()
+    turned = labels.copy()
+    turned[patient == "3"] = 1 - turned[patient == "3"]
+    np.testing.assert_array_equal(
+        abnormal_share_of_group(group, turned, patient)[patient == "3"], found[patient == "3"]
+    )
 
 
 def test_position_alone_does_well_on_lists_of_the_papers_shape():

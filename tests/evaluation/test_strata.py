@@ -54,3 +54,12 @@ def test_no_bands_where_nothing_is_known():
     unknown = np.full(10, np.nan)
     assert matching_bands(slices(relative_position=unknown, body_fraction=unknown, site=np.full(10, ""))) == {}
     assert "tissue_area" not in matching_bands(slices(body_fraction=np.full(10, 0.5)))
+
+
+def test_scanners_and_sources_are_strata_and_bands():
+    scanner = np.array(["x"] * 5 + ["y"] * 5)
+    found = slices(site=np.full(10, "a"), scanner=scanner, source=np.full(10, "png 9x9"))
+    assert list(found.groups()) == ["scanner"]
+    assert [name for name in strata(found) if ":" in name] == ["scanner: x", "scanner: y"]
+    assert matching_bands(found)["scanner"].tolist() == [0] * 5 + [1] * 5
+    assert found.take(np.array([1, 7])).scanner.tolist() == ["x", "y"]

@@ -166,7 +166,7 @@ def test_the_page_needs_nothing_else(evaluated):
         assert words in page.words, words
     assert page.tags.count("svg") == 0
     drawn = {path.stem for path in (run / "report" / "figures").glob("*.svg")}
-    assert drawn == {"loss", "rivals", "roc", "precision_recall", "histogram", "position"}
+    assert drawn == {"loss", "rivals", "roc", "precision_recall", "histogram", "position", "bands"}
 
 
 def test_no_name_of_a_patient_stands_in_the_page(evaluated):
@@ -359,6 +359,100 @@ def test_conflicting_patients_are_refused(tmp_path):
     write_csv(tmp_path / "l.csv", ("case", "patient", "label"), [["a", "p", 1], ["b", "r", 0]])
     with pytest.raises(UserError, match="different patients"):
         evaluate_scores(tmp_path / "s.csv", tmp_path / "l.csv", tmp_path / "out")
+
+
+def test_validation_normals_give_anyones_operating_point(tmp_path):
+    rng = np.random.default_rng(0)
+    labels, scores = [], []
+    for case in range(60):
+        part = "validation" if case < 30 else "test"
+        for number in range(6):
+            label = int(part == "test" and case % 2 and number > 2)
+            labels.append([f"c{case}", number, f"p{case}", part, label, "X" if case % 3 else "Y", 6])
+            scores.append([f"c{case}", number, rng.normal() + 3 * label])
+    write_csv(tmp_path / "l.csv", ("case", "slice", "patient", "part", "label", "scanner", "depth"), labels)
+    write_csv(tmp_path / "s.csv", ("case", "slice", "score"), scores)
+    report = evaluate_scores(tmp_path / "s.csv", tmp_path / "l.csv", tmp_path / "out", resamples=100)
+    point = report["operating_point"]
+    assert point["calibration"] == {
+        "source": "180 normal slices of 30 patients of the validation part", "patients": 30, "slices": 180,
+    }  # fmt: skip
+    assert point["slice"]["reachable"]
+    assert point["patient"]["reachable"]
+    assert point["slice"]["false_positive_rate"]["value"] < 0.15
+    assert point["slice"]["sensitivity"]["value"] > 0.7
+    assert [row["name"] for row in point["slice"]["groups"]] == ["X", "Y"]
+    assert report["warnings"] == []
+    assert "scanner: X" in report["strata"]
+    strict = evaluate_scores(
+        tmp_path / "s.csv", tmp_path / "l.csv", tmp_path / "out", bounds=(0.01, 0.5), resamples=100
+    )["operating_point"]
+    assert "needs at least 99 calibration patients" in strict["slice"]["sentence"]
+    assert strict["patient"]["threshold"] < point["patient"]["threshold"]
+
+
+def test_the_depth_of_a_scan_may_be_named(tmp_path):
+    scores, labels = anyones_tables(tmp_path)
+    header, *lines = labels.read_text().splitlines()
+    labels.write_text("\n".join([header + ",depth", *(line + ",20" for line in lines)]) + "\n")
+    report = evaluate_scores(scores, labels, tmp_path / "out", resamples=100)
+    assert [row["normal"] + row["abnormal"] for row in report["bands"]["position"]][3:] == [0, 0]
+
+
+def pictures_run(folder: Path) -> Path:
+    """A run on pictures of their own: the abnormal ones were larger files of another size; two have twins."""
+    from PIL import Image
+
+    run = made_up_run(folder, stacks=False)
+    header, *lines = (folder / "store" / "index.csv").read_text().splitlines()
+    fields = [line.split(",") for line in lines]
+    cases: dict[str, Any] = {}
+    (folder / "pictures").mkdir()
+    rng = np.random.default_rng(1)
+    for row, line in enumerate(fields):
+        side = 20 if line[6] == "1" else 10
+        file = folder / "pictures" / f"{row}.png"
+        Image.fromarray(rng.integers(0, 255, (side, side), dtype=np.uint8)).save(file)
+        line[1], line[3] = f"picture{row}", "0"
+        cases[line[1]] = {"source": str(file), "grid": None}
+    index = "\n".join([header, *(",".join(line) for line in fields)]) + "\n"
+    (folder / "store" / "index.csv").write_text(index)
+    write_json(folder / "store" / "cases.json", cases)
+    stack = np.load(folder / "store" / "slices.npy")
+    stack[125], stack[137] = stack[5], stack[17][:, ::-1]
+    np.save(folder / "store" / "slices.npy", stack)
+    path = run / "findings" / "scores.csv"
+    header, *lines = path.read_text().splitlines()
+    scored = [line.split(",") for line in lines]
+    for line in scored:
+        line[1], line[3] = f"picture{line[0]}", "0"
+    path.write_text("\n".join([header, *(",".join(line) for line in scored)]) + "\n")
+    return run
+
+
+def test_what_the_files_tell_and_what_was_seen_before(tmp_path):
+    report = evaluate(pictures_run(tmp_path), resamples=50, shown=False)
+    assert report["floors"]["file_size"]["value"] == 1.0
+    assert report["floors"]["source_with_labels"]["value"] > 0.95
+    assert report["floors"]["source_with_labels"]["uses_labels"]
+    assert report["best_floor"] != "source_with_labels"
+    assert {"source: png 10x10", "source: png 20x20"} <= set(report["strata"])
+    twins = report["audit"]["near_duplicates"]
+    assert twins["equal"] == 1
+    assert twins["near"] >= 2
+    assert "1 of 50 test images are equal to a training image" in " ".join(report["warnings"])
+
+
+def test_the_audit_says_what_the_parts_say(evaluated):
+    _, report = evaluated
+    audit = report["audit"]
+    assert audit["empty_share"] == pytest.approx(10 / 60)
+    assert audit["auroc_without_empty"] == report["strata"]["without_empty"]["scores"]["score"]
+    assert audit["position_matched_auroc"] == report["matched"]["position"]["scores"]["score"]
+    assert audit["normals_of_patients_with_lesions"]["slices"] == 32
+    assert audit["normals_of_patients_with_lesions"]["of"] == 44
+    assert (audit["patients_on_two_sides"], audit["labels_seen"]) == (0, SENTENCE)
+    assert report["operating_point"]["sentence"].startswith("No operating point: the validation part was not scored")
 
 
 def test_hostile_names_stay_text(tmp_path):

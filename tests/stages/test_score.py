@@ -10,8 +10,10 @@ import pytest
 import anomae.stages.score as stage
 from anomae.detectors.protocol import Findings
 from anomae.errors import UserError
+from anomae.evaluation.pixels import tissue_masks
 from anomae.files import read_json
 from anomae.slices.store import SliceStore
+from anomae.stages.evaluate import evaluate
 from anomae.stages.fit import fit
 from anomae.stages.score import score
 
@@ -41,6 +43,37 @@ def test_every_test_slice_has_a_line(run: Path, heads: SliceStore) -> None:
     assert maps.shape == rebuilt.shape == images.shape
     assert np.allclose(maps, np.abs(images - rebuilt), atol=2e-3)
     assert read_json(run / "findings" / "findings.json")["images"] == len(expected)
+
+
+def test_normal_validation_slices_are_scored_for_the_threshold(run: Path, heads: SliceStore) -> None:
+    rows = heads.rows("validation", label=0)
+    with (run / "calibration" / "scores.csv").open(newline="") as lines:
+        table = list(csv.DictReader(lines))
+    assert [int(row["row"]) for row in table] == rows.tolist()
+    assert {row["label"] for row in table} == {"0"}
+    levels = np.load(run / "calibration" / "tissue_levels.npy")
+    tissue = tissue_masks(heads.select(rows).read(slice(None)), heads.index.body_fraction[rows])
+    np.testing.assert_array_equal(levels.sum(axis=1), tissue.sum(axis=(1, 2)))
+    assert not (run / "calibration" / "maps.npy").exists()
+    report = evaluate(run, resamples=100, shown=False)
+    point = report["operating_point"]
+    assert point["calibration"]["slices"] == len(rows)
+    patients = len(set(heads.index.patient[rows]))
+    assert point["slice"]["bound"] == 1 / (patients + 1) > point["slice"]["bound_asked"]
+    assert point["slice"]["threshold"] == max(float(row["score"]) for row in table)
+    assert report["pixel"]["map"]["at_threshold"]["healthy_tissue_flagged"]["value"] < 0.5
+    assert "calibration/scores.csv" in report["provenance"]["hashes"]
+
+
+def test_the_threshold_may_be_left_out(run: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "run"
+    shutil.copytree(run, copy, ignore=shutil.ignore_patterns("findings", "calibration", "report"))
+    score(copy, calibration=False, shown=False)
+    assert not (copy / "calibration").exists()
+    report = evaluate(copy, resamples=100, shown=False)
+    assert "the validation part was not scored; run `anomae score run` again" in report["operating_point"]["sentence"]
+    assert report["pixel"]["map"]["at_threshold"] is None
+    assert "No threshold for maps" in report["pixel"]["note"]
 
 
 def test_scoring_again_gives_the_same_bytes(run: Path, heads: SliceStore) -> None:

@@ -122,6 +122,9 @@ def score(
     out: Annotated[Path | None, typer.Option(help="Folder for the findings on new scans.")] = None,
     part: Annotated[str, typer.Option(help="Part of the store to score: test, validation or train.")] = "test",
     maps: Annotated[bool, typer.Option(help="Write maps and reconstructions of the store's slices too.")] = True,
+    calibration: Annotated[
+        bool, typer.Option(help="With the test part, score the normal validation slices too, for a threshold.")
+    ] = True,
     overlays: Annotated[int, typer.Option(min=0, help="Pictures of the highest slices of each new scan.")] = 8,
     device: Device = None,
     precision: Precision = None,
@@ -145,7 +148,7 @@ def score(
             raise UserError("--out goes with new scans; the store's test part is written to RUN/findings.")
         from anomae.stages.score import score as stage
 
-        written = stage(run, part=part, maps=maps, store=store, device=where)
+        written = stage(run, part=part, maps=maps, calibration=calibration, store=store, device=where)
     typer.echo(f"Scores: {written / 'scores.csv'}")
 
 
@@ -155,6 +158,10 @@ def evaluate(
     scores: Annotated[Path | None, typer.Option(help="Anyone's scores: columns case, patient, slice, score.")] = None,
     labels: Annotated[Path | None, typer.Option(help="Their labels: columns case, patient, slice, label.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the report on --scores.")] = None,
+    slice_bound: Annotated[
+        float, typer.Option(help="Bound on false alarms per healthy slice, for the threshold from normal slices.")
+    ] = 0.05,
+    patient_bound: Annotated[float, typer.Option(help="The same per healthy patient.")] = 0.10,
     resamples: Annotated[int, typer.Option(min=100, help="Bootstrap resamples, by patient.")] = 2000,
     seed: Seed = 0,
     store: StorePlace = None,
@@ -164,17 +171,33 @@ def evaluate(
     from anomae.stages.evaluate import evaluate as stage
     from anomae.stages.evaluate import evaluate_scores
 
+    bounds = (slice_bound, patient_bound)
     if run is not None and (scores or labels or out):
         raise UserError("Give either RUN or --scores, --labels and --out, not both.")
     if run is not None:
-        report, place = stage(run, store=store, resamples=resamples, seed=seed), run / "report"
+        report, place = stage(run, store=store, bounds=bounds, resamples=resamples, seed=seed), run / "report"
     elif scores and labels and out:
-        report, place = evaluate_scores(scores, labels, out, resamples=resamples, seed=seed), out
+        report, place = evaluate_scores(scores, labels, out, bounds=bounds, resamples=resamples, seed=seed), out
     else:
         raise UserError("Give RUN, or all of --scores, --labels and --out.")
     from anomae.cli.summaries import evaluated
 
     evaluated(report, place)
+
+
+@app.command()
+def compare(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Scored runs, or tables of scores.")],
+    out: Annotated[Path, typer.Option(help="Folder of the comparison.")],
+    labels: Annotated[Path | None, typer.Option(help="Labels, where tables of scores are compared.")] = None,
+    resamples: Annotated[int, typer.Option(min=100, help="Bootstrap resamples, by patient.")] = 2000,
+    seed: Seed = 0,
+) -> None:
+    """Several runs on the same images: paired differences, spread over seeds, all of them merged, trivial rivals."""
+    from anomae.stages.compare import compare as stage
+
+    typer.echo(stage(runs, out, labels=labels, resamples=resamples, seed=seed)["verdict"])
+    typer.echo(f"Comparison: {out / 'compare.html'}")
 
 
 @app.command()

@@ -73,6 +73,17 @@ def near_duplicate_clusters(
     return np.argsort(np.argsort(first)).astype(np.int64)[inverse]
 
 
+def nearest_across(
+    prints: npt.NDArray[np.float32], others: npt.NDArray[np.float32], block: int = 1024
+) -> npt.NDArray[np.float32]:
+    """The highest correlation of each of n fingerprints with any of `others` (m, 1024) however turned; (n,), -1..1."""
+    best = np.full(len(prints), -1.0, dtype=np.float32)
+    for start in range(0, len(prints) if len(others) else 0, block):
+        for turned in _turned(prints[start : start + block]):
+            np.maximum(best[start : start + block], (turned @ others.T).max(axis=1), out=best[start : start + block])
+    return best
+
+
 def _turned(prints: npt.NDArray[np.float32]) -> list[npt.NDArray[np.float32]]:
     """The eight mirrorings and quarter turns of k fingerprints, each (k, 1024)."""
     upright = prints.reshape(-1, THUMBNAIL, THUMBNAIL)

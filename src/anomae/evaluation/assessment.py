@@ -7,13 +7,13 @@ import numpy as np
 import numpy.typing as npt
 
 from anomae.errors import UserError
-from anomae.evaluation.aggregation import whole
 from anomae.evaluation.floors import FLOORS
 from anomae.evaluation.intervals import Estimate, Interval, PatientBootstrap, paired_difference
 from anomae.evaluation.metrics import SLICE_METRICS
 from anomae.evaluation.scored import ScoredSlices
 from anomae.evaluation.strata import matching_bands, strata
 from anomae.evaluation.verdict import Rival, one_class_verdict, tone, verdict
+from anomae.evaluation.wholes import banded_figures, whole_figures
 
 Columns = Mapping[str, npt.NDArray[np.float64]]
 FEW_PATIENTS = 20
@@ -43,6 +43,7 @@ def assess(
             "floors": {},
             "strata": {},
             "matched": {},
+            "bands": {},
             "patient": None,
             "volume": None,
             "notes": [],
@@ -71,8 +72,9 @@ def assess(
         },
         "strata": _strata(slices, scores, floors, bootstrap),
         "matched": matched,
-        "patient": _wholes(slices, "patient", scores["score"], resamples, seed),
-        "volume": _wholes(slices, "case", scores["score"], resamples, seed),
+        "bands": banded_figures(slices, scores["score"], floors[best] if best else None, bootstrap),
+        "patient": whole_figures(slices, "patient", scores["score"], resamples, seed),
+        "volume": whole_figures(slices, "case", scores["score"], resamples, seed),
         "notes": _notes(slices, content["blank"]),
     }
     content["verdict"] = _verdict(whole_test, best, [name for name in floors if not FLOORS[name].uses_labels], matched)
@@ -146,20 +148,6 @@ def _beside_rivals(judged: Mapping[str, Estimate], scores: Columns, floors: Colu
 def _best(judged: Mapping[str, Estimate], floors: Columns) -> str | None:
     label_free = [name for name in floors if not FLOORS[name].uses_labels]
     return max(label_free, key=lambda name: judged[name].value, default=None)
-
-
-def _wholes(
-    slices: ScoredSlices, unit: str, scores: npt.NDArray[np.float64], resamples: int, seed: int
-) -> dict[str, Any] | None:
-    patient, label, columns = whole(slices, unit, scores)
-    if len(label) == len(slices):
-        return None  # a slice each: the slice figures say it already
-    abnormal = int(np.count_nonzero(label))
-    content: dict[str, Any] = {"normal": len(label) - abnormal, "abnormal": abnormal}
-    if abnormal in (0, len(label)):
-        return {**content, **dict.fromkeys(columns)}
-    judged = PatientBootstrap(patient, resamples, seed).aurocs(label, columns)
-    return {**content, **{way: _json(estimate) for way, estimate in judged.items()}}
 
 
 def _blank(slices: ScoredSlices, scores: npt.NDArray[np.float64]) -> dict[str, float | None]:

@@ -7,10 +7,15 @@ import numpy as np
 import numpy.typing as npt
 
 from anomae.evaluation import figures
+from anomae.evaluation.comparison_figures import bands_plot
 from anomae.evaluation.floors import FLOORS
 from anomae.evaluation.report import score_title
 from anomae.evaluation.scored import ScoredSlices
 
+BAND_TITLES = {
+    "position": "place in the scan", "tissue_area": "tissue area", "site": "site", "scanner": "scanner",
+    "source": "kind of file",
+}  # fmt: skip
 Columns = Mapping[str, npt.NDArray[np.float64]]
 
 
@@ -36,6 +41,14 @@ def report_drawings(
     }
     if np.isfinite(slices.relative_position).any():
         drawings["position"] = figures.position_plot(slices, scores["score"])
+    bands = dict(content["bands"])
+    for name, part in content["strata"].items():
+        kind, _, group = name.partition(": ")
+        if group:
+            floor = part["floors"].get(best) if best else None
+            bands.setdefault(kind, []).append({**part, "name": group, "score": part["scores"]["score"], "floor": floor})
+    if any(row["score"] for rows in bands.values() for row in rows):
+        drawings["bands"] = bands_plot(bands, BAND_TITLES, title)
     return drawings
 
 

@@ -1,29 +1,16 @@
 """The drawings of the report, each an SVG as text; drawn without pyplot, so nothing global is touched."""
 
-import io
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from matplotlib import rc_context
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
+from anomae.evaluation.canvas import ABNORMAL, NORMAL, QUIET, RIVAL, RULE, SCORE, drawing, plain, square, thin
 from anomae.evaluation.intervals import PatientBootstrap
 from anomae.evaluation.metrics import precision_recall_points, roc_points
 from anomae.evaluation.scored import ScoredSlices
 
-INK, QUIET, RULE = "#1f2933", "#7b8794", "#d5dbe1"
-SCORE, RIVAL, NORMAL, ABNORMAL = "#00695c", "#b7791f", "#4477aa", "#cc4c33"
-STYLE = {
-    "font.family": "sans-serif", "font.size": 9, "text.color": INK, "text.parse_math": False,
-    "axes.edgecolor": QUIET, "axes.labelcolor": INK, "axes.linewidth": 0.8, "axes.titlesize": 9.5,
-    "axes.titleweight": "bold", "axes.titlelocation": "left", "axes.spines.top": False, "axes.spines.right": False,
-    "xtick.color": QUIET, "ytick.color": QUIET, "xtick.labelcolor": INK, "ytick.labelcolor": INK,
-    "legend.frameon": False, "legend.fontsize": 8.5, "svg.hashsalt": "anomae", "svg.fonttype": "path",
-}  # fmt: skip
 Columns = Mapping[str, npt.NDArray[np.float64]]
 
 
@@ -33,7 +20,7 @@ def rivals_plot(rows: Sequence[tuple[str, Mapping[str, Any] | None, str]]) -> st
     kind: "score", "other_score", "best_rival", "rival" or "labelled".
     """
     colours = {"score": SCORE, "other_score": "#5b9a92", "best_rival": RIVAL, "rival": QUIET, "labelled": "#b0a3c8"}
-    with _drawing(7.2, 0.55 + 0.27 * len(rows)) as (figure, text):
+    with drawing(7.2, 0.55 + 0.27 * len(rows)) as (figure, text):
         axes = figure.add_subplot()
         for height, (_, interval, kind) in enumerate(rows):
             if interval is None:
@@ -48,7 +35,7 @@ def rivals_plot(rows: Sequence[tuple[str, Mapping[str, Any] | None, str]]) -> st
         reference = rows[0][1]
         if reference is not None:
             axes.axvline(reference["value"], color=SCORE, lw=0.8, alpha=0.45)
-        axes.set_yticks(range(len(rows)), [_plain(title) for title, _, _ in rows])
+        axes.set_yticks(range(len(rows)), [plain(title) for title, _, _ in rows])
         axes.set_ylim(len(rows) - 0.4, -0.6)
         values = [
             row[1][side] for row in rows if row[1] for side in ("value", "low", "high") if row[1][side] is not None
@@ -71,20 +58,20 @@ def roc_plot(
     band: npt.NDArray[Any],
 ) -> str:
     """ROC of `score` with its band (2, g) over false-positive rates 0..1, the best rival, all others thin and grey."""
-    with _drawing(4.6, 4.7) as (figure, text):
+    with drawing(4.6, 4.7) as (figure, text):
         axes = figure.add_subplot()
         axes.plot([0, 1], [0, 1], color=QUIET, lw=0.8, ls=(0, (4, 3)))
         others = [name for name in floors if name != best]
         for place, name in enumerate(others):
             fpr, tpr, _ = roc_points(labels, floors[name])
-            axes.plot(*_thin(fpr, tpr), color="#b8c0c8", lw=0.8, label="other rivals" if place == 0 else None)
+            axes.plot(*thin(fpr, tpr), color="#b8c0c8", lw=0.8, label="other rivals" if place == 0 else None)
         if best is not None:
             fpr, tpr, _ = roc_points(labels, floors[best])
-            axes.plot(*_thin(fpr, tpr), color=RIVAL, lw=1.5, label=f"best rival: {best_title}")
+            axes.plot(*thin(fpr, tpr), color=RIVAL, lw=1.5, label=f"best rival: {best_title}")
         axes.fill_between(np.linspace(0, 1, band.shape[1]), band[0], band[1], color=SCORE, alpha=0.16, lw=0)
         fpr, tpr, _ = roc_points(labels, scores["score"])
-        axes.plot(*_thin(fpr, tpr), color=SCORE, lw=2, label="score, with 95 % band")
-        _square(axes, "1 - specificity (normal slices flagged)", "sensitivity (abnormal slices found)")
+        axes.plot(*thin(fpr, tpr), color=SCORE, lw=2, label="score, with 95 % band")
+        square(axes, "1 - specificity (normal slices flagged)", "sensitivity (abnormal slices found)")
         figure.legend(loc="outside lower center", ncols=2)
     return text()
 
@@ -98,17 +85,17 @@ def precision_recall_plot(
     band: npt.NDArray[Any],
 ) -> str:
     """Precision against recall of `score` with its band (2, g) over recalls 0..1, and of the best rival."""
-    with _drawing(4.6, 4.7) as (figure, text):
+    with drawing(4.6, 4.7) as (figure, text):
         axes = figure.add_subplot()
         axes.axhline(float(np.mean(labels)), color=QUIET, lw=0.8, ls=(0, (4, 3)), label="share of abnormal slices")
         if best is not None:
             precision, recall, _ = precision_recall_points(labels, floors[best])
-            axes.plot(*_thin(recall, precision), color=RIVAL, lw=1.5, label=f"best rival: {best_title}")
+            axes.plot(*thin(recall, precision), color=RIVAL, lw=1.5, label=f"best rival: {best_title}")
         grid = np.linspace(0, 1, band.shape[1])
         axes.fill_between(grid[1:], band[0][1:], band[1][1:], color=SCORE, alpha=0.16, lw=0)
         precision, recall, _ = precision_recall_points(labels, scores["score"])
-        axes.plot(*_thin(recall, precision), color=SCORE, lw=2, label="score, with 95 % band")
-        _square(axes, "recall (abnormal slices found)", "precision (flagged slices that are abnormal)")
+        axes.plot(*thin(recall, precision), color=SCORE, lw=2, label="score, with 95 % band")
+        square(axes, "recall (abnormal slices found)", "precision (flagged slices that are abnormal)")
         figure.legend(loc="outside lower center", ncols=2)
     return text()
 
@@ -118,7 +105,7 @@ def score_histogram(slices: ScoredSlices, scores: npt.NDArray[np.float64]) -> st
     low, high = np.percentile(scores, (0.2, 99.8))
     bins = int(np.clip(len(np.unique(scores)) // 4, 5, 50))  # fewer where scores are few whole numbers
     edges = np.linspace(low, high if high > low else low + 1, bins + 1)
-    with _drawing(4.6, 3.0) as (figure, text):
+    with drawing(4.6, 3.0) as (figure, text):
         axes = figure.add_subplot()
         for label, colour, title in ((0, NORMAL, "normal"), (1, ABNORMAL, "abnormal")):
             chosen = np.clip(scores[slices.label == label], edges[0], edges[-1])
@@ -137,7 +124,7 @@ def position_plot(slices: ScoredSlices, scores: npt.NDArray[np.float64]) -> str:
     position = slices.relative_position
     known = np.flatnonzero(np.isfinite(position))
     shown = known[:: max(1, -(-len(known) // 4000))]
-    with _drawing(4.6, 3.0) as (figure, text):
+    with drawing(4.6, 3.0) as (figure, text):
         axes = figure.add_subplot()
         for label, colour, title in ((0, NORMAL, "normal"), (1, ABNORMAL, "abnormal")):
             dots = shown[slices.label[shown] == label]
@@ -163,19 +150,19 @@ def position_plot(slices: ScoredSlices, scores: npt.NDArray[np.float64]) -> str:
 def loss_plot(journal: Sequence[Mapping[str, Any]]) -> str:
     """The training loss of each stage in the journal, step by step, with its running median."""
     stages = list(dict.fromkeys(str(line["stage"]) for line in journal))
-    with _drawing(4.6 * max(len(stages), 1), 2.7) as (figure, text):
+    with drawing(4.6 * max(len(stages), 1), 2.7) as (figure, text):
         for place, stage in enumerate(stages):
             lines = [line for line in journal if line["stage"] == stage]
             steps = np.array([line["step"] for line in lines], dtype=np.float64)
             losses = np.array([line["loss"] for line in lines], dtype=np.float64)
             axes = figure.add_subplot(1, len(stages), place + 1)
-            axes.plot(*_thin(steps, losses, 1500), color="#9fb8b4", lw=0.7)
+            axes.plot(*thin(steps, losses, 1500), color="#9fb8b4", lw=0.7)
             width = max(1, len(losses) // 40)
             windows = np.lib.stride_tricks.sliding_window_view(losses, width)
-            axes.plot(*_thin(steps[width - 1 :], np.median(windows, axis=1), 1500), color=SCORE, lw=1.6)
+            axes.plot(*thin(steps[width - 1 :], np.median(windows, axis=1), 1500), color=SCORE, lw=1.6)
             if len(losses) and losses.min() > 0 and losses.max() / losses.min() > 20:
                 axes.set_yscale("log")
-            axes.set_title(_plain(stage))
+            axes.set_title(plain(stage))
             axes.set_xlabel("step")
             axes.set_ylabel("loss")
     return text()
@@ -187,41 +174,3 @@ def curve_bands(
     """The 95 % bands (2, 101) of the ROC and the precision-recall curve."""
     bootstrap = PatientBootstrap(slices.patient, min(resamples, 1000), seed)
     return bootstrap.curves(slices.label, scores, np.linspace(0, 1, 101))
-
-
-@contextmanager
-def _drawing(width: float, height: float) -> Iterator[tuple[Figure, Callable[[], str]]]:
-    """A figure of `width` x `height` inches in the report's style, and a function that gives it as SVG text."""
-    with rc_context(STYLE):
-        figure = Figure(figsize=(width, height), layout="constrained")
-
-        def text() -> str:
-            with rc_context(STYLE):
-                page = io.StringIO()
-                figure.savefig(page, format="svg", dpi=200, metadata={"Date": None, "Creator": None})
-            return page.getvalue()
-
-        yield figure, text
-
-
-def _square(axes: Axes, across: str, up: str) -> None:
-    axes.set_xlim(-0.01, 1.01)
-    axes.set_ylim(-0.01, 1.01)
-    axes.set_aspect("equal")
-    axes.set_xlabel(across)
-    axes.set_ylabel(up)
-    axes.grid(color=RULE, lw=0.5)
-    axes.set_axisbelow(True)
-
-
-def _thin(
-    across: npt.NDArray[np.float64], up: npt.NDArray[np.float64], most: int = 600
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """At most `most` points of a line, evenly spread, both ends kept."""
-    kept = np.unique(np.linspace(0, len(across) - 1, min(most, len(across))).astype(int))
-    return across[kept], up[kept]
-
-
-def _plain(text: str) -> str:
-    """Text that the drawing's own font surely holds."""
-    return text.encode("ascii", "replace").decode()

@@ -9,7 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from anomae.evaluation.positions import abnormal_share, abnormal_share_across, position_rarity
+from anomae.evaluation.positions import (
+    abnormal_share,
+    abnormal_share_across,
+    abnormal_share_of_group,
+    position_rarity,
+)
 from anomae.evaluation.scored import ScoredSlices
 
 
@@ -43,6 +48,12 @@ FLOORS = {
         "contrast of the centre", "a centre of 8x8 pixels brighter than the median of the image is more abnormal"
     ),
     "file_size": Floor("file size", "a larger picture file is more abnormal"),
+    "source_with_labels": Floor(
+        "kind of file, learned",
+        "a kind of picture file (format and size in pixels, or as the labels name it) with more abnormal pictures "
+        "among other patients is more abnormal: it has seen labels",
+        uses_labels=True,
+    ),
 }
 
 
@@ -95,6 +106,8 @@ def known_floors(
         rivals["not_empty"] = (~slices.empty).astype(np.float64)
     if len(slices) and not np.isnan(slices.body_fraction).any():
         rivals["body_fraction"] = slices.body_fraction
+    if "source" in (groups := slices.groups()) and len(np.unique(slices.patient)) >= 5:
+        rivals["source_with_labels"] = abnormal_share_of_group(groups["source"], slices.label, slices.patient)
     return rivals
 
 

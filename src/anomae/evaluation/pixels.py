@@ -13,6 +13,9 @@ from anomae.evaluation.metrics import area_under_precision, area_under_roc
 
 LEVELS = 1 << 16  # every float16 there is
 MOST_CELLS = 1 << 23
+COARSE_SHIFT = 4
+COARSE_LEVELS = LEVELS >> COARSE_SHIFT
+MAP_SHARE = 0.01  # of the healthy tissue of held-out patients may lie above the threshold of maps
 
 
 def float16_levels(values: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
@@ -58,6 +61,56 @@ def count_pixels(
             coarse[patient[done]] += counts.reshape(2, levels, -1).sum(axis=2)
             done += 1
     return PixelCounts(exact, coarse)
+
+
+def tissue_masks(images: npt.NDArray[Any], body_fraction: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+    """Where tissue is in prepared images (k, h, w): the share `body_fraction` (k,) of pixels that is brightest.
+
+    The preparation counted what is brighter than a level of the raw scan; which pixels these were is found again here,
+    up to what resampling smoothed.  Where the share is unknown (NaN), everything brighter than the darkest.
+    """
+    flat = images.reshape(len(images), -1)
+    masks = np.zeros(flat.shape, dtype=np.bool_)
+    for row, (image, share) in enumerate(zip(flat, body_fraction, strict=True)):
+        count = image.size if np.isnan(share) else round(float(share) * image.size)
+        if count:
+            edge = np.partition(image, image.size - count)[image.size - count]
+            masks[row] = (image >= edge) & (image > image.min())
+    return masks.reshape(images.shape)
+
+
+def level_counts(maps: npt.NDArray[Any], tissue: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint32]:
+    """Pixels of the maps (k, h, w) within `tissue` by coarse level, (k, 4096)."""
+    coarse = float16_levels(maps) >> COARSE_SHIFT
+    return np.stack([
+        np.bincount(one[where], minlength=COARSE_LEVELS).astype(np.uint32)
+        for one, where in zip(coarse, tissue, strict=True)
+    ])  # fmt: skip
+
+
+def map_threshold(
+    counts: npt.NDArray[np.uint32], patient: npt.NDArray[np.str_], share: float = MAP_SHARE
+) -> int | None:
+    """The level above which `share` of a patient's healthy tissue lies, or less, patients counting alike.
+
+    counts: (m, 4096) as `level_counts` gives them, of normal slices of held-out patients (m,).  An estimate: no
+    bound is promised for it.  None where there is no tissue.
+    """
+    names, place = np.unique(patient, return_inverse=True)
+    summed = np.zeros((len(names), counts.shape[1]))
+    np.add.at(summed, place, counts)
+    summed = summed[summed.sum(axis=1) > 0]
+    if not len(summed):
+        return None
+    falling = np.mean(np.cumsum(summed[:, ::-1], axis=1) / summed.sum(axis=1, keepdims=True), axis=0)[::-1]
+    lowest = int(np.argmax(np.append(falling, 0.0) <= share + 1e-12))  # the lowest coarse level that is flagged
+    return (lowest << COARSE_SHIFT) - 1
+
+
+def level_value(level: int) -> float:
+    """The largest float16 number of this rank or below: the inverse of `float16_levels`."""
+    bits = level & 0x7FFF if level & 0x8000 else ~level & 0xFFFF
+    return float(np.array([bits], dtype=np.uint16).view(np.float16)[0])
 
 
 def pixel_figures(counts: PixelCounts, bootstrap: PatientBootstrap) -> dict[str, Estimate]:

@@ -12,9 +12,10 @@ from anomae.evaluation.definitions import DEFINITIONS
 from anomae.evaluation.floors import FLOORS
 from anomae.evaluation.intervals import three_places
 from anomae.evaluation.pictures import Strip
-from anomae.files import write_json, write_text
+from anomae.evaluation.schema import ReportContent
+from anomae.files import read_json, write_json, write_text
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 SCORE_TITLES = {
     "score": "the detector's score", "score_mse": "reconstruction alone: mean squared error",
     "score_mae": "reconstruction alone: mean absolute error", "score_ssim": "reconstruction alone: 1 - SSIM",
@@ -26,43 +27,62 @@ METRIC_TITLES = {
     "sensitivity_at_99_specificity": "found at 99 % specificity",
 }  # fmt: skip
 STRATUM_TITLES = {"all": "all slices", "without_empty": "without empty", "mid": "mid-scan"}
-MATCHED_TITLES = {"position": "same tenth of the scan", "tissue_area": "same tissue area", "site": "same site"}
+MATCHED_TITLES = {
+    "position": "same tenth of the scan", "tissue_area": "same tissue area", "site": "same site",
+    "scanner": "same scanner", "source": "same kind of file",
+}  # fmt: skip
 
 
 def write_report(
     folder: Path, content: Mapping[str, Any], drawings: Mapping[str, str], strips: Sequence[Strip]
-) -> tuple[Path, Path]:
-    """Write FOLDER/figures/*.svg, FOLDER/report.html and last FOLDER/report.json; returns the last two.
+) -> dict[str, Any]:
+    """Write FOLDER/figures/*.svg, FOLDER/report.html and last FOLDER/report.json; returns the content of the last.
 
-    content: as `assess` gives it, with counts and provenance.  drawings: name -> SVG text.
+    content: as `assess` gives it, with what `ReportContent` names besides.  drawings: name -> SVG text.
     """
     full = {"schema_version": SCHEMA_VERSION, **content, "definitions": DEFINITIONS}
+    ReportContent.model_validate(full)  # what is written is what docs/report.md says
     for name, drawing in drawings.items():
         write_text(folder / "figures" / f"{name}.svg", drawing)
     write_text(folder / "report.html", render(full, drawings, strips))
     write_json(folder / "report.json", full)
-    return folder / "report.json", folder / "report.html"
+    written: dict[str, Any] = read_json(folder / "report.json")
+    return written
 
 
-def render(content: Mapping[str, Any], drawings: Mapping[str, str], strips: Sequence[Strip]) -> str:
-    """The page: one file, no script, nothing fetched."""
+def environment() -> Any:
+    """The templates and their filters; every text is escaped."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     room = Environment(
         loader=PackageLoader("anomae.evaluation"), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
-    room.filters |= {"interval": _interval, "svg_address": _svg_address, "svg_width": _svg_width, "flat": flat_settings}
-    return room.get_template("report.html.j2").render(
-        report=content,
-        drawings=drawings,
-        strips=strips,
-        score_title=score_title,
-        floor_titles={name: floor.title for name, floor in FLOORS.items()},
-        metric_titles=METRIC_TITLES,
-        stratum_titles=STRATUM_TITLES,
-        matched_titles=MATCHED_TITLES,
+    room.filters |= {
+        "interval": _interval, "svg_address": _svg_address, "svg_width": _svg_width, "flat": flat_settings,
+        "percent": _percent,
+    }  # fmt: skip
+    return room
+
+
+def render(content: Mapping[str, Any], drawings: Mapping[str, str], strips: Sequence[Strip]) -> str:
+    """The page: one file, no script, nothing fetched."""
+    page: str = (
+        environment()
+        .get_template("report.html.j2")
+        .render(
+            report=content,
+            drawings=drawings,
+            strips=strips,
+            score_title=score_title,
+            floor_titles={name: floor.title for name, floor in FLOORS.items()},
+            metric_titles=METRIC_TITLES,
+            stratum_titles=STRATUM_TITLES,
+            matched_titles=MATCHED_TITLES,
+            aggregation_titles={"max": "highest slice score", "mean_of_top_3": "mean of the three highest"},
+        )
     )
+    return page
 
 
 def score_title(column: str) -> str:
@@ -88,6 +108,11 @@ def _interval(figure: Mapping[str, Any] | None) -> Markup:
     return value + Markup(' <span class="ci">[{}, {}]</span>').format(
         three_places(figure["low"]), three_places(figure["high"])
     )
+
+
+def _percent(share: float) -> str:
+    """A share in per cent, to three digits."""
+    return f"{100 * share:.3g} %"
 
 
 def _svg_address(drawing: str) -> str:

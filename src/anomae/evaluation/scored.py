@@ -1,6 +1,7 @@
 """What the report knows about each scored slice, as plain columns."""
 
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +13,8 @@ class ScoredSlices:
 
     label: 0 normal, 1 abnormal.  slice: the number within its case, -1 where unknown.  relative_position: place in the
     scan, 0 first slice .. 1 last, NaN where unknown.  empty: no content at all.  body_fraction: share of the image that
-    is tissue, NaN where unknown.  site: where it was made, "" where unknown.
+    is tissue, NaN where unknown.  site, scanner: where and on what it was made; source: what kind of file a picture is;
+    "" where unknown, None where nothing is known of any.
     """
 
     case: npt.NDArray[np.str_]
@@ -23,6 +25,8 @@ class ScoredSlices:
     empty: npt.NDArray[np.bool_]
     body_fraction: npt.NDArray[np.float64]
     site: npt.NDArray[np.str_]
+    scanner: npt.NDArray[np.str_] | None = None
+    source: npt.NDArray[np.str_] | None = None
 
     def __len__(self) -> int:
         return len(self.label)
@@ -34,4 +38,15 @@ class ScoredSlices:
 
     def take(self, places: npt.NDArray[np.int64]) -> "ScoredSlices":
         """These slices only, in this order."""
-        return ScoredSlices(**{field.name: getattr(self, field.name)[places] for field in fields(self)})
+        columns = ((field.name, getattr(self, field.name)) for field in fields(self))
+        chosen: dict[str, Any] = {name: None if column is None else column[places] for name, column in columns}
+        return ScoredSlices(**chosen)
+
+    def groups(self) -> dict[str, npt.NDArray[np.str_]]:
+        """site, scanner and source, those in which at least two names are known; (n,) each, "" where unknown."""
+        columns = {"site": self.site, "scanner": self.scanner, "source": self.source}
+        return {
+            kind: column
+            for kind, column in columns.items()
+            if column is not None and len(np.unique(column[column != ""])) > 1
+        }

@@ -12,10 +12,10 @@ MOST_SITES = 12
 
 
 def strata(slices: ScoredSlices) -> dict[str, npt.NDArray[np.int64]]:
-    """Places of the slices in each stratum: `all`, `without_empty`, `mid` and `site: NAME`.
+    """Places of the slices in each stratum: `all`, `without_empty`, `mid`, `site: NAME`, `scanner: ...`, `source: ...`.
 
     `without_empty` where some slice is empty; `mid` (relative position 0.35..0.80 and more than 15 % tissue) where
-    positions are known; sites where there are two or more.
+    positions are known; sites, scanners and sources where there are two or more, of each the 12 largest.
     """
     every = np.arange(len(slices))
     found = {"all": every}
@@ -26,17 +26,18 @@ def strata(slices: ScoredSlices) -> dict[str, npt.NDArray[np.int64]]:
     mid &= np.isnan(slices.body_fraction) | (slices.body_fraction > MID_BODY)
     if 0 < np.count_nonzero(mid) < len(slices):
         found["mid"] = np.flatnonzero(mid)
-    sites, counts = np.unique(slices.site[slices.site != ""], return_counts=True)
-    if len(sites) > 1:
-        for site in sites[np.argsort(-counts, kind="stable")][:MOST_SITES]:
-            found[f"site: {site}"] = np.flatnonzero(slices.site == site)
+    for kind, column in slices.groups().items():
+        names, counts = np.unique(column[column != ""], return_counts=True)
+        for name in names[np.argsort(-counts, kind="stable")][:MOST_SITES]:
+            found[f"{kind}: {name}"] = np.flatnonzero(column == name)
     return found
 
 
 def matching_bands(slices: ScoredSlices) -> dict[str, npt.NDArray[np.int64]]:
     """Band of each slice (n,) by name, -1 where unknown: slices of one band are alike in what the name says.
 
-    `position`: tenths of the scan; `tissue_area`: tenths of the test slices by tissue area; `site`.
+    `position`: tenths of the scan; `tissue_area`: tenths of the test slices by tissue area; `site`, `scanner`,
+    `source`.
     """
     found = {}
     if np.isfinite(slices.relative_position).any():
@@ -46,7 +47,7 @@ def matching_bands(slices: ScoredSlices) -> dict[str, npt.NDArray[np.int64]]:
         edges = np.quantile(slices.body_fraction[known], np.linspace(0.1, 0.9, 9))
         band = np.searchsorted(edges, slices.body_fraction, side="right")
         found["tissue_area"] = np.where(known, band, -1).astype(np.int64)
-    if len(np.unique(slices.site[slices.site != ""])) > 1:
-        _, site = np.unique(slices.site, return_inverse=True)
-        found["site"] = np.where(slices.site != "", site, -1).astype(np.int64)
+    for kind, column in slices.groups().items():
+        _, group = np.unique(column, return_inverse=True)
+        found[kind] = np.where(column != "", group, -1).astype(np.int64)
     return found

@@ -8,6 +8,7 @@ RUN/
   samples/           training samples of the classifier, for the report
   fitted/            the fitted detector, all that scoring needs; its fitted.json is written last
   findings/          scores.csv, maps.npy, reconstructions.npy, findings.json (last)
+  calibration/       the same of normal validation slices: scores.csv, tissue_levels.npy, findings.json (last)
   report/            report.json, report.html
 """
 
@@ -35,6 +36,11 @@ class Run:
     def findings(self) -> Path:
         """The folder of scores and maps of the store's test part."""
         return self.folder / "findings"
+
+    @property
+    def calibration(self) -> Path:
+        """The folder of scores of the store's normal validation slices, from which thresholds are taken."""
+        return self.folder / "calibration"
 
     @property
     def is_fitted(self) -> bool:

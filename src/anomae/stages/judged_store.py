@@ -1,6 +1,6 @@
-"""What a store and the findings on it tell the report: columns, trivial rivals, pixel counts, pictures, provenance."""
+"""What a store tells the report about the scored slices: their columns, their places, and the trivial rivals."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +10,6 @@ import numpy.typing as npt
 from anomae.arrays import map_array
 from anomae.errors import UserError
 from anomae.evaluation.floors import intensity_floors, known_floors
-from anomae.evaluation.intervals import PatientBootstrap
-from anomae.evaluation.pictures import Strip, choose_slices, pseudo_abnormal_strip, slice_strips
-from anomae.evaluation.pixels import count_pixels, pixel_figures
 from anomae.evaluation.positions import relative_positions
 from anomae.evaluation.provenance import labelled_elsewhere
 from anomae.evaluation.score_table import Table
@@ -24,7 +21,6 @@ from anomae.volumes.orientation import axial_view
 from anomae.volumes.volume import Grid
 
 BLOCK = 64
-PICTURES = 6
 # Cohorts whose slice numbers are places in a scan although no grid is known of them.
 STACKS_WITHOUT_GRID = ("brats2020",)
 
@@ -90,38 +86,62 @@ def slices_at(store: SliceStore, rows: Rows, relative: npt.NDArray[np.float64]) 
 
 
 def floors_on(
-    store: SliceStore, rows: Rows, part: str, relative: npt.NDArray[np.float64], depth: int, bar: Progress
-) -> dict[str, npt.NDArray[np.float64]]:
-    """Every trivial rival that can be computed on these rows, (n,) each; images are read a block at a time."""
+    store: SliceStore, rows: Rows, slices: ScoredSlices, part: str, relative: npt.NDArray[np.float64], depth: int,
+    bar: Progress,
+) -> dict[str, npt.NDArray[np.float64]]:  # fmt: skip
+    """Every trivial rival that can be computed on these rows, (n,) each; images are read a block at a time.
+
+    slices: the columns of `rows`.  relative: of every row of the store.
+    """
 
     def batches() -> Iterator[npt.NDArray[np.float32]]:
         for images in store.select(rows).batches(BLOCK):
             yield images
             bar.advance(len(images))
 
-    index, slices = store.index, slices_at(store, rows, relative)
+    index = store.index
     elsewhere = labelled_elsewhere(index.part, index.label, part)
     learned = (relative[elsewhere], index.label[elsewhere]) if len(elsewhere) else None
     floors = known_floors(slices, relative[store.rows("train", label=0)], depth, learned)
     floors |= intensity_floors(batches())
-    sizes = _file_sizes(store, rows)
+    sizes = file_sizes(store, rows)
     return floors if sizes is None else {**floors, "file_size": sizes}
 
 
-def _file_sizes(store: SliceStore, rows: Rows) -> npt.NDArray[np.float64] | None:
+def file_sizes(store: SliceStore, rows: Rows) -> npt.NDArray[np.float64] | None:
     """Bytes of the picture that each row came from; None unless each is a picture of its own that is still there."""
+    files = _picture_files(store, rows)
+    return None if files is None else np.array([file.stat().st_size for file in files], dtype=np.float64)
+
+
+def file_kinds(store: SliceStore, rows: Rows) -> npt.NDArray[np.str_] | None:
+    """What kind of file each row came from, such as "jpg 512x512"; None where `file_sizes` is, or one cannot be read.
+
+    A detector sees neither, but what a picture was before it was shrunk shows in its blur and its frame.
+    """
+    from PIL import Image
+
+    files = _picture_files(store, rows)
+    if files is None:
+        return None
+    kinds = []
+    for file in files:
+        try:
+            with Image.open(file) as picture:
+                kinds.append(f"{file.suffix.lower().lstrip('.')} {picture.width}x{picture.height}")
+        except (OSError, ValueError, Image.DecompressionBombError):
+            return None
+    return np.array(kinds, dtype=np.str_)
+
+
+def _picture_files(store: SliceStore, rows: Rows) -> list[Path] | None:
     path = store.folder / "cases.json"
     names = store.index.case[rows]
     if not path.exists() or len(np.unique(names)) < len(names):
         return None
     cases: dict[str, Any] = read_json(path)
-    sizes = []
-    for name in names:
-        source = Path(str((cases.get(str(name)) or {}).get("source", "")))
-        if not source.is_absolute() or not source.is_file():
-            return None
-        sizes.append(source.stat().st_size)
-    return np.array(sizes, dtype=np.float64)
+    files = [Path(str((cases.get(str(name)) or {}).get("source", ""))) for name in names]
+    return files if all(file.is_absolute() and file.is_file() for file in files) else None
 
 
 def finding_array(folder: Path, name: str, store: SliceStore, lines: int) -> npt.NDArray[Any] | None:
@@ -135,72 +155,3 @@ def finding_array(folder: Path, name: str, store: SliceStore, lines: int) -> npt
             "run `anomae score` again."
         )
     return mapped
-
-
-def judge_pixels(
-    store: SliceStore, rows: Rows, maps: npt.NDArray[Any] | None, places: Rows, resamples: int, seed: int, bar: Progress
-) -> dict[str, Any] | None:
-    """Pixel figures of the maps and of the images themselves; None where no mask or map is known.
-
-    rows: (n,) of the store.  places: (n,), where in `maps` each of them stands.
-    """
-    known = np.flatnonzero(~np.isnan(store.index.lesion_fraction[rows]))
-    if maps is None or not store.has_lesions or len(known) == 0:
-        return None
-    _, patient = np.unique(store.index.patient[rows[known]], return_inverse=True)
-    if not (store.index.lesion_fraction[rows[known]] > 0).any():
-        return None
-
-    def batches(pixels: Callable[[Rows], npt.NDArray[Any]]) -> Iterator[tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]]:
-        for start in range(0, len(known), BLOCK):
-            here = known[start : start + BLOCK]
-            yield pixels(here), store.lesions(rows[here])
-            bar.advance(len(here))
-
-    stacks = {
-        "map": lambda here: np.asarray(maps[places[here]]),
-        "image_intensity": lambda here: store.select(rows[here]).read(slice(None)),
-    }
-    content: dict[str, Any] = {"slices": len(known)}
-    for name, pixels in stacks.items():
-        counts = count_pixels(batches(pixels), patient)
-        content["lesion_share"] = float(counts.exact[1].sum() / counts.exact.sum())
-        figures = pixel_figures(counts, PatientBootstrap(patient, min(resamples, 1000), seed))
-        content[name] = {metric: estimate.interval().to_json() for metric, estimate in figures.items()}
-    return content
-
-
-def picture_strips(
-    store: SliceStore,
-    rows: Rows,
-    places: Rows,
-    scores: npt.NDArray[np.float64],
-    maps: npt.NDArray[Any] | None,
-    reconstructions: npt.NDArray[Any] | None,
-) -> list[Strip]:
-    """Pictures of the best found and the worst judged slices; `rows` and `places` as in `judge_pixels`."""
-    index = store.index
-
-    def stack(found: npt.NDArray[Any] | None) -> Callable[[list[int]], npt.NDArray[np.float32] | None]:
-        return lambda chosen: None if found is None else np.asarray(found[places[chosen]], dtype=np.float32)
-
-    return slice_strips(
-        choose_slices(index.label[rows], scores, PICTURES),
-        lambda place: f"score {scores[place]:.3g}; row {rows[place]}, slice {index.slice[rows[place]]}",
-        lambda chosen: store.select(rows[chosen]).read(slice(None)),
-        stack(reconstructions),
-        stack(maps),
-        lambda chosen: store.lesions(rows[chosen]) if store.has_lesions else None,
-    )
-
-
-def sample_strips(path: Path) -> list[Strip]:
-    """The training samples of the classifier, where the run kept some."""
-    if not path.exists():
-        return []
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            samples = {name: archive[name] for name in ("images", "reconstructions", "pseudo_abnormal")}
-    except (OSError, ValueError, KeyError) as error:
-        raise UserError(f"{path} is not readable ({error}); remove it to have a report without samples.") from error
-    return [pseudo_abnormal_strip(samples, PICTURES)] if len(samples["images"]) else []

@@ -10,16 +10,18 @@ import numpy as np
 import numpy.typing as npt
 
 from anomae.arrays import GrowingArray
-from anomae.detectors.protocol import Findings
+from anomae.detectors.protocol import Detector, Findings
 from anomae.detectors.registry import load_detector
 from anomae.errors import UserError
+from anomae.evaluation.pixels import COARSE_LEVELS, level_counts, tissue_masks
 from anomae.files import append_json_line, read_json_lines, write_csv, write_json
 from anomae.progress import progress
 from anomae.runs.run import Run
-from anomae.slices.store import SliceIndex
+from anomae.slices.store import SliceIndex, SliceStore
 from anomae.training.settings import DeviceSettings
 
 BLOCK = 256
+CALIBRATION_PART = "validation"
 
 
 def score(
@@ -29,13 +31,16 @@ def score(
     store: Path | None = None,
     device: DeviceSettings | None = None,
     maps: bool = True,
+    calibration: bool = True,
     shown: bool = True,
 ) -> Path:
     """Score every slice of `part` of the run's store; returns the folder of the findings.
 
     Works in blocks of 256 slices, each journalled: a scoring that was stopped goes on, and memory does not grow with
     the number of slices.  maps: also write maps.npy and reconstructions.npy, (n, h, w) float16 in the order of
-    scores.csv.  Raises UserError where the run is not fitted or its store is gone.
+    scores.csv.  calibration: with the test part, score the normal validation slices too, into RUN/calibration: from
+    them `evaluate` takes a threshold that has seen no abnormal image.  Raises UserError where the run is not fitted or
+    its store is gone.
     """
     place = Run(Path(run))
     if not place.is_fitted:
@@ -45,47 +50,68 @@ def score(
     if not len(rows):
         raise UserError(f"The store {opened.folder} has no slice in its {part} part.")
     detector = load_detector(place.fitted, device or DeviceSettings.model_validate(place.facts()["settings"]["device"]))
-    findings = place.findings
-    began, earlier = time.monotonic(), _scored_before(findings, len(rows), part, maps)
-    (findings / "findings.json").unlink(missing_ok=True)
-    found = _Growing(findings, opened.image_size, earlier, maps)
+    facts = _score_rows(detector, opened, rows, place.findings, part, maps, False, shown)
+    held_out = opened.rows(CALIBRATION_PART, label=0)
+    if calibration and part == "test" and len(held_out):
+        _finish(place.calibration, _score_rows(
+            detector, opened, held_out, place.calibration, CALIBRATION_PART, False, maps, shown
+        ))  # fmt: skip
+    _finish(place.findings, facts)
+    return place.findings
+
+
+def _score_rows(
+    detector: Detector, store: SliceStore, rows: npt.NDArray[np.int64], folder: Path, part: str, maps: bool,
+    levels: bool, shown: bool,
+) -> dict[str, Any]:  # fmt: skip
+    """Write scores.csv and the arrays of these rows; returns what findings.json is to say, not written yet."""
+    began, earlier = time.monotonic(), _scored_before(folder, len(rows), part, maps or levels)
+    (folder / "findings.json").unlink(missing_ok=True)
+    found = _Growing(folder, store.image_size, earlier, maps, maps or levels)
+    title = "score" if part == "test" else f"score, {part}"
     try:
-        with progress("score", len(rows), "slices", found.rows, shown) as bar:
+        with progress(title, len(rows), "slices", found.rows, shown) as bar:
             for start in range(found.rows, len(rows), BLOCK):
-                images = opened.select(rows[start : start + BLOCK]).read(slice(None))
-                found.append(detector.inspect(images), part, len(rows))
+                here = rows[start : start + BLOCK]
+                images = store.select(here).read(slice(None))
+                tissue = tissue_masks(images, store.index.body_fraction[here]) if levels else None
+                found.append(detector.inspect(images), part, len(rows), tissue)
                 bar.advance(len(images))
     finally:
         found.close()
     seconds, done = time.monotonic() - began, len(rows) - (earlier["rows"] if earlier else 0)
-    _write_scores(findings / "scores.csv", opened.index, rows, found.names, found.scores)
+    _write_scores(folder / "scores.csv", store.index, rows, found.names, found.scores)
     facts = {"detector": getattr(detector, "name", type(detector).__name__), "part": part, "images": len(rows)}
-    speed = {"seconds": round(seconds, 3), "images_per_s": round(done / max(seconds, 1e-9), 2)}
-    write_json(findings / "findings.json", {**facts, **speed, "peak_memory_mb": _peak_memory_mb()})
-    return findings
+    return {**facts, "seconds": round(seconds, 3), "images_per_s": round(done / max(seconds, 1e-9), 2)}
+
+
+def _finish(folder: Path, facts: dict[str, Any]) -> None:
+    write_json(folder / "findings.json", {**facts, "peak_memory_mb": _peak_memory_mb()})
 
 
 class _Growing:
     """Scores, maps and reconstructions as they grow on disk, and the journal that vouches for them."""
 
     def __init__(
-        self, folder: Path, size: tuple[int, int], earlier: dict[str, Any] | None, maps: bool
+        self, folder: Path, size: tuple[int, int], earlier: dict[str, Any] | None, maps: bool, kept: bool
     ) -> None:  # fmt: skip
         folder.mkdir(parents=True, exist_ok=True)
-        self.folder, self.size, self.maps = folder, size, maps
+        self.folder, self.size, self.maps, self.kept = folder, size, maps, kept
         self.rows = earlier["rows"] if earlier else 0
         self.names: list[str] = list(earlier["names"]) if earlier else []
         self.arrays: dict[str, GrowingArray] = {}
         if not earlier:
             (folder / "journal.jsonl").unlink(missing_ok=True)
-            for name in ("scores.csv", "maps.npy", "reconstructions.npy"):
+            for name in ("scores.csv", "maps.npy", "reconstructions.npy", "tissue_levels.npy"):
                 (folder / name).unlink(missing_ok=True)
         else:
             for name in earlier["arrays"]:
                 self._open(name)
 
-    def append(self, findings: Findings, part: str, total: int) -> None:
-        """Write one block, then vouch for it."""
+    def append(
+        self, findings: Findings, part: str, total: int, tissue: npt.NDArray[np.bool_] | None = None
+    ) -> None:  # fmt: skip
+        """Write one block, then vouch for it.  tissue: (k, h, w), to count the levels of the maps in it."""
         if not self.names:
             self.names = ["score", *(f"score_{name}" for name in findings.other_scores)]
         columns = [findings.scores, *(findings.other_scores[name[6:]] for name in self.names[1:])]
@@ -94,9 +120,11 @@ class _Growing:
             self._append("maps", findings.maps)
         if self.maps and findings.reconstructions is not None:
             self._append("reconstructions", findings.reconstructions)
+        if tissue is not None and findings.maps is not None:
+            self._append("tissue_levels", level_counts(findings.maps, tissue))
         self.rows += len(findings.scores)
         line = {"rows": self.rows, "names": self.names, "arrays": list(self.arrays), "part": part, "total": total}
-        append_json_line(self.folder / "journal.jsonl", {**line, "maps": self.maps})
+        append_json_line(self.folder / "journal.jsonl", {**line, "maps": self.kept})
 
     def close(self) -> None:
         """Finish the arrays' files."""
@@ -115,7 +143,10 @@ class _Growing:
         self.arrays[name].append(block)
 
     def _open(self, name: str) -> None:
-        shape, dtype = ((len(self.names),), np.float64) if name == "scores" else (self.size, np.float16)
+        kinds: dict[str, tuple[tuple[int, ...], Any]] = {
+            "scores": ((len(self.names),), np.float64), "tissue_levels": ((COARSE_LEVELS,), np.uint32),
+        }  # fmt: skip
+        shape, dtype = kinds.get(name, (self.size, np.float16))
         self.arrays[name] = GrowingArray(self.folder / f"{name}.npy", shape, dtype, self.rows)
 
 

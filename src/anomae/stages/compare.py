@@ -1,0 +1,197 @@
+"""The stage `compare`: several runs, or several tables of scores, on the images that all of them judged."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from anomae.errors import UserError
+from anomae.evaluation.comparison import compare_scores
+from anomae.evaluation.comparison_page import write_comparison
+from anomae.evaluation.floors import known_floors
+from anomae.evaluation.positions import relative_positions, seen_extents
+from anomae.evaluation.provenance import count_scored
+from anomae.evaluation.score_table import Table, join, read_table
+from anomae.evaluation.scored import ScoredSlices
+from anomae.progress import progress
+from anomae.runs.run import Run
+from anomae.stages.judged_run import JudgedRun, open_findings, report_versions, sha256
+from anomae.stages.judged_store import floors_on, relative_positions_of, slices_at
+
+NOT_INDEPENDENT = (
+    "DeLong's test takes images as independent; slices of one patient are not, so its p-values are mostly too small. "
+    "The difference with its interval, from resamples of whole patients, comes first."
+)
+
+
+def compare(
+    runs: Sequence[Path | str], out: Path | str, *, labels: Path | None = None, resamples: int = 2000, seed: int = 0,
+    shown: bool = True,
+) -> dict[str, Any]:  # fmt: skip
+    """Compare runs that were scored, or tables of scores with `labels`; writes OUT/compare.json and compare.html.
+
+    Runs are joined slice by slice, by case and slice number, and judged on the slices that all of them scored.
+    Raises UserError where fewer than two are given, a run has no findings, no slice is common, labels disagree, or only
+    one class is left.
+    """
+    places = [Path(run) for run in runs]
+    if len(places) < 2:
+        raise UserError("A comparison needs two runs or more.")
+    if len({place.resolve() for place in places}) < len(places):
+        raise UserError("The same run was given twice.")
+    names = _names(places)
+    if labels is None:
+        slices, scores, floors, facts, notes, unit = _of_runs(places, names, shown)
+    else:
+        slices, scores, floors, facts, notes, unit = _of_tables(places, names, labels)
+    if not slices.both_classes:
+        raise UserError("The slices that all of these scored hold one class only, so nothing can be compared.")
+    groups = _groups(facts)
+    content = compare_scores(slices, scores, floors, groups, resamples=resamples, seed=seed)
+    content |= {
+        "counts": count_scored(slices),
+        "notes": [*notes, NOT_INDEPENDENT],
+        "provenance": {
+            "unit": unit, "resamples": resamples, "seed": seed, "runs": facts, "versions": report_versions(),
+        },
+    }  # fmt: skip
+    return write_comparison(Path(out), content, slices, scores)
+
+
+Loaded = tuple[
+    ScoredSlices, dict[str, npt.NDArray[np.float64]], dict[str, npt.NDArray[np.float64]], dict[str, dict[str, Any]],
+    list[str], str,
+]  # fmt: skip
+
+
+def _of_runs(places: Sequence[Path], names: Sequence[str], shown: bool) -> Loaded:
+    opened = [open_findings(Run(place)) for place in places]
+    common = _common([run.table for run in opened], names)
+    first = opened[0]
+    known = first.store.index.label[first.rows[common[:, 0]]] >= 0
+    common = common[known]
+    for run, name, column in zip(opened, names, common.T, strict=True):
+        index = run.store.index
+        ours, theirs = first.store.index, first.rows[common[:, 0]]
+        for what, odd in (
+            ("labels", index.label[run.rows[column]] != ours.label[theirs]),
+            ("patients", index.patient[run.rows[column]] != ours.patient[theirs]),
+        ):
+            if odd.any():
+                raise UserError(
+                    f"{names[0]} and {name} give {np.count_nonzero(odd)} common slices different {what}: their stores "
+                    "hold other data, and cannot be compared."
+                )
+    rows = first.rows[common[:, 0]]
+    relative, depth = relative_positions_of(first.store)
+    slices = slices_at(first.store, rows, relative)
+    floors = {}
+    if slices.both_classes:
+        with progress("compare", len(rows), "slices", shown=shown) as bar:
+            floors = floors_on(first.store, rows, slices, first.part, relative, depth, bar)
+    scores = {name: run.scores["score"][column] for name, run, column in zip(names, opened, common.T, strict=True)}
+    facts = {
+        name: {key: run.facts.get(key) for key in ("detector", "recipe", "profile", "seed", "store_fingerprint")}
+        | {"settings": run.facts.get("settings"), "scores": len(run.rows), "sha256": sha256(run.table.path)}
+        for name, run in zip(names, opened, strict=True)
+    }
+    notes = [*_left_out(opened, names, len(rows)), *_stores(opened, names)]
+    return slices, scores, floors, facts, notes, "patient"
+
+
+def _of_tables(places: Sequence[Path], names: Sequence[str], labels: Path) -> Loaded:
+    truth = read_table(labels, ("case", "label"))
+    tables = [read_table(place, ("case", "score")) for place in places]
+    part, label = truth.text("part", "test"), truth.labels()
+    joined = [dict(zip(*reversed(join(table, truth)), strict=True)) for table in tables]
+    rows = np.array(
+        [row for row in range(truth.rows)
+         if part[row] == "test" and label[row] >= 0 and all(row in found for found in joined)], dtype=np.int64,
+    )  # fmt: skip
+    if not len(rows):
+        raise UserError(f"No labelled test slice of {labels} stands in all of the tables of scores.")
+    by_slice = "slice" in truth.columns and all("slice" in table.columns for table in tables)
+    number = truth.whole_numbers("slice") if by_slice else np.full(truth.rows, -1, dtype=np.int64)
+    case = truth.text("case")
+    patient = truth.text("patient") if "patient" in truth.columns else case
+    relative = relative_positions(case, number, seen_extents(case, number))
+    slices = ScoredSlices(
+        case[rows], patient[rows], number[rows], label[rows], relative[rows], np.zeros(len(rows), dtype=np.bool_),
+        np.full(len(rows), np.nan), truth.text("site")[rows],
+    )  # fmt: skip
+    floors = known_floors(slices, relative[(part == "train") & (label == 0)]) if slices.both_classes else {}
+    scores = {
+        name: table.numbers("score")[[found[row] for row in rows]]
+        for name, table, found in zip(names, tables, joined, strict=True)
+    }
+    facts = {
+        name: {"scores": table.rows, "sha256": sha256(table.path)} for name, table in zip(names, tables, strict=True)
+    }
+    notes = ["Not audited: trivial rivals from the images, since only scores were given."]
+    if "patient" not in truth.columns:
+        notes.append("Not audited: patients, since none is named: cases are resampled.")
+    notes += [
+        f"{name} scores {table.rows} slices, of which {len(rows)} are common, labelled and of the test part."
+        for name, table in zip(names, tables, strict=True)
+        if table.rows > len(rows)
+    ]
+    return slices, scores, floors, facts, notes, "patient" if "patient" in truth.columns else "case"
+
+
+def _common(tables: Sequence[Table], names: Sequence[str]) -> npt.NDArray[np.int64]:
+    """Lines of each table (k, tables) that mean the same slice, in the order of the first."""
+    keys = []
+    for table in tables:
+        slices = zip(table.text("case").tolist(), table.text("slice").tolist(), strict=True)
+        keys.append({key: line for line, key in enumerate(slices)})
+    rows = [[own[key] for own in keys] for key in keys[0] if all(key in own for own in keys)]
+    if not rows:
+        raise UserError(f"No slice is common to {', '.join(names)}: they were scored on different data.")
+    return np.array(rows, dtype=np.int64)
+
+
+def _names(places: Sequence[Path]) -> list[str]:
+    """The last part of each path, or as much of it as tells them apart."""
+    depth = 1
+    while True:
+        names = ["/".join(place.resolve().parts[-depth:]) for place in places]
+        if len(set(names)) == len(names):
+            return names
+        depth += 1
+
+
+def _groups(facts: dict[str, dict[str, Any]]) -> dict[str, list[str]]:
+    """Runs that differ by seed alone, by the name of the first of them."""
+    groups: dict[str, list[str]] = {}
+    seen: dict[str, str] = {}
+    for name, own in facts.items():
+        if own.get("seed") is None:
+            continue
+        alike = repr({key: value for key, value in own.items() if key not in ("seed", "scores", "sha256")})
+        if own["seed"] not in [facts[other]["seed"] for other in groups.get(seen.setdefault(alike, name), [])]:
+            groups.setdefault(seen[alike], []).append(name)
+    return groups
+
+
+def _left_out(opened: Sequence[JudgedRun], names: Sequence[str], common: int) -> list[str]:
+    return [
+        f"{name} scores {len(run.rows)} slices, of which {common} are common to all and have a label."
+        for name, run in zip(names, opened, strict=True)
+        if len(run.rows) > common
+    ]
+
+
+def _stores(opened: Sequence[JudgedRun], names: Sequence[str]) -> list[str]:
+    odd = [
+        name
+        for name, run in zip(names, opened, strict=True)
+        if run.facts.get("store_fingerprint") != opened[0].facts.get("store_fingerprint")
+    ]
+    if not odd:
+        return []
+    return [
+        f"{', '.join(odd)} saw other images than {names[0]} of the same slices (another store): joined by case and "
+        f"slice number; the trivial rivals are those of the images of {names[0]}."
+    ]

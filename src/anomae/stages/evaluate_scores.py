@@ -1,0 +1,181 @@
+"""The stage `evaluate` on anyone's scores: two tables, and nothing of ours."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from anomae.errors import UserError
+from anomae.evaluation.achieved import PATIENT_BOUND, SLICE_BOUND, Calibration, operating_point
+from anomae.evaluation.assessment import assess
+from anomae.evaluation.audit import audit
+from anomae.evaluation.drawings import report_drawings
+from anomae.evaluation.floors import known_floors
+from anomae.evaluation.intervals import PatientBootstrap
+from anomae.evaluation.positions import relative_positions, seen_extents
+from anomae.evaluation.provenance import (
+    count_parts,
+    count_scored,
+    labelled_elsewhere,
+    leak_warning,
+    on_two_sides,
+    split_sentences,
+)  # fmt: skip
+from anomae.evaluation.report import write_report
+from anomae.evaluation.score_table import Table, join, read_table
+from anomae.evaluation.scored import ScoredSlices
+from anomae.stages.judged_run import report_versions, sha256
+
+NO_CALIBRATION = (
+    "No operating point: it needs scores of normal slices that the labels give the part validation, of patients who "
+    "are in no other part."
+)
+
+
+def evaluate_scores(
+    scores: Path, labels: Path, out: Path, *, bounds: tuple[float, float] = (SLICE_BOUND, PATIENT_BOUND),
+    resamples: int = 2000, seed: int = 0, shown: bool = True,
+) -> dict[str, Any]:  # fmt: skip
+    """Judge anyone's scores; writes OUT/report.json and report.html and returns the content of the former.
+
+    scores: CSV with the columns case and score (and any score_<name>), where known also patient and slice.
+    labels: CSV with the columns case and label (0, 1), where known also patient, slice, part, and site, scanner, source
+    (any text), depth (slices of the scan), empty (0, 1), body_fraction (0..1), file_size.  Lines whose part is train or
+    validation need no score: they tell what position is usual, and whether patients stand on two sides; scored normal
+    slices of the part validation give the operating point.  bounds: as in `evaluate`.
+    What cannot be checked for want of a column is said in the report.
+    """
+    del shown  # nothing here takes long enough to be watched
+    found, truth = read_table(scores, ("case", "score")), read_table(labels, ("case", "label"))
+    ours, theirs = join(found, truth)
+    part, label, values, case = truth.text("part", "test"), truth.labels(), found.scores(), truth.text("case")
+    by_slice = "slice" in found.columns and "slice" in truth.columns
+    number = truth.whole_numbers("slice") if by_slice else np.full(truth.rows, -1, dtype=np.int64)
+    patient, unit = _patients(found, truth, ours, theirs)
+    extents = _extents(truth, case, number)
+    relative = relative_positions(case, number, extents)
+    kept = (label[theirs] >= 0) & (part[theirs] == "test")
+    rows = theirs[kept]
+    columns = {name: column[ours[kept]] for name, column in values.items()}
+    empty = truth.numbers("empty") > 0 if "empty" in truth.columns else np.zeros(truth.rows, dtype=np.bool_)
+    body = truth.numbers("body_fraction") if "body_fraction" in truth.columns else np.full(truth.rows, np.nan)
+    slices = ScoredSlices(
+        case[rows], patient[rows], number[rows], label[rows], relative[rows], empty[rows], body[rows],
+        truth.text("site")[rows], truth.text("scanner")[rows], truth.text("source")[rows],
+    )  # fmt: skip
+    depth = int(np.median([last - first + 1 for first, last in extents.values()])) if extents else 0
+    elsewhere = labelled_elsewhere(part, label, "test")
+    learned = (relative[elsewhere], label[elsewhere]) if len(elsewhere) else None
+    usual = relative[(part == "train") & (label == 0)]
+    floors = known_floors(slices, usual, depth, learned) if slices.both_classes else {}
+    if floors and "file_size" in truth.columns:
+        floors["file_size"] = truth.numbers("file_size")[rows]
+    content = assess(slices, columns, floors, resamples=resamples, seed=seed)
+
+    held_out = (label[theirs] == 0) & (part[theirs] == "validation")
+    calibration = _calibration(values["score"][ours[held_out]], theirs[held_out], patient, part, label, unit)
+    bootstrap = PatientBootstrap(slices.patient, resamples, seed)
+    content["operating_point"] = operating_point(
+        slices, columns["score"], calibration, NO_CALIBRATION, bootstrap, bounds, unit
+    )
+    leaking = on_two_sides(part, patient)
+    counts: dict[str, Any] = count_parts(part, label, empty, case, patient)
+    warnings = [leak_warning(leaking, len(np.unique(patient)), allowed=False, unit=unit)]
+    unscored = int(np.count_nonzero((part == "test") & (label >= 0))) - len(rows)
+    if unscored:
+        warnings.append(f"{unscored} labelled test slices have no score and are left out of every figure.")
+    unused = found.rows - len(rows) - int(np.count_nonzero(held_out))
+    if unused:
+        warnings.append(f"{unused} scored slices have no label of the test part and are left out.")
+    split_known = "part" in truth.columns
+    not_audited = _not_audited(truth, by_slice, unit, "position_centre" in floors)
+    content["notes"] += not_audited
+    content |= {
+        "pixel": None,
+        "counts": {**counts, "scored": count_scored(slices)},
+        "warnings": [warning for warning in warnings if warning],
+        "audit": audit(
+            slices, content, leaking=leaking if split_known else None, duplicates=None,
+            labels_seen="Not known: only scores were given.", not_audited=not_audited,
+        ),
+        "provenance": {
+            "title": f"{scores.name} against {labels.name}",
+            "unit": unit,
+            "resamples": resamples,
+            "seed": seed,
+            "part": "test",
+            "patients_on_two_sides": leaking,
+            "checkpoint_choice": "Not known: only scores were given.",
+            "split_sentences": split_sentences(counts, leaking, None, unit) if split_known else
+            ["Not known: the labels have no column part."],
+            "skipped": "",
+            "cost": "",
+            "hashes": {scores.name: sha256(scores), labels.name: sha256(labels)},
+            "tables": {"Versions of this report": report_versions()},
+            "anomae": report_versions()["anomae"],
+        },
+    }  # fmt: skip
+    return write_report(out, content, report_drawings(slices, columns, floors, content, [], resamples, seed), [])
+
+
+def _patients(found: Table, truth: Table, ours: Any, theirs: Any) -> tuple[npt.NDArray[np.str_], str]:
+    """Patient of each line of the labels (n,), and what that unit is: "patient", or "case" where none is named."""
+    if "patient" in truth.columns:
+        patient = truth.text("patient")
+        if "patient" in found.columns and (found.text("patient")[ours] != patient[theirs]).any():
+            raise UserError(f"{found.path} and {truth.path} name different patients for the same slice.")
+        return patient, "patient"
+    if "patient" in found.columns:
+        # Lines without a score keep their case as the unit: nothing better is known of them.
+        patient = truth.text("case").astype(object)
+        patient[theirs] = found.text("patient")[ours]
+        return patient.astype(np.str_), "patient"
+    return truth.text("case"), "case"
+
+
+def _extents(
+    truth: Table, case: npt.NDArray[np.str_], number: npt.NDArray[np.int64]
+) -> dict[str, tuple[int, int]]:  # fmt: skip
+    """First and last slice of each case: from the column depth, else from the lines that are there."""
+    if "depth" not in truth.columns:
+        return seen_extents(case, number)
+    return {str(name): (0, int(depth) - 1) for name, depth in zip(case, truth.whole_numbers("depth"), strict=True)}
+
+
+def _calibration(
+    scores: npt.NDArray[np.float64], rows: npt.NDArray[np.int64], patient: npt.NDArray[np.str_],
+    part: npt.NDArray[np.str_], label: npt.NDArray[np.int8], unit: str,
+) -> Calibration | None:  # fmt: skip
+    """From scored normal validation lines `rows` (m,) of the labels; patient, part and label of all its lines."""
+    if not len(rows):
+        return None
+    own = np.unique(patient[rows])
+    doubts = ["Whether the scores were tuned on the validation part is not known; if so, the bounds are not safe."]
+    shared = len(np.intersect1d(own, patient[part != "validation"]))
+    if shared:
+        doubts.append(f"{shared} calibration {unit}s stand in another part too: the bounds are not safe.")
+    ill = len(np.intersect1d(own, patient[label == 1]))
+    if ill:
+        doubts.append(f"{ill} of the calibration {unit}s have a lesion in other slices: they are not healthy people.")
+    return Calibration(
+        scores, patient[rows], f"{len(rows)} normal slices of {len(own)} {unit}s of the validation part", doubts
+    )
+
+
+def _not_audited(truth: Table, by_slice: bool, unit: str, position: bool) -> list[str]:
+    images = "brightness" if "body_fraction" in truth.columns else "brightness, tissue area"
+    notes = [
+        f"Not audited: trivial rivals from the images ({images}) and near-duplicates across the split, since only "
+        "scores were given."
+    ]
+    if not by_slice:
+        notes.append("Not audited: slice position, since the tables have no column slice.")
+    elif not position:
+        notes.append("Not audited: slice position, since not every case has several slices.")
+    if unit == "case":
+        notes.append("Not audited: patients, since none is named: intervals resample cases, and are too narrow where "
+                     "one patient has several.")  # fmt: skip
+    if "part" not in truth.columns:
+        notes.append("Not audited: the split, since the labels have no column part.")
+    return notes
