@@ -261,6 +261,34 @@ def recipes(
 
 
 @app.command()
+def reproduce(
+    data: Annotated[str, typer.Argument(help="brats2020, luna16, lgg, luna16-patches, demo or phantom.")],
+    source: Annotated[
+        Path | None, typer.Argument(help="Where its files lie.  [default for demo: the installed pictures]")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder of all runs and of the page.")] = Path("reproduction"),
+    only: Annotated[
+        list[str] | None,
+        typer.Option(help="table1, table2a, table2b, table2c, text, fig2 to fig5 or floors; may be repeated."),
+    ] = None,
+    scale: Annotated[str, typer.Option(help="tiny, small (minutes a cell on two cores) or paper (a GPU).")] = "small",
+    modality: Modality = None,
+    splits: Splits = None,
+    allow_leak: AllowLeak = False,
+    seed: Seed = 0,
+) -> None:
+    """The paper's tables and figures on your copy of a data set, rivals included; a stopped command goes on."""
+    from anomae.cli.summaries import reproduced
+    from anomae.stages.reproduce import reproduce as stage
+
+    content = stage(
+        data, source, out, only=only or (), scale=cast(Any, scale), modality=modality, splits=splits,
+        allow_leak=allow_leak, seed=seed,
+    )  # fmt: skip
+    reproduced(content, out)
+
+
+@app.command()
 def detectors() -> None:
     """List the detectors that `anomae fit --detector` takes."""
     from anomae.cli.summaries import list_detectors

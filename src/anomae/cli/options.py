@@ -29,7 +29,9 @@ DetectorName = Annotated[
 ]
 Recipe = Annotated[
     str | None,
-    typer.Option(help="A name from `anomae recipes`; a rival takes its scale.  [default: the cohort's own, else small]"),
+    typer.Option(
+        help="A name from `anomae recipes`; a rival takes its scale.  [default: the cohort's own, else small]"
+    ),
 ]
 Profile = Annotated[str, typer.Option(help="paper: the text, literally; released: what the released code does.")]
 Device = Annotated[str | None, typer.Option(help="auto, cpu or cuda.")]

@@ -77,3 +77,18 @@ def list_detectors() -> None:
 
     for name, made in DETECTORS.items():
         print(f"{name:16}{(made.__doc__ or '').strip().splitlines()[0]}")
+
+
+def reproduced(content: dict[str, Any], folder: Path) -> None:
+    """The tables, what failed, and where the page is."""
+    from anomae.evaluation.reproduction_page import sentences, tables
+
+    console = Console()
+    for sentence in sentences(content):
+        console.print(sentence, highlight=False, soft_wrap=True)
+    for one in tables(content):
+        table = Table(*one["heads"], title=one["title"], title_justify="left")
+        for row in one["rows"]:
+            table.add_row(*row)
+        console.print(table)
+    print(f"Page: {folder / 'reproduction.html'}")

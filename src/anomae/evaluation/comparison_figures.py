@@ -46,12 +46,16 @@ def bands_plot(bands: Mapping[str, Sequence[Mapping[str, Any]]], titles: Mapping
 
 def runs_roc_plot(labels: npt.NDArray[Any], scores: Mapping[str, npt.NDArray[np.float64]]) -> str:
     """The ROC curves of all runs in one square."""
+    return roc_curves_plot({name: roc_points(labels, column)[:2] for name, column in scores.items()})
+
+
+def roc_curves_plot(curves: Mapping[str, tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]]) -> str:
+    """ROC curves in one square; title -> (false-positive rates, true-positive rates)."""
     with drawing(5.2, 5.4) as (figure, text):
         axes = figure.add_subplot()
         axes.plot([0, 1], [0, 1], color=QUIET, lw=0.8, ls=(0, (4, 3)))
-        for place, (name, column) in enumerate(scores.items()):
-            fpr, tpr, _ = roc_points(labels, column)
-            axes.plot(*thin(fpr, tpr), color=COLOURS[place % len(COLOURS)], lw=1.6, label=plain(name))
+        for place, (title, (fpr, tpr)) in enumerate(curves.items()):
+            axes.plot(*thin(fpr, tpr), color=COLOURS[place % len(COLOURS)], lw=1.6, label=plain(title))
         square(axes, "1 - specificity (normal slices flagged)", "sensitivity (abnormal slices found)")
         figure.legend(loc="outside lower center", ncols=2)
     return text()

@@ -51,6 +51,10 @@ class PrepareSettings(BaseModel):
         """The number type of slices.npy."""
         return self.store_type or ("float32" if self.intensity == "none" else "float16")
 
+    def with_size(self, side: int) -> "PrepareSettings":
+        """The same for squares of `side` pixels.  Raises UserError where that is out of range."""
+        return self.model_copy(update={"image_size": (side, side)}).checked()
+
     def checked(self) -> "PrepareSettings":
         """The same, validated anew: what `model_copy(update=...)` changed was not.  Raises UserError."""
         return settings_from({name: getattr(self, name) for name in type(self).model_fields})

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-
 from pydantic import BaseModel
 
 from anomae.detectors.settings import MethodSettings
@@ -145,7 +144,9 @@ def _begin(run: Run, facts: dict[str, Any]) -> None:
         write_json(run.folder / "run.json", facts)
         return
     earlier = run.facts()
-    changed = [key for key in ("store_fingerprint", "detector", "recipe", "profile", "seed") if earlier.get(key) != facts[key]]
+    changed = [
+        key for key in ("store_fingerprint", "detector", "recipe", "profile", "seed") if earlier.get(key) != facts[key]
+    ]
     before, after = earlier["settings"], facts["settings"]
     changed += [part for part in after if part not in CHANGEABLE and before.get(part) != after[part]]
     if changed:

@@ -1,0 +1,117 @@
+"""reproduction.json, .md and .html: the paper's value, ours with its interval, the best trivial rival, and the time."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from anomae.evaluation.comparison_figures import roc_curves_plot
+from anomae.evaluation.intervals import Interval
+from anomae.evaluation.pictures import Strip
+from anomae.evaluation.report import environment
+from anomae.evaluation.reproduction_figures import varied_plot
+from anomae.files import write_json, write_text
+
+TITLES = {
+    "table1": "Table 1: the methods",
+    "table2a": "Table 2a: the masked autoencoder alone",
+    "table2b": "Table 2b: what the classifier sees",
+    "table2c": "Table 2c: how many boxes",
+    "text": "Ablations in the text",
+    "fig5": "Fig. 5: mask ratio and length of the training",
+    "floors": "Floors: methods that every other must beat",
+}
+STRATA = {"all": "ours, all slices", "mid": "ours, middle slices"}
+Curves = Mapping[str, tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]]
+
+
+def write_reproduction(folder: Path, content: Mapping[str, Any], curves: Curves, strips: Sequence[Strip]) -> None:
+    """Write FOLDER/reproduction.html, .md and last .json.
+
+    content: as the stage `reproduce` gathers it.  curves: ROC curves of Table 1 by title.  strips: pictures.
+    """
+    drawings = {}
+    if curves:
+        drawings["roc"] = roc_curves_plot(curves)
+    varied = [row for row in content["cells"] if row["place"] is not None and row["figures"]]
+    if varied:
+        drawings["varied"] = varied_plot(varied)
+    page = environment().get_template("reproduction.html.j2")
+    html = page.render(content=content, tables=tables(content), drawings=drawings, strips=strips, title=title(content),
+                       sentences=sentences(content))  # fmt: skip
+    write_text(folder / "reproduction.html", html)
+    write_text(folder / "reproduction.md", markdown(content))
+    write_json(folder / "reproduction.json", dict(content))
+
+
+def title(content: Mapping[str, Any]) -> str:
+    """Data, modality and scale in words."""
+    modality = f", {content['modality']}" if content["modality"] else ""
+    return f"{content['data']}{modality}: the paper's tables at scale {content['scale']}"
+
+
+def tables(content: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Each table that has rows: its title, column heads, and rows of text."""
+    heads = [STRATA[name] for name in content["strata"]]
+    found = []
+    for name, words in TITLES.items():
+        rows = [_texts(row, content) for row in content["cells"] if row["table"] == name]
+        if rows:
+            found.append({"name": name, "title": words, "rows": rows, "heads": [
+                "", f"paper, {content['paper_data']}", *heads, "minutes", "steps"]})  # fmt: skip
+    return found
+
+
+def markdown(content: Mapping[str, Any]) -> str:
+    """The tables in Markdown."""
+    lines = [f"# {title(content)}", "", *(f"{sentence}\n" for sentence in sentences(content))]
+    for table in tables(content):
+        lines += [f"## {table['title']}", "", f"| {' | '.join(table['heads'])} |"]
+        lines += ["| --- |" + " --- |" * (len(table["heads"]) - 1)]
+        lines += [f"| {' | '.join(row)} |" for row in table["rows"]]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def sentences(content: Mapping[str, Any]) -> list[str]:
+    """What has to be said before the tables: terms, trivial rivals, what is missing."""
+    height, width = content["image_size"]
+    said = [
+        f"AUROC of test slices with 95 % intervals by patient; {height}x{width} pixels, recipe {content['recipe']}, "
+        f"seed {content['seed']}. Same slices and same healthy training slices for all; no label chose a checkpoint. "
+        f"The paper's figures are those of {content['paper_data']}, at its own size, and not of these images."
+    ]
+    for name, floor in content["floors"].items():
+        if floor:
+            part, words = content["strata"][name], STRATA[name].removeprefix("ours, ")
+            said.append(
+                f"Best trivial rival on {words} ({part['normal']} normal, {part['abnormal']} abnormal of "
+                f"{part['patients']} patients): {floor['title']}, {_interval(floor)}."
+            )
+    if content["allow_leak"]:
+        said.append("Patients stand on two sides of this split; that was allowed when the slices were prepared.")
+    if content["overrides"]:
+        said.append(f"Settings changed by the user: {content['overrides']}.")
+    if content["unfinished"]:
+        said.append(f"Not finished: {', '.join(content['unfinished'])}; give the command again to go on.")
+    return said
+
+
+def _texts(row: Mapping[str, Any], content: Mapping[str, Any]) -> list[str]:
+    paper = "" if row["paper"] is None else f"{row['paper']:.3f}"
+    if row["failed"] and not row["figures"]:
+        blank = [""] * (len(content["strata"]) - 1) if content["strata"] else []
+        return [row["title"], paper, f"failed: {row['failed']}", *blank, "", ""]
+    if not row["figures"]:
+        return [row["title"], paper, *([""] * len(content["strata"])), "", ""]
+    ours = [_interval(row["figures"].get(name)) for name in content["strata"]]
+    steps = " + ".join(str(count) for count in row["steps"].values())
+    return [row["title"], paper, *ours, f"{row['minutes']:.1f}", steps]
+
+
+def _interval(figures: Mapping[str, Any] | None) -> str:
+    if not figures:
+        return ""
+    return str(Interval(figures["value"], figures["low"], figures["high"]))
