@@ -49,7 +49,11 @@ def keep_samples(
     """Keep a few training samples of the classifier for the report (paper Fig. 2): X, X^ and X^', (k, h, w) each."""
     if path.exists():
         return
-    places = np.unique(np.linspace(0, len(images) - 1, SAMPLES_SHOWN + 2).astype(np.int64)[1:-1])
+    looked_at = np.unique(np.linspace(0, len(images) - 1, 8 * SAMPLES_SHOWN + 2).astype(np.int64)[1:-1])
+    content = images.read(looked_at)
+    filled = looked_at[content.max(axis=(1, 2)) > content.min(axis=(1, 2))]  # empty slices give no positives
+    among = filled if len(filled) else looked_at
+    places = among[np.unique(np.linspace(0, len(among) - 1, SAMPLES_SHOWN + 2).astype(np.int64)[1:-1])]
     shown, rebuilt = images.read(places), reconstructions.read(places)
     altered = alter(torch.from_numpy(rebuilt), settings, torch.Generator().manual_seed(derive_seed(seed, "samples")))
     with written_whole(path) as temporary:

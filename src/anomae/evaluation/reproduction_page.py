@@ -70,7 +70,7 @@ def markdown(content: Mapping[str, Any]) -> str:
     for table in tables(content):
         lines += [f"## {table['title']}", "", f"| {' | '.join(table['heads'])} |"]
         lines += ["| --- |" + " --- |" * (len(table["heads"]) - 1)]
-        lines += [f"| {' | '.join(row)} |" for row in table["rows"]]
+        lines += ["| " + " | ".join(text.replace("|", "\\|") for text in row) + " |" for row in table["rows"]]
         lines.append("")
     return "\n".join(lines)
 

@@ -48,6 +48,7 @@ def reproduce(
     allow_leak: bool = False,
     seed: int = 0,
     overrides: Overrides | None = None,
+    resamples: int = 2000,
     estimate: bool = True,
     shown: bool = True,
 ) -> dict[str, Any]:
@@ -56,8 +57,8 @@ def reproduce(
     data: a name in anomae.recipes.reproductions.REPRODUCTIONS, whose files lie at `source` (None: those of the demo, or
     made-up heads for phantom).  only: names of tables and
     figures (anomae.recipes.cells.TABLES); all where none is named.  scale: size and length of the networks.  overrides:
-    detector -> settings of all its runs, on top of the scale's.  estimate: measure a few steps of each detector first
-    and say how long all will take.
+    detector -> settings of all its runs, on top of the scale's.  resamples: of patients, for the intervals.
+    estimate: measure a few steps of each detector first, and say how long all will take.
 
     Same slices, same normals and one seed for all; checkpoints are chosen without labels.  A run that fails is shown
     as failed with its reason and tried again next time; what is finished is kept, and what was stopped goes on.
@@ -79,7 +80,7 @@ def reproduce(
     for place, run in enumerate(runs, start=1):
         if shown and run in left:
             print(f"[{place}/{len(runs)}] {run.name}", file=sys.stderr)
-        reason = _run(run, folder / "runs", store, plan.recipe[scale], wanted[run.name][1], seed, shown)
+        reason = _run(run, folder / "runs", store, plan.recipe[scale], wanted[run.name][1], seed, resamples, shown)
         if reason:
             failed[run.name] = reason
             if shown:
@@ -135,8 +136,9 @@ def _shortened(settings: Any, length: float) -> dict[str, Any]:
 
 
 def _run(
-    run: PlannedRun, runs: Path, store: SliceStore, recipe: str, overrides: dict[str, Any], seed: int, shown: bool
-) -> str:
+    run: PlannedRun, runs: Path, store: SliceStore, recipe: str, overrides: dict[str, Any], seed: int,
+    resamples: int, shown: bool,
+) -> str:  # fmt: skip
     """Fit, score and judge one run, each unless it is done; the reason where that failed, else ""."""
     place, method = runs / run.name, runs / METHOD_RUN
     if (place / "report" / "report.json").exists():
@@ -148,7 +150,7 @@ def _run(
         )  # fmt: skip
         if not (Run(place).findings / "findings.json").exists():
             score(place, shown=shown)
-        evaluate(place, seed=seed, shown=shown)
+        evaluate(place, seed=seed, resamples=resamples, shown=shown)
     except AnomaeError as error:
         return str(error)
     except Exception as error:  # noqa: BLE001 - one run that fails, for whatever reason, must not take the others along

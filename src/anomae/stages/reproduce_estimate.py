@@ -1,5 +1,6 @@
 """How long a reproduction will take, from a few steps of each detector measured on this machine."""
 
+import math
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -8,6 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from anomae.errors import AnomaeError
 from anomae.progress import duration
 from anomae.recipes.cells import PlannedRun
 from anomae.recipes.detector_settings import METHOD
@@ -20,6 +22,7 @@ def estimated_seconds(runs: Sequence[PlannedRun], settings: Mapping[str, Any], s
     """Run -> seconds of its trainings, by the rates of one measured run of each detector.
 
     Preparing pictures, scoring and judging are not in it, and a variant is taken to cost as much as what was measured.
+    NaN for a detector that cannot be had here; its run will say why.
     """
     healthy = store.rows("train", label=0)
     rates: dict[str, dict[str, float]] = {}
@@ -27,7 +30,10 @@ def estimated_seconds(runs: Sequence[PlannedRun], settings: Mapping[str, Any], s
     for run in runs:
         chosen = settings[run.name]
         if run.detector not in rates:
-            rates[run.detector] = _rates(run.detector, chosen, store.select(healthy[:256]))
+            try:
+                rates[run.detector] = _rates(run.detector, chosen, store.select(healthy[:256]))
+            except AnomaeError:
+                rates[run.detector] = {name: math.nan for name, _ in trainings(chosen)}
         steps = {name: _steps(training, len(healthy)) for name, training in trainings(chosen)}
         if run.shares_autoencoder or _sees_images(chosen):
             steps.pop("autoencoder.training", None)
@@ -37,8 +43,11 @@ def estimated_seconds(runs: Sequence[PlannedRun], settings: Mapping[str, Any], s
 
 def said(seconds: Mapping[str, float]) -> str:
     """The estimate in words."""
-    each = ", ".join(f"{name} {duration(time)}" for name, time in seconds.items())
-    return f"About {duration(sum(seconds.values()))} of training on this machine: {each}."
+    known = {name: time for name, time in seconds.items() if math.isfinite(time)}
+    each = ", ".join(f"{name} {duration(time)}" for name, time in known.items())
+    unknown = [name for name in seconds if name not in known]
+    missing = f" Not known: {', '.join(unknown)}." if unknown else ""
+    return f"About {duration(sum(known.values()))} of training on this machine: {each}.{missing}"
 
 
 def trainings(settings: BaseModel, prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -1,0 +1,151 @@
+"""The stage `reproduce`: cells share what they can, a failed one is tried again, the page says what was found."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from anomae.errors import UserError
+from anomae.files import read_json
+from anomae.recipes.cells import CELLS, RUNS, TABLES, chosen_cells, chosen_runs
+from anomae.recipes.detector_settings import METHOD, settings_for
+from anomae.recipes.overrides import overridden
+from anomae.recipes.reproductions import REPRODUCTIONS
+from anomae.recipes.rivals import SCALES
+from anomae.stages import reproduce as stage
+from anomae.stages.reproduce import reproduce
+
+from .conftest import SHORT
+
+OVERRIDES = {METHOD: SHORT}
+
+
+def run(out: Path, only: tuple[str, ...]) -> dict[str, Any]:
+    return reproduce(
+        "phantom",
+        "heads:8",
+        out,
+        only=only,
+        scale="tiny",
+        seed=1,
+        overrides=OVERRIDES,
+        resamples=100,
+        estimate=False,
+        shown=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    out = tmp_path_factory.mktemp("reproduction")
+    return out, run(out, ("table2a", "table2b"))
+
+
+def test_every_cell_is_read_from_a_run_and_every_table_has_cells() -> None:
+    assert {cell.run for cell in CELLS} == set(RUNS)
+    assert {cell.table for cell in CELLS} | {"fig2", "fig3", "fig4"} == set(TABLES)
+    assert [run.name for run in chosen_runs(chosen_cells(("table2c",)))] == ["method", "k-5-10", "k-1-5"]
+    assert [run.name for run in chosen_runs(chosen_cells(("fig4",)))] == ["method"]
+    assert {cell.table for cell in chosen_cells(())} == {cell.table for cell in CELLS}
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("name", RUNS)
+def test_the_settings_of_every_run_hold(name: str, scale: Any) -> None:
+    planned = RUNS[name]
+    for data, plan in REPRODUCTIONS.items():
+        side = plan.image_size[scale]
+        settings = settings_for(planned.detector, plan.recipe[scale], "paper", (side, side))
+        assert overridden(settings, planned.overrides) is not None, data
+
+
+def test_cells_share_the_masked_autoencoder(made: tuple[Path, dict[str, Any]]) -> None:
+    out, content = made
+    weights = [
+        (out / "runs" / name / "fitted" / "autoencoder" / "weights.safetensors").read_bytes()
+        for name in ("method", "l2", "reconstruction")
+    ]
+    assert weights[0] == weights[1] == weights[2]
+    steps = {row["run"]: row["steps"] for row in content["cells"]}
+    assert steps["method"] == {"autoencoder": 24, "classifier": 16}
+    assert steps["l2"] == {"classifier": 16}  # nothing was trained twice
+    assert not (out / "runs" / "method" / "cache").exists()
+
+
+def test_the_tables_say_what_the_reports_say(made: tuple[Path, dict[str, Any]]) -> None:
+    out, content = made
+    assert read_json(out / "reproduction.json")["cells"] == content["cells"]
+    rows = {row["title"]: row for row in content["cells"]}
+    report = read_json(out / "runs" / "l2" / "report" / "report.json")
+    assert rows["input: L2 difference"]["figures"]["all"] == report["strata"]["all"]["scores"]["score"]
+    mse = read_json(out / "runs" / "method" / "report" / "report.json")["scores"]["score_mse"]["auroc"]
+    assert rows["no classifier: MSE"]["figures"]["all"] == mse
+    assert (rows["no classifier: MSE"]["paper"], rows["input: L1 difference"]["paper"]) == (0.614, 0.899)
+    text = (out / "reproduction.md").read_text()
+    assert f"| no classifier: MSE | 0.614 | {mse['value']:.3f} [" in text
+    assert "Best trivial rival on all slices" in text
+    assert "Table 2b" in text
+    page = (out / "reproduction.html").read_text()
+    assert f"{mse['value']:.3f} [" in page
+    assert page.count("data:image/png") > 10  # samples, inputs, reconstructions, differences
+    assert "http://" not in page.replace("http://www.w3.org", "")
+
+
+def test_what_is_finished_is_left_as_it_is(made: tuple[Path, dict[str, Any]]) -> None:
+    out, content = made
+    before = {path: path.stat().st_mtime_ns for path in (out / "runs").rglob("*")}
+    assert run(out, ("table2a", "table2b"))["cells"] == content["cells"]
+    assert {path: path.stat().st_mtime_ns for path in (out / "runs").rglob("*")} == before
+
+
+def test_a_cell_that_fails_is_shown_and_tried_again(
+    made: tuple[Path, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, _ = made
+    whole = stage.fit
+
+    def fit(store: Path, place: Path, **options: Any) -> Path:
+        if place.name == "images":
+            raise FloatingPointError("a number too large | for this machine")
+        return whole(store, place, **options)
+
+    monkeypatch.setattr(stage, "fit", fit)
+    only = ("text",)
+    monkeypatch.setattr(stage, "chosen_cells", lambda _: [c for c in CELLS if c.run in ("images", "autoencoder")])
+    content = run(out, only)
+    failed = next(row for row in content["cells"] if row["run"] == "images")
+    assert failed["failed"] == "FloatingPointError: a number too large | for this machine"
+    assert failed["figures"] is None
+    assert next(row for row in content["cells"] if row["run"] == "autoencoder")["figures"]["all"]
+    assert "failed: FloatingPointError: a number too large \\| for this" in (out / "reproduction.md").read_text()
+    monkeypatch.setattr(stage, "fit", whole)
+    content = run(out, only)
+    assert next(row for row in content["cells"] if row["run"] == "images")["figures"]["all"]
+    assert content["failed"] == {}
+
+
+def test_unknown_names_are_refused_with_near_misses(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="Did you mean lgg"):
+        reproduce("lggg", tmp_path, tmp_path / "out")
+    with pytest.raises(UserError, match="table2a"):
+        reproduce("phantom", "heads:8", tmp_path / "out", only=("table2",))
+    with pytest.raises(UserError, match="scale"):
+        reproduce("phantom", "heads:8", tmp_path / "out", scale="smal")  # type: ignore[arg-type]
+    with pytest.raises(UserError, match="Say where the files of lgg lie"):
+        reproduce("lgg", None, tmp_path / "out")
+
+
+def test_the_estimate_counts_every_training(made: tuple[Path, dict[str, Any]]) -> None:
+    from anomae.slices.store import SliceStore
+    from anomae.stages.reproduce_estimate import estimated_seconds, said, trainings
+
+    store = SliceStore(made[0] / "store")
+    settings = overridden(settings_for(METHOD, "phantom", "paper", store.image_size), SHORT)
+    assert dict(trainings(settings)).keys() == {"autoencoder.training", "classifier.training"}
+    longer = overridden(settings, {"autoencoder.training.steps": 24_000})
+    chosen = {"method": longer, "l2": longer, "images": overridden(longer, {"classifier.input": "image"})}
+    seconds = estimated_seconds([RUNS[name] for name in chosen], chosen, store)
+    assert seconds["method"] > 3 * max(seconds["l2"], seconds["images"], 0.001)
+    assert np.isfinite(list(seconds.values())).all()
+    assert said(seconds).startswith("About ")
