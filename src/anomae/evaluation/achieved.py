@@ -57,14 +57,7 @@ def operating_point(
         doubts.append(
             f"Every {unit} of the test part has an abnormal slice: false alarms are counted on their normal slices."
         )
-    return {
-        "calibration": {
-            "source": calibration.source,
-            "patients": len(np.unique(calibration.patient)),
-            "slices": len(calibration.scores),
-        },
-        "sentence": f"Thresholds from {calibration.source}, chosen without any abnormal image.",
-        "doubts": doubts,
+    figures = {
         "slice": {
             **_promised(by_slice, f"slice of a new healthy {unit}", f"{unit}s"),
             **_by_slice(slices, scores > by_slice.value, bootstrap),
@@ -74,6 +67,23 @@ def operating_point(
             **_promised(by_patient, f"{unit} whose slices are all normal", f"{unit}s"),
             **_by_patient(slices, scores > by_patient.value, bootstrap),
         },
+    }
+    for level, row in figures.items():
+        seen = row["false_positive_rate"]
+        if seen and seen["low"] is not None and seen["low"] > row["bound"]:
+            doubts.append(
+                f"The bound per {level if level == 'slice' else unit} was not kept on this test part: "
+                f"{100 * seen['value']:.1f} % were flagged where {100 * row['bound']:.3g} % was promised."
+            )
+    return {
+        "calibration": {
+            "source": calibration.source,
+            "patients": len(np.unique(calibration.patient)),
+            "slices": len(calibration.scores),
+        },
+        "sentence": f"Thresholds from {calibration.source}, chosen without any abnormal image.",
+        "doubts": doubts,
+        **figures,
     }
 
 
