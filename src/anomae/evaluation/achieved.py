@@ -11,6 +11,7 @@ from anomae.evaluation.intervals import Estimate, PatientBootstrap
 from anomae.evaluation.operating_point import Threshold, patient_threshold, slice_threshold, threshold_sentence
 from anomae.evaluation.ratios import ratio_estimate
 from anomae.evaluation.scored import ScoredSlices
+from anomae.evaluation.strata import MOST_SITES
 
 SLICE_BOUND, PATIENT_BOUND = 0.05, 0.10
 Figures = dict[str, Any]
@@ -138,7 +139,7 @@ def _by_group(slices: ScoredSlices, flagged: npt.NDArray[np.bool_], bootstrap: P
     rows = []
     for kind, column in slices.groups().items():
         names, counts = np.unique(column[column != ""], return_counts=True)
-        for name in names[np.argsort(-counts, kind="stable")]:
+        for name in names[np.argsort(-counts, kind="stable")][:MOST_SITES]:
             places = np.flatnonzero(column == name)
             part = slices.take(places)
             own = PatientBootstrap(part.patient, bootstrap.resamples, bootstrap.seed)
