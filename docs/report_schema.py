@@ -10,12 +10,14 @@ from anomae.evaluation.schema import ReportContent
 
 HEAD = """# report.json and compare.json
 
-Every key, what it holds, and its range. `anomae evaluate` writes `report.json` (schema version 2), `anomae compare` writes `compare.json` (schema version 1); each is checked against
-this schema when it is written. Printed by `python docs/report_schema.py > docs/report.md` from `anomae.evaluation.schema` and `comparison_schema`; what a figure *means* stands in the
-file itself, under `definitions`.
+Every key, what it holds, and its range. `anomae evaluate` writes `report.json` (schema version 2), `anomae compare`
+writes `compare.json` (schema version 1); each is checked against this schema when it is written. Printed by
+`python docs/report_schema.py > docs/report.md` from `anomae.evaluation.schema` and `comparison_schema`; what a figure
+*means* stands in the file itself, under `definitions`.
 
-Conventions: numbers are finite; `null` means that a figure cannot be given, and a sentence in `notes`, `warnings` or beside it says why. A score is higher where something is more
-anomalous. "Flagged" is above a threshold, not at it. Keys may be added within a schema version; none is renamed or removed."""
+Conventions: numbers are finite; `null` means that a figure cannot be given, and a sentence in `notes`, `warnings` or
+beside it says why. A score is higher where something is more anomalous. "Flagged" is above a threshold, not at it.
+Keys may be added within a schema version; none is renamed or removed."""
 
 
 def tables() -> str:

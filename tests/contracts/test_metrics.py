@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from anomae.errors import UserError
 from anomae.evaluation import metrics
+from anomae.evaluation.delong import auroc_covariance
 
 
 def middle(scores: Any) -> float:
@@ -22,6 +23,9 @@ METRICS: dict[str, Callable[..., Any]] = {
     "fpr_at_tpr": metrics.fpr_at_tpr,
     "sensitivity_at_specificity": metrics.sensitivity_at_specificity,
     "balanced_accuracy": lambda labels, scores: metrics.balanced_accuracy(labels, scores, middle(scores)),
+    "auroc of DeLong": lambda labels, scores: float(
+        auroc_covariance(labels, np.asarray(scores, dtype=float)[None])[0][0]
+    ),
     "roc_points": lambda labels, scores: metrics.roc_points(labels, scores)[:2],
     "precision_recall_points": lambda labels, scores: metrics.precision_recall_points(labels, scores)[:2],
 }

@@ -40,6 +40,10 @@ def evaluated(report: dict[str, Any], folder: Path) -> None:
                     f"{name.removeprefix('score_')}{' (trivial)' if kind == 'floors' else ''}", *_figures(figures)
                 )
     console.print(table)
+    point = report.get("operating_point") or {}
+    for sentence in [(point.get(level) or {}).get("sentence") for level in ("slice", "patient")]:
+        if sentence:
+            console.print(sentence, highlight=False, soft_wrap=True)
     print(f"Report: {folder / 'report.html'}")
 
 

@@ -73,6 +73,11 @@ class ReleasedLists:
         """List -> how many slices it names."""
         return {name: int(np.sum(self.lists == place)) for place, name in enumerate(LISTS)}
 
+    def slices(self) -> list[tuple[int, int, int]]:
+        """Volume (0 for luna16), slice (or row), and the place of its list in LISTS, of everything that is listed."""
+        volumes, numbers = np.divmod(self.keys, _STEP)
+        return list(zip(volumes.tolist(), numbers.tolist(), self.lists.tolist(), strict=True))
+
     def rows(self) -> npt.NDArray[np.int64]:
         """All listed rows of candidates.csv, ascending: what `Luna16` needs to cut."""
         if self.cohort != "luna16":

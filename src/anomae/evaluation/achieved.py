@@ -11,6 +11,7 @@ from anomae.evaluation.intervals import Estimate, PatientBootstrap
 from anomae.evaluation.operating_point import Threshold, patient_threshold, slice_threshold, threshold_sentence
 from anomae.evaluation.ratios import ratio_estimate
 from anomae.evaluation.scored import ScoredSlices
+from anomae.evaluation.strata import MOST_SITES
 
 SLICE_BOUND, PATIENT_BOUND = 0.05, 0.10
 Figures = dict[str, Any]
@@ -57,14 +58,7 @@ def operating_point(
         doubts.append(
             f"Every {unit} of the test part has an abnormal slice: false alarms are counted on their normal slices."
         )
-    return {
-        "calibration": {
-            "source": calibration.source,
-            "patients": len(np.unique(calibration.patient)),
-            "slices": len(calibration.scores),
-        },
-        "sentence": f"Thresholds from {calibration.source}, chosen without any abnormal image.",
-        "doubts": doubts,
+    figures = {
         "slice": {
             **_promised(by_slice, f"slice of a new healthy {unit}", f"{unit}s"),
             **_by_slice(slices, scores > by_slice.value, bootstrap),
@@ -74,6 +68,23 @@ def operating_point(
             **_promised(by_patient, f"{unit} whose slices are all normal", f"{unit}s"),
             **_by_patient(slices, scores > by_patient.value, bootstrap),
         },
+    }
+    for level, row in figures.items():
+        seen = row["false_positive_rate"]
+        if seen and seen["low"] is not None and seen["low"] > row["bound"]:
+            doubts.append(
+                f"The bound per {level if level == 'slice' else unit} was not kept on this test part: "
+                f"{100 * seen['value']:.1f} % were flagged where {100 * row['bound']:.3g} % was promised."
+            )
+    return {
+        "calibration": {
+            "source": calibration.source,
+            "patients": len(np.unique(calibration.patient)),
+            "slices": len(calibration.scores),
+        },
+        "sentence": f"Thresholds from {calibration.source}, chosen without any abnormal image.",
+        "doubts": doubts,
+        **figures,
     }
 
 
@@ -128,7 +139,7 @@ def _by_group(slices: ScoredSlices, flagged: npt.NDArray[np.bool_], bootstrap: P
     rows = []
     for kind, column in slices.groups().items():
         names, counts = np.unique(column[column != ""], return_counts=True)
-        for name in names[np.argsort(-counts, kind="stable")]:
+        for name in names[np.argsort(-counts, kind="stable")][:MOST_SITES]:
             places = np.flatnonzero(column == name)
             part = slices.take(places)
             own = PatientBootstrap(part.patient, bootstrap.resamples, bootstrap.seed)

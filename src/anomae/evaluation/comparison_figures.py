@@ -32,7 +32,9 @@ def bands_plot(bands: Mapping[str, Sequence[Mapping[str, Any]]], titles: Mapping
             for place, row in enumerate(rows):
                 if row["score"] is None:
                     axes.text(place, 0.03, "one\nclass", ha="center", va="bottom", color=QUIET, fontsize=8)
-            names = [plain(f"{row['name'].replace(' to ', '-')}\n{row['abnormal']}/{row['normal']}") for row in rows]
+            names = [
+                plain(f"{row['name'].replace(' to ', '-')[:11]}\n{row['abnormal']}/{row['normal']}") for row in rows
+            ]
             axes.set_xticks(range(len(rows)), names, fontsize=7.5)
             axes.axhline(0.5, color=QUIET, lw=0.8, ls=(0, (4, 3)))
             axes.set_ylim(0, 1)

@@ -12,6 +12,7 @@ from anomae.evaluation.floors import FLOORS
 from anomae.evaluation.report import score_title
 from anomae.evaluation.scored import ScoredSlices
 
+MOST_DRAWN = 6  # sites, scanners or kinds of file, the largest
 BAND_TITLES = {
     "position": "place in the scan", "tissue_area": "tissue area", "site": "site", "scanner": "scanner",
     "source": "kind of file",
@@ -44,7 +45,7 @@ def report_drawings(
     bands = dict(content["bands"])
     for name, part in content["strata"].items():
         kind, _, group = name.partition(": ")
-        if group:
+        if group and len(bands.get(kind, ())) < MOST_DRAWN:
             floor = part["floors"].get(best) if best else None
             bands.setdefault(kind, []).append({**part, "name": group, "score": part["scores"]["score"], "floor": floor})
     if any(row["score"] for rows in bands.values() for row in rows):

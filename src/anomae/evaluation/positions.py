@@ -48,9 +48,11 @@ def position_rarity(
     relative: (n,), training: (m,), relative positions without NaN.  depth: slices of a usual scan; places are told
     apart that finely where there are at least 20 training normals a place on average, else more coarsely.
     """
-    places = int(np.clip(len(training) // 20, 5, max(depth, 5)))
-    counts = np.bincount(_place(training, places), minlength=places)
-    return -counts[_place(relative, places)].astype(np.float64)
+    fine = max(depth, 5)
+    # Whole slices are joined: places that cut across them would hold now one slice and now two, and count that.
+    step = int(np.clip(-(-20 * fine // max(len(training), 1)), 1, fine // 5))
+    counts = np.bincount(_place(training, fine) // step, minlength=-(-fine // step))
+    return -counts[_place(relative, fine) // step].astype(np.float64)
 
 
 def abnormal_share(
