@@ -52,7 +52,7 @@ WITH_TEACHER: dict[str, Any] = {
         teacher=TINY, student_width=16, flow_width=8, device=CPU,
         **{stage: getattr(StudentTeacherSettings(), stage).model_copy(update=FEW) for stage in ("flow", "student")},
     ),
-    "patchcore": PatchMemorySettings(teacher=TINY, memory=200, device=CPU),
+    "patchcore": PatchMemorySettings(teacher=TINY, memory=100, candidates=200, device=CPU),
 }  # fmt: skip
 
 
