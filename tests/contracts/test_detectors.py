@@ -90,7 +90,9 @@ FORMS: dict[str, Callable[[DeviceSettings], Any]] = {
     "fanogan: schlegl": lambda device: make_fanogan("schlegl", device),
     "rd4ad": make_rd4ad,
     "ast": make_ast,
-    "patchcore": lambda device: PatchMemoryDetector(PatchMemorySettings(teacher=TINY, memory=200, device=device)),
+    "patchcore": lambda device: PatchMemoryDetector(
+        PatchMemorySettings(teacher=TINY, memory=100, candidates=200, device=device)
+    ),
 }
 # How often the fit of a form is stopped below: once it has nothing left to train, it goes through.
 STOPS = {"patchcore": 0, "rd4ad": 1, "anovaegan": 1, "anovaegan: original": 1}

@@ -3,8 +3,8 @@
 Against the original: levels of strides 8 and 16, averaged over 3x3 and concatenated, the score the largest distance to
 the nearest patch kept, are the original's; it reduces widths to 1024 by averaging neighbouring channels, which is left
 out (anomalib does so too), and so is the re-weighting of the score, which its paper has and its released code has not.
-The subset is random by default (the original's greedy coreset is `subset="coreset"`, taken from a random part of the
-patches, so that memory stays bounded), and the default backbone EfficientNet-Lite0, not WideResNet-50-2.
+The greedy coreset is taken from a random part of the patches, so that time and memory stay bounded (the original takes
+it from all), and the default backbone is EfficientNet-Lite0, which works offline, not WideResNet-50-2.
 """
 
 from pathlib import Path

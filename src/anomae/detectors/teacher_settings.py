@@ -68,14 +68,17 @@ class StudentTeacherSettings(Settings):
 
 
 class PatchMemorySettings(Settings):
-    """A memory of the patch features of healthy images (PatchCore, Roth et al. 2022)."""
+    """A memory of the patch features of healthy images (PatchCore, Roth et al. 2022).
+
+    For a small run: teacher.input_size=128 or the size of the prepared images, memory=2000, candidates=10000.
+    """
 
     teacher: TeacherSettings = TeacherSettings(input_size=224)
     memory: int = Field(default=10_000, gt=0, description="patches kept, at most")
-    subset: Literal["random", "coreset"] = Field(
-        default="random", description="'coreset': greedily the patch farthest from those kept, as the original has it"
+    subset: Literal["coreset", "random"] = Field(
+        default="coreset", description="'coreset': greedily the patch farthest from those kept, as the original has it"
     )
-    candidates: int = Field(default=100_000, gt=0, description="patches drawn at random that a coreset is taken from")
+    candidates: int = Field(default=50_000, gt=0, description="patches drawn at random that a coreset is taken from")
     sigma: float = Field(default=4.0, ge=0, description="of the Gaussian on the map, pixels of the teacher's input")
     score: Literal["max", "mean"] = Field(default="max", description="of the distances at all positions")
     device: DeviceSettings = DeviceSettings()

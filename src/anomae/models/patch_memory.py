@@ -22,7 +22,8 @@ def patch_features(levels: list[Tensor]) -> Tensor:
 def nearest_distance(patches: Tensor, memory: Tensor) -> Tensor:
     """(n,) Euclidean distance of patches (n, D) to the nearest row of the memory (m, D)."""
     with torch.autocast(patches.device.type, enabled=False):
-        patches, memory = patches.float(), memory.float()
+        centre = memory.float().mean(dim=0)  # around it products cancel least
+        patches, memory = patches.float() - centre, memory.float() - centre
         lengths = memory.square().sum(dim=1)
         found = []
         for chunk in patches.split(CHUNK):  # type: ignore[no-untyped-call]
