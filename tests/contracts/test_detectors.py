@@ -13,8 +13,20 @@ import pytest
 import anomae.detectors
 from anomae.detectors.adversarial_settings import AnoVaeGanSettings, FAnoGanSettings
 from anomae.detectors.anovaegan import AnoVaeGan
+from anomae.detectors.conv_autoencoder import ConvAutoencoderDetector
 from anomae.detectors.fanogan import FAnoGan
+from anomae.detectors.floor_settings import (
+    ConvAutoencoderSettings,
+    MeanImageSettings,
+    OneLineSettings,
+    PixelGaussianSettings,
+    PrincipalComponentsSettings,
+)
+from anomae.detectors.mean_image import MeanImage
+from anomae.detectors.one_line import OneLine
 from anomae.detectors.patch_memory import PatchMemoryDetector
+from anomae.detectors.pixel_gaussian import PixelGaussian
+from anomae.detectors.principal_components import PrincipalComponents
 from anomae.detectors.registry import DETECTORS, load_detector
 from anomae.detectors.reverse_distillation import ReverseDistillationDetector
 from anomae.detectors.student_teacher import StudentTeacherDetector
@@ -78,6 +90,11 @@ def make_ast(device: DeviceSettings) -> Any:
     )
 
 
+def make_autoencoder(device: DeviceSettings) -> Any:
+    training = ConvAutoencoderSettings().training.model_copy(update=FEW)
+    return ConvAutoencoderDetector(ConvAutoencoderSettings(width=8, latent=16, training=training, device=device))
+
+
 # Every detector in a form that is fitted in a second or two; a name before the colon.
 FORMS: dict[str, Callable[[DeviceSettings], Any]] = {
     "mae-classifier": lambda device: make_paper("mae-classifier", device),
@@ -93,9 +110,18 @@ FORMS: dict[str, Callable[[DeviceSettings], Any]] = {
     "patchcore": lambda device: PatchMemoryDetector(
         PatchMemorySettings(teacher=TINY, memory=100, candidates=200, device=device)
     ),
+    "conv-autoencoder": make_autoencoder,
+    "pca": lambda device: PrincipalComponents(PrincipalComponentsSettings(components=8, device=device)),
+    "pixel-gaussian": lambda device: PixelGaussian(PixelGaussianSettings(device=device)),
+    "mean-image": lambda device: MeanImage(MeanImageSettings(device=device)),
+    "one-line: spot": lambda device: OneLine(OneLineSettings(measure="brightest_spot", device=device)),
+    "one-line: area": lambda device: OneLine(OneLineSettings(measure="area", device=device)),
 }
+# Forms that draw nothing, or nothing but where a search begins.
+SEEDLESS = ("pca", "pixel-gaussian", "mean-image", "one-line: spot", "one-line: area")
 # How often the fit of a form is stopped below: once it has nothing left to train, it goes through.
-STOPS = {"patchcore": 0, "rd4ad": 1, "anovaegan": 1, "anovaegan: original": 1}
+ONCE = ("rd4ad", "anovaegan", "anovaegan: original", "conv-autoencoder")
+STOPS = {**dict.fromkeys(("patchcore", *SEEDLESS), 0), **dict.fromkeys(ONCE, 1)}
 
 
 def test_every_detector_is_tested() -> None:
@@ -159,7 +185,10 @@ def test_same_seed_same_scores_other_seed_others(form: str, fitted: Any, tmp_pat
     again = FORMS[form](CPU).fit(HEALTHY, seed=3, folder=tmp_path / "again", shown=False)
     other = FORMS[form](CPU).fit(HEALTHY, seed=4, folder=tmp_path / "other", shown=False)
     assert np.array_equal(again.inspect(NEW).scores, fitted.inspect(NEW).scores)
-    assert not np.array_equal(other.inspect(NEW).scores, fitted.inspect(NEW).scores)
+    if form in SEEDLESS:
+        np.testing.assert_allclose(other.inspect(NEW).scores, fitted.inspect(NEW).scores, rtol=1e-3)
+    else:
+        assert not np.array_equal(other.inspect(NEW).scores, fitted.inspect(NEW).scores)
 
 
 class Stopped(Exception):

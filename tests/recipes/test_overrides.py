@@ -8,6 +8,7 @@ from anomae.errors import UserError
 from anomae.recipes.named import RECIPES, fitting_patch, named_recipe, recipe_for
 from anomae.recipes.overrides import overridden, parse_assignments, read_overrides
 from anomae.recipes.recipe import PROFILES
+from anomae.slices.settings import PrepareSettings
 
 SMALL = named_recipe("small", "paper", (96, 96))
 
@@ -45,6 +46,13 @@ def test_wrong_values_say_which_key_and_what_was_given() -> None:
         overridden(SMALL, {"autoencoder.mask_ratio": 1.5})
     with pytest.raises(UserError, match="k_min"):
         overridden(SMALL, {"pseudo_abnormal.k_min": 20})
+
+
+def test_our_own_sentences_stand_without_the_prefix_of_pydantic() -> None:
+    with pytest.raises(UserError, match=r"^These settings do not hold: image_size must lie between 8 and 4096 pixels"):
+        overridden(PrepareSettings(), {"image_size": 0})
+    with pytest.raises(UserError, match=r"hold: autoencoder\.training: give exactly one of epochs and steps"):
+        overridden(SMALL, {"autoencoder.training.steps": None})
 
 
 def test_a_toml_file_says_the_same(tmp_path: Path) -> None:

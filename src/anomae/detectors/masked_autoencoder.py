@@ -21,7 +21,7 @@ from anomae.models.checkpoints import load_published_mae
 from anomae.models.crops import random_resized_crops
 from anomae.models.mae import MaskedAutoencoder, averaged_reconstruction, masked_error
 from anomae.models.masks import random_visible, training_visible, visible_count
-from anomae.models.reconstruction_errors import error_scores
+from anomae.models.reconstruction_errors import ERRORS, error_scores
 from anomae.models.sizes import SIZES
 from anomae.seeds import content_seed, derive_seed
 from anomae.training.checkpoint import read_tensors, write_tensors
@@ -29,8 +29,6 @@ from anomae.training.devices import make_fabric
 from anomae.training.images import ImageFeed
 from anomae.training.loop import Training, train
 from anomae.training.settings import DeviceSettings
-
-ERRORS = ("mse", "mae", "ssim")
 
 
 class MaskedAutoencoderDetector:

@@ -15,7 +15,7 @@ from torch import nn
 
 from anomae.detectors.classifier_training import Samples, classifier_inputs, input_spread, train_classifier
 from anomae.detectors.inference import in_fixed_batches, in_use
-from anomae.detectors.masked_autoencoder import ERRORS, MaskedAutoencoderDetector
+from anomae.detectors.masked_autoencoder import MaskedAutoencoderDetector
 from anomae.detectors.protocol import Findings, HealthySlices
 from anomae.detectors.pseudo_abnormal import alter_once, keep_samples
 from anomae.detectors.reconstruction_cache import Cached, cached_reconstructions
@@ -23,6 +23,7 @@ from anomae.detectors.settings import MethodSettings
 from anomae.errors import UserError
 from anomae.files import read_json, write_json
 from anomae.models.classifier import AnomalyClassifier
+from anomae.models.reconstruction_errors import ERRORS
 from anomae.models.sizes import SIZES
 from anomae.seeds import derive_seed
 from anomae.training.checkpoint import read_tensors, write_tensors

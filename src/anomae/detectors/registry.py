@@ -4,9 +4,14 @@ from pathlib import Path
 from typing import Any
 
 from anomae.detectors.anovaegan import AnoVaeGan
+from anomae.detectors.conv_autoencoder import ConvAutoencoderDetector
 from anomae.detectors.fanogan import FAnoGan
 from anomae.detectors.masked_autoencoder import MaskedAutoencoderDetector
+from anomae.detectors.mean_image import MeanImage
+from anomae.detectors.one_line import OneLine
 from anomae.detectors.patch_memory import PatchMemoryDetector
+from anomae.detectors.pixel_gaussian import PixelGaussian
+from anomae.detectors.principal_components import PrincipalComponents
 from anomae.detectors.protocol import Detector
 from anomae.detectors.pseudo_abnormal_classifier import PseudoAbnormalClassifier
 from anomae.detectors.reverse_distillation import ReverseDistillationDetector
@@ -25,6 +30,11 @@ DETECTORS: dict[str, Any] = {
         ReverseDistillationDetector,
         StudentTeacherDetector,
         PatchMemoryDetector,
+        ConvAutoencoderDetector,
+        PrincipalComponents,
+        PixelGaussian,
+        MeanImage,
+        OneLine,
     )
 }
 

@@ -16,6 +16,7 @@ from anomae.evaluation.positions import (
     position_rarity,
 )
 from anomae.evaluation.scored import ScoredSlices
+from anomae.slices.measures import MEASURES
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,20 +61,12 @@ FLOORS = {
 def intensity_floors(batches: Iterable[npt.NDArray[np.float32]]) -> dict[str, npt.NDArray[np.float64]]:
     """mean, maximum, spread, brightest_spot, centre_contrast: (n,) each, of n images given a batch (k, h, w) at a time.
 
-    Only the batch and five numbers an image are held.  An image smaller than a square is its own square.
+    Only the batch and five numbers an image are held.
     """
-    names = ("mean", "maximum", "spread", "brightest_spot", "centre_contrast")
-    found: dict[str, list[npt.NDArray[np.float64]]] = {name: [np.empty(0)] for name in names}
+    found: dict[str, list[npt.NDArray[np.float64]]] = {name: [np.empty(0)] for name in MEASURES}
     for images in batches:
-        flat = images.reshape(len(images), -1)
-        h, w = images.shape[1:]
-        top, left = max((h - 8) // 2, 0), max((w - 8) // 2, 0)
-        centre = images[:, top : top + 8, left : left + 8].mean(axis=(1, 2), dtype=np.float64)
-        found["mean"].append(flat.mean(axis=1, dtype=np.float64))
-        found["maximum"].append(flat.max(axis=1).astype(np.float64))
-        found["spread"].append(flat.std(axis=1, dtype=np.float64))
-        found["brightest_spot"].append(_square_means(images, 9).max(axis=(1, 2)))
-        found["centre_contrast"].append(centre - np.median(flat, axis=1))
+        for name, measure in MEASURES.items():
+            found[name].append(measure(images))
     return {name: np.concatenate(parts) for name, parts in found.items()}
 
 
@@ -109,17 +102,3 @@ def known_floors(
     if "source" in (groups := slices.groups()) and len(np.unique(slices.patient)) >= 5:
         rivals["source_with_labels"] = abnormal_share_of_group(groups["source"], slices.label, slices.patient)
     return rivals
-
-
-def _square_means(images: npt.NDArray[np.float32], side: int) -> npt.NDArray[np.float64]:
-    """The mean of every square of `side` pixels that lies wholly in the image, from running sums."""
-    means = images.astype(np.float64)
-    for axis in (1, 2):
-        width = min(side, means.shape[axis])
-        sums = np.cumsum(means, axis=axis)
-        upper = np.take(sums, np.arange(width - 1, sums.shape[axis]), axis=axis)
-        lower = np.take(sums, np.arange(0, sums.shape[axis] - width), axis=axis)
-        inner = (slice(None),) * axis + (slice(1, None),)
-        upper[inner] -= lower
-        means = upper / width
-    return means

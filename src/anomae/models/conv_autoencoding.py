@@ -1,4 +1,4 @@
-"""Encoder, generator and patch critic of 5x5 convolutions that AnoVAEGAN and the unified f-AnoGAN are made of.
+"""Encoder, generator and patch critic of 5x5 convolutions: AnoVAEGAN, the unified f-AnoGAN, a plain autoencoder.
 
 Written from a description of the comparison of autoencoders by Baur et al. (2021) and its released code (DEN, in
 docstrings below).  Where this stands apart from it: the encoder's batch norm, which there is never in training mode
@@ -98,6 +98,22 @@ class ConvGenerator(nn.Module):
             maps = F.leaky_relu(norm(block(maps)), SLOPE)
         images: Tensor = self.last(maps)[:, 0]
         return images.sigmoid() if self.squash else images
+
+
+class ConvAutoencoder(nn.Module):
+    """Encoder and generator in a row: no noise, no prior, no critic."""
+
+    def __init__(
+        self, image_size: tuple[int, int], width: int, latent: int, generator: torch.Generator | None
+    ) -> None:  # fmt: skip
+        """`width` and `latent`: as of encoder and generator."""
+        super().__init__()
+        self.encoder = ConvEncoder(image_size, width, latent, 1, generator)
+        self.decoder = ConvGenerator(image_size, width, latent, generator)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(B, H, W) -> reconstructions (B, H, W)."""
+        return self.decoder(self.encoder(images)[0])  # type: ignore[no-any-return]
 
 
 class PatchCritic(nn.Module):

@@ -4,6 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+ERRORS = ("mse", "mae", "ssim")
 SSIM_WINDOW = 7
 
 
@@ -41,7 +42,7 @@ def _window_mean(images: Tensor) -> Tensor:
 
 
 def error_scores(images: Tensor, reconstructions: Tensor, ssim_range: float) -> Tensor:
-    """(B, 3): MSE, MAE and minus SSIM: each higher the less the reconstruction is like the image."""
+    """(B, 3) in the order of ERRORS, SSIM negated: each higher the less the reconstruction is like the image."""
     similarity = structural_similarity(images, reconstructions, ssim_range)
     errors = (mean_squared_error(images, reconstructions), mean_absolute_error(images, reconstructions))
     return torch.stack([*(error.double() for error in errors), -similarity], dim=1)

@@ -69,7 +69,8 @@ def validation_sentence(error: ValidationError) -> str:
     for entry in error.errors():
         key = ".".join(str(part) for part in entry["loc"])
         given = "" if isinstance(entry["input"], dict) else f" (given: {entry['input']!r})"
-        complaints.append(f"{key + ': ' if key else ''}{entry['msg']}{given}")
+        message = entry["msg"].removeprefix("Value error, ")  # pydantic's own, before our sentences
+        complaints.append(f"{key + ': ' if key else ''}{message}{given}")
     return "; ".join(complaints) + "."
 
 

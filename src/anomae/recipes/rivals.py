@@ -2,7 +2,8 @@
 
 `paper` leaves every number as the method's own authors (or the code that the paper ran) had it.  `small` keeps the
 losses, optimisers and proportions and cuts width, size of the picture and length: no fit takes over a quarter of an
-hour on two cores at 64 px.  `tiny` is to see that everything runs.
+hour on two cores at 64 px.  `tiny` is to see that everything runs.  The floors, from `conv-autoencoder` on, follow no
+one's numbers; those that are no network cost the same at every scale.
 """
 
 from typing import Any, Literal
@@ -10,6 +11,13 @@ from typing import Any, Literal
 from pydantic import BaseModel
 
 from anomae.detectors.adversarial_settings import AnoVaeGanSettings, FAnoGanSettings
+from anomae.detectors.floor_settings import (
+    ConvAutoencoderSettings,
+    MeanImageSettings,
+    OneLineSettings,
+    PixelGaussianSettings,
+    PrincipalComponentsSettings,
+)
 from anomae.detectors.teacher_settings import (
     PatchMemorySettings,
     ReverseDistillationSettings,
@@ -23,6 +31,7 @@ _SCALES_OF_RECIPES: dict[str, Scale] = {
     "brats2020": "paper", "luna16": "paper", "paper": "paper", "demo": "tiny", "phantom": "tiny", "tiny": "tiny",
 }  # fmt: skip
 _ADAM = {"lr": 0.005, "min_lr": 0.005, "betas": (0.5, 0.999), "weight_decay": 0.0, "batch": 16}
+_AUTOENCODER = {"lr": 1e-3, "weight_decay": 0.0, "batch": 16}
 _L2 = {"lr": 2e-4, "min_lr": 2e-4, "weight_decay": 1e-5, "batch": 8}
 
 RIVALS: dict[str, tuple[type[BaseModel], dict[Scale, dict[str, Any]]]] = {
@@ -89,6 +98,17 @@ RIVALS: dict[str, tuple[type[BaseModel], dict[Scale, dict[str, Any]]]] = {
             },
         },
     ),
+    "conv-autoencoder": (
+        ConvAutoencoderSettings,
+        {
+            "small": {"width": 16, "training": {**_AUTOENCODER, "steps": 3000, "warmup_steps": 50}},
+            "tiny": {"width": 8, "latent": 32, "training": {**_AUTOENCODER, "steps": 150, "warmup_steps": 10}},
+        },
+    ),
+    "pca": (PrincipalComponentsSettings, {"tiny": {"components": 16}}),
+    "pixel-gaussian": (PixelGaussianSettings, {}),
+    "mean-image": (MeanImageSettings, {}),
+    "one-line": (OneLineSettings, {}),
 }
 
 

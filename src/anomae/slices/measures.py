@@ -1,0 +1,74 @@
+"""One number for an image: measures that need no learning, for the report's trivial rivals and detectors of one line.
+
+Each takes prepared images (n, h, w) and gives (n,) float64; what it gives for an image does not depend on the others.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Images = npt.NDArray[np.float32]
+Numbers = npt.NDArray[np.float64]
+
+SPOT, CENTRE = 9, 8  # pixels of a side
+
+
+def image_mean(images: npt.NDArray[Any]) -> Numbers:
+    """The mean over the pixels."""
+    return np.asarray(_flat(images).mean(axis=1, dtype=np.float64))
+
+
+def maximum(images: Images) -> Numbers:
+    """The brightest pixel."""
+    return np.asarray(_flat(images).max(axis=1), dtype=np.float64)
+
+
+def spread(images: Images) -> Numbers:
+    """The standard deviation over the pixels."""
+    return np.asarray(_flat(images).std(axis=1, dtype=np.float64))
+
+
+def brightest_spot(images: Images) -> Numbers:
+    """The mean of the brightest square of 9x9 pixels; an image smaller than that is its own square."""
+    return np.asarray(_square_means(images, SPOT).max(axis=(1, 2)))
+
+
+def centre_contrast(images: Images) -> Numbers:
+    """The mean of the 8x8 pixels in the middle, less the median of the image; a smaller image is its own middle."""
+    top, left = (max((side - CENTRE) // 2, 0) for side in images.shape[1:])
+    middle = image_mean(images[:, top : top + CENTRE, left : left + CENTRE])
+    return np.asarray(middle - np.median(_flat(images), axis=1))
+
+
+def tissue_area(images: Images, level: float) -> Numbers:
+    """The share of pixels above `level`, 0..1."""
+    return image_mean(images > level)
+
+
+MEASURES: dict[str, Callable[[Images], Numbers]] = {
+    "mean": image_mean,
+    "maximum": maximum,
+    "spread": spread,
+    "brightest_spot": brightest_spot,
+    "centre_contrast": centre_contrast,
+}
+
+
+def _flat(images: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    return images.reshape(len(images), images.shape[1] * images.shape[2])
+
+
+def _square_means(images: Images, side: int) -> Numbers:
+    """The mean of every square of `side` pixels that lies wholly in the image, from running sums."""
+    means = images.astype(np.float64)
+    for axis in (1, 2):
+        width = min(side, means.shape[axis])
+        sums = np.cumsum(means, axis=axis)
+        upper = np.take(sums, np.arange(width - 1, sums.shape[axis]), axis=axis)
+        lower = np.take(sums, np.arange(0, sums.shape[axis] - width), axis=axis)
+        inner = (slice(None),) * axis + (slice(1, None),)
+        upper[inner] -= lower
+        means = upper / width
+    return means
