@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from anomae.detectors.adversarial_settings import FAnoGanSettings
 from anomae.errors import UserError
 from anomae.files import read_json
 from anomae.recipes.cells import CELLS, RUNS, TABLES, chosen_cells, chosen_runs
@@ -57,7 +58,16 @@ def test_the_settings_of_every_run_hold(name: str, scale: Any) -> None:
     for data, plan in REPRODUCTIONS.items():
         side = plan.image_size[scale]
         settings = settings_for(planned.detector, plan.recipe[scale], "paper", (side, side))
-        assert overridden(settings, planned.overrides) is not None, data
+        given = {**planned.overrides, **planned.by_scale.get(scale, {})}
+        found = overridden(settings, given)
+        assert found is not None, data
+
+
+def test_the_other_architecture_of_fanogan_is_its_authors() -> None:
+    planned = RUNS["fanogan-schlegl"]
+    settings = settings_for("fanogan", "brats2020", "paper", (64, 64))
+    found = overridden(settings, {**planned.overrides, **planned.by_scale["paper"]})
+    assert found == FAnoGanSettings(arch="schlegl")
 
 
 def test_cells_share_the_masked_autoencoder(made: tuple[Path, dict[str, Any]]) -> None:

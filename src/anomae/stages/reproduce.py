@@ -72,7 +72,7 @@ def reproduce(
         plan.cohort, source or _usual_source(data), folder / "store", modality=modality, splits=splits,
         allow_leak=allow_leak, seed=seed, settings=settings, options=plan.options, shown=shown,
     )  # fmt: skip
-    wanted = {run.name: _settings_of(run, plan.recipe[scale], store, overrides or {}) for run in runs}
+    wanted = {run.name: _settings_of(run, scale, plan.recipe[scale], store, overrides or {}) for run in runs}
     left = [run for run in runs if not (folder / "runs" / run.name / "report" / "report.json").exists()]
     if estimate and left and shown:
         print(said(estimated_seconds(left, {run.name: wanted[run.name][0] for run in left}, store)), file=sys.stderr)
@@ -114,9 +114,11 @@ def _checked(data: str, only: Sequence[str], scale: str) -> Reproduction:
     return REPRODUCTIONS[data]
 
 
-def _settings_of(run: PlannedRun, recipe: str, store: SliceStore, overrides: Overrides) -> tuple[Any, dict[str, Any]]:
+def _settings_of(
+    run: PlannedRun, scale: Scale, recipe: str, store: SliceStore, overrides: Overrides
+) -> tuple[Any, dict[str, Any]]:
     """The settings of a run, and what has to be given to `fit` as overrides for it to have them."""
-    given = {**overrides.get(run.detector, {}), **run.overrides}
+    given = {**overrides.get(run.detector, {}), **run.overrides, **run.by_scale.get(scale, {})}
     settings = overridden(settings_for(run.detector, recipe, "paper", store.image_size), given)
     if run.length != 1.0 and run.detector == METHOD:
         given |= _shortened(settings, run.length)
