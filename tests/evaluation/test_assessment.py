@@ -94,6 +94,15 @@ def test_whole_patients_have_every_metric_in_both_ways():
         assert value == pytest.approx(average_precision_score(truth, column))
 
 
+def test_patients_of_one_slice_are_not_given_twice():
+    slices = made_up().take(np.arange(0, 24 * DEPTH, DEPTH // 2))
+    score = np.random.default_rng(1).normal(size=len(slices))
+    assert judged(slices, score)["patient"] is not None
+    alone = slices.take(np.arange(1, len(slices), 2))
+    found = judged(alone, score[1::2])
+    assert (found["patient"], found["volume"]) == (None, None)
+
+
 def test_bands_hold_the_figures_of_their_slices():
     slices = made_up()
     score = slices.label + np.random.default_rng(1).normal(size=len(slices))

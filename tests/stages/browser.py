@@ -2,11 +2,13 @@
 
 import base64
 import contextlib
+import fcntl
 import json
 import os
 import shutil
-import subprocess
+import signal
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -29,16 +31,19 @@ class Browser:
     def __init__(self, program: str) -> None:
         self.folder = tempfile.mkdtemp(prefix="browser-")
         (their_in, our_out), (our_in, their_out) = os.pipe(), os.pipe()
-
-        def place_pipes() -> None:  # the browser reads commands from 3 and writes to 4
-            one, other = os.dup(their_in), os.dup(their_out)
-            os.dup2(one, 3)
-            os.dup2(other, 4)
-
-        self.process = subprocess.Popen(
-            [program, *OPTIONS, f"--user-data-dir={self.folder}", "about:blank"], stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, close_fds=False, preexec_fn=place_pipes,
+        # The browser reads commands from 3 and writes to 4; both ends are moved out of the way of these numbers first.
+        ends = [fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 10) for end in (their_in, their_out)]
+        self.process = os.posix_spawn(
+            program, [program, *OPTIONS, f"--user-data-dir={self.folder}", "about:blank"], os.environ,
+            file_actions=[
+                (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0),
+                (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0),
+                (os.POSIX_SPAWN_DUP2, ends[0], 3), (os.POSIX_SPAWN_DUP2, ends[1], 4),
+            ],
         )  # fmt: skip
+        for end in ends:
+            os.close(end)
         os.close(their_in)
         os.close(their_out)
         self._write, self._read = os.fdopen(our_out, "wb"), os.fdopen(our_in, "rb")
@@ -103,11 +108,11 @@ class Browser:
         """End the browser and remove what it wrote."""
         with contextlib.suppress(OSError, AssertionError, EOFError):
             self.call("Browser.close")
-        try:
-            self.process.wait(10)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait(10)
+        until = time.monotonic() + 10
+        while os.waitpid(self.process, os.WNOHANG) == (0, 0):
+            if time.monotonic() > until:
+                os.kill(self.process, signal.SIGKILL)
+            time.sleep(0.02)
         self._write.close()
         self._read.close()
         shutil.rmtree(self.folder, ignore_errors=True)
