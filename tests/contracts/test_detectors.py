@@ -16,9 +16,11 @@ from anomae.detectors.anovaegan import AnoVaeGan
 from anomae.detectors.fanogan import FAnoGan
 from anomae.detectors.registry import DETECTORS, load_detector
 from anomae.errors import UserError
+from anomae.files import read_json_lines
 from anomae.recipes.named import named_recipe
 from anomae.recipes.overrides import overridden
 from anomae.slices.store import Slices
+from anomae.training.journal import Journal
 from anomae.training.settings import DeviceSettings
 
 SIDE = 32
@@ -42,28 +44,35 @@ HEALTHY = Slices(made_up_images(40, 0))
 NEW = made_up_images(21, 1).astype(np.float32)
 
 
-BRIEF = {"width": 8, "latent": 16, "critic_steps": 2, "training": {"steps": 8, "batch": 8}, "device": CPU}
+BRIEF = {"width": 8, "latent": 16, "critic_steps": 2}
 
 
-def make_paper(name: str) -> Any:
+def make_paper(name: str, device: DeviceSettings) -> Any:
     settings = overridden(named_recipe("phantom", "paper", (SIDE, SIDE)), SHORT)
-    return DETECTORS[name](settings) if name == "mae-classifier" else DETECTORS[name](settings.autoencoder, CPU)
+    if name == "mae":
+        return DETECTORS[name](settings.autoencoder, device)
+    return DETECTORS[name](settings.model_copy(update={"device": device}))
 
 
-def make_fanogan(arch: str) -> Any:
-    return FAnoGan(FAnoGanSettings(arch=arch, encoder_training={"steps": 8, "batch": 8}, **BRIEF))
+def make_anovaegan(device: DeviceSettings, **settings: Any) -> Any:
+    return AnoVaeGan(AnoVaeGanSettings(**BRIEF, training={"steps": 16, "batch": 8}, device=device, **settings))
 
 
-# Every detector in a form that is fitted in a second or two; a name before the colon.
-FORMS: dict[str, Callable[[], Any]] = {
-    "mae-classifier": lambda: make_paper("mae-classifier"),
-    "mae": lambda: make_paper("mae"),
-    "anovaegan": lambda: AnoVaeGan(AnoVaeGanSettings(**BRIEF)),
-    "anovaegan: original": lambda: AnoVaeGan(
-        AnoVaeGanSettings(**BRIEF, slope_of="columns", dropout_on="both", test_latent="sample")
+def make_fanogan(arch: str, device: DeviceSettings) -> Any:
+    length = {"steps": 8, "batch": 4}
+    return FAnoGan(FAnoGanSettings(arch=arch, **BRIEF, training=length, encoder_training=length, device=device))
+
+
+# Every detector, in a form that is fitted in about a second; before the colon stands its name.
+FORMS: dict[str, Callable[[DeviceSettings], Any]] = {
+    "mae-classifier": lambda device: make_paper("mae-classifier", device),
+    "mae": lambda device: make_paper("mae", device),
+    "anovaegan": make_anovaegan,
+    "anovaegan: original": lambda device: make_anovaegan(
+        device, slope_of="columns", dropout_on="both", test_latent="sample"
     ),
-    "fanogan: unified": lambda: make_fanogan("unified"),
-    "fanogan: schlegl": lambda: make_fanogan("schlegl"),
+    "fanogan: unified": lambda device: make_fanogan("unified", device),
+    "fanogan: schlegl": lambda device: make_fanogan("schlegl", device),
 }
 
 
@@ -84,7 +93,7 @@ def form(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="module")
 def fitted(form: str, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    return FORMS[form]().fit(HEALTHY, seed=3, folder=tmp_path_factory.mktemp("fit"), shown=False)
+    return FORMS[form](CPU).fit(HEALTHY, seed=3, folder=tmp_path_factory.mktemp("fit"), shown=False)
 
 
 def test_findings_have_the_shapes_that_the_protocol_says(fitted: Any) -> None:
@@ -125,22 +134,47 @@ def test_saved_and_loaded_it_says_the_same(fitted: Any, tmp_path: Path) -> None:
 
 
 def test_same_seed_same_scores_other_seed_others(form: str, fitted: Any, tmp_path: Path) -> None:
-    again = FORMS[form]().fit(HEALTHY, seed=3, folder=tmp_path / "again", shown=False)
-    other = FORMS[form]().fit(HEALTHY, seed=4, folder=tmp_path / "other", shown=False)
+    again = FORMS[form](CPU).fit(HEALTHY, seed=3, folder=tmp_path / "again", shown=False)
+    other = FORMS[form](CPU).fit(HEALTHY, seed=4, folder=tmp_path / "other", shown=False)
     assert np.array_equal(again.inspect(NEW).scores, fitted.inspect(NEW).scores)
     assert not np.array_equal(other.inspect(NEW).scores, fitted.inspect(NEW).scores)
+
+
+def test_stopped_twice_it_goes_on_to_the_same(
+    form: str, fitted: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    often = DeviceSettings(accelerator="cpu", checkpoint_minutes=1e-9)
+    take, left, taken = Journal.take, 0, 0
+
+    def stopping(self: Journal, *given: Any, **facts: Any) -> str:
+        nonlocal left, taken
+        if left == 0:
+            raise KeyboardInterrupt
+        left, taken = left - 1, taken + 1
+        return take(self, *given, **facts)
+
+    monkeypatch.setattr(Journal, "take", stopping)
+    for steps in (5, 7):  # of those with two trainings of 8 steps, the second time is in the second training
+        left = steps
+        with pytest.raises(KeyboardInterrupt):
+            FORMS[form](often).fit(HEALTHY, seed=3, folder=tmp_path, shown=False)
+    left = 1000
+    continued = FORMS[form](often).fit(HEALTHY, seed=3, folder=tmp_path, shown=False)
+    assert np.array_equal(continued.inspect(NEW).scores, fitted.inspect(NEW).scores)
+    lengths = {line["stage"]: line["steps"] for line in read_json_lines(tmp_path / "journal.jsonl")}
+    assert taken == sum(lengths.values())  # no step was counted twice: each fit went on from the checkpoint
 
 
 @pytest.mark.parametrize("form", FORMS)
 def test_nothing_to_learn_from_is_refused(form: str, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no healthy slice"):
-        FORMS[form]().fit(Slices(made_up_images(0, 0)), seed=0, folder=tmp_path, shown=False)
+        FORMS[form](CPU).fit(Slices(made_up_images(0, 0)), seed=0, folder=tmp_path, shown=False)
 
 
 @pytest.mark.parametrize("form", FORMS)
 def test_an_unfitted_detector_says_so(form: str, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="not fitted"):
-        FORMS[form]().inspect(NEW)
+        FORMS[form](CPU).inspect(NEW)
     with pytest.raises(UserError, match="no fitted detector"):
         load_detector(tmp_path)
     (tmp_path / "settings.json").write_text(json.dumps({"detector": "strange"}))
