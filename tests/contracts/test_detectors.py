@@ -77,7 +77,7 @@ def make_paper(name: str, device: DeviceSettings) -> Any:
 
 
 def make_fanogan(arch: str, device: DeviceSettings) -> Any:
-    lengths = dict.fromkeys(("training", "encoder_training"), {"steps": 8, "batch": 4})
+    lengths = {key: {"steps": 8, "batch": 4} for key in ("training", "encoder_training")}
     return FAnoGan(FAnoGanSettings(arch=arch, **{**BRIEF, **lengths}, device=device))
 
 

@@ -80,7 +80,7 @@ def list_detectors() -> None:
     from anomae.detectors.registry import DETECTORS
 
     for name, made in DETECTORS.items():
-        print(f"{name:16}{(made.__doc__ or '').strip().splitlines()[0]}")
+        print(f"{name:18}{(made.__doc__ or '').strip().splitlines()[0]}")
 
 
 def reproduced(content: dict[str, Any], folder: Path) -> None:

@@ -1,0 +1,46 @@
+"""Measures of one line: what every report has beside the scores, to the last bit."""
+
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+import pytest
+
+from anomae.detectors.floor_settings import OneLineSettings
+from anomae.detectors.one_line import OneLine
+from anomae.evaluation.floors import FLOORS, intensity_floors
+from anomae.slices.measures import MEASURES
+from anomae.slices.store import Slices
+from anomae.stages.prepare import prepare
+
+
+def images(count: int = 12) -> np.ndarray:
+    return np.random.default_rng(0).normal(size=(count, 40, 37)).astype(np.float32)
+
+
+def test_every_measure_of_the_reports_can_be_chosen() -> None:
+    assert set(get_args(OneLineSettings.model_fields["measure"].annotation)) == {*MEASURES, "area"}
+    assert set(MEASURES) <= set(FLOORS)
+
+
+@pytest.mark.parametrize("measure", MEASURES)
+def test_scores_are_those_of_the_reports_to_the_last_bit(measure: str, tmp_path: Path) -> None:
+    detector = OneLine(OneLineSettings(measure=measure)).fit(Slices(images()), seed=0, folder=tmp_path)
+    new = images(20)
+    beside = intensity_floors(new[start : start + 7] for start in range(0, len(new), 7))
+    assert np.array_equal(detector.inspect(new).scores, beside[measure])
+
+
+def test_a_level_that_is_given_is_used(tmp_path: Path) -> None:
+    detector = OneLine(OneLineSettings(measure="area", level=0.5)).fit(Slices(images()), seed=0, folder=tmp_path)
+    assert np.array_equal(detector.inspect(images()).scores, (images() > 0.5).mean(axis=(1, 2)))
+
+
+def test_the_area_of_the_prepared_image_is_nearly_that_of_the_scan(tmp_path: Path) -> None:
+    store = prepare("phantom", "heads:4", tmp_path / "store", workers=0, shown=False, options={"size": "10x40x40"})
+    everything = store.select(np.arange(len(store.index)))
+    detector = OneLine(OneLineSettings(measure="area")).fit(everything, seed=0, folder=tmp_path)
+    area = detector.inspect(everything.read(slice(None))).scores
+    known = store.index.body_fraction
+    assert known.max() - known.min() > 0.2
+    assert np.abs(area - known).max() < 0.05
