@@ -233,3 +233,12 @@ def test_an_unfitted_detector_says_so(form: str, tmp_path: Path) -> None:
     (tmp_path / "settings.json").write_text(json.dumps({"detector": "strange"}))
     with pytest.raises(UserError, match="'strange'"):
         load_detector(tmp_path)
+
+
+def test_settings_of_another_version_are_said(fitted: Any, tmp_path: Path) -> None:
+    fitted.save(tmp_path)
+    content = json.loads((tmp_path / "settings.json").read_text())
+    content["settings"]["from_the_future"] = True
+    (tmp_path / "settings.json").write_text(json.dumps(content))
+    with pytest.raises(UserError, match="from_the_future"):
+        load_detector(tmp_path, CPU)

@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from anomae.detectors.anovaegan import AnoVaeGan
 from anomae.detectors.conv_autoencoder import ConvAutoencoderDetector
 from anomae.detectors.fanogan import FAnoGan
@@ -55,5 +57,12 @@ def load_detector(folder: Path, device: DeviceSettings | None = None) -> Detecto
         raise UserError(
             f"{folder} holds a detector {name!r} that this version does not know; it knows {', '.join(DETECTORS)}."
         )
-    detector: Detector = DETECTORS[name].load(folder, device)
+    try:
+        detector: Detector = DETECTORS[name].load(folder, device)
+    except ValidationError as error:
+        strange = ", ".join(".".join(map(str, entry["loc"])) for entry in error.errors())
+        raise UserError(
+            f"{folder} was fitted with settings that this version does not have or allow ({strange}); fit anew, or use "
+            "the version that fitted it."
+        ) from error
     return detector

@@ -3,6 +3,7 @@
 import resource
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,7 @@ def score(
     rows = opened.rows(part)
     if not len(rows):
         raise UserError(f"The store {opened.folder} has no slice in its {part} part.")
-    detector = load_detector(place.fitted, device or DeviceSettings.model_validate(place.facts()["settings"]["device"]))
+    detector = load_detector(place.fitted, device or _device_of(place.facts()))
     facts = _score_rows(detector, opened, rows, place.findings, part, maps, False, shown)
     held_out = opened.rows(CALIBRATION_PART, label=0)
     if calibration and part == "test" and len(held_out):
@@ -58,6 +59,12 @@ def score(
         ))  # fmt: skip
     _finish(place.findings, facts)
     return place.findings
+
+
+def _device_of(facts: Mapping[str, Any]) -> DeviceSettings:
+    """Where the run was fitted: scores repeat exactly on the same device in the same precision."""
+    given = facts["settings"].get("device", {})
+    return DeviceSettings.model_validate({key: given[key] for key in DeviceSettings.model_fields if key in given})
 
 
 def _score_rows(
