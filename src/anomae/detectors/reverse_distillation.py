@@ -99,7 +99,7 @@ class ReverseDistillationDetector:
             return scores, upsampled(heat, teacher.image_size, "bilinear")
 
         with in_use(settings.device) as device:
-            scores, maps = in_fixed_batches(images, device, judge)
+            scores, maps = in_fixed_batches(images, device, judge, teacher.batch(device))
         named = {name: scores[:, place].astype(np.float64) for place, name in enumerate(("max", "mean"))}
         return Findings(named[settings.score], maps, None, named)
 

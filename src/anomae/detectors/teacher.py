@@ -1,5 +1,6 @@
 """A frozen backbone as a detector uses it: chosen once, shown 8-bit pictures, kept with what was fitted."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
@@ -9,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from anomae.detectors.inference import USE_BATCH
 from anomae.detectors.protocol import HealthySlices
 from anomae.detectors.teacher_settings import TeacherSettings
 from anomae.errors import UserError
@@ -18,6 +20,7 @@ from anomae.seeds import derive_seed
 from anomae.training.checkpoint import read_tensors, write_tensors
 
 WINDOW_IMAGES, DRAW_IMAGES = 256, 16
+FULL_BATCH_PIXELS = 256 * 256
 
 
 class Teacher:
@@ -80,6 +83,10 @@ class Teacher:
         self.network.to(images.device)
         with torch.no_grad():
             return self.network(self.pictures(images))  # type: ignore[no-any-return]
+
+    def batch(self, device: torch.device) -> int:
+        """Images a batch in use: fewer where they are shown larger, so that memory stays the same."""
+        return max(1, min(USE_BATCH[device.type], USE_BATCH[device.type] * FULL_BATCH_PIXELS // math.prod(self.size)))
 
     def save(self, path: Path) -> None:
         """Write weights, window and description as one safetensors file."""
