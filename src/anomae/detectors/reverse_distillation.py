@@ -63,8 +63,7 @@ class ReverseDistillationDetector:
         feed = ImageFeed(healthy, fabric.device)
 
         def batch_loss(model: nn.Module, places: npt.NDArray[np.int64], _: torch.Generator) -> Tensor:
-            with fabric.autocast():
-                levels = teacher.levels(feed(places))
+            levels = teacher.levels(feed(places))
             return distillation_loss(levels, model(levels), settings.loss)
 
         training = Training(

@@ -71,17 +71,19 @@ class Teacher:
 
     def pictures(self, images: Tensor) -> Tensor:
         """Prepared images (B, h, w) -> what the network is shown, (B, 3, H, W): windowed, resized, normalised."""
-        with torch.autocast(images.device.type, enabled=False):
-            low, high = self.window
-            grey = ((images.float() - low) * (255.0 / (high - low))).clamp(0.0, 255.0)
-            if grey.shape[1:] != self.size:
-                grey = F.interpolate(grey[:, None], self.size, mode="bilinear", antialias=True)[:, 0]
-            return self.backbone.normalise(grey)
+        low, high = self.window
+        grey = ((images.float() - low) * (255.0 / (high - low))).clamp(0.0, 255.0)
+        if grey.shape[1:] != self.size:
+            grey = F.interpolate(grey[:, None], self.size, mode="bilinear", antialias=True)[:, 0]
+        return self.backbone.normalise(grey)
 
     def levels(self, images: Tensor) -> list[Tensor]:
-        """Prepared images (B, h, w) -> the features at each stride, (B, C, H / stride, W / stride)."""
+        """Prepared images (B, h, w) -> the features at each stride, (B, C, H / stride, W / stride).
+
+        Always in float32: in bfloat16 the distances to a memory of patches change their order (rank correlation 0.97).
+        """
         self.network.to(images.device)
-        with torch.no_grad():
+        with torch.no_grad(), torch.autocast(images.device.type, enabled=False):
             return self.network(self.pictures(images))  # type: ignore[no-any-return]
 
     def batch(self, device: torch.device) -> int:
