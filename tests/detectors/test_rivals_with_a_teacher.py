@@ -33,10 +33,10 @@ def steps(count: int, lr: float, **others: Any) -> TrainingSettings:
 
 SMALL: dict[str, Any] = {
     "rd4ad": ReverseDistillationSettings(
-        teacher=TINY, sigma=2.0, training=steps(40, 0.005, betas=(0.5, 0.999)), device=CPU
+        teacher=TINY, sigma=2.0, training=steps(25, 0.005, betas=(0.5, 0.999)), device=CPU
     ),
     "ast": StudentTeacherSettings(
-        teacher=TINY, flow_width=16, student_width=32, flow=steps(50, 0.002), student=steps(120, 0.002), device=CPU
+        teacher=TINY, flow_width=16, student_width=32, flow=steps(40, 0.002), student=steps(100, 0.002), device=CPU
     ),
     "patchcore": PatchMemorySettings(teacher=TINY, memory=500, candidates=1000, sigma=2.0, device=CPU),
 }
@@ -74,7 +74,7 @@ def test_it_says_which_teacher_it_has(fitted: Any, tmp_path: Path) -> None:
 
 
 def test_the_chosen_score_is_one_of_those_given(fitted: Any, findings: Any) -> None:
-    assert set(findings.other_scores) == {"max", "mean"}
+    assert set(findings.other_scores) == {"max", "mean"} | ({"smoothed"} if fitted.name == "patchcore" else set())
     assert np.array_equal(findings.scores, findings.other_scores["max"])
     assert (findings.other_scores["mean"] <= findings.other_scores["max"]).all()
 

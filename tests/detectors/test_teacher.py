@@ -45,6 +45,16 @@ def test_the_longer_side_becomes_the_input_size(shape: tuple[int, int], size: tu
     ]  # fmt: skip
 
 
+def test_batches_shrink_as_pictures_grow() -> None:
+    image, cpu = Slices(np.random.default_rng(0).random((2, 32, 32), dtype=np.float32)), torch.device("cpu")
+    batches = {}
+    for side in (64, 256, 512, 2048):
+        teacher = Teacher.of_normals(TINY.model_copy(update={"input_size": 64}), (4,), image, 0)
+        teacher.size = (side, side)
+        batches[side] = teacher.batch(cpu)
+    assert batches == {64: 16, 256: 16, 512: 4, 2048: 1}
+
+
 def test_a_constant_training_set_still_has_a_window() -> None:
     teacher = Teacher.of_normals(TINY, (8,), Slices(np.zeros((4, 32, 32), np.float32)), 0)
     assert torch.isfinite(teacher.levels(torch.zeros(1, 32, 32))[0]).all()

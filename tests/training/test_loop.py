@@ -111,6 +111,27 @@ def test_accumulated_shards_make_the_whole_batch(tmp_path: Path) -> None:
     assert torch.allclose(*weights, atol=1e-6)
 
 
+def test_adam_decays_by_an_l2_term_of_the_loss(tmp_path: Path) -> None:
+    """Against the loop with no decay and the term written out; AdamW decays otherwise."""
+
+    def with_term(model: nn.Module, places: np.ndarray, generator: torch.Generator) -> Tensor:
+        term = sum(parameter.square().sum() for parameter in model.parameters())
+        return noisy_loss(model, places, generator) + 0.1 / 2 * term
+
+    weights = []
+    for name, loss, decay, optimizer in (
+        ("term", with_term, 0.0, torch.optim.Adam),
+        ("decay", noisy_loss, 0.1, torch.optim.Adam),
+        ("other", noisy_loss, 0.1, torch.optim.AdamW),
+    ):
+        model, settings = make_model(), make_training(tmp_path, weight_decay=decay).settings
+        training = Training("toy", 37, loss, settings, 7, tmp_path / name, optimizer=optimizer, shown=False)
+        train(make_fabric(FP32), model, training)
+        weights.append(model.weight.detach())
+    assert torch.allclose(weights[0], weights[1], atol=1e-5)
+    assert not torch.allclose(weights[0], weights[2], atol=1e-3)
+
+
 def test_a_lost_loss_stops_with_a_sentence(tmp_path: Path) -> None:
     def lost(model: nn.Module, places: np.ndarray, generator: torch.Generator) -> Tensor:
         return noisy_loss(model, places, generator) * float("nan")

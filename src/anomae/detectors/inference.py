@@ -30,14 +30,15 @@ def in_fixed_batches(
     images: npt.NDArray[np.float32],
     device: torch.device,
     function: Callable[[Tensor, npt.NDArray[np.float32]], tuple[Tensor, ...]],
+    size: int | None = None,
 ) -> tuple[npt.NDArray[np.float32], ...]:
     """Apply `function` to batches of exactly one size (the last is filled up with copies) and join what it gives.
 
     Matrix kernels may round differently for another number of rows; with the number fixed, an image's outcome is the
     same alone, in any company and in any order.  function(tensor (b, h, w) on the device, the same images as numpy)
-    gives tensors whose first axis is the batch.
+    gives tensors whose first axis is the batch.  size: of a batch; None: USE_BATCH of the device.
     """
-    size = USE_BATCH[device.type]
+    size = size or USE_BATCH[device.type]
     parts: list[tuple[npt.NDArray[np.float32], ...]] = []
     for start in range(0, len(images), size):
         block = np.asarray(images[start : start + size], dtype=np.float32)

@@ -83,7 +83,7 @@ class PatchMemoryDetector:
         return self
 
     def inspect(self, images: npt.NDArray[np.float32]) -> Findings:
-        """Judge images (n, h, w): score the largest (or mean) distance, map the distances, upsampled and smoothed."""
+        """Judge images (n, h, w): map the distances, upsampled and smoothed; score as the settings choose."""
         teacher, memory = self._fitted()
 
         def judge(block: Tensor, _: npt.NDArray[np.float32]) -> tuple[Tensor, Tensor]:
@@ -92,13 +92,13 @@ class PatchMemoryDetector:
             each = [nearest_distance(image.flatten(1).T, kept) for image in features]
             distances = torch.stack(each).view(len(block), *features.shape[2:])
             large = gaussian_smooth(upsampled(distances, teacher.size, "bilinear"), self.settings.sigma)
-            return distances, upsampled(large, teacher.image_size, "bilinear")
+            scores = torch.stack([distances.amax((1, 2)), distances.mean((1, 2)), large.amax((1, 2))], dim=1)
+            return scores, upsampled(large, teacher.image_size, "bilinear")
 
         with in_use(self.settings.device) as device:
-            distances, maps = in_fixed_batches(images, device, judge)
-        each = {"max": distances.max(axis=(1, 2)), "mean": distances.mean(axis=(1, 2), dtype=np.float64)}
-        scores = {name: values.astype(np.float64) for name, values in each.items()}
-        return Findings(scores[self.settings.score], maps, None, scores)
+            scores, maps = in_fixed_batches(images, device, judge, teacher.batch(device))
+        named = {name: scores[:, place].astype(np.float64) for place, name in enumerate(("max", "mean", "smoothed"))}
+        return Findings(named[self.settings.score], maps, None, named)
 
     def save(self, folder: Path) -> None:
         """Write the teacher, the memory, and settings.json last."""
@@ -123,7 +123,8 @@ class PatchMemoryDetector:
         teacher = self.teacher
         assert teacher is not None
         with in_use(self.settings.device) as device:
-            return in_fixed_batches(images, device, lambda x, _: (patch_features(teacher.levels(x)),))[0]
+            size = teacher.batch(device)
+            return in_fixed_batches(images, device, lambda x, _: (patch_features(teacher.levels(x)),), size)[0]
 
     def _fitted(self) -> tuple[Teacher, Tensor]:
         if self.teacher is None or self.memory is None:

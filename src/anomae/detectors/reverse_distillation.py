@@ -63,8 +63,7 @@ class ReverseDistillationDetector:
         feed = ImageFeed(healthy, fabric.device)
 
         def batch_loss(model: nn.Module, places: npt.NDArray[np.int64], _: torch.Generator) -> Tensor:
-            with fabric.autocast():
-                levels = teacher.levels(feed(places))
+            levels = teacher.levels(feed(places))
             return distillation_loss(levels, model(levels), settings.loss)
 
         training = Training(
@@ -99,7 +98,7 @@ class ReverseDistillationDetector:
             return scores, upsampled(heat, teacher.image_size, "bilinear")
 
         with in_use(settings.device) as device:
-            scores, maps = in_fixed_batches(images, device, judge)
+            scores, maps = in_fixed_batches(images, device, judge, teacher.batch(device))
         named = {name: scores[:, place].astype(np.float64) for place, name in enumerate(("max", "mean"))}
         return Findings(named[settings.score], maps, None, named)
 

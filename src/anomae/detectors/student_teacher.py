@@ -68,7 +68,8 @@ class StudentTeacherDetector:
         def features_of(images: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
             """(k, C * h, w): the channels below each other, so that features are stored and fed as images are."""
             with in_use(settings.device) as device:
-                return in_fixed_batches(images, device, lambda x, _: (teacher.levels(x)[0].flatten(1, 2),))[0]
+                size = teacher.batch(device)
+                return in_fixed_batches(images, device, lambda x, _: (teacher.levels(x)[0].flatten(1, 2),), size)[0]
 
         cached = cached_reconstructions(folder / "cache" / "features.npy", healthy, features_of, fabric, shown)
         feed = ImageFeed(cached, fabric.device)
@@ -122,7 +123,7 @@ class StudentTeacherDetector:
             return scores, upsampled(wrong, teacher.image_size, "bicubic")
 
         with in_use(self.settings.device) as device:
-            scores, maps = in_fixed_batches(images, device, judge)
+            scores, maps = in_fixed_batches(images, device, judge, teacher.batch(device))
         named = {name: scores[:, place].astype(np.float64) for place, name in enumerate(("max", "mean"))}
         return Findings(named[self.settings.score], maps, None, named)
 

@@ -1,5 +1,6 @@
 """A frozen backbone as a detector uses it: chosen once, shown 8-bit pictures, kept with what was fitted."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
@@ -9,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from anomae.detectors.inference import USE_BATCH
 from anomae.detectors.protocol import HealthySlices
 from anomae.detectors.teacher_settings import TeacherSettings
 from anomae.errors import UserError
@@ -18,6 +20,7 @@ from anomae.seeds import derive_seed
 from anomae.training.checkpoint import read_tensors, write_tensors
 
 WINDOW_IMAGES, DRAW_IMAGES = 256, 16
+FULL_BATCH_PIXELS = 256 * 256
 
 
 class Teacher:
@@ -68,18 +71,24 @@ class Teacher:
 
     def pictures(self, images: Tensor) -> Tensor:
         """Prepared images (B, h, w) -> what the network is shown, (B, 3, H, W): windowed, resized, normalised."""
-        with torch.autocast(images.device.type, enabled=False):
-            low, high = self.window
-            grey = ((images.float() - low) * (255.0 / (high - low))).clamp(0.0, 255.0)
-            if grey.shape[1:] != self.size:
-                grey = F.interpolate(grey[:, None], self.size, mode="bilinear", antialias=True)[:, 0]
-            return self.backbone.normalise(grey)
+        low, high = self.window
+        grey = ((images.float() - low) * (255.0 / (high - low))).clamp(0.0, 255.0)
+        if grey.shape[1:] != self.size:
+            grey = F.interpolate(grey[:, None], self.size, mode="bilinear", antialias=True)[:, 0]
+        return self.backbone.normalise(grey)
 
     def levels(self, images: Tensor) -> list[Tensor]:
-        """Prepared images (B, h, w) -> the features at each stride, (B, C, H / stride, W / stride)."""
+        """Prepared images (B, h, w) -> the features at each stride, (B, C, H / stride, W / stride).
+
+        Always in float32: in bfloat16 the distances to a memory of patches change their order (rank correlation 0.97).
+        """
         self.network.to(images.device)
-        with torch.no_grad():
+        with torch.no_grad(), torch.autocast(images.device.type, enabled=False):
             return self.network(self.pictures(images))  # type: ignore[no-any-return]
+
+    def batch(self, device: torch.device) -> int:
+        """Images a batch in use: fewer where they are shown larger, so that memory stays the same."""
+        return max(1, min(USE_BATCH[device.type], USE_BATCH[device.type] * FULL_BATCH_PIXELS // math.prod(self.size)))
 
     def save(self, path: Path) -> None:
         """Write weights, window and description as one safetensors file."""

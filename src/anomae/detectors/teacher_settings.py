@@ -80,5 +80,7 @@ class PatchMemorySettings(Settings):
     )
     candidates: int = Field(default=50_000, gt=0, description="patches drawn at random that a coreset is taken from")
     sigma: float = Field(default=4.0, ge=0, description="of the Gaussian on the map, pixels of the teacher's input")
-    score: Literal["max", "mean"] = Field(default="max", description="of the distances at all positions")
+    score: Literal["max", "mean", "smoothed"] = Field(
+        default="max", description="of the distances at all positions; 'smoothed': the maximum of the smoothed map"
+    )
     device: DeviceSettings = DeviceSettings()
