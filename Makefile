@@ -36,6 +36,7 @@ unit: $(VENV)/.installed-dev
 
 bench: $(VENV)/.installed-bench
 	$(BIN)/python benchmarks/mae_speed.py
+	$(BIN)/python benchmarks/mae_speed.py --size vit-base-224 --repeats 3
 	$(BIN)/python benchmarks/memory.py
 
 clean:

@@ -23,7 +23,7 @@ def count(network: nn.Module) -> int:
 
 
 def test_the_layouts_have_the_published_numbers_of_parameters() -> None:
-    """Totals with the heads as torchvision and the Lite0 file count them; trunks as METHOD.md section 5 does."""
+    """Totals with the heads as torchvision and the Lite0 file count them; trunks without them."""
     with torch.device("meta"):
         assert count(WideResNet((4, 8, 16))) == 24_862_528
         assert count(WideResNet((32,))) + 2049 * 1000 == 68_883_240

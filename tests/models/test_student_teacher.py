@@ -13,7 +13,7 @@ def count(network: nn.Module) -> int:
 
 
 def test_both_have_the_parameters_of_the_original() -> None:
-    """METHOD.md section 5: teacher 3.25 M, student 81.4 M, for 304 channels and 32 of position."""
+    """As in the released code: teacher 3.25 M, student 81.4 M, for 304 channels and 32 of position."""
     with torch.device("meta"):
         student = Student(304, 32, 1024, torch.Generator("cpu"))
     flow = ConditionalFlow(304, 32, torch.Generator())

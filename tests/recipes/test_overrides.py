@@ -87,7 +87,7 @@ def test_profile_paper_is_the_text() -> None:
 
 
 def test_profile_released_is_the_code() -> None:
-    """METHOD.md section 6.1."""
+    """What the released code does otherwise than the text."""
     settings = named_recipe("brats2020", "released", (224, 224))
     boxes, classifier = settings.pseudo_abnormal, settings.classifier
     assert (boxes.k_min, boxes.k_max, boxes.side_min, boxes.side_max) == (1, 9, 10, 39)

@@ -1,6 +1,6 @@
 """RD4AD (Deng & Li, "Anomaly Detection via Reverse Distillation from One-Class Embedding", CVPR 2022).
 
-Against the original (METHOD.md section 3): network, loss, optimiser, map and score are those of the authors' released
+Against the original: network, loss, optimiser, map and score are those of the authors' released
 code.  Its layers that are never used (8.4 M parameters) are not built, its image size is a setting and not fixed at
 256, and nothing is looked at on the way: the last weights are kept, as there.  `loss="position"` is the paper's text.
 The default teacher is EfficientNet-Lite0, which works offline, not WideResNet-50-2: all widths then follow its levels

@@ -1,6 +1,6 @@
 """AST (Rudolph et al., "Asymmetric Student-Teacher Networks for Industrial Anomaly Detection", WACV 2023).
 
-Against the original (METHOD.md section 4): features, positions, flow, student, losses, optimiser and scores are those
+Against the original: features, positions, flow, student, losses, optimiser and scores are those
 of the authors' released code, for pictures (its depth channel is left out).  It reads the test AUROC after every round
 of epochs; here nothing is chosen and the last weights are kept (as its saved ones are).  Features are always taken with
 the backbone in evaluation; without its cache the original leaves batch norm in training.  The default teacher is

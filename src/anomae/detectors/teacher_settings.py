@@ -34,7 +34,7 @@ class TeacherSettings(Settings):
 
 
 class ReverseDistillationSettings(Settings):
-    """RD4AD (Deng & Li 2022; METHOD.md section 3); defaults are the released code's numbers.
+    """RD4AD (Deng & Li 2022); defaults are the released code's numbers.
 
     For a small run: teacher.input_size=128, training.epochs=null, training.steps=1000.
     """
@@ -53,7 +53,7 @@ class ReverseDistillationSettings(Settings):
 
 
 class StudentTeacherSettings(Settings):
-    """AST (Rudolph et al. 2023; METHOD.md section 4); defaults are the released code's numbers.
+    """AST (Rudolph et al. 2023); defaults are the released code's numbers.
 
     For a small run: teacher.input_size=256 or 448, student_width=128, steps in place of epochs for both trainings.
     """

@@ -6,7 +6,7 @@ import math
 def lr_factor(step: int, steps: int, warmup: int, floor: float = 0.0) -> float:
     """The share of the peak rate at `step` of `steps` (0-based): rises over `warmup` steps, falls to `floor`.
 
-    Source: METHOD of the reference MAE (per-iteration half-cosine); floor = min_lr / lr, 0..1.
+    Source: the reference MAE (per-iteration half-cosine); floor = min_lr / lr, 0..1.
     """
     if step < warmup:
         return (step + 1) / warmup
