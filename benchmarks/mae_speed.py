@@ -4,7 +4,8 @@
 
 Both have the same shape, get the same images, and are tried in fp32 and in bf16 (autocast).  A fit step is what
 anomae's training does: masks drawn, forward, eq. (1), backward, AdamW (fused, for both).  Scoring is the
-reconstruction of the paper: four passes in one batch, originals pasted, averaged.  Needs the extra `benchmark`.
+reconstruction of the paper: four passes in one batch, originals pasted, averaged.  Each runs in a process of its own,
+set up as its users have it (anomae's keeps freed memory), and only one of them at a time.  Needs the extra `benchmark`.
 """
 
 import argparse
@@ -12,6 +13,8 @@ import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
 from statistics import median
 from typing import Any
 
@@ -133,25 +136,47 @@ def seconds(work: Work, times: int, device: str) -> float:
     return (time.perf_counter() - began) / times
 
 
-def compare(shape: Shape, device: str, repeats: int, stretch_s: float) -> None:
+MAKERS = {"anomae": our_works, "transformers": their_works}
+
+
+def serve(who: str, size: str, device: str, precision: str, asked: Connection) -> None:
+    """In a process of its own: do what is asked for, (kind, times), and answer with the seconds per turn."""
+    works = MAKERS[who](SHAPES[size], device, precision)
+    while (order := asked.recv()) is not None:
+        kind, times = order
+        asked.send(seconds(works[kind], times, device))
+
+
+def compare(size: str, device: str, repeats: int, stretch_s: float) -> None:
     """Measure all in turn, and print the two tables."""
-    makers = {"anomae": our_works, "transformers": their_works}
-    works = {(who, how): make(shape, device, how) for how in PRECISIONS for who, make in makers.items()}
+    shape, spawn = SHAPES[size], get_context("spawn")
+    ends: dict[tuple[str, str], Connection] = {}
+    for how in PRECISIONS:
+        for who in MAKERS:
+            ends[who, how], theirs = spawn.Pipe()
+            spawn.Process(target=serve, args=(who, size, device, how, theirs), daemon=True).start()
+
+    def measured(key: tuple[str, str], kind: str, times: int) -> float:
+        ends[key].send((kind, times))
+        return float(ends[key].recv())
+
     for kind, batch in (("fit", shape.fit_batch[device]), ("score", shape.score_batch[device])):
-        for one in works.values():
-            one[kind]()  # warms up
-        times = {key: max(1, round(stretch_s / seconds(one[kind], 1, device))) for key, one in works.items()}
-        speeds: dict[tuple[str, str], list[float]] = {key: [] for key in works}
+        for key in ends:
+            measured(key, kind, 1)  # warms up
+        times = {key: max(1, round(stretch_s / measured(key, kind, 1))) for key in ends}
+        speeds: dict[tuple[str, str], list[float]] = {key: [] for key in ends}
         for _ in range(repeats):
-            for key, one in works.items():
-                speeds[key].append(batch / seconds(one[kind], times[key], device))
+            for key in ends:
+                speeds[key].append(batch / measured(key, kind, times[key]))
         print(f"\n{'fit step' if kind == 'fit' else f'scoring, {PASSES} passes'}, batch {batch}: images/s")
         for (who, how), found in speeds.items():
             print(f"  {who:<13}{how:<5}{_spread(found)}")
-        best = {who: max(PRECISIONS, key=lambda how, who=who: median(speeds[who, how])) for who in makers}
-        ours, theirs = (speeds[who, best[who]] for who in makers)
-        ratios = [one / other for one, other in zip(ours, theirs, strict=True)]
-        print(f"  ratio, anomae {best['anomae']} to transformers {best['transformers']}: {_spread(ratios)}")
+        best = {who: max(PRECISIONS, key=lambda how, who=who: median(speeds[who, how])) for who in MAKERS}
+        ours, theirs_best = (speeds[who, best[who]] for who in MAKERS)
+        ratios = [one / other for one, other in zip(ours, theirs_best, strict=True)]
+        print(f"  ratio, anomae {best['anomae']} to transformers {best['transformers']}: {_spread(ratios)}", flush=True)
+    for end in ends.values():
+        end.send(None)
 
 
 def _spread(values: list[float]) -> str:
@@ -165,10 +190,11 @@ def main() -> None:
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     parser.add_argument("--stretch", type=float, default=0.5, help="seconds of each measured stretch, about")
     arguments = parser.parse_args()
+    require("transformers", "benchmark")
     device = chosen_device(DeviceSettings(accelerator=arguments.device))
     where = torch.cuda.get_device_name() if device == "cuda" else f"CPU, {torch.get_num_threads()} threads"
     print(f"{arguments.size} on {where}, torch {torch.__version__}, {arguments.repeats} repeats: median (min to max)")
-    compare(SHAPES[arguments.size], device, arguments.repeats, arguments.stretch)
+    compare(arguments.size, device, arguments.repeats, arguments.stretch)
 
 
 if __name__ == "__main__":
