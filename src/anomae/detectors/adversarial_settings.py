@@ -8,7 +8,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from anomae.detectors.settings import Settings
+from anomae.detectors.settings import Percentiles, Settings
 from anomae.models.wasserstein import SlopeOf
 from anomae.training.settings import DeviceSettings
 
@@ -45,17 +45,10 @@ class AdversarialSettings(Settings):
     lr: float = Field(default=1e-4, gt=0)
     betas: tuple[float, float] = Field(default=(0.5, 0.9), description="of Adam")
     training: Length = Length(epochs=20, batch=128)
-    percentiles: tuple[float, float] = Field(
+    percentiles: Percentiles = Field(
         default=(0.1, 99.9), description="of the training pixels: the range of prepared intensities that networks see"
     )
     device: DeviceSettings = DeviceSettings()
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Self:
-        low, high = self.percentiles
-        if not 0 <= low < high <= 100:
-            raise ValueError("percentiles must rise, from 0 to 100")
-        return self
 
 
 class AnoVaeGanSettings(AdversarialSettings):

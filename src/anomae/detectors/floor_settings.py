@@ -3,11 +3,11 @@
 They are first guesses, tuned on no data.
 """
 
-from typing import Literal, Self
+from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from anomae.detectors.settings import Settings
+from anomae.detectors.settings import Percentiles, Settings
 from anomae.training.settings import DeviceSettings, TrainingSettings
 
 
@@ -44,17 +44,11 @@ class ConvAutoencoderSettings(Settings):
     width: int = Field(default=32, ge=8, description="channels of the first convolution")
     latent: int = Field(default=128, gt=0, description="numbers that an image is squeezed into")
     error: Literal["mse", "mae", "ssim"] = Field(default="mse", description="the score")
-    percentiles: tuple[float, float] = Field(
+    percentiles: Percentiles = Field(
         default=(0.1, 99.9), description="of the training pixels: the range of prepared intensities that it sees"
     )
     training: TrainingSettings = TrainingSettings(epochs=20, batch=128, lr=1e-3, warmup_steps=50, weight_decay=0.0)
     device: DeviceSettings = DeviceSettings()
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Self:
-        if not 0 <= self.percentiles[0] < self.percentiles[1] <= 100:
-            raise ValueError("percentiles must rise, from 0 to 100")
-        return self
 
 
 class OneLineSettings(Settings):

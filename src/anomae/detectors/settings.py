@@ -1,9 +1,9 @@
 """The settings of the paper's method: masked autoencoder, pseudo-abnormal module, anomaly classifier."""
 
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from anomae.training.settings import DeviceSettings, TrainingSettings
 
@@ -12,6 +12,16 @@ class Settings(BaseModel):
     """Typed, unchangeable, and without unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def _rising(percentiles: tuple[float, float]) -> tuple[float, float]:
+    if not 0 <= percentiles[0] < percentiles[1] <= 100:
+        raise ValueError("percentiles must rise, from 0 to 100")
+    return percentiles
+
+
+# Of the training pixels: the range of prepared intensities that a network is shown.
+Percentiles = Annotated[tuple[float, float], AfterValidator(_rising)]
 
 
 class AutoencoderSettings(Settings):

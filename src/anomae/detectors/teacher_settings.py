@@ -1,10 +1,10 @@
 """The settings of the methods that look through a frozen backbone: RD4AD, AST, and the memory of patches."""
 
-from typing import Literal, Self
+from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from anomae.detectors.settings import Settings
+from anomae.detectors.settings import Percentiles, Settings
 from anomae.training.settings import DeviceSettings, TrainingSettings
 
 
@@ -22,15 +22,9 @@ class TeacherSettings(Settings):
         "every table), or the path of a .pth or .safetensors file",
     )
     input_size: int = Field(default=256, gt=0, multiple_of=32, description="longer side of what it is shown, pixels")
-    percentiles: tuple[float, float] = Field(
+    percentiles: Percentiles = Field(
         default=(0.1, 99.9), description="of the pixels of training normals, that become 0 and 255"
     )
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Self:
-        if not 0 <= self.percentiles[0] < self.percentiles[1] <= 100:
-            raise ValueError("the percentiles must rise, within 0 and 100")
-        return self
 
 
 class ReverseDistillationSettings(Settings):
