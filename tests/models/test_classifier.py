@@ -125,3 +125,14 @@ def test_the_papers_classifier_has_as_many_parameters_as_published() -> None:
 def test_an_image_that_cannot_be_cut_is_refused(rng: torch.Generator) -> None:
     with pytest.raises(ValueError, match="patches of 4"):
         AnomalyClassifier((8, 10), 4, SIZE, "mean", rng)
+
+
+def test_logits_are_fine_grained_in_bf16(rng: torch.Generator) -> None:
+    network = AnomalyClassifier((32, 32), 8, SIZES["nano"][0], "mean", rng)
+    with torch.no_grad():
+        network.head.weight.copy_(torch.randn(network.head.weight.shape, generator=rng))
+    inputs = torch.rand(200, 32, 32, generator=rng)
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+        logits = network(inputs)
+    assert logits.dtype == torch.float32
+    assert len(logits.unique()) > 190
