@@ -9,7 +9,7 @@ from anomae.models.reverse_distillation import ReverseDistillation, distillation
 
 
 def test_with_the_levels_of_wide_resnet_it_is_the_original(rng: torch.Generator) -> None:
-    """As in the released code: OCBE 58.9 M, decoder 24.9 M, 83.8 M in all; the 8.4 M that are never used are not built."""
+    """OCBE 58.9 M, decoder 24.9 M, as in the released code; its 8.4 M that are never used are not built."""
     with torch.device("meta"):
         network = ReverseDistillation((256, 512, 1024), torch.Generator("cpu"))
     decoder = sum(parameter.numel() for parameter in network.decoder.parameters())
