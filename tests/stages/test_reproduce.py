@@ -95,6 +95,9 @@ def test_the_tables_say_what_the_reports_say(made: tuple[Path, dict[str, Any]]) 
     text = (out / "reproduction.md").read_text()
     assert f"| no classifier: MSE | 0.614 | {mse['value']:.3f} [" in text
     assert "Best trivial rival on all slices" in text
+    floor = report["strata"]["all"]["best_floor"]
+    reached = report["strata"]["all"]["floors"][floor]["value"]
+    assert text.count(f"| trivial: the best of them |  | {reached:.3f} [") == 2  # in each of the tables
     assert "Table 2b" in text
     page = (out / "reproduction.html").read_text()
     assert f"{mse['value']:.3f} [" in page

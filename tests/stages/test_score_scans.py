@@ -100,6 +100,7 @@ def test_scores_has_a_line_a_slice_with_its_place(run, tmp_path):
     out = score(run, [tmp_path / "scan.nii.gz"], tmp_path / "out")
     rows = rows_of(out)
     assert list(rows[0]) == ["file", "patient", "slice", "position_mm", "score"]
+    assert all(row["patient"] for row in rows)
     assert [int(row["slice"]) for row in rows] == list(range(6))
     positions = [float(row["position_mm"]) for row in rows]
     np.testing.assert_allclose(positions, axial_view(grid).slice_positions_mm(grid), atol=1e-3)

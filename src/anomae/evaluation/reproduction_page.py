@@ -59,6 +59,7 @@ def tables(content: Mapping[str, Any]) -> list[dict[str, Any]]:
     for name, words in TITLES.items():
         rows = [_texts(row, content) for row in content["cells"] if row["table"] == name]
         if rows:
+            rows.append(_floor_row(content))
             found.append({"name": name, "title": words, "rows": rows, "heads": [
                 "", f"paper, {content['paper_data']}", *heads, "minutes", "steps"]})  # fmt: skip
     return found
@@ -109,6 +110,18 @@ def _texts(row: Mapping[str, Any], content: Mapping[str, Any]) -> list[str]:
     ours = [_interval(row["figures"].get(name)) for name in content["strata"]]
     steps = " + ".join(str(count) for count in row["steps"].values())
     return [row["title"], paper, *ours, f"{row['minutes']:.1f}", steps]
+
+
+def _floor_row(content: Mapping[str, Any]) -> list[str]:
+    """What the best rival that learned nothing reaches on the same slices."""
+    floors = [content["floors"].get(name) for name in content["strata"]]
+    return [
+        "trivial: the best of them",
+        "",
+        *(f"{_interval(one)} {one['title']}" if one else "" for one in floors),
+        "",
+        "",
+    ]
 
 
 def _interval(figures: Mapping[str, Any] | None) -> str:

@@ -154,7 +154,7 @@ def _score(
         file=str(file),
         stamp=stamp(file),
         name=name,
-        patient=scan.volume.patient,
+        patient=scan.volume.patient or name,  # a file that names nobody is a patient of its own
         slices=case.slices[kept].tolist(),
         positions_mm=[None if np.isnan(place) else float(place) for place in case.positions_mm[kept]],
         scores=findings.scores.tolist(),

@@ -1,7 +1,8 @@
 """The folder that scored scans go to: what is in it already, what each scan adds, and its table.
 
 OUT/
-  scores.csv                     a line a slice: file, patient, slice, position_mm, score; higher is more anomalous
+  scores.csv                     a line a slice: file, patient (the scan's name where it names none), slice,
+                                 position_mm, score; higher is more anomalous
   maps/<name>.nii.gz             the residual map of a volume, in the scan's own grid (<name>.tiff for a picture)
   overlays/<name>_slice<k>.png   the highest slices of each scan, all on one colour scale
   scoring.json                   counts, what was skipped and why; written last: its presence means "whole"
