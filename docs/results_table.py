@@ -5,8 +5,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+METHOD = "**the paper's method** (classifier on the difference)"
 ROWS = {
-    "score": "**the paper's method** (classifier on the difference)",
+    "score": METHOD,
     "score_ssim": "masked autoencoder alone, SSIM",
     "score_mae": "masked autoencoder alone, MAE",
     "score_mse": "masked autoencoder alone, MSE",
@@ -26,7 +27,8 @@ def print_table(run: Path) -> None:
     strata = {name: report["strata"][name] for name in ("all", "mid") if name in report["strata"]}
     heads = [f"{name}: {s['normal']} normal, {s['abnormal']} abnormal" for name, s in strata.items()]
     print(f"| score | {' | '.join(heads)} |\n| --- |{' --- |' * len(heads)}")
-    for key, name in ROWS.items():
+    detector = report["provenance"]["detector"]
+    for key, name in {**ROWS, "score": METHOD if detector == "mae-classifier" else f"**{detector}**"}.items():
         cells = [_cell((stratum["scores"] | stratum["floors"]).get(key)) for stratum in strata.values()]
         if any(cells):
             print(f"| {name} | {' | '.join(cells)} |")
