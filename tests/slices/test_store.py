@@ -154,3 +154,13 @@ def test_it_can_be_moved(folder, tmp_path):
     before = SliceStore(folder).images[:].copy()
     shutil.move(folder, tmp_path / "elsewhere")
     np.testing.assert_array_equal(SliceStore(tmp_path / "elsewhere").images, before)
+
+
+def test_an_index_reads_alike_in_blocks_of_any_length(folder, monkeypatch):
+    whole = read_index(folder / "index.csv")
+    monkeypatch.setattr("anomae.slices.store.BLOCK_LINES", 5)
+    in_blocks = read_index(folder / "index.csv")
+    for name in ("case", "patient", "slice", "position_mm", "part", "label", "empty", "lesion_fraction", "site"):
+        np.testing.assert_array_equal(getattr(in_blocks, name), getattr(whole, name))
+    (folder / "index.csv").write_text(",".join(COLUMNS) + "\n")
+    assert len(read_index(folder / "index.csv")) == 0

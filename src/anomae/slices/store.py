@@ -11,6 +11,7 @@ STORE/
 import csv
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ COLUMNS = (
     "row", "case", "patient", "slice", "position_mm", "part", "label",
     "empty", "body_fraction", "lesion_fraction", "site",
 )  # fmt: skip
+BLOCK_LINES = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,7 @@ class SliceIndex:
 
 def read_index(path: Path) -> SliceIndex:
     """Read an index.csv.  Raises UserError where columns are missing or a field is not of its type."""
+    blocks: list[dict[str, npt.NDArray[Any]]] = []
     try:
         with path.open(newline="", encoding="utf-8") as handle:
             lines = csv.reader(handle)
@@ -60,25 +63,32 @@ def read_index(path: Path) -> SliceIndex:
             missing = [name for name in COLUMNS if name not in header]
             if missing:
                 raise UserError(f"{path} lacks the column(s) {', '.join(missing)}.")
-            table = list(zip(*lines, strict=True)) or [()] * len(header)
+            # Lines are texts of some hundred bytes each; only a block of them is held at a time.
+            while block := list(islice(lines, BLOCK_LINES)):
+                table = list(zip(*block, strict=True))
+                blocks.append(_typed({name: table[header.index(name)] for name in COLUMNS}, path))
     except FileNotFoundError as error:
         raise UserError(f"{path} is missing.") from error
-    except (ValueError, csv.Error) as error:
+    except (ValueError, IndexError, csv.Error) as error:
         raise UserError(f"{path} is not a whole index ({error}); prepare the store again.") from error
-    columns = {name: table[header.index(name)] for name in COLUMNS}
+    blocks = blocks or [_typed(dict.fromkeys(COLUMNS, ()), path)]
+    return SliceIndex(**{name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]})
+
+
+def _typed(columns: dict[str, tuple[str, ...]], path: Path) -> dict[str, npt.NDArray[Any]]:
     try:
-        return SliceIndex(
-            case=np.array(columns["case"], dtype=np.str_),
-            patient=np.array(columns["patient"], dtype=np.str_),
-            slice=np.array(columns["slice"], dtype=np.int64),
-            position_mm=_floats(columns["position_mm"]),
-            part=np.array(columns["part"], dtype=np.str_),
-            label=np.array([entry or "-1" for entry in columns["label"]], dtype=np.int8),
-            empty=np.array(columns["empty"], dtype=np.int8).astype(np.bool_),
-            body_fraction=_floats(columns["body_fraction"]),
-            lesion_fraction=_floats(columns["lesion_fraction"]),
-            site=np.array(columns["site"], dtype=np.str_),
-        )
+        return {
+            "case": np.array(columns["case"], dtype=np.str_),
+            "patient": np.array(columns["patient"], dtype=np.str_),
+            "slice": np.array(columns["slice"], dtype=np.int64),
+            "position_mm": _floats(columns["position_mm"]),
+            "part": np.array(columns["part"], dtype=np.str_),
+            "label": np.array([entry or "-1" for entry in columns["label"]], dtype=np.int8),
+            "empty": np.array(columns["empty"], dtype=np.int8).astype(np.bool_),
+            "body_fraction": _floats(columns["body_fraction"]),
+            "lesion_fraction": _floats(columns["lesion_fraction"]),
+            "site": np.array(columns["site"], dtype=np.str_),
+        }
     except ValueError as error:
         raise UserError(f"{path} has a field that is not of its type ({error}).") from error
 
