@@ -65,8 +65,8 @@ SCHLEGL_SIZES: dict[Scale, dict[str, Any]] = {
         "encoder_training.batch": SCHLEGL["encoder_training"].batch,
     },
     "small": {
-        "width": 8, "training.steps": 500, "training.batch": 8,
-        "encoder_training.steps": 1500, "encoder_training.batch": 8,
+        "width": 8, "training.steps": 250, "training.batch": 8,
+        "encoder_training.steps": 1000, "encoder_training.batch": 8,
     },
 }  # fmt: skip
 METHOD_RUN = "method"

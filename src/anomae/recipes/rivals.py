@@ -38,7 +38,7 @@ RIVALS: dict[str, tuple[type[BaseModel], dict[Scale, dict[str, Any]]]] = {
     "anovaegan": (
         AnoVaeGanSettings,
         {
-            "small": {"width": 16, "training": {"steps": 1500, "batch": 16}},
+            "small": {"width": 16, "training": {"steps": 800, "batch": 16}},
             "tiny": {"width": 8, "latent": 32, "critic_steps": 2, "training": {"steps": 150, "batch": 16}},
         },
     ),
@@ -47,8 +47,8 @@ RIVALS: dict[str, tuple[type[BaseModel], dict[Scale, dict[str, Any]]]] = {
         {
             "small": {
                 "width": 16,
-                "training": {"steps": 1000, "batch": 16},
-                "encoder_training": {"steps": 1500, "batch": 16},
+                "training": {"steps": 800, "batch": 16},
+                "encoder_training": {"steps": 1000, "batch": 16},
             },
             "tiny": {
                 "width": 8,
@@ -62,7 +62,7 @@ RIVALS: dict[str, tuple[type[BaseModel], dict[Scale, dict[str, Any]]]] = {
     "rd4ad": (
         ReverseDistillationSettings,
         {
-            "small": {"teacher": {"input_size": 128}, "training": {**_ADAM, "steps": 2000}},
+            "small": {"teacher": {"input_size": 128}, "training": {**_ADAM, "steps": 1500}},
             "tiny": {
                 "teacher": {"backbone": "tiny", "weights": "random", "input_size": 64},
                 "training": {**_ADAM, "steps": 60},
@@ -75,8 +75,8 @@ RIVALS: dict[str, tuple[type[BaseModel], dict[Scale, dict[str, Any]]]] = {
             "small": {
                 "teacher": {"input_size": 256},
                 "student_width": 256,
-                "flow": {**_L2, "steps": 1500},
-                "student": {**_L2, "steps": 1500},
+                "flow": {**_L2, "steps": 1000},
+                "student": {**_L2, "steps": 1000},
             },
             "tiny": {
                 "teacher": {"backbone": "tiny", "weights": "random", "input_size": 64},
@@ -101,7 +101,7 @@ RIVALS: dict[str, tuple[type[BaseModel], dict[Scale, dict[str, Any]]]] = {
     "conv-autoencoder": (
         ConvAutoencoderSettings,
         {
-            "small": {"width": 16, "training": {**_AUTOENCODER, "steps": 3000, "warmup_steps": 50}},
+            "small": {"width": 16, "training": {**_AUTOENCODER, "steps": 2000, "warmup_steps": 50}},
             "tiny": {"width": 8, "latent": 32, "training": {**_AUTOENCODER, "steps": 150, "warmup_steps": 10}},
         },
     ),
