@@ -8,9 +8,9 @@ from safetensors.torch import save_file
 from torch import nn
 
 from anomae.errors import MissingExtra, UserError
-from anomae.models.backbone_weights import load_backbone
+from anomae.models.backbone_weights import ORIGINS, hub_cache, load_backbone
 from anomae.models.backbones import BACKBONES, draw_backbone
-from anomae.models.efficientnet import B5, LITE0, EfficientNet, SamePadded, from_flat_names
+from anomae.models.efficientnet import B5, LITE0, EfficientNet, SamePadded
 from anomae.models.wide_resnet import WideResNet
 
 STRIDES = (4, 8, 16, 32)
@@ -51,41 +51,6 @@ def test_parameter_names_are_those_of_torchvision() -> None:
     for name in ("features.0.0.weight", "features.1.0.block.1.fc1.bias", "features.6.8.block.3.1.running_mean"):
         assert name in b5
     assert b5["features.2.0.block.2.fc1.weight"].shape == (6, 144, 1, 1)
-
-
-def flat_names(network: EfficientNet, lite: bool) -> dict[str, torch.Tensor]:
-    """The names of the efficientnet-pytorch family, made the other way round: by walking the blocks in order."""
-    state, block = {}, 0
-    for stage, blocks in enumerate(network.features):
-        if stage == 0:
-            state |= {f"_conv_stem.{key}": value for key, value in blocks[0].state_dict().items()}
-            state |= {f"_bn0.{key}": value for key, value in blocks[1].state_dict().items()}
-            continue
-        for inverted in blocks:
-            names = [("_expand_conv", "_bn0"), ("_depthwise_conv", "_bn1"), ("_se", ""), ("_project_conv", "_bn2")]
-            names = [pair for pair in names if not (lite and pair[0] == "_se")][-len(inverted.block) :]
-            for (first, second), part in zip(names, inverted.block, strict=True):
-                here = f"_blocks.{block}."
-                if first == "_se":
-                    layers = {"_se_reduce": part.fc1, "_se_expand": part.fc2}
-                else:
-                    layers = {first: part[0], second: part[1]}
-                for name, layer in layers.items():
-                    state |= {f"{here}{name}.{key}": value for key, value in layer.state_dict().items()}
-            block += 1
-    return {**state, "_conv_head.weight": torch.zeros(1), "_fc.bias": torch.zeros(1)}
-
-
-@pytest.mark.parametrize(("plan", "blocks"), [(B5, 36), (LITE0, 15)])
-def test_blocks_numbered_through_become_blocks_of_stages(plan, blocks: int) -> None:
-    with torch.device("meta"):
-        network = EfficientNet((32,), plan)
-        flat = flat_names(network, plan.lite)
-        assert f"_blocks.{blocks - 1}._bn2.weight" in flat
-        assert f"_blocks.{blocks}._bn2.weight" not in flat
-    named, own = from_flat_names(flat, plan), network.state_dict()
-    assert named.keys() == own.keys()
-    assert all(named[name].shape == own[name].shape for name in own)
 
 
 def test_same_padding_is_that_of_tensorflow() -> None:
@@ -143,13 +108,14 @@ def test_files_that_are_not_it_are_refused_in_a_sentence(tmp_path: Path, monkeyp
     save_file({"conv1.weight": torch.zeros(4, 3, 7, 7)}, tmp_path / "other.safetensors")
     with pytest.raises(UserError, match=r"tiny residual network: bn1\.weight is not there"):
         load_backbone("tiny", str(tmp_path / "other.safetensors"), network)
-    with pytest.raises(UserError, match="none of tiny"):
-        load_backbone("tiny", "package", network)
-    with pytest.raises(UserError, match="no weights of tiny"):
-        load_backbone("tiny", "torchvision", network)
+    for origin in ORIGINS:
+        with pytest.raises(UserError, match=f"no weights of tiny from {origin}"):
+            load_backbone("tiny", origin, network)
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
-    with pytest.raises(UserError, match="nothing is downloaded"):
-        load_backbone("wide_resnet50_2", "torchvision", network)
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    for origin in ("torchvision", "transformers"):
+        with pytest.raises(UserError, match="nothing is downloaded"):
+            load_backbone("wide_resnet50_2", origin, network)
 
 
 def test_a_file_in_the_cache_of_torchvision_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -159,6 +125,32 @@ def test_a_file_in_the_cache_of_torchvision_is_found(tmp_path: Path, monkeypatch
         network = EfficientNet((4,), B5)
     torch.save(network.state_dict(), tmp_path / "checkpoints" / "efficientnet_b5_lukemelas-1a07897c.pth")
     assert load_backbone("efficientnet_b5", "torchvision", network) == "EfficientNet-B5, ImageNet (torchvision)"
+
+
+@pytest.mark.parametrize("suffix", ["model.safetensors", "pytorch_model.bin"])
+def test_a_file_in_the_cache_of_transformers_is_found(
+    suffix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    folder = tmp_path / "models--timm--wide_resnet50_2.tv_in1k" / "snapshots" / "0123abc"
+    folder.mkdir(parents=True)
+    there, here = (WideResNet((4,)) for _ in range(2))
+    state = dict(there.state_dict())
+    save_file(state, folder / suffix) if suffix.endswith("safetensors") else torch.save(state, folder / suffix)
+    assert load_backbone("wide_resnet50_2", "transformers", here) == "WideResNet-50-2, ImageNet (transformers)"
+    assert all(torch.equal(state[name], value) for name, value in here.state_dict().items())
+
+
+def test_the_cache_of_transformers_is_where_its_variables_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HF_HUB_CACHE", "HF_HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    assert hub_cache() == Path.home() / ".cache" / "huggingface" / "hub"
+    monkeypatch.setenv("XDG_CACHE_HOME", "/x")
+    assert hub_cache() == Path("/x/huggingface/hub")
+    monkeypatch.setenv("HF_HOME", "/h")
+    assert hub_cache() == Path("/h/hub")
+    monkeypatch.setenv("HF_HUB_CACHE", "/c")
+    assert hub_cache() == Path("/c")
 
 
 def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

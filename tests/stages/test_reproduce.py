@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from anomae.detectors.adversarial_settings import FAnoGanSettings
@@ -147,18 +146,3 @@ def test_unknown_names_are_refused_with_near_misses(tmp_path: Path) -> None:
         reproduce("phantom", "heads:8", tmp_path / "out", scale="smal")  # type: ignore[arg-type]
     with pytest.raises(UserError, match="Say where the files of lgg lie"):
         reproduce("lgg", None, tmp_path / "out")
-
-
-def test_the_estimate_counts_every_training(made: tuple[Path, dict[str, Any]]) -> None:
-    from anomae.slices.store import SliceStore
-    from anomae.stages.reproduce_estimate import estimated_seconds, said, trainings
-
-    store = SliceStore(made[0] / "store")
-    settings = overridden(settings_for(METHOD, "phantom", "paper", store.image_size), SHORT)
-    assert dict(trainings(settings)).keys() == {"autoencoder.training", "classifier.training"}
-    longer = overridden(settings, {"autoencoder.training.steps": 24_000})
-    chosen = {"method": longer, "l2": longer, "images": overridden(longer, {"classifier.input": "image"})}
-    seconds = estimated_seconds([RUNS[name] for name in chosen], chosen, store)
-    assert seconds["method"] > 3 * max(seconds["l2"], seconds["images"], 0.001)
-    assert np.isfinite(list(seconds.values())).all()
-    assert said(seconds).startswith("About ")

@@ -12,14 +12,14 @@ class TeacherSettings(Settings):
     """The frozen backbone ("teacher"), and the picture it is shown: 8-bit grey, three equal channels, resized.
 
     With the defaults it works offline; the originals' teachers are wide_resnet50_2 (RD4AD, PatchCore) and
-    efficientnet_b5 (AST), with weights "torchvision" or the path of a file.
+    efficientnet_b5 (AST), with weights "torchvision", "transformers" or the path of a file.
     """
 
     backbone: Literal["wide_resnet50_2", "efficientnet_b5", "efficientnet_lite0", "tiny"] = "efficientnet_lite0"
     weights: str = Field(
         default="package",
-        description="package (the extra `backbones`), torchvision (what it has downloaded before), random (named so in "
-        "every table), or the path of a .pth or .safetensors file",
+        description="package (the extra `backbones`), torchvision or transformers (what it has downloaded before), "
+        "random (named so in every table), or the path of a .pth or .safetensors file",
     )
     input_size: int = Field(default=256, gt=0, multiple_of=32, description="longer side of what it is shown, pixels")
     percentiles: Percentiles = Field(

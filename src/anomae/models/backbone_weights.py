@@ -1,5 +1,6 @@
-"""Published weights of a backbone: from the extra, from torchvision's cache, or from a file; never a download."""
+"""Published weights of a backbone: from the extra, from what other libraries keep, or a file; never a download."""
 
+import os
 from pathlib import Path
 
 import torch
@@ -10,13 +11,16 @@ from anomae.extras import installed_file
 from anomae.models.backbones import BACKBONES
 from anomae.models.checkpoints import read_weights
 
+ORIGINS = ("package", "torchvision", "transformers")
+
 
 def load_backbone(name: str, weights: str, network: nn.Module) -> str:
     """Put published weights into `network`, a backbone `name`; returns the teacher's name for tables.
 
-    weights: "package" (the extra `backbones`), "torchvision" (a file that torchvision has downloaded before, in
-    torch's cache), or the path of a .safetensors or .pth file, read with weights_only.  Names may be torchvision's,
-    timm's of a residual network, or those of the efficientnet-pytorch family; a head or a deeper stage is left out.
+    weights: "package" (the extra `backbones`), "torchvision" or "transformers" (a file that the library has downloaded
+    before, in its cache; it need not be installed), or the path of a .safetensors or .pth file, read with weights_only.
+    Names may be torchvision's, timm's of a residual network, or those of the efficientnet-pytorch family or of
+    transformers; a head or a deeper stage is left out.
 
     Raises MissingExtra where the extra is not installed, UserError where there is no such file or it does not fit.
     """
@@ -35,29 +39,44 @@ def load_backbone(name: str, weights: str, network: nn.Module) -> str:
                 f"set teacher.backbone to the network of the file."
             )
     network.load_state_dict({entry: state[entry] for entry in own})
-    origin = f"weights of {path.name}" if weights not in ("package", "torchvision") else f"ImageNet ({weights})"
+    origin = f"weights of {path.name}" if weights not in ORIGINS else f"ImageNet ({weights})"
     return f"{backbone.title}, {origin}"
 
 
 def _weights_file(name: str, weights: str) -> Path:
     backbone = BACKBONES[name]
-    if weights == "package":
-        if backbone.package is None:
-            shipped = ", ".join(key for key, other in BACKBONES.items() if other.package)
-            raise UserError(
-                f"The packages ship weights of {shipped}, none of {name}; set teacher.weights to a file, to "
-                f"torchvision or to random."
-            )
+    if weights not in ORIGINS:
+        return Path(weights)
+    has = {"package": backbone.package, "torchvision": backbone.published, "transformers": backbone.hub}[weights]
+    if has is None:
+        others = "set teacher.weights to another of " + ", ".join((*ORIGINS, "random")) + ", or to a file"
+        raise UserError(f"There are no weights of {name} from {weights}; {others}.")
+    if backbone.package and weights == "package":
         return installed_file(*backbone.package, extra="backbones")
-    if weights == "torchvision":
-        if backbone.published is None:
-            raise UserError(f"torchvision has no weights of {name}; set teacher.weights to package, a file or random.")
-        cache = Path(torch.hub.get_dir()) / "checkpoints"
-        cached = sorted(cache.glob(backbone.published))
-        if not cached:
-            raise UserError(
-                f"{cache} holds no {backbone.published}; nothing is downloaded here: fetch that file from "
-                f"download.pytorch.org/models, and set teacher.weights to its path."
-            )
-        return cached[-1]
-    return Path(weights)
+    if backbone.published and weights == "torchvision":
+        return _cached(
+            Path(torch.hub.get_dir()) / "checkpoints", (backbone.published,), f"torchvision.models.{name}(...)"
+        )
+    hub = Path(backbone.hub or "")
+    snapshots = hub_cache() / f"models--{'--'.join(hub.parts)}" / "snapshots"
+    call = f'huggingface_hub.snapshot_download("{hub.as_posix()}")'
+    return _cached(snapshots, ("*/model.safetensors", "*/pytorch_model.bin"), call)
+
+
+def hub_cache() -> Path:
+    """Where transformers keeps what it has downloaded, by the same environment variables."""
+    if cache := os.environ.get("HF_HUB_CACHE"):
+        return Path(cache)
+    usual = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "huggingface"
+    return Path(os.environ.get("HF_HOME") or usual) / "hub"
+
+
+def _cached(folder: Path, patterns: tuple[str, ...], call: str) -> Path:
+    """The newest file in `folder` of the first pattern that has one."""
+    for pattern in patterns:
+        if found := sorted(folder.glob(pattern), key=lambda path: (path.stat().st_mtime_ns, path.name)):
+            return found[-1]
+    raise UserError(
+        f"{folder} holds no {' or '.join(patterns)}; nothing is downloaded here: have {call} fetch it once, or set "
+        f"teacher.weights to the path of that file."
+    )

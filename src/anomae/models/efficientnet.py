@@ -4,8 +4,7 @@ Tan & Le 2019.  The Lite variants (2020) have no squeeze-and-excitation, ReLU6 f
 """
 
 import math
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -23,11 +22,12 @@ LEVELS = {4: 2, 8: 3, 16: 5, 32: 6}
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Multipliers of channels and repeats; lite: no squeeze-and-excitation, ReLU6, TensorFlow's "same" padding."""
+    """Multipliers of channels and repeats; lite: no squeeze-and-excitation, ReLU6; same: TensorFlow's padding."""
 
     width: float
     depth: float
     lite: bool
+    same: bool
 
     def channels(self, count: int) -> int:
         """`count` times the width, as the nearest multiple of 8 that is not more than a tenth less."""
@@ -40,8 +40,8 @@ class Plan:
         return math.ceil(count * self.depth)
 
 
-B5 = Plan(1.6, 2.2, lite=False)
-LITE0 = Plan(1.0, 1.0, lite=True)
+B5 = Plan(1.6, 2.2, lite=False, same=False)
+LITE0 = Plan(1.0, 1.0, lite=True, same=True)
 
 
 class SamePadded(nn.Conv2d):
@@ -62,7 +62,7 @@ def _convolution(
 ) -> nn.Sequential:
     """Convolution, batch norm, activation."""
     # At stride 1 both paddings are the same.
-    kind, padding = (SamePadded, 0) if plan.lite and stride > 1 else (nn.Conv2d, kernel // 2)
+    kind, padding = (SamePadded, 0) if plan.same and stride > 1 else (nn.Conv2d, kernel // 2)
     convolution = kind(inputs, outputs, kernel, stride, padding, groups=groups, bias=False)
     layers: list[nn.Module] = [convolution, nn.BatchNorm2d(outputs, eps=1e-3, momentum=0.01)]
     if active:
@@ -128,43 +128,3 @@ class EfficientNet(nn.Module):
             x = stage(x)
             given.append(x)
         return [given[LEVELS[stride]] for stride in self.strides]
-
-
-_FLAT = re.compile(r"_blocks\.(\d+)\.(.+)")
-_STEM = {"_conv_stem.": "features.0.0.", "_bn0.": "features.0.1."}
-
-
-def from_flat_names(state: Mapping[str, Tensor], plan: Plan) -> dict[str, Tensor]:
-    """A checkpoint with all blocks numbered through, as the efficientnet-pytorch family has it, under our names.
-
-    Names that are neither stem nor block (the head) are left out; a state with torchvision's names is given back.
-    """
-    if "_conv_stem.weight" not in state:
-        return dict(state)
-    places = [
-        (stage, place)
-        for stage, (*_, repeats) in enumerate(STAGES, start=1)
-        for place in range(plan.repeats(repeats))
-    ]  # fmt: skip
-    named = {}
-    for name, tensor in state.items():
-        for old, new in _STEM.items():
-            if name.startswith(old):
-                named[new + name.removeprefix(old)] = tensor
-        if (found := _FLAT.fullmatch(name)) and int(found[1]) < len(places):
-            stage, place = places[int(found[1])]
-            named[f"features.{stage}.{place}.block.{_part(found[2], stage == 1, plan.lite)}"] = tensor
-    return named
-
-
-def _part(name: str, unexpanded: bool, lite: bool) -> str:
-    """The name of a part of a block: "_bn1.weight" -> "1.1.weight"."""
-    layer, entry = name.split(".", 1)
-    depthwise = 0 if unexpanded else 1
-    project = depthwise + (1 if lite else 2)
-    new = {
-        "_expand_conv": "0.0", "_bn0": "0.1", "_depthwise_conv": f"{depthwise}.0", "_bn1": f"{depthwise}.1",
-        "_se_reduce": f"{depthwise + 1}.fc1", "_se_expand": f"{depthwise + 1}.fc2",
-        "_project_conv": f"{project}.0", "_bn2": f"{project}.1",
-    }  # fmt: skip
-    return f"{new.get(layer, layer)}.{entry}"

@@ -2,7 +2,6 @@
 
 import math
 import tempfile
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,18 +9,20 @@ from typing import Any
 from pydantic import BaseModel
 
 from anomae.errors import AnomaeError
+from anomae.files import read_json_lines
 from anomae.progress import duration
 from anomae.recipes.cells import PlannedRun
 from anomae.recipes.detector_settings import METHOD
 from anomae.slices.store import SliceStore
 
-FEW, MORE = 1, 4  # steps; what both have in common (building, first calls) falls out of the difference
+STEPS = 9  # measured of each training; the first, which builds and warms up, is not counted
 
 
 def estimated_seconds(runs: Sequence[PlannedRun], settings: Mapping[str, Any], store: SliceStore) -> dict[str, float]:
-    """Run -> seconds of its trainings, by the rates of one measured run of each detector.
+    """Run -> seconds of its trainings, by the rates of one measured run of each kind of network.
 
-    Preparing pictures, scoring and judging are not in it, and a variant is taken to cost as much as what was measured.
+    Preparing pictures, scoring and judging are not in it, and a variant that differs in neither architecture nor
+    masked autoencoder is taken to cost as much as what was measured.
     NaN for a detector that cannot be had here; its run will say why.
     """
     healthy = store.rows("train", label=0)
@@ -29,16 +30,24 @@ def estimated_seconds(runs: Sequence[PlannedRun], settings: Mapping[str, Any], s
     seconds = {}
     for run in runs:
         chosen = settings[run.name]
-        if run.detector not in rates:
+        kind = _kind(run.detector, chosen)
+        if kind not in rates:
             try:
-                rates[run.detector] = _rates(run.detector, chosen, store.select(healthy[:256]))
+                rates[kind] = _rates(run.detector, chosen, store.select(healthy[:256]))
             except AnomaeError:
-                rates[run.detector] = {name: math.nan for name, _ in trainings(chosen)}
+                rates[kind] = {name: math.nan for name, _ in trainings(chosen)}
         steps = {name: _steps(training, len(healthy)) for name, training in trainings(chosen)}
         if run.shares_autoencoder or _sees_images(chosen):
             steps.pop("autoencoder.training", None)
-        seconds[run.name] = sum(count * rates[run.detector].get(name, 0.0) for name, count in steps.items())
+        seconds[run.name] = sum(count * rates[kind].get(name, 0.0) for name, count in steps.items())
     return seconds
+
+
+def _kind(detector: str, settings: Any) -> str:
+    """The same for settings that cost the same a step, as far as that is worth measuring."""
+    autoencoder = getattr(settings, "autoencoder", None)
+    part = autoencoder.model_dump_json(exclude={"training"}) if autoencoder else getattr(settings, "arch", "")
+    return f"{detector} {part} {_sees_images(settings)}"
 
 
 def said(seconds: Mapping[str, float]) -> str:
@@ -70,26 +79,22 @@ def _steps(training: Any, count: int) -> float:
 
 
 def _rates(detector: str, settings: Any, sample: Any) -> dict[str, float]:
-    """Seconds a step of each training; 0 where there is none."""
-    names = [name for name, _ in trainings(settings)]
-    if not names:
-        return {}
-    short = {f"{name}.steps": FEW for name in names}
-    _seconds(detector, settings, short, sample)  # what is done once (libraries, kernels) is done
-    base = _seconds(detector, settings, short, sample)
-    return {
-        name: max(_seconds(detector, settings, {**short, f"{name}.steps": MORE}, sample) - base, 0.0) / (MORE - FEW)
-        for name in names
-    }
-
-
-def _seconds(detector: str, settings: Any, lengths: dict[str, Any], sample: Any) -> float:
+    """Seconds a step of each training; empty where there is none."""
     from anomae.detectors.registry import make_detector
     from anomae.recipes.overrides import overridden
 
-    lengths = {**lengths, **({"classifier.choice": "last"} if detector == METHOD else {})}
+    names = [name for name, _ in trainings(settings)]
+    if _sees_images(settings):
+        names.remove("autoencoder.training")
+    if not names:
+        return {}
+    short: dict[str, Any] = {f"{name}.steps": STEPS for name in names}
+    short |= {"classifier.choice": "last"} if detector == METHOD else {}
     with tempfile.TemporaryDirectory() as folder:
-        began = time.monotonic()
-        made = make_detector(detector, overridden(settings, lengths))
+        made = make_detector(detector, overridden(settings, short))
         made.fit(sample, seed=0, folder=Path(folder), shown=False)
-        return time.monotonic() - began
+        lines = read_json_lines(Path(folder) / "journal.jsonl")
+    # Trainings follow each other as the settings name them.
+    stages = dict.fromkeys(line["stage"] for line in lines)
+    measured = [[line["seconds"] for line in lines if line["stage"] == stage] for stage in stages]
+    return {name: (times[-1] - times[0]) / (STEPS - 1) for name, times in zip(names, measured, strict=True)}
