@@ -49,3 +49,13 @@ def test_precision_is_what_was_asked_for() -> None:
     assert chosen_precision(DeviceSettings(accelerator="cpu", precision="fp32")) == "fp32"
     assert chosen_precision(DeviceSettings(accelerator="cpu", precision="bf16")) == "bf16"
     assert chosen_precision(DeviceSettings(accelerator="cpu")) in ("bf16", "fp32")
+
+
+def test_nothing_is_said_at_the_start() -> None:
+    """In a process of its own: the library speaks through a logger that pytest would catch."""
+    code = (
+        "from anomae.training.devices import make_fabric; from anomae.training.settings import DeviceSettings;"
+        "make_fabric(DeviceSettings(accelerator='cpu', precision='bf16'))"
+    )
+    run = subprocess.run([sys.executable, "-c", code], check=True, timeout=120, capture_output=True, text=True)
+    assert run.stdout + run.stderr == ""

@@ -1,5 +1,6 @@
 """The Fabric that a run computes on: device, precision, number of processes."""
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,7 @@ def make_fabric(settings: DeviceSettings) -> Any:
     """A Lightning Fabric; with several devices its processes are started here (`launch`)."""
     from lightning_fabric import Fabric
 
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it says its precision at each start
     if chosen_device(settings) == "cpu":
         keep_freed_memory()
     several = settings.devices * settings.nodes > 1
