@@ -104,6 +104,17 @@ class PseudoAbnormalClassifier:
         scores = _probability(self._logits(images, reconstructions))
         return Findings(scores, np.abs(images - reconstructions), reconstructions, others)
 
+    def own_task(self, images: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """Probability of "pseudo-abnormal" of healthy images (n, h, w), and of the same altered: (n,) each.
+
+        Unaltered: X^.  Altered: X^', whose boxes depend on each reconstruction and the seed alone.  On images that
+        were not trained on it shows whether the classifier has learned what it was trained to tell (it may have learned
+        the training images instead).
+        """
+        rebuilt = images if self.autoencoder is None else self.autoencoder.reconstruct(images)
+        altered = alter_once(rebuilt, self.settings.pseudo_abnormal, derive_seed(self.seed, "own task"))
+        return _probability(self._logits(images, rebuilt)), _probability(self._logits(images, altered))
+
     def save(self, folder: Path) -> None:
         """Write classifier and masked autoencoder, each into a folder of its own, and settings.json last."""
         network = self._fitted()

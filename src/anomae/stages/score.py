@@ -19,6 +19,7 @@ from anomae.files import append_json_line, read_json_lines, write_csv, write_jso
 from anomae.progress import progress
 from anomae.runs.run import Run
 from anomae.slices.store import SliceIndex, SliceStore
+from anomae.stages.own_task import write_own_task
 from anomae.training.settings import DeviceSettings
 
 BLOCK = 256
@@ -54,9 +55,11 @@ def score(
     facts = _score_rows(detector, opened, rows, place.findings, part, maps, False, shown)
     held_out = opened.rows(CALIBRATION_PART, label=0)
     if calibration and part == "test" and len(held_out):
-        _finish(place.calibration, _score_rows(
+        of_normals = _score_rows(
             detector, opened, held_out, place.calibration, CALIBRATION_PART, False, maps, shown
-        ))  # fmt: skip
+        )  # fmt: skip
+        write_own_task(detector, opened, held_out, place)
+        _finish(place.calibration, of_normals)
     _finish(place.findings, facts)
     return place.findings
 
