@@ -98,6 +98,13 @@ def test_profile_released_is_the_code() -> None:
     assert settings.autoencoder.training.lr == 7.5e-5
 
 
+@pytest.mark.parametrize("name", RECIPES)
+def test_what_starts_from_the_encoder_has_its_size(name: str) -> None:
+    settings = named_recipe(name, "released", (64, 64))
+    own, wanted = settings.autoencoder, settings.classifier
+    assert (wanted.size, wanted.patch) == (own.size, own.patch)
+
+
 @pytest.mark.parametrize(("size", "patch"), [((224, 224), 16), ((96, 96), 8), ((50, 50), 5), ((48, 64), 4)])
 def test_patches_fit_the_image(size: tuple[int, int], patch: int) -> None:
     assert fitting_patch(size) == patch

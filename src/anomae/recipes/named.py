@@ -77,7 +77,11 @@ def _luna16(image_size: tuple[int, int]) -> Content:
 
 
 def _small(image_size: tuple[int, int], most_patches: int = 200) -> Content:
-    """For two cores, a quarter of an hour at 64 px: a narrow ViT, box sides in the paper's proportion to the image."""
+    """For two cores, a quarter of an hour at 64 px: a narrow ViT, box sides in the paper's proportion to the image.
+
+    The classifier is narrower still and sees flipped crops: a wider one without them learns a thousand training images
+    by heart (docs/experiments.md, 2026-11-25).  The paper's text has no such augmentation, the released code has.
+    """
     patch, side = fitting_patch(image_size, most_patches), min(image_size)
     return {
         "autoencoder": {
@@ -92,10 +96,12 @@ def _small(image_size: tuple[int, int], most_patches: int = 200) -> Content:
             "side_max": max(3, round(side * 40 / 224)),
         },
         "classifier": {
-            "size": "tiny",
+            "size": "nano",
             "patch": patch,
             "scale_input": True,
-            "training": {"steps": 1000, "batch": 64, "lr": 5e-4, "min_lr": 1e-6, "warmup_steps": 50},
+            "flip": True,
+            "crop_scale": (0.7, 1.0),
+            "training": {"steps": 4000, "batch": 64, "lr": 2e-3, "min_lr": 1e-6, "warmup_steps": 200},
         },
     }
 
@@ -115,23 +121,22 @@ def _luna16_patches(image_size: tuple[int, int]) -> Content:
 
 def _demo(image_size: tuple[int, int]) -> Content:
     """`small`, cut to a few minutes."""
-    return _shortened(_small(image_size), autoencoder=600, classifier=300)
+    return _shortened(_small(image_size), autoencoder=600, classifier=1500)
 
 
 def _phantom(image_size: tuple[int, int]) -> Content:
     """For made-up scans: seconds, to see that everything runs."""
     content = _shortened(_small(image_size), autoencoder=200, classifier=100)
+    content["autoencoder"] |= {"size": "nano"}
+    content["classifier"] |= {"flip": False, "crop_scale": None}
+    content["classifier"]["training"] |= {"lr": 5e-4}
     for part in ("autoencoder", "classifier"):
-        content[part] |= {"size": "nano"}
         content[part]["training"] |= {"batch": 32}
     return content
 
 
 def _reproduce_small(image_size: tuple[int, int]) -> Content:
-    """For `anomae reproduce`: five minutes a cell on one core, since a table has twenty; narrower than `small`.
-
-    In this time the narrow networks come further than the wide ones (docs/experiments.md).
-    """
+    """For `anomae reproduce`: five minutes a cell on one core, since a table has twenty; narrower than `small`."""
     return _narrow(_small(image_size))
 
 
@@ -141,10 +146,9 @@ def _reproduce_small_patches(image_size: tuple[int, int]) -> Content:
 
 
 def _narrow(content: Content) -> Content:
-    content = _shortened(content, autoencoder=1500, classifier=1500)
-    for part, size in (("autoencoder", "micro"), ("classifier", "nano")):
-        content[part] |= {"size": size}
-        content[part]["training"] |= {"lr": 2e-3}
+    content = _shortened(content, autoencoder=1500, classifier=2000)
+    content["autoencoder"] |= {"size": "micro"}
+    content["autoencoder"]["training"] |= {"lr": 2e-3}
     return content
 
 
@@ -159,6 +163,7 @@ def _as_released(content: Content) -> None:
     """Change a recipe into what the released code does."""
     classifier, boxes = content["classifier"], content["pseudo_abnormal"]
     classifier |= {
+        "size": content["autoencoder"]["size"],
         "start": "encoder",
         "positives": "separate",
         "boxes": "frozen",
