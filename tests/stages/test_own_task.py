@@ -11,10 +11,10 @@ from anomae.detectors.registry import load_detector
 from anomae.errors import UserError
 from anomae.runs.run import Run
 from anomae.slices.store import SliceStore
-from anomae.stages import own_task
+from anomae.stages import own_task as stage
 from anomae.stages.evaluate import evaluate
 from anomae.stages.fit import fit
-from anomae.stages.own_task import own_task_sentence, write_own_task
+from anomae.stages.own_task import own_task, write_own_task
 from anomae.stages.score import score
 
 from .conftest import SHORT
@@ -48,7 +48,7 @@ def test_it_is_measured_on_slices_with_content(heads: SliceStore, place: Run, mo
     filled = rows[~heads.index.empty[rows]]
     assert outputs(place.folder)["row"].tolist() == filled.tolist()
     assert detector.seen == len(filled) > 3
-    monkeypatch.setattr(own_task, "SLICES", 3)
+    monkeypatch.setattr(stage, "SLICES", 3)
     write_own_task(detector, heads, rows, place)
     assert outputs(place.folder)["row"].tolist() == [filled[0], filled[(len(filled) - 1) // 2], filled[-1]]
 
@@ -60,21 +60,23 @@ def test_what_is_said_is_the_figure(heads: SliceStore, place: Run) -> None:
     auroc = roc_auc_score(
         np.repeat([0, 1], len(found)), np.concatenate([found["unaltered"], found["altered"]])
     )  # fmt: skip
-    said = own_task_sentence(place, heads, 200, 0)
+    interval, said = own_task(place, heads, 200, 0)
+    assert interval is not None
+    assert interval.value == pytest.approx(auroc)
     assert f"on {len(found)} healthy slices" in said
     assert f"AUROC {auroc:.3f} [" in said
     assert "not distinguishable" not in said
     write_own_task(Brightness(-1.0), heads, rows, place)
-    assert "not distinguishable from chance" in own_task_sentence(place, heads, 200, 0)
+    assert "not distinguishable from chance" in own_task(place, heads, 200, 0)[1]
 
 
 def test_a_detector_that_cannot_say_leaves_nothing(heads: SliceStore, place: Run) -> None:
     rows = heads.rows("validation", label=0)
     write_own_task(Brightness(), heads, rows, place)
     write_own_task(object(), heads, rows, place)
-    assert own_task_sentence(place, heads, 200, 0) == ""
+    assert own_task(place, heads, 200, 0) == (None, "")
     write_own_task(Brightness(), heads, rows[:0], place)
-    assert own_task_sentence(place, heads, 200, 0) == ""
+    assert own_task(place, heads, 200, 0) == (None, "")
 
 
 def test_other_slices_are_refused(heads: SliceStore, place: Run) -> None:
@@ -82,7 +84,7 @@ def test_other_slices_are_refused(heads: SliceStore, place: Run) -> None:
     for row in (len(heads.index), int(np.flatnonzero(heads.index.label == 1)[0])):
         path.write_text(f"row,unaltered,altered\n{row},0.1,0.2\n")
         with pytest.raises(UserError, match="names other slices"):
-            own_task_sentence(place, heads, 200, 0)
+            own_task(place, heads, 200, 0)
 
 
 def test_the_paper_s_method_says_it_in_its_report(heads: SliceStore, tmp_path: Path) -> None:
@@ -92,7 +94,9 @@ def test_the_paper_s_method_says_it_in_its_report(heads: SliceStore, tmp_path: P
     before = (run / "calibration" / "own_task.csv").read_bytes()
     score(run, shown=False)
     assert (run / "calibration" / "own_task.csv").read_bytes() == before
-    notes = evaluate(run, resamples=100, shown=False)["notes"]
+    report = evaluate(run, resamples=100, shown=False)
+    assert 0 <= report["own_task"]["value"] <= 1  # two patients: no interval
+    notes = report["notes"]
     assert sum(note.startswith("Its own task: on ") for note in notes) == 1
     assert notes[1] in (run / "report" / "report.html").read_text().replace("&#39;", "'")
 

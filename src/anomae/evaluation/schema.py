@@ -283,6 +283,9 @@ class ReportContent(Strict):
     patient: Whole | None = Field(description="whole patients; null where each has one slice")
     volume: Whole | None = Field(description="whole scans; null where each has one slice")
     pixel: Pixel | None = Field(description="maps; null where no mask or no map is known")
+    own_task: Share | None = Field(
+        default=None, description="AUROC of what it was trained to tell, on held-out normals; null where it cannot say"
+    )
     operating_point: OperatingPoint = Field(description="thresholds from normals only, and what they achieve")
     audit: Audit = Field(description="what to know before believing the figures")
     blank: Blank = Field(description="empty slices")

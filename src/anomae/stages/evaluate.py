@@ -32,7 +32,7 @@ from anomae.stages.judged_pictures import picture_strips, sample_strips
 from anomae.stages.judged_pixels import judge_pixels
 from anomae.stages.judged_run import file_hashes, open_findings, report_versions
 from anomae.stages.judged_store import file_kinds, floors_on, relative_positions_of, slices_at
-from anomae.stages.own_task import own_task_sentence
+from anomae.stages.own_task import own_task
 
 __all__ = ["evaluate", "evaluate_scores"]
 
@@ -75,7 +75,8 @@ def evaluate(
     )  # fmt: skip
     counts: dict[str, Any] = count_parts(index.part, index.label, index.empty, index.case, index.patient)
     choice = facts.get("checkpoint_choice", "")
-    content["notes"][:0] = [said for said in (choice, own_task_sentence(place, opened, resamples, seed)) if said]
+    learned, learned_words = own_task(place, opened, resamples, seed)
+    content["notes"][:0] = [said for said in (choice, learned_words) if said]
     warnings = [leak_warning(leaking, len(np.unique(index.patient)), bool(prepared.get("allow_leak")))]
     missed = len(opened.rows(part)) - len(rows)
     if missed:
@@ -85,6 +86,7 @@ def evaluate(
     warnings.append(duplicates_warning(twins))
     content |= {
         "pixel": pixel,
+        "own_task": learned and learned.to_json(),
         "counts": {**counts, "scored": count_scored(slices)},
         "warnings": [warning for warning in warnings if warning],
         "audit": audit(

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anomae.errors import UserError
-from anomae.evaluation.intervals import PatientBootstrap
+from anomae.evaluation.intervals import Interval, PatientBootstrap
 from anomae.evaluation.score_table import read_table
 from anomae.files import write_csv
 from anomae.runs.run import Run
@@ -34,11 +34,14 @@ def write_own_task(detector: Any, store: SliceStore, rows: npt.NDArray[np.int64]
     write_csv(run.calibration / NAME, ("row", "unaltered", "altered"), lines)
 
 
-def own_task_sentence(run: Run, store: SliceStore, resamples: int, seed: int) -> str:
-    """What the report says of it; empty where nothing is known.  Raises UserError where it is of another store."""
+def own_task(run: Run, store: SliceStore, resamples: int, seed: int) -> tuple[Interval | None, str]:
+    """AUROC of altered against unaltered, by patient, and what the report says of it; None, "" where nothing is known.
+
+    Raises UserError where the outputs are of another store.
+    """
     path = run.calibration / NAME
     if not path.exists():
-        return ""
+        return None, ""
     table = read_table(path, ("row", "unaltered", "altered"))
     outputs = np.concatenate([table.numbers("unaltered"), table.numbers("altered")])
     rows, index = table.whole_numbers("row"), store.index
@@ -49,7 +52,7 @@ def own_task_sentence(run: Run, store: SliceStore, resamples: int, seed: int) ->
     bootstrap = PatientBootstrap(np.concatenate([patient, patient]), resamples, seed)
     auroc = bootstrap.aurocs(labels, {"score": outputs})["score"].interval()
     weak = auroc.low is not None and auroc.low <= 0.5
-    return (
+    return auroc, (
         f"Its own task: on {table.rows} healthy slices of the validation part the detector tells altered "
         f"reconstructions from unaltered ones with AUROC {auroc}"
         f"{', not distinguishable from chance: it has not learned what it was trained for' if weak else ''}. "

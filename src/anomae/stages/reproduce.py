@@ -180,6 +180,7 @@ def _content(
                 "figures": figures and figures["scores"].get(cell.score),
                 "minutes": figures and figures["minutes"],
                 "steps": figures and figures["steps"],
+                "own_task": (figures and cell.score == "score" and figures["own_task"]) or None,
                 "failed": failed.get(cell.run),
             }
         )

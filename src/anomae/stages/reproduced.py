@@ -19,7 +19,9 @@ COUNTED = ("normal", "abnormal", "patients")
 
 
 def figures_of(run: Path) -> dict[str, Any] | None:
-    """AUROC of every score and trivial rival by stratum, minutes, steps and the teacher of a run; None: not finished.
+    """What a run found and took; None: not finished.
+
+    AUROC of every score and trivial rival by stratum, minutes, steps, teacher, and AUROC of its own task.
 
     A stratum that holds all slices is not given twice.
     """
@@ -40,6 +42,7 @@ def figures_of(run: Path) -> dict[str, Any] | None:
         "minutes": (sum(line["seconds"] for line in last.values()) + findings["seconds"]) / 60,
         "steps": {stage: line["steps"] for stage, line in last.items()},
         "teacher": fitted.get("teacher", ""),
+        "own_task": report.get("own_task"),
     }
 
 
