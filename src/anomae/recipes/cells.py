@@ -84,9 +84,14 @@ RUNS = {
         _varied("all-tokens", False, autoencoder__loss_on="all", autoencoder__paste=False),
         _varied("autoencoder", False, autoencoder__mask_ratio=0.0),
         _varied("images", False, classifier__input="image"),
-        *(_varied(f"mask-{ratio:g}", False, autoencoder__mask_ratio=ratio) for ratio in MASK_RATIOS if ratio != 0.75),
-        *(PlannedRun(f"length-{length:g}", length=length) for length in LENGTHS if length != 1.0),
         *(PlannedRun(name, name) for name in ("mean-image", "pixel-gaussian", "pca", "conv-autoencoder", "patchcore")),
+        # Last what tells least: a curve lacks one point if the rest is all there is time for.
+        *(
+            _varied(f"mask-{ratio:g}", False, autoencoder__mask_ratio=ratio)
+            for ratio in MASK_RATIOS[::-1]
+            if ratio != 0.75
+        ),
+        *(PlannedRun(f"length-{length:g}", length=length) for length in LENGTHS[::-1] if length != 1.0),
     )
 }
 
