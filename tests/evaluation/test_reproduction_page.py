@@ -76,8 +76,8 @@ def test_three_files_are_written(tmp_path: Path) -> None:
     made = content(cell("table1", "RD4AD <b>"), cell("fig5", "mask ratio 0.5", place=0.5))
     write_reproduction(tmp_path, made, {}, [])
     assert read_json(tmp_path / "reproduction.json") == made
-    assert (tmp_path / "reproduction.md").read_text() == markdown(made)
-    page = (tmp_path / "reproduction.html").read_text()
+    assert (tmp_path / "reproduction.md").read_text(encoding="utf-8") == markdown(made)
+    page = (tmp_path / "reproduction.html").read_text(encoding="utf-8")
     assert "RD4AD &lt;b&gt;" in page
     assert "0.700 [0.600, 0.800]" in page
     assert "Fig. 5: with 95 % intervals" in page

@@ -98,7 +98,7 @@ def test_the_paper_s_method_says_it_in_its_report(heads: SliceStore, tmp_path: P
     assert 0 <= report["own_task"]["value"] <= 1  # two patients: no interval
     notes = report["notes"]
     assert sum(note.startswith("Its own task: on ") for note in notes) == 1
-    assert notes[1] in (run / "report" / "report.html").read_text().replace("&#39;", "'")
+    assert notes[1] in (run / "report" / "report.html").read_text(encoding="utf-8").replace("&#39;", "'")
 
     # One by one and in another order it says the same.
     detector = load_detector(run / "fitted")
