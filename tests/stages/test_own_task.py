@@ -81,8 +81,9 @@ def test_a_detector_that_cannot_say_leaves_nothing(heads: SliceStore, place: Run
 
 def test_other_slices_are_refused(heads: SliceStore, place: Run) -> None:
     path = place.folder / "calibration" / "own_task.csv"
-    for row in (len(heads.index), int(np.flatnonzero(heads.index.label == 1)[0])):
-        path.write_text(f"row,unaltered,altered\n{row},0.1,0.2\n")
+    abnormal = int(np.flatnonzero(heads.index.label == 1)[0])
+    for lines in (f"{len(heads.index)},0.1,0.2\n", "-1,0.1,0.2\n", f"{abnormal},0.1,0.2\n", ""):
+        path.write_text(f"row,unaltered,altered\n{lines}")
         with pytest.raises(UserError, match="names other slices"):
             own_task(place, heads, 200, 0)
 

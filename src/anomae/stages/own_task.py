@@ -1,7 +1,7 @@
 """How well a detector does, on healthy slices it has not seen, what it was trained to do; for detectors that can say.
 
 A classifier that cannot tell altered reconstructions from unaltered ones on held-out normals has not learned its own
-task, and no figure on abnormal images means more than chance.  No label of an abnormal image is needed for this.
+task, and what it reaches on abnormal images is not owed to it.  No label of an abnormal image is needed for this.
 
 RUN/calibration/own_task.csv: row (of the store), unaltered, altered: the two outputs for each slice.
 """
@@ -45,7 +45,8 @@ def own_task(run: Run, store: SliceStore, resamples: int, seed: int) -> tuple[In
     table = read_table(path, ("row", "unaltered", "altered"))
     outputs = np.concatenate([table.numbers("unaltered"), table.numbers("altered")])
     rows, index = table.whole_numbers("row"), store.index
-    if not (rows.min() >= 0 and rows.max() < len(index) and (index.label[rows] == 0).all()):
+    known = len(rows) > 0 and rows.min() >= 0 and rows.max() < len(index)
+    if not (known and (index.label[rows] == 0).all()):
         raise UserError(f"{path} names other slices than the normal ones of {store.folder}; run `anomae score` again.")
     patient = index.patient[rows]
     labels = np.repeat([0, 1], table.rows)
@@ -53,8 +54,8 @@ def own_task(run: Run, store: SliceStore, resamples: int, seed: int) -> tuple[In
     auroc = bootstrap.aurocs(labels, {"score": outputs})["score"].interval()
     weak = auroc.low is not None and auroc.low <= 0.5
     return auroc, (
-        f"Its own task: on {table.rows} healthy slices of the validation part the detector tells altered "
-        f"reconstructions from unaltered ones with AUROC {auroc}"
+        f"Its own task: on {table.rows} healthy slices of the validation part the detector tells what "
+        f"was altered from what was not with AUROC {auroc}"
         f"{', not distinguishable from chance: it has not learned what it was trained for' if weak else ''}. "
         f"What it cannot do there, it cannot be expected to do on lesions."
     )
