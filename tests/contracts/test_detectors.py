@@ -12,6 +12,8 @@ import pytest
 
 import anomae.detectors
 from anomae.detectors.adversarial_settings import AnoVaeGanSettings, FAnoGanSettings
+from anomae.detectors.anomae.detector import Anomae
+from anomae.detectors.anomae.settings import SOURCES, AnomaeSettings
 from anomae.detectors.anovaegan import AnoVaeGan
 from anomae.detectors.conv_autoencoder import ConvAutoencoderDetector
 from anomae.detectors.fanogan import FAnoGan
@@ -38,6 +40,7 @@ from anomae.detectors.teacher_settings import (
 )
 from anomae.errors import UserError
 from anomae.files import read_json_lines
+from anomae.recipes.anomae_settings import anomae_settings
 from anomae.recipes.named import named_recipe
 from anomae.recipes.overrides import overridden
 from anomae.slices.store import Slices
@@ -98,10 +101,25 @@ def make_autoencoder(device: DeviceSettings) -> Any:
     return ConvAutoencoderDetector(ConvAutoencoderSettings(width=8, latent=16, training=training, device=device))
 
 
+def make_anomae(device: DeviceSettings, **changed: Any) -> Any:
+    settings = anomae_settings("phantom", (SIDE, SIDE), aligned=True).model_dump()
+    head = {**settings["head"], "training": {**settings["head"]["training"], "steps": 8, "batch": 16}}
+    autoencoder = {**settings["autoencoder"], "patch": 8}
+    autoencoder["training"] = {**autoencoder["training"], "steps": 8, "batch": 8}
+    few = {"pool": 128, "sizes": (32,), "heads": 2, "backbone": "tiny", "weights": "random"}
+    content = {**settings, **few, "head": head, "autoencoder": autoencoder, "memory": {"images": 5}, **changed}
+    return Anomae(AnomaeSettings.model_validate({**content, "device": device.model_dump()}))
+
+
 # Every detector in a form that is fitted in a second or two; a name before the colon.
 FORMS: dict[str, Callable[[DeviceSettings], Any]] = {
     "mae-classifier": lambda device: make_paper("mae-classifier", device),
     "mae": lambda device: make_paper("mae", device),
+    "anomae": make_anomae,
+    "anomae: all sources": lambda device: make_anomae(device, sources=SOURCES, sizes=(32, 48), heads=1),
+    "anomae: candidates": lambda device: make_anomae(
+        device, sources=("features", "pixels"), lesions={"kind": "centre"}, window=(0, 1)
+    ),
     "anovaegan": lambda device: AnoVaeGan(AnoVaeGanSettings(**BRIEF, device=device)),
     "anovaegan: original": lambda device: AnoVaeGan(
         AnoVaeGanSettings(**BRIEF, slope_of="columns", dropout_on="both", test_latent="sample", device=device)

@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from anomae.detectors.anomae.detector import Anomae
 from anomae.detectors.anovaegan import AnoVaeGan
 from anomae.detectors.conv_autoencoder import ConvAutoencoderDetector
 from anomae.detectors.fanogan import FAnoGan
@@ -25,6 +26,7 @@ from anomae.training.settings import DeviceSettings
 DETECTORS: dict[str, Any] = {
     detector.name: detector
     for detector in (
+        Anomae,
         PseudoAbnormalClassifier,
         MaskedAutoencoderDetector,
         AnoVaeGan,

@@ -58,7 +58,8 @@ def fit(
     """
     opened, place = SliceStore(Path(store)), Run(Path(run))
     name = recipe or recipe_for(str(opened.prepared.get("cohort", "")))
-    settings = overridden(settings_for(detector, name, profile, opened.image_size), overrides or {})
+    aligned = opened.prepared.get("settings", {}).get("preparation") == "brain"
+    settings = overridden(settings_for(detector, name, profile, opened.image_size, aligned), overrides or {})
     facts = _facts(opened, detector, name, profile, seed, settings)
     _begin(place, facts)
     if not place.is_fitted:

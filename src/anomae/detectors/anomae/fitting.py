@@ -1,0 +1,109 @@
+"""From settings and healthy images to the sources and statistics of `anomae`, before any head is trained."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from anomae.detectors.anomae.evidence import Evidence, shown_size
+from anomae.detectors.anomae.memory import Memory
+from anomae.detectors.anomae.residual import Residual
+from anomae.detectors.anomae.settings import AnomaeSettings
+from anomae.detectors.anomae.sources import Features, Pixels, Source, make_backbone
+from anomae.detectors.anomae.window import Window
+from anomae.detectors.masked_autoencoder import MaskedAutoencoderDetector
+from anomae.detectors.protocol import HealthySlices
+from anomae.seeds import derive_seed
+
+MEASURED_IMAGES, BATCH, DRAW_IMAGES = 256, 32, 16
+
+
+class Parts:
+    """What the evidence is made of, fitted or read from disk.  Each is None where no source wants it.
+
+    memories: kept features by size, (2, M, C, gh, gw).
+    """
+
+    def __init__(
+        self, window: Window, features: Features | None, autoencoder: MaskedAutoencoderDetector | None,
+        memories: list[Tensor] | None = None,
+    ) -> None:  # fmt: skip
+        self.window, self.features, self.autoencoder = window, features, autoencoder
+        self.memories = memories or []
+
+
+def fit_parts(
+    settings: AnomaeSettings, healthy: HealthySlices, seed: int, folder: Path, fabric: Any, shown: bool
+) -> Parts:
+    """The window, the backbone and the masked autoencoder that `settings.sources` want.
+
+    Raises MissingExtra or UserError where the backbone's weights are not to be had.
+    """
+    window = Window.measured(healthy, settings)
+    features = autoencoder = None
+    if {"features", "memory"} & set(settings.sources):
+        places = np.unique(np.linspace(0, len(healthy) - 1, DRAW_IMAGES).astype(np.int64))
+        few = window.seen(torch.from_numpy(healthy.read(places)))
+        generator = torch.Generator().manual_seed(derive_seed(seed, "backbone"))
+        features = Features(settings.backbone, *make_backbone(settings.backbone, settings.weights, generator, few))
+    if "residual" in settings.sources:
+        autoencoder = MaskedAutoencoderDetector(settings.autoencoder, settings.device)
+        autoencoder.fit(healthy, seed=seed, folder=folder, fabric=fabric, shown=shown)
+    return Parts(window, features, autoencoder)
+
+
+def keep_memories(settings: AnomaeSettings, healthy: HealthySlices, parts: Parts, device: torch.device) -> None:
+    """Features of evenly spaced healthy images of each half, for the source `memory`."""
+    if "memory" not in settings.sources or parts.features is None:
+        return
+    middle = len(healthy) // 2
+    for longer in settings.sizes:
+        bare = Evidence(
+            [parts.features], shown_size(healthy.image_size, longer, settings.patch), settings.patch, device
+        )
+        halves = []
+        for start, end in ((0, max(middle, 1)), (middle, len(healthy))):
+            places = np.linspace(start, end - 1, settings.memory.images).round().astype(np.int64)
+            halves.append(_raw(bare, healthy, parts.window, places))
+        parts.memories.append(torch.stack(halves).half())
+
+
+def evidences_of(
+    settings: AnomaeSettings, image_size: tuple[int, int], parts: Parts, device: torch.device
+) -> list[Evidence]:  # fmt: skip
+    """The evidence at each size, not standardised yet."""
+    found = []
+    for place, longer in enumerate(settings.sizes):
+        sources: list[Source] = []
+        for name in settings.sources:
+            if name == "features" and parts.features is not None:
+                sources.append(parts.features)
+            elif name == "pixels":
+                sources.append(Pixels())
+            elif name == "residual" and parts.autoencoder is not None:
+                sources.append(Residual(parts.autoencoder, parts.window))
+            elif name == "memory" and parts.features is not None:
+                sources.append(Memory(parts.features, parts.memories[place].float(), settings.memory.near))
+        size = shown_size(image_size, longer, settings.patch)
+        found.append(Evidence(sources, size, settings.patch, device))
+    return found
+
+
+def measure(evidences: list[Evidence], healthy: HealthySlices, parts: Parts) -> None:
+    """Mean and spread of every channel over at most 256 healthy images, evenly spaced."""
+    places = np.unique(np.linspace(0, len(healthy) - 1, MEASURED_IMAGES).astype(np.int64))
+    half = torch.from_numpy((places >= len(healthy) // 2).astype(np.int64))
+    for evidence in evidences:
+        evidence.measure(_raw(evidence, healthy, parts.window, places, half))
+
+
+def _raw(
+    evidence: Evidence, healthy: HealthySlices, window: Window, places: Any, half: Tensor | None = None
+) -> Tensor:  # fmt: skip
+    blocks = []
+    for start in range(0, len(places), BATCH):
+        images = window.seen(torch.from_numpy(healthy.read(places[start : start + BATCH]))).to(evidence.device)
+        blocks.append(evidence.raw(images, None if half is None else half[start : start + BATCH]).cpu())
+    return torch.cat(blocks)

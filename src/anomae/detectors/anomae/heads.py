@@ -1,0 +1,65 @@
+"""How the heads learn: binary cross-entropy a patch (and an image, for candidates) on samples of the pool."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from anomae.detectors.anomae.pool import Pool
+from anomae.detectors.anomae.settings import HeadSettings
+from anomae.models.patch_head import PatchHead
+from anomae.training.loop import Training, train
+
+
+def train_head(
+    fabric: Any,
+    head: PatchHead,
+    pool: Pool,
+    place: int,
+    settings: HeadSettings,
+    *,
+    name: str,
+    seed: int,
+    folder: Path,
+    checkpoint_minutes: float,
+    shown: bool,
+) -> None:
+    """Train `head` in place on the evidence of size number `place`; leaves it with its last weights.
+
+    Half of the samples are mirrored, evidence and targets alike.
+    """
+    evidence, targets = pool.evidence[place], pool.targets[place]
+    positive = torch.tensor(settings.positive_weight, device=fabric.device)
+
+    def batch_loss(model: nn.Module, places: npt.NDArray[np.int64], generator: torch.Generator) -> Tensor:
+        rows = np.sort(places)
+        seen = torch.from_numpy(evidence[rows]).to(fabric.device).float()
+        truth = torch.from_numpy(targets[rows]).to(fabric.device).float()
+        mirrored = torch.rand(len(rows), generator=generator, device=generator.device) < 0.5
+        seen = torch.where(mirrored[:, None, None, None], seen.flip(-1), seen)
+        truth = torch.where(mirrored[:, None, None], truth.flip(-1), truth)
+        patches, image = model(seen, settings.drop, generator)
+        loss = F.binary_cross_entropy_with_logits(patches.float(), truth, pos_weight=positive)
+        if image is not None:
+            abnormal = torch.from_numpy((pool.family[rows] >= 0).astype(np.float32)).to(fabric.device)
+            loss = loss + F.binary_cross_entropy_with_logits(image.float(), abnormal)
+        return loss
+
+    train(
+        fabric,
+        head,
+        Training(
+            stage=name,
+            count=len(pool),
+            batch_loss=batch_loss,
+            settings=settings.training,
+            seed=seed,
+            folder=folder,
+            checkpoint_minutes=checkpoint_minutes,
+            shown=shown,
+        ),
+    )

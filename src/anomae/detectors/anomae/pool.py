@@ -1,0 +1,100 @@
+"""The pool of training samples: made once, evidence and targets on disk, continued where making stopped."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from anomae.arrays import GrowingArray, map_array
+from anomae.detectors.anomae.evidence import Evidence
+from anomae.detectors.anomae.samples import Samples, make_samples, patch_targets
+from anomae.detectors.anomae.settings import LesionSettings
+from anomae.files import append_json_line, read_json_lines
+from anomae.progress import progress
+from anomae.seeds import derive_seed
+
+CHUNK = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """n samples.  evidence: by size, (n, C, gh, gw) float16, mapped.  targets: by size, (n, gh, gw) uint8.
+
+    family: (n,) int8, the family's place, -1 where the sample is healthy.
+    """
+
+    evidence: list[npt.NDArray[Any]]
+    targets: list[npt.NDArray[Any]]
+    family: npt.NDArray[Any]
+
+    def __len__(self) -> int:
+        return len(self.family)
+
+
+def make_pool(
+    folder: Path,
+    count: int,
+    healthy: Callable[[npt.NDArray[np.int64]], Tensor],
+    images: int,
+    evidences: list[Evidence],
+    settings: LesionSettings,
+    seed: int,
+    shown: bool,
+) -> Pool:
+    """At least `count` samples (whole chunks of 64) in `folder`; chunks made before are kept.
+
+    healthy: images at places (k,) -> (k, h, w) of intensities 0..1.  images: how many there are.  What a chunk holds
+    depends on the seed and its number alone.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    chunks = -(-count // CHUNK)
+    lines = read_json_lines(folder / "pool.jsonl")
+    done = min(len(lines), chunks)
+    arrays: dict[str, GrowingArray] = {}
+    try:
+        with progress("pseudo-lesions", chunks * CHUNK, "samples", done * CHUNK, shown) as bar:
+            for chunk in range(done, chunks):
+                places, samples = _chunk(chunk, healthy, images, settings, seed)
+                half = (places >= images // 2).long()
+                for name, block in _blocks(samples, half, evidences, settings):
+                    if name not in arrays:
+                        path = folder / f"{name}.npy"
+                        arrays[name] = GrowingArray(path, block.shape[1:], block.dtype, chunk * CHUNK)
+                    arrays[name].append(block)
+                append_json_line(folder / "pool.jsonl", {"rows": (chunk + 1) * CHUNK})
+                bar.advance(CHUNK)
+    finally:
+        for array in arrays.values():
+            array.close()
+    places = range(len(evidences))
+    return Pool(
+        [map_array(folder / f"evidence-{place}.npy") for place in places],
+        [map_array(folder / f"targets-{place}.npy") for place in places],
+        np.array(map_array(folder / "family.npy")),
+    )
+
+
+def _chunk(
+    chunk: int, healthy: Callable[[npt.NDArray[np.int64]], Tensor], images: int, settings: LesionSettings, seed: int
+) -> tuple[Tensor, Samples]:  # fmt: skip
+    generator = torch.Generator().manual_seed(derive_seed(seed, "pool", chunk))
+    places = torch.randint(images, (CHUNK,), generator=generator)
+    return places, make_samples(healthy(places.numpy()), settings, generator)
+
+
+def _blocks(
+    samples: Samples, half: Tensor, evidences: list[Evidence], settings: LesionSettings
+) -> list[tuple[str, npt.NDArray[Any]]]:  # fmt: skip
+    blocks: list[tuple[str, npt.NDArray[Any]]] = []
+    for place, evidence in enumerate(evidences):
+        found = evidence.of(samples.images.to(evidence.device), half).clamp(-60000, 60000).half()
+        targets = patch_targets(samples.changed, evidence.grid, settings.smallest_share)
+        blocks += [
+            (f"evidence-{place}", found.cpu().numpy()), (f"targets-{place}", targets.cpu().numpy().astype(np.uint8)),
+        ]  # fmt: skip
+    return [*blocks, ("family", samples.family.numpy().astype(np.int8))]

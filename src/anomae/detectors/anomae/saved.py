@@ -1,0 +1,71 @@
+"""A fitted `anomae` on disk: backbone, masked autoencoder, memories and heads, each a safetensors file; no pickle."""
+
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from anomae.detectors.anomae.fitting import Parts
+from anomae.detectors.anomae.settings import AnomaeSettings
+from anomae.detectors.anomae.sources import Features, empty_backbone
+from anomae.detectors.anomae.window import Window
+from anomae.detectors.masked_autoencoder import MaskedAutoencoderDetector
+from anomae.files import read_json, write_json
+from anomae.training.checkpoint import read_tensors, write_tensors
+from anomae.training.settings import DeviceSettings
+
+State = dict[str, Tensor]
+
+
+def write_parts(folder: Path, detector: Any, parts: Parts) -> None:
+    """Write all of a fitted detector; settings.json last."""
+    if parts.features is not None:
+        facts = {"description": parts.features.description}
+        write_tensors(folder / "backbone.safetensors", dict(parts.features.network.state_dict()), facts)
+    if parts.autoencoder is not None:
+        parts.autoencoder.save(folder / "autoencoder")
+    if parts.memories:
+        write_tensors(folder / "memory.safetensors", {str(at): kept for at, kept in enumerate(parts.memories)})
+    tensors: State = {}
+    for at, (evidence, heads) in enumerate(zip(detector.evidences, detector.heads, strict=True)):
+        tensors |= {f"{at}.mean": evidence.mean, f"{at}.spread": evidence.spread}
+        for number, head in enumerate(heads):
+            tensors |= {f"{at}.{number}.{name}": value for name, value in head.state_dict().items()}
+    write_tensors(folder / "heads.safetensors", tensors)
+    facts = {
+        "detector": detector.name, "seed": detector.seed, "image_size": list(detector.image_size),
+        "window": [parts.window.low, parts.window.high], "teacher": detector.description,
+    }  # fmt: skip
+    write_json(folder / "settings.json", {**facts, "settings": detector.settings.model_dump(mode="json")})
+
+
+def read_parts(
+    folder: Path, device: DeviceSettings
+) -> tuple[dict[str, Any], Parts, list[tuple[Tensor, Tensor]], list[State]]:
+    """Content of settings.json, the parts, mean and spread by size, and the heads' states in order.
+
+    Raises UserError where something is missing or broken.
+    """
+    content = read_json(folder / "settings.json")
+    settings = AnomaeSettings.model_validate(content["settings"])
+    features = autoencoder = None
+    if {"features", "memory"} & set(settings.sources):
+        tensors, facts = read_tensors(folder / "backbone.safetensors")
+        network = empty_backbone(settings.backbone)
+        network.load_state_dict(tensors)
+        features = Features(settings.backbone, network, str(facts["description"]))
+    if "residual" in settings.sources:
+        autoencoder = MaskedAutoencoderDetector.load(folder / "autoencoder", device)
+    memories: list[Tensor] = []
+    if "memory" in settings.sources:
+        kept = read_tensors(folder / "memory.safetensors")[0]
+        memories = [kept[str(at)] for at in range(len(settings.sizes))]
+    tensors, _ = read_tensors(folder / "heads.safetensors")
+    statistics, states = [], []
+    for at in range(len(settings.sizes)):
+        statistics.append((tensors[f"{at}.mean"], tensors[f"{at}.spread"]))
+        for number in range(settings.heads):
+            prefix = f"{at}.{number}."
+            states.append({name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)})
+    low, high = content["window"]
+    return content, Parts(Window(low, high), features, autoencoder, memories), statistics, states

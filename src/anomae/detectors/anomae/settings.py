@@ -1,0 +1,93 @@
+"""The settings of the detector `anomae`: sources of evidence, pseudo-lesions, heads."""
+
+from typing import Any, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from anomae.detectors.settings import AutoencoderSettings, Percentiles, Settings
+from anomae.training.settings import DeviceSettings, TrainingSettings
+
+SourceName = Literal["features", "pixels", "residual", "memory", "mirror"]
+SOURCES: tuple[SourceName, ...] = ("features", "pixels", "residual", "memory", "mirror")
+
+
+def _listed(value: Any) -> Any:
+    """ "a,b" and "a, b" as ["a", "b"]."""
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+class LesionSettings(Settings):
+    """Pseudo-lesions (anomae.models.pseudo_lesions)."""
+
+    kind: Literal["area", "centre"] = Field(
+        default="area", description="'centre': of patches around candidates, abnormal where a nodule is in the middle"
+    )
+    families: tuple[str, ...] = Field(
+        default=("blob", "fill", "foreign", "deform"), description="those that the heads learn from; area only"
+    )
+    weights: tuple[float, ...] | None = Field(default=None, description="how often each family; none: alike")
+    healthy: float = Field(default=0.35, gt=0, lt=1, description="share of the samples that stay healthy")
+    smallest_share: float = Field(default=0.25, gt=0, le=1, description="of a patch that must be changed to count")
+
+    _split = field_validator("families", mode="before")(_listed)
+
+    @model_validator(mode="after")
+    def _known(self) -> Self:
+        from anomae.models.pseudo_lesions.families import FAMILIES
+
+        strange = [name for name in self.families if name not in FAMILIES]
+        if strange or not self.families:
+            raise ValueError(f"families are out of {', '.join(FAMILIES)}")
+        if self.weights is not None and (len(self.weights) != len(self.families) or min(self.weights) <= 0):
+            raise ValueError("give one weight above 0 for each family")
+        return self
+
+
+class MemorySettings(Settings):
+    """The source `memory`: distance to the nearest healthy patch at like places."""
+
+    images: int = Field(default=100, gt=0, description="healthy images kept of each half of them")
+    near: float = Field(default=0.12, gt=0, description="how far apart like places may lie, share of the image side")
+
+
+class HeadSettings(Settings):
+    """The network that judges the evidence."""
+
+    width: int = Field(default=64, gt=0, multiple_of=8)
+    blocks: int = Field(default=2, ge=0)
+    drop: float = Field(default=0.1, ge=0, lt=1)
+    positive_weight: float = Field(default=2.0, gt=0, description="of abnormal patches in the loss")
+    training: TrainingSettings = TrainingSettings(steps=1000, batch=56, lr=2e-3, warmup_steps=50)
+
+
+class AnomaeSettings(Settings):
+    """All of the detector."""
+
+    sources: tuple[SourceName, ...] = ("features", "pixels", "mirror")
+    sizes: tuple[int, ...] = Field(default=(128, 192), description="longer side at which images are looked at, pixels")
+    patch: int = Field(default=8, gt=0, description="side of a patch at each of these sizes, pixels")
+    heads: int = Field(default=2, gt=0, description="for each size; their probabilities are averaged")
+    pool: int = Field(default=6000, gt=0, description="samples that the heads learn from, made once")
+    backbone: Literal["efficientnet_lite0", "efficientnet_b5", "wide_resnet50_2", "tiny"] = "efficientnet_lite0"
+    weights: str = Field(default="package", description="package, torchvision, transformers, random, or a file")
+    percentiles: Percentiles = Field(default=(0.1, 99.9), description="of training pixels: the range of healthy tissue")
+    headroom: float = Field(default=1.25, ge=1, description="the range goes on above it, to hold what is brighter")
+    window: tuple[float, float] | None = Field(default=None, description="the range itself, in place of measuring it")
+    top: int = Field(default=5, gt=0, description="the score is the mean of so many highest patches")
+    lesions: LesionSettings = LesionSettings()
+    memory: MemorySettings = MemorySettings()
+    head: HeadSettings = HeadSettings()
+    autoencoder: AutoencoderSettings = Field(description="of the source `residual`; not trained without it")
+    device: DeviceSettings = DeviceSettings()
+
+    _split = field_validator("sources", "sizes", mode="before")(_listed)
+
+    @model_validator(mode="after")
+    def _sensible(self) -> Self:
+        if not set(self.sources) - {"mirror"}:
+            raise ValueError(f"sources needs at least one of {', '.join(SOURCES[:-1])}")
+        if len(set(self.sources)) < len(self.sources):
+            raise ValueError("sources names one twice")
+        if not self.sizes or min(self.sizes) < 2 * self.patch:
+            raise ValueError("sizes must each hold at least two patches")
+        return self

@@ -1,0 +1,82 @@
+"""A small network that says for every patch how likely it is abnormal, from what is known of the patches around it."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from anomae.models.initialisation import draw_convolutions
+
+GROUPS = 8
+
+
+class PatchHead(nn.Module):
+    """1x1 convolution, position embedding, residual 3x3 blocks, a logit a patch.
+
+    With `centre`, one logit more for the whole image, from the means over its central third and over all of it.
+    """
+
+    def __init__(
+        self, channels: int, grid: tuple[int, int], *, width: int, blocks: int, mirror: bool, centre: bool,
+        generator: torch.Generator,
+    ) -> None:  # fmt: skip
+        """channels: of the evidence.  grid: (gh, gw) patches.  mirror: differences to the mirrored place are seen too."""
+        super().__init__()
+        self.mirror, self.grid = mirror, grid
+        self.embed = nn.Conv2d(channels * (2 if mirror else 1), width, 1)
+        self.position = nn.Parameter(torch.zeros(1, width, *grid))
+        self.blocks = nn.ModuleList(_Block(width) for _ in range(blocks))
+        self.norm = nn.GroupNorm(GROUPS, width)
+        self.patch_logit = nn.Conv2d(width, 1, 1)
+        self.image_logit = nn.Linear(2 * width, 1) if centre else None
+        draw_convolutions(self, generator, rule="torch")
+        if self.image_logit is not None:
+            bound = 1 / math.sqrt(2 * width)
+            nn.init.uniform_(self.image_logit.weight, -bound, bound, generator=generator)
+            nn.init.zeros_(self.image_logit.bias)
+
+    def forward(
+        self, evidence: Tensor, drop: float = 0.0, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor | None]:  # fmt: skip
+        """Evidence (B, C, gh, gw) -> logits of the patches (B, gh, gw) and of the images (B,), or None.
+
+        drop: share of channels, and of the blocks' outcomes, that are left out in training, drawn from `generator`.
+        """
+        if self.mirror:
+            evidence = torch.cat([evidence, evidence - evidence.flip(-1)], dim=1)
+        x = self.embed(_dropped(evidence, drop, generator)) + self.position  # (B, D, gh, gw)
+        for block in self.blocks:
+            x = x + _dropped(block(x), drop, generator)
+        x = nn.functional.gelu(self.norm(x))
+        patches = self.patch_logit(_dropped(x, drop, generator))[:, 0]
+        if self.image_logit is None:
+            return patches, None
+        (top, bottom), (left, right) = (central_third(side) for side in self.grid)
+        means = [x[:, :, top:bottom, left:right].mean(dim=(2, 3)), x.mean(dim=(2, 3))]
+        return patches, self.image_logit(torch.cat(means, dim=1))[:, 0]
+
+
+def central_third(count: int) -> tuple[int, int]:
+    """Start and end (without it) of the middle third of `count` patches; at least one."""
+    start = count // 3
+    return start, max(start + 1, count - start)
+
+
+class _Block(nn.Module):
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.first_norm, self.second_norm = nn.GroupNorm(GROUPS, width), nn.GroupNorm(GROUPS, width)
+        self.first, self.second = (nn.Conv2d(width, width, 3, padding=1) for _ in range(2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.first(nn.functional.gelu(self.first_norm(x)))
+        given: Tensor = self.second(nn.functional.gelu(self.second_norm(x)))
+        return given
+
+
+def _dropped(x: Tensor, share: float, generator: torch.Generator | None) -> Tensor:
+    """Whole channels (B, D) set to zero at random, the others enlarged for it."""
+    if not share or generator is None:
+        return x
+    kept = torch.rand(*x.shape[:2], 1, 1, generator=generator, device=generator.device) >= share
+    return x * kept.to(x.dtype) / (1 - share)

@@ -1,0 +1,1 @@
+"""Pseudo-lesions: abnormality simulated in healthy images, drawn first and applied afterwards."""

@@ -1,0 +1,110 @@
+"""What is drawn for pseudo-lesions before any image is touched: families, places, shapes, strengths, noise.
+
+All lengths are shares of the image's shorter side, so one draw can be applied at any resolution, to several channels,
+or to neighbouring slices alike.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+COARSE, FINE = 8, 24  # cells of a side of the two noise fields
+RADIUS = (1 / 32, 1 / 5)  # of the first half axis, log-uniform
+AMPLITUDE = (0.05, 0.37)  # of a change of intensity; healthy tissue lies in about 0.1..0.8
+MARGIN = 1 / 20  # a centre lies at least so deep in tissue, where there is such a place
+SMALLEST_BODY = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class Lesions:
+    """One pseudo-lesion for each of B images; every field has B rows.
+
+    family: (B,) int64, a place in the list of families given to `draw_lesions`.  centre: (B, 2) y, x in 0..1.
+    radii: (B, 2) half axes, shares of the shorter side.  angle: radians.  irregular, texture, blurred, strength,
+    outward, detail: (B,) in 0..1.  sharpness: 3..13.  sign: -1 or 1.  amplitude: AMPLITUDE.  level: (B,) intensity of a
+    tissue pixel of the image.  other: (B,) int64, the image whose tissue is foreign.  shift: (B, 2) of it, shares.
+    coarse, fine: (B, cells, cells) standard normal noise.
+    """
+
+    family: Tensor
+    centre: Tensor
+    radii: Tensor
+    angle: Tensor
+    irregular: Tensor
+    texture: Tensor
+    blurred: Tensor
+    strength: Tensor
+    outward: Tensor
+    detail: Tensor
+    sharpness: Tensor
+    sign: Tensor
+    amplitude: Tensor
+    level: Tensor
+    other: Tensor
+    shift: Tensor
+    coarse: Tensor
+    fine: Tensor
+
+    def __len__(self) -> int:
+        return len(self.family)
+
+    def take(self, rows: Tensor) -> "Lesions":
+        """The lesions at these rows (k,)."""
+        return Lesions(*(getattr(self, field.name)[rows] for field in fields(self)))
+
+
+def draw_lesions(images: Tensor, weights: Sequence[float], generator: torch.Generator) -> Lesions:
+    """A lesion for each image (B, H, W) of intensities 0..1, its centre in tissue; all from `generator` (on the CPU).
+
+    weights: how often each family is drawn, by its place; they need not sum to one.
+    """
+    count, height, width = images.shape
+
+    def uniform(*shape: int) -> Tensor:
+        return torch.rand(count, *shape, generator=generator)
+
+    chances = torch.tensor(weights, dtype=torch.float32)
+    family = torch.multinomial(chances, count, replacement=True, generator=generator)
+    places = torch.multinomial(_where_lesions_lie(images).flatten(1), 2, replacement=True, generator=generator)
+    centre = torch.stack([(places[:, 0] // width + 0.5) / height, (places[:, 0] % width + 0.5) / width], dim=1)
+    first = torch.exp(math.log(RADIUS[0]) + math.log(RADIUS[1] / RADIUS[0]) * uniform())
+    second = first * torch.exp(0.25 * torch.randn(count, generator=generator))
+    level = F.avg_pool2d(images[:, None], 3, 1, 1).flatten(1).gather(1, places[:, 1:])[:, 0]
+    return Lesions(
+        family=family,
+        centre=centre,
+        radii=torch.stack([first, second], dim=1),
+        angle=math.pi * uniform(),
+        irregular=uniform(),
+        texture=uniform(),
+        blurred=uniform(),
+        strength=uniform(),
+        outward=uniform(),
+        detail=uniform(),
+        sharpness=3 + 10 * uniform(),
+        sign=torch.where(uniform() < 0.5, -1.0, 1.0),
+        amplitude=AMPLITUDE[0] + (AMPLITUDE[1] - AMPLITUDE[0]) * uniform(),
+        level=level,
+        other=torch.randperm(count, generator=generator),
+        shift=0.4 * uniform(2) - 0.2,
+        coarse=torch.randn(count, COARSE, COARSE, generator=generator),
+        fine=torch.randn(count, FINE, FINE, generator=generator),
+    )
+
+
+def tissue(images: Tensor, level: float = 0.08) -> Tensor:
+    """Where there is tissue in images (B, H, W): a mean over 5 of 128 pixels above `level`; (B, H, W) bool."""
+    side = max(1, round(min(images.shape[1:]) * 5 / 128)) // 2 * 2 + 1
+    return F.avg_pool2d(images[:, None], side, 1, side // 2)[:, 0] > level
+
+
+def _where_lesions_lie(images: Tensor) -> Tensor:
+    """(B, H, W) weights: tissue at least MARGIN deep; nearly nothing elsewhere, so that an empty image has a place."""
+    body = tissue(images).float()[:, None]
+    deep = max(1, round(min(images.shape[1:]) * MARGIN))
+    inner = -F.max_pool2d(-body, 2 * deep + 1, 1, deep)
+    return inner[:, 0] + SMALLEST_BODY * body[:, 0] + SMALLEST_BODY**2
