@@ -13,13 +13,15 @@ def folded(network: nn.Module) -> nn.Module:
     copied = copy.deepcopy(network).eval()
     for module in list(copied.modules()):
         if isinstance(module, nn.Sequential) and len(module) > 1 and isinstance(module[1], nn.BatchNorm2d):
-            module[0] = fuse_conv_bn_eval(module[0], module[1])
+            convolution = module[0]
+            assert isinstance(convolution, nn.Conv2d)
+            module[0] = fuse_conv_bn_eval(convolution, module[1])
             module[1] = nn.Identity()
     return copied.requires_grad_(False)
 
 
 def on_grid(levels: list[Tensor], grid: tuple[int, int]) -> Tensor:
-    """Levels (B, C, H, W) of any sizes -> (B, sum of C, gh, gw) float32: averaged where finer, bilinear where coarser."""
+    """Levels (B, C, H, W) of any sizes -> (B, sum of C, gh, gw) float32: means where finer, bilinear where coarser."""
     brought = [
         F.adaptive_avg_pool2d(level.float(), grid)
         if level.shape[2] > grid[0]

@@ -20,7 +20,7 @@ class PatchHead(nn.Module):
         self, channels: int, grid: tuple[int, int], *, width: int, blocks: int, mirror: bool, centre: bool,
         generator: torch.Generator,
     ) -> None:  # fmt: skip
-        """channels: of the evidence.  grid: (gh, gw) patches.  mirror: differences to the mirrored place are seen too."""
+        """channels: of the evidence.  grid: (gh, gw) patches.  mirror: see differences to the mirrored place too."""
         super().__init__()
         self.mirror, self.grid = mirror, grid
         self.embed = nn.Conv2d(channels * (2 if mirror else 1), width, 1)

@@ -19,8 +19,9 @@ def settings_for(
 ) -> BaseModel:  # fmt: skip
     """The settings of `detector` for images of (h, w) pixels.
 
-    recipe: of the paper's method; a baseline takes the scale that goes with it (`scale_of`).  aligned: a midline lies in
-    the middle of the images.  Raises UserError, naming near misses, where there is no such detector, recipe or profile.
+    recipe: of the paper's method; a baseline takes the scale that goes with it (`scale_of`).  aligned: a midline lies
+    in the middle of the images.  Raises UserError, naming near misses, where there is no such detector, recipe or
+    profile.
     """
     if detector == ANOMAE:
         named_recipe(recipe, profile, image_size)  # says what is wrong with the name, or with the size

@@ -17,7 +17,7 @@ class Evidence:
     def __init__(
         self, sources: Sequence[Source], size: tuple[int, int], patch: int, device: torch.device | None = None
     ) -> None:  # fmt: skip
-        """size: (H, W) at which images are shown, multiples of `patch`.  device: where it is computed; None: the CPU."""
+        """size: (H, W) at which images are shown, multiples of `patch`.  device: None: the CPU."""
         self.device = device or torch.device("cpu")
         self.sources, self.size, self.grid = sources, size, (size[0] // patch, size[1] // patch)
         self.mean, self.spread = torch.zeros(1), torch.ones(1)

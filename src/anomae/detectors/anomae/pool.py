@@ -71,10 +71,9 @@ def make_pool(
     finally:
         for array in arrays.values():
             array.close()
-    places = range(len(evidences))
     return Pool(
-        [map_array(folder / f"evidence-{place}.npy") for place in places],
-        [map_array(folder / f"targets-{place}.npy") for place in places],
+        [map_array(folder / f"evidence-{at}.npy") for at in range(len(evidences))],
+        [map_array(folder / f"targets-{at}.npy") for at in range(len(evidences))],
         np.array(map_array(folder / "family.npy")),
     )
 

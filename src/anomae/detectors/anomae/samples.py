@@ -70,7 +70,6 @@ def _turned(images: Tensor, generator: torch.Generator) -> Tensor:
     """Mirrored and turned by quarters: a candidate has no up and down."""
     drawn = torch.rand(len(images), 3, generator=generator) < 0.5
     square = images.shape[1] == images.shape[2]
-    for column, change in enumerate((lambda x: x.flip(-1), lambda x: x.flip(-2), lambda x: x.transpose(-1, -2))):
-        if column < 2 or square:
-            images = torch.where(drawn[:, column, None, None], change(images), images)
-    return images
+    images = torch.where(drawn[:, 0, None, None], images.flip(-1), images)
+    images = torch.where(drawn[:, 1, None, None], images.flip(-2), images)
+    return torch.where(drawn[:, 2, None, None], images.transpose(-1, -2), images) if square else images

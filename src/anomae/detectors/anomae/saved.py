@@ -20,8 +20,8 @@ State = dict[str, Tensor]
 def write_parts(folder: Path, detector: Any, parts: Parts) -> None:
     """Write all of a fitted detector; settings.json last."""
     if parts.features is not None:
-        facts = {"description": parts.features.description}
-        write_tensors(folder / "backbone.safetensors", dict(parts.features.network.state_dict()), facts)
+        named = {"description": parts.features.description}
+        write_tensors(folder / "backbone.safetensors", dict(parts.features.network.state_dict()), named)
     if parts.autoencoder is not None:
         parts.autoencoder.save(folder / "autoencoder")
     if parts.memories:
@@ -32,7 +32,7 @@ def write_parts(folder: Path, detector: Any, parts: Parts) -> None:
         for number, head in enumerate(heads):
             tensors |= {f"{at}.{number}.{name}": value for name, value in head.state_dict().items()}
     write_tensors(folder / "heads.safetensors", tensors)
-    facts = {
+    facts: dict[str, Any] = {
         "detector": detector.name, "seed": detector.seed, "image_size": list(detector.image_size),
         "window": [parts.window.low, parts.window.high], "teacher": detector.description,
     }  # fmt: skip
