@@ -22,10 +22,12 @@ def require(module: str, extra: str) -> ModuleType:
 def installed_file(module: str, path: str, extra: str) -> Path:
     """A file of `module`, an optional package that ships data, found without importing the package.
 
-    Raises MissingExtra, naming `extra`, where the package or the file is not installed.
+    extra: "" for a package that anomae itself depends on.  Raises MissingExtra, naming `extra`, where the package or
+    the file is not installed.
     """
     found = importlib.util.find_spec(module)
     for folder in (found.submodule_search_locations or ()) if found else ():
         if (Path(folder) / path).is_file():
             return Path(folder) / path
-    raise MissingExtra(f"This needs {path} of the package {module!r}: pip install 'anomae[{extra}]'.")
+    wanted = f"anomae[{extra}]" if extra else "anomae"
+    raise MissingExtra(f"This needs {path} of the package {module!r}: pip install '{wanted}'.")

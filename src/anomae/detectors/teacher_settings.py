@@ -18,7 +18,7 @@ class TeacherSettings(Settings):
     backbone: Literal["wide_resnet50_2", "efficientnet_b5", "efficientnet_lite0", "tiny"] = "efficientnet_lite0"
     weights: str = Field(
         default="package",
-        description="package (the extra `backbones`), torchvision or transformers (what it has downloaded before), "
+        description="package (installed with anomae), torchvision or transformers (what it has downloaded before), "
         "random (named so in every table), or the path of a .pth or .safetensors file",
     )
     input_size: int = Field(default=256, gt=0, multiple_of=32, description="longer side of what it is shown, pixels")

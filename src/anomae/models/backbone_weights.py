@@ -1,5 +1,6 @@
 """Published weights of a backbone: from the extra, from what other libraries keep, or a file; never a download."""
 
+import hashlib
 import os
 from pathlib import Path
 
@@ -17,12 +18,12 @@ ORIGINS = ("package", "torchvision", "transformers")
 def load_backbone(name: str, weights: str, network: nn.Module) -> str:
     """Put published weights into `network`, a backbone `name`; returns the teacher's name for tables.
 
-    weights: "package" (the extra `backbones`), "torchvision" or "transformers" (a file that the library has downloaded
+    weights: "package" (installed with anomae), "torchvision" or "transformers" (a file that the library has downloaded
     before, in its cache; it need not be installed), or the path of a .safetensors or .pth file, read with weights_only.
     Names may be torchvision's, timm's of a residual network, or those of the efficientnet-pytorch family or of
     transformers; a head or a deeper stage is left out.
 
-    Raises MissingExtra where the extra is not installed, UserError where there is no such file or it does not fit.
+    Raises MissingExtra where the package is not installed, UserError where there is no such file or it does not fit.
     """
     backbone = BACKBONES[name]
     path = _weights_file(name, weights)
@@ -52,7 +53,7 @@ def _weights_file(name: str, weights: str) -> Path:
         others = "set teacher.weights to another of " + ", ".join((*ORIGINS, "random")) + ", or to a file"
         raise UserError(f"There are no weights of {name} from {weights}; {others}.")
     if backbone.package and weights == "package":
-        return installed_file(*backbone.package, extra="backbones")
+        return _packaged(*backbone.package)
     if backbone.published and weights == "torchvision":
         return _cached(
             Path(torch.hub.get_dir()) / "checkpoints", (backbone.published,), f"torchvision.models.{name}(...)"
@@ -61,6 +62,19 @@ def _weights_file(name: str, weights: str) -> Path:
     snapshots = hub_cache() / f"models--{'--'.join(hub.parts)}" / "snapshots"
     call = f'huggingface_hub.snapshot_download("{hub.as_posix()}")'
     return _cached(snapshots, ("*/model.safetensors", "*/pytorch_model.bin"), call)
+
+
+def _packaged(module: str, path: str, sha256: str) -> Path:
+    """The file of a package that anomae depends on, after a look at its hash: features are only as good as these."""
+    file = installed_file(module, path, extra="")
+    with file.open("rb") as content:
+        found = hashlib.file_digest(content, "sha256").hexdigest()
+    if found != sha256:
+        raise UserError(
+            f"{file} is not the file of weights that anomae was made with (SHA-256 {found[:12]}... where "
+            f"{sha256[:12]}... is wanted); install the package {module.replace('_', '-')} anew."
+        )
+    return file
 
 
 def hub_cache() -> Path:

