@@ -1,13 +1,17 @@
-"""Random views of healthy images: slightly turned, resized, shifted, mirrored, brighter or of other contrast."""
+"""Random views of healthy images: moved a little, and as another scanner or another sequence would show them."""
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from anomae.models.pseudo_lesions.fields import noise_field
+
 TURN = 0.12  # radians
 RESIZE = 0.12
 SHIFT = (0.08, 0.03)  # y, x: of the side; little sideways, so that a midline stays where it is
 GAMMA, GAIN = 0.16, 0.12
+BIAS, NOISE, BLUR = 0.0, 0.0, 0.0
+BIAS_CELLS = 4
 
 
 def random_views(images: Tensor, generator: torch.Generator, untouched: float = 0.2) -> Tensor:
@@ -15,12 +19,16 @@ def random_views(images: Tensor, generator: torch.Generator, untouched: float = 
 
     untouched: share of the images that are only mirrored, so that images as sharp as new ones are among them.
     """
+    moved = torch.rand(len(images), generator=generator) >= untouched
+    return _other_scanner(_moved(images, moved.float(), generator), moved.float(), generator)
+
+
+def _moved(images: Tensor, moved: Tensor, generator: torch.Generator) -> Tensor:
     count = len(images)
 
     def within(limit: float) -> Tensor:
         return limit * (2 * torch.rand(count, generator=generator) - 1)
 
-    moved = (torch.rand(count, generator=generator) >= untouched).float()
     turn, down, right = moved * within(TURN), moved * within(2 * SHIFT[0]), moved * within(2 * SHIFT[1])
     wide, tall = 1 + moved * within(RESIZE), 1 + moved * within(RESIZE)
     mirror = torch.where(torch.rand(count, generator=generator) < 0.5, -1.0, 1.0)
@@ -31,8 +39,28 @@ def random_views(images: Tensor, generator: torch.Generator, untouched: float = 
         ],
         dim=1,
     )  # (B, 2, 3)
-    size = [count, 1, *images.shape[1:]]
-    grid = F.affine_grid(matrix, size, align_corners=False)
+    grid = F.affine_grid(matrix, [count, 1, *images.shape[1:]], align_corners=False)
     views = F.grid_sample(images[:, None], grid, mode="bicubic", padding_mode="border", align_corners=False)[:, 0]
-    gamma, gain = (1 + within(GAMMA))[:, None, None], (1 + within(GAIN))[:, None, None]
-    return (views.clamp(0.0, 1.0) ** gamma * gain).clamp(0.0, 1.0)
+    return views.clamp(0.0, 1.0)
+
+
+def _other_scanner(images: Tensor, touched: Tensor, generator: torch.Generator) -> Tensor:
+    """Other contrast (gamma), brightness (gain), shading (a smooth field), sharpness and noise."""
+    count, height, width = images.shape
+
+    def within(limit: float) -> Tensor:
+        return limit * (2 * torch.rand(count, 1, 1, generator=generator) - 1)
+
+    shown = images ** (1 + within(GAMMA)) * (1 + within(GAIN))
+    if BIAS:
+        field = noise_field(torch.randn(count, BIAS_CELLS, BIAS_CELLS, generator=generator), (height, width))
+        shown = shown * (1 + within(BIAS) * field)
+    if BLUR:
+        blurred = F.avg_pool2d(shown[:, None], 3, 1, 1, count_include_pad=False)[:, 0]
+        share = touched[:, None, None] * (within(BLUR) - 0.2 * BLUR)  # below 0: sharper
+        shown = shown + share * (blurred - shown)
+    if NOISE:
+        level = touched[:, None, None] * NOISE * torch.rand(count, 1, 1, generator=generator).square()
+        noise = torch.randn(shown.shape, generator=generator) * level
+        shown = shown + noise * (images > 0.02)
+    return shown.clamp(0.0, 1.0)

@@ -4,7 +4,6 @@ The paper's idea (learn from healthy images, simulate abnormality, let a classif
 the image, before anything looks at it.  docs/method.md has the equations.
 """
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
@@ -18,14 +17,13 @@ from anomae.detectors.anomae.evidence import Evidence
 from anomae.detectors.anomae.fitting import Parts, evidences_of, fit_parts, keep_memories, measure
 from anomae.detectors.anomae.heads import train_head
 from anomae.detectors.anomae.pool import make_pool
-from anomae.detectors.anomae.samples import altered_by
+from anomae.detectors.anomae.samples import altered_by, families_of
 from anomae.detectors.anomae.saved import read_parts, write_parts
 from anomae.detectors.anomae.settings import AnomaeSettings
 from anomae.detectors.inference import in_fixed_batches, in_use
 from anomae.detectors.protocol import Findings, HealthySlices
 from anomae.errors import UserError
 from anomae.models.patch_head import PatchHead
-from anomae.models.pseudo_lesions.families import FAMILIES
 from anomae.seeds import derive_seed
 from anomae.training.devices import make_fabric
 from anomae.training.settings import DeviceSettings
@@ -100,23 +98,19 @@ class Anomae:
         others = {"highest_patches": highest.astype(np.float64)} if centred else {}
         return Findings(scores.astype(np.float64), maps, None, others)
 
-    def own_task(self, images: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-        """Scores of healthy images (n, h, w), and of the same with a pseudo-lesion of the families learned from."""
-        known = self._families()
-        altered = self.pretext(images, known)
-        rows = np.arange(len(images))
-        return self.inspect(images).scores, np.stack([altered[name] for name in known])[rows % len(known), rows]
+    @property
+    def trained_families(self) -> tuple[str, ...]:
+        """The families of pseudo-lesions that it learned from."""
+        return families_of(self.settings.lesions)
 
-    def pretext(
-        self, images: npt.NDArray[np.float32], families: Sequence[str] | None = None
-    ) -> dict[str, npt.NDArray[np.float64]]:  # fmt: skip
-        """Family of pseudo-lesions -> scores (n,) of healthy images (n, h, w) with a lesion of it; None: all families.
+    def pretext(self, images: npt.NDArray[np.float32]) -> dict[str, npt.NDArray[np.float64]]:
+        """Family of pseudo-lesions, learned from or not -> scores (n,) of healthy images (n, h, w) with one of it.
 
         What is drawn depends on the fit's seed, the family and the number of images alone.
         """
         window, found = self._fitted().window, {}
         seen = window.seen(torch.from_numpy(images))
-        for family in self._all_families() if families is None else families:
+        for family in families_of(self.settings.lesions, every=True):
             generator = torch.Generator().manual_seed(derive_seed(self.seed, "pretext", family))
             altered = window.prepared(altered_by(seen, family, generator)).numpy()
             found[family] = self.inspect(altered).scores
@@ -179,12 +173,6 @@ class Anomae:
                     patches.append(chances)
                     whole += [] if image is None else [image.float().sigmoid()]
         return torch.stack(patches).mean(dim=0), torch.stack(whole).mean(dim=0) if whole else None
-
-    def _families(self) -> tuple[str, ...]:
-        return ("nodule",) if self.settings.lesions.kind == "centre" else self.settings.lesions.families
-
-    def _all_families(self) -> tuple[str, ...]:
-        return ("nodule",) if self.settings.lesions.kind == "centre" else tuple(FAMILIES)
 
     def _fitted(self) -> Parts:
         if self.parts is None:

@@ -10,9 +10,11 @@ from anomae.detectors.anomae.settings import LesionSettings
 from anomae.models.augmentation import random_views
 from anomae.models.pseudo_lesions.apply import apply_lesions, changed_area
 from anomae.models.pseudo_lesions.draws import draw_lesions
+from anomae.models.pseudo_lesions.families import FAMILIES
 from anomae.models.pseudo_lesions.nodules import with_blobs_beside, with_nodules, with_vessels
 
 HEALTHY = -1  # as a family
+NODULE = "nodule"
 # Of patches around candidates that count as healthy: with a blob beside the centre, with a vessel, untouched.
 BESIDE, VESSEL = 0.2, 0.25
 
@@ -39,9 +41,16 @@ def make_samples(images: Tensor, settings: LesionSettings, generator: torch.Gene
     return Samples(made, changed_area(views, made), torch.where(healthy, HEALTHY, lesions.family))
 
 
+def families_of(settings: LesionSettings, every: bool = False) -> tuple[str, ...]:
+    """The families that these settings learn from, or all that can be applied to such images."""
+    if settings.kind == "centre":
+        return (NODULE,)
+    return tuple(FAMILIES) if every else settings.families
+
+
 def altered_by(images: Tensor, family: str, generator: torch.Generator) -> Tensor:
-    """Each image (B, h, w) with a lesion of one family; "nodule" is a family of candidates."""
-    if family == "nodule":
+    """Each image (B, h, w) with a lesion of one family; NODULE is that of candidates."""
+    if family == NODULE:
         return with_nodules(images, generator)
     return apply_lesions(images, draw_lesions(images, (1.0,), generator), (family,))
 

@@ -1,0 +1,88 @@
+"""The stage `pseudo`: every family of pseudo-lesions on the user's own healthy images, as one contact sheet."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image, ImageDraw
+
+from anomae.detectors.anomae.detector import Anomae
+from anomae.detectors.anomae.samples import altered_by, families_of
+from anomae.detectors.anomae.settings import AnomaeSettings
+from anomae.detectors.anomae.window import Window
+from anomae.errors import UserError
+from anomae.files import written_whole
+from anomae.models.pseudo_lesions.apply import changed_area
+from anomae.runs.run import Run
+from anomae.seeds import derive_seed
+
+ORANGE = (255, 140, 40)
+TITLE_WIDTH, SMALLEST_SIDE, GAP = 110, 128, 2
+
+
+def pseudo(
+    run: Path | str, out: Path | str | None = None, *, store: Path | None = None, count: int = 10, seed: int = 0
+) -> Path:  # fmt: skip
+    """Draw `count` healthy training images, untouched and with a lesion of every family; returns the PNG.
+
+    run: of the detector `anomae`, begun or fitted: its settings say what is drawn.  out: the picture; None:
+    RUN/pseudo_lesions.png.  What was changed is outlined; families that the run does not learn from are marked.  Raises
+    UserError where the run is of another detector or its store has no healthy training slice with content.
+    """
+    place = Run(Path(run))
+    facts = place.facts()
+    if facts.get("detector") != Anomae.name:
+        raise UserError(f"{run} is a run of {facts.get('detector')}; only {Anomae.name} learns from these lesions.")
+    settings = AnomaeSettings.model_validate(facts["settings"])
+    opened = place.open_store(store)
+    rows = opened.rows("train", label=0)
+    rows = rows[~opened.index.empty[rows]]
+    if not len(rows):
+        raise UserError(f"The store {opened.folder} has no healthy training slice with content.")
+    # from the inner half of each stretch: the first and last slices of a scan show little
+    chosen = rows[np.unique(np.linspace(0, len(rows) - 1, 2 * count + 1).astype(np.int64))[1::2]]
+    window = Window.measured(opened.select(rows), settings)
+    images = window.seen(torch.from_numpy(opened.select(chosen).read(slice(None))))
+    sheets: list[tuple[str, Any, Any]] = [("healthy", images, None)]
+    for family in families_of(settings.lesions, every=True):
+        generator = torch.Generator().manual_seed(derive_seed(seed, "contact sheet", family))
+        altered = altered_by(images, family, generator)
+        title = family if family in families_of(settings.lesions) else f"{family} (not used)"
+        sheets.append((title, altered, changed_area(images, altered)))
+    target = Path(out) if out is not None else place.folder / "pseudo_lesions.png"
+    with written_whole(target) as temporary:
+        _sheet(sheets).save(temporary, format="PNG")
+    return target
+
+
+def _sheet(sheets: list[tuple[str, Any, Any]]) -> Image.Image:
+    """A row a title, pictures side by side."""
+    first = sheets[0][1]
+    larger = max(1, -(-SMALLEST_SIDE // int(first.shape[1])))
+    height, width = (int(side) * larger + GAP for side in first.shape[1:])
+    page = Image.new("RGB", (TITLE_WIDTH + width * len(first), height * len(sheets)), "white")
+    pen = ImageDraw.Draw(page)
+    for row, (title, images, changed) in enumerate(sheets):
+        pen.text((4, row * height + height // 2), title, fill="black")
+        for column, image in enumerate(images):
+            outline = None if changed is None else _outlined(changed[column].numpy())
+            picture = _coloured(image.numpy(), outline).resize((width - GAP, height - GAP), Image.Resampling.NEAREST)
+            page.paste(picture, (TITLE_WIDTH + column * width, row * height))
+    return page
+
+
+def _coloured(image: npt.NDArray[np.float32], outline: npt.NDArray[np.bool_] | None) -> Image.Image:
+    grey = np.repeat((np.clip(image, 0, 1) * 255).astype(np.uint8)[..., None], 3, axis=2)
+    if outline is not None:
+        grey[outline] = ORANGE
+    return Image.fromarray(grey)
+
+
+def _outlined(changed: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """The pixels just outside what was changed."""
+    from scipy.ndimage import binary_closing, binary_dilation
+
+    closed = binary_closing(np.pad(changed, 2), iterations=2)[2:-2, 2:-2] | changed
+    return np.asarray(binary_dilation(closed) & ~closed, dtype=np.bool_)
