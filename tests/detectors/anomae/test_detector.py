@@ -1,0 +1,56 @@
+"""The detector as a whole: finds what does not belong, says where, and what it can do on unseen healthy images."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from anomae.detectors.anomae.detector import Anomae
+from anomae.detectors.anomae.settings import AnomaeSettings
+from anomae.recipes.anomae_settings import anomae_settings
+from anomae.slices.store import Slices
+
+
+@pytest.fixture(scope="module")
+def fitted(healthy_heads: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    settings = anomae_settings("phantom", (32, 32), aligned=False).model_dump()
+    head = {**settings["head"], "training": {**settings["head"]["training"], "steps": 250}}
+    detector = Anomae(AnomaeSettings.model_validate({**settings, "pool": 1024, "head": head}))
+    return detector.fit(Slices(healthy_heads), seed=0, folder=tmp_path_factory.mktemp("anomae"), shown=False)
+
+
+def test_it_finds_discs_that_it_has_never_seen(
+    fitted: Any, spotted_heads: tuple[np.ndarray, np.ndarray, np.ndarray]
+) -> None:
+    images, labels, discs = spotted_heads
+    findings = fitted.inspect(images)
+    assert roc_auc_score(labels, findings.scores) > 0.75
+    assert roc_auc_score(discs[labels == 1].ravel(), findings.maps[labels == 1].ravel()) > 0.85
+    assert findings.maps.min() >= 0
+    assert findings.maps.max() <= 1
+
+
+def test_it_says_how_well_it_tells_every_family(
+    fitted: Any, spotted_heads: tuple[np.ndarray, np.ndarray, np.ndarray]
+) -> None:
+    healthy = spotted_heads[0][spotted_heads[1] == 0]
+    altered, unaltered = fitted.pretext(healthy), fitted.inspect(healthy).scores
+    assert set(fitted.trained_families) < set(altered)
+    truth = np.repeat([0, 1], len(healthy))
+    aurocs = {name: roc_auc_score(truth, np.r_[unaltered, scores]) for name, scores in altered.items()}
+    assert np.mean([aurocs[name] for name in fitted.trained_families]) > 0.6
+    again = fitted.pretext(healthy)
+    assert all(np.array_equal(again[name], altered[name]) for name in altered)
+
+
+def test_the_cache_holds_the_pool_and_the_fitted_folder_does_not(fitted: Any, tmp_path: Path) -> None:
+    fitted.save(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["heads.safetensors", "settings.json"]
+
+
+def test_without_an_aligned_midline_left_and_right_are_not_compared() -> None:
+    assert "mirror" in anomae_settings("lgg", (128, 128), aligned=True).sources
+    assert "mirror" not in anomae_settings("lgg", (128, 128), aligned=False).sources
+    assert anomae_settings("luna16-patches", (48, 48), aligned=False).lesions.kind == "centre"

@@ -1,0 +1,187 @@
+"""The parts of the detector: window, evidence, memory, samples and pool."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from pydantic import ValidationError
+
+from anomae.detectors.anomae import pool as pools
+from anomae.detectors.anomae.evidence import Evidence, shown_size
+from anomae.detectors.anomae.memory import Memory
+from anomae.detectors.anomae.pool import make_pool
+from anomae.detectors.anomae.samples import HEALTHY, altered_by, families_of, make_samples, patch_targets
+from anomae.detectors.anomae.settings import AnomaeSettings, LesionSettings
+from anomae.detectors.anomae.sources import Features, Pixels, View, make_backbone
+from anomae.detectors.anomae.window import Window
+from anomae.recipes.anomae_settings import anomae_settings
+from anomae.slices.store import Slices
+
+
+@pytest.fixture
+def images(healthy_heads: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(healthy_heads).clamp(0, 1)
+
+
+@pytest.fixture
+def features(images: torch.Tensor) -> Features:
+    return Features("tiny", *make_backbone("tiny", "random", torch.Generator().manual_seed(0), images[:8]))
+
+
+def settings(**changed: Any) -> AnomaeSettings:
+    return AnomaeSettings.model_validate(
+        {**anomae_settings("phantom", (32, 32), aligned=False).model_dump(), **changed}
+    )
+
+
+def test_the_window_leaves_room_above_healthy_tissue() -> None:
+    healthy = Slices(np.linspace(100, 300, 4 * 64, dtype=np.float32).reshape(4, 8, 8))
+    window = Window.measured(healthy, settings(percentiles=(0, 100), headroom=1.5))
+    assert (window.low, window.high) == pytest.approx((100, 400))
+    seen = window.seen(torch.tensor([50.0, 100.0, 250.0, 400.0, 900.0]))
+    assert seen.tolist() == pytest.approx([0, 0, 0.5, 1, 1])
+    assert window.prepared(seen).tolist() == pytest.approx([100, 100, 250, 400, 400])
+    assert Window.measured(healthy, settings(window=(0, 2))) == Window(0, 2)
+
+
+def test_pixels_of_a_patch(images: torch.Tensor) -> None:
+    found = Pixels().of(View(images, images, (4, 4)))
+    patch = images[3, 8:16, 16:24]
+    assert found[3, :, 1, 2].tolist() == pytest.approx(
+        [float(patch.mean()), float(patch.max()), -float(patch.min()), float(patch.std(correction=0))], abs=1e-4
+    )
+
+
+def test_evidence_is_standardised_over_healthy_images(images: torch.Tensor, features: Features) -> None:
+    evidence = Evidence([features, Pixels()], (48, 48), 8)
+    evidence.measure(evidence.raw(images))
+    found = evidence.of(images)
+    assert found.shape == (len(images), 16 + 32 + 64 + 4, 6, 6)
+    assert torch.allclose(found.mean((0, 2, 3)), torch.zeros(116), atol=1e-4)
+    spread = found.std((0, 2, 3))
+    assert ((spread - 1).abs() < 1e-3).float().mean() > 0.9  # channels that never change have no spread
+
+
+def test_folding_batch_norm_changes_nothing(images: torch.Tensor, features: Features) -> None:
+    pictures = features.backbone.normalise(images * 255)
+    with torch.no_grad():
+        apart = [
+            (one - other).abs().max() / other.abs().max()
+            for one, other in zip(features._folded(pictures), features.network(pictures), strict=True)
+        ]
+    assert max(float(one) for one in apart) < 1e-4
+
+
+@pytest.mark.parametrize(("size", "shown"), [((64, 64), (128, 128)), ((100, 50), (128, 64)), ((64, 60), (128, 120))])
+def test_images_are_shown_with_their_aspect(size: tuple[int, int], shown: tuple[int, int]) -> None:
+    assert shown_size(size, 128, 8) == shown
+
+
+def test_memory_finds_the_nearest_about_the_same_place(images: torch.Tensor, features: Features) -> None:
+    """Against every pair, one by one."""
+    grid = (4, 4)
+    raw = features.of(View(images[:12], images[:12], grid))
+    memory = Memory(features, torch.stack([raw[:6], raw[6:]]), near=0.25)
+    query = images[20:23]
+    found = memory.of(View(query, query, grid, torch.tensor([0, 1, 0])))
+    scaled = (raw - memory.mean) / memory.spread
+    asked = (features.of(View(query, query, grid)) - memory.mean) / memory.spread
+    for image, other in ((0, scaled[6:]), (1, scaled[:6])):  # an image of one half looks into the other
+        for y, x in ((0, 0), (2, 1), (3, 3)):
+            nearest = min(
+                float((asked[image, :, y, x] - one[:, v, u]).square().mean().sqrt())
+                for one in other
+                for v in range(max(0, y - 1), min(4, y + 2))
+                for u in range(max(0, x - 1), min(4, x + 2))
+            )
+            assert float(found[image, 0, y, x]) == pytest.approx(nearest, rel=1e-3)
+    known = memory.of(View(images[:2], images[:2], grid, torch.tensor([1, 1])))
+    assert float(known.max()) < 1e-2  # what it holds is at no distance
+
+
+def test_samples_say_what_was_changed(images: torch.Tensor) -> None:
+    chosen = LesionSettings(families=("blob", "mass"), healthy=0.5)
+    many = images.repeat(10, 1, 1)
+    samples = make_samples(many, chosen, torch.Generator().manual_seed(0))
+    healthy = samples.family == HEALTHY
+    assert 0.4 < float(healthy.float().mean()) < 0.6
+    assert not samples.changed[healthy].any()
+    assert samples.changed[~healthy].flatten(1).any(1).float().mean() > 0.7
+    assert set(samples.family.unique().tolist()) == {HEALTHY, 0, 1}
+    again = make_samples(many, chosen, torch.Generator().manual_seed(0))
+    assert torch.equal(samples.images, again.images)
+
+
+def test_of_candidates_only_the_centre_is_abnormal(images: torch.Tensor) -> None:
+    samples = make_samples(images * 0, LesionSettings(kind="centre", healthy=0.5), torch.Generator().manual_seed(0))
+    healthy = samples.family == HEALTHY
+    assert not samples.changed[healthy].any()
+    assert samples.images[healthy].flatten(1).any(1).float().mean() > 0.2  # blobs beside and vessels
+    assert (samples.images[~healthy][:, 14:18, 14:18].mean((1, 2)) > 0.1).float().mean() > 0.8
+
+
+def test_targets_are_patches_changed_enough_and_never_none() -> None:
+    changed = torch.zeros(3, 16, 16, dtype=torch.bool)
+    changed[0, :8, :4] = True  # half of the first patch of 8
+    changed[1, 9, 9] = True
+    targets = patch_targets(changed, (2, 2), 0.4)
+    assert targets.tolist() == [[[True, False], [False, False]], [[False, False], [False, True]], [[False, False]] * 2]
+
+
+def test_families_by_kind(images: torch.Tensor) -> None:
+    chosen = LesionSettings(families=("blob",))
+    assert families_of(chosen) == ("blob",)
+    assert len(families_of(chosen, every=True)) > 5
+    assert families_of(LesionSettings(kind="centre"), every=True) == ("nodule",)
+    assert (altered_by(images, "nodule", torch.Generator().manual_seed(0)) != images).any()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"sources": "mirror"}, {"sources": "features,features"}, {"sources": "radiologist"}, {"sizes": "8"},
+        {"lesions": {"families": "blobb"}}, {"lesions": {"families": ""}},
+        {"lesions": {"families": "blob,fill", "weights": (1,)}},
+    ],
+)  # fmt: skip
+def test_settings_that_cannot_be_are_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        settings(**wrong)
+
+
+def test_texts_are_read_as_lists() -> None:
+    read = settings(sources="residual, pixels,mirror", sizes="128,192", lesions={"families": "blob,fill"})
+    assert read.sources == ("residual", "pixels", "mirror")
+    assert read.sizes == (128, 192)
+    assert read.lesions.families == ("blob", "fill")
+
+
+def test_a_pool_that_was_stopped_goes_on_to_the_same(
+    images: torch.Tensor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    evidence = [Evidence([Pixels()], (32, 32), 8)]
+    chosen = LesionSettings()
+
+    def healthy(places: Any) -> torch.Tensor:
+        return images[torch.from_numpy(places)]
+
+    whole = make_pool(tmp_path / "whole", 256, healthy, len(images), evidence, chosen, 3, False)
+    assert len(whole) == 256
+    real, made = pools.make_samples, []
+
+    def stopping(*given: Any) -> Any:
+        made.append(1)
+        if len(made) == 3:
+            raise KeyboardInterrupt
+        return real(*given)
+
+    monkeypatch.setattr(pools, "make_samples", stopping)
+    with pytest.raises(KeyboardInterrupt):
+        make_pool(tmp_path / "part", 256, healthy, len(images), evidence, chosen, 3, False)
+    part = make_pool(tmp_path / "part", 256, healthy, len(images), evidence, chosen, 3, False)
+    assert len(made) == 5  # two chunks were there
+    assert np.array_equal(part.evidence[0], whole.evidence[0])
+    assert np.array_equal(part.targets[0], whole.targets[0])
+    assert np.array_equal(part.family, whole.family)

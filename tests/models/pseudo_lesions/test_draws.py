@@ -1,0 +1,60 @@
+"""What is drawn for pseudo-lesions: from the generator alone, in tissue, within the ranges that are said."""
+
+from dataclasses import fields
+
+import pytest
+import torch
+
+from anomae.models.pseudo_lesions.draws import AMPLITUDE, RADIUS, draw_lesions, tissue
+
+
+def disc(side: int = 64, count: int = 200) -> torch.Tensor:
+    y, x = torch.meshgrid(torch.arange(side), torch.arange(side), indexing="ij")
+    inside = ((y - side / 2) ** 2 + (x - side / 2) ** 2).sqrt() < side * 0.3
+    return (0.5 * inside.float()).expand(count, -1, -1)
+
+
+def test_the_same_seed_draws_the_same() -> None:
+    one, same, other = (draw_lesions(disc(), (1.0, 2.0), torch.Generator().manual_seed(seed)) for seed in (1, 1, 2))
+    assert all(torch.equal(getattr(one, f.name), getattr(same, f.name)) for f in fields(one))
+    assert not torch.equal(one.centre, other.centre)
+
+
+def test_the_global_generator_takes_no_part() -> None:
+    torch.manual_seed(0)
+    before = torch.random.get_rng_state()
+    draw_lesions(disc(), (1.0,), torch.Generator().manual_seed(0))
+    assert torch.equal(before, torch.random.get_rng_state())
+
+
+def test_centres_lie_in_tissue() -> None:
+    images = disc()
+    lesions = draw_lesions(images, (1.0,), torch.Generator().manual_seed(0))
+    y, x = (lesions.centre * 64).long().T
+    assert tissue(images)[torch.arange(len(images)), y, x].all()
+    assert (lesions.level > 0.3).all()
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_images_without_structure_can_be_drawn_for(value: float) -> None:
+    lesions = draw_lesions(torch.full((20, 32, 48), value), (1.0,), torch.Generator().manual_seed(0))
+    assert ((lesions.centre > 0) & (lesions.centre < 1)).all()
+
+
+def test_ranges_and_weights() -> None:
+    lesions = draw_lesions(disc(count=4000), (1.0, 3.0), torch.Generator().manual_seed(0))
+    assert float((lesions.family == 1).float().mean()) == pytest.approx(0.75, abs=0.03)
+    assert lesions.radii[:, 0].min() >= RADIUS[0]
+    assert lesions.radii[:, 0].max() <= RADIUS[1]
+    assert lesions.amplitude.min() >= AMPLITUDE[0]
+    assert lesions.amplitude.max() <= AMPLITUDE[1]
+    assert set(lesions.sign.unique().tolist()) == {-1.0, 1.0}
+    assert sorted(lesions.other.tolist()) == list(range(4000))
+
+
+def test_rows_are_taken_together() -> None:
+    lesions = draw_lesions(disc(count=5), (1.0, 1.0), torch.Generator().manual_seed(0))
+    taken = lesions.take(torch.tensor([3, 1]))
+    assert len(taken) == 2
+    assert torch.equal(taken.centre[0], lesions.centre[3])
+    assert torch.equal(taken.fine[1], lesions.fine[1])

@@ -1,0 +1,36 @@
+"""Random views: seeded, in range, the untouched ones as sharp as before."""
+
+import torch
+
+from anomae.models.augmentation import random_views
+
+
+def images(count: int = 60) -> torch.Tensor:
+    return torch.rand(count, 32, 40, generator=torch.Generator().manual_seed(0)) * 0.8
+
+
+def test_views_are_seeded_and_in_range() -> None:
+    one, same, other = (random_views(images(), torch.Generator().manual_seed(seed)) for seed in (1, 1, 2))
+    assert torch.equal(one, same)
+    assert not torch.equal(one, other)
+    assert one.shape == images().shape
+    assert one.min() >= 0
+    assert one.max() <= 1
+
+
+def test_untouched_views_are_mirrored_at_most() -> None:
+    """Brightness and contrast change by monotone curves: the order of the pixels stays."""
+    made, seen = random_views(images(), torch.Generator().manual_seed(0), untouched=1.0), images()
+    mirrored = 0
+    for view, image in zip(made, seen, strict=True):
+        straight = torch.equal(view.flatten().argsort(stable=True)[:50], image.flatten().argsort(stable=True)[:50])
+        turned = torch.equal(
+            view.flatten().argsort(stable=True)[:50], image.flip(-1).flatten().argsort(stable=True)[:50]
+        )
+        assert straight or turned
+        mirrored += turned
+    assert 0 < mirrored < len(seen)
+
+
+def test_an_empty_image_stays_empty() -> None:
+    assert not random_views(torch.zeros(10, 16, 16), torch.Generator().manual_seed(0)).any()
