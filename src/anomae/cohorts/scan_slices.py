@@ -59,6 +59,7 @@ def scan_slices(volume: Volume, lesion: Volume | None = None, label: int = UNKNO
         positions_mm=np.full(len(images), np.nan) if is_picture else np.asarray(view.slice_positions_mm(volume.grid)),
         spacing_mm=view.pixel_spacing_mm(volume.grid),
         grid=None if is_picture else volume.grid,
+        source=volume.source,
         notes=notes,
     )
 

@@ -9,7 +9,7 @@ from anomae.slices.settings import PrepareSettings
 PREPARATIONS: dict[str, dict[str, Any]] = {
     "brats2020": {"image_size": 224, "intensity": "percentile"},
     "luna16": {"image_size": 64, "intensity": "hu/100"},
-    "lgg": {"image_size": 64, "intensity": "percentile"},
+    "lgg": {"image_size": 128, "preparation": "brain"},
     "folder": {"image_size": 64, "intensity": "percentile"},
     "arrays": {"image_size": 48, "intensity": "full_range"},
     "phantom": {"image_size": 64, "intensity": "percentile"},

@@ -94,6 +94,7 @@ def _entry(
         "spacing_mm": [round(side, 6) for side in prepared.spacing_mm],
         "grid": None if read.grid is None else read.grid.to_json(),
         "notes": list(prepared.notes),
+        "body_found": prepared.body_found,
         "columns": {
             "patient": case.patient if patients is None else patients,
             "slice": read.slices[places].tolist(),

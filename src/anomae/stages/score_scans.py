@@ -17,7 +17,6 @@ from anomae.errors import UnreadableScan, UserError
 from anomae.files import read_json, write_json, written_whole
 from anomae.progress import progress
 from anomae.slices.preparing import PreparedCase, prepare_case
-from anomae.slices.resize import restore_map
 from anomae.slices.settings import PrepareSettings, settings_from
 from anomae.stages.overlays import draw_overlays, grey_range
 from anomae.stages.scoring_folder import ScoredScan, ScoringFolder, fingerprint, stamp
@@ -70,7 +69,7 @@ def score_scans(
                     skipped[str(file)] = str(error) or type(error).__name__
                     folder.scans.pop(str(file.resolve()), None)
                 else:
-                    folder.add(_score(file, scan, detector, settings, folder, overlays))
+                    folder.add(_score(file, scan, detector, folder, overlays))
             bar.advance()
     if len(skipped) == len(files):
         raise UserError(f"None of the {len(files)} scan(s) could be scored; the first: {next(iter(skipped.values()))}")
@@ -124,9 +123,7 @@ def _read(file: Path, settings: PrepareSettings) -> _ReadScan:
     return _ReadScan(volume, case, prepared)
 
 
-def _score(
-    file: Path, scan: _ReadScan, detector: Detector, settings: PrepareSettings, folder: ScoringFolder, overlays: int
-) -> ScoredScan:
+def _score(file: Path, scan: _ReadScan, detector: Detector, folder: ScoringFolder, overlays: int) -> ScoredScan:
     """Score one scan and write its map and its highest slices."""
     case, kept = scan.case, scan.prepared.kept
     findings = _inspected(detector, scan.prepared.images)
@@ -135,7 +132,7 @@ def _score(
     if findings.maps is not None:
         heat = np.zeros(case.images.shape, dtype=np.float32)
         for place, prepared_map in zip(kept, findings.maps, strict=True):
-            heat[place] = restore_map(prepared_map, case.images.shape[1:], settings)
+            heat[place] = scan.prepared.warp.restore(prepared_map)
         _write_map(folder, name, heat, scan.volume)
         if len(highest):
             heat_top = float(np.percentile(heat[kept[highest]], 99.9))
