@@ -6,7 +6,9 @@ import numpy as np
 import numpy.typing as npt
 
 from anomae.cohorts.case import CaseSlices
+from anomae.cohorts.scan_slices import require_same_place
 from anomae.errors import UnreadableScan
+from anomae.volumes.volume import Grid
 
 # <scan>_brain.nii.gz and so on; the brain is where the file is above 0, be it a mask or the brain cut out of the scan.
 ENDINGS = ("_brain", "_brainmask", "_brain_mask", "_bet", "_bet_mask")
@@ -40,18 +42,16 @@ def read_given_brain(case: CaseSlices) -> npt.NDArray[np.bool_] | None:
     Raises UnreadableScan where it is broken, empty, or does not lie on the scan.
     """
     path = None if case.source is None else brain_file(case.source)
-    if path is None:
+    if case.source is None or path is None:
         return None
-    from anomae.cohorts.scan_slices import scan_slices
+    from anomae.volumes.orientation import axial_view
     from anomae.volumes.read import read_volume
 
-    given = scan_slices(read_volume(path))
-    brain = np.asarray(given.images > 0)
-    if brain.shape != case.images.shape:
-        raise UnreadableScan(
-            f"The brain mask {path} has {brain.shape} axial slices, rows and columns where its scan has "
-            f"{case.images.shape}; resample it onto the grid of the scan."
-        )
+    given = read_volume(path)
+    depth, height, width = case.images.shape
+    grid = case.grid or Grid((depth, height, width))  # a picture: its slices are as they are stored
+    require_same_place(grid, case.source, given, "brain mask", case.grid is not None)
+    brain = np.asarray(axial_view(grid).apply(given.voxels > 0), dtype=np.bool_)
     if not brain.any():
         raise UnreadableScan(f"The brain mask {path} is empty.")
     return brain

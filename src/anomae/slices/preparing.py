@@ -118,7 +118,7 @@ def _framed(
     places = np.flatnonzero(middle & body.where.any(axis=(1, 2))) if brain else np.arange(len(middle))
     if not len(places):
         places = np.arange(len(middle))
-    box = box_warp(body.where[places].any(axis=0), case.spacing_mm, settings.image_size, settings.margin)
+    box = box_warp(np.any(body.where[places], axis=0), case.spacing_mm, settings.image_size, settings.margin)
     if not brain:
         return box
     total = np.zeros(case.images.shape[1:], dtype=np.float64)

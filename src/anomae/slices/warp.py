@@ -90,7 +90,7 @@ class Warp:
 
     def _to_prepared(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
         matrix, offset = self._to_slice()
-        inverse = np.linalg.inv(matrix)
+        inverse = np.asarray(np.linalg.inv(matrix), dtype=np.float64)
         return inverse, -inverse @ offset
 
 

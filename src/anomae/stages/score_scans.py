@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 import anomae
+from anomae.cohorts.brain_files import is_brain_file
 from anomae.cohorts.case import CaseSlices
 from anomae.cohorts.scan_slices import scan_slices
 from anomae.detectors.protocol import Detector, Findings
@@ -198,7 +199,7 @@ def _found_scans(paths: Sequence[Path], out: Path) -> list[Path]:
     for path in paths:
         if not path.exists():
             raise UserError(f"{path} does not exist.")
-        below = find_scans(path) if path.is_dir() else [path]
+        below = [scan for scan in find_scans(path) if not is_brain_file(scan)] if path.is_dir() else [path]
         below = [file for file in below if not file.resolve().is_relative_to(out.resolve())]
         if not below:
             raise UserError(f"{path} holds no scan or picture of a kind that is read.")
