@@ -15,20 +15,27 @@ from anomae.slices.skull import background_of, is_stripped
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """Where the brain or body is, (n, h, w), and how that was found: "given", "nonzero", "extracted" or "level"."""
+    """Where the brain or body is, (n, h, w), and how that was found: "given", "nonzero", "extracted" or "level".
+
+    remarks: what was noticed on the way, a sentence each.
+    """
 
     where: npt.NDArray[np.bool_]
     found: str
+    remarks: tuple[str, ...] = ()
 
     @property
-    def note(self) -> str:
-        """A sentence for the notes of the case."""
-        return {
-            "given": "the brain mask was given in a file beside the scan",
-            "nonzero": "the brain is what the skull-stripped scan shows",
-            "extracted": "the brain mask was extracted by deepbet 1.0.2",
-            "level": "the body is the largest piece above the level of tissue, its holes filled",
-        }[self.found]
+    def notes(self) -> tuple[str, ...]:
+        """Sentences for the notes of the case."""
+        return (_FOUND[self.found], *self.remarks)
+
+
+_FOUND = {
+    "given": "the brain mask was given in a file beside the scan",
+    "nonzero": "the brain is what the skull-stripped scan shows",
+    "extracted": "the brain mask was extracted by deepbet 1.0.2",
+    "level": "the body is the largest piece above the level of tissue, its holes filled",
+}
 
 
 def find_body(case: CaseSlices, settings: PrepareSettings, scale: IntensityScale) -> Body:
@@ -49,7 +56,8 @@ def find_body(case: CaseSlices, settings: PrepareSettings, scale: IntensityScale
         raise UnreadableScan("it is a single picture, in which no brain can be searched; use preparation=body.")
     from anomae.slices.brain_extraction import extract_brain
 
-    return Body(extract_brain(scale.read(case.images)), "extracted")
+    brain, swapped = extract_brain(scale.read(case.images))
+    return Body(brain, "extracted", (swapped,) if swapped else ())
 
 
 def _largest_filled(where: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:

@@ -106,7 +106,7 @@ def prepare_case(
         filled=filled[kept],
         warp=warp,
         body_found="" if body is None else body.found,
-        notes=(*case.notes, *(strange if scale.strange else ()), *(() if body is None else (body.note,))),
+        notes=(*case.notes, *(strange if scale.strange else ()), *(() if body is None else body.notes)),
     )
 
 
