@@ -135,7 +135,7 @@ FORMS: dict[str, Callable[[DeviceSettings], Any]] = {
     "pca": lambda device: PrincipalComponents(PrincipalComponentsSettings(components=8, device=device)),
     "pixel-gaussian": lambda device: PixelGaussian(PixelGaussianSettings(device=device)),
     "mean-image": lambda device: MeanImage(MeanImageSettings(device=device)),
-    "one-line: spot": lambda device: OneLine(OneLineSettings(measure="brightest_spot", device=device)),
+    "one-line: spot": lambda device: OneLine(OneLineSettings(measure="brightest_spot_9", device=device)),
     "one-line: area": lambda device: OneLine(OneLineSettings(measure="area", device=device)),
 }
 # Forms that draw nothing, or nothing but where a search begins.

@@ -30,13 +30,14 @@ def images(count: int = 7, h: int = 30, w: int = 23) -> np.ndarray:
 def test_intensity_floors_do_not_depend_on_the_batches(size):
     stack = images()
     found = intensity_floors(stack[start : start + size] for start in range(0, len(stack), size))
-    assert set(found) == {"mean", "maximum", "spread", "brightest_spot", "centre_contrast"}
+    spots = {f"brightest_spot_{size}" for size in (5, 9, 17)} | {"darkest_spot_9"}
+    assert set(found) == {"mean", "maximum", "spread", "centre_contrast"} | spots
     for place, image in enumerate(stack.astype(np.float64)):
-        windows = np.lib.stride_tricks.sliding_window_view(image, (9, 9))
+        windows = np.lib.stride_tricks.sliding_window_view(image, (3, 3))  # 17 of 128, in an image of 23
         assert found["mean"][place] == pytest.approx(image.mean(), abs=1e-6)
         assert found["maximum"][place] == image.max()
         assert found["spread"][place] == pytest.approx(image.std(), abs=1e-6)
-        assert found["brightest_spot"][place] == pytest.approx(windows.mean(axis=(2, 3)).max(), abs=1e-6)
+        assert found["brightest_spot_17"][place] == pytest.approx(windows.mean(axis=(2, 3)).max(), abs=1e-6)
         centre = image[11:19, 7:15].mean() - np.median(image)
         assert found["centre_contrast"][place] == pytest.approx(centre, abs=1e-6)
 
@@ -44,7 +45,7 @@ def test_intensity_floors_do_not_depend_on_the_batches(size):
 def test_tiny_images_and_none_at_all():
     small = images(2, 5, 4)
     found = intensity_floors([small])
-    np.testing.assert_allclose(found["brightest_spot"], small.mean(axis=(1, 2)), atol=1e-6)
+    np.testing.assert_allclose(found["brightest_spot_17"], small.max(axis=(1, 2)), atol=1e-6)  # of one pixel
     assert all(len(column) == 0 for column in intensity_floors([]).values())
 
 
@@ -53,7 +54,15 @@ def test_a_lesion_raises_what_should_rise():
     lesion = plain.copy()
     lesion[0, 16:24, 16:24] = 1
     before, after = intensity_floors([plain]), intensity_floors([lesion])
-    assert all(after[name][0] > before[name][0] for name in before)
+    assert all(after[name][0] > before[name][0] for name in before if not name.startswith("darkest"))
+
+
+def test_a_dark_lesion_raises_the_darkest_spot():
+    plain = np.ones((1, 40, 40), dtype=np.float32)
+    lesion = plain.copy()
+    lesion[0, 16:24, 16:24] = 0.5
+    dark = [intensity_floors([one])["darkest_spot_9"][0] for one in (plain, lesion)]
+    assert dark == [-1, -0.5]
 
 
 def test_only_what_is_known_becomes_a_rival():

@@ -125,7 +125,7 @@ def test_report_json_holds_what_is_promised(evaluated):
         "normal": 44, "abnormal": 16, "unknown": 0, "empty": 10, "cases": 5, "patients": 5,
     }  # fmt: skip
     assert report["counts"]["scored"]["slices"] == 60
-    assert {"position_rarity", "position_centre", "body_fraction", "mean", "brightest_spot"} <= set(report["floors"])
+    assert {"position_rarity", "position_centre", "body_fraction", "mean", "brightest_spot_9"} <= set(report["floors"])
     assert {"verdict", "strata", "scores", "patient", "pixel", "definitions", "schema_version", "provenance"} <= set(
         report
     )

@@ -15,8 +15,8 @@ def report_on(heads: SliceStore, run: Path, detector: str, **overrides: object) 
 
 
 def test_a_measure_of_one_line_is_judged_as_the_rival_of_its_name(heads: SliceStore, tmp_path: Path) -> None:
-    report = report_on(heads, tmp_path, "one-line", measure="brightest_spot")
-    assert report["slice"]["auroc"]["value"] == report["floors"]["brightest_spot"]["value"]
+    report = report_on(heads, tmp_path, "one-line", measure="brightest_spot_9")
+    assert report["slice"]["auroc"]["value"] == report["floors"]["brightest_spot_9"]["value"]
     assert not (tmp_path / "findings" / "maps.npy").exists()
 
 

@@ -276,6 +276,9 @@ def reproduce(
     splits: Splits = None,
     allow_leak: AllowLeak = False,
     seed: Seed = 0,
+    preparation: Annotated[
+        str, typer.Option(help="plain (as the paper has it) or brain (all but the brain black, cropped, upright).")
+    ] = "plain",
 ) -> None:
     """The paper's tables and figures on your copy of a data set, rivals included; a stopped command goes on."""
     from anomae.cli.summaries import reproduced
@@ -283,7 +286,7 @@ def reproduce(
 
     content = stage(
         data, source, out, only=only or (), scale=cast(Any, scale), modality=modality, splits=splits,
-        allow_leak=allow_leak, seed=seed,
+        allow_leak=allow_leak, seed=seed, preparation=cast(Any, preparation),
     )  # fmt: skip
     reproduced(content, out)
 

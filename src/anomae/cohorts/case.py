@@ -50,6 +50,7 @@ class CaseSlices:
     positions_mm: (n,) float64, along the slice axis in world coordinates, NaN where unknown.
     spacing_mm: (y, x) of a pixel.
     grid: of the volume whose axial slices these are, as stored (not reoriented); None for pictures and patches.
+    source: the file or folder of the scan; None for patches and for slices that lie in files of their own.
     patients: (n,) str where slices of one case belong to several patients (cohort `arrays`), else None.
     parts: (n,) str, the part of each slice where the data set itself fixes it slice by slice, else None.
     notes: what the reader noticed, a sentence each.
@@ -62,6 +63,7 @@ class CaseSlices:
     positions_mm: npt.NDArray[np.float64]
     spacing_mm: tuple[float, float] = (1.0, 1.0)
     grid: Grid | None = None
+    source: Path | None = None
     patients: npt.NDArray[np.str_] | None = None
     parts: npt.NDArray[np.str_] | None = None
     notes: tuple[str, ...] = ()

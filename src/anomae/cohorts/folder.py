@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from anomae.cohorts.brain_files import is_brain_file
 from anomae.cohorts.case import UNKNOWN, Case, CaseSlices
 from anomae.cohorts.folder_classes import ClassFolder, find_class_folders
 from anomae.cohorts.picture_groups import PICTURES, group_near_duplicates
@@ -25,6 +26,7 @@ class Folder:
 
     The class of the folder holds for every slice of a scan, unless a lesion mask is found (beside the scan as
     <name>_seg or <name>_mask, in ground_truth/<defect>, or in BMAD's label/): then each slice is labelled by its mask.
+    A file beside a scan that tells its brain (anomae.cohorts.brain_files) is no scan.
     """
 
     name = "folder"
@@ -100,7 +102,7 @@ class Folder:
     def _cases_in(self, folder: ClassFolder) -> tuple[list[Case], int]:
         from anomae.volumes.read import find_scans, is_readable_name
 
-        scans = find_scans(folder.folder)
+        scans = [scan for scan in find_scans(folder.folder) if not is_brain_file(scan)]
         beside = {_lesion_of(path): path for path in scans if _lesion_of(path) is not None}
         masks = {path.name.split(".")[0]: path for path in _files(folder.masks) if is_readable_name(path)}
         cases = []

@@ -44,7 +44,7 @@ def scan_slices(volume: Volume, lesion: Volume | None = None, label: int = UNKNO
     labels = np.full(len(images), label, dtype=np.int8)
     notes = volume.notes
     if lesion is not None:
-        _require_same_place(volume, lesion)
+        require_same_place(volume.grid, volume.source, lesion, "lesion mask", volume.kind not in _PLACELESS)
         lesions = np.asarray(view.apply(lesion.voxels > 0), dtype=np.bool_)
         labels = slice_labels(lesions)
         notes = (*notes, *lesion.notes)
@@ -59,6 +59,7 @@ def scan_slices(volume: Volume, lesion: Volume | None = None, label: int = UNKNO
         positions_mm=np.full(len(images), np.nan) if is_picture else np.asarray(view.slice_positions_mm(volume.grid)),
         spacing_mm=view.pixel_spacing_mm(volume.grid),
         grid=None if is_picture else volume.grid,
+        source=volume.source,
         notes=notes,
     )
 
@@ -68,18 +69,22 @@ def slice_labels(lesions: npt.NDArray[np.bool_]) -> npt.NDArray[np.int8]:
     return np.where(lesions.any(axis=(1, 2)), ABNORMAL, HEALTHY).astype(np.int8)
 
 
-def _require_same_place(volume: Volume, lesion: Volume) -> None:
-    if lesion.grid.shape != volume.grid.shape:
+def require_same_place(grid: Grid, source: Path, mask: Volume, what: str, placed: bool) -> None:
+    """Raise UnreadableScan where a mask does not lie on its scan.
+
+    grid, source: of the scan.  what: the mask is called so.  placed: whether the grid of the scan says where it lies.
+    """
+    if mask.grid.shape != grid.shape:
         raise UnreadableScan(
-            f"The lesion mask {lesion.source} has shape {lesion.grid.shape} where its scan {volume.source} has "
-            f"{volume.grid.shape} (z, y, x); resample it onto the grid of the scan."
+            f"The {what} {mask.source} has shape {mask.grid.shape} where its scan {source} has "
+            f"{grid.shape} (z, y, x); resample it onto the grid of the scan."
         )
-    if volume.kind in _PLACELESS or lesion.kind in _PLACELESS:
+    if not placed or mask.kind in _PLACELESS:
         return
-    apart = np.linalg.norm(_corners_mm(volume.grid) - _corners_mm(lesion.grid), axis=1).max()
-    if not apart <= GRID_TOLERANCE * min(volume.grid.spacing_mm):
+    apart = np.linalg.norm(_corners_mm(grid) - _corners_mm(mask.grid), axis=1).max()
+    if not apart <= GRID_TOLERANCE * min(grid.spacing_mm):
         raise UnreadableScan(
-            f"The lesion mask {lesion.source} lies up to {apart:.3g} mm away from its scan {volume.source} (spacing, "
+            f"The {what} {mask.source} lies up to {apart:.3g} mm away from its scan {source} (spacing, "
             "origin or direction differ); resample it onto the grid of the scan."
         )
 

@@ -54,7 +54,17 @@ class ConvAutoencoderSettings(Settings):
 class OneLineSettings(Settings):
     """A single measure of the image."""
 
-    measure: Literal["mean", "area", "brightest_spot", "centre_contrast", "maximum", "spread"] = Field(
+    measure: Literal[
+        "mean",
+        "area",
+        "brightest_spot_5",
+        "brightest_spot_9",
+        "brightest_spot_17",
+        "darkest_spot_9",
+        "centre_contrast",
+        "maximum",
+        "spread",
+    ] = Field(
         default="mean", description="`area`: share of tissue; the others as in every report (anomae.slices.measures)"
     )
     level: float | None = Field(

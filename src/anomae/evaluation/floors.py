@@ -16,7 +16,7 @@ from anomae.evaluation.positions import (
     position_rarity,
 )
 from anomae.evaluation.scored import ScoredSlices
-from anomae.slices.measures import MEASURES
+from anomae.slices.measures import DARK_SPOT, MEASURES, SPOTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,17 @@ FLOORS = {
     "mean": Floor("mean intensity", "brighter on average is more abnormal"),
     "maximum": Floor("maximum intensity", "a brighter brightest pixel is more abnormal"),
     "spread": Floor("spread of intensity", "a larger standard deviation is more abnormal"),
-    "brightest_spot": Floor("brightest 9x9 spot", "a brighter brightest square of 9x9 pixels is more abnormal"),
+    **{
+        f"brightest_spot_{size}": Floor(
+            f"brightest spot ({size} of 128)",
+            f"a brighter brightest square, of {size} pixels a side where the image has 128, is more abnormal",
+        )
+        for size in SPOTS
+    },
+    f"darkest_spot_{DARK_SPOT}": Floor(
+        f"darkest spot ({DARK_SPOT} of 128)",
+        f"a darker darkest square in tissue, of {DARK_SPOT} pixels a side where the image has 128, is more abnormal",
+    ),
     "centre_contrast": Floor(
         "contrast of the centre", "a centre of 8x8 pixels brighter than the median of the image is more abnormal"
     ),
@@ -59,9 +69,9 @@ FLOORS = {
 
 
 def intensity_floors(batches: Iterable[npt.NDArray[np.float32]]) -> dict[str, npt.NDArray[np.float64]]:
-    """mean, maximum, spread, brightest_spot, centre_contrast: (n,) each, of n images given a batch (k, h, w) at a time.
+    """The measures of anomae.slices.measures: (n,) each, of n images given a batch (k, h, w) at a time.
 
-    Only the batch and five numbers an image are held.
+    Only the batch and a number a measure of each image are held.
     """
     found: dict[str, list[npt.NDArray[np.float64]]] = {name: [np.empty(0)] for name in MEASURES}
     for images in batches:

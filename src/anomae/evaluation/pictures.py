@@ -2,7 +2,7 @@
 
 import base64
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy.typing as npt
 from PIL import Image
 
 Images = npt.NDArray[np.float32]
+_ORANGE, _BLUE = (255, 140, 40), (80, 170, 255)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +95,24 @@ def pseudo_abnormal_strip(samples: Mapping[str, Images], count: int) -> Strip:
     )
 
 
+def body_strip(kind: str, images: Images, bodies: npt.NDArray[np.bool_], captions: Sequence[str]) -> Strip:
+    """What the preparation `kind` ("brain", "body") left: prepared images (k, h, w), without and with the outline."""
+    scales = common_scales(images)
+    columns = [
+        (
+            caption,
+            {"prepared": grey_png(image, scales.image), f"{kind} outlined": grey_png(image, scales.image, body, _BLUE)},
+        )
+        for caption, image, body in zip(captions, images, bodies, strict=True)
+    ]
+    return Strip(
+        f"What the preparation left: the {kind}",
+        f"A slice near mid-scan of some of the test scans; the outline of the {kind} as it was found is blue, and all "
+        "outside it is black. " + scale_sentence(scales, reconstructions=False, maps=False),
+        columns,
+    )
+
+
 def scale_sentence(scales: Scales, reconstructions: bool, maps: bool) -> str:
     """What black and white mean in the pictures."""
     low, high = scales.image
@@ -105,14 +124,17 @@ def scale_sentence(scales: Scales, reconstructions: bool, maps: bool) -> str:
     return text + "."
 
 
-def grey_png(image: Images, scale: tuple[float, float], lesion: npt.NDArray[np.bool_] | None = None) -> str:
-    """A grey PNG of (h, w) as a data address; the outline of `lesion` is drawn in orange."""
+def grey_png(
+    image: Images, scale: tuple[float, float], outlined: npt.NDArray[np.bool_] | None = None,
+    colour: tuple[int, int, int] = _ORANGE,
+) -> str:  # fmt: skip
+    """A grey PNG of (h, w) as a data address; what is outlined, such as a lesion, is so in `colour`."""
     grey = _bytes(image, scale)
-    if lesion is None or not lesion.any():
+    if outlined is None or not outlined.any():
         return _address(Image.fromarray(grey))
-    colour = np.repeat(grey[..., None], 3, axis=2)
-    colour[_outline(lesion)] = (255, 140, 40)
-    return _address(Image.fromarray(colour))
+    coloured = np.repeat(grey[..., None], 3, axis=2)
+    coloured[_outline(outlined)] = colour
+    return _address(Image.fromarray(coloured))
 
 
 def heat_png(values: Images, scale: tuple[float, float]) -> str:
@@ -131,11 +153,11 @@ def _bytes(values: Images, scale: tuple[float, float]) -> npt.NDArray[np.uint8]:
     return np.asarray(np.clip(share, 0, 1) * 255, dtype=np.uint8)
 
 
-def _outline(lesion: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    """The pixels just outside the lesion, so that nothing of it is covered."""
-    padded = np.pad(lesion, 1)
+def _outline(where: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """The pixels just outside, so that nothing of what is outlined is covered."""
+    padded = np.pad(where, 1)
     beside = padded[:-2, 1:-1] | padded[2:, 1:-1] | padded[1:-1, :-2] | padded[1:-1, 2:]
-    return beside & ~lesion
+    return beside & ~where
 
 
 def _address(picture: Image.Image) -> str:

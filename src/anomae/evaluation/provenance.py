@@ -1,12 +1,19 @@
 """How many slices there are and where they stand: counts by part, and whether a patient stands on two sides."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from anomae.evaluation.scored import ScoredSlices
+
+PREPARED_AS = {
+    "plain": "Whole slices, resized",
+    "brain": "The brain alone, cropped, turned upright and resized",
+    "body": "The body alone, cropped and resized",
+}
+FOUND_AS = {"given": "given by the user", "nonzero": "the skull-stripped scan itself", "extracted": "by deepbet 1.0.2"}
 
 Texts = npt.NDArray[np.str_]
 
@@ -87,6 +94,22 @@ def split_sentences(counts: dict[str, dict[str, int]], leaking: int, split: Any,
     elif split:
         said.append(f"Made by: {split}.")
     return said
+
+
+def preparation_sentence(prepared: Mapping[str, Any]) -> str:
+    """How the slices were prepared and how their brains were found, from prepare.json; empty where it does not say."""
+    settings = prepared.get("settings")
+    if not isinstance(settings, Mapping) or "intensity" not in settings:
+        return ""
+    kind = str(settings.get("preparation", "plain"))
+    intensity = str(settings["intensity"])
+    if intensity == "auto":
+        intensity = "percentile" if kind == "plain" else "median"
+    made = PREPARED_AS[kind]
+    masks = prepared.get("brain_masks") or {}
+    found = ", ".join(f"{FOUND_AS.get(name, name)} for {count} scan(s)" for name, count in masks.items())
+    sentence = f"{made} ({kind}), intensity {intensity}"
+    return f"{sentence}; brain mask {found}." if found else f"{sentence}."
 
 
 def skipped_sentence(skipped: Sequence[Any]) -> str:

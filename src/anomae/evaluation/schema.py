@@ -256,6 +256,7 @@ class Provenance(Strict):
     patients_on_two_sides: Count = Field(description="counted anew")
     checkpoint_choice: str = Field(description="what chose the checkpoint")
     split_sentences: list[str] = Field(description="how the split was made, counted anew")
+    preparation: str = Field(default="", description="what was made of the slices, and how brains were found")
     skipped: str = Field(description="scans left out; may be empty")
     cost: str = Field(description="times, images/s, memory, as far as written down")
     findings: dict[str, Any] = Field(default={}, description="findings.json of the run")

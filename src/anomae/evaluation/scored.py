@@ -13,7 +13,8 @@ class ScoredSlices:
 
     label: 0 normal, 1 abnormal.  slice: the number within its case, -1 where unknown.  relative_position: place in the
     scan, 0 first slice .. 1 last, NaN where unknown.  empty: no content at all.  body_fraction: share of the image that
-    is tissue, NaN where unknown.  site, scanner: where and on what it was made; source: what kind of file a picture is;
+    is tissue, NaN where unknown.  filled: share of the slice as scanned that is above 0.08 of its scan's maximum, NaN
+    where unknown.  site, scanner: where and on what it was made; source: what kind of file a picture is;
     "" where unknown, None where nothing is known of any.
     """
 
@@ -27,6 +28,7 @@ class ScoredSlices:
     site: npt.NDArray[np.str_]
     scanner: npt.NDArray[np.str_] | None = None
     source: npt.NDArray[np.str_] | None = None
+    filled: npt.NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         return len(self.label)

@@ -14,8 +14,9 @@ MOST_SITES = 12
 def strata(slices: ScoredSlices) -> dict[str, npt.NDArray[np.int64]]:
     """Places of the slices in each stratum: `all`, `without_empty`, `mid`, `site: NAME`, `scanner: ...`, `source: ...`.
 
-    `without_empty` where some slice is empty; `mid` (relative position 0.35..0.80 and more than 15 % tissue) where
-    positions are known; sites, scanners and sources where there are two or more, of each the 12 largest.
+    `without_empty` where some slice is empty; `mid` (relative position 0.35..0.80 and more than 15 % filled) where
+    positions are known: filled as it was scanned, so that the same slices count under every preparation, or by tissue
+    area where that is not known; sites, scanners and sources where there are two or more, of each the 12 largest.
     """
     every = np.arange(len(slices))
     found = {"all": every}
@@ -23,7 +24,10 @@ def strata(slices: ScoredSlices) -> dict[str, npt.NDArray[np.int64]]:
         found["without_empty"] = np.flatnonzero(~slices.empty)
     position = np.nan_to_num(slices.relative_position, nan=-1.0)
     mid = (position >= MID_SCAN[0]) & (position <= MID_SCAN[1]) & ~slices.empty
-    mid &= np.isnan(slices.body_fraction) | (slices.body_fraction > MID_BODY)
+    filled = slices.body_fraction
+    if slices.filled is not None:
+        filled = np.where(np.isnan(slices.filled), filled, slices.filled)
+    mid &= np.isnan(filled) | (filled > MID_BODY)
     if 0 < np.count_nonzero(mid) < len(slices):
         found["mid"] = np.flatnonzero(mid)
     for kind, column in slices.groups().items():

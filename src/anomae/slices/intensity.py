@@ -14,6 +14,9 @@ from anomae.slices.settings import PrepareSettings
 BODY_HU = -500.0
 # Of an MRI scan or a picture, the brightest voxels (vessels, spikes) do not decide what is body.
 TOP_PERCENTILE = 99.8
+# Scaled by the median, this is where it comes to lie, what is brighter than the cut is cut, and what is darker than
+# this share of the scan's range (holes, fluid that sends nothing) does not count.
+MEDIAN_AT, MEDIAN_CUT, MEDIAN_FROM = 0.5, 1.25, 0.02
 # Percentiles of larger scans are taken from every k-th row.
 ENOUGH_VOXELS = 2**24
 
@@ -54,24 +57,30 @@ def scale_intensity(images: npt.NDArray[Any], settings: PrepareSettings) -> npt.
     return measure_scale(images, settings).apply(images)
 
 
-def measure_scale(images: npt.NDArray[Any], settings: PrepareSettings) -> IntensityScale:
+def measure_scale(
+    images: npt.NDArray[Any], settings: PrepareSettings, inside: npt.NDArray[np.bool_] | None = None
+) -> IntensityScale:
     """The scale of one scan (n, h, w), from its own intensities alone; a slice at a time is held as float32.
 
+    inside: (n, h, w), the brain or body, for "median"; None: whatever is brighter than the body's level.
     Raises UnreadableScan where no voxel is a finite number, or the type of the numbers cannot be scaled.
     """
     if images.dtype.kind not in "biuf":
         raise UnreadableScan(f"its voxels are {images.dtype}, not real numbers.")
     fill, strange = _smallest(images)
     everything = (-np.inf, np.inf)
-    if settings.intensity == "hu/100":
+    if settings.scaled_by == "hu/100":
         return IntensityScale(0.0, 100.0, *everything, fill, BODY_HU, strange)
-    if settings.intensity == "window":
+    if settings.scaled_by == "window":
         start, end = settings.window_hu
         return IntensityScale(start, end - start, 0.0, 1.0, fill, BODY_HU, strange)
     level, top = _body_level(images, fill, settings)
-    if settings.intensity == "percentile":
+    if settings.scaled_by == "percentile":
         return IntensityScale(fill, top - fill or 1.0, 0.0, 1.0, fill, level, strange)
-    offset, width = _type_range(images.dtype) if settings.intensity == "full_range" else (0.0, 1.0)
+    if settings.scaled_by == "median":
+        middle = _median(images, inside, fill, level)
+        return IntensityScale(fill, (middle - fill) / MEDIAN_AT or 1.0, 0.0, MEDIAN_CUT, fill, level, strange)
+    offset, width = _type_range(images.dtype) if settings.scaled_by == "full_range" else (0.0, 1.0)
     return IntensityScale(offset, width, *everything, fill, level, strange)
 
 
@@ -84,6 +93,20 @@ def _body_level(images: npt.NDArray[Any], smallest: float, settings: PrepareSett
     level = smallest + settings.body_threshold * (float(np.percentile(bright, TOP_PERCENTILE)) - smallest)
     body = bright[bright > level]
     return level, float(np.percentile(body, settings.percentile)) if body.size else float(bright.max())
+
+
+def _median(images: npt.NDArray[Any], inside: npt.NDArray[np.bool_] | None, smallest: float, level: float) -> float:
+    """The raw median inside; of all that is brighter than `level` where nothing is said to be inside."""
+    step = max(1, -(-images.size // ENOUGH_VOXELS))
+    values = [np.empty(0, np.float32)]
+    for place, image in enumerate(images):
+        raw, finite = _as_float32(image[::step])
+        wanted = raw > level if inside is None else inside[place, ::step]
+        values.append(raw[wanted if finite is None else wanted & finite])
+    found = np.concatenate(values)
+    if inside is not None and found.size:
+        found = found[found > smallest + MEDIAN_FROM * (float(np.percentile(found, TOP_PERCENTILE)) - smallest)]
+    return float(np.median(found)) if found.size else smallest
 
 
 def _smallest(images: npt.NDArray[Any]) -> tuple[float, int]:

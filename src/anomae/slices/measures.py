@@ -4,6 +4,7 @@ Each takes prepared images (n, h, w) and gives (n,) float64; what it gives for a
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,11 @@ import numpy.typing as npt
 Images = npt.NDArray[np.float32]
 Numbers = npt.NDArray[np.float64]
 
-SPOT, CENTRE = 9, 8  # pixels of a side
+CENTRE = 8  # pixels of a side
+SPOTS, SPOT_OF = (5, 9, 17), 128  # pixels of a spot's side in an image whose shorter side has so many
+DARK_SPOT = 9
+# What an image measures in which there is no spot to measure: less than any other.
+LOWEST = float(np.finfo(np.float32).min)
 
 
 def image_mean(images: npt.NDArray[Any]) -> Numbers:
@@ -30,9 +35,25 @@ def spread(images: Images) -> Numbers:
     return np.asarray(_flat(images).std(axis=1, dtype=np.float64))
 
 
-def brightest_spot(images: Images) -> Numbers:
-    """The mean of the brightest square of 9x9 pixels; an image smaller than that is its own square."""
-    return np.asarray(_square_means(images, SPOT).max(axis=(1, 2)))
+def spot_side(size: int, shape: tuple[int, int]) -> int:
+    """Pixels of a side, odd, in an image of `shape` (h, w), of the spot of `size` pixels in one of 128."""
+    return 2 * max(0, int((size * min(shape) / SPOT_OF - 1) / 2 + 0.5)) + 1
+
+
+def brightest_spot(images: Images, size: int) -> Numbers:
+    """The mean of the brightest square of `size` pixels of 128."""
+    return np.asarray(_square_means(images, spot_side(size, images.shape[1:])).max(axis=(1, 2)))
+
+
+def darkest_spot(images: Images, size: int) -> Numbers:
+    """Minus the mean of the darkest square of `size` pixels of 128 that lies wholly in tissue (pixels above 0).
+
+    LOWEST where there is no such square.  It means something for images that are 0 outside of tissue.
+    """
+    side = spot_side(size, images.shape[1:])
+    within = _square_means((images > 0).astype(np.float32), side) > 1 - 0.5 / side**2
+    darkest = np.where(within, _square_means(images, side), np.inf).min(axis=(1, 2))
+    return np.where(np.isfinite(darkest), -darkest, LOWEST)
 
 
 def centre_contrast(images: Images) -> Numbers:
@@ -51,7 +72,8 @@ MEASURES: dict[str, Callable[[Images], Numbers]] = {
     "mean": image_mean,
     "maximum": maximum,
     "spread": spread,
-    "brightest_spot": brightest_spot,
+    **{f"brightest_spot_{size}": partial(brightest_spot, size=size) for size in SPOTS},
+    f"darkest_spot_{DARK_SPOT}": partial(darkest_spot, size=DARK_SPOT),
     "centre_contrast": centre_contrast,
 }
 

@@ -7,9 +7,12 @@ import numpy.typing as npt
 
 from anomae.cohorts.case import CaseSlices
 from anomae.errors import UnreadableScan
+from anomae.slices.bodies import Body, find_body
+from anomae.slices.framing import box_warp, upright
 from anomae.slices.intensity import IntensityScale, measure_scale
-from anomae.slices.resize import place_slice, resize_image, resize_lesion
+from anomae.slices.resize import Resizing
 from anomae.slices.settings import PrepareSettings
+from anomae.slices.warp import Warp
 
 MID_POSITIONS = (0.35, 0.80)
 MID_FILLED = 0.15
@@ -21,19 +24,31 @@ class PreparedCase:
     """Prepared slices of one case, in the order they were read.
 
     images: (n, H, W) float32, rounded as a store rounds them.  lesions: (n, H, W) bool, or None where no mask is known.
+    bodies: (n, H, W) bool, the brain or body in the prepared images; None for plain preparation.
     kept: (n,) places of these slices among those that were read.  empty: (n,) bool, constant once prepared.
     body_fraction, lesion_fraction: (n,) shares of the prepared image; lesion_fraction NaN where no mask is known.
-    spacing_mm: (y, x) of a prepared pixel.  notes: what the reader and the preparation noticed, a sentence each.
+    filled: (n,) share of the slice as read that is above 0.08 of the scan's maximum, whatever the preparation.
+    warp: how the slices came to be prepared images, and how maps of these come back.
+    body_found: how the brain or body was found, see anomae.slices.bodies.Body; "" for plain preparation.
+    notes: what the reader and the preparation noticed, a sentence each.
     """
 
     images: npt.NDArray[np.float32]
     lesions: npt.NDArray[np.bool_] | None
+    bodies: npt.NDArray[np.bool_] | None
     kept: npt.NDArray[np.int64]
     empty: npt.NDArray[np.bool_]
     body_fraction: npt.NDArray[np.float64]
     lesion_fraction: npt.NDArray[np.float64]
-    spacing_mm: tuple[float, float]
+    filled: npt.NDArray[np.float64]
+    warp: Resizing | Warp
+    body_found: str = ""
     notes: tuple[str, ...] = ()
+
+    @property
+    def spacing_mm(self) -> tuple[float, float]:
+        """(y, x) of a prepared pixel."""
+        return self.warp.prepared_spacing_mm
 
 
 def prepare_case(
@@ -41,57 +56,96 @@ def prepare_case(
 ) -> PreparedCase:
     """Scale and resize the slices of one case, of the middle only where the settings say so.
 
-    wanted: (n,), slices to be prepared; None: all.  The scale comes from the whole case whatever is wanted, so a slice
-    does not depend on its company.  Raises UnreadableScan where the case has no finite voxel, no pixels, or values too
-    large for the store.
+    wanted: (n,), slices to be prepared; None: all.  Scale, brain and crop come from the whole case whatever is wanted,
+    so a slice does not depend on its company.  Raises UnreadableScan where the case has no finite voxel, no pixels, no
+    brain where one is to be found, or values too large for the store.
     """
     count, *shape = case.images.shape
     if not all(shape):
         raise UnreadableScan(f"its slices have no pixels (shape {case.images.shape}).")
+    plain = settings.preparation == "plain"
     scale = measure_scale(case.images, settings)
+    filled = filled_shares(case, scale)
+    middle = middle_slices(filled)
     chosen = np.ones(count, dtype=np.bool_) if wanted is None else wanted
     if settings.slices == "mid":
-        chosen = chosen & middle_slices(case, scale)
+        chosen = chosen & middle
     kept = np.flatnonzero(chosen)
-    placement = place_slice((shape[0], shape[1]), settings.image_size)
+    resizing = Resizing((shape[0], shape[1]), case.spacing_mm, settings)
+    body = None if plain else find_body(case, settings, scale)
+    if body is not None:
+        scale = measure_scale(case.images, settings, body.where)
+    warp = resizing if body is None else _framed(case, settings, scale, body, middle)
+    outside = scale.apply(np.full(1, scale.fill))
     images = np.empty((len(kept), *settings.image_size), dtype=np.float32)
-    body = np.empty(len(kept))
+    bodies = None if body is None else np.zeros(images.shape, dtype=np.bool_)
+    body_fraction = np.empty(len(kept))
     for row, place in enumerate(kept):
-        images[row] = _rounded(resize_image(scale.apply(case.images[place]), settings), settings)
-        body[row] = scale.body(case.images[place]).mean() * placement.share
+        scaled = scale.apply(case.images[place])
+        if body is None or bodies is None:
+            images[row] = _rounded(warp.image(scaled), settings)
+            body_fraction[row] = scale.body(case.images[place]).mean() * resizing.placement.share
+        else:
+            images[row] = _rounded(warp.image((scaled - outside) * body.where[place]) + outside, settings)
+            bodies[row] = warp.image(body.where[place]) >= 0.5
+            body_fraction[row] = bodies[row].mean()
     lesions = None
     if case.lesions is not None:
         lesions = np.zeros(images.shape, dtype=np.bool_)
         for row, place in enumerate(kept):
-            lesions[row] = resize_lesion(case.lesions[place], settings)
+            lesions[row] = warp.lesion(case.lesions[place])
     strange = (f"{scale.strange} voxels were no finite numbers; the scan's minimum stands for them",)
     return PreparedCase(
         images=images,
         lesions=lesions,
+        bodies=bodies,
         kept=kept,
         empty=images.max(axis=(1, 2)) == images.min(axis=(1, 2)),
-        body_fraction=body,
+        body_fraction=body_fraction,
         lesion_fraction=np.full(len(kept), np.nan) if lesions is None else lesions.mean(axis=(1, 2)),
-        spacing_mm=(case.spacing_mm[0] * shape[0] / placement.height, case.spacing_mm[1] * shape[1] / placement.width),
-        notes=(*case.notes, *(strange if scale.strange else ())),
+        filled=filled[kept],
+        warp=warp,
+        body_found="" if body is None else body.found,
+        notes=(*case.notes, *(strange if scale.strange else ()), *(() if body is None else body.notes)),
     )
 
 
-def middle_slices(case: CaseSlices, scale: IntensityScale) -> npt.NDArray[np.bool_]:
+def _framed(
+    case: CaseSlices, settings: PrepareSettings, scale: IntensityScale, body: Body, middle: npt.NDArray[np.bool_]
+) -> Warp:
+    """The crop of a case: of the brain's box over the middle slices, upright; or of the body's over all."""
+    brain = settings.preparation == "brain"
+    places = np.flatnonzero(middle & body.where.any(axis=(1, 2))) if brain else np.arange(len(middle))
+    if not len(places):
+        places = np.arange(len(middle))
+    box = box_warp(np.any(body.where[places], axis=0), case.spacing_mm, settings.image_size, settings.margin)
+    if not brain:
+        return box
+    total = np.zeros(case.images.shape[1:], dtype=np.float64)
+    for place in places:
+        total += scale.apply(case.images[place]) * body.where[place]
+    return upright(box, (total / len(places)).astype(np.float32))
+
+
+def filled_shares(case: CaseSlices, scale: IntensityScale) -> npt.NDArray[np.float64]:
+    """Of each slice (n,) the share of its pixels, as read, that is above 0.08 of the scan's maximum."""
+    if not len(case.images):
+        return np.empty(0)
+    highest = max(float(scale.read(image).max()) for image in case.images)
+    level = scale.fill + MID_THRESHOLD * (highest - scale.fill)
+    return np.array([(scale.read(image) > level).mean() for image in case.images], dtype=np.float64)
+
+
+def middle_slices(filled: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
     """Which slices lie in the middle of the scan and are filled, (n,); see PrepareSettings.slices.
 
     A case of one slice has no middle: the slice counts as in it.
     """
-    count = len(case.images)
+    count = len(filled)
     if count < 2:
         return np.ones(count, dtype=np.bool_)
     position = np.arange(count) / (count - 1)
-    middle = (position >= MID_POSITIONS[0]) & (position <= MID_POSITIONS[1])
-    highest = max(float(scale.read(image).max()) for image in case.images)
-    level = scale.fill + MID_THRESHOLD * (highest - scale.fill)
-    for place in np.flatnonzero(middle):
-        middle[place] = (scale.read(case.images[place]) > level).mean() > MID_FILLED
-    return middle
+    return (position >= MID_POSITIONS[0]) & (position <= MID_POSITIONS[1]) & (filled > MID_FILLED)
 
 
 def _rounded(image: npt.NDArray[np.float32], settings: PrepareSettings) -> npt.NDArray[np.float32]:

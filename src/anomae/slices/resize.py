@@ -34,6 +34,44 @@ class Placement:
         return self.height * self.width / (self.size[0] * self.size[1])
 
 
+@dataclass(frozen=True, slots=True)
+class Resizing:
+    """The preparation of whole slices of `shape` (h, w): resized, the aspect kept, padded; the counterpart of a Warp.
+
+    spacing_mm: (y, x) of a pixel of the slice.
+    """
+
+    shape: tuple[int, int]
+    spacing_mm: tuple[float, float]
+    settings: PrepareSettings
+
+    @property
+    def placement(self) -> Placement:
+        """Where in the prepared image the slice lies."""
+        return place_slice(self.shape, self.settings.image_size)
+
+    @property
+    def prepared_spacing_mm(self) -> tuple[float, float]:
+        """(y, x) of a prepared pixel."""
+        placed = self.placement
+        return (
+            self.spacing_mm[0] * self.shape[0] / placed.height,
+            self.spacing_mm[1] * self.shape[1] / placed.width,
+        )
+
+    def image(self, image: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """A slice (h, w), prepared: (H, W); see `resize_images`."""
+        return resize_image(image, self.settings)
+
+    def lesion(self, lesion: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+        """A mask (h, w), prepared; see `resize_lesion`."""
+        return resize_lesion(lesion, self.settings)
+
+    def restore(self, heat: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """A map (H, W) of a prepared slice on the pixels of the slice, (h, w); see `restore_map`."""
+        return restore_map(heat, self.shape, self.settings)
+
+
 def place_slice(shape: tuple[int, int], size: tuple[int, int]) -> Placement:
     """Where a slice of `shape` (h, w) comes to lie in a prepared image of `size` (H, W)."""
     step = min(size[0] / shape[0], size[1] / shape[1])
@@ -72,7 +110,13 @@ def resize_lesion(lesion: npt.NDArray[np.bool_], settings: PrepareSettings) -> n
     if lesion.any():
         share = _resize(lesion.astype(np.float32), (placement.height, placement.width), Image.Resampling.BOX)
         kept = share >= 0.5
-        _keep_every_lesion(lesion, share, kept)
+        y, x = np.nonzero(lesion)
+        # the prepared pixel that the centre of each lesion pixel falls into
+        row, column = (
+            (2 * place + 1) * now // (2 * before)
+            for place, now, before in zip((y, x), kept.shape, lesion.shape, strict=True)
+        )
+        keep_every_lesion(lesion, share, kept, (y, x), (row, column))
         placement.inside(resized)[:] = kept
     return resized
 
@@ -97,19 +141,24 @@ def _resize(
     return np.array(picture.resize((size[1], size[0]), resampling))
 
 
-def _keep_every_lesion(
-    lesion: npt.NDArray[np.bool_], share: npt.NDArray[np.float32], kept: npt.NDArray[np.bool_]
+def keep_every_lesion(
+    lesion: npt.NDArray[np.bool_],
+    share: npt.NDArray[np.float32],
+    kept: npt.NDArray[np.bool_],
+    pixels: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]],
+    there: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]],
 ) -> None:
-    """Set in `kept` (h', w') one pixel of every lesion of `lesion` (h, w) that has none."""
+    """Set in `kept` (h', w') one pixel of every lesion of `lesion` (h, w) that has none: the one it fills most.
+
+    share: (h', w'), how much of each prepared pixel is lesion.  pixels: rows and columns of the lesion pixels;
+    there: of the prepared pixel that the centre of each falls into.
+    """
     from scipy.ndimage import label
 
-    y, x = np.nonzero(lesion)
-    # the prepared pixel that the centre of each lesion pixel falls into
-    there = (2 * y + 1) * kept.shape[0] // (2 * lesion.shape[0]), (2 * x + 1) * kept.shape[1] // (2 * lesion.shape[1])
     if kept[there].all():
         return
     numbered, count = label(lesion, structure=np.ones((3, 3)))
-    lesion_of = numbered[y, x] - 1
+    lesion_of = numbered[pixels] - 1
     lost = np.ones(count, dtype=np.bool_)
     lost[lesion_of[kept[there]]] = False
     fullest_first = np.argsort(-share[there], kind="stable")

@@ -21,12 +21,13 @@ from anomae.slices.settings import PrepareSettings
 class CaseRows:
     """Ready to be written.
 
-    images: (k, H, W), of the type of the store.  lesions: (k, H, ceil(W / 8)) uint8, numpy.packbits along the last
-    axis, or None.  entry: what is to be said of the case and its rows, as JSON; see `_entry`.
+    images: (k, H, W), of the type of the store.  lesions, bodies: (k, H, ceil(W / 8)) uint8, numpy.packbits along the
+    last axis, or None.  entry: what is to be said of the case and its rows, as JSON; see `_entry`.
     """
 
     images: npt.NDArray[Any]
     lesions: npt.NDArray[np.uint8] | None
+    bodies: npt.NDArray[np.uint8] | None
     entry: Mapping[str, Any]
 
 
@@ -70,17 +71,24 @@ def read_rows(case: Case, cohort: Cohort, parts: Parts, settings: PrepareSetting
 
     images = prepared.images[stays].astype(settings.stored_as)
     lesions = None if prepared.lesions is None else np.packbits(prepared.lesions[stays], axis=-1)
+    bodies = None if prepared.bodies is None else np.packbits(prepared.bodies[stays], axis=-1)
     digest = hashlib.blake2b(images.tobytes(), digest_size=16)
-    digest.update(b"" if lesions is None else lesions.tobytes())
-    entry = _entry(case, read, prepared, stays, part) | {
+    for packed in (lesions, bodies):
+        digest.update(b"" if packed is None else packed.tobytes())
+    entry = _entry(case, read, prepared, stays, part, settings) | {
         "digest": digest.hexdigest(),
         "dropped": {why: count for why, count in dropped.items() if count},
     }
-    return CaseRows(images, lesions, entry)
+    return CaseRows(images, lesions, bodies, entry)
 
 
 def _entry(
-    case: Case, read: CaseSlices, prepared: PreparedCase, stays: npt.NDArray[np.bool_], part: npt.NDArray[np.str_]
+    case: Case,
+    read: CaseSlices,
+    prepared: PreparedCase,
+    stays: npt.NDArray[np.bool_],
+    part: npt.NDArray[np.str_],
+    settings: PrepareSettings,
 ) -> dict[str, Any]:
     """Facts of the case, and under "columns" an entry a row; shared by all rows: one patient, as a text."""
     places = prepared.kept[stays]
@@ -94,6 +102,7 @@ def _entry(
         "spacing_mm": [round(side, 6) for side in prepared.spacing_mm],
         "grid": None if read.grid is None else read.grid.to_json(),
         "notes": list(prepared.notes),
+        "brain_mask": prepared.body_found if settings.preparation == "brain" else "",
         "columns": {
             "patient": case.patient if patients is None else patients,
             "slice": read.slices[places].tolist(),
@@ -102,6 +111,7 @@ def _entry(
             "label": read.labels[places].tolist(),
             "empty": prepared.empty[stays].astype(int).tolist(),
             "body_fraction": _numbers(prepared.body_fraction[stays]),
+            "filled": _numbers(prepared.filled[stays]),
             "lesion_fraction": _numbers(prepared.lesion_fraction[stays]),
         },
     }

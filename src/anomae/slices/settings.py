@@ -12,9 +12,15 @@ class PrepareSettings(BaseModel):
     """All that decides what a prepared slice looks like; it depends on its own scan and on these alone.
 
     image_size: (h, w) pixels; one number for a square.
+    preparation: "plain" (the whole slice is resized), "brain" (all but the brain is made black, the brain cropped and
+    turned until it is upright, one turn a scan), "body" (the same for the body, not turned; also of single pictures).
     intensity: "none" (as read), "hu/100" (the released code on CT), "window" (window_hu -> 0..1, clipped), "percentile"
     (from the scan's minimum to its `percentile`-th percentile within the body -> 0..1, clipped), "full_range" (the
-    range of an integer type of 8 or 16 bits -> 0..1; floats stay as they are).
+    range of an integer type of 8 or 16 bits -> 0..1; floats stay as they are), "median" (from the scan's minimum, 0,
+    to the median within the brain or body, 0.5; cut at 1.25), "auto" (median for brain and body, percentile for plain).
+    margin: of brain and body, what is left around the crop, as a share of its side.
+    brain_mask: of brain, where the mask comes from: "given" (a file beside the scan, see anomae.cohorts.brain_files),
+    "nonzero" (the scan is skull-stripped), "extract" (deepbet), "auto": the first of these that there is.
     slices: "all", or "mid": relative position 0.35 to 0.80 in the scan and over 15 % of the pixels above 0.08 of the
     scan's maximum.
     drop_empty_training: constant slices do not stay in the training part.
@@ -24,10 +30,13 @@ class PrepareSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     image_size: tuple[int, int] = (96, 96)
-    intensity: Literal["none", "hu/100", "window", "percentile", "full_range"] = "percentile"
+    preparation: Literal["plain", "brain", "body"] = "plain"
+    intensity: Literal["auto", "none", "hu/100", "window", "percentile", "full_range", "median"] = "auto"
     window_hu: tuple[float, float] = (-1000.0, 400.0)
     percentile: float = Field(default=99.8, gt=0, le=100)
     body_threshold: float = Field(default=0.08, ge=0, lt=1, description="share of a scan's range above which is tissue")
+    margin: float = Field(default=0.06, ge=0, le=1)
+    brain_mask: Literal["auto", "nonzero", "extract", "given"] = "auto"
     resampling: Literal["bicubic", "bilinear"] = "bicubic"
     slices: Literal["all", "mid"] = "all"
     drop_empty_training: bool = False
@@ -45,6 +54,13 @@ class PrepareSettings(BaseModel):
         if not self.window_hu[0] < self.window_hu[1]:
             raise ValueError("window_hu must be (low, high) with low below high")
         return self
+
+    @property
+    def scaled_by(self) -> Literal["none", "hu/100", "window", "percentile", "full_range", "median"]:
+        """The intensity, "auto" resolved."""
+        if self.intensity != "auto":
+            return self.intensity
+        return "percentile" if self.preparation == "plain" else "median"
 
     @property
     def stored_as(self) -> Literal["float16", "float32"]:

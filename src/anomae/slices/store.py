@@ -3,6 +3,7 @@
 STORE/
   slices.npy     (n, h, w) float16 or float32, memory-mapped
   lesions.npy    (n, h, ceil(w / 8)) uint8, one bit a pixel (numpy.packbits, axis -1); absent where no mask is known
+  bodies.npy     the brain or body in each image, packed likewise; absent where slices were prepared plain
   index.csv      a line a slice, columns COLUMNS
   cases.json     case -> source, grid of the scan (null for pictures and patches), spacing of a prepared pixel, notes
   prepare.json   settings, counts, what was skipped and why, fingerprint; written last: its presence means "whole"
@@ -24,8 +25,9 @@ from anomae.files import read_json
 
 COLUMNS = (
     "row", "case", "patient", "slice", "position_mm", "part", "label",
-    "empty", "body_fraction", "lesion_fraction", "site",
+    "empty", "body_fraction", "filled", "lesion_fraction", "site",
 )  # fmt: skip
+LATER_COLUMNS = ("filled",)  # stores that were made before have them not
 BLOCK_LINES = 4096
 
 
@@ -35,7 +37,8 @@ class SliceIndex:
 
     position_mm: NaN where unknown.  part: "train", "validation" or "test".  label: 0 healthy, 1 abnormal, -1 unknown
     (an empty field in the file).  empty: the slice has no content (constant).  body_fraction and lesion_fraction: share
-    of the prepared image, 0..1; NaN (an empty field) where no mask is known.
+    of the prepared image, 0..1; NaN (an empty field) where no mask is known.  filled: share of the slice as read that
+    is above 0.08 of its scan's maximum, whatever the preparation; NaN in stores that were made before it was kept.
     """
 
     case: npt.NDArray[np.str_]
@@ -46,6 +49,7 @@ class SliceIndex:
     label: npt.NDArray[np.int8]
     empty: npt.NDArray[np.bool_]
     body_fraction: npt.NDArray[np.float64]
+    filled: npt.NDArray[np.float64]
     lesion_fraction: npt.NDArray[np.float64]
     site: npt.NDArray[np.str_]
 
@@ -60,13 +64,15 @@ def read_index(path: Path) -> SliceIndex:
         with path.open(newline="", encoding="utf-8") as handle:
             lines = csv.reader(handle)
             header = next(lines, [])
-            missing = [name for name in COLUMNS if name not in header]
+            missing = [name for name in COLUMNS if name not in header and name not in LATER_COLUMNS]
             if missing:
                 raise UserError(f"{path} lacks the column(s) {', '.join(missing)}.")
             # Lines are texts of some hundred bytes each; only a block of them is held at a time.
             while block := list(islice(lines, BLOCK_LINES)):
                 table = list(zip(*block, strict=True))
-                blocks.append(_typed({name: table[header.index(name)] for name in COLUMNS}, path))
+                blank = ("",) * len(block)
+                known = {name: table[header.index(name)] if name in header else blank for name in COLUMNS}
+                blocks.append(_typed(known, path))
     except FileNotFoundError as error:
         raise UserError(f"{path} is missing.") from error
     except (ValueError, IndexError, csv.Error) as error:
@@ -86,6 +92,7 @@ def _typed(columns: dict[str, tuple[str, ...]], path: Path) -> dict[str, npt.NDA
             "label": np.array([entry or "-1" for entry in columns["label"]], dtype=np.int8),
             "empty": np.array(columns["empty"], dtype=np.int8).astype(np.bool_),
             "body_fraction": _floats(columns["body_fraction"]),
+            "filled": _floats(columns["filled"]),
             "lesion_fraction": _floats(columns["lesion_fraction"]),
             "site": np.array(columns["site"], dtype=np.str_),
         }
@@ -142,8 +149,9 @@ class SliceStore:
             raise UserError(
                 f"{folder}: slices.npy has {len(self.images)} rows, index.csv {len(self.index)}; prepare it again."
             )
-        lesions = folder / "lesions.npy"
+        lesions, bodies = folder / "lesions.npy", folder / "bodies.npy"
         self._lesions = map_array(lesions) if lesions.exists() else None
+        self._bodies = map_array(bodies) if bodies.exists() else None
 
     @property
     def image_size(self) -> tuple[int, int]:
@@ -154,6 +162,11 @@ class SliceStore:
     def has_lesions(self) -> bool:
         """Whether lesion masks are known."""
         return self._lesions is not None
+
+    @property
+    def has_bodies(self) -> bool:
+        """Whether it is kept where the brain or body is: of preparations other than plain."""
+        return self._bodies is not None
 
     def rows(self, part: str, label: int | None = None) -> npt.NDArray[np.int64]:
         """The rows of `part`, of those with `label` only where it is given, in the order of the store."""
@@ -171,3 +184,9 @@ class SliceStore:
         if self._lesions is None:
             raise UserError(f"{self.folder} holds no lesion masks.")
         return np.unpackbits(self._lesions[rows], axis=-1, count=self.image_size[1]).astype(np.bool_)
+
+    def bodies(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+        """The brain or body (k, h, w) in the images of these rows.  Raises UserError where the store keeps none."""
+        if self._bodies is None:
+            raise UserError(f"{self.folder} was prepared plain: it does not say where the brain or body is.")
+        return np.unpackbits(self._bodies[rows], axis=-1, count=self.image_size[1]).astype(np.bool_)

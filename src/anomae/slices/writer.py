@@ -48,7 +48,7 @@ def begun_request(folder: Path) -> dict[str, Any] | None:
 def refuse_other_request(folder: Path, request: Mapping[str, Any]) -> None:
     """Raises UserError where `folder` holds a store that was asked for otherwise, or something else."""
     begun = begun_request(folder)
-    if begun is None or begun == request:
+    if begun is None or _completed(begun) == _completed(request):
         return
     changed = [key for key in {**request, **begun} if begun.get(key) != request.get(key)]
     if changed == ["cases"]:
@@ -104,6 +104,9 @@ class StoreWriter:
         rows = sum(line["rows"] for line in self.lines)
         self._images = GrowingArray(folder / "slices.npy", (height, width), settings.stored_as, rows)
         self._lesion_shape = (height, (width + 7) // 8)
+        self._bodies: GrowingArray | None = None
+        if settings.preparation != "plain":
+            self._bodies = GrowingArray(folder / "bodies.npy", self._lesion_shape, np.uint8, rows)
         self._lesions: GrowingArray | None = None
         if any(line.get("lesions") for line in self.lines):
             self._lesions = GrowingArray(folder / "lesions.npy", self._lesion_shape, np.uint8, rows)
@@ -131,6 +134,11 @@ class StoreWriter:
         """Patients of whom any slice is abnormal, be it in the store or dropped."""
         return {patient for line in self.lines for patient in line.get("abnormal_patients", ())}
 
+    @property
+    def brain_masks(self) -> dict[str, int]:
+        """How brains were found ("given", "nonzero", "extracted") -> in how many cases."""
+        return dict(sorted(Counter(line["brain_mask"] for line in self.lines if line.get("brain_mask")).items()))
+
     def append(self, case: Case, rows: CaseRows) -> None:
         """Write the rows of one case."""
         if rows.lesions is not None and self._lesions is None:
@@ -141,6 +149,8 @@ class StoreWriter:
             self._lesions.append(rows.lesions)
         else:
             self._append_no_lesions(len(rows.images))
+        if rows.bodies is not None and self._bodies is not None:
+            self._bodies.append(rows.bodies)
         self._journal(case, rows.entry)
 
     def skip(self, case: Case, reason: str) -> None:
@@ -150,9 +160,9 @@ class StoreWriter:
     def close(self) -> None:
         """Stop, for now or because all is written; the same request goes on from here."""
         if not self._lock.closed:
-            self._images.close()
-            if self._lesions is not None:
-                self._lesions.close()
+            for array in (self._images, self._lesions, self._bodies):
+                if array is not None:
+                    array.close()
             self._lock.close()
 
     def write_index(self) -> SliceIndex:
@@ -173,6 +183,7 @@ class StoreWriter:
             "format": 1,
             "fingerprint": fingerprint.hexdigest(),
             **facts,
+            **({"brain_masks": self.brain_masks} if self.brain_masks else {}),
             "dropped": self.dropped,
             "skipped": self.skipped,
             "request": self.request,
@@ -201,8 +212,15 @@ class StoreWriter:
                     one["lesion_fraction"] = 0.0  # called healthy as a whole: its mask is known to be empty
                 one |= {"row": row, "case": line["case"], "site": line["site"], "part": PARTS[one["part"]]}
                 one["label"] = None if one["label"] == UNKNOWN else one["label"]
-                yield ["" if one[name] is None else one[name] for name in COLUMNS]
+                yield ["" if one.get(name) is None else one[name] for name in COLUMNS]
                 row += 1
+
+
+def _completed(request: Mapping[str, Any]) -> dict[str, Any]:
+    """The request with those settings, at their defaults, that were not there when it was written down."""
+    defaults = PrepareSettings(intensity="none").model_dump(mode="json")
+    settings = request.get("settings")
+    return {**request, "settings": {**defaults, **settings} if isinstance(settings, Mapping) else settings}
 
 
 def _holds_rows(lines: Sequence[Mapping[str, Any]]) -> bool:

@@ -18,6 +18,7 @@ from anomae.evaluation.provenance import (
     count_scored,
     leak_warning,
     on_two_sides,
+    preparation_sentence,
     skipped_sentence,
     split_sentences,
 )  # fmt: skip
@@ -28,7 +29,7 @@ from anomae.runs.run import Run
 from anomae.stages.calibration import run_calibration
 from anomae.stages.duplicates import duplicates_across
 from anomae.stages.evaluate_scores import evaluate_scores
-from anomae.stages.judged_pictures import picture_strips, sample_strips
+from anomae.stages.judged_pictures import picture_strips, preparation_strips, sample_strips
 from anomae.stages.judged_pixels import judge_pixels
 from anomae.stages.judged_run import file_hashes, open_findings, report_versions
 from anomae.stages.judged_store import file_kinds, floors_on, relative_positions_of, slices_at
@@ -68,6 +69,7 @@ def evaluate(
     if len(judged):
         arrays = (found.maps, found.reconstructions)
         strips = picture_strips(opened, judged, labelled, scores["score"], *arrays) + strips
+        strips += preparation_strips(opened, judged, relative[judged])
 
     index, prepared = opened.index, opened.prepared
     leaking, twins = on_two_sides(index.part, index.patient), duplicates_across(
@@ -107,6 +109,7 @@ def evaluate(
             "patients_on_two_sides": leaking,
             "checkpoint_choice": choice,
             "split_sentences": split_sentences(counts, leaking, prepared.get("split")),
+            "preparation": preparation_sentence(prepared),
             "skipped": skipped_sentence(prepared.get("skipped") or []),
             "cost": cost_sentence(found.findings, journal),
             "findings": found.findings,

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anomae.errors import UserError
-from anomae.evaluation.pictures import Strip, choose_slices, pseudo_abnormal_strip, slice_strips
+from anomae.evaluation.pictures import Strip, body_strip, choose_slices, pseudo_abnormal_strip, slice_strips
 from anomae.slices.store import SliceStore
 
 PICTURES = 6
@@ -40,6 +40,26 @@ def picture_strips(
         stack(maps),
         lambda chosen: store.lesions(rows[chosen]) if store.has_lesions else None,
     )
+
+
+def preparation_strips(store: SliceStore, rows: Rows, relative: npt.NDArray[np.float64]) -> list[Strip]:
+    """What the preparation left of a slice of each of some cases, the nearest to mid-scan; none for plain.
+
+    rows: (n,) of the store.  relative: (n,) their places in the scan, NaN where unknown.  Cases are evenly spaced.
+    """
+    if not store.has_bodies or not len(rows):
+        return []
+    names, first = np.unique(store.index.case[rows], return_index=True)
+    names = names[np.argsort(first)]
+    off_middle = np.abs(np.nan_to_num(relative, nan=0.5) - 0.5)
+    chosen = []
+    for name in names[np.unique(np.linspace(0, len(names) - 1, PICTURES).astype(np.int64))]:
+        own = np.flatnonzero(store.index.case[rows] == name)
+        chosen.append(int(own[np.argmin(off_middle[own])]))
+    these = rows[chosen]
+    captions = [f"row {row}; slice {store.index.slice[row]}" for row in these]
+    kind = str(store.prepared["settings"]["preparation"])
+    return [body_strip(kind, store.select(these).read(slice(None)), store.bodies(these), captions)]
 
 
 def sample_strips(path: Path) -> list[Strip]:

@@ -14,10 +14,10 @@ from anomae.evaluation.pixels import (
     level_value,
     map_threshold,
     pixel_figures,
-    tissue_masks,
 )
 from anomae.progress import Progress
 from anomae.slices.store import SliceStore
+from anomae.stages.tissue import tissue_of
 
 BLOCK = 64
 NO_MAP_THRESHOLD = (
@@ -64,7 +64,7 @@ def judge_pixels(
                 here = known[start : start + BLOCK]
                 images, lesions = store.select(rows[here]).read(slice(None)), store.lesions(rows[here])
                 found = np.asarray(maps[places[here]]) if name == "map" else images
-                tissue = tissue_masks(images, index.body_fraction[rows[here]])
+                tissue = tissue_of(store, rows[here], images)
                 counter.add(found, lesions, tissue, patient[start : start + BLOCK])
                 yield found, lesions
                 bar.advance(len(here))
@@ -90,5 +90,5 @@ def _image_threshold(store: SliceStore) -> int | None:
     for start in range(0, len(rows), BLOCK):
         part = rows[start : start + BLOCK]
         images = store.select(part).read(slice(None))
-        counts.append(level_counts(images, tissue_masks(images, store.index.body_fraction[part])))
+        counts.append(level_counts(images, tissue_of(store, part, images)))
     return map_threshold(np.concatenate(counts), store.index.patient[rows])

@@ -82,6 +82,7 @@ def slices_at(store: SliceStore, rows: Rows, relative: npt.NDArray[np.float64]) 
         empty=index.empty[rows],
         body_fraction=index.body_fraction[rows],
         site=index.site[rows],
+        filled=index.filled[rows],
     )
 
 

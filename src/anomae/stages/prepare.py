@@ -27,6 +27,8 @@ from anomae.stages.parting import SPLITS, SUBSETS, decide_parts
 
 # Each holds a scan and the libraries that read it: unless more are asked for, all together stay far below 2 GB.
 MOST_WORKERS = 4
+# Where the brain may have to be extracted, each holds 0.8 GB for that.
+MOST_EXTRACTING = 2
 SAID_REASONS = 10
 VERSIONED = ("anomae", "numpy", "pillow", "simpleitk")
 
@@ -69,6 +71,8 @@ def prepare(
     cases = opened.cases()
     if settings.slices == "mid" and cohort in ("luna16", "arrays"):
         raise UserError(f"slices=mid is for whole scans; the slices of {cohort} are in no order.")
+    if settings.preparation != "plain" and cohort in ("luna16", "arrays"):
+        raise UserError(f"preparation={settings.preparation} is for whole scans, not for the patches of {cohort}.")
     asked = {
         "cohort": cohort,
         "source": str(Path(source).resolve() if Path(source).exists() else source),
@@ -87,7 +91,7 @@ def prepare(
     writer = StoreWriter(folder, request, settings)
     try:
         work = partial(rows_or_reason, cohort=opened, parts=parts, settings=settings)
-        _write(writer, cases, work, usable_workers(workers), shown)
+        _write(writer, cases, work, usable_workers(workers, settings), shown)
         if shown:
             _tell_skipped(writer)
         _finish(writer, opened, lists, said, allow_leak)
@@ -108,11 +112,17 @@ def with_modality(cohort: str, options: Mapping[str, Any] | None, modality: str 
     return {**(options or {}), "modality": modality}
 
 
-def usable_workers(workers: int | None) -> int:
-    """How many processes read, where `workers` were asked for.  Raises UserError for fewer than none."""
+def usable_workers(workers: int | None, settings: PrepareSettings | None = None) -> int:
+    """How many processes read, where `workers` were asked for: fewer if none were and brains may have to be extracted.
+
+    Raises UserError for fewer than none.
+    """
     if workers is not None and workers < 0:
         raise UserError(f"workers is {workers}; it is a number of processes, 0 for none beside this one.")
-    return min(usable_cores(), MOST_WORKERS) if workers is None else workers
+    if workers is not None:
+        return workers
+    extracting = settings is not None and settings.preparation == "brain" and settings.brain_mask in ("auto", "extract")
+    return min(usable_cores(), MOST_EXTRACTING if extracting else MOST_WORKERS)
 
 
 def _usual_settings(cohort: str) -> PrepareSettings:

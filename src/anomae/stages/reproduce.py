@@ -12,7 +12,7 @@ import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from anomae.errors import AnomaeError, UserError
 from anomae.evaluation.reproduction_page import write_reproduction
@@ -20,7 +20,7 @@ from anomae.recipes.cells import METHOD_RUN, TABLES, PlannedRun, chosen_cells, c
 from anomae.recipes.detector_settings import METHOD, settings_for
 from anomae.recipes.nearest import nearest_sentence
 from anomae.recipes.overrides import overridden
-from anomae.recipes.preparation import preparation_for
+from anomae.recipes.preparation import reproduction_preparation
 from anomae.recipes.reproductions import REPRODUCTIONS, Reproduction
 from anomae.recipes.rivals import SCALES, Scale
 from anomae.runs.run import Run
@@ -47,6 +47,7 @@ def reproduce(
     splits: Path | str | None = None,
     allow_leak: bool = False,
     seed: int = 0,
+    preparation: Literal["plain", "brain"] = "plain",
     overrides: Overrides | None = None,
     resamples: int = 2000,
     estimate: bool = True,
@@ -56,18 +57,19 @@ def reproduce(
 
     data: a name in anomae.recipes.reproductions.REPRODUCTIONS, whose files lie at `source` (None: those of the demo, or
     made-up heads for phantom).  only: names of tables and
-    figures (anomae.recipes.cells.TABLES); all where none is named.  scale: size and length of the networks.  overrides:
-    detector -> settings of all its runs, on top of the scale's.  resamples: of patients, for the intervals.
+    figures (anomae.recipes.cells.TABLES); all where none is named.  scale: size and length of the networks.
+    preparation: of the slices, "plain" as the paper has them or "brain" (see PrepareSettings).  overrides: detector ->
+    settings of all its runs, on top of the scale's.  resamples: of patients, for the intervals.
     estimate: measure a few steps of each detector first, and say how long all will take.
 
     Same slices, same normals and one seed for all; checkpoints are chosen without labels.  A run that fails is shown
     as failed with its reason and tried again next time; what is finished is kept, and what was stopped goes on.
     Raises UserError for unknown names, and where the data set cannot be prepared.
     """
-    plan, folder = _checked(data, only, scale), Path(out)
+    plan, folder = _checked(data, only, scale, preparation), Path(out)
     cells = chosen_cells(tuple(only))
     runs = chosen_runs(cells)
-    settings = preparation_for(plan.cohort).with_size(plan.image_size[scale])
+    settings = reproduction_preparation(plan.cohort, preparation).with_size(plan.image_size[scale])
     store = prepare(
         plan.cohort, source or _usual_source(data), folder / "store", modality=modality, splits=splits,
         allow_leak=allow_leak, seed=seed, settings=settings, options=plan.options, shown=shown,
@@ -103,11 +105,13 @@ def _usual_source(data: str) -> Path | str:
     return found
 
 
-def _checked(data: str, only: Sequence[str], scale: str) -> Reproduction:
+def _checked(data: str, only: Sequence[str], scale: str, preparation: str) -> Reproduction:
     if data not in REPRODUCTIONS:
         raise UserError(f"There is no data set {data!r} to reproduce on. {nearest_sentence(data, REPRODUCTIONS)}")
     if scale not in SCALES:
         raise UserError(f"There is no scale {scale!r}. {nearest_sentence(scale, SCALES)}")
+    if preparation not in ("plain", "brain"):
+        raise UserError(f"There is no preparation {preparation!r} to reproduce with; there are plain and brain.")
     for name in only:
         if name not in TABLES:
             raise UserError(f"There is no table or figure {name!r}. {nearest_sentence(name, TABLES)}")
@@ -189,6 +193,7 @@ def _content(
         "data": data, "scale": scale, "modality": modality or store.prepared.get("modality"), "seed": seed,
         "paper_data": plan.paper, "image_size": list(store.image_size), "recipe": plan.recipe[scale],
         "overrides": {name: dict(values) for name, values in overrides.items()},
+        "preparation": store.prepared["settings"]["preparation"],
         "store_fingerprint": store.prepared.get("fingerprint"), "counts": store.prepared.get("counts"),
         "split": store.prepared.get("split"), "allow_leak": bool(store.prepared.get("allow_leak")),
         "cells": rows,

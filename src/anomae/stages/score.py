@@ -14,12 +14,13 @@ from anomae.arrays import GrowingArray
 from anomae.detectors.protocol import Detector, Findings
 from anomae.detectors.registry import load_detector
 from anomae.errors import UserError
-from anomae.evaluation.pixels import COARSE_LEVELS, level_counts, tissue_masks
+from anomae.evaluation.pixels import COARSE_LEVELS, level_counts
 from anomae.files import append_json_line, read_json_lines, write_csv, write_json
 from anomae.progress import progress
 from anomae.runs.run import Run
 from anomae.slices.store import SliceIndex, SliceStore
 from anomae.stages.own_task import write_own_task
+from anomae.stages.tissue import tissue_of
 from anomae.training.settings import DeviceSettings
 
 BLOCK = 256
@@ -84,7 +85,7 @@ def _score_rows(
             for start in range(found.rows, len(rows), BLOCK):
                 here = rows[start : start + BLOCK]
                 images = store.select(here).read(slice(None))
-                tissue = tissue_masks(images, store.index.body_fraction[here]) if levels else None
+                tissue = tissue_of(store, here, images) if levels else None
                 found.append(detector.inspect(images), part, len(rows), tissue)
                 bar.advance(len(images))
     finally:

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 import anomae
+from anomae.cohorts.brain_files import is_brain_file
 from anomae.cohorts.case import CaseSlices
 from anomae.cohorts.scan_slices import scan_slices
 from anomae.detectors.protocol import Detector, Findings
@@ -17,7 +18,6 @@ from anomae.errors import UnreadableScan, UserError
 from anomae.files import read_json, write_json, written_whole
 from anomae.progress import progress
 from anomae.slices.preparing import PreparedCase, prepare_case
-from anomae.slices.resize import restore_map
 from anomae.slices.settings import PrepareSettings, settings_from
 from anomae.stages.overlays import draw_overlays, grey_range
 from anomae.stages.scoring_folder import ScoredScan, ScoringFolder, fingerprint, stamp
@@ -70,7 +70,7 @@ def score_scans(
                     skipped[str(file)] = str(error) or type(error).__name__
                     folder.scans.pop(str(file.resolve()), None)
                 else:
-                    folder.add(_score(file, scan, detector, settings, folder, overlays))
+                    folder.add(_score(file, scan, detector, folder, overlays))
             bar.advance()
     if len(skipped) == len(files):
         raise UserError(f"None of the {len(files)} scan(s) could be scored; the first: {next(iter(skipped.values()))}")
@@ -124,9 +124,7 @@ def _read(file: Path, settings: PrepareSettings) -> _ReadScan:
     return _ReadScan(volume, case, prepared)
 
 
-def _score(
-    file: Path, scan: _ReadScan, detector: Detector, settings: PrepareSettings, folder: ScoringFolder, overlays: int
-) -> ScoredScan:
+def _score(file: Path, scan: _ReadScan, detector: Detector, folder: ScoringFolder, overlays: int) -> ScoredScan:
     """Score one scan and write its map and its highest slices."""
     case, kept = scan.case, scan.prepared.kept
     findings = _inspected(detector, scan.prepared.images)
@@ -135,7 +133,7 @@ def _score(
     if findings.maps is not None:
         heat = np.zeros(case.images.shape, dtype=np.float32)
         for place, prepared_map in zip(kept, findings.maps, strict=True):
-            heat[place] = restore_map(prepared_map, case.images.shape[1:], settings)
+            heat[place] = scan.prepared.warp.restore(prepared_map)
         _write_map(folder, name, heat, scan.volume)
         if len(highest):
             heat_top = float(np.percentile(heat[kept[highest]], 99.9))
@@ -201,7 +199,7 @@ def _found_scans(paths: Sequence[Path], out: Path) -> list[Path]:
     for path in paths:
         if not path.exists():
             raise UserError(f"{path} does not exist.")
-        below = find_scans(path) if path.is_dir() else [path]
+        below = [scan for scan in find_scans(path) if not is_brain_file(scan)] if path.is_dir() else [path]
         below = [file for file in below if not file.resolve().is_relative_to(out.resolve())]
         if not below:
             raise UserError(f"{path} holds no scan or picture of a kind that is read.")

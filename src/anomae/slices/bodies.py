@@ -1,0 +1,72 @@
+"""Where the brain or the body is in a scan: what a preparation leaves, and what it makes black."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from anomae.cohorts.brain_files import read_given_brain
+from anomae.cohorts.case import CaseSlices
+from anomae.errors import UnreadableScan
+from anomae.slices.intensity import IntensityScale
+from anomae.slices.settings import PrepareSettings
+from anomae.slices.skull import background_of, is_stripped
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """Where the brain or body is, (n, h, w), and how that was found: "given", "nonzero", "extracted" or "level".
+
+    remarks: what was noticed on the way, a sentence each.
+    """
+
+    where: npt.NDArray[np.bool_]
+    found: str
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences for the notes of the case."""
+        return (_FOUND[self.found], *self.remarks)
+
+
+_FOUND = {
+    "given": "the brain mask was given in a file beside the scan",
+    "nonzero": "the brain is what the skull-stripped scan shows",
+    "extracted": "the brain mask was extracted by deepbet 1.0.2",
+    "level": "the body is the largest piece above the level of tissue, its holes filled",
+}
+
+
+def find_body(case: CaseSlices, settings: PrepareSettings, scale: IntensityScale) -> Body:
+    """The brain or body of a case, as settings.preparation and settings.brain_mask say.  Raises UnreadableScan."""
+    if settings.preparation == "body":
+        return Body(_largest_filled(scale.body(case.images)), "level")
+    wanted = settings.brain_mask
+    if wanted in ("auto", "given"):
+        given = read_given_brain(case)
+        if given is not None:
+            return Body(given, "given")
+        if wanted == "given":
+            raise UnreadableScan("no brain mask lies beside it (named like it, with _brain, _brainmask or _bet_mask).")
+    if wanted == "nonzero" or (wanted == "auto" and is_stripped(case.images, scale)):
+        shown = scale.read(case.images) != background_of(case.images, scale)
+        return Body(_largest_filled(shown), "nonzero")
+    if len(case.images) < 2:
+        raise UnreadableScan("it is a single picture, in which no brain can be searched; use preparation=body.")
+    from anomae.slices.brain_extraction import extract_brain
+
+    brain, swapped = extract_brain(scale.read(case.images))
+    return Body(brain, "extracted", (swapped,) if swapped else ())
+
+
+def _largest_filled(where: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """The largest connected piece of (n, h, w), the holes of each of its slices filled."""
+    from scipy.ndimage import binary_fill_holes, label
+
+    numbered, count = label(where)
+    if count > 1:
+        sizes = np.bincount(numbered.ravel())
+        sizes[0] = 0
+        where = numbered == sizes.argmax()
+    return np.stack([binary_fill_holes(one) for one in where]) if count else where
