@@ -13,6 +13,7 @@ from anomae.recipes.detector_settings import METHOD, settings_for
 from anomae.recipes.overrides import overridden
 from anomae.recipes.reproductions import REPRODUCTIONS
 from anomae.recipes.rivals import SCALES
+from anomae.stages import planned_run
 from anomae.stages import reproduce as stage
 from anomae.stages.reproduce import reproduce
 
@@ -115,14 +116,14 @@ def test_a_cell_that_fails_is_shown_and_tried_again(
     made: tuple[Path, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out, _ = made
-    whole = stage.fit
+    whole = planned_run.fit
 
     def fit(store: Path, place: Path, **options: Any) -> Path:
         if place.name == "images":
             raise FloatingPointError("a number too large | for this machine")
         return whole(store, place, **options)
 
-    monkeypatch.setattr(stage, "fit", fit)
+    monkeypatch.setattr(planned_run, "fit", fit)
     only = ("text",)
     monkeypatch.setattr(stage, "chosen_cells", lambda _: [c for c in CELLS if c.run in ("images", "autoencoder")])
     content = run(out, only)
@@ -131,7 +132,7 @@ def test_a_cell_that_fails_is_shown_and_tried_again(
     assert failed["figures"] is None
     assert next(row for row in content["cells"] if row["run"] == "autoencoder")["figures"]["all"]
     assert "failed: FloatingPointError: a number too large \\| for this" in (out / "reproduction.md").read_text()
-    monkeypatch.setattr(stage, "fit", whole)
+    monkeypatch.setattr(planned_run, "fit", whole)
     content = run(out, only)
     assert next(row for row in content["cells"] if row["run"] == "images")["figures"]["all"]
     assert content["failed"] == {}

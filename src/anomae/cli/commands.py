@@ -276,16 +276,32 @@ def reproduce(
     splits: Splits = None,
     allow_leak: AllowLeak = False,
     seed: Seed = 0,
+    detector: Annotated[
+        list[str] | None,
+        typer.Option(help="These detectors in place of the paper's tables (`anomae detectors`); may be repeated."),
+    ] = None,
+    seeds: Annotated[
+        str | None, typer.Option(help="Fit each --detector with each of these, like 0,1,2, and average their scores.")
+    ] = None,
+    folds: Annotated[
+        int | None, typer.Option(min=2, help="Cross-validate by patient in so many folds; figures are pooled.")
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="DETECTOR.KEY=VALUE", help="Change a setting of a detector; may be repeated."),
+    ] = None,
 ) -> None:
     """The paper's tables and figures on your copy of a data set, rivals included; a stopped command goes on."""
-    from anomae.cli.summaries import reproduced
+    from anomae.cli.settings import by_detector, listed_seeds
+    from anomae.cli.summaries import cross_validated, reproduced
     from anomae.stages.reproduce import reproduce as stage
 
     content = stage(
         data, source, out, only=only or (), scale=cast(Any, scale), modality=modality, splits=splits,
-        allow_leak=allow_leak, seed=seed,
+        allow_leak=allow_leak, seed=seed, detectors=detector or (), seeds=listed_seeds(seeds), folds=folds,
+        overrides=by_detector(settings or []),
     )  # fmt: skip
-    reproduced(content, out)
+    (reproduced if folds is None else cross_validated)(content, out)
 
 
 @app.command()

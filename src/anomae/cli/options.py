@@ -14,7 +14,8 @@ Splits = Annotated[
     Path | None, typer.Option(help="Folder with the released split lists (your own copy) to be followed.")
 ]
 Split = Annotated[
-    str | None, typer.Option(help="patient (by the seed), fixed (the data set's own) or subsets (LUNA16).")
+    str | None,
+    typer.Option(help="patient (by the seed), fixed (the data set's own), subsets (LUNA16) or whole (all to test)."),
 ]
 AllowLeak = Annotated[
     bool, typer.Option("--allow-leak", help="Accept a split with patients on two sides; the report says so.")
