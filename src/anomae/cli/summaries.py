@@ -94,7 +94,7 @@ def cross_validated(content: dict[str, Any], folder: Path) -> None:
     """What was pooled, the pooled figures, and where the page with every difference is."""
     from anomae.evaluation.cross_validation_page import sentences, tables
 
-    _page(sentences(content), tables(content)[:1], folder / "cross_validation.html")
+    _page(sentences(content), tables(content)[:2], folder / "cross_validation.html")
 
 
 def _page(sentences: list[str], tables: list[dict[str, Any]], place: Path) -> None:

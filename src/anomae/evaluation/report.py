@@ -20,7 +20,7 @@ SCHEMA_VERSION = 2
 SCORE_TITLES = {
     "score": "the detector's score", "score_mse": "reconstruction alone: mean squared error",
     "score_mae": "reconstruction alone: mean absolute error", "score_ssim": "reconstruction alone: 1 - SSIM",
-    NEIGHBOURS: "the detector's score, smoothed over the neighbouring slices of its scan",
+    NEIGHBOURS: "smoothed over the neighbouring slices of its scan",
 }  # fmt: skip
 METRIC_TITLES = {
     "auroc": "AUROC", "average_precision": "average precision", "fpr_at_95_tpr": "normal flagged at 95 % found",

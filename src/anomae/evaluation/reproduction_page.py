@@ -66,11 +66,13 @@ def tables(content: Mapping[str, Any]) -> list[dict[str, Any]]:
         rows, told = [*(_texts(row, content) for row in cells), _floor_row(content)], []
         if name == CHOSEN:
             rows[-1:-1] = _seed_rows(content)
+            rows = [[title, *texts] for title, _, *texts in rows]  # the paper says nothing of these
         if any(row["own_task"] for row in cells):
             told = [OWN_TASK]
-            for row, texts in zip([*cells, None], rows, strict=True):
-                texts.append(interval_text(row and row["own_task"]))
-        found.append({"name": name, "title": words, "rows": rows, "heads": heads + told})
+            for place, texts in enumerate(rows):
+                texts.append(interval_text(cells[place]["own_task"] if place < len(cells) else None))
+        own = [heads[0], *heads[2:]] if name == CHOSEN else heads
+        found.append({"name": name, "title": words, "rows": rows, "heads": own + told})
     return found
 
 

@@ -139,7 +139,11 @@ class _Results:
 
     def _entry(self, run: PlannedRun) -> dict[str, Any]:
         """What is known of one run: per fold where it is finished, pooled where it is finished on all."""
-        own = [figures_of(place) for place in self.places[run.name]]
+        failed = self.failed.get(run.name, {})
+        own = [
+            None if str(number) in failed else figures_of(place)
+            for number, place in enumerate(self.places[run.name], start=1)
+        ]
         known = [figures for figures in own if figures]
         scores = {}
         for name, pooled in self.figures.get(run.name, {}).items():
@@ -153,7 +157,7 @@ class _Results:
             "detector": run.detector, "seed": run.seed, "scores": scores,
             "minutes": sum(figures["minutes"] for figures in known) if known else None,
             "finished": len(known), "teacher": known[0]["teacher"] if known else "",
-            "failed": self.failed.get(run.name, {}),
+            "failed": failed,
         }  # fmt: skip
 
 
