@@ -81,7 +81,7 @@ def test_baselines_are_pooled_as_they_are(made: tuple[Path, dict[str, Any]]) -> 
         difference = figures["differences"][name]
         assert difference["value"] == pytest.approx(figures["auroc"]["value"] - expected)
         assert difference["low"] <= difference["value"] <= difference["high"]
-    assert {"brightest_spot", "position_rarity", "position_with_labels"} <= set(content["floors"])
+    assert {"brightest_spot", "position_rarity", "body_fraction"} <= set(content["floors"])
     assert content["counts"]["all"]["patients"] == 6
     assert set(content["counts"]) == {"all", "mid", "position"}
 
