@@ -114,11 +114,11 @@ def _clear(figures: Mapping[str, Any], floors: Mapping[str, Any]) -> str:
         if difference.high is not None and difference.high < 0:
             groups["below"].append(floors[floor]["title"])
     told = [
-        f"{side} {', '.join(titles) if len(titles) < len(floors) else 'every one'}"
+        f"{side}: {'; '.join(titles) if len(titles) < len(floors) else 'every one'}"
         for side, titles in groups.items()
         if titles
     ]
-    return "; ".join(told) or "none"
+    return ". ".join(told) or "none"
 
 
 def _pooled(content: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
