@@ -33,16 +33,14 @@ def cohort_and_preparation(
 
 def by_detector(assignments: Sequence[str]) -> dict[str, dict[str, Any]]:
     """Detector -> its overrides, from DETECTOR.key=value.  Raises UserError, naming near misses, for no detector."""
-    from anomae.recipes.detector_settings import OF_THE_METHOD
-    from anomae.recipes.nearest import nearest_sentence
-    from anomae.recipes.rivals import RIVALS
+    from anomae.recipes.chosen import refuse_unknown
 
-    known: tuple[str, ...] = (*OF_THE_METHOD, *RIVALS)
     found: dict[str, dict[str, Any]] = {}
     for key, value in parse_assignments(assignments).items():
         detector, dot, setting = key.partition(".")
-        if not dot or detector not in known:
-            raise UserError(f"--set {key} does not begin with a detector's name. {nearest_sentence(detector, known)}")
+        if not dot:
+            raise UserError(f"--set {key!r} names no detector; write DETECTOR.key=value.")
+        refuse_unknown(detector)
         found.setdefault(detector, {})[setting] = value
     return found
 

@@ -4,9 +4,7 @@ from collections.abc import Sequence
 
 from anomae.errors import UserError
 from anomae.recipes.cells import Cell, PlannedRun
-from anomae.recipes.detector_settings import OF_THE_METHOD
 from anomae.recipes.nearest import nearest_sentence
-from anomae.recipes.rivals import RIVALS
 
 CHOSEN = "chosen"
 
@@ -16,10 +14,8 @@ def runs_of_detectors(names: Sequence[str], seeds: Sequence[int]) -> dict[str, l
 
     Raises UserError, naming near misses, where there is no such detector, and where a detector or a seed stands twice.
     """
-    known = (*OF_THE_METHOD, *RIVALS)
     for name in names:
-        if name not in known:
-            raise UserError(f"There is no detector {name!r}. {nearest_sentence(name, known)}")
+        refuse_unknown(name)
     for what, given in (("detector", names), ("seed", seeds)):
         if len(set(given)) < len(given):
             raise UserError(f"A {what} was given twice: {', '.join(map(str, given))}.")
@@ -29,6 +25,14 @@ def runs_of_detectors(names: Sequence[str], seeds: Sequence[int]) -> dict[str, l
         name: [PlannedRun(f"{name}-seed{seed}", name, seed=seed) for seed in seeds] or [PlannedRun(name, name)]
         for name in names
     }
+
+
+def refuse_unknown(detector: str) -> None:
+    """Raises UserError, naming near misses, where there is no such detector."""
+    from anomae.detectors.registry import DETECTORS  # with torch: only where one is named
+
+    if detector not in DETECTORS:
+        raise UserError(f"There is no detector {detector!r}. {nearest_sentence(detector, DETECTORS)}")
 
 
 def cells_of_detectors(runs: dict[str, list[PlannedRun]]) -> list[Cell]:

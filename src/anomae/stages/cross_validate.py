@@ -55,7 +55,7 @@ def cross_validate(
         workers=workers, shown=shown,
     )  # fmt: skip
     recipe, runs = plan.recipe[scale], [run for own in chosen.values() for run in own]
-    wanted = {run.name: wanted_of(run, scale, recipe, stores[0].image_size, overrides, seed) for run in runs}
+    wanted = {run.name: wanted_of(run, scale, recipe, stores[0], overrides, seed) for run in runs}
     judge, rows = judge_of(stores, resamples, seed, shown)
     places = {run.name: [store.folder.parent / "runs" / run.name for store in stores] for run in runs}
     if estimate and shown:

@@ -28,7 +28,7 @@ from anomae.slices.store import COLUMNS, SliceIndex, SliceStore
 from anomae.stages.parting import WHOLE
 from anomae.stages.prepare import prepare
 
-SHARED = ("slices.npy", "lesions.npy", "cases.json")
+OWN = ("index.csv", "prepare.json")  # of each fold; all else of the store is shared
 
 
 def prepare_folds(
@@ -78,9 +78,9 @@ def write_folds(base: SliceStore, out: Path | str, folds: int, seed: int = 0) ->
 
 def _write_fold(base: SliceStore, folder: Path, parts: Mapping[str, str], asked: dict[str, Any]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    for name in SHARED:
-        if (base.folder / name).exists():
-            _share(base.folder / name, folder / name)
+    for file in sorted(base.folder.iterdir()):
+        if file.is_file() and file.name not in OWN and not file.name.startswith("."):
+            _share(file, folder / file.name)
     part, left_out = _part_of_rows(base, parts)
     _write_index(base.folder / "index.csv", folder / "index.csv", part)
     fingerprint = hashlib.blake2b(str(base.prepared.get("fingerprint")).encode(), digest_size=16)

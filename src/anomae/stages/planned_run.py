@@ -29,16 +29,16 @@ class Wanted:
 
 
 def wanted_of(
-    run: PlannedRun, scale: Scale, recipe: str, image_size: tuple[int, int], overrides: Overrides, seed: int
-) -> Wanted:
+    run: PlannedRun, scale: Scale, recipe: str, store: SliceStore, overrides: Overrides, seed: int
+) -> Wanted:  # fmt: skip
     """What a run is fitted with.
 
-    recipe: of the paper's method at this scale.  image_size: (h, w) pixels.  overrides: detector -> settings of all
+    recipe: of the paper's method at this scale.  store: what it learns from.  overrides: detector -> settings of all
     its runs.  seed: of runs that have none of their own.
     Raises UserError where a setting does not exist or hold.
     """
     given = {**overrides.get(run.detector, {}), **run.overrides, **run.by_scale.get(scale, {})}
-    settings = overridden(settings_for(run.detector, recipe, "paper", image_size), given)
+    settings = overridden(settings_for(run.detector, recipe, "paper", store.image_size), given)
     if run.length != 1.0 and run.detector == METHOD:
         given |= _shortened(settings, run.length)
         settings = overridden(settings, given)

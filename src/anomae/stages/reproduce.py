@@ -92,9 +92,7 @@ def reproduce(
         plan.cohort, source, folder / "store", modality=modality, splits=splits,
         allow_leak=allow_leak, seed=seed, settings=settings, options=plan.options, shown=shown,
     )  # fmt: skip
-    wanted = {
-        run.name: wanted_of(run, scale, plan.recipe[scale], store.image_size, overrides or {}, seed) for run in runs
-    }
+    wanted = {run.name: wanted_of(run, scale, plan.recipe[scale], store, overrides or {}, seed) for run in runs}
     left = [run for run in runs if not is_finished(folder / "runs" / run.name)]
     if estimate and left and shown:
         trainings = {run.name: wanted[run.name].settings for run in left}

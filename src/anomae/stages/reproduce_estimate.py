@@ -104,5 +104,7 @@ def _rates(detector: str, settings: Any, sample: Any) -> dict[str, float]:
         lines = read_json_lines(Path(folder) / "journal.jsonl")
     # Trainings follow each other as the settings name them.
     stages = dict.fromkeys(line["stage"] for line in lines)
+    if len(stages) != len(names):  # some of its trainings are not made with these settings
+        return dict.fromkeys(names, math.nan)
     measured = [[line["seconds"] for line in lines if line["stage"] == stage] for stage in stages]
     return {name: (times[-1] - times[0]) / (STEPS - 1) for name, times in zip(names, measured, strict=True)}
