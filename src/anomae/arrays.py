@@ -32,6 +32,8 @@ class GrowingArray:
         self.path, self.row_shape, self.dtype, self.rows = path, row_shape, np.dtype(dtype), rows
         self._row_bytes = int(np.prod(row_shape, dtype=np.int64)) * self.dtype.itemsize
         path.parent.mkdir(parents=True, exist_ok=True)
+        if not rows:
+            path.unlink(missing_ok=True)  # a fold may share the old file
         self._file = path.open("r+b" if rows else "w+b")
         present = self._file.seek(0, 2)
         self._start = self._write_header(rows)

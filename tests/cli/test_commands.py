@@ -72,6 +72,11 @@ def test_help_loads_neither_torch_nor_readers() -> None:
         (("compare", "nowhere", "--out", "out"), "two runs or more"),
         (("compare", "nowhere", "there", "--out", "out"), "anomae fit"),
         (("recipes", "brats2021"), "Did you mean brats2020?"),
+        (("reproduce", "lgg", "--detector", "patchcor"), "Did you mean patchcore?"),
+        (("reproduce", "lgg", "--set", "patchcore=3"), "names no detector; write DETECTOR.key=value"),
+        (("reproduce", "lgg", "--set", "patchcor.memory=3"), "Did you mean patchcore?"),
+        (("reproduce", "lgg", "--detector", "pca", "--seeds", "0;1"), "like 0,1,2"),
+        (("reproduce", "phantom", "--detector", "pca", "--set", "ast.x=1"), "no run of it is chosen"),
     ],
 )
 def test_a_users_error_is_one_sentence_and_exit_code_2(  # type: ignore[no-untyped-def]
@@ -102,6 +107,28 @@ def test_options_of_cohort_and_preparation_are_told_apart(tmp_path: Path, anomae
     code, out, _ = anomae("inspect-data", "phantom", "heads:6", "--set", "size=10x40x40")
     assert code == 0
     assert "cases: 6" in out
+
+
+def test_reproduce_hands_on_detectors_seeds_folds_and_settings(  # type: ignore[no-untyped-def]
+    anomae, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: dict[str, object] = {}
+
+    class Called(Exception):
+        pass
+
+    def stage(*_: object, **options: object) -> None:
+        given.update(options)
+        raise Called
+
+    monkeypatch.setattr("anomae.stages.reproduce.reproduce", stage)
+    with pytest.raises(Called):
+        anomae(
+            "reproduce", "phantom", "--detector", "pca", "--detector", "ast", "--seeds", "0,7", "--folds", "3",
+            "--set", "pca.components=4", "--set", "ast.flow.steps=9", "--set", "ast.teacher.weights=random",
+        )  # fmt: skip
+    assert (given["detectors"], given["seeds"], given["folds"]) == (["pca", "ast"], [0, 7], 3)
+    assert given["overrides"] == {"pca": {"components": 4}, "ast": {"flow.steps": 9, "teacher.weights": "random"}}
 
 
 @pytest.mark.parametrize(("number", "code"), [(errno.ENOSPC, 2), (errno.EACCES, 2), (errno.EBADF, None)])

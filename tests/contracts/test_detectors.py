@@ -166,6 +166,7 @@ def fitted(form: str, tmp_path_factory: pytest.TempPathFactory) -> Any:
 def test_findings_have_the_shapes_that_the_protocol_says(fitted: Any) -> None:
     findings = fitted.inspect(NEW)
     assert findings.scores.shape == (len(NEW),)
+    assert "neighbours" not in findings.other_scores  # a column that the stage `score` adds
     assert findings.scores.dtype == np.float64
     assert np.isfinite(findings.scores).all()
     assert len(np.unique(findings.scores)) > len(NEW) // 2

@@ -52,6 +52,24 @@ def test_its_own_task_has_a_column_where_any_row_knows_it() -> None:
     assert not any(said.startswith("Its own task: ") for said in sentences(elsewhere))
 
 
+def test_seeds_of_a_chosen_detector_have_their_rows_and_the_paper_has_no_column() -> None:
+    known = cell("chosen", "mae-classifier, seed 0", own_task={"value": 0.8, "low": 0.75, "high": 0.85})
+    over = {"mean": 0.7, "min": 0.65, "max": 0.75, "values": [0.65, 0.75]}
+    scores = {"score": {"seeds": {"all": over}, "ensemble": {"all": {"auroc": SHARE}}}}
+    seeds = {"mae-classifier": {"runs": ["a", "b"], "scores": scores, "failed": None}}
+    (table,) = tables({**content(known), "seeds": seeds})
+    assert table["heads"] == ["", "ours, all slices", "ours, middle slices", "minutes", "steps", OWN_TASK]
+    assert table["rows"][1:3] == [
+        ["mae-classifier: mean over 2 seeds (range)", "0.700 (0.650 to 0.750)", "", "", "", ""],
+        ["mae-classifier: mean of 2 seeds' standardised scores", "0.700 [0.600, 0.800]", "", "", "", ""],
+    ]
+    assert [len(row) for row in table["rows"]] == [6] * 4
+    failed = {"ast": {"runs": ["a", "b"], "scores": {}, "failed": "no scale."}}
+    assert any(
+        "seeds of ast cannot be averaged: no scale." in said for said in sentences({**content(known), "seeds": failed})
+    )
+
+
 def test_what_failed_or_is_not_there_yet_is_shown_so() -> None:
     broken = cell("table1", "AST", figures=None, minutes=None, steps=None, failed="no weights | none")
     waiting = cell("table1", "RD4AD", figures=None, minutes=None, steps=None)

@@ -13,6 +13,7 @@ from anomae.recipes.detector_settings import METHOD, settings_for
 from anomae.recipes.overrides import overridden
 from anomae.recipes.reproductions import REPRODUCTIONS
 from anomae.recipes.rivals import SCALES
+from anomae.stages import planned_run
 from anomae.stages import reproduce as stage
 from anomae.stages.reproduce import reproduce
 
@@ -115,14 +116,14 @@ def test_a_cell_that_fails_is_shown_and_tried_again(
     made: tuple[Path, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out, _ = made
-    whole = stage.fit
+    whole = planned_run.fit
 
     def fit(store: Path, place: Path, **options: Any) -> Path:
         if place.name == "images":
             raise FloatingPointError("a number too large | for this machine")
         return whole(store, place, **options)
 
-    monkeypatch.setattr(stage, "fit", fit)
+    monkeypatch.setattr(planned_run, "fit", fit)
     only = ("text",)
     monkeypatch.setattr(stage, "chosen_cells", lambda _: [c for c in CELLS if c.run in ("images", "autoencoder")])
     content = run(out, only)
@@ -131,7 +132,7 @@ def test_a_cell_that_fails_is_shown_and_tried_again(
     assert failed["figures"] is None
     assert next(row for row in content["cells"] if row["run"] == "autoencoder")["figures"]["all"]
     assert "failed: FloatingPointError: a number too large \\| for this" in (out / "reproduction.md").read_text()
-    monkeypatch.setattr(stage, "fit", whole)
+    monkeypatch.setattr(planned_run, "fit", whole)
     content = run(out, only)
     assert next(row for row in content["cells"] if row["run"] == "images")["figures"]["all"]
     assert content["failed"] == {}
@@ -146,3 +147,50 @@ def test_unknown_names_are_refused_with_near_misses(tmp_path: Path) -> None:
         reproduce("phantom", "heads:8", tmp_path / "out", scale="smal")  # type: ignore[arg-type]
     with pytest.raises(UserError, match="Say where the files of lgg lie"):
         reproduce("lgg", None, tmp_path / "out")
+
+
+def chosen(out: Path, detectors: tuple[str, ...], **changed: Any) -> dict[str, Any]:
+    given = {"scale": "tiny", "seed": 1, "resamples": 100, "estimate": False, "shown": False}
+    return reproduce("phantom", "heads:8", out, detectors=detectors, **{**given, **changed})
+
+
+def test_chosen_detectors_are_a_table_with_the_spread_over_seeds_and_the_mean_score(tmp_path: Path) -> None:
+    given = {"pca": {"components": 4}}
+    content = chosen(tmp_path, ("pca", "mean-image"), seeds=(5, 6), overrides=given)
+    names = ["pca-seed5", "pca-seed6", "mean-image-seed5", "mean-image-seed6"]
+    assert list(dict.fromkeys(row["run"] for row in content["cells"])) == names
+    assert {row["table"] for row in content["cells"]} == {"chosen"}
+    facts = [read_json(tmp_path / "runs" / f"pca-seed{seed}" / "run.json") for seed in (5, 6)]
+    assert [fact["seed"] for fact in facts] == [5, 6]
+    assert {fact["settings"]["components"] for fact in facts} == {4}
+    rows = {(row["run"], row["score"]): row["figures"] for row in content["cells"]}
+    report = read_json(tmp_path / "runs" / "pca-seed5" / "report" / "report.json")
+    for name in ("score", "score_neighbours"):
+        assert rows["pca-seed5", name]["all"] == report["strata"]["all"]["scores"][name]
+        values = [rows[f"pca-seed{seed}", name]["all"]["value"] for seed in (5, 6)]
+        spread = content["seeds"]["pca"]["scores"][name]["seeds"]["all"]
+        assert spread["values"] == pytest.approx(values)
+        assert (spread["min"], spread["max"]) == pytest.approx((min(values), max(values)))
+    # mean-image draws nothing: the mean of two equal scores ranks as each of them does
+    same = content["seeds"]["mean-image"]["scores"]["score"]
+    assert same["ensemble"]["all"]["auroc"] == rows["mean-image-seed5", "score"]["all"]
+    assert same["seeds"]["all"]["min"] == same["seeds"]["all"]["max"]
+    text = (tmp_path / "reproduction.md").read_text(encoding="utf-8")
+    assert "## The chosen detectors" in text
+    assert "| pca: mean over 2 seeds (range) | " in text
+    assert "smoothed over the neighbouring slices of its scan" in text
+    assert "| paper," not in text
+
+
+def test_chosen_detectors_that_do_not_hold_are_refused(tmp_path: Path) -> None:
+    for detectors, changed, sentence in (
+        (("pcaa",), {}, "Did you mean pca?"),
+        (("pca", "pca"), {}, "given twice"),
+        (("pca",), {"seeds": (1, 1)}, "given twice: 1, 1"),
+        ((), {"seeds": (1, 2)}, "give --detector NAME too"),
+        (("pca",), {"only": ("table1",)}, "not both"),
+        (("pca",), {"overrides": {"ast": {"student_width": 8}}}, "'ast', but no run of it"),
+    ):
+        with pytest.raises(UserError, match=sentence):
+            chosen(tmp_path / "out", detectors, **changed)
+    assert not (tmp_path / "out").exists()

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from anomae.recipes.cells import RUNS
+from anomae.recipes.cells import RUNS, PlannedRun
 from anomae.recipes.detector_settings import METHOD, settings_for
 from anomae.recipes.overrides import overridden
 from anomae.recipes.rivals import RIVALS, rival_settings
@@ -57,6 +57,11 @@ def test_each_training_of_a_rival_has_a_rate(detector: str, heads: SliceStore) -
     rates = stage._rates(detector, chosen, heads.select(heads.rows("train", label=0)))
     assert rates.keys() == {name for name, _ in trainings(chosen)}
     assert all(0 <= rate < 60 for rate in rates.values())
+
+
+def test_the_masked_autoencoder_alone_has_one_training(heads: SliceStore, settings: Any) -> None:
+    seconds = estimated_seconds([PlannedRun("mae", "mae")], {"mae": settings}, heads)
+    assert 0 < seconds["mae"] < 60
 
 
 def test_what_cannot_be_had_is_not_known(heads: SliceStore) -> None:

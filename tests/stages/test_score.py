@@ -11,7 +11,7 @@ import anomae.stages.score as stage
 from anomae.detectors.protocol import Findings
 from anomae.errors import UserError
 from anomae.evaluation.pixels import tissue_masks
-from anomae.files import read_json
+from anomae.files import read_json, write_json
 from anomae.slices.store import SliceStore
 from anomae.stages.evaluate import evaluate
 from anomae.stages.fit import fit
@@ -43,6 +43,37 @@ def test_every_test_slice_has_a_line(run: Path, heads: SliceStore) -> None:
     assert maps.shape == rebuilt.shape == images.shape
     assert np.allclose(maps, np.abs(images - rebuilt), atol=2e-3)
     assert read_json(run / "findings" / "findings.json")["images"] == len(expected)
+
+
+def test_scores_are_smoothed_over_neighbours_in_their_scan(run: Path, heads: SliceStore) -> None:
+    for folder, gaps in (("findings", False), ("calibration", True)):
+        with (run / folder / "scores.csv").open(newline="") as lines:
+            rows = list(csv.DictReader(lines))
+        own = {(row["case"], int(row["slice"])): float(row["score"]) for row in rows}
+        for row in rows:
+            case, number = row["case"], int(row["slice"])
+            score, below, above = (own.get((case, number + step), own[case, number]) for step in (0, -1, 1))
+            assert float(row["score_neighbours"]) == pytest.approx(below / 4 + score / 2 + above / 4, rel=1e-12)
+        runs = sum((case, number + 1) not in own for case, number in own)
+        assert (runs > len({case for case, _ in own})) == gaps  # of validation, normal slices alone are scored
+    report = evaluate(run, resamples=100, shown=False)
+    assert report["scores"]["score_neighbours"]["auroc"]["value"] != report["scores"]["score"]["auroc"]["value"]
+    assert "1/2 of its own" in report["definitions"]["score_neighbours"]
+    assert "smoothed over the neighbouring slices" in (run / "report" / "report.html").read_text(encoding="utf-8")
+
+
+def test_pictures_and_patches_have_no_neighbours(run: Path, heads: SliceStore, tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    shutil.copytree(heads.folder, store)
+    cases = read_json(store / "cases.json")
+    write_json(store / "cases.json", {name: {**facts, "grid": None} for name, facts in cases.items()})
+    copy = tmp_path / "run"
+    shutil.copytree(run, copy, ignore=shutil.ignore_patterns("findings", "calibration", "report"))
+    score(copy, store=store, maps=False, shown=False)
+    for folder in ("findings", "calibration"):
+        header = (copy / folder / "scores.csv").read_text().splitlines()[0]
+        assert "score_neighbours" not in header
+        assert "score" in header.split(",")
 
 
 def test_normal_validation_slices_are_scored_for_the_threshold(run: Path, heads: SliceStore) -> None:

@@ -99,7 +99,7 @@ def test_scores_has_a_line_a_slice_with_its_place(run, tmp_path):
     grid = a_scan(tmp_path / "scan.nii.gz", direction=UPSIDE_DOWN)
     out = score(run, [tmp_path / "scan.nii.gz"], tmp_path / "out")
     rows = rows_of(out)
-    assert list(rows[0]) == ["file", "patient", "slice", "position_mm", "score"]
+    assert list(rows[0]) == ["file", "patient", "slice", "position_mm", "score", "score_neighbours"]
     assert all(row["patient"] for row in rows)
     assert [int(row["slice"]) for row in rows] == list(range(6))
     positions = [float(row["position_mm"]) for row in rows]
@@ -109,6 +109,20 @@ def test_scores_has_a_line_a_slice_with_its_place(run, tmp_path):
     scores = [float(row["score"]) for row in rows]
     # stored slices 3..5 are bright; upside down they are the lowest
     assert set(np.argsort(scores)[-3:]) == {0, 1, 2}
+
+
+def test_scores_are_smoothed_over_the_slices_of_their_own_scan(run, tmp_path):
+    for number in range(2):
+        a_scan(tmp_path / "in" / f"scan{number}.nii.gz", seed=number)
+    write_picture(tmp_path / "in" / "picture.png", np.arange(1200, dtype=np.uint8).reshape(30, 40))
+    rows = rows_of(score(run, [tmp_path / "in"], tmp_path / "out"))
+    assert len(rows) == 13
+    for name in ("scan0.nii.gz", "scan1.nii.gz", "picture.png"):
+        own = [row for row in rows if Path(row["file"]).name == name]
+        scores = np.array([float(row["score"]) for row in own])
+        padded = np.concatenate([scores[:1], scores, scores[-1:]])
+        expected = padded[:-2] / 4 + scores / 2 + padded[2:] / 4
+        np.testing.assert_allclose([float(row["score_neighbours"]) for row in own], expected, rtol=1e-12)
 
 
 def test_the_fitted_folder_alone_is_enough(run, tmp_path):
@@ -296,6 +310,7 @@ def test_a_picture_gets_a_map_of_its_own_size(run, tmp_path):
     row, column = np.unravel_index(values.argmax(), values.shape)
     assert 8 <= row < 16
     assert 30 <= column < 40
+    assert list(rows_of(out)[0]) == ["file", "patient", "slice", "position_mm", "score"]  # it has no neighbour
     assert rows_of(out)[0]["position_mm"] == ""
     assert (out / "overlays" / "picture_slice000.png").exists()
 

@@ -10,15 +10,20 @@ from anomae.cli.options import (
     AllowLeak,
     Cohort,
     DetectorName,
+    Detectors,
     Device,
+    Folds,
     FromToml,
     Modality,
+    Only,
     Precision,
     Profile,
     Recipe,
     RunFolder,
     Seed,
+    Seeds,
     Set,
+    SetOfDetector,
     Source,
     Split,
     Splits,
@@ -61,9 +66,7 @@ def prepare(
     split: Split = None,
     allow_leak: AllowLeak = False,
     seed: Seed = 0,
-    workers: Annotated[
-        int | None, typer.Option(min=0, help="Processes that read scans.  [default: one a core]")
-    ] = None,
+    workers: Annotated[int | None, typer.Option(min=0, help="Processes that read.  [default: one a core]")] = None,
     settings: Set = None,
     file: FromToml = None,
 ) -> None:
@@ -122,9 +125,7 @@ def score(
     out: Annotated[Path | None, typer.Option(help="Folder for the findings on new scans.")] = None,
     part: Annotated[str, typer.Option(help="Part of the store to score: test, validation or train.")] = "test",
     maps: Annotated[bool, typer.Option(help="Write maps and reconstructions of the store's slices too.")] = True,
-    calibration: Annotated[
-        bool, typer.Option(help="With the test part, score the normal validation slices too, for a threshold.")
-    ] = True,
+    calibration: Annotated[bool, typer.Option(help="Score the normal validation slices too, for a threshold.")] = True,
     overlays: Annotated[int, typer.Option(min=0, help="Pictures of the highest slices of each new scan.")] = 8,
     device: Device = None,
     precision: Precision = None,
@@ -263,14 +264,9 @@ def recipes(
 @app.command()
 def reproduce(
     data: Annotated[str, typer.Argument(help="brats2020, luna16, lgg, luna16-patches, demo or phantom.")],
-    source: Annotated[
-        Path | None, typer.Argument(help="Where its files lie.  [default for demo: the installed pictures]")
-    ] = None,
+    source: Annotated[Path | None, typer.Argument(help="Where its files lie.  [demo: the installed pictures]")] = None,
     out: Annotated[Path, typer.Option(help="Folder of all runs and of the page.")] = Path("reproduction"),
-    only: Annotated[
-        list[str] | None,
-        typer.Option(help="table1, table2a, table2b, table2c, text, fig2 to fig5 or floors; may be repeated."),
-    ] = None,
+    only: Only = None,
     scale: Annotated[str, typer.Option(help="tiny, small (minutes a cell on two cores) or paper (a GPU).")] = "small",
     modality: Modality = None,
     splits: Splits = None,
@@ -279,16 +275,22 @@ def reproduce(
     preparation: Annotated[
         str, typer.Option(help="plain (as the paper has it) or brain (all but the brain black, cropped, upright).")
     ] = "plain",
+    detector: Detectors = None,
+    seeds: Seeds = None,
+    folds: Folds = None,
+    settings: SetOfDetector = None,
 ) -> None:
     """The paper's tables and figures on your copy of a data set, rivals included; a stopped command goes on."""
-    from anomae.cli.summaries import reproduced
+    from anomae.cli.settings import by_detector, listed_seeds
+    from anomae.cli.summaries import cross_validated, reproduced
     from anomae.stages.reproduce import reproduce as stage
 
     content = stage(
         data, source, out, only=only or (), scale=cast(Any, scale), modality=modality, splits=splits,
-        allow_leak=allow_leak, seed=seed, preparation=cast(Any, preparation),
+        allow_leak=allow_leak, seed=seed, preparation=cast(Any, preparation), detectors=detector or (),
+        seeds=listed_seeds(seeds), folds=folds, overrides=by_detector(settings or []),
     )  # fmt: skip
-    reproduced(content, out)
+    (reproduced if folds is None else cross_validated)(content, out)
 
 
 @app.command()

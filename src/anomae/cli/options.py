@@ -14,7 +14,8 @@ Splits = Annotated[
     Path | None, typer.Option(help="Folder with the released split lists (your own copy) to be followed.")
 ]
 Split = Annotated[
-    str | None, typer.Option(help="patient (by the seed), fixed (the data set's own) or subsets (LUNA16).")
+    str | None,
+    typer.Option(help="patient (by the seed), fixed (the data set's own), subsets (LUNA16) or whole (all to test)."),
 ]
 AllowLeak = Annotated[
     bool, typer.Option("--allow-leak", help="Accept a split with patients on two sides; the report says so.")
@@ -37,3 +38,19 @@ Profile = Annotated[str, typer.Option(help="paper: the text, literally; released
 Device = Annotated[str | None, typer.Option(help="auto, cpu or cuda.")]
 Precision = Annotated[str | None, typer.Option(help="auto, bf16 or fp32.")]
 StorePlace = Annotated[Path | None, typer.Option("--store", help="The store, where it was moved.")]
+Only = Annotated[
+    list[str] | None,
+    typer.Option(help="table1, table2a, table2b, table2c, text, fig2 to fig5 or floors; may be repeated."),
+]
+Detectors = Annotated[
+    list[str] | None,
+    typer.Option(help="These detectors in place of the paper's tables (`anomae detectors`); may be repeated."),
+]
+Seeds = Annotated[
+    str | None, typer.Option(help="Fit each --detector with each of these, like 0,1,2, and average their scores.")
+]
+Folds = Annotated[int | None, typer.Option(help="Cross-validate by patient in so many folds; figures are pooled.")]
+SetOfDetector = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="DETECTOR.KEY=VALUE", help="Change a setting of a detector; may be repeated."),
+]

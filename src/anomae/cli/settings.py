@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from anomae.errors import UserError
 from anomae.recipes.overrides import overridden, parse_assignments, read_overrides
 from anomae.slices.settings import PrepareSettings
 
@@ -28,3 +29,25 @@ def cohort_and_preparation(
     options = {key: value for key, value in overrides.items() if key in own}
     rest = {key: value for key, value in overrides.items() if key not in own}
     return options, overridden(preparation_for(cohort), rest, also_known=own)
+
+
+def by_detector(assignments: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Detector -> its overrides, from DETECTOR.key=value.  Raises UserError, naming near misses, for no detector."""
+    from anomae.recipes.chosen import refuse_unknown
+
+    found: dict[str, dict[str, Any]] = {}
+    for key, value in parse_assignments(assignments).items():
+        detector, dot, setting = key.partition(".")
+        if not dot:
+            raise UserError(f"--set {key!r} names no detector; write DETECTOR.key=value.")
+        refuse_unknown(detector)
+        found.setdefault(detector, {})[setting] = value
+    return found
+
+
+def listed_seeds(text: str | None) -> list[int]:
+    """Seeds from "0,1,2"; none from None.  Raises UserError where one is no whole number."""
+    try:
+        return [int(part) for part in text.split(",")] if text is not None else []
+    except ValueError as error:
+        raise UserError(f"--seeds is {text!r}; write whole numbers with commas between them, like 0,1,2.") from error

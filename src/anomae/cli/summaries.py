@@ -87,12 +87,23 @@ def reproduced(content: dict[str, Any], folder: Path) -> None:
     """The tables, what failed, and where the page is."""
     from anomae.evaluation.reproduction_page import sentences, tables
 
+    _page(sentences(content), tables(content), folder / "reproduction.html")
+
+
+def cross_validated(content: dict[str, Any], folder: Path) -> None:
+    """What was pooled, the pooled figures, and where the page with every difference is."""
+    from anomae.evaluation.cross_validation_page import sentences, tables
+
+    _page(sentences(content), tables(content)[:2], folder / "cross_validation.html")
+
+
+def _page(sentences: list[str], tables: list[dict[str, Any]], place: Path) -> None:
     console = Console()
-    for sentence in sentences(content):
+    for sentence in sentences:
         console.print(sentence, highlight=False, soft_wrap=True)
-    for one in tables(content):
+    for one in tables:
         table = Table(*one["heads"], title=one["title"], title_justify="left")
         for row in one["rows"]:
             table.add_row(*row)
         console.print(table)
-    print(f"Page: {folder / 'reproduction.html'}")
+    print(f"Page: {place}")

@@ -15,7 +15,8 @@ class Findings:
 
     scores: (n,) float64, higher is more anomalous.  maps: (n, h, w) float32 or None: where.
     reconstructions: (n, h, w) float32 or None: what healthy would look like, in the scale of the prepared images.
-    other_scores: name -> (n,) float64, further scores that came for free, higher is more anomalous.
+    other_scores: name -> (n,) float64, further scores that came for free, higher is more anomalous.  The name
+    `neighbours` is taken: by the score smoothed over neighbouring slices, which is no one image's.
     """
 
     scores: npt.NDArray[np.float64]

@@ -5,6 +5,9 @@ DEFINITIONS = {
     "drawn with replacement; null where there are too few patients. The same resamples serve every figure.",
     "auroc": "Area under the ROC curve: the chance that an abnormal slice scores above a normal one, a tie counting "
     "one half. 0.5 is chance.",
+    "score_neighbours": "A score of a slice in its scan, not of an image alone: 1/4 of the detector's score of the "
+    "slice below, 1/2 of its own, 1/4 of that of the slice above, among the scored slices of the scan; where one is "
+    "missing the slice itself stands for it. `score` does not depend on neighbours.",
     "average_precision": "Precision averaged over the steps of recall. A random score reaches the share of abnormal "
     "slices, so it compares only between scores on the same slices.",
     "fpr_at_95_tpr": "Share of normal slices flagged at the highest threshold that finds 95 % or more of the abnormal.",

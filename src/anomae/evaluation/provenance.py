@@ -21,9 +21,12 @@ Texts = npt.NDArray[np.str_]
 def count_parts(
     part: Texts, label: npt.NDArray[np.int8], empty: npt.NDArray[np.bool_], case: Texts, patient: Texts
 ) -> dict[str, dict[str, int]]:
-    """By part: slices by label (0, 1, -1 unknown), empty ones, cases and patients; of index columns (n,)."""
+    """By part: slices by label (0, 1, -1 unknown), empty ones, cases and patients; of index columns (n,).
+
+    Slices in no part ("") are not counted.
+    """
     names = [name for name in ("train", "validation", "test") if (part == name).any()]
-    names += sorted({str(name) for name in np.unique(part)} - set(names))
+    names += sorted({str(name) for name in np.unique(part)} - {*names, ""})
     found = {}
     for name in names:
         here = part == name
@@ -59,13 +62,14 @@ def labelled_elsewhere(part: Texts, label: npt.NDArray[np.int8], tested: str) ->
     both = [
         name
         for name in np.unique(part)
-        if name != tested and (label[part == name] == 0).any() and (label[part == name] == 1).any()
+        if name not in (tested, "") and (label[part == name] == 0).any() and (label[part == name] == 1).any()
     ]
     return np.flatnonzero(np.isin(part, both) & (label >= 0))
 
 
 def on_two_sides(part: Texts, patient: Texts) -> int:
-    """How many patients have slices in more than one part."""
+    """How many patients have slices in more than one part; slices in no part ("") do not count."""
+    part, patient = part[part != ""], patient[part != ""]
     pairs = np.unique(np.stack([patient, part]), axis=1) if len(part) else np.empty((2, 0), dtype=np.str_)
     _, sides = np.unique(pairs[0], return_counts=True)
     return int(np.count_nonzero(sides > 1))

@@ -11,6 +11,7 @@ from markupsafe import Markup, escape
 from anomae.evaluation.definitions import DEFINITIONS
 from anomae.evaluation.floors import FLOORS
 from anomae.evaluation.intervals import three_places
+from anomae.evaluation.neighbours import NEIGHBOURS
 from anomae.evaluation.pictures import Strip
 from anomae.evaluation.schema import ReportContent
 from anomae.files import read_json, write_json, write_text
@@ -19,6 +20,7 @@ SCHEMA_VERSION = 2
 SCORE_TITLES = {
     "score": "the detector's score", "score_mse": "reconstruction alone: mean squared error",
     "score_mae": "reconstruction alone: mean absolute error", "score_ssim": "reconstruction alone: 1 - SSIM",
+    NEIGHBOURS: "smoothed over the neighbouring slices of its scan",
 }  # fmt: skip
 METRIC_TITLES = {
     "auroc": "AUROC", "average_precision": "average precision", "fpr_at_95_tpr": "normal flagged at 95 % found",

@@ -10,10 +10,11 @@ import numpy.typing as npt
 from anomae.evaluation.comparison_figures import roc_curves_plot
 from anomae.evaluation.intervals import Interval
 from anomae.evaluation.pictures import Strip
-from anomae.evaluation.report import environment
+from anomae.evaluation.report import environment, score_title
 from anomae.evaluation.reproduction_figures import varied_plot
 from anomae.files import write_json, write_text
 
+CHOSEN = "chosen"  # the table of detectors that the user names
 TITLES = {
     "table1": "Table 1: the methods",
     "table2a": "Table 2a: the masked autoencoder alone",
@@ -22,6 +23,7 @@ TITLES = {
     "text": "Ablations in the text",
     "fig5": "Fig. 5: mask ratio and length of the training",
     "floors": "Floors: methods that every other must beat",
+    CHOSEN: "The chosen detectors",
 }
 OWN_TASK = "its own task, held-out normals"
 STRATA = {"all": "ours, all slices", "mid": "ours, middle slices"}
@@ -62,18 +64,27 @@ def tables(content: Mapping[str, Any]) -> list[dict[str, Any]]:
         if not cells:
             continue
         rows, told = [*(_texts(row, content) for row in cells), _floor_row(content)], []
+        if name == CHOSEN:
+            rows[-1:-1] = _seed_rows(content)
+            rows = [[title, *texts] for title, _, *texts in rows]  # the paper says nothing of these
         if any(row["own_task"] for row in cells):
             told = [OWN_TASK]
-            for row, texts in zip([*cells, None], rows, strict=True):
-                texts.append(_interval(row and row["own_task"]))
-        found.append({"name": name, "title": words, "rows": rows, "heads": heads + told})
+            for place, texts in enumerate(rows):
+                texts.append(interval_text(cells[place]["own_task"] if place < len(cells) else None))
+        own = [heads[0], *heads[2:]] if name == CHOSEN else heads
+        found.append({"name": name, "title": words, "rows": rows, "heads": own + told})
     return found
 
 
 def markdown(content: Mapping[str, Any]) -> str:
-    """The tables in Markdown."""
-    lines = [f"# {title(content)}", "", *(f"{sentence}\n" for sentence in sentences(content))]
-    for table in tables(content):
+    """The page in Markdown."""
+    return tables_markdown(title(content), sentences(content), tables(content))
+
+
+def tables_markdown(title: str, sentences: Sequence[str], tables: Sequence[Mapping[str, Any]]) -> str:
+    """A title, sentences and tables in Markdown; of a table its title, heads (k,), and rows of k texts."""
+    lines = [f"# {title}", "", *(f"{sentence}\n" for sentence in sentences)]
+    for table in tables:
         lines += [f"## {table['title']}", "", f"| {' | '.join(table['heads'])} |"]
         lines += ["| --- |" + " --- |" * (len(table["heads"]) - 1)]
         lines += ["| " + " | ".join(text.replace("|", "\\|") for text in row) + " |" for row in table["rows"]]
@@ -101,8 +112,11 @@ def sentences(content: Mapping[str, Any]) -> list[str]:
             part, words = content["strata"][name], STRATA[name].removeprefix("ours, ")
             said.append(
                 f"Best trivial rival on {words} ({part['normal']} normal, {part['abnormal']} abnormal of "
-                f"{part['patients']} patients): {floor['title']}, {_interval(floor)}."
+                f"{part['patients']} patients): {floor['title']}, {interval_text(floor)}."
             )
+    for name, summary in content.get("seeds", {}).items():
+        if summary["failed"]:
+            said.append(f"The scores of the seeds of {name} cannot be averaged: {summary['failed']}")
     if content["allow_leak"]:
         said.append("Patients stand on two sides of this split; that was allowed when the slices were prepared.")
     if content["overrides"]:
@@ -119,9 +133,31 @@ def _texts(row: Mapping[str, Any], content: Mapping[str, Any]) -> list[str]:
         return [row["title"], paper, f"failed: {row['failed']}", *blank, "", ""]
     if not row["figures"]:
         return [row["title"], paper, *([""] * len(content["strata"])), "", ""]
-    ours = [_interval(row["figures"].get(name)) for name in content["strata"]]
+    ours = [interval_text(row["figures"].get(name)) for name in content["strata"]]
     steps = " + ".join(str(count) for count in row["steps"].values())
     return [row["title"], paper, *ours, f"{row['minutes']:.1f}", steps]
+
+
+def _seed_rows(content: Mapping[str, Any]) -> list[list[str]]:
+    """Of each detector with several seeds and each of its scores: mean and range over the seeds, and the mean score."""
+    rows, strata = [], content["strata"]
+    for name, summary in content.get("seeds", {}).items():
+        count = len(summary["runs"])
+        for score, figures in summary["scores"].items():
+            which = name if score == "score" else f"{name}, {score_title(score)}"
+            over = [spread_text(figures["seeds"].get(stratum)) for stratum in strata]
+            rows.append([f"{which}: mean over {count} seeds (range)", "", *over, "", ""])
+            mean = [interval_text(figures["ensemble"].get(stratum, {}).get("auroc")) for stratum in strata]
+            rows.append([f"{which}: mean of {count} seeds' standardised scores", "", *mean, "", ""])
+    return rows
+
+
+def spread_text(figures: Mapping[str, Any] | None) -> str:
+    """Mean and range, such as "0.712 (0.700 to 0.731)"; empty where nothing is known."""
+    if not figures or figures["mean"] is None:
+        return ""
+    mean, low, high = (Interval(figures[key]) for key in ("mean", "min", "max"))
+    return f"{mean} ({low} to {high})"
 
 
 def _floor_row(content: Mapping[str, Any]) -> list[str]:
@@ -130,13 +166,14 @@ def _floor_row(content: Mapping[str, Any]) -> list[str]:
     return [
         "trivial: the best of them",
         "",
-        *(f"{_interval(one)} {one['title']}" if one else "" for one in floors),
+        *(f"{interval_text(one)} {one['title']}" if one else "" for one in floors),
         "",
         "",
     ]
 
 
-def _interval(figures: Mapping[str, Any] | None) -> str:
+def interval_text(figures: Mapping[str, Any] | None) -> str:
+    """A figure with its interval; empty where there is none."""
     if not figures:
         return ""
     return str(Interval(figures["value"], figures["low"], figures["high"]))

@@ -272,7 +272,9 @@ class ReportContent(Strict):
     verdict: str = Field(description="what the score is worth, in one sentence")
     tone: Literal["above", "level", "below"] = Field(description="the score against the best rival and chance")
     slice: SliceFigures = Field(description="the detector's score, slice by slice")
-    scores: dict[str, ScoreFigures | None] = Field(description="every score column: `score`, `score_<name>`")
+    scores: dict[str, ScoreFigures | None] = Field(
+        description="every score column: `score`, `score_<name>`; `score_neighbours` is smoothed over the scan's slices"
+    )
     floors: dict[str, FloorFigures] = Field(description="AUROC of the trivial rivals, the best first")
     best_floor: str | None = Field(description="the best of them that saw no label")
     gain: Difference | None = Field(description="AUROC of `score` minus that of `best_floor`")

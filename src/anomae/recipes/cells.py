@@ -23,7 +23,8 @@ class PlannedRun:
     """A detector to be fitted, scored and judged.
 
     name: of its folder.  overrides: on top of the settings of the detector at the chosen scale.  length: share of the
-    masked autoencoder's steps.  by_scale: overrides of one scale alone.  The run `method` is the paper's, which others
+    masked autoencoder's steps.  by_scale: overrides of one scale alone.  seed: of the fit; None: the one of the whole
+    reproduction.  The run `method` is the paper's, which others
     take their masked autoencoder from.
     """
 
@@ -33,6 +34,7 @@ class PlannedRun:
     length: float = 1.0
     shares_autoencoder: bool = False
     by_scale: Mapping[Scale, Mapping[str, Any]] = field(default_factory=dict)
+    seed: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,17 +12,20 @@ from anomae.cohorts.released_lists import ReleasedLists
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What decides: `lists`; else `patients` (patient -> part); else, where both are None, the data set.
+    """What decides: `everything`, one part for all; else `lists`; else `patients` (patient -> part); else the data set.
 
     The data set says it slice by slice (CaseSlices.parts) or by case (Case.part).
     """
 
     lists: ReleasedLists | None = None
     patients: Mapping[str, str] | None = None
+    everything: str = ""
 
     def of(self, case: Case, read: CaseSlices) -> npt.NDArray[np.str_]:
         """The part of each slice, (n,); "" where it is in none."""
         count = len(read.slices)
+        if self.everything:
+            return np.full(count, self.everything)
         if self.lists is not None:
             return self.lists.parts_of(case.case, read.slices)[0]
         if self.patients is not None:

@@ -159,6 +159,12 @@ class SliceStore:
         return (int(self.images.shape[1]), int(self.images.shape[2]))
 
     @property
+    def aligned(self) -> bool:
+        """Whether the midline of a head lies in the middle of every image, so that left and right can be compared."""
+        settings = self.prepared.get("settings")
+        return isinstance(settings, dict) and settings.get("preparation") == "brain"
+
+    @property
     def has_lesions(self) -> bool:
         """Whether lesion masks are known."""
         return self._lesions is not None

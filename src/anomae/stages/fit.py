@@ -58,8 +58,7 @@ def fit(
     """
     opened, place = SliceStore(Path(store)), Run(Path(run))
     name = recipe or recipe_for(str(opened.prepared.get("cohort", "")))
-    aligned = opened.prepared.get("settings", {}).get("preparation") == "brain"
-    settings = overridden(settings_for(detector, name, profile, opened.image_size, aligned), overrides or {})
+    settings = overridden(settings_for(detector, name, profile, opened.image_size, opened.aligned), overrides or {})
     facts = _facts(opened, detector, name, profile, seed, settings)
     _begin(place, facts)
     if not place.is_fitted:

@@ -13,7 +13,8 @@ from anomae.progress import progress
 from anomae.slices.parts import Parts
 from anomae.slices.rows import reason_of
 
-SPLITS = ("patient", "fixed", "subsets")
+WHOLE = "whole"  # no split: every slice to the test part
+SPLITS = ("patient", "fixed", "subsets", WHOLE)
 # LUNA16's ten subsets in nearly the proportions of the paper's split.
 SUBSETS = "train=0-4,validation=5,test=6-9"
 # More slices than any volume that the released lists name.
@@ -32,9 +33,9 @@ def decide_parts(
 ) -> tuple[Parts, str]:
     """What decides the part of each slice, and a sentence about it.
 
-    split: "patient", "fixed", "subsets", or None: fixed where the data set fixes all parts, else patient.  lists: the
-    released lists, which then decide alone.  Where the images of one file belong to many patients, all files are read
-    once to learn of them.
+    split: "patient", "fixed", "subsets", "whole" (all to test), or None: fixed where the data set fixes all parts, else
+    patient.  lists: the released lists, which then decide alone.  Where the images of one file belong to many patients,
+    all files are read once to learn of them.
 
     Raises UserError where the data set does not fix what it is asked for or not one case can be read, and LeakySplit
     where a patient would stand on two sides, `allow_leak` does not allow it, and it shows before anything is read.
@@ -42,6 +43,8 @@ def decide_parts(
     if lists is not None:
         _refuse_listed_leaks(cohort, cases, lists, allow_leak)
         return Parts(lists=lists), "the released lists"
+    if split == WHOLE:
+        return Parts(everything="test"), "none: every slice is in the test part"
     if split != "patient" and all(case.part for case in cases):
         refuse_leaks([case.patient for case in cases], [case.part for case in cases], allow_leak)
         return Parts(), "LUNA16's subsets" if split == "subsets" else "the data set's own parts"

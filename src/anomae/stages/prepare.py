@@ -23,7 +23,7 @@ from anomae.slices.settings import PrepareSettings
 from anomae.slices.store import SliceIndex, SliceStore
 from anomae.slices.writer import FINISHED, StoreWriter, clear_journal, refuse_other_request
 from anomae.stages.in_order import in_order, usable_cores
-from anomae.stages.parting import SPLITS, SUBSETS, decide_parts
+from anomae.stages.parting import SPLITS, SUBSETS, WHOLE, decide_parts
 
 # Each holds a scan and the libraries that read it: unless more are asked for, all together stay far below 2 GB.
 MOST_WORKERS = 4
@@ -52,7 +52,8 @@ def prepare(
 
     splits: folder of the released lists (the user's own copy), which then say which slice is in which part.
     split: "patient" (by the seed: 40 % of the patients to test, 20 % of the rest to validation), "fixed" (as the data
-    set says) or "subsets" (LUNA16's); None: fixed where the data set fixes all, else patient.
+    set says), "subsets" (LUNA16's) or "whole" (all slices to test, as cross-validation begins); None: fixed where the
+    data set fixes all, else patient.
     settings: None: those of the cohort.  options: of the cohort (anomae.cohorts.registry.cohort_options).
     workers: processes that read, 0: none beside this one, None: one a core; they change nothing in the result.
 
@@ -212,7 +213,7 @@ def _finish(writer: StoreWriter, cohort: Cohort, lists: ReleasedLists | None, sp
 def _refuse_useless(writer: StoreWriter, index: SliceIndex) -> None:
     if writer.done == len(writer.skipped):
         raise UserError(f"None of the {writer.done} scans could be read; the first: {writer.skipped[0]['reason']}")
-    if not np.any((index.part == "train") & (index.label == HEALTHY)):
+    if writer.request["split"] != WHOLE and not np.any((index.part == "train") & (index.label == HEALTHY)):
         dropped = ", ".join(f"{count} {why}" for why, count in writer.dropped.items()) or "none"
         raise UserError(
             "No healthy slice is left in the training part, so nothing could be learned: "

@@ -64,9 +64,10 @@ def pretext_figures(
         if name not in ("row", "unaltered")
     }
     judged = PatientBootstrap(patient, resamples, seed).aurocs(labels, columns)
-    figures = {name: {**judged[name].interval().to_json(), "trained": name in trained} for name in columns}
-    seen = [figures[name]["value"] for name in figures if figures[name]["trained"]]
-    unseen = [figures[name]["value"] for name in figures if not figures[name]["trained"]]
+    figures: dict[str, dict[str, Any]] = {
+        name: {**judged[name].interval().to_json(), "trained": name in trained} for name in columns
+    }
+    seen, unseen = ([judged[name].value for name in columns if (name in trained) == wanted] for wanted in (True, False))
     said = f"of the families it was trained on with AUROC {np.mean(seen):.3f} on average" if seen else ""
     others = f"of families left out of training with {np.mean(unseen):.3f}" if unseen else ""
     return figures, (

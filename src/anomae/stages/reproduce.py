@@ -1,5 +1,7 @@
 """The stage `reproduce`: the paper's tables and figures on one data set; every cell fitted, scored, judged, resumed.
 
+With folds, anomae.stages.cross_validate does the same on every fold.
+
 OUT/
   store/               the prepared slices, one for all cells
   runs/<run>/          a run a cell or several (anomae.recipes.cells), as `anomae fit`, `score` and `evaluate` leave it
@@ -10,30 +12,27 @@ OUT/
 
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from anomae.errors import AnomaeError, UserError
+from anomae.errors import UserError
+from anomae.evaluation.report import score_title
 from anomae.evaluation.reproduction_page import write_reproduction
-from anomae.recipes.cells import METHOD_RUN, TABLES, PlannedRun, chosen_cells, chosen_runs
-from anomae.recipes.detector_settings import METHOD, settings_for
+from anomae.recipes.cells import METHOD_RUN, TABLES, Cell, chosen_cells, chosen_runs
+from anomae.recipes.chosen import CHOSEN, cells_of_detectors, runs_of_detectors
 from anomae.recipes.nearest import nearest_sentence
-from anomae.recipes.overrides import overridden
 from anomae.recipes.preparation import reproduction_preparation
 from anomae.recipes.reproductions import REPRODUCTIONS, Reproduction
 from anomae.recipes.rivals import SCALES, Scale
-from anomae.runs.run import Run
 from anomae.slices.store import SliceStore
+from anomae.stages.cross_validate import cross_validate
 from anomae.stages.demo import installed_pictures
-from anomae.stages.evaluate import evaluate
-from anomae.stages.fit import fit
+from anomae.stages.planned_run import Overrides, done_or_reason, is_finished, wanted_of
 from anomae.stages.prepare import prepare
 from anomae.stages.reproduce_estimate import estimated_seconds, said
 from anomae.stages.reproduced import figures_of, pictures_of, roc_curves_of
-from anomae.stages.score import score
-
-Overrides = Mapping[str, Mapping[str, Any]]
+from anomae.stages.seed_summary import seed_summaries
 
 
 def reproduce(
@@ -49,17 +48,24 @@ def reproduce(
     seed: int = 0,
     preparation: Literal["plain", "brain"] = "plain",
     overrides: Overrides | None = None,
+    detectors: Sequence[str] = (),
+    seeds: Sequence[int] = (),
+    folds: int | None = None,
     resamples: int = 2000,
     estimate: bool = True,
     shown: bool = True,
 ) -> dict[str, Any]:
     """Prepare once, then fit, score and judge every run; returns the content of reproduction.json.
 
+    With `folds`, the patients are tested in turns, in so many folds: anomae.stages.cross_validate, whose content is
+    returned.
+
     data: a name in anomae.recipes.reproductions.REPRODUCTIONS, whose files lie at `source` (None: those of the demo, or
-    made-up heads for phantom).  only: names of tables and
-    figures (anomae.recipes.cells.TABLES); all where none is named.  scale: size and length of the networks.
-    preparation: of the slices, "plain" as the paper has them or "brain" (see PrepareSettings).  overrides: detector ->
-    settings of all its runs, on top of the scale's.  resamples: of patients, for the intervals.
+    made-up heads for phantom).  only: names of tables and figures (anomae.recipes.cells.TABLES); all where none is
+    named.  scale: size and length of the networks.  preparation: of the slices, "plain" as the paper has them or
+    "brain" (see PrepareSettings).  overrides: detector -> settings of all its runs, on top of the scale's.  detectors:
+    these, as a table of their own in place of the paper's; seeds: each of them is fitted with each, and their
+    standardised scores are averaged.  resamples: of patients, for the intervals.
     estimate: measure a few steps of each detector first, and say how long all will take.
 
     Same slices, same normals and one seed for all; checkpoints are chosen without labels.  A run that fails is shown
@@ -67,27 +73,48 @@ def reproduce(
     Raises UserError for unknown names, and where the data set cannot be prepared.
     """
     plan, folder = _checked(data, only, scale, preparation), Path(out)
-    cells = chosen_cells(tuple(only))
-    runs = chosen_runs(cells)
-    settings = reproduction_preparation(plan.cohort, preparation).with_size(plan.image_size[scale])
+    if detectors and only:
+        raise UserError("Give either tables of the paper (only) or detectors, not both.")
+    chosen = runs_of_detectors(detectors, seeds)
+    cells = cells_of_detectors(chosen) if chosen else chosen_cells(tuple(only))
+    runs = [run for own in chosen.values() for run in own] if chosen else chosen_runs(cells)
+    for name in set(overrides or {}) - {run.detector for run in runs}:
+        raise UserError(f"Settings are given for {name!r}, but no run of it is chosen.")
+    settings = reproduction_preparation(plan.cohort, preparation)
+    if preparation == "plain" or scale == "tiny":
+        settings = settings.with_size(plan.image_size[scale])
+    source = source or _usual_source(data)
+    if folds is not None:
+        if splits is not None:
+            raise UserError("Folds are drawn by the seed; leave the released lists (splits) out, or the folds.")
+        return cross_validate(
+            data, plan, source, folder, chosen or {run.name: [run] for run in runs}, folds=folds, scale=scale,
+            modality=modality, seed=seed, settings=settings, overrides=overrides or {}, resamples=resamples,
+            estimate=estimate, shown=shown,
+        )  # fmt: skip
     store = prepare(
-        plan.cohort, source or _usual_source(data), folder / "store", modality=modality, splits=splits,
+        plan.cohort, source, folder / "store", modality=modality, splits=splits,
         allow_leak=allow_leak, seed=seed, settings=settings, options=plan.options, shown=shown,
     )  # fmt: skip
-    wanted = {run.name: _settings_of(run, scale, plan.recipe[scale], store, overrides or {}) for run in runs}
-    left = [run for run in runs if not (folder / "runs" / run.name / "report" / "report.json").exists()]
+    wanted = {run.name: wanted_of(run, scale, plan.recipe[scale], store, overrides or {}, seed) for run in runs}
+    left = [run for run in runs if not is_finished(folder / "runs" / run.name)]
     if estimate and left and shown:
-        print(said(estimated_seconds(left, {run.name: wanted[run.name][0] for run in left}, store)), file=sys.stderr)
+        trainings = {run.name: wanted[run.name].settings for run in left}
+        print(said(estimated_seconds(left, trainings, store)), file=sys.stderr)
     failed: dict[str, str] = {}
     for place, run in enumerate(runs, start=1):
         if shown and run in left:
             print(f"[{place}/{len(runs)}] {run.name}", file=sys.stderr)
-        reason = _run(run, folder / "runs", store, plan.recipe[scale], wanted[run.name][1], seed, resamples, shown)
+        reason = done_or_reason(
+            run, folder / "runs", store, plan.recipe[scale], wanted[run.name], seed, resamples, shown
+        )
         if reason:
             failed[run.name] = reason
             if shown:
                 print(f"{run.name} failed: {reason}", file=sys.stderr)
         content = _content(data, plan, scale, modality, seed, cells, runs, failed, folder, store, overrides or {})
+        if seeds:
+            content["seeds"] = seed_summaries(chosen, folder / "runs", store, failed, resamples, seed)
         write_reproduction(
             folder, content, roc_curves_of(cells, folder / "runs"), pictures_of(folder / "runs" / METHOD_RUN)
         )
@@ -118,73 +145,27 @@ def _checked(data: str, only: Sequence[str], scale: str, preparation: str) -> Re
     return REPRODUCTIONS[data]
 
 
-def _settings_of(
-    run: PlannedRun, scale: Scale, recipe: str, store: SliceStore, overrides: Overrides
-) -> tuple[Any, dict[str, Any]]:
-    """The settings of a run, and what has to be given to `fit` as overrides for it to have them."""
-    given = {**overrides.get(run.detector, {}), **run.overrides, **run.by_scale.get(scale, {})}
-    settings = overridden(settings_for(run.detector, recipe, "paper", store.image_size), given)
-    if run.length != 1.0 and run.detector == METHOD:
-        given |= _shortened(settings, run.length)
-        settings = overridden(settings, given)
-    return settings, given
-
-
-def _shortened(settings: Any, length: float) -> dict[str, Any]:
-    """The masked autoencoder's training cut to this share, warm-up included."""
-    training, key = settings.autoencoder.training, "autoencoder.training"
-    if training.steps is not None:
-        return {
-            f"{key}.steps": max(1, round(training.steps * length)),
-            f"{key}.warmup_steps": round((training.warmup_steps or 0) * length),
-        }
-    return {f"{key}.epochs": training.epochs * length, f"{key}.warmup_epochs": (training.warmup_epochs or 0) * length}
-
-
-def _run(
-    run: PlannedRun, runs: Path, store: SliceStore, recipe: str, overrides: dict[str, Any], seed: int,
-    resamples: int, shown: bool,
-) -> str:  # fmt: skip
-    """Fit, score and judge one run, each unless it is done; the reason where that failed, else ""."""
-    place, method = runs / run.name, runs / METHOD_RUN
-    if (place / "report" / "report.json").exists():
-        return ""
-    try:
-        fit(
-            store.folder, place, detector=run.detector, recipe=recipe, seed=seed, overrides=overrides, shown=shown,
-            autoencoder_of=method if run.shares_autoencoder else None, keep_cache=run.name == METHOD_RUN,
-        )  # fmt: skip
-        if not (Run(place).findings / "findings.json").exists():
-            score(place, shown=shown)
-        evaluate(place, seed=seed, resamples=resamples, shown=shown)
-    except AnomaeError as error:
-        return str(error)
-    except Exception as error:  # noqa: BLE001 - one run that fails, for whatever reason, must not take the others along
-        return f"{type(error).__name__}: {error}"
-    return ""
-
-
 def _content(
     data: str, plan: Reproduction, scale: Scale, modality: str | None, seed: int, cells: Any, runs: Any,
     failed: Mapping[str, str], folder: Path, store: SliceStore, overrides: Overrides,
 ) -> dict[str, Any]:  # fmt: skip
     """What reproduction.json is to say."""
-    found = {run.name: figures_of(folder / "runs" / run.name) for run in runs}
+    found = {run.name: None if run.name in failed else figures_of(folder / "runs" / run.name) for run in runs}
     rows = []
-    for cell in cells:
-        figures = found[cell.run]
+    for cell, score in _with_further_scores(cells, found):
+        figures, further = found[cell.run], f": {score_title(score)}" if score != cell.score else ""
         rows.append(
             {
                 "table": cell.table,
-                "title": cell.title + (f" ({figures['teacher']})" if figures and figures["teacher"] else ""),
+                "title": cell.title + further + (f" ({figures['teacher']})" if figures and figures["teacher"] else ""),
                 "run": cell.run,
-                "score": cell.score,
+                "score": score,
                 "paper": cell.paper.get(plan.paper),
                 "place": cell.place,
-                "figures": figures and figures["scores"].get(cell.score),
+                "figures": figures and figures["scores"].get(score),
                 "minutes": figures and figures["minutes"],
                 "steps": figures and figures["steps"],
-                "own_task": (figures and cell.score == "score" and figures["own_task"]) or None,
+                "own_task": (figures and score == "score" and figures["own_task"]) or None,
                 "failed": failed.get(cell.run),
             }
         )
@@ -202,3 +183,12 @@ def _content(
         "unfinished": [run.name for run in runs if found[run.name] is None],
         "failed": dict(failed),
     }  # fmt: skip
+
+
+def _with_further_scores(cells: Sequence[Cell], found: Mapping[str, Any]) -> Iterator[tuple[Cell, str]]:
+    """Each cell and its score; in the table of chosen detectors every score that a finished run has."""
+    for cell in cells:
+        figures = found[cell.run]
+        yield from (
+            (cell, name) for name in ([*figures["scores"]] if figures and cell.table == CHOSEN else [cell.score])
+        )

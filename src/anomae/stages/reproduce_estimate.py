@@ -35,8 +35,8 @@ def estimated_seconds(runs: Sequence[PlannedRun], settings: Mapping[str, Any], s
             try:
                 rates[kind] = _rates(run.detector, chosen, store.select(healthy[:256]))
             except AnomaeError:
-                rates[kind] = {name: math.nan for name, _ in trainings(chosen)}
-        steps = {name: _steps(training, len(healthy)) for name, training in trainings(chosen)}
+                rates[kind] = {name: math.nan for name, _ in _trainings_of(run.detector, chosen)}
+        steps = {name: _steps(training, len(healthy)) for name, training in _trainings_of(run.detector, chosen)}
         if run.shares_autoencoder or _sees_images(chosen):
             steps.pop("autoencoder.training", None)
         seconds[run.name] = sum(count * rates[kind].get(name, 0.0) for name, count in steps.items())
@@ -70,6 +70,14 @@ def trainings(settings: BaseModel, prefix: str = "") -> Iterator[tuple[str, Any]
                 yield from trainings(part, f"{prefix}{name}.")
 
 
+def _trainings_of(detector: str, settings: Any) -> Iterator[tuple[str, Any]]:
+    """The trainings that a detector does: the masked autoencoder alone has the settings of a classifier too."""
+    return (
+        (name, training) for name, training in trainings(settings)
+        if detector != "mae" or name.startswith("autoencoder.")
+    )  # fmt: skip
+
+
 def _sees_images(settings: Any) -> bool:
     return getattr(getattr(settings, "classifier", None), "input", None) == "image"
 
@@ -83,7 +91,7 @@ def _rates(detector: str, settings: Any, sample: Any) -> dict[str, float]:
     from anomae.detectors.registry import make_detector
     from anomae.recipes.overrides import overridden
 
-    names = [name for name, _ in trainings(settings)]
+    names = [name for name, _ in _trainings_of(detector, settings)]
     if _sees_images(settings):
         names.remove("autoencoder.training")
     if not names:
@@ -96,5 +104,7 @@ def _rates(detector: str, settings: Any, sample: Any) -> dict[str, float]:
         lines = read_json_lines(Path(folder) / "journal.jsonl")
     # Trainings follow each other as the settings name them.
     stages = dict.fromkeys(line["stage"] for line in lines)
+    if len(stages) != len(names):  # some of its trainings are not made with these settings
+        return dict.fromkeys(names, math.nan)
     measured = [[line["seconds"] for line in lines if line["stage"] == stage] for stage in stages]
     return {name: (times[-1] - times[0]) / (STEPS - 1) for name, times in zip(names, measured, strict=True)}

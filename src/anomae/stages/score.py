@@ -14,11 +14,13 @@ from anomae.arrays import GrowingArray
 from anomae.detectors.protocol import Detector, Findings
 from anomae.detectors.registry import load_detector
 from anomae.errors import UserError
+from anomae.evaluation.neighbours import NEIGHBOURS, has_neighbours, smoothed_over_neighbours
 from anomae.evaluation.pixels import COARSE_LEVELS, level_counts
 from anomae.files import append_json_line, read_json_lines, write_csv, write_json
 from anomae.progress import progress
 from anomae.runs.run import Run
-from anomae.slices.store import SliceIndex, SliceStore
+from anomae.slices.store import SliceStore
+from anomae.stages.judged_store import relative_positions_of
 from anomae.stages.own_task import write_own_task
 from anomae.stages.tissue import tissue_of
 from anomae.training.settings import DeviceSettings
@@ -40,10 +42,12 @@ def score(
     """Score every slice of `part` of the run's store; returns the folder of the findings.
 
     Works in blocks of 256 slices, each journalled: a scoring that was stopped goes on, and memory does not grow with
-    the number of slices.  maps: also write maps.npy and reconstructions.npy, (n, h, w) float16 in the order of
-    scores.csv.  calibration: with the test part, score the normal validation slices too, into RUN/calibration: from
-    them `evaluate` takes a threshold that has seen no abnormal image.  Raises UserError where the run is not fitted or
-    its store is gone.
+    the number of slices.  scores.csv has a column for every score of the detector and, where the slices are of scans,
+    score_neighbours: the score smoothed over the neighbouring slices among those scored.
+
+    maps: also write maps.npy and reconstructions.npy, (n, h, w) float16 in the order of scores.csv.  calibration: with
+    the test part, score the normal validation slices too, into RUN/calibration: from them `evaluate` takes a threshold
+    that has seen no abnormal image.  Raises UserError where the run is not fitted or its store is gone.
     """
     place = Run(Path(run))
     if not place.is_fitted:
@@ -91,7 +95,7 @@ def _score_rows(
     finally:
         found.close()
     seconds, done = time.monotonic() - began, len(rows) - (earlier["rows"] if earlier else 0)
-    _write_scores(folder / "scores.csv", store.index, rows, found.names, found.scores)
+    _write_scores(folder / "scores.csv", store, rows, found.names, found.scores)
     facts = {"detector": getattr(detector, "name", type(detector).__name__), "part": part, "images": len(rows)}
     return {**facts, "seconds": round(seconds, 3), "images_per_s": round(done / max(seconds, 1e-9), 2)}
 
@@ -172,8 +176,11 @@ def _scored_before(folder: Path, total: int, part: str, maps: bool) -> dict[str,
 
 
 def _write_scores(
-    path: Path, index: SliceIndex, rows: npt.NDArray[np.int64], names: list[str], scores: npt.NDArray[np.float64]
+    path: Path, store: SliceStore, rows: npt.NDArray[np.int64], names: list[str], scores: npt.NDArray[np.float64]
 ) -> None:
+    index, smoothed = store.index, _over_neighbours(store, rows, scores[:, 0])
+    if smoothed is not None:
+        names, scores = [*names, NEIGHBOURS], np.column_stack([scores, smoothed])
     columns = ("row", "case", "patient", "slice", "position_mm", "label", *names)
 
     def lines() -> Any:
@@ -186,6 +193,22 @@ def _write_scores(
             yield [*known, *(repr(float(value)) for value in scores[place])]
 
     write_csv(path, columns, lines())
+
+
+def _over_neighbours(
+    store: SliceStore, rows: npt.NDArray[np.int64], scores: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64] | None:
+    """The scores (n,) of these rows smoothed over neighbours; None where no slice has one.
+
+    Only where slice numbers are places in a scan: those of pictures and patches count something else.
+    """
+    inside = np.isfinite(relative_positions_of(store)[0][rows])
+    case, number = store.index.case[rows[inside]], store.index.slice[rows[inside]]
+    if not has_neighbours(case, number):
+        return None
+    smoothed = scores.copy()
+    smoothed[inside] = smoothed_over_neighbours(scores[inside], case, number)
+    return smoothed
 
 
 def _peak_memory_mb() -> float:

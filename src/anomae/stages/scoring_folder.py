@@ -2,7 +2,8 @@
 
 OUT/
   scores.csv                     a line a slice: file, patient (the scan's name where it names none), slice,
-                                 position_mm, score; higher is more anomalous
+                                 position_mm, score; higher is more anomalous; score_neighbours, the score smoothed
+                                 over the neighbouring slices of its scan, where any scan has several
   maps/<name>.nii.gz             the residual map of a volume, in the scan's own grid (<name>.tiff for a picture)
   overlays/<name>_slice<k>.png   the highest slices of each scan, all on one colour scale
   scoring.json                   counts, what was skipped and why; written last: its presence means "whole"
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from anomae.errors import UserError
+from anomae.evaluation.neighbours import NEIGHBOURS, has_neighbours, smoothed_over_neighbours
 from anomae.files import append_json_line, read_json_lines, write_csv
 
 COLUMNS = ("file", "patient", "slice", "position_mm", "score")
@@ -97,7 +99,10 @@ class ScoringFolder:
 
     def write_scores(self) -> None:
         """Write scores.csv: all scans of the folder, in the order in which they were first scored."""
-        write_csv(self.folder / "scores.csv", COLUMNS, _rows(self.scans.values()))
+        scans = list(self.scans.values())
+        smoothed = any(has_neighbours(_one_case(scan), scan.slices) for scan in scans)
+        columns = (*COLUMNS, NEIGHBOURS) if smoothed else COLUMNS
+        write_csv(self.folder / "scores.csv", columns, _rows(scans, smoothed))
 
     def map_path(self, name: str, flat: bool) -> Path:
         """Where the residual map of a volume, or of a picture (`flat`), lies."""
@@ -147,8 +152,16 @@ def fingerprint(folder: Path) -> str:
     return seen.hexdigest()
 
 
-def _rows(scans: Iterable[ScoredScan]) -> Iterator[tuple[Any, ...]]:
+def _one_case(scan: ScoredScan) -> list[int]:
+    return [0] * len(scan.slices)
+
+
+def _rows(scans: Iterable[ScoredScan], smoothed: bool) -> Iterator[tuple[Any, ...]]:
+    """A line a slice; smoothed: with the score smoothed over neighbours."""
     for scan in scans:
-        for number, position_mm, score in zip(scan.slices, scan.positions_mm, scan.scores, strict=True):
+        over = smoothed_over_neighbours(scan.scores, _one_case(scan), scan.slices).tolist()
+        places = zip(scan.slices, scan.positions_mm, scan.scores, over, strict=True)
+        for number, position_mm, score, over_neighbours in places:
             position = "" if position_mm is None else f"{position_mm:.3f}"
-            yield scan.file, scan.patient, number, position, repr(score)
+            line = (scan.file, scan.patient, number, position, repr(score))
+            yield (*line, repr(over_neighbours)) if smoothed else line
