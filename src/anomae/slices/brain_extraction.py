@@ -43,7 +43,8 @@ def extract_brain(slices: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.bool_
     Also a sentence where the head lies otherwise than the file says, else "".  The networks know heads that lie as they
     should, and headers err: those of all LGG scans swap front and back, and the networks then take the orbits for
     brain.  So the smaller network looks at the head in all four ways (front and back, top and bottom swapped or
-    not; left and right are alike) and the way in which it leaves the fewest voxels undecided is taken: in 38 of 38 LGG scans the
+    not; left and right are alike) and the way in which it leaves the fewest voxels undecided is taken: in 38 of 38 LGG
+    scans the
     right one, with 0.85 (0.65 to 0.996) times as many as the header's.
 
     About 8 s of one core and 1.1 GB with all libraries; the same mask every time: one thread, on the CPU.  Raises
