@@ -1,12 +1,13 @@
 """The slices of one case, prepared: scaled, resized, and described; from this case and the settings alone."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from anomae.cohorts.case import CaseSlices
 from anomae.errors import UnreadableScan
+from anomae.slices.bias import correct_bias
 from anomae.slices.bodies import Body, find_body
 from anomae.slices.framing import box_warp, upright
 from anomae.slices.intensity import IntensityScale, measure_scale
@@ -74,6 +75,9 @@ def prepare_case(
     resizing = Resizing((shape[0], shape[1]), case.spacing_mm, settings)
     body = None if plain else find_body(case, settings, scale)
     if body is not None:
+        if settings.bias_correction == "n4":
+            corrected = correct_bias(scale.read(case.images) - np.float32(scale.fill), body.where)
+            case = replace(case, images=corrected)
         scale = measure_scale(case.images, settings, body.where)
     warp = resizing if body is None else _framed(case, settings, scale, body, middle)
     outside = scale.apply(np.full(1, scale.fill))

@@ -21,6 +21,7 @@ class PrepareSettings(BaseModel):
     margin: of brain and body, what is left around the crop, as a share of its side.
     brain_mask: of brain, where the mask comes from: "given" (a file beside the scan, see anomae.cohorts.brain_files),
     "nonzero" (the scan is skull-stripped), "extract" (deepbet), "auto": the first of these that there is.
+    bias_correction: of brain and body, "n4" takes the coil's uneven sensitivity out of MRI (anomae.slices.bias).
     slices: "all", or "mid": relative position 0.35 to 0.80 in the scan and over 15 % of the pixels above 0.08 of the
     scan's maximum.
     drop_empty_training: constant slices do not stay in the training part.
@@ -37,6 +38,7 @@ class PrepareSettings(BaseModel):
     body_threshold: float = Field(default=0.08, ge=0, lt=1, description="share of a scan's range above which is tissue")
     margin: float = Field(default=0.06, ge=0, le=1)
     brain_mask: Literal["auto", "nonzero", "extract", "given"] = "auto"
+    bias_correction: Literal["none", "n4"] = "none"
     resampling: Literal["bicubic", "bilinear"] = "bicubic"
     slices: Literal["all", "mid"] = "all"
     drop_empty_training: bool = False
@@ -53,6 +55,8 @@ class PrepareSettings(BaseModel):
             raise ValueError("image_size must lie between 8 and 4096 pixels")
         if not self.window_hu[0] < self.window_hu[1]:
             raise ValueError("window_hu must be (low, high) with low below high")
+        if self.bias_correction != "none" and self.preparation == "plain":
+            raise ValueError("bias_correction needs preparation=brain or preparation=body")
         return self
 
     @property
