@@ -27,6 +27,12 @@ class Share(Strict):
     high: Ratio | None = Field(description="97.5th percentile, likewise")
 
 
+class Pretext(Share):
+    """AUROC of pseudo-lesions of one family against untouched slices, on held-out normals."""
+
+    trained: bool = Field(description="whether the detector learned from this family")
+
+
 class Difference(Strict):
     """One AUROC minus another, -1..1, with its paired 95 % interval."""
 
@@ -288,6 +294,9 @@ class ReportContent(Strict):
     pixel: Pixel | None = Field(description="maps; null where no mask or no map is known")
     own_task: Share | None = Field(
         default=None, description="AUROC of what it was trained to tell, on held-out normals; null where it cannot say"
+    )
+    pretext: dict[str, Pretext] | None = Field(
+        default=None, description="by family of pseudo-lesions; null where the detector learned from none"
     )
     operating_point: OperatingPoint = Field(description="thresholds from normals only, and what they achieve")
     audit: Audit = Field(description="what to know before believing the figures")

@@ -8,7 +8,7 @@ RUN/
   samples/           training samples of the classifier, for the report
   fitted/            the fitted detector, all that scoring needs; its fitted.json is written last
   findings/          scores.csv, maps.npy, reconstructions.npy, findings.json (last)
-  calibration/       the same of normal validation slices: scores.csv, tissue_levels.npy, own_task.csv,
+  calibration/       the same of normal validation slices: scores.csv, tissue_levels.npy, own_task.csv, pretext.csv,
                      findings.json (last)
   report/            report.json, report.html
 """

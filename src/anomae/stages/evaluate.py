@@ -34,6 +34,7 @@ from anomae.stages.judged_pixels import judge_pixels
 from anomae.stages.judged_run import file_hashes, open_findings, report_versions
 from anomae.stages.judged_store import file_kinds, floors_on, relative_positions_of, slices_at
 from anomae.stages.own_task import own_task
+from anomae.stages.pretext import pretext_figures
 
 __all__ = ["evaluate", "evaluate_scores"]
 
@@ -78,7 +79,8 @@ def evaluate(
     counts: dict[str, Any] = count_parts(index.part, index.label, index.empty, index.case, index.patient)
     choice = facts.get("checkpoint_choice", "")
     learned, learned_words = own_task(place, opened, resamples, seed)
-    content["notes"][:0] = [said for said in (choice, learned_words) if said]
+    pretext, pretext_words = pretext_figures(place, opened, _trained_families(facts), resamples, seed)
+    content["notes"][:0] = [said for said in (choice, learned_words, pretext_words) if said]
     warnings = [leak_warning(leaking, len(np.unique(index.patient)), bool(prepared.get("allow_leak")))]
     missed = len(opened.rows(part)) - len(rows)
     if missed:
@@ -89,6 +91,7 @@ def evaluate(
     content |= {
         "pixel": pixel,
         "own_task": learned and learned.to_json(),
+        "pretext": pretext,
         "counts": {**counts, "scored": count_scored(slices)},
         "warnings": [warning for warning in warnings if warning],
         "audit": audit(
@@ -136,6 +139,12 @@ def _preparation(prepared: Mapping[str, Any]) -> dict[str, Any]:
     }
     settings = prepared.get("settings")
     return {**kept, **(settings if isinstance(settings, dict) else {})}
+
+
+def _trained_families(facts: Mapping[str, Any]) -> list[str]:
+    """The families of pseudo-lesions that a run learned from, where it says so; "nodule" of candidates."""
+    lesions = (facts.get("settings") or {}).get("lesions") or {}
+    return ["nodule"] if lesions.get("kind") == "centre" else list(lesions.get("families") or ())
 
 
 def _is_step(line: Mapping[str, Any]) -> bool:

@@ -22,6 +22,7 @@ from anomae.runs.run import Run
 from anomae.slices.store import SliceStore
 from anomae.stages.judged_store import relative_positions_of
 from anomae.stages.own_task import write_own_task
+from anomae.stages.pretext import write_pretext
 from anomae.stages.tissue import tissue_of
 from anomae.training.settings import DeviceSettings
 
@@ -64,6 +65,7 @@ def score(
             detector, opened, held_out, place.calibration, CALIBRATION_PART, False, maps, shown
         )  # fmt: skip
         write_own_task(detector, opened, held_out, place)
+        write_pretext(detector, opened, held_out, place)
         _finish(place.calibration, of_normals)
     _finish(place.findings, facts)
     return place.findings

@@ -23,7 +23,8 @@ class LesionSettings(Settings):
         default="area", description="'centre': of patches around candidates, abnormal where a nodule is in the middle"
     )
     families: tuple[str, ...] = Field(
-        default=("blob", "fill", "foreign", "deform"), description="those that the heads learn from; area only"
+        default=("blob", "fill", "foreign", "deform", "tissue", "flat", "rim", "mass", "several"),
+        description="those that the heads learn from; area only",
     )
     weights: tuple[float, ...] | None = Field(default=None, description="how often each family; none: alike")
     healthy: float = Field(default=0.35, gt=0, lt=1, description="share of the samples that stay healthy")
