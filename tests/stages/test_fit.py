@@ -25,7 +25,7 @@ def weights_of(fitted: Path) -> dict[str, bytes]:
 @pytest.fixture(scope="module")
 def run(heads: SliceStore, tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("run")
-    fit(heads.folder, place, recipe="phantom", seed=2, overrides=SHORT, shown=False)
+    fit(heads.folder, place, detector="mae-classifier", recipe="phantom", seed=2, overrides=SHORT, shown=False)
     return place
 
 
@@ -48,23 +48,38 @@ def test_a_run_holds_what_scoring_and_reporting_need(run: Path) -> None:
 
 def test_a_fitted_run_is_not_fitted_again(run: Path, heads: SliceStore) -> None:
     before = {path: path.stat().st_mtime_ns for path in run.rglob("*")}
-    fit(heads.folder, run, recipe="phantom", seed=2, overrides=SHORT, shown=False)
+    fit(heads.folder, run, detector="mae-classifier", recipe="phantom", seed=2, overrides=SHORT, shown=False)
     assert {path: path.stat().st_mtime_ns for path in run.rglob("*")} == before
 
 
 def test_other_settings_need_another_folder(run: Path, heads: SliceStore, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="begun with other seed"):
-        fit(heads.folder, run, recipe="phantom", seed=3, overrides=SHORT, shown=False)
+        fit(heads.folder, run, detector="mae-classifier", recipe="phantom", seed=3, overrides=SHORT, shown=False)
     with pytest.raises(UserError, match="begun with other autoencoder"):
-        fit(heads.folder, run, recipe="phantom", seed=2, overrides={**SHORT, "mask_ratio": 0.5}, shown=False)
+        fit(
+            heads.folder,
+            run,
+            detector="mae-classifier",
+            recipe="phantom",
+            seed=2,
+            overrides={**SHORT, "mask_ratio": 0.5},
+            shown=False,
+        )
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(UserError, match="not empty"):
-        fit(heads.folder, tmp_path, recipe="phantom", overrides=SHORT, shown=False)
+        fit(heads.folder, tmp_path, detector="mae-classifier", recipe="phantom", overrides=SHORT, shown=False)
 
 
 def test_images_that_cannot_be_cut_are_refused_before_anything_is_trained(heads: SliceStore, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"32x32 pixels cannot be cut into patches of 7; set classifier\.patch"):
-        fit(heads.folder, tmp_path / "run", recipe="phantom", overrides={**SHORT, "classifier.patch": 7}, shown=False)
+        fit(
+            heads.folder,
+            tmp_path / "run",
+            detector="mae-classifier",
+            recipe="phantom",
+            overrides={**SHORT, "classifier.patch": 7},
+            shown=False,
+        )
     assert not (tmp_path / "run" / "checkpoints").exists()
 
 
@@ -93,7 +108,15 @@ def test_killed_at_any_moment_the_command_goes_on_to_the_same_weights(
 
 
 def test_profile_released_runs_and_says_that_it_saw_labels(heads: SliceStore, tmp_path: Path) -> None:
-    fitted = fit(heads.folder, tmp_path, recipe="phantom", profile="released", overrides=SHORT, shown=False)
+    fitted = fit(
+        heads.folder,
+        tmp_path,
+        detector="mae-classifier",
+        recipe="phantom",
+        profile="released",
+        overrides=SHORT,
+        shown=False,
+    )
     facts = read_json(tmp_path / "run.json")
     assert "labels of abnormal images were seen" in facts["checkpoint_choice"]
     chosen = read_tensors(tmp_path / "checkpoints" / "classifier-best.safetensors")
@@ -119,7 +142,14 @@ def test_every_ablation_of_the_paper_runs(heads: SliceStore, tmp_path: Path, ove
     from anomae.stages.score import score
 
     quick = {**SHORT, "autoencoder.training.steps": 4, "classifier.training.steps": 4}
-    fit(heads.folder, tmp_path, recipe="phantom", overrides={**quick, **overrides}, shown=False)
+    fit(
+        heads.folder,
+        tmp_path,
+        detector="mae-classifier",
+        recipe="phantom",
+        overrides={**quick, **overrides},
+        shown=False,
+    )
     findings = score(tmp_path, shown=False)
     scores = np.load(findings / "scores.npy")
     assert np.isfinite(scores).all()

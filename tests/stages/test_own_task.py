@@ -90,7 +90,7 @@ def test_other_slices_are_refused(heads: SliceStore, place: Run) -> None:
 
 def test_the_paper_s_method_says_it_in_its_report(heads: SliceStore, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    fit(heads.folder, run, recipe="phantom", overrides=SHORT, shown=False)
+    fit(heads.folder, run, detector="mae-classifier", recipe="phantom", overrides=SHORT, shown=False)
     score(run, shown=False)
     before = (run / "calibration" / "own_task.csv").read_bytes()
     score(run, shown=False)

@@ -23,7 +23,7 @@ from .conftest import SHORT
 @pytest.fixture(scope="module")
 def run(heads: SliceStore, tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("run")
-    fit(heads.folder, place, recipe="phantom", overrides=SHORT, shown=False)
+    fit(heads.folder, place, detector="mae-classifier", recipe="phantom", overrides=SHORT, shown=False)
     score(place, shown=False)
     return place
 

@@ -21,7 +21,8 @@ def main() -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # as standard error does: a file name may be no UTF-8
     try:
-        from anomae.cli.commands import app
+        from anomae.cli import commands, data_commands, lists, reproduce_command  # noqa: F401 - each adds its commands
+        from anomae.cli.app import app
 
         app(prog_name="anomae")
     except AnomaeError as error:

@@ -1,59 +1,30 @@
-"""The commands: each takes its arguments and calls one stage, which is imported only then."""
+"""The commands of the main job: each takes its arguments and calls one stage, which is imported only then."""
 
 from pathlib import Path
 from typing import Annotated, Any, cast
 
 import typer
 
-from anomae import __version__
+from anomae.cli.app import app
 from anomae.cli.options import (
     AllowLeak,
     Cohort,
     DetectorName,
-    Detectors,
     Device,
-    Folds,
     FromToml,
     Modality,
-    Only,
     Precision,
     Profile,
     Recipe,
     RunFolder,
     Seed,
-    Seeds,
     Set,
-    SetOfDetector,
     Source,
     Split,
     Splits,
     StoreFolder,
     StorePlace,
 )
-
-app = typer.Typer(
-    name="anomae",
-    help="Find what does not belong in a medical image, having seen only healthy ones.  Not a medical device.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-
-
-def _version(wanted: bool) -> None:
-    if wanted:
-        typer.echo(f"anomae {__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def _anomae(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and leave.")
-    ] = False,
-) -> None:
-    pass
 
 
 @app.command()
@@ -91,7 +62,7 @@ def prepare(
 def fit(
     store: StoreFolder,
     run: RunFolder,
-    detector: DetectorName = "mae-classifier",
+    detector: DetectorName = "anomae",
     recipe: Recipe = None,
     profile: Profile = "paper",
     seed: Seed = 0,
@@ -202,6 +173,20 @@ def compare(
 
 
 @app.command()
+def pseudo(
+    run: RunFolder,
+    out: Annotated[Path | None, typer.Option(help="The picture.  [default: RUN/pseudo_lesions.png]")] = None,
+    count: Annotated[int, typer.Option(min=1, help="How many healthy images.")] = 10,
+    seed: Seed = 0,
+    store: StorePlace = None,
+) -> None:
+    """Draw every family of pseudo-lesions on your own healthy images: what the detector `anomae` learns from."""
+    from anomae.stages.pseudo import pseudo as stage
+
+    typer.echo(f"Contact sheet: {stage(run, out, store=store, count=count, seed=seed)}")
+
+
+@app.command()
 def demo(
     folder: Annotated[Path, typer.Argument(help="Where the demo works.")] = Path("demo"),
     seed: Seed = 0,
@@ -213,89 +198,3 @@ def demo(
 
     report = stage(folder, seed=seed) / "report"
     evaluated(read_json(report / "report.json"), report)
-
-
-@app.command()
-def phantom(
-    out: Annotated[Path, typer.Argument(help="Folder to be made.")],
-    layout: Annotated[
-        str, typer.Option(help="brats2020, brats2020-slices, luna16, lgg, folder, mvtec or arrays.")
-    ] = "brats2020",
-    count: Annotated[int, typer.Option(min=1, help="How many patients.")] = 12,
-    file_format: Annotated[str | None, typer.Option("--format", help="nii.gz, mha, nrrd, dicom, png, ...")] = None,
-    seed: Seed = 0,
-) -> None:
-    """Write made-up scans with lesions of known place, in the layout of a data set, to try things out."""
-    from anomae.stages.phantom import phantom as stage
-
-    typer.echo(f"Written: {stage(out, layout=layout, count=count, seed=seed, file_format=file_format)}")
-
-
-@app.command("inspect-data")
-def inspect_data(
-    cohort: Cohort,
-    source: Source,
-    modality: Modality = None,
-    settings: Set = None,
-) -> None:
-    """What lies in SOURCE: cases, patients, labels, and the first scan's shape and range.  Nothing is written."""
-    from anomae.cli.settings import collected
-    from anomae.cli.summaries import inspected
-    from anomae.stages.inspect_data import inspect_data as stage
-
-    inspected(stage(cohort, source, modality=modality, options=collected(settings or [], None)))
-
-
-@app.command()
-def recipes(
-    name: Annotated[str | None, typer.Argument(help="Show the settings of this one.")] = None,
-    profile: Profile = "paper",
-    side: Annotated[int, typer.Option(min=8, help="Image side, pixels; sizes of some recipes follow it.")] = 96,
-) -> None:
-    """List the recipes, or every setting of one: what --set takes."""
-    from anomae.cli.summaries import list_recipes, show_recipe
-
-    if name is None:
-        list_recipes()
-    else:
-        show_recipe(name, profile, side)
-
-
-@app.command()
-def reproduce(
-    data: Annotated[str, typer.Argument(help="brats2020, luna16, lgg, luna16-patches, demo or phantom.")],
-    source: Annotated[Path | None, typer.Argument(help="Where its files lie.  [demo: the installed pictures]")] = None,
-    out: Annotated[Path, typer.Option(help="Folder of all runs and of the page.")] = Path("reproduction"),
-    only: Only = None,
-    scale: Annotated[str, typer.Option(help="tiny, small (minutes a cell on two cores) or paper (a GPU).")] = "small",
-    modality: Modality = None,
-    splits: Splits = None,
-    allow_leak: AllowLeak = False,
-    seed: Seed = 0,
-    preparation: Annotated[
-        str, typer.Option(help="plain (as the paper has it) or brain (all but the brain black, cropped, upright).")
-    ] = "plain",
-    detector: Detectors = None,
-    seeds: Seeds = None,
-    folds: Folds = None,
-    settings: SetOfDetector = None,
-) -> None:
-    """The paper's tables and figures on your copy of a data set, rivals included; a stopped command goes on."""
-    from anomae.cli.settings import by_detector, listed_seeds
-    from anomae.cli.summaries import cross_validated, reproduced
-    from anomae.stages.reproduce import reproduce as stage
-
-    content = stage(
-        data, source, out, only=only or (), scale=cast(Any, scale), modality=modality, splits=splits,
-        allow_leak=allow_leak, seed=seed, preparation=cast(Any, preparation), detectors=detector or (),
-        seeds=listed_seeds(seeds), folds=folds, overrides=by_detector(settings or []),
-    )  # fmt: skip
-    (reproduced if folds is None else cross_validated)(content, out)
-
-
-@app.command()
-def detectors() -> None:
-    """List the detectors that `anomae fit --detector` takes."""
-    from anomae.cli.summaries import list_detectors
-
-    list_detectors()

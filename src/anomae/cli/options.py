@@ -26,7 +26,7 @@ Set = Annotated[
 ]
 FromToml = Annotated[Path | None, typer.Option("--settings", help="A TOML file of settings.")]
 DetectorName = Annotated[
-    str, typer.Option("--detector", help="mae-classifier (the paper's), mae, or a rival: see `anomae detectors`.")
+    str, typer.Option("--detector", help="anomae, mae-classifier (the paper's), or a baseline: see `anomae detectors`.")
 ]
 Recipe = Annotated[
     str | None,

@@ -61,12 +61,13 @@ def list_recipes() -> None:
         print(f"{name:16}{(make.__doc__ or '').strip().splitlines()[0]}")
 
 
-def show_recipe(name: str, profile: Any, side: int) -> None:
-    """Every setting of one recipe, as --set takes it."""
-    from anomae.recipes.named import named_recipe
+def show_recipe(name: str, detector: str, profile: Any, side: int) -> None:
+    """Every setting of a detector under one recipe, as --set takes it."""
+    from anomae.recipes.detector_settings import settings_for
     from anomae.recipes.overrides import flat_settings
 
-    for key, value in flat_settings(named_recipe(name, profile, (side, side)).model_dump(mode="json")):
+    chosen = settings_for(detector, name, profile, (side, side), aligned=True)
+    for key, value in flat_settings(chosen.model_dump(mode="json")):
         print(f"{key}={'none' if value is None else value}")
 
 

@@ -9,8 +9,8 @@ from anomae.models.pseudo_lesions.fields import noise_field
 TURN = 0.12  # radians
 RESIZE = 0.12
 SHIFT = (0.08, 0.03)  # y, x: of the side; little sideways, so that a midline stays where it is
-# Chosen by the pretext figure on validation normals (docs/experiments.md): 0.900 with these, 0.890 with a gamma of 0.16,
-# a gain of 0.12 and nothing else.
+# Chosen by the pretext figure on validation normals (docs/experiments.md): 0.900 with these, 0.890 with a gamma of
+# 0.16, a gain of 0.12 and nothing else.
 GAMMA, GAIN = 0.3, 0.15
 BIAS, BIAS_CELLS = 0.1, 4
 NOISE, BLUR = 0.03, 0.5

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from anomae.detectors.settings import MethodSettings
 from anomae.errors import UserError
 from anomae.files import write_json, written_whole
-from anomae.recipes.detector_settings import METHOD, settings_for
+from anomae.recipes.detector_settings import ANOMAE, settings_for
 from anomae.recipes.named import recipe_for
 from anomae.recipes.overrides import overridden
 from anomae.recipes.recipe import Profile
@@ -35,7 +35,7 @@ def fit(
     store: Path | str,
     run: Path | str,
     *,
-    detector: str = METHOD,
+    detector: str = ANOMAE,
     recipe: str | None = None,
     profile: Profile = "paper",
     seed: int = 0,
@@ -46,7 +46,7 @@ def fit(
 ) -> Path:
     """Fit a detector on the healthy training slices of `store`; returns the folder of the fitted detector.
 
-    detector: a name in anomae.detectors.DETECTORS; the paper's method unless another is named.
+    detector: a name in anomae.detectors.DETECTORS; the paper's method is "mae-classifier".
     recipe: a name in anomae.recipes.named.RECIPES; None: that of the store's cohort, else `small`.
     overrides: dotted setting -> value, as `--set` takes them.  A run that was stopped, at any moment and in any way,
     goes on to the same weights as if it had not been.

@@ -1,0 +1,31 @@
+"""The program: what it is called and what it says of itself; its commands stand in the files beside this one."""
+
+from typing import Annotated
+
+import typer
+
+from anomae import __version__
+
+app = typer.Typer(
+    name="anomae",
+    help="Find what does not belong in a medical image, having seen only healthy ones.  Not a medical device.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"anomae {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _anomae(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and leave.")
+    ] = False,
+) -> None:
+    pass
