@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from anomae.evaluation.schema import MapFigures, Share, SliceFigures
+from anomae.evaluation.schema import SliceFigures
+from anomae.evaluation.schema_maps import MapFigures
+from anomae.evaluation.schema_parts import Share
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 

@@ -4,7 +4,8 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from anomae.evaluation.schema import Count, Difference, Ratio, Share, Signed, SliceFigures, Strict
+from anomae.evaluation.schema import SliceFigures
+from anomae.evaluation.schema_parts import Count, Difference, Ratio, Share, Signed, Strict
 
 
 class ComparedRun(SliceFigures):

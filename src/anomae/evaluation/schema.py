@@ -3,42 +3,13 @@
 docs/report.md is printed from these classes by `python docs/report_schema.py`.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-_TINY = 1e-9  # for sums that round
-Ratio = Annotated[float, Field(ge=-_TINY, le=1 + _TINY)]
-Signed = Annotated[float, Field(ge=-1 - _TINY, le=1 + _TINY)]
-Count = Annotated[int, Field(ge=0)]
-
-
-class Strict(BaseModel):
-    """No other key, no NaN."""
-
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
-
-
-class Share(Strict):
-    """A share or an area, 0..1, with its 95 % interval."""
-
-    value: Ratio = Field(description="on all test slices")
-    low: Ratio | None = Field(description="2.5th percentile over resamples of whole patients; null: too few patients")
-    high: Ratio | None = Field(description="97.5th percentile, likewise")
-
-
-class Pretext(Share):
-    """AUROC of pseudo-lesions of one family against untouched slices, on held-out normals."""
-
-    trained: bool = Field(description="whether the detector learned from this family")
-
-
-class Difference(Strict):
-    """One AUROC minus another, -1..1, with its paired 95 % interval."""
-
-    value: Signed = Field(description="on all test slices")
-    low: Signed | None = Field(description="2.5th percentile; both are judged on the same resamples of patients")
-    high: Signed | None = Field(description="97.5th percentile, likewise")
+from anomae.evaluation.schema_maps import Pixel
+from anomae.evaluation.schema_operating import OperatingPoint
+from anomae.evaluation.schema_parts import Count, Difference, Pretext, Ratio, Share, Strict
 
 
 class SliceFigures(Strict):
@@ -109,101 +80,6 @@ class Whole(Strict):
     mean_of_top_3: Share | None = Field(description="AUROC of the mean of the three highest")
     slices: Share | None = Field(description="AUROC of the number of slices: a trivial rival")
     metrics: dict[Literal["max", "mean_of_top_3"], SliceFigures] = Field(description="every metric of each aggregation")
-
-
-class Lesions(Strict):
-    """Lesions of one size; a lesion is a connected piece (8 neighbours) of the mask in one slice."""
-
-    lesions: Count = Field(description="how many")
-    smallest_px: Count = Field(description="pixels of the smallest")
-    largest_px: Count = Field(description="pixels of the largest")
-    found: Share | None = Field(description="with at least half of their pixels flagged")
-    touched: Share | None = Field(description="with any pixel flagged")
-
-
-class AtThreshold(Strict):
-    """A map at the threshold above which 1 % of the healthy tissue of held-out patients lies."""
-
-    threshold: float = Field(description="what is above it is flagged")
-    dice: Share | None = Field(description="over all pixels of all test slices with a known mask")
-    healthy_tissue_flagged: Share | None = Field(description="share of the tissue outside lesions")
-    lesions: dict[Literal["all", "small", "middle", "large"], Lesions] = Field(description="by size, in thirds")
-
-
-class MapFigures(Strict):
-    """One map judged against the masks."""
-
-    auroc: Share = Field(description="over all pixels")
-    average_precision: Share = Field(description="over all pixels")
-    aupro: Share = Field(description="area under the per-region overlap curve up to a false-positive rate of 0.3")
-    best_dice: Share = Field(description="at the best threshold for these very masks: an upper bound")
-    at_threshold: AtThreshold | None = Field(description="null where there is no held-out healthy map")
-
-
-class Pixel(Strict):
-    """Maps against lesion masks."""
-
-    slices: Count = Field(description="with a known mask")
-    lesion_share: Ratio = Field(description="of their pixels")
-    note: str = Field(description="why something is missing; may be empty")
-    map: MapFigures = Field(description="the map of the detector")
-    image_intensity: MapFigures = Field(description="the image itself taken as the map: a trivial rival")
-
-
-class CalibrationSet(Strict):
-    """The held-out normal slices that thresholds are taken from."""
-
-    source: str = Field(description="in words")
-    patients: Count = Field(description="how many")
-    slices: Count = Field(description="how many")
-
-
-class Promise(Strict):
-    """A threshold and its bound on false alarms."""
-
-    threshold: float = Field(description="what is above it is flagged")
-    bound_asked: Ratio = Field(description="the bound that was asked for")
-    bound: Ratio = Field(description="the bound that is promised: the asked one, or 1 / (patients + 1)")
-    reachable: bool = Field(description="whether there were calibration patients enough for what was asked")
-    calibration_patients_needed: Count = Field(description="for what was asked")
-    sentence: str = Field(description="the promise in words")
-    false_positive_rate: Share | None = Field(description="seen on the test part; what the bound is about")
-    specificity: Share | None = Field(description="seen on the test part; of patients: of those without a lesion")
-    sensitivity: Share | None = Field(description="seen on the test part")
-    balanced_accuracy: Share | None = Field(description="mean of the two")
-
-
-class GroupFigures(Strict):
-    """One site, scanner or source at the threshold of slices."""
-
-    kind: Literal["site", "scanner", "source"] = Field(description="what the group is")
-    name: str = Field(description="its name")
-    slices: Count = Field(description="tested slices")
-    patients: Count = Field(description="with a tested slice")
-    specificity: Share | None = Field(description="of its slices")
-    sensitivity: Share | None = Field(description="of its slices")
-
-
-class SlicePromise(Promise):
-    """Per slice: false_positive_rate is the mean over patients of the share of their normal slices flagged."""
-
-    groups: list[GroupFigures] = Field(description="where groups are known")
-
-
-class PatientPromise(Promise):
-    """Per patient, flagged where any slice is: false_positive_rate counts patients with a normal slice flagged."""
-
-    found_in_an_abnormal_slice: Share | None = Field(description="patients with a lesion, flagged in a slice with one")
-
-
-class OperatingPoint(Strict):
-    """Thresholds from held-out normal slices alone (split conformal, patients exchangeable)."""
-
-    calibration: CalibrationSet | None = Field(description="null where there is none")
-    sentence: str = Field(description="where thresholds come from, or why there are none")
-    doubts: list[str] = Field(description="why the bounds may not hold")
-    slice: SlicePromise | None = Field(description="the threshold for slices")
-    patient: PatientPromise | None = Field(description="the threshold for whole patients")
 
 
 class Twins(Strict):
