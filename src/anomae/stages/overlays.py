@@ -10,12 +10,16 @@ from anomae.files import written_whole
 from anomae.progress import progress
 from anomae.stages.scoring_folder import ScoredScan, ScoringFolder
 
+RESIDUAL = "residual (units of the prepared slice)"
 
-def draw_overlays(folder: ScoringFolder, overlays: int, scale_before: float | None, shown: bool) -> float | None:
+
+def draw_overlays(
+    folder: ScoringFolder, overlays: int, scale_before: float | None, shown: bool, label: str = RESIDUAL
+) -> float | None:  # fmt: skip
     """Draw the highest slices of all scans of `folder` on one colour scale; returns its upper end.
 
     overlays: of a scan, at most.  scale_before: of the overlays that are there; drawn anew is only what is missing, or
-    all where the scale has changed.
+    all where the scale has changed.  label: what the maps are.
     """
     scans = [scan for scan in folder.scans.values() if scan.heat_top is not None and scan.pictured]
     if not scans or not overlays:
@@ -27,12 +31,12 @@ def draw_overlays(folder: ScoringFolder, overlays: int, scale_before: float | No
             if scale != scale_before or len(drawn) != min(overlays, scan.pictured):
                 for old in drawn:
                     old.unlink()
-                _draw_scan(folder, scan, overlays, scale)
+                _draw_scan(folder, scan, overlays, scale, label)
             bar.advance()
     return scale
 
 
-def _draw_scan(folder: ScoringFolder, scan: ScoredScan, overlays: int, scale: float) -> None:
+def _draw_scan(folder: ScoringFolder, scan: ScoredScan, overlays: int, scale: float, label: str) -> None:
     with np.load(folder.highest_path(scan.name), allow_pickle=False) as kept:
         grey, heat, aspect = kept["grey"], kept["heat"], float(kept["aspect"])
         for place, (number, score) in enumerate(zip(kept["slices"][:overlays], kept["scores"], strict=False)):
@@ -44,6 +48,7 @@ def _draw_scan(folder: ScoringFolder, scan: ScoredScan, overlays: int, scale: fl
                 heat_top=scale,
                 title=f"{scan.name}   slice {number}   score {score:.4g}",
                 aspect=aspect,
+                label=label,
             )
 
 
@@ -56,12 +61,13 @@ def draw_overlay(
     heat_top: float,
     title: str,
     aspect: float = 1.0,
+    label: str = RESIDUAL,
 ) -> None:
     """Write a PNG to `path`.
 
     image, heat: (h, w), of the same pixels.  grey: the values of `image` drawn black and white.  heat_top: the value
     of `heat` at the upper end of the colour bar, the same for all pictures that are to be compared; what is below a
-    tenth of it stays grey.  aspect: height of a pixel over its width.
+    tenth of it stays grey.  aspect: height of a pixel over its width.  label: what `heat` is.
     """
     # The object interface draws without a display and leaves the user's pyplot state alone.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -85,14 +91,22 @@ def draw_overlay(
         )
         panel_axes.set_axis_off()
     top = heat_top if heat_top > 0 else 1.0
-    strength = np.clip((heat / top - 0.1) / 0.5, 0.0, 0.75)
     scale = ScalarMappable(Normalize(0.0, top), "inferno")
-    panel_axes.imshow(scale.to_rgba(heat, alpha=strength), aspect=aspect, interpolation="nearest")
+    panel_axes.imshow(coloured(heat, top), aspect=aspect, interpolation="nearest")
     bar = figure.colorbar(scale, cax=figure.add_axes((2 * share + 0.005, 0.1 * top_share, 0.02, 0.8 * top_share)))
-    bar.set_label("residual (units of the prepared slice)", fontsize=8)
+    bar.set_label(label, fontsize=8)
     bar.ax.tick_params(labelsize=8)
     with written_whole(path) as temporary:
         figure.savefig(temporary, format="png")
+
+
+def coloured(heat: npt.NDArray[np.float32], top: float) -> npt.NDArray[np.float64]:
+    """A map (h, w) as colours (h, w, 4) to be laid over its image: clear below a tenth of `top`."""
+    from matplotlib import colormaps
+
+    colours: npt.NDArray[np.float64] = colormaps["inferno"](np.clip(heat / top, 0.0, 1.0))
+    colours[..., 3] = np.clip((heat / top - 0.1) / 0.5, 0.0, 0.75)
+    return colours
 
 
 def grey_range(image: npt.NDArray[Any]) -> tuple[float, float]:

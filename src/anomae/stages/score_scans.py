@@ -19,7 +19,7 @@ from anomae.files import read_json, write_json, written_whole
 from anomae.progress import progress
 from anomae.slices.preparing import PreparedCase, prepare_case
 from anomae.slices.settings import PrepareSettings, settings_from
-from anomae.stages.overlays import draw_overlays, grey_range
+from anomae.stages.overlays import RESIDUAL, draw_overlays, grey_range
 from anomae.stages.scoring_folder import ScoredScan, ScoringFolder, fingerprint, stamp
 from anomae.training.settings import DeviceSettings
 from anomae.volumes.orientation import axial_view
@@ -74,7 +74,7 @@ def score_scans(
             bar.advance()
     if len(skipped) == len(files):
         raise UserError(f"None of the {len(files)} scan(s) could be scored; the first: {next(iter(skipped.values()))}")
-    scale = draw_overlays(folder, overlays, scale_before, shown)
+    scale = draw_overlays(folder, overlays, scale_before, shown, getattr(detector, "map_label", RESIDUAL))
     folder.write_scores()
     scans = folder.scans.values()
     facts = {

@@ -33,6 +33,7 @@ class Anomae:
     """The score is the mean of the highest patches' probabilities of being abnormal; the map is the probability."""
 
     name = "anomae"
+    map_label = "probability of being abnormal"
 
     def __init__(self, settings: AnomaeSettings) -> None:
         """Keep the settings; nothing is built before `fit` or `load`."""
