@@ -29,7 +29,7 @@ def main(folder: Path) -> None:
         phantom(folder / "scans", layout="brats2020", count=24)
     settings = PrepareSettings(image_size=(48, 48))
     prepare("brats2020", folder / "scans", folder / "store", modality="flair", settings=settings)
-    fit(folder / "store", folder / "run", recipe="phantom", overrides=STEPS)
+    fit(folder / "store", folder / "run", detector="mae-classifier", recipe="phantom", overrides=STEPS)
     findings = score(folder / "run")
 
     store = SliceStore(folder / "store")

@@ -13,13 +13,9 @@ from anomae.stages.score_scans import score_scans
 from anomae.volumes.write import write_picture
 
 SMALL = {
-    "autoencoder.size": "nano",
-    "classifier.size": "nano",
-    "autoencoder.training.steps": 4,
-    "classifier.training.steps": 4,
-    "autoencoder.training.batch": 8,
-    "classifier.training.batch": 8,
-}
+    "sources": "pixels", "sizes": (32,), "heads": 1, "pool": 64, "head.width": 8, "head.training.steps": 4,
+    "head.training.batch": 8,
+}  # fmt: skip
 
 
 @pytest.fixture

@@ -89,7 +89,7 @@ def test_killed_at_any_moment_the_command_goes_on_to_the_same_weights(
     overrides = [f"--set={key}={value}" for key, value in SHORT.items()]
     frequent = "--set=device.checkpoint_minutes=1e-9"
     command = [sys.executable, "-m", "anomae", "fit", str(heads.folder), str(tmp_path / "cut")]
-    command += ["--recipe=phantom", "--seed=2", *overrides, frequent]
+    command += ["--detector=mae-classifier", "--recipe=phantom", "--seed=2", *overrides, frequent]
     moments = ("checkpoints/autoencoder.safetensors", "cache/reconstructions.npy", "checkpoints/classifier.safetensors")
     kills = 0
     for moment in moments:

