@@ -538,14 +538,18 @@ def test_the_usual_preparation_of_brats_is_of_the_brain_and_asks_for_no_network(
     assert all(preparation_for(name).preparation == "plain" for name in ("luna16", "arrays", "folder", "phantom"))
 
 
-def test_without_the_extra_every_scan_is_listed_with_what_to_do(layouts, tmp_path, monkeypatch):
-    def missing(voxels):
-        raise MissingExtra("pip install 'anomae[brain]', or --set preparation=plain")
-
-    monkeypatch.setattr(brain_extraction, "extract_brain", missing)
+@pytest.mark.parametrize("workers", [0, 1])
+def test_without_the_extra_it_stops_and_says_what_to_do(layouts, tmp_path, monkeypatch, workers):
+    (tmp_path / "deepbet").mkdir()
+    (tmp_path / "deepbet" / "__init__.py").write_text("")  # a package without what is needed, for workers too
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "deepbet", raising=False)
+    monkeypatch.delitem(sys.modules, "deepbet.bet", raising=False)
+    brain_extraction._load.cache_clear()
     settings = settings_from({"image_size": 16, "preparation": "brain"})
-    with pytest.raises(UserError, match=r"None of the 6 scans could be read.*anomae\[brain\].*preparation=plain"):
-        made("lgg", layouts("lgg"), tmp_path / "store", settings=settings)
+    with pytest.raises(MissingExtra, match=r"anomae\[brain\].*preparation=plain"):
+        made("lgg", layouts("lgg"), tmp_path / "store", settings=settings, workers=workers)
+    brain_extraction._load.cache_clear()
 
 
 def test_brains_of_patches_are_refused_and_few_processes_extract(layouts, tmp_path, monkeypatch):
