@@ -41,6 +41,14 @@ def test_mid_needs_no_tissue_area():
     assert strata(slices(body_fraction=np.full(10, np.nan)))["mid"].tolist() == [4, 5, 6, 7]
 
 
+def test_mid_is_told_from_the_scan_before_the_prepared_image():
+    filled = np.full(10, 0.2)
+    filled[[4, 6]] = 0.1, np.nan
+    assert strata(slices(filled=filled, body_fraction=np.zeros(10)))["mid"].tolist() == [5, 7]
+    assert strata(slices(filled=filled))["mid"].tolist() == [5, 6, 7]
+    assert slices(filled=filled).take(np.array([4])).filled.tolist() == [0.1]
+
+
 def test_bands():
     found = matching_bands(slices())
     assert found["position"].tolist() == [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]

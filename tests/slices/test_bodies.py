@@ -44,6 +44,12 @@ def test_a_skull_stripped_scan_needs_no_extraction(scans):
     assert (body.where == body_of(cases["stripped"], brain_mask="nonzero").where).all()
 
 
+def test_a_head_that_is_said_to_be_skull_stripped_is_doubted(scans):
+    cases, _ = scans
+    assert "does not look skull-stripped" in body_of(cases["head"], brain_mask="nonzero").notes[-1]
+    assert len(body_of(cases["stripped"], brain_mask="nonzero").notes) == 1
+
+
 def test_the_brain_of_a_head_is_extracted(scans, extracted):
     cases, _ = scans
     body = body_of(cases["head"])

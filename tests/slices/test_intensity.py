@@ -159,3 +159,22 @@ def test_large_scans_are_measured_on_some_of_their_rows(monkeypatch):
     sampled = measure_scale(scan, of("percentile"))
     assert sampled.width == pytest.approx(exact.width, rel=0.02)
     assert sampled.width != exact.width
+
+
+def test_the_median_of_the_body_comes_to_lie_at_one_half():
+    rng = np.random.default_rng(0)
+    images = np.zeros((3, 20, 20), dtype=np.float32)
+    images[:, 5:15, 5:15] = rng.normal(400, 20, (3, 10, 10))
+    images[1, 5, 5] = 3000
+    scaled = scale_intensity(images + 50, settings_from({"intensity": "median"}))
+    assert np.median(scaled[:, 5:15, 5:15]) == pytest.approx(0.5, abs=1e-3)
+    assert scaled[0, 0, 0] == 0
+    assert scaled[1, 5, 5] == scaled.max() == 1.25
+    inside = np.zeros(images.shape, dtype=np.bool_)
+    inside[:, 5:15, 5:10] = True
+    images[:, 5:15, 5:10] *= 2
+    images[:, 5:8, 5:10] = 1  # holes do not count
+    measured = measure_scale(images, settings_from({"intensity": "median"}), inside)
+    assert np.median(measured.apply(images)[:, 8:15, 5:10]) == pytest.approx(0.5, abs=1e-3)
+    empty = measure_scale(np.zeros((2, 8, 8)), settings_from({"intensity": "median"}))
+    assert (empty.apply(np.zeros((2, 8, 8))) == 0).all()

@@ -57,3 +57,17 @@ def test_they_cannot_be_changed():
 @pytest.mark.parametrize("cohort", PREPARATIONS)
 def test_those_of_every_cohort_hold(cohort):
     assert preparation_for(cohort).checked() == preparation_for(cohort)
+
+
+def test_the_intensity_follows_the_preparation_if_none_is_named():
+    assert settings_from({}).scaled_by == "percentile"
+    for preparation in ("brain", "body"):
+        assert settings_from({"preparation": preparation}).scaled_by == "median"
+        assert settings_from({"preparation": preparation, "intensity": "percentile"}).scaled_by == "percentile"
+    assert settings_from({"intensity": "median"}).scaled_by == "median"
+
+
+def test_bias_is_corrected_within_a_body_only():
+    assert settings_from({"preparation": "body", "bias_correction": "n4"}).bias_correction == "n4"
+    with pytest.raises(UserError, match="bias_correction needs preparation=brain"):
+        settings_from({"bias_correction": "n4"})

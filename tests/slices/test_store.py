@@ -117,6 +117,18 @@ def test_pickles_are_never_loaded(tmp_path):
         map_array(tmp_path / "objects.npy")
 
 
+def test_a_store_of_before_is_read_and_does_not_say_how_slices_were_filled(folder):
+    with (folder / "index.csv").open(newline="") as handle:
+        lines = list(csv.DictReader(handle))
+    with (folder / "index.csv").open("w", newline="") as handle:
+        writer = csv.DictWriter(handle, [name for name in COLUMNS if name != "filled"], extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(lines)
+    index = read_index(folder / "index.csv")
+    assert len(index) == len(lines)
+    assert np.isnan(index.filled).all()
+
+
 @pytest.mark.parametrize("column", [name for name in COLUMNS[1:] if name not in LATER_COLUMNS])
 def test_an_index_that_lacks_a_column_is_refused(folder, column):
     with (folder / "index.csv").open(newline="") as handle:

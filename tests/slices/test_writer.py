@@ -66,6 +66,40 @@ def test_what_went_in_comes_out(cohort, small, write, tmp_path):
         np.testing.assert_array_equal(store.lesions(rows), lesions)
 
 
+def test_brains_are_kept_with_their_images_and_counted(cohort, small, write, tmp_path):
+    settings = small.model_copy(update={"preparation": "brain", "brain_mask": "nonzero"}).checked()
+    plain = write_whole(tmp_path / "plain", cohort, small, write)
+    assert not plain.has_bodies
+    assert "brain_masks" not in plain.prepared
+    with pytest.raises(UserError, match="prepared plain"):
+        plain.bodies(np.arange(2))
+    store = write_whole(tmp_path / "store", cohort, settings, write)
+    assert store.has_bodies
+    assert store.prepared["brain_masks"] == {"nonzero": 4}
+    for name in ("healthy", "unknown", "ill", "tested"):
+        rows = np.flatnonzero(store.index.case == name)
+        prepared = prepare_case(cohort.found[name], settings)
+        places = store.index.slice[rows]
+        np.testing.assert_array_equal(store.bodies(rows), prepared.bodies[places])
+        np.testing.assert_allclose(store.index.filled[rows], prepared.filled[places], rtol=1e-5)
+        np.testing.assert_allclose(plain.index.filled[rows], prepared.filled[places], rtol=1e-5)
+    other = write_whole(tmp_path / "other", cohort, settings.model_copy(update={"margin": 0.5}), write)
+    assert other.prepared["fingerprint"] != store.prepared["fingerprint"]
+
+
+def test_a_store_of_before_is_the_same_request(cohort, small, write, tmp_path):
+    """Settings that there were not then are at their defaults."""
+    settings = small.model_dump(mode="json")
+    later = ("preparation", "margin", "brain_mask", "bias_correction")
+    before = {**REQUEST, "settings": {name: value for name, value in settings.items() if name not in later}}
+    writer = StoreWriter(tmp_path / "store", before, small)
+    write(writer, cohort, Parts(), small)
+    writer.close()
+    refuse_other_request(tmp_path / "store", {**REQUEST, "settings": settings})
+    with pytest.raises(UserError, match="settings"):
+        refuse_other_request(tmp_path / "store", {**REQUEST, "settings": {**settings, "preparation": "brain"}})
+
+
 def test_healthy_is_known_to_have_no_lesion_and_unknown_is_not(cohort, small, write, tmp_path):
     index = write_whole(tmp_path / "store", cohort, small, write).index
     assert (index.lesion_fraction[index.case == "healthy"] == 0).all()

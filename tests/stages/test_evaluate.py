@@ -15,6 +15,7 @@ from anomae.files import append_json_line, read_json, write_csv, write_json
 from anomae.slices.store import COLUMNS, SliceStore
 from anomae.stages.evaluate import evaluate, evaluate_scores
 from anomae.stages.judged_store import relative_positions_of
+from anomae.stages.tissue import tissue_of
 from anomae.volumes.volume import Grid
 
 DEPTH, SIDE, PATIENTS = 12, 24, 15
@@ -43,7 +44,7 @@ def made_up_run(
             body = float((head > 0).mean())
             rows.append(
                 [len(rows), f"case{patient}", name, number, f"{number:.3f}", part, int(sick), int(body == 0),
-                 f"{body:.4f}", f"{mask.mean():.4f}" if lesions else "", ""]
+                 f"{body:.4f}", "", f"{mask.mean():.4f}" if lesions else "", ""]
             )  # fmt: skip
     stack, truth = np.array(images, dtype=np.float16), np.array(masks)
     store.mkdir(parents=True)
@@ -466,3 +467,46 @@ def test_hostile_names_stay_text(tmp_path):
     assert "b" not in Page(text).tags
     assert "alert(1)" in text
     json.loads((tmp_path / "out" / "report.json").read_text())
+
+
+def test_a_prepared_brain_is_tissue_and_is_shown(tmp_path: Path) -> None:
+    """The mask that the store keeps, not the brightest pixels; its outline in the page, and how it was found."""
+    run = made_up_run(tmp_path)
+    plain = evaluate(run, resamples=50, shown=False)
+    assert plain["provenance"]["preparation"] == ""
+    assert "What the preparation left" not in (run / "report" / "report.html").read_text()
+    store = SliceStore(tmp_path / "store")
+    heads = np.asarray(store.images) > 0
+    half = heads & (np.arange(SIDE) < SIDE // 2)  # of each head, its left half is said to be brain
+    np.save(tmp_path / "store" / "bodies.npy", np.packbits(half, axis=-1))
+    facts = read_json(tmp_path / "store" / "prepare.json")
+    settings = {"image_size": SIDE, "preparation": "brain", "intensity": "auto"}
+    write_json(
+        tmp_path / "store" / "prepare.json",
+        {**facts, "settings": settings, "brain_masks": {"extracted": 14, "given": 1}},
+    )
+    store = SliceStore(tmp_path / "store")
+    rows = np.arange(3)
+    np.testing.assert_array_equal(tissue_of(store, rows, store.images[:3]), half[:3])
+    report = evaluate(run, resamples=50, shown=False)
+    said = report["provenance"]["preparation"]
+    assert said.endswith(
+        "(brain), intensity median; brain mask by deepbet 1.0.2 for 14 scan(s), given by the user for 1 scan(s)."
+    )
+    page = (run / "report" / "report.html").read_text()
+    assert said in Page(page).words
+    assert "What the preparation left: the brain" in page
+    assert page.count('alt="brain outlined') == 5
+
+
+def test_middle_slices_are_told_from_the_scan_where_the_store_says_how_it_was_filled(tmp_path: Path) -> None:
+    run = made_up_run(tmp_path)
+    before = evaluate(run, resamples=20, shown=False)["strata"]["mid"]["slices"]
+    path = tmp_path / "store" / "index.csv"
+    lines = [line.split(",") for line in path.read_text().splitlines()]
+    column = lines[0].index("filled")
+    for line in lines[1:]:
+        line[column] = "0.5" if int(line[COLUMNS.index("slice")]) == 6 else "0.1"
+    path.write_text("\n".join(",".join(line) for line in lines) + "\n")
+    assert before > 5
+    assert evaluate(run, resamples=20, shown=False)["strata"]["mid"]["slices"] == 5  # one of each test patient

@@ -15,11 +15,14 @@ import pytest
 from anomae.cohorts.case import ABNORMAL, HEALTHY
 from anomae.cohorts.phantom_layouts import write_phantom_data_set
 from anomae.cohorts.registry import open_cohort
-from anomae.errors import LeakySplit, UserError
+from anomae.errors import LeakySplit, MissingExtra, UserError
 from anomae.files import read_json
+from anomae.recipes.preparation import preparation_for
+from anomae.slices import brain_extraction
 from anomae.slices.preparing import prepare_case
 from anomae.slices.settings import PrepareSettings, settings_from
 from anomae.slices.store import SliceStore
+from anomae.stages import prepare as stage
 from anomae.stages.parting import SUBSETS
 from anomae.stages.prepare import prepare
 from anomae.volumes.volume import Grid
@@ -510,6 +513,54 @@ def test_what_is_no_store_is_left_alone(tmp_path):
 
 
 # ---- real images
+
+
+def test_brains_are_prepared_the_same_with_any_number_of_workers_and_counted(layouts, tmp_path):
+    settings = settings_from({"image_size": 16, "preparation": "brain"})
+    source = layouts("brats2020")
+    store = made("brats2020", source, tmp_path / "one", settings=settings)
+    made("brats2020", source, tmp_path / "two", settings=settings, workers=2)
+    assert files(tmp_path / "one") == files(tmp_path / "two")
+    assert store.prepared["brain_masks"] == {"nonzero": 6}
+    assert all("skull-stripped" in facts["notes"][-1] for facts in read_json(store.folder / "cases.json").values())
+    rows = np.flatnonzero(~store.index.empty)
+    np.testing.assert_allclose(store.index.body_fraction[rows], store.bodies(rows).mean(axis=(1, 2)), rtol=1e-5)
+    plain = made("brats2020", source, tmp_path / "plain", settings=SMALL)
+    np.testing.assert_array_equal(plain.index.filled, store.index.filled)
+
+
+def test_the_usual_preparation_of_brats_is_of_the_brain_and_asks_for_no_network(layouts, tmp_path, monkeypatch):
+    monkeypatch.setattr(brain_extraction, "extract_brain", None)
+    store = made("brats2020", layouts("brats2020"), tmp_path / "store", settings=None)
+    assert store.prepared["settings"]["preparation"] == "brain"
+    assert store.prepared["brain_masks"] == {"nonzero": 6}
+    assert preparation_for("lgg").preparation == "brain"
+    assert all(preparation_for(name).preparation == "plain" for name in ("luna16", "arrays", "folder", "phantom"))
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_without_the_extra_it_stops_and_says_what_to_do(layouts, tmp_path, monkeypatch, workers):
+    (tmp_path / "deepbet").mkdir()
+    (tmp_path / "deepbet" / "__init__.py").write_text("")  # a package without what is needed, for workers too
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "deepbet", raising=False)
+    monkeypatch.delitem(sys.modules, "deepbet.bet", raising=False)
+    brain_extraction._load.cache_clear()
+    settings = settings_from({"image_size": 16, "preparation": "brain"})
+    with pytest.raises(MissingExtra, match=r"anomae\[brain\].*preparation=plain"):
+        made("lgg", layouts("lgg"), tmp_path / "store", settings=settings, workers=workers)
+    brain_extraction._load.cache_clear()
+
+
+def test_brains_of_patches_are_refused_and_few_processes_extract(layouts, tmp_path, monkeypatch):
+    settings = settings_from({"image_size": 16, "preparation": "brain"})
+    with pytest.raises(UserError, match="preparation=brain is for whole scans"):
+        made("luna16", layouts("luna16"), tmp_path / "store", settings=settings)
+    monkeypatch.setattr(stage, "usable_cores", lambda: 64)
+    assert stage.usable_workers(None, SMALL) == stage.MOST_WORKERS
+    assert stage.usable_workers(None, settings) == stage.MOST_EXTRACTING
+    assert stage.usable_workers(None, settings.model_copy(update={"brain_mask": "nonzero"})) == stage.MOST_WORKERS
+    assert stage.usable_workers(7, settings) == 7
 
 
 @pytest.mark.real_data

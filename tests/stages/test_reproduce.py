@@ -11,8 +11,10 @@ from anomae.files import read_json
 from anomae.recipes.cells import CELLS, RUNS, TABLES, chosen_cells, chosen_runs
 from anomae.recipes.detector_settings import METHOD, settings_for
 from anomae.recipes.overrides import overridden
+from anomae.recipes.preparation import preparation_for, reproduction_preparation
 from anomae.recipes.reproductions import REPRODUCTIONS
 from anomae.recipes.rivals import SCALES
+from anomae.slices.settings import PrepareSettings
 from anomae.stages import planned_run
 from anomae.stages import reproduce as stage
 from anomae.stages.reproduce import reproduce
@@ -194,3 +196,26 @@ def test_chosen_detectors_that_do_not_hold_are_refused(tmp_path: Path) -> None:
         with pytest.raises(UserError, match=sentence):
             chosen(tmp_path / "out", detectors, **changed)
     assert not (tmp_path / "out").exists()
+
+
+def test_the_papers_preparation_is_plain_unless_another_is_asked_for() -> None:
+    """At every scale and on every data set; what `anomae prepare` does by itself is another matter."""
+    for plan in REPRODUCTIONS.values():
+        settings = reproduction_preparation(plan.cohort, "plain")
+        assert settings.preparation == "plain"
+    assert reproduction_preparation("lgg", "plain").with_size(64) == PrepareSettings(
+        image_size=(64, 64), intensity="percentile"
+    )
+    assert reproduction_preparation("brats2020", "plain") == PrepareSettings(
+        image_size=(224, 224), intensity="percentile"
+    )
+    assert reproduction_preparation("luna16", "plain") == preparation_for("luna16")
+    assert reproduction_preparation("lgg", "brain").scaled_by == "median"
+    assert reproduction_preparation("brats2020", "brain") == preparation_for("brats2020")
+    with pytest.raises(UserError, match="no brains"):
+        reproduction_preparation("luna16", "brain")
+
+
+def test_a_preparation_that_there_is_not_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no preparation 'skull'"):
+        reproduce("phantom", "heads:8", tmp_path, preparation="skull", shown=False)  # type: ignore[arg-type]

@@ -14,6 +14,7 @@ from PIL import Image
 from anomae.cohorts.scan_slices import scan_slices
 from anomae.detectors.protocol import Findings
 from anomae.errors import UserError
+from anomae.files import read_json
 from anomae.slices.preparing import prepare_case
 from anomae.slices.settings import PrepareSettings
 from anomae.stages.score_scans import score_scans
@@ -364,3 +365,29 @@ def test_what_was_written_is_not_taken_for_a_scan(run, tmp_path):
     out = score(run, [tmp_path / "in"], tmp_path / "in" / "out")
     score(run, [tmp_path / "in"], out)
     assert len(rows_of(out)) == 6
+
+
+@pytest.mark.parametrize("direction", [STRAIGHT, UPSIDE_DOWN, SAGITTAL])
+def test_a_map_of_a_brain_lies_on_its_scan_and_is_nothing_outside(run, tmp_path, direction):
+    """Prepared as a brain that was given: the map peaks at the bright voxel, and outside the crop it is 0."""
+    facts = json.loads((run / "fitted" / "prepare.json").read_text())
+    facts["settings"] = PrepareSettings(image_size=(48, 48), preparation="brain").model_dump(mode="json")
+    (run / "fitted" / "prepare.json").write_text(json.dumps(facts))
+    path = tmp_path / "scans" / "head.nii.gz"
+    grid = a_scan(path, shape=(20, 24, 22), direction=direction, blob=(11, 12, 9))
+    brain = np.zeros(grid.shape, np.uint8)
+    brain[5:17, 6:18, 5:17] = 1
+    write_volume(tmp_path / "scans" / "head_brain.nii.gz", brain, grid)
+    out = score(run, [tmp_path / "scans"], tmp_path / "out")
+    assert {Path(row["file"]).name for row in rows_of(out)} == {"head.nii.gz"}
+    notes = read_json(out / "scoring.json")["scan_notes"]
+    assert [said[-1] for said in notes.values()] == ["the brain mask was given in a file beside the scan"]
+    heat = read_volume(next((out / "maps").glob("*.nii.gz"))).voxels
+    assert heat.shape == grid.shape
+    y, x, z = np.indices(grid.shape)
+    weight = np.clip(heat - 1.0, 0, None)
+    centre = [float((weight * axis).sum() / weight.sum()) for axis in (y, x, z)]
+    assert np.abs(np.subtract(centre, (11, 12, 9))).max() < 0.5
+    view = axial_view(grid)
+    empty = view.apply(heat)[:, [0, -1]]
+    assert (empty == 0).all()

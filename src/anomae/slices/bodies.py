@@ -38,6 +38,9 @@ _FOUND = {
 }
 
 
+_NOT_STRIPPED = "it does not look skull-stripped, as brain_mask=nonzero takes it to be: what was prepared is no brain"
+
+
 def find_body(case: CaseSlices, settings: PrepareSettings, scale: IntensityScale) -> Body:
     """The brain or body of a case, as settings.preparation and settings.brain_mask say.  Raises UnreadableScan."""
     if settings.preparation == "body":
@@ -49,9 +52,10 @@ def find_body(case: CaseSlices, settings: PrepareSettings, scale: IntensityScale
             return Body(given, "given")
         if wanted == "given":
             raise UnreadableScan("no brain mask lies beside it (named like it, with _brain, _brainmask or _bet_mask).")
-    if wanted == "nonzero" or (wanted == "auto" and is_stripped(case.images, scale)):
+    stripped = wanted != "extract" and is_stripped(case.images, scale)
+    if wanted == "nonzero" or stripped:
         shown = scale.read(case.images) != background_of(case.images, scale)
-        return Body(_largest_filled(shown), "nonzero")
+        return Body(_largest_filled(shown), "nonzero", () if stripped else (_NOT_STRIPPED,))
     if len(case.images) < 2:
         raise UnreadableScan("it is a single picture, in which no brain can be searched; use preparation=body.")
     from anomae.slices.brain_extraction import extract_brain

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anomae.cohorts.case import ABNORMAL, PARTS, UNKNOWN, Case, CaseSlices, Cohort
-from anomae.errors import UserError
+from anomae.errors import MissingExtra, UserError
 from anomae.slices.parts import Parts
 from anomae.slices.preparing import PreparedCase, prepare_case
 from anomae.slices.settings import PrepareSettings
@@ -38,9 +38,14 @@ def reason_of(case: Case, error: BaseException) -> str:
 
 
 def rows_or_reason(case: Case, cohort: Cohort, parts: Parts, settings: PrepareSettings) -> CaseRows | str:
-    """The rows of one case, or the reason why there are none: a broken scan is to stop no other."""
+    """The rows of one case, or the reason why there are none: a broken scan is to stop no other.
+
+    Raises MissingExtra: what is not installed would be missing for others too.
+    """
     try:
         return read_rows(case, cohort, parts, settings)
+    except MissingExtra:
+        raise
     except (UserError, OSError, MemoryError) as error:
         return reason_of(case, error)
     except Exception as error:  # noqa: BLE001  what no reader foresaw is a defect, but of this scan alone; it is listed

@@ -109,6 +109,7 @@ def evaluate_scores(
             "checkpoint_choice": "Not known: only scores were given.",
             "split_sentences": split_sentences(counts, leaking, None, unit) if split_known else
             ["Not known: the labels have no column part."],
+            "preparation": "",
             "skipped": "",
             "cost": "",
             "hashes": {scores.name: sha256(scores), labels.name: sha256(labels)},

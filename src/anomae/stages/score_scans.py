@@ -14,7 +14,7 @@ from anomae.cohorts.brain_files import is_brain_file
 from anomae.cohorts.case import CaseSlices
 from anomae.cohorts.scan_slices import scan_slices
 from anomae.detectors.protocol import Detector, Findings
-from anomae.errors import UnreadableScan, UserError
+from anomae.errors import MissingExtra, UnreadableScan, UserError
 from anomae.files import read_json, write_json, written_whole
 from anomae.progress import progress
 from anomae.slices.preparing import PreparedCase, prepare_case
@@ -66,6 +66,8 @@ def score_scans(
             if not folder.scored(file, overlays):
                 try:
                     scan = _read(file, settings)
+                except MissingExtra:
+                    raise  # of no scan alone
                 except (UserError, OSError, MemoryError) as error:
                     skipped[str(file)] = str(error) or type(error).__name__
                     folder.scans.pop(str(file.resolve()), None)
