@@ -22,8 +22,9 @@ class PatchHead(nn.Module):
     ) -> None:  # fmt: skip
         """channels: of the evidence.  grid: (gh, gw) patches.  mirror: see differences to the mirrored place too."""
         super().__init__()
-        self.mirror, self.grid = mirror, grid
-        self.embed = nn.Conv2d(channels * (2 if mirror else 1), width, 1)
+        self.grid = grid
+        self.embed = nn.Conv2d(channels, width, 1)
+        self.across = nn.Conv2d(channels, width, 1, bias=False) if mirror else None
         self.position = nn.Parameter(torch.zeros(1, width, *grid))
         self.blocks = nn.ModuleList(_Block(width) for _ in range(blocks))
         self.norm = nn.GroupNorm(GROUPS, width)
@@ -36,15 +37,38 @@ class PatchHead(nn.Module):
             nn.init.zeros_(self.image_logit.bias)
 
     def forward(
-        self, evidence: Tensor, drop: float = 0.0, generator: torch.Generator | None = None
+        self, evidence: Tensor, mirrored: Tensor | None = None, drop: float = 0.0,
+        generator: torch.Generator | None = None,
     ) -> tuple[Tensor, Tensor | None]:  # fmt: skip
         """Evidence (B, C, gh, gw) -> logits of the patches (B, gh, gw) and of the images (B,), or None.
 
-        drop: share of channels, and of the blocks' outcomes, that are left out in training, drawn from `generator`.
+        mirrored: (B,) bool, which of them to take left for right.  drop: share of channels, and of the blocks'
+        outcomes, that are left out in training, drawn from `generator`.
         """
-        if self.mirror:
-            evidence = torch.cat([evidence, evidence - evidence.flip(-1)], dim=1)
-        x = self.embed(_dropped(evidence, drop, generator)) + self.position  # (B, D, gh, gw)
+        seen = self.look(_dropped(evidence, drop, generator))
+        if mirrored is not None:
+            seen = torch.where(mirrored[:, None, None, None], seen.flip(-1), seen)
+        return self.judge(seen, drop, generator)
+
+    def look(self, evidence: Tensor) -> Tensor:
+        """Evidence (B, C, gh, gw) -> (B, D, gh, gw), before any place is known; of mirrored evidence, the mirror image.
+
+        A 1x1 convolution of a difference to the mirrored place is the difference of convolutions: so only D channels
+        are mirrored, where C are several times as many.
+        """
+        if self.across is None:
+            seen: Tensor = self.embed(evidence)
+            return seen
+        weight = torch.cat([self.embed.weight, self.across.weight])
+        here, across = nn.functional.conv2d(evidence, weight).chunk(2, dim=1)
+        bias: Tensor = self.embed.bias[:, None, None]  # type: ignore[index]
+        return here + bias + across - across.flip(-1)
+
+    def judge(
+        self, seen: Tensor, drop: float = 0.0, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor | None]:  # fmt: skip
+        """What `look` gives, (B, D, gh, gw) -> logits as `forward` gives them."""
+        x = seen + self.position
         for block in self.blocks:
             x = x + _dropped(block(x), drop, generator)
         x = nn.functional.gelu(self.norm(x))

@@ -164,8 +164,9 @@ class Anomae:
             found = evidence.of(images)
             for head in heads:
                 head.to(found.device)
+                seen = head.look(found)
                 for flipped in (False, True):
-                    logits, image = head(found.flip(-1) if flipped else found)
+                    logits, image = head.judge(seen.flip(-1) if flipped else seen)
                     chances = logits.float().sigmoid()
                     chances = chances.flip(-1) if flipped else chances
                     if chances.shape[1:] != self.evidences[0].grid:

@@ -37,12 +37,11 @@ def train_head(
 
     def batch_loss(model: nn.Module, places: npt.NDArray[np.int64], generator: torch.Generator) -> Tensor:
         rows = np.sort(places)
-        seen = torch.from_numpy(evidence[rows]).to(fabric.device).float()
+        seen = torch.from_numpy(evidence[rows]).to(fabric.device)
         truth = torch.from_numpy(targets[rows]).to(fabric.device).float()
         mirrored = torch.rand(len(rows), generator=generator, device=generator.device) < 0.5
-        seen = torch.where(mirrored[:, None, None, None], seen.flip(-1), seen)
         truth = torch.where(mirrored[:, None, None], truth.flip(-1), truth)
-        patches, image = model(seen, settings.drop, generator)
+        patches, image = model(seen.float(), mirrored, settings.drop, generator)
         loss = F.binary_cross_entropy_with_logits(patches.float(), truth, pos_weight=positive)
         if image is not None:
             abnormal = torch.from_numpy((pool.family[rows] >= 0).astype(np.float32)).to(fabric.device)
