@@ -93,8 +93,9 @@ def test_a_users_error_is_one_sentence_and_exit_code_2(  # type: ignore[no-untyp
 
 def test_recipes_are_listed_and_shown_as_set_takes_them(anomae) -> None:  # type: ignore[no-untyped-def]
     assert "brats2020" in anomae("recipes")[1]
-    shown = anomae("recipes", "brats2020", "--profile", "released")[1].splitlines()
+    shown = anomae("recipes", "brats2020", "--detector", "mae-classifier", "--profile", "released")[1].splitlines()
     assert "classifier.training.layer_decay=0.75" in shown
+    assert "sources=['features', 'pixels', 'mirror']" in anomae("recipes", "lgg")[1].splitlines()
     assert "autoencoder.training.steps=none" in shown
 
 

@@ -25,6 +25,8 @@ def settings_for(
     """
     if detector == ANOMAE:
         named_recipe(recipe, profile, image_size)  # says what is wrong with the name, or with the size
+        if profile == "released":
+            raise UserError("The profile 'released' is of the paper's method: give it with --detector mae-classifier.")
         return anomae_settings(recipe, image_size, aligned)
     if detector in OF_THE_METHOD:
         return named_recipe(recipe, profile, image_size)

@@ -155,6 +155,7 @@ def test_texts_are_read_as_lists() -> None:
     read = settings(sources="residual, pixels,mirror", sizes="128,192", lesions={"families": "blob,fill"})
     assert read.sources == ("residual", "pixels", "mirror")
     assert read.sizes == (128, 192)
+    assert settings(sizes=64).sizes == (64,)
     assert read.lesions.families == ("blob", "fill")
 
 

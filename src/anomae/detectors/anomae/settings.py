@@ -12,8 +12,10 @@ SOURCES: tuple[SourceName, ...] = ("features", "pixels", "residual", "memory", "
 
 
 def _listed(value: Any) -> Any:
-    """ "a,b" and "a, b" as ["a", "b"]."""
-    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+    """ "a,b" and "a, b" as ["a", "b"], one number as a list of it."""
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(",") if part.strip()]
+    return [value] if isinstance(value, int) else value
 
 
 class LesionSettings(Settings):
