@@ -269,7 +269,7 @@ def reproduce(
     out: Annotated[Path, typer.Option(help="Folder of all runs and of the page.")] = Path("reproduction"),
     only: Annotated[
         list[str] | None,
-        typer.Option(help="table1, table2a, table2b, table2c, text, fig2 to fig5 or floors; may be repeated."),
+        typer.Option(help="table1, table2a, table2b, table2c, text, fig2 to fig5, floors or further; may be repeated."),
     ] = None,
     scale: Annotated[str, typer.Option(help="tiny, small (minutes a cell on two cores) or paper (a GPU).")] = "small",
     modality: Modality = None,
