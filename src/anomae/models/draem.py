@@ -1,11 +1,15 @@
 """The two networks of DRAEM (Zavrtanik et al., ICCV 2021) and its losses."""
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from anomae.models.reconstruction_errors import structural_similarity
 from anomae.models.unet import UNet
+
+PRIOR = 0.05  # probability of being anomalous that a pixel starts with (Lin et al. 2017, section 4.1)
 
 
 class ReconstructAndSegment(nn.Module):
@@ -18,6 +22,8 @@ class ReconstructAndSegment(nn.Module):
         super().__init__()
         self.reconstructive = UNet((1, 1), width, halvings, generator, skips=False)
         self.segmentation = UNet((2, 1), segmentation_width, halvings, generator)
+        # Few pixels are anomalous: begun at even chances, a short training does little else than to find that out.
+        nn.init.constant_(self.segmentation.last.bias, -math.log(1 / PRIOR - 1))  # type: ignore[arg-type]
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """(B, H, W) -> reconstructions (B, H, W), and logits (B, H, W) of a pixel being anomalous."""

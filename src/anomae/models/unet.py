@@ -36,7 +36,7 @@ class UNet(nn.Module):
             _convolutions(2 * each if skips else each, each, standardised) for each in widths[-2::-1]
         )
         self.last = nn.Conv2d(width, channels[1], 1)
-        draw_convolutions(self, generator)
+        draw_convolutions(self, generator, "torch")
 
     def forward(self, images: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, C', H, W); H and W are multiples of 2^halvings."""
