@@ -20,8 +20,8 @@ class ReconstructAndSegment(nn.Module):
     ) -> None:  # fmt: skip
         """Widths: channels of the first level of the reconstructive network, which has no skips, and of the other."""
         super().__init__()
-        self.reconstructive = UNet((1, 1), width, halvings, generator, skips=False)
-        self.segmentation = UNet((2, 1), segmentation_width, halvings, generator)
+        self.reconstructive = UNet((1, 1), width, halvings, generator, skips=False, norm="batch")
+        self.segmentation = UNet((2, 1), segmentation_width, halvings, generator, norm="batch")
         # Few pixels are anomalous: begun at even chances, a short training does little else than to find that out.
         nn.init.constant_(self.segmentation.last.bias, -math.log(1 / PRIOR - 1))  # type: ignore[arg-type]
 

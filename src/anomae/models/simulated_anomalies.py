@@ -2,7 +2,7 @@
 
 The original takes its textures from the DTD pictures, which are not at hand here; they are replaced by other healthy
 images (a crop of any size brought to the image's, mirrored, inverted and rolled at random) and by Perlin noise of any
-coarseness and contrast around any grey.
+coarseness, both at any grey and contrast.
 """
 
 import math
@@ -18,6 +18,7 @@ MOST_DOUBLINGS = 5  # of the lattice of Perlin noise: 1 to 32 cells along a side
 SMALLEST_CELL = 4  # pixels
 THRESHOLD = 0.5
 CROPPED = (0.1, 1.0)  # share of the other image's area
+MOST_CONTRAST = 0.3  # standard deviation, images being in 0..1
 
 
 def simulated_anomalies(
@@ -49,14 +50,20 @@ def anomaly_masks(count: int, size: tuple[int, int], generator: torch.Generator)
 
 
 def foreign_textures(others: Tensor, generator: torch.Generator) -> Tensor:
-    """(B, H, W) in 0..1: by even chances made of another image (B, H, W) in 0..1, or of Perlin noise."""
+    """(B, H, W) in 0..1: by even chances made of another image (B, H, W), or of Perlin noise.
+
+    Either is brought to a grey uniform in 0..1 and a deviation uniform in 0..0.3, then cut to 0..1: another image as it
+    is would hardly be seen in one of its own kind.
+    """
     batch, device = len(others), generator.device
     upside_down, inverted, noisy, grey, contrast = torch.rand(5, batch, 1, 1, generator=generator, device=device)
     crops = random_resized_crops(others, generator=generator, scale=CROPPED, flip=True)
     crops = roll_random(torch.where(upside_down < 0.5, crops.flip(1), crops), generator=generator)
-    crops = torch.where(inverted < 0.5, 1 - crops, crops)
     noise = _any_coarseness(batch, (others.shape[1], others.shape[2]), generator)
-    return torch.where(noisy < 0.5, (grey + 0.5 * contrast * noise).clamp(0, 1), crops)
+    patterns = torch.where(noisy < 0.5, noise, crops)
+    deviation, mean = torch.std_mean(patterns, dim=(1, 2), keepdim=True)
+    signs = torch.where(inverted < 0.5, -1.0, 1.0)
+    return (grey + signs * contrast * MOST_CONTRAST * (patterns - mean) / (deviation + 1e-4)).clamp(0, 1)
 
 
 def _any_coarseness(count: int, size: tuple[int, int], generator: torch.Generator) -> Tensor:

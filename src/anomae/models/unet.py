@@ -1,5 +1,7 @@
 """An encoder and decoder of 3x3 convolutions, with skip connections (a U-Net) or without."""
 
+from typing import Literal
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -7,33 +9,35 @@ from torch import Tensor, nn
 from anomae.models.initialisation import draw_convolutions
 
 MOST_GROUPS, CHANNELS_OF_A_GROUP = 8, 4
+Norm = Literal["group", "batch"]
 
 
 class UNet(nn.Module):
-    """Two convolutions a level, each followed by group norm and swish; the width doubles as the side is halved.
+    """Two convolutions a level, each followed by a norm and swish; the width doubles as the side is halved.
 
     Halving is max pooling, doubling a transposed 2x2 convolution (Ronneberger et al. 2015).
     """
 
     def __init__(
         self, channels: tuple[int, int], width: int, halvings: int, generator: torch.Generator | None, *,
-        skips: bool = True, standardised: bool = False,
+        skips: bool = True, standardised: bool = False, norm: Norm = "group",
     ) -> None:  # fmt: skip
         """`channels`: of the input and the output.  width: channels of the first level, a multiple of 4.
 
         skips: each level of the decoder also sees that of the encoder; without, all has to pass the lowest level.
-        standardised: weight standardisation (Qiao et al. 2019).  Weights are drawn from `generator`.
+        standardised: weight standardisation (Qiao et al. 2019).  norm: of groups of channels, or of the batch.  Weights
+        are drawn from `generator`.
         """
         super().__init__()
         self.skips = skips
         widths = [width * 2**level for level in range(halvings + 1)]
         self.down = nn.ModuleList(
-            _convolutions(inputs, outputs, standardised)
+            _convolutions(inputs, outputs, standardised, norm)
             for inputs, outputs in zip([channels[0], *widths], widths, strict=False)
         )
         self.doubling = nn.ModuleList(nn.ConvTranspose2d(2 * each, each, 2, stride=2) for each in widths[-2::-1])
         self.up = nn.ModuleList(
-            _convolutions(2 * each if skips else each, each, standardised) for each in widths[-2::-1]
+            _convolutions(2 * each if skips else each, each, standardised, norm) for each in widths[-2::-1]
         )
         self.last = nn.Conv2d(width, channels[1], 1)
         draw_convolutions(self, generator, "torch")
@@ -65,10 +69,11 @@ def fits(image_size: tuple[int, int], halvings: int) -> bool:
     return all(side % 2**halvings == 0 and side >= 2 ** (halvings + 1) for side in image_size)
 
 
-def _convolutions(inputs: int, outputs: int, standardised: bool) -> nn.Sequential:
+def _convolutions(inputs: int, outputs: int, standardised: bool, norm: Norm) -> nn.Sequential:
     kind = StandardisedConv2d if standardised else nn.Conv2d
     groups = min(MOST_GROUPS, outputs // CHANNELS_OF_A_GROUP)
     layers: list[nn.Module] = []
     for width in (inputs, outputs):
-        layers += [kind(width, outputs, 3, padding=1), nn.GroupNorm(groups, outputs), nn.SiLU(inplace=True)]
+        normed = nn.BatchNorm2d(outputs) if norm == "batch" else nn.GroupNorm(groups, outputs)
+        layers += [kind(width, outputs, 3, padding=1), normed, nn.SiLU(inplace=True)]
     return nn.Sequential(*layers)
