@@ -16,7 +16,7 @@ from anomae.slices.store import Slices
 from anomae.training.settings import DeviceSettings, TrainingSettings
 
 CPU = DeviceSettings(accelerator="cpu", precision="fp32")
-SHORT = TrainingSettings(steps=200, batch=16, lr=1e-2, weight_decay=0.0)
+SHORT = TrainingSettings(steps=200, batch=8, lr=5e-3, weight_decay=0.0)
 # Few steps: every sample gets an anomaly, and the image does not shine through.
 SMALL = DraemSettings(
     width=8, segmentation_width=8, halvings=2, anomalous=1.0, most_seen=0.0, training=SHORT, device=CPU

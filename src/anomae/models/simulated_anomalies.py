@@ -63,7 +63,8 @@ def foreign_textures(others: Tensor, generator: torch.Generator) -> Tensor:
     patterns = torch.where(noisy < 0.5, noise, crops)
     deviation, mean = torch.std_mean(patterns, dim=(1, 2), keepdim=True)
     signs = torch.where(inverted < 0.5, -1.0, 1.0)
-    return (grey + signs * contrast * MOST_CONTRAST * (patterns - mean) / (deviation + 1e-4)).clamp(0, 1)
+    textures: Tensor = grey + signs * contrast * MOST_CONTRAST * (patterns - mean) / (deviation + 1e-4)
+    return textures.clamp(0, 1)
 
 
 def _any_coarseness(count: int, size: tuple[int, int], generator: torch.Generator) -> Tensor:
