@@ -3,9 +3,10 @@
 Against the original: Perlin masks, blending, half of the samples healthy, losses and their weights, and the score (the
 highest mean over 21x21 of 256 pixels) are the original's.  Its textures, the DTD pictures, are not at hand: other
 healthy images and noise stand for them (anomae.models.simulated_anomalies).  Anomalies lie on tissue alone.  Both
-networks have the blocks of our U-Net (swish for ReLU, transposed convolutions for bilinear ones, as many levels in the
-segmentation network as in the other), SSIM has a uniform 7x7 window, images are not turned in training, the rate
-follows half a cosine, and a pixel is one logit, which says the same as two, and starts from a low probability.
+networks have the blocks of our U-Net (swish for ReLU, transposed convolutions for bilinear ones, group norm in the
+reconstructive network, as many levels in the segmentation network as in the other), SSIM has a uniform 7x7 window,
+images are not turned in training, the rate follows half a cosine, and a pixel is one logit, which says the same as two,
+and starts from a low probability.
 """
 
 from pathlib import Path

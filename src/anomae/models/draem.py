@@ -18,9 +18,13 @@ class ReconstructAndSegment(nn.Module):
     def __init__(
         self, width: int, segmentation_width: int, halvings: int, generator: torch.Generator | None
     ) -> None:  # fmt: skip
-        """Widths: channels of the first level of the reconstructive network, which has no skips, and of the other."""
+        """Widths: channels of the first level of the reconstructive network, which has no skips, and of the other.
+
+        Narrow and briefly trained on healthy heads, the first learned with group norm alone, the other faster with that
+        of the batch, which the original has in both.
+        """
         super().__init__()
-        self.reconstructive = UNet((1, 1), width, halvings, generator, skips=False, norm="batch")
+        self.reconstructive = UNet((1, 1), width, halvings, generator, skips=False)
         self.segmentation = UNet((2, 1), segmentation_width, halvings, generator, norm="batch")
         # Few pixels are anomalous: begun at even chances, a short training does little else than to find that out.
         nn.init.constant_(self.segmentation.last.bias, -math.log(1 / PRIOR - 1))  # type: ignore[arg-type]

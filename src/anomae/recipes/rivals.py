@@ -35,7 +35,7 @@ _ADAM = {"lr": 0.005, "min_lr": 0.005, "betas": (0.5, 0.999), "weight_decay": 0.
 _AUTOENCODER = {"lr": 1e-3, "weight_decay": 0.0, "batch": 16}
 # The originals' rate, 1e-4, is for widths and lengths that these have not; chosen on healthy slices and made-up heads.
 _DENOISING = {"lr": 2e-3, "weight_decay": 0.0, "batch": 8}
-_SEGMENTING = {"lr": 1e-3, "weight_decay": 0.0, "batch": 8}
+_SEGMENTING = {"lr": 2e-3, "weight_decay": 0.0, "batch": 8}
 _L2 = {"lr": 2e-4, "min_lr": 2e-4, "weight_decay": 1e-5, "batch": 8}
 
 RIVALS: dict[str, tuple[type[BaseModel], dict[Scale, dict[str, Any]]]] = {
