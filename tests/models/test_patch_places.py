@@ -7,13 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anomae.models.patch_memory import nearest_distance
-from anomae.models.patch_places import blocks_of_places, even_shares, near_places, out_of_reach, spread_subset
+from anomae.models.patch_places import blocks_of_places, even_shares, out_of_reach, spread_subset
 
 
 @pytest.mark.parametrize("near", [0.0, 0.125, 0.3, 1.0])
 @pytest.mark.parametrize("grid", [(4, 8), (7, 5)])
 def test_near_by_definition_and_blocks_within_it(grid: tuple[int, int], near: float) -> None:
-    found, blocks = near_places(grid, near), blocks_of_places(grid, near)
+    found = ~out_of_reach(grid, near, torch.arange(grid[0] * grid[1]))
+    blocks = blocks_of_places(grid, near)
     cells = [(row, column) for row in range(grid[0]) for column in range(grid[1])]
     for one, here in enumerate(cells):
         for other, there in enumerate(cells):

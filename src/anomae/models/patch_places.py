@@ -1,4 +1,4 @@
-"""Where in the image patches lie: which places are near each other, and patches kept evenly over all of them."""
+"""Where in the image patches lie: which are near each other, and patches kept evenly over all of them."""
 
 import math
 from collections.abc import Sequence
@@ -9,24 +9,23 @@ from torch import Tensor
 
 from anomae.models.patch_memory import greedy_coreset
 
-
-def near_places(grid: tuple[int, int], near: float) -> Tensor:
-    """(N, N) bool: which of the N = rows * columns places lie within `near` of each other, in longer sides of `grid`.
-
-    Places are counted row by row; near 0: each place itself alone.
-    """
-    rows, columns = torch.meshgrid(*(torch.arange(side, dtype=torch.float64) for side in grid), indexing="ij")
-    places = torch.stack([rows.flatten(), columns.flatten()], dim=1)  # (N, 2)
-    return torch.cdist(places, places) <= near * max(grid) + 1e-6
+CHUNK = 256  # places at a time
 
 
 def out_of_reach(grid: tuple[int, int], near: float, kept: Tensor) -> Tensor:
-    """(N, m) bool: which patches of a memory, kept at places (m,), lie too far from each place.
+    """(N, m) bool: which patches of a memory, kept at places (m,), lie too far from each of N = rows * columns places.
 
-    A place that has none within reach is given all of them.
+    Too far is more than `near` longer sides of `grid`; near 0: anywhere but at the place itself.  Places are counted row
+    by row.  A place that has none within reach is given all of them.
     """
-    beyond = ~near_places(grid, near)[:, kept]
-    return beyond & ~beyond.all(dim=1, keepdim=True)
+    reach = (near * max(grid)) ** 2 + 1e-6
+    rows, columns = torch.meshgrid(*(torch.arange(side) for side in grid), indexing="ij")
+    places = torch.stack([rows.flatten(), columns.flatten()], dim=1)  # (N, 2)
+    parts = []
+    for part in places.split(CHUNK):  # type: ignore[no-untyped-call]
+        beyond = (part[:, None] - places[kept]).square().sum(dim=2) > reach  # (n, m)
+        parts.append(beyond & ~beyond.all(dim=1, keepdim=True))
+    return torch.cat(parts)
 
 
 def blocks_of_places(grid: tuple[int, int], near: float) -> Tensor:
