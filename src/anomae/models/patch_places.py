@@ -15,8 +15,8 @@ CHUNK = 256  # places at a time
 def out_of_reach(grid: tuple[int, int], near: float, kept: Tensor) -> Tensor:
     """(N, m) bool: which patches of a memory, kept at places (m,), lie too far from each of N = rows * columns places.
 
-    Too far is more than `near` longer sides of `grid`; near 0: anywhere but at the place itself.  Places are counted row
-    by row.  A place that has none within reach is given all of them.
+    Too far is more than `near` longer sides of `grid`; near 0: anywhere but at the place itself.  Places are counted
+    row by row.  A place that has none within reach is given all of them.
     """
     reach = (near * max(grid)) ** 2 + 1e-6
     rows, columns = torch.meshgrid(*(torch.arange(side) for side in grid), indexing="ij")
