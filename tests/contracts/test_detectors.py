@@ -16,6 +16,9 @@ from anomae.detectors.anomae.detector import Anomae
 from anomae.detectors.anomae.settings import SOURCES, AnomaeSettings
 from anomae.detectors.anovaegan import AnoVaeGan
 from anomae.detectors.conv_autoencoder import ConvAutoencoderDetector
+from anomae.detectors.corruption_settings import DenoisingSettings, DraemSettings
+from anomae.detectors.denoising_autoencoder import DenoisingAutoencoderDetector
+from anomae.detectors.draem import DraemDetector
 from anomae.detectors.fanogan import FAnoGan
 from anomae.detectors.floor_settings import (
     ConvAutoencoderSettings,
@@ -111,6 +114,17 @@ def make_anomae(device: DeviceSettings, **changed: Any) -> Any:
     return Anomae(AnomaeSettings.model_validate({**content, "device": device.model_dump()}))
 
 
+def make_dae(device: DeviceSettings) -> Any:
+    training = DenoisingSettings().training.model_copy(update=SOME)
+    return DenoisingAutoencoderDetector(DenoisingSettings(width=8, halvings=2, training=training, device=device))
+
+
+def make_draem(device: DeviceSettings) -> Any:
+    training = DraemSettings().training.model_copy(update=SOME)
+    settings = DraemSettings(width=8, segmentation_width=8, halvings=2, training=training, device=device)
+    return DraemDetector(settings)
+
+
 # Every detector in a form that is fitted in a second or two; a name before the colon.
 FORMS: dict[str, Callable[[DeviceSettings], Any]] = {
     "mae-classifier": lambda device: make_paper("mae-classifier", device),
@@ -131,6 +145,11 @@ FORMS: dict[str, Callable[[DeviceSettings], Any]] = {
     "patchcore": lambda device: PatchMemoryDetector(
         PatchMemorySettings(teacher=TINY, memory=100, candidates=200, device=device)
     ),
+    "patchcore: near": lambda device: PatchMemoryDetector(
+        PatchMemorySettings(teacher=TINY, memory=100, candidates=200, near=0.3, device=device)
+    ),
+    "dae": make_dae,
+    "draem": make_draem,
     "conv-autoencoder": make_autoencoder,
     "pca": lambda device: PrincipalComponents(PrincipalComponentsSettings(components=8, device=device)),
     "pixel-gaussian": lambda device: PixelGaussian(PixelGaussianSettings(device=device)),
@@ -140,7 +159,7 @@ FORMS: dict[str, Callable[[DeviceSettings], Any]] = {
 }
 # Forms that draw nothing, or nothing but where a search begins.
 SEEDLESS = ("pca", "pixel-gaussian", "mean-image", "one-line: spot", "one-line: area")
-UNTRAINED = ("patchcore", *SEEDLESS)
+UNTRAINED = ("patchcore", "patchcore: near", *SEEDLESS)
 
 
 def test_every_detector_is_tested() -> None:

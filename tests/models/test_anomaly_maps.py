@@ -3,9 +3,16 @@
 import numpy as np
 import pytest
 import torch
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import gaussian_filter, uniform_filter
 
-from anomae.models.anomaly_maps import combined_map, cosine_distance, gaussian_smooth, upsampled
+from anomae.models.anomaly_maps import (
+    box_mean,
+    combined_map,
+    cosine_distance,
+    gaussian_smooth,
+    highest_mean,
+    upsampled,
+)
 
 
 @pytest.mark.parametrize(("height", "width", "sigma"), [(64, 48, 4.0), (33, 20, 1.5), (7, 5, 4.0), (2, 3, 6.0)])
@@ -39,3 +46,17 @@ def test_bicubic_overshoot_does_not_go_below_nothing() -> None:
     large = upsampled(step, (32, 32), "bicubic")
     assert float(large.min()) == 0.0
     assert float(large.max()) > 1.0
+
+
+@pytest.mark.parametrize("side", [1, 3, 11])
+def test_the_mean_over_a_box_is_that_of_scipy(side: int, rng: torch.Generator) -> None:
+    maps = torch.rand(2, 12, 20, generator=rng)
+    expected = uniform_filter(maps.double().numpy(), (0, side, side), mode="constant")
+    assert np.allclose(box_mean(maps, side).numpy(), expected, atol=1e-6)
+
+
+def test_the_mean_of_the_highest_share(rng: torch.Generator) -> None:
+    maps = torch.rand(3, 10, 20, generator=rng)
+    highest = np.sort(maps.numpy().reshape(3, -1), axis=1)[:, ::-1]
+    for share, count in ((1.0, 200), (0.05, 10), (0.0001, 1)):
+        assert np.allclose(highest_mean(maps, share).numpy(), highest[:, :count].mean(axis=1), atol=1e-6)

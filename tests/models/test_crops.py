@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from anomae.models.crops import draw_crops, erase_random, random_resized_crops, resize_crops
+from anomae.models.crops import draw_crops, erase_random, random_resized_crops, resize_crops, roll_random
 
 
 def test_the_whole_image_is_the_identity(rng: torch.Generator) -> None:
@@ -92,3 +92,14 @@ def test_the_same_seed_gives_the_same(rng: torch.Generator) -> None:
 
     assert torch.equal(change(1), change(1))
     assert not torch.equal(change(1), change(2))
+
+
+def test_a_shift_moves_each_image_around_as_a_whole(rng: torch.Generator) -> None:
+    images = torch.arange(12.0).view(1, 3, 4).expand(300, -1, -1) + 100 * torch.arange(300.0)[:, None, None]
+    found = roll_random(images, generator=rng)
+    shifts = set()
+    for before, after in zip(images, found, strict=True):
+        row, column = divmod(int(after[0, 0] % 100), 4)
+        assert torch.equal(before.roll((-row, -column), (0, 1)), after)
+        shifts.add((row, column))
+    assert len(shifts) == 12  # every one of them

@@ -1,10 +1,11 @@
 """Residual scores, against numpy and scipy."""
 
 import numpy as np
+import pytest
 import torch
 from scipy.ndimage import median_filter
 
-from anomae.models.residual_scores import RESIDUALS, residual_scores
+from anomae.models.residual_scores import RESIDUALS, median_filtered, residual_scores
 
 
 def test_scores_are_what_numpy_and_scipy_say(rng: torch.Generator) -> None:
@@ -20,3 +21,10 @@ def test_scores_are_what_numpy_and_scipy_say(rng: torch.Generator) -> None:
     assert found.keys() == expected.keys()
     for name, values in expected.items():
         np.testing.assert_allclose(found[name], values, rtol=1e-5, err_msg=name)
+
+
+@pytest.mark.parametrize("side", [1, 3, 7])
+def test_medians_are_those_of_scipy(side: int, rng: torch.Generator) -> None:
+    images = torch.rand(2, 9, 14, generator=rng)
+    expected = [median_filter(image, side, mode="mirror") for image in images.numpy()]
+    np.testing.assert_array_equal(median_filtered(images, side).numpy(), expected)

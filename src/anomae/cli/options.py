@@ -40,7 +40,7 @@ Precision = Annotated[str | None, typer.Option(help="auto, bf16 or fp32.")]
 StorePlace = Annotated[Path | None, typer.Option("--store", help="The store, where it was moved.")]
 Only = Annotated[
     list[str] | None,
-    typer.Option(help="table1, table2a, table2b, table2c, text, fig2 to fig5 or floors; may be repeated."),
+    typer.Option(help="table1, table2a, table2b, table2c, text, fig2 to fig5, floors or further; may be repeated."),
 ]
 Detectors = Annotated[
     list[str] | None,

@@ -8,6 +8,8 @@ from pydantic import ValidationError
 from anomae.detectors.anomae.detector import Anomae
 from anomae.detectors.anovaegan import AnoVaeGan
 from anomae.detectors.conv_autoencoder import ConvAutoencoderDetector
+from anomae.detectors.denoising_autoencoder import DenoisingAutoencoderDetector
+from anomae.detectors.draem import DraemDetector
 from anomae.detectors.fanogan import FAnoGan
 from anomae.detectors.masked_autoencoder import MaskedAutoencoderDetector
 from anomae.detectors.mean_image import MeanImage
@@ -34,6 +36,8 @@ DETECTORS: dict[str, Any] = {
         ReverseDistillationDetector,
         StudentTeacherDetector,
         PatchMemoryDetector,
+        DenoisingAutoencoderDetector,
+        DraemDetector,
         ConvAutoencoderDetector,
         PrincipalComponents,
         PixelGaussian,

@@ -73,6 +73,13 @@ class PatchMemorySettings(Settings):
         default="coreset", description="'coreset': greedily the patch farthest from those kept, as the original has it"
     )
     candidates: int = Field(default=50_000, gt=0, description="patches drawn at random that a coreset is taken from")
+    near: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        description="how far from a patch's place its neighbours in memory may lie, in longer sides of the image; then "
+        "the memory is spread evenly over all places; none: anywhere",
+    )
     sigma: float = Field(default=4.0, ge=0, description="of the Gaussian on the map, pixels of the teacher's input")
     score: Literal["max", "mean", "smoothed"] = Field(
         default="max", description="of the distances at all positions; 'smoothed': the maximum of the smoothed map"

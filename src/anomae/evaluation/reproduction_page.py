@@ -23,6 +23,7 @@ TITLES = {
     "text": "Ablations in the text",
     "fig5": "Fig. 5: mask ratio and length of the training",
     "floors": "Floors: methods that every other must beat",
+    "further": "Further baselines",
     CHOSEN: "The chosen detectors",
 }
 OWN_TASK = "its own task, held-out normals"

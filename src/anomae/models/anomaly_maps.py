@@ -1,4 +1,4 @@
-"""Levels of disagreement brought to one map: cosine distance, upsampling, Gaussian smoothing."""
+"""Levels of disagreement brought to one map: cosine distance, upsampling, smoothing with a Gaussian or a box."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -38,6 +38,17 @@ def gaussian_smooth(maps: Tensor, sigma: float) -> Tensor:
     rows, columns = (_gaussian(side, sigma).to(maps.device) for side in maps.shape[1:])
     with torch.autocast(maps.device.type, enabled=False):
         return rows @ maps.float() @ columns.T
+
+
+def box_mean(maps: Tensor, side: int) -> Tensor:
+    """(B, H, W): of each pixel the mean over the square of `side` pixels (odd) around it; 0 beyond the border."""
+    return F.avg_pool2d(maps[:, None], side, stride=1, padding=side // 2)[:, 0]
+
+
+def highest_mean(maps: Tensor, share: float) -> Tensor:
+    """(B,): the mean of the highest `share` (0..1] of the pixels of each map (B, H, W), at least of one."""
+    flat = maps.flatten(1)
+    return flat.topk(max(1, round(share * flat.shape[1])), dim=1).values.mean(dim=1)
 
 
 def _gaussian(side: int, sigma: float) -> Tensor:

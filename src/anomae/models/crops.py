@@ -1,4 +1,4 @@
-"""Random crops, mirrors and erasures of whole batches on their device; all that is drawn comes from a generator."""
+"""Random crops, mirrors, shifts and erasures of whole batches on their device; all is drawn from a generator."""
 
 import math
 
@@ -89,3 +89,12 @@ def erase_random(
     in_columns = (columns >= left[:, None]) & (columns < (left + wide)[:, None])
     erased = in_rows[:, :, None] & in_columns[:, None, :] & (drawn[4] < probability)[:, None, None]
     return torch.where(erased, noise, images)
+
+
+def roll_random(images: Tensor, *, generator: torch.Generator) -> Tensor:
+    """(B, H, W): each shifted by whole pixels, any shift as likely; what leaves on one side comes in on the other."""
+    batch, height, width = images.shape
+    drawn = torch.rand(2, batch, 1, generator=generator, device=generator.device)
+    rows = (torch.arange(height, device=images.device) + (drawn[0] * height).long()) % height  # (B, H)
+    columns = (torch.arange(width, device=images.device) + (drawn[1] * width).long()) % width  # (B, W)
+    return images[torch.arange(batch, device=images.device)[:, None, None], rows[:, :, None], columns[:, None, :]]

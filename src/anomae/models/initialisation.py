@@ -8,7 +8,7 @@ from torch import nn
 
 
 def draw_convolutions(
-    network: nn.Module, generator: torch.Generator, rule: Literal["he", "torch"] = "he"
+    network: nn.Module, generator: torch.Generator | None, rule: Literal["he", "torch"] = "he"
 ) -> None:  # fmt: skip
     """Draw every convolution's weights anew; batch norm becomes the identity.
 

@@ -19,16 +19,21 @@ def patch_features(levels: list[Tensor]) -> Tensor:
     return torch.cat([averaged[0], *coarser], dim=1)
 
 
-def nearest_distance(patches: Tensor, memory: Tensor) -> Tensor:
-    """(n,) Euclidean distance of patches (n, D) to the nearest row of the memory (m, D)."""
+def nearest_distance(patches: Tensor, memory: Tensor, beyond: Tensor | None = None) -> Tensor:
+    """(n,) Euclidean distance of patches (n, D) to the nearest row of the memory (m, D).
+
+    beyond: (n, m) bool, rows that are not looked at; of each patch not all.
+    """
     with torch.autocast(patches.device.type, enabled=False):
         centre = memory.float().mean(dim=0)  # around it products cancel least
         patches, memory = patches.float() - centre, memory.float() - centre
         lengths = memory.square().sum(dim=1)
         found = []
-        for chunk in patches.split(CHUNK):  # type: ignore[no-untyped-call]
+        for turn, chunk in enumerate(patches.split(CHUNK)):  # type: ignore[no-untyped-call]
             # |a - b|^2 less |a|^2, which is the same for all b
             relative = torch.addmm(lengths, chunk, memory.T, alpha=-2.0)
+            if beyond is not None:
+                relative.masked_fill_(beyond[turn * CHUNK : (turn + 1) * CHUNK], torch.inf)
             nearest = memory[relative.argmin(dim=1)]
             found.append((chunk - nearest).square().sum(dim=1).sqrt())  # without the cancellation of the product
         return torch.cat(found)

@@ -15,14 +15,15 @@ def residual_scores(images: Tensor, reconstructions: Tensor) -> Tensor:
     |x - x^| after a 5x5 median filter, which no lone pixel can raise.
     """
     residual = images - reconstructions
-    peak = _median_filtered(residual.abs()).amax(dim=(1, 2))
+    peak = median_filtered(residual.abs(), MEDIAN).amax(dim=(1, 2))
     positive = residual.clamp(min=0)
     means = [part.mean(dim=(1, 2)) for part in (residual.abs(), residual.square(), positive)]
     return torch.stack([*means, peak], dim=1)
 
 
-def _median_filtered(images: Tensor) -> Tensor:
-    margin = MEDIAN // 2
+def median_filtered(images: Tensor, side: int) -> Tensor:
+    """(B, H, W): of each pixel the median of the square of `side` pixels (odd) around it, mirrored at the border."""
+    margin = side // 2
     padded = F.pad(images[:, None], (margin,) * 4, mode="reflect")
-    windows = padded[:, 0].unfold(1, MEDIAN, 1).unfold(2, MEDIAN, 1)  # (B, H, W, 5, 5)
+    windows = padded[:, 0].unfold(1, side, 1).unfold(2, side, 1)  # (B, H, W, side, side)
     return windows.flatten(3).median(dim=3).values

@@ -13,7 +13,7 @@ from anomae.recipes.detector_settings import METHOD
 from anomae.recipes.rivals import Scale
 
 BRATS, LUNA = "BRATS2020", "LUNA16"
-TABLES = ("table1", "table2a", "table2b", "table2c", "text", "fig2", "fig3", "fig4", "fig5", "floors")
+TABLES = ("table1", "table2a", "table2b", "table2c", "text", "fig2", "fig3", "fig4", "fig5", "floors", "further")
 MASK_RATIOS = (0.25, 0.5, 0.75, 0.9)
 LENGTHS = (0.125, 0.25, 0.5, 1.0)
 
@@ -87,6 +87,8 @@ RUNS = {
         _varied("autoencoder", False, autoencoder__mask_ratio=0.0),
         _varied("images", False, classifier__input="image"),
         *(PlannedRun(name, name) for name in ("mean-image", "pixel-gaussian", "pca", "conv-autoencoder", "patchcore")),
+        *(PlannedRun(name, name) for name in ("dae", "draem")),
+        PlannedRun("patchcore-near", "patchcore", {"near": 0.1}),
         # Last what tells least: a curve lacks one point if the rest is all there is time for.
         *(
             _varied(f"mask-{ratio:g}", False, autoencoder__mask_ratio=ratio)
@@ -135,6 +137,9 @@ CELLS = (
             ("convolutional autoencoder", "conv-autoencoder"), ("memory of patches (PatchCore)", "patchcore"),
         )
     ),
+    Cell("further", "denoising autoencoder (coarse noise)", "dae"),
+    Cell("further", "DRAEM-like (made-up textures)", "draem"),
+    Cell("further", "memory of patches, nearby places alone", "patchcore-near"),
 )  # fmt: skip
 
 
