@@ -33,7 +33,7 @@ def steps(count: int, lr: float, **others: Any) -> TrainingSettings:
 
 SMALL: dict[str, Any] = {
     "rd4ad": ReverseDistillationSettings(
-        teacher=TINY, sigma=2.0, training=steps(25, 0.005, betas=(0.5, 0.999)), device=CPU
+        teacher=TINY, sigma=2.0, training=steps(60, 0.005, betas=(0.5, 0.999)), device=CPU
     ),
     "ast": StudentTeacherSettings(
         teacher=TINY, flow_width=16, student_width=32, flow=steps(40, 0.002), student=steps(100, 0.002), device=CPU

@@ -51,7 +51,7 @@ def test_it_learns_what_it_is_shown(over: str, signed: bool, rng: torch.Generato
         torch.randn(3, c, 1, 1, generator=rng).expand(-1, -1, 16 // s, 16 // s) for c, s in ((4, 1), (6, 2), (8, 4))
     ]
     optimizer = torch.optim.Adam(network.parameters(), lr=0.005, betas=(0.5, 0.999))
-    for _ in range(36):
+    for _ in range(60):
         loss = distillation_loss(levels, network(levels), over)
         optimizer.zero_grad()
         loss.backward()
