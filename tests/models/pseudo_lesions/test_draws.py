@@ -50,6 +50,8 @@ def test_ranges_and_weights() -> None:
     assert lesions.amplitude.max() <= AMPLITUDE[1]
     assert set(lesions.sign.unique().tolist()) == {-1.0, 1.0}
     assert sorted(lesions.other.tolist()) == list(range(4000))
+    brighter = draw_lesions(disc(count=4000), (1.0,), torch.Generator().manual_seed(0), brighter=0.9)
+    assert float((brighter.sign > 0).float().mean()) == pytest.approx(0.9, abs=0.02)
 
 
 def test_rows_are_taken_together() -> None:

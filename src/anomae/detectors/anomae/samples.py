@@ -34,7 +34,7 @@ def make_samples(images: Tensor, settings: LesionSettings, generator: torch.Gene
         return _candidates(images, settings, generator)
     views = random_views(images, generator)
     weights = settings.weights or (1.0,) * len(settings.families)
-    lesions = draw_lesions(views, weights, generator)
+    lesions = draw_lesions(views, weights, generator, settings.brighter)
     altered = apply_lesions(views, lesions, settings.families)
     healthy = torch.rand(len(images), generator=generator) < settings.healthy
     made = torch.where(healthy[:, None, None], views, altered)

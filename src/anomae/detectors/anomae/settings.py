@@ -29,6 +29,9 @@ class LesionSettings(Settings):
         description="those that the heads learn from; area only",
     )
     weights: tuple[float, ...] | None = Field(default=None, description="how often each family; none: alike")
+    brighter: float = Field(
+        default=0.5, ge=0, le=1, description="share brighter than their surroundings, where a family has a sign"
+    )
     healthy: float = Field(default=0.35, gt=0, lt=1, description="share of the samples that stay healthy")
     smallest_share: float = Field(default=0.25, gt=0, le=1, description="of a patch that must be changed to count")
 

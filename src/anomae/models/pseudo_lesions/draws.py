@@ -57,10 +57,13 @@ class Lesions:
         return Lesions(*(getattr(self, field.name)[rows] for field in fields(self)))
 
 
-def draw_lesions(images: Tensor, weights: Sequence[float], generator: torch.Generator) -> Lesions:
+def draw_lesions(
+    images: Tensor, weights: Sequence[float], generator: torch.Generator, brighter: float = 0.5
+) -> Lesions:  # fmt: skip
     """A lesion for each image (B, H, W) of intensities 0..1, its centre in tissue; all from `generator` (on the CPU).
 
-    weights: how often each family is drawn, by its place; they need not sum to one.
+    weights: how often each family is drawn, by its place; they need not sum to one.  brighter: share of the lesions
+    whose sign is 1.
     """
     count, height, width = images.shape
 
@@ -86,7 +89,7 @@ def draw_lesions(images: Tensor, weights: Sequence[float], generator: torch.Gene
         outward=uniform(),
         detail=uniform(),
         sharpness=3 + 10 * uniform(),
-        sign=torch.where(uniform() < 0.5, -1.0, 1.0),
+        sign=torch.where(uniform() < brighter, 1.0, -1.0),
         amplitude=AMPLITUDE[0] + (AMPLITUDE[1] - AMPLITUDE[0]) * uniform(),
         level=level,
         other=torch.randperm(count, generator=generator),
