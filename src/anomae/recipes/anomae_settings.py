@@ -10,7 +10,7 @@ CANDIDATES = ("luna16", "luna16-patches", "reproduce-small-patches")
 # Minutes on two cores (`small`), up to an hour (`paper`), seconds to see that it runs (`tiny`).
 _SIZES: dict[Scale, dict[str, Any]] = {
     "paper": {"sizes": (128, 192), "heads": 3, "pool": 16_000, "head": {"training": {"steps": 1500}}},
-    "small": {"sizes": (128,), "heads": 2, "pool": 5000, "head": {"training": {"steps": 700}}},
+    "small": {"sizes": (128,), "heads": 3, "pool": 6000, "head": {"training": {"steps": 700}}},
     "tiny": {
         "sources": ("pixels", "mirror"), "sizes": (64,), "heads": 1, "pool": 512,
         "head": {"width": 32, "training": {"steps": 150, "batch": 32}},
