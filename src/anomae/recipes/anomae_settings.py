@@ -7,6 +7,7 @@ from anomae.recipes.named import named_recipe
 from anomae.recipes.rivals import Scale, scale_of
 
 CANDIDATES = ("luna16", "luna16-patches", "reproduce-small-patches")
+BRIGHT_LESIONS = ("flair", "t2")
 # Minutes on two cores (`small`), up to an hour (`paper`), seconds to see that it runs (`tiny`).
 _SIZES: dict[Scale, dict[str, Any]] = {
     "paper": {"sizes": (128, 192), "heads": 3, "pool": 16_000, "head": {"training": {"steps": 1500}}},
@@ -19,17 +20,23 @@ _SIZES: dict[Scale, dict[str, Any]] = {
 _TRAINING = {"batch": 56, "lr": 2e-3, "warmup_steps": 50}
 
 
-def anomae_settings(recipe: str, image_size: tuple[int, int], aligned: bool) -> AnomaeSettings:
+def anomae_settings(
+    recipe: str, image_size: tuple[int, int], aligned: bool, modality: str = ""
+) -> AnomaeSettings:  # fmt: skip
     """The settings for images of (h, w) pixels.
 
     recipe: a name in anomae.recipes.named.RECIPES.  aligned: the preparation laid the midline of a brain into the
-    middle of the image, so that left and right can be compared; else the source `mirror` is left out.
+    middle of the image, so that left and right can be compared; else the source `mirror` is left out.  modality: of
+    MRI, "" where unknown: on FLAIR and T2 most lesions are brighter than their surroundings, which textbooks say and no
+    label has to; there nine in ten pseudo-lesions that have a sign are brighter.
     """
     scale: Scale = "small" if recipe == "demo" else scale_of(recipe)
     content: dict[str, Any] = {"autoencoder": _autoencoder(recipe, image_size), **_SIZES[scale]}
     content["head"] = {**content["head"], "training": {**_TRAINING, **content["head"]["training"]}}
     if recipe in CANDIDATES:
         content |= {"lesions": {"kind": "centre"}, "window": (0.0, 1.0), "sizes": (96,)}
+    if modality in BRIGHT_LESIONS:
+        content["lesions"] = {**content.get("lesions", {}), "brighter": 0.9}
     sources = content.get("sources", ("features", "pixels", "mirror"))
     content["sources"] = tuple(name for name in sources if aligned or name != "mirror")
     return AnomaeSettings.model_validate(content)

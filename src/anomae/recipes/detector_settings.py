@@ -15,19 +15,20 @@ OF_THE_METHOD = (METHOD, "mae")
 
 
 def settings_for(
-    detector: str, recipe: str, profile: Profile, image_size: tuple[int, int], aligned: bool = False
+    detector: str, recipe: str, profile: Profile, image_size: tuple[int, int], aligned: bool = False,
+    modality: str = "",
 ) -> BaseModel:  # fmt: skip
     """The settings of `detector` for images of (h, w) pixels.
 
     recipe: of the paper's method; a baseline takes the scale that goes with it (`scale_of`).  aligned: a midline lies
-    in the middle of the images.  Raises UserError, naming near misses, where there is no such detector, recipe or
-    profile.
+    in the middle of the images.  modality: of the scans, "" where unknown.  Raises UserError, naming near misses, where
+    there is no such detector, recipe or profile.
     """
     if detector == ANOMAE:
         named_recipe(recipe, profile, image_size)  # says what is wrong with the name, or with the size
         if profile == "released":
             raise UserError("The profile 'released' is of the paper's method: give it with --detector mae-classifier.")
-        return anomae_settings(recipe, image_size, aligned)
+        return anomae_settings(recipe, image_size, aligned, modality)
     if detector in OF_THE_METHOD:
         return named_recipe(recipe, profile, image_size)
     if detector not in RIVALS:

@@ -165,6 +165,11 @@ class SliceStore:
         return isinstance(settings, dict) and settings.get("preparation") == "brain"
 
     @property
+    def modality(self) -> str:
+        """Of the scans, such as "flair"; "" where it is not known."""
+        return str(self.prepared.get("modality") or "")
+
+    @property
     def has_lesions(self) -> bool:
         """Whether lesion masks are known."""
         return self._lesions is not None

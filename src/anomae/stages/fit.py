@@ -58,7 +58,9 @@ def fit(
     """
     opened, place = SliceStore(Path(store)), Run(Path(run))
     name = recipe or recipe_for(str(opened.prepared.get("cohort", "")))
-    settings = overridden(settings_for(detector, name, profile, opened.image_size, opened.aligned), overrides or {})
+    settings = overridden(
+        settings_for(detector, name, profile, opened.image_size, opened.aligned, opened.modality), overrides or {}
+    )
     facts = _facts(opened, detector, name, profile, seed, settings)
     _begin(place, facts)
     if not place.is_fitted:

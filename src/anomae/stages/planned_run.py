@@ -38,7 +38,9 @@ def wanted_of(
     Raises UserError where a setting does not exist or hold.
     """
     given = {**overrides.get(run.detector, {}), **run.overrides, **run.by_scale.get(scale, {})}
-    settings = overridden(settings_for(run.detector, recipe, "paper", store.image_size, store.aligned), given)
+    settings = overridden(
+        settings_for(run.detector, recipe, "paper", store.image_size, store.aligned, store.modality), given
+    )
     if run.length != 1.0 and run.detector == METHOD:
         given |= _shortened(settings, run.length)
         settings = overridden(settings, given)

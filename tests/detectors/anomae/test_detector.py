@@ -53,4 +53,6 @@ def test_the_cache_holds_the_pool_and_the_fitted_folder_does_not(fitted: Any, tm
 def test_without_an_aligned_midline_left_and_right_are_not_compared() -> None:
     assert "mirror" in anomae_settings("lgg", (128, 128), aligned=True).sources
     assert "mirror" not in anomae_settings("lgg", (128, 128), aligned=False).sources
+    assert anomae_settings("lgg", (128, 128), aligned=True, modality="flair").lesions.brighter > 0.5
+    assert anomae_settings("lgg", (128, 128), aligned=True, modality="t1").lesions.brighter == 0.5
     assert anomae_settings("luna16-patches", (48, 48), aligned=False).lesions.kind == "centre"
