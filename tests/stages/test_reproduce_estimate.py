@@ -69,3 +69,16 @@ def test_what_cannot_be_had_is_not_known(heads: SliceStore) -> None:
     seconds = estimated_seconds([RUNS["rd4ad"]], {"rd4ad": chosen}, heads)
     assert np.isnan(seconds["rd4ad"])
     assert said(seconds).endswith("Not known: rd4ad.")
+
+
+def test_anomae_is_estimated_by_its_pool_and_its_heads(heads: SliceStore) -> None:
+    brief = {"sources": "pixels", "sizes": 32, "heads": 1, "head.width": 8, "pool": 1000}
+    chosen = overridden(settings_for("anomae", "phantom", "paper", heads.image_size), brief)
+    longer = overridden(chosen, {"pool": 50_000, "head.training.steps": 50_000})
+    runs = [PlannedRun("short", "anomae"), PlannedRun("long", "anomae")]
+    seconds = [
+        estimated_seconds([run], {run.name: one}, heads)[run.name]
+        for run, one in zip(runs, (chosen, longer), strict=True)
+    ]
+    assert 0 < seconds[0] < 120
+    assert seconds[1] > 5 * seconds[0]
