@@ -78,7 +78,7 @@ class FeatureAutoencoder(nn.Module):
         for block in self.blocks:
             tokens = block(tokens)
         predicted: Tensor = self.predict(self.norm(tokens)).float()  # (B, N, C)
-        return predicted.transpose(1, 2).unflatten(2, self.grid)
+        return predicted.transpose(1, 2).reshape(scaled.shape)
 
 
 def hidden_error(predicted: Tensor, scaled: Tensor, hidden: Tensor) -> Tensor:

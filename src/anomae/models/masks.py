@@ -70,5 +70,5 @@ def _squares(grid: tuple[int, int], block: int) -> tuple[int, int]:
 
 def _patches_of(squares: Tensor, grid: tuple[int, int], block: int) -> Tensor:
     """(..., squares) -> (..., gh, gw): each patch as its square."""
-    cut = squares.unflatten(-1, _squares(grid, block))
+    cut = squares.reshape(*squares.shape[:-1], *_squares(grid, block))
     return cut.repeat_interleave(block, dim=-2).repeat_interleave(block, dim=-1)[..., : grid[0], : grid[1]]

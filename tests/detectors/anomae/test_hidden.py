@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from anomae.detectors.anomae.evidence import Evidence
 from anomae.detectors.anomae.hidden import Hidden, fit_hidden, read_hidden, written_hidden
 from anomae.detectors.anomae.settings import AnomaeSettings
-from anomae.detectors.anomae.sources import Features, View, make_backbone
+from anomae.detectors.anomae.sources import Features, make_backbone
 from anomae.detectors.anomae.window import Window
 from anomae.files import read_json_lines
 from anomae.recipes.anomae_settings import anomae_settings
@@ -19,26 +19,26 @@ from anomae.slices.store import Slices
 from anomae.training.devices import make_fabric
 
 WINDOW = Window(0.0, 1.0)
-SHORT: dict[str, Any] = {"steps": 120, "batch": 16, "lr": 3e-3, "warmup_steps": 10}
+SHORT: dict[str, Any] = {"steps": 150, "batch": 16, "lr": 3e-3, "warmup_steps": 10}
 
 
 def settings(**hidden: Any) -> AnomaeSettings:
     content = anomae_settings("phantom", (32, 32), aligned=False).model_dump()
-    changed = {"sources": ("hidden",), "sizes": (32,), "device": {"accelerator": "cpu", "precision": "fp32"}}
-    small = {"width": 32, "depth": 2, "heads": 2, "training": SHORT}
-    return AnomaeSettings.model_validate({**content, **changed, "patch": 4, "hidden": {**small, **hidden}})
+    changed = {"sources": ("hidden",), "sizes": (64,), "device": {"accelerator": "cpu", "precision": "fp32"}}
+    small = {"width": 64, "depth": 2, "heads": 2, "training": SHORT}
+    return AnomaeSettings.model_validate({**content, **changed, "hidden": {**small, **hidden}})
 
 
 def fit(healthy: np.ndarray, folder: Path, seed: int = 0, **hidden: Any) -> Hidden:
     chosen, generator = settings(**hidden), torch.Generator().manual_seed(0)
     features = Features("tiny", *make_backbone("tiny", "random", generator, torch.from_numpy(healthy[:8]).clamp(0, 1)))
     fabric = make_fabric(chosen.device)
-    return fit_hidden(chosen, 32, Slices(healthy), features, WINDOW, seed, folder, fabric, False)
+    return fit_hidden(chosen, 64, Slices(healthy), features, WINDOW, seed, folder, fabric, False)
 
 
 def evidence_of(source: Hidden, images: torch.Tensor) -> torch.Tensor:
     with torch.inference_mode():
-        return Evidence([source], (32, 32), 4).raw(images)
+        return Evidence([source], (64, 64), 8).raw(images)
 
 
 @pytest.fixture(scope="module")
@@ -58,11 +58,10 @@ def test_it_expects_healthy_patches_better_than_their_mean_does(fitted: tuple[Hi
     found = evidence_of(source, new)
     assert found.shape == (len(new), 4, 8, 8)
     with torch.inference_mode():
-        scaled = source.network.scaled(source.features.of(View(new, new, (8, 8))))
-    of_mean = (scaled - source.network.place_mean).square().mean()
-    assert float(found[:, 0].square().mean()) < 0.7 * float(of_mean)
-    lines = [line for line in read_json_lines(folder / "journal.jsonl") if line["stage"] == "hidden-32"]
-    assert lines[-1]["step"] == 120
+        scaled = source.network.scaled(source.features.of(Evidence([], (64, 64), 8).view(new)))
+    assert float(found[:, 0].square().mean()) < 0.6 * float(scaled.square().mean())  # 0 is the mean of healthy patches
+    lines = [line for line in read_json_lines(folder / "journal.jsonl") if line["stage"] == "hidden-64"]
+    assert lines[-1]["step"] == 150
     assert lines[-1]["loss"] < lines[0]["loss"]
 
 
@@ -73,7 +72,7 @@ def test_a_foreign_patch_is_less_expected(fitted: tuple[Hidden, Path], new: torc
     before, after = evidence_of(source, new), evidence_of(source, altered)
     grown = (after - before).mean(dim=0)  # (4, gh, gw)
     assert (grown[:, 3, 4] > 0.2 * before.mean(dim=(0, 2, 3))).all()
-    assert grown[0, 3, 4] > 3 * grown[0].abs().mean()
+    assert grown[0, 3, 4] > 5 * grown[0].abs().mean()
     assert (after[:, 0, 3, 4] > before[:, 0, 3, 4]).float().mean() > 0.9
 
 
