@@ -109,8 +109,11 @@ def make_anomae(device: DeviceSettings, **changed: Any) -> Any:
     head = {**settings["head"], "training": {**settings["head"]["training"], "steps": 8, "batch": 16}}
     autoencoder = {**settings["autoencoder"], "patch": 8}
     autoencoder["training"] = {**autoencoder["training"], "steps": 8, "batch": 8}
+    hidden = {"width": 16, "depth": 1, "heads": 2}
+    hidden["training"] = {**settings["hidden"]["training"], "steps": 8, "batch": 8}
     few = {"pool": 128, "sizes": (32,), "heads": 2, "backbone": "tiny", "weights": "random"}
-    content = {**settings, **few, "head": head, "autoencoder": autoencoder, "memory": {"images": 5}, **changed}
+    parts = {"head": head, "autoencoder": autoencoder, "hidden": hidden, "memory": {"images": 5}}
+    content = {**settings, **few, **parts, **changed}
     return Anomae(AnomaeSettings.model_validate({**content, "device": device.model_dump()}))
 
 

@@ -118,7 +118,7 @@ class Anomae:
         return found
 
     def save(self, folder: Path) -> None:
-        """Write backbone, masked autoencoder, memories and heads, whichever there are, and settings.json last."""
+        """Write backbone, masked autoencoders, memories and heads, whichever there are, and settings.json last."""
         write_parts(folder, self, self._fitted())
 
     @classmethod

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from anomae.detectors.anomae.evidence import Evidence, shown_size
+from anomae.detectors.anomae.hidden import Hidden, fit_hidden
 from anomae.detectors.anomae.memory import Memory
 from anomae.detectors.anomae.residual import Residual
 from anomae.detectors.anomae.settings import AnomaeSettings
@@ -23,27 +24,27 @@ MEASURED_IMAGES, BATCH, DRAW_IMAGES = 256, 32, 16
 class Parts:
     """What the evidence is made of, fitted or read from disk.  Each is None where no source wants it.
 
-    memories: kept features by size, (2, M, C, gh, gw).
+    memories: kept features by size, (2, M, C, gh, gw).  hidden: the source of that name, by size.
     """
 
     def __init__(
         self, window: Window, features: Features | None, autoencoder: MaskedAutoencoderDetector | None,
-        memories: list[Tensor] | None = None,
+        memories: list[Tensor] | None = None, hidden: list[Hidden] | None = None,
     ) -> None:  # fmt: skip
         self.window, self.features, self.autoencoder = window, features, autoencoder
-        self.memories = memories or []
+        self.memories, self.hidden = memories or [], hidden or []
 
 
 def fit_parts(
     settings: AnomaeSettings, healthy: HealthySlices, seed: int, folder: Path, fabric: Any, shown: bool
 ) -> Parts:
-    """The window, the backbone and the masked autoencoder that `settings.sources` want.
+    """The window, the backbone and the masked autoencoders that `settings.sources` want.
 
-    Raises MissingExtra or UserError where the backbone's weights are not to be had.
+    Raises MissingExtra or UserError where the backbone's weights are not to be had, Diverged where a loss is lost.
     """
     window = Window.measured(healthy, settings)
     features = autoencoder = None
-    if {"features", "memory"} & set(settings.sources):
+    if settings.wants_backbone:
         places = np.unique(np.linspace(0, len(healthy) - 1, DRAW_IMAGES).astype(np.int64))
         few = window.seen(torch.from_numpy(healthy.read(places)))
         generator = torch.Generator().manual_seed(derive_seed(seed, "backbone"))
@@ -51,7 +52,11 @@ def fit_parts(
     if "residual" in settings.sources:
         autoencoder = MaskedAutoencoderDetector(settings.autoencoder, settings.device)
         autoencoder.fit(healthy, seed=seed, folder=folder, fabric=fabric, shown=shown)
-    return Parts(window, features, autoencoder)
+    hidden = []
+    if "hidden" in settings.sources and features is not None:
+        for longer in settings.sizes:
+            hidden.append(fit_hidden(settings, longer, healthy, features, window, seed, folder, fabric, shown))
+    return Parts(window, features, autoencoder, hidden=hidden)
 
 
 def keep_memories(settings: AnomaeSettings, healthy: HealthySlices, parts: Parts, device: torch.device) -> None:
@@ -86,6 +91,8 @@ def evidences_of(
                 sources.append(Residual(parts.autoencoder, parts.window))
             elif name == "memory" and parts.features is not None:
                 sources.append(Memory(parts.features, parts.memories[place].float(), settings.memory.near))
+            elif name == "hidden" and parts.hidden:
+                sources.append(parts.hidden[place])
         size = shown_size(image_size, longer, settings.patch)
         found.append(Evidence(sources, size, settings.patch, device))
     return found

@@ -32,13 +32,18 @@ def make_samples(images: Tensor, settings: LesionSettings, generator: torch.Gene
     """Samples from healthy images (B, h, w) of intensities 0..1; all that is drawn comes from `generator` (CPU)."""
     if settings.kind == "centre":
         return _candidates(images, settings, generator)
-    views = random_views(images, generator)
+    views = views_of(images, settings, generator)
     weights = settings.weights or (1.0,) * len(settings.families)
     lesions = draw_lesions(views, weights, generator, settings.brighter)
     altered = apply_lesions(views, lesions, settings.families)
     healthy = torch.rand(len(images), generator=generator) < settings.healthy
     made = torch.where(healthy[:, None, None], views, altered)
     return Samples(made, changed_area(views, made), torch.where(healthy, HEALTHY, lesions.family))
+
+
+def views_of(images: Tensor, settings: LesionSettings, generator: torch.Generator) -> Tensor:
+    """Random views of healthy images (B, h, w), as the samples have them, without any lesion."""
+    return _turned(images, generator) if settings.kind == "centre" else random_views(images, generator)
 
 
 def families_of(settings: LesionSettings, every: bool = False) -> tuple[str, ...]:
@@ -63,7 +68,7 @@ def patch_targets(changed: Tensor, grid: tuple[int, int], smallest_share: float)
 
 
 def _candidates(images: Tensor, settings: LesionSettings, generator: torch.Generator) -> Samples:
-    views = _turned(images, generator)
+    views = views_of(images, settings, generator)
     healthy = torch.rand(len(images), generator=generator) < settings.healthy
     beside = torch.rand(len(images), generator=generator)
     nodules = with_nodules(views, generator)

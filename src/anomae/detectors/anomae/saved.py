@@ -1,4 +1,4 @@
-"""A fitted `anomae` on disk: backbone, masked autoencoder, memories and heads, each a safetensors file; no pickle."""
+"""A fitted `anomae` on disk: backbone, autoencoders, memories and heads, each a safetensors file; no pickle."""
 
 from pathlib import Path
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 from torch import Tensor
 
 from anomae.detectors.anomae.fitting import Parts
+from anomae.detectors.anomae.hidden import Hidden, read_hidden, written_hidden
 from anomae.detectors.anomae.settings import AnomaeSettings
 from anomae.detectors.anomae.sources import Features, empty_backbone
 from anomae.detectors.anomae.window import Window
@@ -26,6 +27,8 @@ def write_parts(folder: Path, detector: Any, parts: Parts) -> None:
         parts.autoencoder.save(folder / "autoencoder")
     if parts.memories:
         write_tensors(folder / "memory.safetensors", {str(at): kept for at, kept in enumerate(parts.memories)})
+    if parts.hidden:
+        write_tensors(folder / "hidden.safetensors", written_hidden(parts.hidden))
     tensors: State = {}
     for at, (evidence, heads) in enumerate(zip(detector.evidences, detector.heads, strict=True)):
         tensors |= {f"{at}.mean": evidence.mean, f"{at}.spread": evidence.spread}
@@ -49,7 +52,7 @@ def read_parts(
     content = read_json(folder / "settings.json")
     settings = AnomaeSettings.model_validate(content["settings"])
     features = autoencoder = None
-    if {"features", "memory"} & set(settings.sources):
+    if settings.wants_backbone:
         tensors, facts = read_tensors(folder / "backbone.safetensors")
         network = empty_backbone(settings.backbone)
         network.load_state_dict(tensors)
@@ -60,6 +63,11 @@ def read_parts(
     if "memory" in settings.sources:
         kept = read_tensors(folder / "memory.safetensors")[0]
         memories = [kept[str(at)] for at in range(len(settings.sizes))]
+    hidden: list[Hidden] = []
+    if "hidden" in settings.sources and features is not None:
+        tensors, _ = read_tensors(folder / "hidden.safetensors")
+        height, width = content["image_size"]
+        hidden = read_hidden(tensors, settings, (height, width), features, int(content["seed"]))
     tensors, _ = read_tensors(folder / "heads.safetensors")
     statistics, states = [], []
     for at in range(len(settings.sizes)):
@@ -68,4 +76,4 @@ def read_parts(
             prefix = f"{at}.{number}."
             states.append({name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)})
     low, high = content["window"]
-    return content, Parts(Window(low, high), features, autoencoder, memories), statistics, states
+    return content, Parts(Window(low, high), features, autoencoder, memories, hidden), statistics, states

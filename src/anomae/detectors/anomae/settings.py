@@ -7,8 +7,8 @@ from pydantic import Field, field_validator, model_validator
 from anomae.detectors.settings import AutoencoderSettings, Percentiles, Settings
 from anomae.training.settings import DeviceSettings, TrainingSettings
 
-SourceName = Literal["features", "pixels", "residual", "memory", "mirror"]
-SOURCES: tuple[SourceName, ...] = ("features", "pixels", "residual", "memory", "mirror")
+SourceName = Literal["features", "pixels", "residual", "memory", "hidden", "mirror"]
+SOURCES: tuple[SourceName, ...] = ("features", "pixels", "residual", "memory", "hidden", "mirror")
 
 
 def _listed(value: Any) -> Any:
@@ -56,6 +56,24 @@ class MemorySettings(Settings):
     near: float = Field(default=0.12, gt=0, description="how far apart like places may lie, share of the image side")
 
 
+class HiddenSettings(Settings):
+    """The source `hidden`: a masked autoencoder of the backbone's features, one for each size."""
+
+    width: int = Field(default=128, gt=0, multiple_of=4)
+    depth: int = Field(default=4, gt=0)
+    heads: int = Field(default=4, gt=0)
+    mask_ratio: float = Field(default=0.5, gt=0, lt=1, description="share of the patches hidden in training")
+    passes: int = Field(default=2, ge=2, description="in use each patch is hidden once in so many passes")
+    block: int = Field(default=1, gt=0, description="patches are hidden in squares of so many a side")
+    training: TrainingSettings = TrainingSettings(steps=400, batch=16, lr=1e-3, warmup_steps=40, clip_norm=1.0)
+
+    @model_validator(mode="after")
+    def _divisible(self) -> Self:
+        if self.width % self.heads:
+            raise ValueError("width must be a multiple of heads")
+        return self
+
+
 class HeadSettings(Settings):
     """The network that judges the evidence."""
 
@@ -82,6 +100,7 @@ class AnomaeSettings(Settings):
     top: int = Field(default=5, gt=0, description="the score is the mean of so many highest patches")
     lesions: LesionSettings = LesionSettings()
     memory: MemorySettings = MemorySettings()
+    hidden: HiddenSettings = HiddenSettings()
     head: HeadSettings = HeadSettings()
     autoencoder: AutoencoderSettings = Field(description="of the source `residual`; not trained without it")
     device: DeviceSettings = DeviceSettings()
@@ -96,4 +115,11 @@ class AnomaeSettings(Settings):
             raise ValueError("sources names one twice")
         if not self.sizes or min(self.sizes) < 2 * self.patch:
             raise ValueError("sizes must each hold at least two patches")
+        if "hidden" in self.sources and min(self.sizes) < 2 * self.patch * self.hidden.block:
+            raise ValueError("sizes must each hold at least two squares of hidden.block patches a side")
         return self
+
+    @property
+    def wants_backbone(self) -> bool:
+        """Whether a source looks at the features of the frozen backbone."""
+        return bool({"features", "memory", "hidden"} & set(self.sources))
