@@ -17,7 +17,8 @@ from anomae.slices.store import Slices
 def fitted(healthy_heads: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> Any:
     settings = anomae_settings("phantom", (32, 32), aligned=False).model_dump()
     head = {**settings["head"], "training": {**settings["head"]["training"], "steps": 250}}
-    detector = Anomae(AnomaeSettings.model_validate({**settings, "pool": 1024, "head": head}))
+    some = {**settings["lesions"], "families": ("blob", "fill", "mass")}
+    detector = Anomae(AnomaeSettings.model_validate({**settings, "pool": 1024, "head": head, "lesions": some}))
     return detector.fit(Slices(healthy_heads), seed=0, folder=tmp_path_factory.mktemp("anomae"), shown=False)
 
 
