@@ -4,6 +4,7 @@ import resource
 import sys
 import time
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anomae.arrays import GrowingArray
-from anomae.detectors.protocol import Detector, Findings
+from anomae.detectors.protocol import Detector, Findings, with_neighbours
 from anomae.detectors.registry import load_detector
 from anomae.errors import UserError
 from anomae.evaluation.neighbours import NEIGHBOURS, has_neighbours, smoothed_over_neighbours
@@ -85,14 +86,17 @@ def _score_rows(
     began, earlier = time.monotonic(), _scored_before(folder, len(rows), part, maps or levels)
     (folder / "findings.json").unlink(missing_ok=True)
     found = _Growing(folder, store.image_size, earlier, maps, maps or levels)
+    chosen = store.select(rows, among=store.rows(part))
     title = "score" if part == "test" else f"score, {part}"
     try:
         with progress(title, len(rows), "slices", found.rows, shown) as bar:
             for start in range(found.rows, len(rows), BLOCK):
                 here = rows[start : start + BLOCK]
-                images = store.select(here).read(slice(None))
+                places = slice(start, start + BLOCK)
+                images = chosen.read(places)
+                given = with_neighbours(detector, images, partial(chosen.neighbours, places))
                 tissue = tissue_of(store, here, images) if levels else None
-                found.append(detector.inspect(images), part, len(rows), tissue)
+                found.append(detector.inspect(*given), part, len(rows), tissue)
                 bar.advance(len(images))
     finally:
         found.close()

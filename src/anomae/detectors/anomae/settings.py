@@ -7,8 +7,9 @@ from pydantic import Field, field_validator, model_validator
 from anomae.detectors.settings import AutoencoderSettings, Percentiles, Settings
 from anomae.training.settings import DeviceSettings, TrainingSettings
 
-SourceName = Literal["features", "pixels", "residual", "memory", "mirror"]
-SOURCES: tuple[SourceName, ...] = ("features", "pixels", "residual", "memory", "mirror")
+SourceName = Literal["features", "pixels", "residual", "memory", "mirror", "neighbours"]
+SOURCES: tuple[SourceName, ...] = ("features", "pixels", "residual", "memory", "mirror", "neighbours")
+COMPARISONS = ("mirror", "neighbours")  # of what other sources give
 
 
 def _listed(value: Any) -> Any:
@@ -90,8 +91,12 @@ class AnomaeSettings(Settings):
 
     @model_validator(mode="after")
     def _sensible(self) -> Self:
-        if not set(self.sources) - {"mirror"}:
-            raise ValueError(f"sources needs at least one of {', '.join(SOURCES[:-1])}")
+        if not set(self.sources) - set(COMPARISONS):
+            raise ValueError(f"sources needs at least one of {', '.join(SOURCES[:4])}")
+        if "neighbours" in self.sources and not {"features", "pixels"} & set(self.sources):
+            raise ValueError("the source neighbours compares features or pixels; name one of them too")
+        if "neighbours" in self.sources and self.lesions.kind == "centre":
+            raise ValueError("patches around candidates have no neighbours; leave the source neighbours out")
         if len(set(self.sources)) < len(self.sources):
             raise ValueError("sources names one twice")
         if not self.sizes or min(self.sizes) < 2 * self.patch:
