@@ -47,6 +47,8 @@ def score(
     the number of slices.  scores.csv has a column for every score of the detector and, where the slices are of scans,
     score_neighbours: the score smoothed over the neighbouring slices among those scored.
 
+    A detector that looks at neighbours gets those of the same part of the store, scored or not, whatever their label.
+
     maps: also write maps.npy and reconstructions.npy, (n, h, w) float16 in the order of scores.csv.  calibration: with
     the test part, score the normal validation slices too, into RUN/calibration: from them `evaluate` takes a threshold
     that has seen no abnormal image.  Raises UserError where the run is not fitted or its store is gone.
