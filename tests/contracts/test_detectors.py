@@ -67,7 +67,8 @@ def made_up_images(count: int, seed: int) -> np.ndarray:
     return (np.where(np.hypot(x, y)[None] < radius, stripes, 0.0)).astype(np.float16)
 
 
-HEALTHY = Slices(made_up_images(40, 0))
+# of eight scans of five slices
+HEALTHY = Slices(made_up_images(40, 0), order=(np.arange(40) // 5, np.arange(40) % 5))
 NEW = made_up_images(21, 1).astype(np.float32)
 
 
@@ -134,6 +135,7 @@ FORMS: dict[str, Callable[[DeviceSettings], Any]] = {
     "mae": lambda device: make_paper("mae", device),
     "anomae": make_anomae,
     "anomae: all sources": lambda device: make_anomae(device, sources=SOURCES, sizes=(32, 48), heads=1),
+    "anomae: neighbours": lambda device: make_anomae(device, sources=("features", "pixels", "mirror", "neighbours")),
     "anomae: candidates": lambda device: make_anomae(
         device, sources=("features", "pixels"), lesions={"kind": "centre"}, window=(0, 1)
     ),

@@ -34,3 +34,19 @@ def test_untouched_views_are_mirrored_at_most() -> None:
 
 def test_an_empty_image_stays_empty() -> None:
     assert not random_views(torch.zeros(10, 16, 16), torch.Generator().manual_seed(0)).any()
+
+
+def test_slices_above_one_another_are_moved_alike_and_have_noise_of_their_own() -> None:
+    stacks = images()[:, None].expand(-1, 3, -1, -1)
+    views = random_views(stacks, torch.Generator().manual_seed(0))
+    assert views.shape == stacks.shape
+    apart = (views[:, 1:] - views[:, :1]).abs()
+    assert 0 < float(apart.mean()) < 0.02
+    assert float(apart.amax()) < 0.2  # images of noise that had moved otherwise would differ by 0.8
+    still = random_views(stacks, torch.Generator().manual_seed(0), untouched=1.0)
+    assert torch.equal(still[:, 1:], still[:, :1].expand(-1, 2, -1, -1))
+
+
+def test_one_slice_is_a_stack_of_one() -> None:
+    alone, stack = (random_views(given, torch.Generator().manual_seed(3)) for given in (images(), images()[:, None]))
+    assert torch.equal(alone, stack[:, 0])

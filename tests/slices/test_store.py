@@ -46,6 +46,22 @@ def test_slices_are_read_in_the_order_that_was_asked_for(folder):
     assert all(batch.dtype == np.float32 for batch in batches)
 
 
+def test_a_selection_knows_its_neighbours_within_what_is_allowed(folder):
+    store = SliceStore(folder)
+    index, rows = store.index, store.rows("test")
+    few = rows[[3, 1]]
+    for allowed, found in ((rows, store.select(few, among=rows)), (few, store.select(few))):
+        for pair, row in zip(found.neighbours(slice(None)), few, strict=True):
+            for image, step in zip(pair, (-1, 1), strict=True):
+                beside = [
+                    n for n in allowed if (index.case[n], index.slice[n] - step) == (index.case[row], index.slice[row])
+                ]
+                np.testing.assert_array_equal(image, store.images[beside[0] if beside else row])
+    assert not np.array_equal(
+        store.select(few, among=rows).neighbours(slice(None)), store.select(few).neighbours(slice(None))
+    )
+
+
 def test_all_rows_of_an_array_can_be_slices():
     images = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
     np.testing.assert_array_equal(Slices(images).read(slice(None)), images)

@@ -11,6 +11,7 @@ import anomae.stages.score as stage
 from anomae.detectors.protocol import Findings
 from anomae.errors import UserError
 from anomae.evaluation.pixels import tissue_masks
+from anomae.evaluation.score_table import read_table
 from anomae.files import read_json, write_json
 from anomae.slices.store import SliceStore
 from anomae.stages.evaluate import evaluate
@@ -145,6 +146,38 @@ def test_a_stopped_scoring_goes_on(run: Path, tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(stage, "load_detector", real)
     score(copy, shown=False)
     assert {name: (copy / "findings" / name).read_bytes() for name in whole} == whole
+
+
+@pytest.mark.parametrize("block", [3, 256])
+def test_a_detector_that_needs_neighbours_gets_them_across_blocks(
+    run: Path, heads: SliceStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: int
+) -> None:
+    """Of the same part, whatever their label: in the calibration too, where healthy slices alone are scored."""
+
+    class Beside:
+        needs_neighbours = True
+
+        def inspect(self, images: np.ndarray, neighbours: np.ndarray) -> Findings:
+            return Findings((neighbours[:, 1] - 2 * neighbours[:, 0]).mean(axis=(1, 2), dtype=np.float64))
+
+        def pretext(self, images: np.ndarray, neighbours: np.ndarray) -> dict[str, np.ndarray]:
+            return {"same": self.inspect(images, neighbours).scores}
+
+    copy = tmp_path / "run"
+    shutil.copytree(run, copy, ignore=shutil.ignore_patterns("findings", "calibration"))
+    monkeypatch.setattr(stage, "BLOCK", block)
+    monkeypatch.setattr(stage, "load_detector", lambda *_: Beside())
+    score(copy, shown=False)
+    index = heads.index
+    for part, name in (("test", "findings/scores.csv"), ("validation", "calibration/scores.csv")):
+        rows = {(index.case[row], index.slice[row]): row for row in heads.rows(part)}
+        table = read_table(copy / name, ("row", "score"))
+        for row, found in zip(table.whole_numbers("row"), table.numbers("score"), strict=True):
+            below, above = (rows.get((index.case[row], index.slice[row] + step), row) for step in (-1, 1))
+            image = heads.images[above].astype(np.float32) - 2 * heads.images[below].astype(np.float32)
+            assert found == pytest.approx(image.mean(dtype=np.float64), abs=1e-6)
+    pretext = read_table(copy / "calibration" / "pretext.csv", ("unaltered", "same"))
+    assert np.array_equal(pretext.numbers("unaltered"), pretext.numbers("same"))
 
 
 def test_maps_may_be_left_out_and_other_parts_scored(run: Path, heads: SliceStore, tmp_path: Path) -> None:

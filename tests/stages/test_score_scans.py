@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import nibabel
@@ -17,6 +18,7 @@ from anomae.errors import UserError
 from anomae.files import read_json
 from anomae.slices.preparing import prepare_case
 from anomae.slices.settings import PrepareSettings
+from anomae.stages import score_scans as stage
 from anomae.stages.score_scans import score_scans
 from anomae.stages.scoring_folder import plain_name
 from anomae.volumes.orientation import axial_view
@@ -391,3 +393,30 @@ def test_a_map_of_a_brain_lies_on_its_scan_and_is_nothing_outside(run, tmp_path,
     view = axial_view(grid)
     empty = view.apply(heat)[:, [0, -1]]
     assert (empty == 0).all()
+
+
+@pytest.mark.parametrize("batch", [2, 64])
+def test_neighbours_are_those_of_the_scan_by_number(run, tmp_path, monkeypatch, batch):
+    """Across batches; where a slice in between was not kept, the slice itself stands in."""
+
+    class Beside(Remembers):
+        needs_neighbours = True
+
+        def inspect(self, images, neighbours):
+            self.beside = [*getattr(self, "beside", []), *neighbours]
+            return super().inspect(images)
+
+    def gapped(case, settings):
+        prepared = prepare_case(case, settings)
+        kept = np.array([0, 1, 3, 4, 5])
+        return replace(prepared, images=prepared.images[kept], kept=prepared.kept[kept])
+
+    a_scan(tmp_path / "scan.nii.gz")
+    monkeypatch.setattr(stage, "BATCH", batch)
+    monkeypatch.setattr(stage, "prepare_case", gapped)
+    seen = Beside()
+    score(run, [tmp_path / "scan.nii.gz"], tmp_path / "out", seen)
+    images = np.concatenate(seen.shown)
+    assert len(np.unique(images.mean(axis=(1, 2)))) == 5
+    wanted = [(0, 1), (0, 1), (2, 3), (2, 4), (3, 4)]
+    np.testing.assert_array_equal(np.array(seen.beside), images[np.array(wanted)])

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from anomae.detectors.protocol import HealthySlices
+from anomae.detectors.protocol import Images
 from anomae.detectors.pseudo_abnormal import alter
 from anomae.detectors.settings import ClassifierSettings, MethodSettings
 from anomae.models.classifier import AnomalyClassifier, drop_path_keep, layer_decay_groups
@@ -29,9 +29,9 @@ class Samples:
     images: X.  negatives: X^.  positives: what X^' is made from, or, with frozen boxes, X^' itself.
     """
 
-    images: HealthySlices
-    negatives: HealthySlices
-    positives: HealthySlices
+    images: Images
+    negatives: Images
+    positives: Images
 
 
 def classifier_inputs(images: Tensor, seen: Tensor, settings: ClassifierSettings, scale: float) -> Tensor:

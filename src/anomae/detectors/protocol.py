@@ -1,6 +1,6 @@
 """What a detector is: anything that learns what healthy looks like and then says how far an image is from it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, Self
@@ -25,8 +25,8 @@ class Findings:
     other_scores: Mapping[str, npt.NDArray[np.float64]] = field(default_factory=dict)
 
 
-class HealthySlices(Protocol):
-    """What `fit` reads: anomae.slices.store.Slices, or anything like it."""
+class Images(Protocol):
+    """Images that are read by place."""
 
     def __len__(self) -> int: ...
 
@@ -40,11 +40,23 @@ class HealthySlices(Protocol):
         ...
 
 
+class HealthySlices(Images, Protocol):
+    """What `fit` reads: anomae.slices.store.Slices, or anything like it."""
+
+    def neighbours(self, places: Any) -> npt.NDArray[np.float32]:
+        """The slices below and above those at these places, (k, 2, h, w) float32; the slice itself where none is."""
+        ...
+
+
 class Detector(Protocol):
     """Learns what healthy looks like, then says how far a slice is from it.
 
     Structural: a class of a stranger needs no import of ours.  A score depends on the image and on what was fitted
     alone: not on the batch it came in, its order, the number of workers, or a global generator.
+
+    One with an attribute `needs_neighbours` that is true looks at the slices below and above too: its `inspect`, and
+    its `pretext` where it has one, take a second argument `neighbours` (n, 2, h, w), see `with_neighbours`.  Without
+    it, each slice stands for its own neighbours.
     """
 
     def fit(self, healthy: HealthySlices, *, seed: int, folder: Path) -> Self:
@@ -63,3 +75,13 @@ class Detector(Protocol):
     def load(cls, folder: Path) -> Self:
         """Read what `save` wrote."""
         ...
+
+
+def with_neighbours(
+    detector: Any, images: npt.NDArray[np.float32], neighbours: Callable[[], npt.NDArray[np.float32]]
+) -> tuple[npt.NDArray[np.float32], ...]:
+    """What `inspect` and `pretext` of `detector` take: images (n, h, w), and their neighbours if it wants them.
+
+    neighbours: gives them, (n, 2, h, w); called for such a detector only.
+    """
+    return (images, neighbours()) if getattr(detector, "needs_neighbours", False) else (images,)

@@ -7,7 +7,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from anomae.detectors.protocol import HealthySlices
+from anomae.detectors.protocol import Images
 from anomae.detectors.settings import PseudoAbnormalSettings
 from anomae.files import written_whole
 from anomae.models.pseudo_abnormal import apply_boxes, draw_boxes
@@ -44,7 +44,7 @@ def alter_once(
 
 
 def keep_samples(
-    path: Path, images: HealthySlices, reconstructions: HealthySlices, settings: PseudoAbnormalSettings, seed: int
+    path: Path, images: Images, reconstructions: Images, settings: PseudoAbnormalSettings, seed: int
 ) -> None:
     """Keep a few training samples of the classifier for the report (paper Fig. 2): X, X^ and X^', (k, h, w) each."""
     if path.exists():

@@ -16,7 +16,7 @@ from torch import nn
 from anomae.detectors.classifier_training import Samples, classifier_inputs, input_spread, train_classifier
 from anomae.detectors.inference import in_fixed_batches, in_use
 from anomae.detectors.masked_autoencoder import MaskedAutoencoderDetector
-from anomae.detectors.protocol import Findings, HealthySlices
+from anomae.detectors.protocol import Findings, HealthySlices, Images
 from anomae.detectors.pseudo_abnormal import alter_once, keep_samples
 from anomae.detectors.reconstruction_cache import Cached, cached_reconstructions
 from anomae.detectors.settings import MethodSettings
@@ -143,7 +143,8 @@ class PseudoAbnormalClassifier:
     def _samples(self, healthy: HealthySlices, cache: Path, fabric: Any, shown: bool) -> Samples:
         """X^ of every training image, made once; for settings that want it, a second X^, and X^' drawn once."""
         chosen, autoencoder = self.settings.classifier, self.autoencoder
-        negatives = positives = healthy
+        negatives: Images = healthy
+        positives: Images = healthy
         if autoencoder is not None:
 
             def cached(name: str, variant: int) -> Cached:

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anomae.arrays import map_array
-from anomae.detectors.protocol import HealthySlices
+from anomae.detectors.protocol import Images
 from anomae.files import written_whole
 from anomae.progress import progress
 
@@ -37,7 +37,7 @@ class Cached:
 
 def cached_reconstructions(
     path: Path,
-    images: HealthySlices,
+    images: Images,
     reconstruct: Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]],
     fabric: Any,
     shown: bool = True,

@@ -19,10 +19,13 @@ NOISE, BLUR = 0.03, 0.5
 def random_views(images: Tensor, generator: torch.Generator, untouched: float = 0.2) -> Tensor:
     """(B, H, W) of intensities 0..1 -> the same; all that is drawn comes from `generator` (on the CPU).
 
+    images: or (B, C, H, W), C slices that lie above one another: moved and shown alike, each with noise of its own.
     untouched: share of the images that are only mirrored, so that images as sharp as new ones are among them.
     """
     moved = torch.rand(len(images), generator=generator) >= untouched
-    return _other_scanner(_moved(images, moved.float(), generator), moved.float(), generator)
+    stacks = images if images.ndim == 4 else images[:, None]
+    views = _other_scanner(_moved(stacks, moved.float(), generator), moved.float(), generator)
+    return views if images.ndim == 4 else views[:, 0]
 
 
 def _moved(images: Tensor, moved: Tensor, generator: torch.Generator) -> Tensor:
@@ -41,24 +44,25 @@ def _moved(images: Tensor, moved: Tensor, generator: torch.Generator) -> Tensor:
         ],
         dim=1,
     )  # (B, 2, 3)
-    grid = F.affine_grid(matrix, [count, 1, *images.shape[1:]], align_corners=False)
-    views = F.grid_sample(images[:, None], grid, mode="bicubic", padding_mode="border", align_corners=False)[:, 0]
+    grid = F.affine_grid(matrix, [count, 1, *images.shape[2:]], align_corners=False)
+    views = F.grid_sample(images, grid, mode="bicubic", padding_mode="border", align_corners=False)
     return views.clamp(0.0, 1.0)
 
 
 def _other_scanner(images: Tensor, touched: Tensor, generator: torch.Generator) -> Tensor:
     """Other contrast (gamma), brightness (gain), shading (a smooth field), sharpness and noise."""
-    count, height, width = images.shape
+    count, _, height, width = images.shape
 
     def within(limit: float) -> Tensor:
-        return limit * (2 * torch.rand(count, 1, 1, generator=generator) - 1)
+        return limit * (2 * torch.rand(count, 1, 1, 1, generator=generator) - 1)
 
     shown = images ** (1 + within(GAMMA)) * (1 + within(GAIN))
     field = noise_field(torch.randn(count, BIAS_CELLS, BIAS_CELLS, generator=generator), (height, width))
-    shown = shown * (1 + touched[:, None, None] * within(BIAS) * field)
-    blurred = F.avg_pool2d(shown[:, None], 3, 1, 1, count_include_pad=False)[:, 0]
-    share = touched[:, None, None] * (within(BLUR) - 0.2 * BLUR)  # below 0: sharper
+    touched = touched[:, None, None, None]
+    shown = shown * (1 + touched * within(BIAS) * field[:, None])
+    blurred = F.avg_pool2d(shown, 3, 1, 1, count_include_pad=False)
+    share = touched * (within(BLUR) - 0.2 * BLUR)  # below 0: sharper
     shown = shown + share * (blurred - shown)
-    level = touched[:, None, None] * NOISE * torch.rand(count, 1, 1, generator=generator).square()
+    level = touched * NOISE * torch.rand(count, 1, 1, 1, generator=generator).square()
     noise = torch.randn(shown.shape, generator=generator) * level
     return (shown + noise * (images > 0.02)).clamp(0.0, 1.0)

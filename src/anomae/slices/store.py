@@ -12,6 +12,7 @@ STORE/
 import csv
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ import numpy.typing as npt
 from anomae.arrays import map_array
 from anomae.errors import UserError
 from anomae.files import read_json
+from anomae.slices.neighbours import below_and_above
 
 COLUMNS = (
     "row", "case", "patient", "slice", "position_mm", "part", "label",
@@ -107,10 +109,21 @@ def _floats(fields: tuple[str, ...]) -> npt.NDArray[np.float64]:
 class Slices:
     """Some rows of a store, in a fixed order: what a detector learns from and inspects.  Reads, never copies whole."""
 
-    def __init__(self, images: npt.NDArray[Any], rows: npt.NDArray[np.int64] | None = None) -> None:
-        """`images` (n, h, w), an array or a memory map; `rows`: those meant, in order; None: all."""
+    def __init__(
+        self,
+        images: npt.NDArray[Any],
+        rows: npt.NDArray[np.int64] | None = None,
+        order: tuple[npt.ArrayLike, npt.ArrayLike] | None = None,
+        among: npt.NDArray[np.int64] | None = None,
+    ) -> None:
+        """`images` (n, h, w), an array or a memory map; `rows`: those meant, in order; None: all.
+
+        order: case and slice number of each image, (n,) both; None: not known, so no slice has neighbours.  among: rows
+        that may be neighbours beside `rows`; None: `rows` alone.
+        """
         self.images = images
         self.rows = np.arange(len(images)) if rows is None else np.asarray(rows, dtype=np.int64)
+        self._order, self._among = order, among
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -123,6 +136,24 @@ class Slices:
     def read(self, places: npt.NDArray[np.int64] | slice) -> npt.NDArray[np.float32]:
         """The images at `places` (of this selection), (k, h, w) float32."""
         return np.asarray(self.images[self.rows[places]], dtype=np.float32)
+
+    def neighbours(self, places: npt.NDArray[np.int64] | slice) -> npt.NDArray[np.float32]:
+        """The slices below and above those at `places`, (k, 2, h, w) float32: of the same case, their numbers one lower
+        and one higher.  Where there is none, the slice itself stands in.
+
+        Raises UserError where a case has a slice number twice.
+        """
+        return np.asarray(self.images[self._beside[places]], dtype=np.float32)
+
+    @cached_property
+    def _beside(self) -> npt.NDArray[np.int64]:
+        """Rows of the slices below and above each slice, (len, 2)."""
+        if self._order is None:
+            return np.stack([self.rows, self.rows], axis=1)
+        allowed = np.unique(self.rows if self._among is None else np.concatenate([self.rows, self._among]))
+        case, number = (np.asarray(column)[allowed] for column in self._order)
+        beside = allowed[np.stack(below_and_above(case, number), axis=1)]
+        return np.asarray(beside[np.searchsorted(allowed, self.rows)], dtype=np.int64)
 
     def batches(self, size: int) -> Iterator[npt.NDArray[np.float32]]:
         """All images in order, at most `size` at a time, (k, h, w) float32."""
@@ -186,9 +217,9 @@ class SliceStore:
             wanted &= self.index.label == label
         return np.flatnonzero(wanted)
 
-    def select(self, rows: npt.NDArray[np.int64]) -> Slices:
-        """These rows as Slices."""
-        return Slices(self.images, rows)
+    def select(self, rows: npt.NDArray[np.int64], among: npt.NDArray[np.int64] | None = None) -> Slices:
+        """These rows as Slices.  among: rows that may be their neighbours too; None: only one another."""
+        return Slices(self.images, rows, (self.index.case, self.index.slice), among)
 
     def lesions(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
         """Lesion masks (k, h, w) of these rows.  Raises UserError where the store has none."""

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from anomae.detectors.protocol import with_neighbours
 from anomae.errors import UserError
 from anomae.evaluation.intervals import PatientBootstrap
 from anomae.evaluation.score_table import read_table
@@ -24,16 +25,20 @@ NAME, SLICES = "pretext.csv", 128
 
 
 def write_pretext(detector: Any, store: SliceStore, rows: npt.NDArray[np.int64], run: Run) -> None:
-    """Ask `detector` about at most 128 of these rows with content, evenly spaced; nothing where it cannot say."""
+    """Ask `detector` about at most 128 of these rows with content, evenly spaced; nothing where it cannot say.
+
+    rows: of one part of the store; neighbours, where the detector looks at them, are any slices of that part.
+    """
     judge = getattr(detector, "pretext", None)
     (run.calibration / NAME).unlink(missing_ok=True)
     filled = rows[~store.index.empty[rows]]
     if judge is None or not len(filled):
         return
     chosen = filled[np.unique(np.linspace(0, len(filled) - 1, SLICES).astype(np.int64))]
-    images = store.select(chosen).read(slice(None))
-    altered = judge(images)
-    columns = [detector.inspect(images).scores, *altered.values()]
+    slices = store.select(chosen, among=store.rows(str(store.index.part[chosen[0]])))
+    given = with_neighbours(detector, slices.read(slice(None)), lambda: slices.neighbours(slice(None)))
+    altered = judge(*given)
+    columns = [detector.inspect(*given).scores, *altered.values()]
     lines = (
         [int(row), *(repr(float(score)) for score in scores)] for row, *scores in zip(chosen, *columns, strict=True)
     )

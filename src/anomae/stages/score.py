@@ -4,6 +4,7 @@ import resource
 import sys
 import time
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anomae.arrays import GrowingArray
-from anomae.detectors.protocol import Detector, Findings
+from anomae.detectors.protocol import Detector, Findings, with_neighbours
 from anomae.detectors.registry import load_detector
 from anomae.errors import UserError
 from anomae.evaluation.neighbours import NEIGHBOURS, has_neighbours, smoothed_over_neighbours
@@ -45,6 +46,8 @@ def score(
     Works in blocks of 256 slices, each journalled: a scoring that was stopped goes on, and memory does not grow with
     the number of slices.  scores.csv has a column for every score of the detector and, where the slices are of scans,
     score_neighbours: the score smoothed over the neighbouring slices among those scored.
+
+    A detector that looks at neighbours gets those of the same part of the store, scored or not, whatever their label.
 
     maps: also write maps.npy and reconstructions.npy, (n, h, w) float16 in the order of scores.csv.  calibration: with
     the test part, score the normal validation slices too, into RUN/calibration: from them `evaluate` takes a threshold
@@ -85,14 +88,17 @@ def _score_rows(
     began, earlier = time.monotonic(), _scored_before(folder, len(rows), part, maps or levels)
     (folder / "findings.json").unlink(missing_ok=True)
     found = _Growing(folder, store.image_size, earlier, maps, maps or levels)
+    chosen = store.select(rows, among=store.rows(part))
     title = "score" if part == "test" else f"score, {part}"
     try:
         with progress(title, len(rows), "slices", found.rows, shown) as bar:
             for start in range(found.rows, len(rows), BLOCK):
                 here = rows[start : start + BLOCK]
-                images = store.select(here).read(slice(None))
+                places = slice(start, start + BLOCK)
+                images = chosen.read(places)
+                given = with_neighbours(detector, images, partial(chosen.neighbours, places))
                 tissue = tissue_of(store, here, images) if levels else None
-                found.append(detector.inspect(images), part, len(rows), tissue)
+                found.append(detector.inspect(*given), part, len(rows), tissue)
                 bar.advance(len(images))
     finally:
         found.close()

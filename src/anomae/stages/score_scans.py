@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,13 @@ import anomae
 from anomae.cohorts.brain_files import is_brain_file
 from anomae.cohorts.case import CaseSlices
 from anomae.cohorts.scan_slices import scan_slices
-from anomae.detectors.protocol import Detector, Findings
+from anomae.detectors.protocol import Detector, Findings, with_neighbours
 from anomae.errors import MissingExtra, UnreadableScan, UserError
 from anomae.files import read_json, write_json, written_whole
 from anomae.progress import progress
 from anomae.slices.preparing import PreparedCase, prepare_case
 from anomae.slices.settings import PrepareSettings, settings_from
+from anomae.slices.store import Slices
 from anomae.stages.overlays import RESIDUAL, draw_overlays, grey_range
 from anomae.stages.scoring_folder import ScoredScan, ScoringFolder, fingerprint, stamp
 from anomae.training.settings import DeviceSettings
@@ -129,7 +131,7 @@ def _read(file: Path, settings: PrepareSettings) -> _ReadScan:
 def _score(file: Path, scan: _ReadScan, detector: Detector, folder: ScoringFolder, overlays: int) -> ScoredScan:
     """Score one scan and write its map and its highest slices."""
     case, kept = scan.case, scan.prepared.kept
-    findings = _inspected(detector, scan.prepared.images)
+    findings = _inspected(detector, scan.prepared.images, case.slices[kept])
     name, highest = folder.name_for(file), np.argsort(-findings.scores, kind="stable")[:overlays]
     heat_top = None
     if findings.maps is not None:
@@ -171,8 +173,16 @@ def _as_grey(images: npt.NDArray[Any], places: npt.NDArray[np.int64]) -> npt.NDA
     return np.asarray(share * 255, dtype=np.uint8)
 
 
-def _inspected(detector: Detector, images: npt.NDArray[np.float32]) -> Findings:
-    parts = [detector.inspect(images[start : start + BATCH]) for start in range(0, len(images), BATCH)]
+def _inspected(
+    detector: Detector, images: npt.NDArray[np.float32], numbers: npt.NDArray[np.int64]
+) -> Findings:  # fmt: skip
+    """Judge the prepared slices (n, h, w) of one scan.  numbers: theirs, (n,); where one is not kept is a gap."""
+    slices, parts = Slices(images, order=(np.zeros(len(images)), numbers)), []
+    for start in range(0, len(images), BATCH):
+        places = slice(start, start + BATCH)
+        parts.append(
+            detector.inspect(*with_neighbours(detector, slices.read(places), partial(slices.neighbours, places)))
+        )
     maps = [part.maps for part in parts if part.maps is not None]
     scores = np.concatenate([np.asarray(part.scores, dtype=np.float64) for part in parts])
     return Findings(scores, np.concatenate(maps) if len(maps) == len(parts) else None)

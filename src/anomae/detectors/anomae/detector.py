@@ -16,6 +16,7 @@ from torch import Tensor
 from anomae.detectors.anomae.evidence import Evidence
 from anomae.detectors.anomae.fitting import Parts, evidences_of, fit_parts, keep_memories, measure
 from anomae.detectors.anomae.heads import train_head
+from anomae.detectors.anomae.neighbours import apart, read_seen
 from anomae.detectors.anomae.pool import make_pool
 from anomae.detectors.anomae.samples import altered_by, families_of
 from anomae.detectors.anomae.saved import read_parts, write_parts
@@ -50,6 +51,11 @@ class Anomae:
         features = self.parts.features if self.parts else None
         return features.description if features else "no pre-trained network"
 
+    @property
+    def needs_neighbours(self) -> bool:
+        """Whether `inspect` and `pretext` look at the slices below and above too."""
+        return "neighbours" in self.settings.sources
+
     def fit(self, healthy: HealthySlices, *, seed: int, folder: Path, shown: bool = True) -> Self:
         """Fit the sources, make the pool of samples once, train every head; a stopped fit goes on where it was.
 
@@ -69,7 +75,7 @@ class Anomae:
             measure(evidences, healthy, parts)
             pool = make_pool(
                 folder / "cache" / "pool", settings.pool,
-                lambda places: parts.window.seen(torch.from_numpy(healthy.read(places))), len(healthy),
+                lambda places: read_seen(healthy, parts.window, places, self.needs_neighbours), len(healthy),
                 evidences, settings.lesions, seed, shown,
             )  # fmt: skip
         channels = [int(array.shape[1]) for array in pool.evidence]
@@ -83,19 +89,25 @@ class Anomae:
         self.parts, self.evidences, self.heads, self.image_size = parts, evidences, heads, healthy.image_size
         return self
 
-    def inspect(self, images: npt.NDArray[np.float32]) -> Findings:
-        """Judge images (n, h, w): map (n, h, w) of probabilities 0..1, and the mean of the highest patches as score."""
+    def inspect(
+        self, images: npt.NDArray[np.float32], neighbours: npt.NDArray[np.float32] | None = None
+    ) -> Findings:  # fmt: skip
+        """Judge images (n, h, w): map (n, h, w) of probabilities 0..1, and the mean of the highest patches as score.
+
+        neighbours: (n, 2, h, w), the slices below and above each, for the source `neighbours` alone; None: each stands
+        for its own.
+        """
         parts, top = self._fitted(), self.settings.top
         centred = self.settings.lesions.kind == "centre"
 
         def judge(block: Tensor, _: npt.NDArray[np.float32]) -> tuple[Tensor, ...]:
             patches, image = self._probabilities(parts.window.seen(block))
             highest = patches.flatten(1).topk(min(top, patches[0].numel()), dim=1).values.mean(dim=1)
-            large = F.interpolate(patches[:, None], block.shape[1:], mode="bilinear", align_corners=False)[:, 0]
+            large = F.interpolate(patches[:, None], block.shape[-2:], mode="bilinear", align_corners=False)[:, 0]
             return (highest if image is None else image), highest, large.clamp(0.0, 1.0)
 
         with in_use(self.settings.device) as device:
-            scores, highest, maps = in_fixed_batches(images, device, judge)
+            scores, highest, maps = in_fixed_batches(self._stacked(images, neighbours), device, judge)
         others = {"highest_patches": highest.astype(np.float64)} if centred else {}
         return Findings(scores.astype(np.float64), maps, None, others)
 
@@ -104,17 +116,20 @@ class Anomae:
         """The families of pseudo-lesions that it learned from."""
         return families_of(self.settings.lesions)
 
-    def pretext(self, images: npt.NDArray[np.float32]) -> dict[str, npt.NDArray[np.float64]]:
+    def pretext(
+        self, images: npt.NDArray[np.float32], neighbours: npt.NDArray[np.float32] | None = None
+    ) -> dict[str, npt.NDArray[np.float64]]:
         """Family of pseudo-lesions, learned from or not -> scores (n,) of healthy images (n, h, w) with one of it.
 
-        What is drawn depends on the fit's seed, the family and the number of images alone.
+        neighbours: as in `inspect`; the lesions go on into them.  What is drawn depends on the fit's seed, the family
+        and the number of images alone.
         """
         window, found = self._fitted().window, {}
-        seen = window.seen(torch.from_numpy(images))
+        seen = window.seen(torch.from_numpy(self._stacked(images, neighbours)))
         for family in families_of(self.settings.lesions, every=True):
             generator = torch.Generator().manual_seed(derive_seed(self.seed, "pretext", family))
-            altered = window.prepared(altered_by(seen, family, generator)).numpy()
-            found[family] = self.inspect(altered).scores
+            slices, beside = apart(window.prepared(altered_by(seen, family, generator)))
+            found[family] = self.inspect(slices.numpy(), None if beside is None else beside.numpy()).scores
         return found
 
     def save(self, folder: Path) -> None:
@@ -155,7 +170,8 @@ class Anomae:
         return built
 
     def _probabilities(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Images (B, h, w) of 0..1 -> probabilities of the first size's patches (B, gh, gw), and of the images (B,).
+        """Images (B, h, w) of 0..1, or stacks (B, 3, h, w) -> probabilities of the first size's patches (B, gh, gw),
+        and of the images (B,).
 
         The mean over all heads, each looking at the evidence and at its mirror image.
         """
@@ -175,6 +191,14 @@ class Anomae:
                     patches.append(chances)
                     whole += [] if image is None else [image.float().sigmoid()]
         return torch.stack(patches).mean(dim=0), torch.stack(whole).mean(dim=0) if whole else None
+
+    def _stacked(
+        self, images: npt.NDArray[np.float32], neighbours: npt.NDArray[np.float32] | None
+    ) -> npt.NDArray[np.float32]:
+        """Images (n, h, w) with the neighbours that this detector looks at, (n, 3, h, w); or as they are."""
+        if neighbours is None or not self.needs_neighbours:
+            return images
+        return np.concatenate([images[:, None], neighbours], axis=1)
 
     def _fitted(self) -> Parts:
         if self.parts is None:

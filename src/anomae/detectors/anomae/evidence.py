@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from anomae.detectors.anomae.neighbours import Neighbours, apart
 from anomae.detectors.anomae.sources import Source, View
 
 SMALLEST_SPREAD = 1e-4
@@ -20,10 +21,14 @@ class Evidence:
         """size: (H, W) at which images are shown, multiples of `patch`.  device: None: the CPU."""
         self.device = device or torch.device("cpu")
         self.sources, self.size, self.grid = sources, size, (size[0] // patch, size[1] // patch)
+        self.stacked = any(isinstance(source, Neighbours) for source in sources)  # neighbours are looked at
         self.mean, self.spread = torch.zeros(1), torch.ones(1)
 
     def of(self, images: Tensor, half: Tensor | None = None) -> Tensor:
-        """Images (B, h, w) of intensities 0..1 -> (B, C, gh, gw) float32, standardised.  half: as in `View`."""
+        """Images (B, h, w) of intensities 0..1, or stacks (B, 3, h, w), -> (B, C, gh, gw) float32, standardised.
+
+        half: as in `View`.
+        """
         raw = self.raw(images, half)
         return (raw - self.mean.to(raw.device)) / self.spread.to(raw.device)
 
@@ -33,11 +38,15 @@ class Evidence:
         return torch.cat([source.of(view).float() for source in self.sources], dim=1)
 
     def view(self, images: Tensor, half: Tensor | None = None) -> View:
-        """Images (B, h, w) as the sources see them at this size."""
-        shown = images
-        if images.shape[1:] != self.size:
-            shown = F.interpolate(images[:, None], self.size, mode="bicubic", antialias=True)[:, 0].clamp(0.0, 1.0)
-        return View(images, shown, self.grid, half)
+        """Images (B, h, w) or stacks (B, 3, h, w) as the sources see them at this size."""
+        slices, beside = apart(images)
+        shown = self._resized(slices[:, None])[:, 0]
+        return View(slices, shown, self.grid, half, None if beside is None else self._resized(beside))
+
+    def _resized(self, images: Tensor) -> Tensor:
+        if images.shape[2:] == self.size:
+            return images
+        return F.interpolate(images, self.size, mode="bicubic", antialias=True).clamp(0.0, 1.0)
 
     def measure(self, raw: Tensor) -> None:
         """Take mean and spread of each channel from raw evidence of healthy images (n, C, gh, gw)."""

@@ -4,18 +4,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from anomae.detectors.anomae.evidence import Evidence, shown_size
 from anomae.detectors.anomae.hidden import Hidden, fit_hidden
 from anomae.detectors.anomae.memory import Memory
+from anomae.detectors.anomae.neighbours import Neighbours, read_seen
 from anomae.detectors.anomae.residual import Residual
 from anomae.detectors.anomae.settings import AnomaeSettings
 from anomae.detectors.anomae.sources import Features, Pixels, Source, make_backbone
 from anomae.detectors.anomae.window import Window
 from anomae.detectors.masked_autoencoder import MaskedAutoencoderDetector
 from anomae.detectors.protocol import HealthySlices
+from anomae.errors import UserError
 from anomae.seeds import derive_seed
 
 MEASURED_IMAGES, BATCH, DRAW_IMAGES = 256, 32, 16
@@ -40,8 +43,11 @@ def fit_parts(
 ) -> Parts:
     """The window, the backbone and the masked autoencoders that `settings.sources` want.
 
-    Raises MissingExtra or UserError where the backbone's weights are not to be had, Diverged where a loss is lost.
+    Raises MissingExtra or UserError where the backbone's weights are not to be had, or neighbours are to be looked at
+    and no slice has one; Diverged where a loss is lost.
     """
+    if "neighbours" in settings.sources:
+        _require_neighbours(healthy)
     window = Window.measured(healthy, settings)
     features = autoencoder = None
     if settings.wants_backbone:
@@ -57,6 +63,17 @@ def fit_parts(
         for longer in settings.sizes:
             hidden.append(fit_hidden(settings, longer, healthy, features, window, seed, folder, fabric, shown))
     return Parts(window, features, autoencoder, hidden=hidden)
+
+
+def _require_neighbours(healthy: HealthySlices) -> None:
+    places = _measured(healthy)
+    if (healthy.neighbours(places) == healthy.read(places)[:, None]).all():
+        raise UserError("No healthy slice has another above or below it; leave the source neighbours out.")
+
+
+def _measured(healthy: HealthySlices) -> npt.NDArray[np.int64]:
+    """At most 256 places, evenly spaced."""
+    return np.unique(np.linspace(0, len(healthy) - 1, MEASURED_IMAGES).astype(np.int64))
 
 
 def keep_memories(settings: AnomaeSettings, healthy: HealthySlices, parts: Parts, device: torch.device) -> None:
@@ -93,6 +110,8 @@ def evidences_of(
                 sources.append(Memory(parts.features, parts.memories[place].float(), settings.memory.near))
             elif name == "hidden" and parts.hidden:
                 sources.append(parts.hidden[place])
+        if "neighbours" in settings.sources:
+            sources.append(Neighbours([source for source in sources if isinstance(source, Features | Pixels)]))
         size = shown_size(image_size, longer, settings.patch)
         found.append(Evidence(sources, size, settings.patch, device))
     return found
@@ -100,7 +119,7 @@ def evidences_of(
 
 def measure(evidences: list[Evidence], healthy: HealthySlices, parts: Parts) -> None:
     """Mean and spread of every channel over at most 256 healthy images, evenly spaced."""
-    places = np.unique(np.linspace(0, len(healthy) - 1, MEASURED_IMAGES).astype(np.int64))
+    places = _measured(healthy)
     half = torch.from_numpy((places >= len(healthy) // 2).astype(np.int64))
     for evidence in evidences:
         evidence.measure(_raw(evidence, healthy, parts.window, places, half))
@@ -111,6 +130,6 @@ def _raw(
 ) -> Tensor:  # fmt: skip
     blocks = []
     for start in range(0, len(places), BATCH):
-        images = window.seen(torch.from_numpy(healthy.read(places[start : start + BATCH]))).to(evidence.device)
+        images = read_seen(healthy, window, places[start : start + BATCH], evidence.stacked).to(evidence.device)
         blocks.append(evidence.raw(images, None if half is None else half[start : start + BATCH]).cpu())
     return torch.cat(blocks)

@@ -6,11 +6,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from anomae.detectors.anomae.neighbours import apart
 from anomae.detectors.anomae.settings import LesionSettings
 from anomae.models.augmentation import random_views
 from anomae.models.pseudo_lesions.apply import apply_lesions, changed_area
 from anomae.models.pseudo_lesions.draws import draw_lesions
 from anomae.models.pseudo_lesions.families import FAMILIES
+from anomae.models.pseudo_lesions.neighbours import apply_to_neighbours, draw_factors
 from anomae.models.pseudo_lesions.nodules import with_blobs_beside, with_nodules, with_vessels
 
 HEALTHY = -1  # as a family
@@ -21,7 +23,10 @@ BESIDE, VESSEL = 0.2, 0.25
 
 @dataclass(frozen=True, slots=True)
 class Samples:
-    """images: (B, h, w) in 0..1.  changed: (B, h, w) bool.  family: (B,) int64, HEALTHY where nothing was altered."""
+    """images: (B, h, w) in 0..1, or stacks (B, 3, h, w) as they were given.  changed: (B, h, w) bool, of the slices.
+
+    family: (B,) int64, HEALTHY where nothing was altered.
+    """
 
     images: Tensor
     changed: Tensor
@@ -29,16 +34,26 @@ class Samples:
 
 
 def make_samples(images: Tensor, settings: LesionSettings, generator: torch.Generator) -> Samples:
-    """Samples from healthy images (B, h, w) of intensities 0..1; all that is drawn comes from `generator` (CPU)."""
+    """Samples from healthy images (B, h, w) of intensities 0..1; all that is drawn comes from `generator` (CPU).
+
+    images: or stacks (B, 3, h, w), each a slice, the one below, the one above; one view of all three, and a lesion goes
+    on into the neighbours.
+    """
     if settings.kind == "centre":
         return _candidates(images, settings, generator)
     views = views_of(images, settings, generator)
     weights = settings.weights or (1.0,) * len(settings.families)
-    lesions = draw_lesions(views, weights, generator, settings.brighter)
-    altered = apply_lesions(views, lesions, settings.families)
+    slices, beside = apart(views)
+    lesions = draw_lesions(slices, weights, generator, settings.brighter)
+    altered = apply_lesions(slices, lesions, settings.families)
     healthy = torch.rand(len(images), generator=generator) < settings.healthy
-    made = torch.where(healthy[:, None, None], views, altered)
-    return Samples(made, changed_area(views, made), torch.where(healthy, HEALTHY, lesions.family))
+    made = torch.where(healthy[:, None, None], slices, altered)
+    changed, family = changed_area(slices, made), torch.where(healthy, HEALTHY, lesions.family)
+    if beside is not None:
+        factors = draw_factors(len(images), generator)
+        further = apply_to_neighbours(beside, lesions, settings.families, factors)
+        made = _stacked(images, made, torch.where(healthy[:, None, None, None], beside, further))
+    return Samples(made, changed, family)
 
 
 def views_of(images: Tensor, settings: LesionSettings, generator: torch.Generator) -> Tensor:
@@ -54,10 +69,28 @@ def families_of(settings: LesionSettings, every: bool = False) -> tuple[str, ...
 
 
 def altered_by(images: Tensor, family: str, generator: torch.Generator) -> Tensor:
-    """Each image (B, h, w) with a lesion of one family; NODULE is that of candidates."""
+    """Each image (B, h, w) with a lesion of one family; NODULE is that of candidates.
+
+    images: or stacks (B, 3, h, w), as in `make_samples`; not of candidates.
+    """
     if family == NODULE:
         return with_nodules(images, generator)
-    return apply_lesions(images, draw_lesions(images, (1.0,), generator), (family,))
+    slices, beside = apart(images)
+    lesions = draw_lesions(slices, (1.0,), generator)
+    altered = apply_lesions(slices, lesions, (family,))
+    if beside is None:
+        return altered
+    factors = draw_factors(len(images), generator)
+    return _stacked(images, altered, apply_to_neighbours(beside, lesions, (family,), factors))
+
+
+def _stacked(before: Tensor, slices: Tensor, beside: Tensor) -> Tensor:
+    """Altered slices (B, h, w) and neighbours (B, 2, h, w) as stacks; a slice that stood for a neighbour still does.
+
+    before: (B, 3, h, w), the healthy stacks that these were made from.
+    """
+    own = (before[:, 1:] == before[:, :1]).flatten(2).all(dim=2)[:, :, None, None]
+    return torch.cat([slices[:, None], torch.where(own, slices[:, None], beside)], dim=1)
 
 
 def patch_targets(changed: Tensor, grid: tuple[int, int], smallest_share: float) -> Tensor:

@@ -7,8 +7,9 @@ from pydantic import Field, field_validator, model_validator
 from anomae.detectors.settings import AutoencoderSettings, Percentiles, Settings
 from anomae.training.settings import DeviceSettings, TrainingSettings
 
-SourceName = Literal["features", "pixels", "residual", "memory", "hidden", "mirror"]
-SOURCES: tuple[SourceName, ...] = ("features", "pixels", "residual", "memory", "hidden", "mirror")
+SourceName = Literal["features", "pixels", "residual", "memory", "hidden", "mirror", "neighbours"]
+SOURCES: tuple[SourceName, ...] = ("features", "pixels", "residual", "memory", "hidden", "mirror", "neighbours")
+COMPARISONS = ("mirror", "neighbours")  # of what other sources give
 
 
 def _listed(value: Any) -> Any:
@@ -109,8 +110,12 @@ class AnomaeSettings(Settings):
 
     @model_validator(mode="after")
     def _sensible(self) -> Self:
-        if not set(self.sources) - {"mirror"}:
-            raise ValueError(f"sources needs at least one of {', '.join(SOURCES[:-1])}")
+        if not set(self.sources) - set(COMPARISONS):
+            raise ValueError(f"sources needs at least one of {', '.join(s for s in SOURCES if s not in COMPARISONS)}")
+        if "neighbours" in self.sources and not {"features", "pixels"} & set(self.sources):
+            raise ValueError("the source neighbours compares features or pixels; name one of them too")
+        if "neighbours" in self.sources and self.lesions.kind == "centre":
+            raise ValueError("patches around candidates have no neighbours; leave the source neighbours out")
         if len(set(self.sources)) < len(self.sources):
             raise ValueError("sources names one twice")
         if not self.sizes or min(self.sizes) < 2 * self.patch:

@@ -20,13 +20,15 @@ class View:
 
     images: (B, h, w), intensities 0..1, at the size they were prepared in.  shown: (B, H, W), resized; a patch is
     H / gh pixels of it.  grid: (gh, gw).  half: (B,) 0 or 1, the half of the training images that each is of; None:
-    of neither.  known: what one source made that another may use.
+    of neither.  beside: (B, 2, H, W), the slices below and above as `shown`; None: each stands for its own.  known:
+    what one source made that another may use.
     """
 
     images: Tensor
     shown: Tensor
     grid: tuple[int, int]
     half: Tensor | None = None
+    beside: Tensor | None = None
     known: dict[str, Tensor] = field(default_factory=dict)
 
 

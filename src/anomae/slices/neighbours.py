@@ -1,0 +1,27 @@
+"""Which slices lie below and above each slice: those of the same scan whose numbers are one lower and one higher."""
+
+import numpy as np
+import numpy.typing as npt
+
+from anomae.errors import UserError
+
+Numbers = npt.NDArray[np.int64]
+
+
+def below_and_above(case: npt.ArrayLike, slice: npt.ArrayLike) -> tuple[Numbers, Numbers]:
+    """Places of the slice below and of the slice above each slice, (n,) each; its own where there is none.
+
+    case: (n,), the scan that each slice is of.  slice: (n,), whole numbers.  The order of the n slices changes nothing.
+    Raises UserError where a case has a slice number twice.
+    """
+    number = np.asarray(slice, dtype=np.int64)
+    _, scan = np.unique(np.asarray(case), return_inverse=True)
+    order = np.lexsort((number, scan))
+    same, step = np.diff(scan[order]) == 0, np.diff(number[order])
+    if (same & (step == 0)).any():
+        raise UserError("A scan has two slices of the same number, so which are neighbours is not known.")
+    lower = np.flatnonzero(same & (step == 1))
+    below, above = np.arange(len(number)), np.arange(len(number))
+    below[order[lower + 1]] = order[lower]
+    above[order[lower]] = order[lower + 1]
+    return below, above
