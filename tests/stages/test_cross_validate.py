@@ -81,7 +81,7 @@ def test_baselines_are_pooled_as_they_are(made: tuple[Path, dict[str, Any]]) -> 
         difference = figures["differences"][name]
         assert difference["value"] == pytest.approx(figures["auroc"]["value"] - expected)
         assert difference["low"] <= difference["value"] <= difference["high"]
-    assert {"brightest_spot", "position_rarity", "body_fraction"} <= set(content["floors"])
+    assert {"brightest_spot_9", "position_rarity", "body_fraction"} <= set(content["floors"])
     assert content["counts"]["all"]["patients"] == 6
     assert set(content["counts"]) == {"all", "mid", "position"}
 
@@ -116,7 +116,7 @@ def test_the_page_says_what_was_found(made: tuple[Path, dict[str, Any]]) -> None
     value = content["runs"]["pca-seed3"]["scores"]["score"]["pooled"]["all"]["auroc"]["value"]
     assert f"| pca-seed3 | {value:.3f} [" in text
     assert "pca: mean over 2 seeds (range)" in text
-    assert "brightest 9x9 spot" in text
+    assert "brightest spot (9 of 128)" in text
     page = (out / "cross_validation.html").read_text(encoding="utf-8")
     for table in ("pooled", "clear", "differences_all", "differences_mid", "differences_position"):
         assert f'<table id="{table}">' in page

@@ -474,7 +474,7 @@ def test_a_prepared_brain_is_tissue_and_is_shown(tmp_path: Path) -> None:
     run = made_up_run(tmp_path)
     plain = evaluate(run, resamples=50, shown=False)
     assert plain["provenance"]["preparation"] == ""
-    assert "What the preparation left" not in (run / "report" / "report.html").read_text()
+    assert "What the preparation left" not in (run / "report" / "report.html").read_text(encoding="utf-8")
     store = SliceStore(tmp_path / "store")
     heads = np.asarray(store.images) > 0
     half = heads & (np.arange(SIDE) < SIDE // 2)  # of each head, its left half is said to be brain
@@ -493,7 +493,7 @@ def test_a_prepared_brain_is_tissue_and_is_shown(tmp_path: Path) -> None:
     assert said.endswith(
         "(brain), intensity median; brain mask by deepbet 1.0.2 for 14 scan(s), given by the user for 1 scan(s)."
     )
-    page = (run / "report" / "report.html").read_text()
+    page = (run / "report" / "report.html").read_text(encoding="utf-8")
     assert said in Page(page).words
     assert "What the preparation left: the brain" in page
     assert page.count('alt="brain outlined') == 5

