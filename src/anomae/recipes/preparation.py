@@ -12,7 +12,7 @@ PREPARATIONS: dict[str, dict[str, Any]] = {
     "brats2020": {"image_size": 224, "preparation": "brain", "brain_mask": "nonzero"},
     "luna16": {"image_size": 64, "intensity": "hu/100"},
     "lgg": {"image_size": 128, "preparation": "brain"},
-    "folder": {"image_size": 64, "intensity": "percentile"},
+    "folder": {"image_size": 64},
     "arrays": {"image_size": 48, "intensity": "full_range"},
     "phantom": {"image_size": 64, "intensity": "percentile"},
 }
