@@ -7,6 +7,7 @@ import pytest
 from anomae.errors import UserError
 from anomae.recipes.named import RECIPES, fitting_patch, named_recipe, recipe_for
 from anomae.recipes.overrides import overridden, parse_assignments, read_overrides
+from anomae.recipes.preparation import preparation_for
 from anomae.recipes.recipe import PROFILES
 from anomae.slices.settings import PrepareSettings
 
@@ -121,3 +122,10 @@ def test_unknown_recipes_name_near_misses() -> None:
     with pytest.raises(UserError, match="Did you mean paper"):
         named_recipe("small", "papr", (64, 64))  # type: ignore[arg-type]
     assert (recipe_for("lgg"), recipe_for("folder")) == ("lgg", "small")
+
+
+def test_the_intensity_follows_the_preparation_unless_it_is_said() -> None:
+    plain = preparation_for("folder")
+    body = overridden(plain, {"preparation": "body"})
+    assert (plain.scaled_by, body.scaled_by) == ("percentile", "median")
+    assert overridden(plain, {"preparation": "body", "intensity": "percentile"}).scaled_by == "percentile"
