@@ -39,7 +39,8 @@ def test_it_is_what_the_sentence_says(made):
 @given(scans(), st.floats(-1e6, 1e6))
 def test_a_constant_stays(made, value):
     _, case, number = made
-    np.testing.assert_array_equal(smoothed_over_neighbours(np.full(len(case), value), case, number), value)
+    found = smoothed_over_neighbours(np.full(len(case), value), case, number)
+    np.testing.assert_allclose(found, value, rtol=0, atol=1e-300)  # a quarter of the smallest numbers there are is none
 
 
 @given(scans())
