@@ -11,11 +11,11 @@ from pydantic import ValidationError
 from anomae.detectors.anomae import pool as pools
 from anomae.detectors.anomae.evidence import Evidence, shown_size
 from anomae.detectors.anomae.memory import Memory
-from anomae.detectors.anomae.pool import make_pool
+from anomae.detectors.anomae.pool import Pool, make_pool
 from anomae.detectors.anomae.samples import HEALTHY, altered_by, families_of, make_samples, patch_targets
 from anomae.detectors.anomae.settings import AnomaeSettings, LesionSettings
 from anomae.detectors.anomae.sources import Features, Pixels, View, make_backbone
-from anomae.detectors.anomae.window import Window
+from anomae.detectors.anomae.window import Window, with_tissue
 from anomae.recipes.anomae_settings import anomae_settings
 from anomae.slices.store import Slices
 
@@ -44,6 +44,15 @@ def test_the_window_leaves_room_above_healthy_tissue() -> None:
     assert seen.tolist() == pytest.approx([0, 0, 0.5, 1, 1])
     assert window.prepared(seen).tolist() == pytest.approx([100, 100, 250, 400, 400])
     assert Window.measured(healthy, settings(window=(0, 2))) == Window(0, 2)
+
+
+def test_samples_are_made_of_slices_that_show_something() -> None:
+    stack = np.zeros((600, 16, 16), np.float32)
+    stack[5, 3:6, 3:6] = stack[300:] = 1.0
+    stack[7, 0, 0] = 1.0  # one bright pixel is no tissue
+    window = Window(0.0, 1.0)
+    assert with_tissue(Slices(stack), window).tolist() == [5, *range(300, 600)]
+    assert len(with_tissue(Slices(np.zeros((9, 16, 16), np.float32)), window)) == 9
 
 
 def test_pixels_of_a_patch(images: torch.Tensor) -> None:
@@ -168,7 +177,12 @@ def test_a_pool_that_was_stopped_goes_on_to_the_same(
     def healthy(places: Any) -> torch.Tensor:
         return images[torch.from_numpy(places)]
 
-    whole = make_pool(tmp_path / "whole", 256, healthy, len(images), evidence, chosen, 3, False)
+    places = np.arange(len(images))
+
+    def make(folder: str) -> Pool:
+        return make_pool(tmp_path / folder, 256, healthy, places, len(places) // 2, evidence, chosen, 3, False)
+
+    whole = make("whole")
     assert len(whole) == 256
     real, made = pools.make_samples, []
 
@@ -180,8 +194,8 @@ def test_a_pool_that_was_stopped_goes_on_to_the_same(
 
     monkeypatch.setattr(pools, "make_samples", stopping)
     with pytest.raises(KeyboardInterrupt):
-        make_pool(tmp_path / "part", 256, healthy, len(images), evidence, chosen, 3, False)
-    part = make_pool(tmp_path / "part", 256, healthy, len(images), evidence, chosen, 3, False)
+        make("part")
+    part = make("part")
     assert len(made) == 5  # two chunks were there
     assert np.array_equal(part.evidence[0], whole.evidence[0])
     assert np.array_equal(part.targets[0], whole.targets[0])

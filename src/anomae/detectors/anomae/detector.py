@@ -21,6 +21,7 @@ from anomae.detectors.anomae.pool import make_pool
 from anomae.detectors.anomae.samples import altered_by, families_of
 from anomae.detectors.anomae.saved import read_parts, write_parts
 from anomae.detectors.anomae.settings import AnomaeSettings
+from anomae.detectors.anomae.window import with_tissue
 from anomae.detectors.inference import in_fixed_batches, in_use
 from anomae.detectors.protocol import Findings, HealthySlices
 from anomae.errors import UserError
@@ -75,8 +76,8 @@ class Anomae:
             measure(evidences, healthy, parts)
             pool = make_pool(
                 folder / "cache" / "pool", settings.pool,
-                lambda places: read_seen(healthy, parts.window, places, self.needs_neighbours), len(healthy),
-                evidences, settings.lesions, seed, shown,
+                lambda places: read_seen(healthy, parts.window, places, self.needs_neighbours),
+                with_tissue(healthy, parts.window), len(healthy) // 2, evidences, settings.lesions, seed, shown,
             )  # fmt: skip
         channels = [int(array.shape[1]) for array in pool.evidence]
         heads = self._build(evidences, channels, seed)

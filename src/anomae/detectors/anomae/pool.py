@@ -40,7 +40,8 @@ def make_pool(
     folder: Path,
     count: int,
     healthy: Callable[[npt.NDArray[np.int64]], Tensor],
-    images: int,
+    drawn_from: npt.NDArray[np.int64],
+    middle: int,
     evidences: list[Evidence],
     settings: LesionSettings,
     seed: int,
@@ -48,8 +49,9 @@ def make_pool(
 ) -> Pool:
     """At least `count` samples (whole chunks of 64) in `folder`; chunks made before are kept.
 
-    healthy: images at places (k,) -> (k, h, w) of intensities 0..1.  images: how many there are.  What a chunk holds
-    depends on the seed and its number alone.
+    healthy: images at places (k,) -> (k, h, w) of intensities 0..1.  drawn_from: places that samples are made of.
+    middle: the first place of the second half of the images.  What a chunk holds depends on the seed and its number
+    alone.
     """
     folder.mkdir(parents=True, exist_ok=True)
     chunks = -(-count // CHUNK)
@@ -59,8 +61,8 @@ def make_pool(
     try:
         with progress("pseudo-lesions", chunks * CHUNK, "samples", done * CHUNK, shown) as bar:
             for chunk in range(done, chunks):
-                places, samples = _chunk(chunk, healthy, images, settings, seed)
-                half = (places >= images // 2).long()
+                places, samples = _chunk(chunk, healthy, drawn_from, settings, seed)
+                half = torch.from_numpy((places >= middle).astype(np.int64))
                 for name, block in _blocks(samples, half, evidences, settings):
                     if name not in arrays:
                         path = folder / f"{name}.npy"
@@ -79,11 +81,12 @@ def make_pool(
 
 
 def _chunk(
-    chunk: int, healthy: Callable[[npt.NDArray[np.int64]], Tensor], images: int, settings: LesionSettings, seed: int
-) -> tuple[Tensor, Samples]:  # fmt: skip
+    chunk: int, healthy: Callable[[npt.NDArray[np.int64]], Tensor], drawn_from: npt.NDArray[np.int64],
+    settings: LesionSettings, seed: int,
+) -> tuple[npt.NDArray[np.int64], Samples]:  # fmt: skip
     generator = torch.Generator().manual_seed(derive_seed(seed, "pool", chunk))
-    places = torch.randint(images, (CHUNK,), generator=generator)
-    return places, make_samples(healthy(places.numpy()), settings, generator)
+    places = drawn_from[torch.randint(len(drawn_from), (CHUNK,), generator=generator).numpy()]
+    return places, make_samples(healthy(places), settings, generator)
 
 
 def _blocks(

@@ -4,12 +4,15 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
+import numpy.typing as npt
+import torch
 from torch import Tensor
 
 from anomae.detectors.anomae.settings import AnomaeSettings
 from anomae.detectors.protocol import HealthySlices
 
 ENOUGH_IMAGES = 512
+BLOCK, BRIGHTER_THAN, ENOUGH_TISSUE = 256, 0.02, 0.01  # images read at once; of 0..1; share of the pixels
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,3 +39,16 @@ class Window:
     def prepared(self, images: Tensor) -> Tensor:
         """Images of 0..1 (any shape) in the scale of the prepared ones."""
         return self.low + images * (self.high - self.low)
+
+
+def with_tissue(images: HealthySlices, window: Window) -> npt.NDArray[np.int64]:
+    """Places of the images that show something, (m,), ascending: at least 1 % of the pixels above 0.02 of 0..1.
+
+    A slice beyond the head holds nothing that a lesion could be laid into.  All places where no image shows anything.
+    """
+    shown = np.zeros(len(images), bool)
+    for start in range(0, len(images), BLOCK):
+        places = np.arange(start, min(start + BLOCK, len(images)))
+        seen = window.seen(torch.from_numpy(images.read(places)))
+        shown[places] = (seen > BRIGHTER_THAN).flatten(1).float().mean(dim=1).numpy() >= ENOUGH_TISSUE
+    return np.flatnonzero(shown) if shown.any() else np.arange(len(images))
