@@ -22,10 +22,10 @@ import torch
 from torch import Tensor
 
 from anomae.extras import require
-from anomae.models.mae import MaskedAutoencoder, averaged_reconstruction, masked_error
-from anomae.models.masks import random_visible, training_visible, visible_count
-from anomae.models.patches import patchify, unpatchify
-from anomae.models.sizes import SIZES, Size
+from anomae.models.transformer.mae import MaskedAutoencoder, averaged_reconstruction, masked_error
+from anomae.models.transformer.masks import random_visible, training_visible, visible_count
+from anomae.models.transformer.patches import patchify, unpatchify
+from anomae.models.transformer.sizes import SIZES, Size
 from anomae.training.devices import chosen_device, make_fabric
 from anomae.training.settings import DeviceSettings
 

@@ -8,12 +8,12 @@ import tempfile
 from pathlib import Path
 
 from anomae.detectors.anomae.detector import Anomae
+from anomae.reports.run_picture import run_picture
 from anomae.slices.settings import PrepareSettings
 from anomae.stages.fit import fit
 from anomae.stages.phantom import phantom
 from anomae.stages.prepare import prepare
 from anomae.stages.pseudo import pseudo
-from anomae.stages.run_picture import run_picture
 from anomae.stages.score import score
 
 DOCS = Path(__file__).resolve().parent

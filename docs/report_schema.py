@@ -5,14 +5,14 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
-from anomae.evaluation.comparison_schema import ComparisonContent
-from anomae.evaluation.schema import ReportContent
+from anomae.reports.comparison_schema import ComparisonContent
+from anomae.reports.schema import ReportContent
 
 HEAD = """# report.json and compare.json
 
 Every key, what it holds, and its range. `anomae evaluate` writes `report.json` (schema version 2), `anomae compare`
 writes `compare.json` (schema version 1); each is checked against this schema when it is written. Printed by
-`python docs/report_schema.py > docs/report.md` from `anomae.evaluation.schema` and `comparison_schema`; what a figure
+`python docs/report_schema.py > docs/report.md` from `anomae.reports.schema` and `comparison_schema`; what a figure
 *means* stands in the file itself, under `definitions`.
 
 Conventions: numbers are finite; `null` means that a figure cannot be given, and a sentence in `notes`, `warnings` or

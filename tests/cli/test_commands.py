@@ -122,7 +122,7 @@ def test_reproduce_hands_on_detectors_seeds_folds_and_settings(  # type: ignore[
         given.update(options)
         raise Called
 
-    monkeypatch.setattr("anomae.stages.reproduce.reproduce", stage)
+    monkeypatch.setattr("anomae.reproduction.run_all.reproduce", stage)
     with pytest.raises(Called):
         anomae(
             "reproduce", "phantom", "--detector", "pca", "--detector", "ast", "--seeds", "0,7", "--folds", "3",

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from anomae.cohorts.brats2020 import open_brats2020
-from anomae.cohorts.phantom_layouts import SLICE_CHANNELS, write_phantom_data_set
 from anomae.errors import UnreadableScan, UserError
+from anomae.phantoms.layouts import SLICE_CHANNELS, write_phantom_data_set
 
 SHAPE = (12, 20, 18)
 

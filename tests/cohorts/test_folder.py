@@ -3,8 +3,8 @@ import pytest
 
 from anomae.cohorts.case import ABNORMAL, HEALTHY, UNKNOWN
 from anomae.cohorts.folder import Folder
-from anomae.cohorts.phantom_layouts import write_phantom_data_set
 from anomae.errors import UnreadableScan, UserError
+from anomae.phantoms.layouts import write_phantom_data_set
 from anomae.seeds import generator
 from anomae.volumes.volume import Grid
 from anomae.volumes.write import write_picture, write_volume

@@ -5,9 +5,9 @@ from collections import Counter
 import pytest
 
 from anomae.cohorts.lgg import Lgg
-from anomae.cohorts.phantom_layouts import write_phantom_data_set
 from anomae.cohorts.splits import refuse_leaks, split_patients
 from anomae.errors import UserError
+from anomae.phantoms.layouts import write_phantom_data_set
 
 
 @pytest.fixture

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from anomae.cohorts.phantom_cohort import Phantoms
-from anomae.cohorts.phantom_layouts import LAYOUTS, write_phantom_data_set
 from anomae.cohorts.registry import open_cohort
 from anomae.errors import UserError
+from anomae.phantoms.layouts import LAYOUTS, write_phantom_data_set
 
 
 def test_heads_are_made_by_seed_and_number():

@@ -6,7 +6,7 @@ import pytest
 from anomae.cohorts.case import ABNORMAL, HEALTHY, UNKNOWN
 from anomae.cohorts.scan_slices import read_scan_slices, scan_slices
 from anomae.errors import UnreadableScan
-from anomae.volumes.phantom import make_head
+from anomae.phantoms.phantom import make_head
 from anomae.volumes.volume import Grid, Volume
 from anomae.volumes.write import write_picture, write_volume
 

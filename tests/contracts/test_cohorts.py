@@ -9,9 +9,9 @@ import pytest
 
 from anomae.cohorts.case import ABNORMAL, HEALTHY, PARTS, UNKNOWN, CaseSlices
 from anomae.cohorts.describe import describe_cohort
-from anomae.cohorts.phantom_layouts import SLICE_CHANNELS, write_phantom_data_set
 from anomae.cohorts.registry import COHORTS, open_cohort
 from anomae.errors import UnreadableScan, UserError
+from anomae.phantoms.layouts import SLICE_CHANNELS, write_phantom_data_set
 
 
 @dataclass(frozen=True)

@@ -14,27 +14,27 @@ import anomae.detectors
 from anomae.detectors.adversarial_settings import AnoVaeGanSettings, FAnoGanSettings
 from anomae.detectors.anomae.detector import Anomae
 from anomae.detectors.anomae.settings import SOURCES, AnomaeSettings
-from anomae.detectors.anovaegan import AnoVaeGan
-from anomae.detectors.conv_autoencoder import ConvAutoencoderDetector
-from anomae.detectors.corruption_settings import DenoisingSettings, DraemSettings
-from anomae.detectors.denoising_autoencoder import DenoisingAutoencoderDetector
-from anomae.detectors.draem import DraemDetector
-from anomae.detectors.fanogan import FAnoGan
-from anomae.detectors.floor_settings import (
+from anomae.detectors.anovaegan.detector import AnoVaeGan
+from anomae.detectors.ast.detector import StudentTeacherDetector
+from anomae.detectors.baselines.conv_autoencoder import ConvAutoencoderDetector
+from anomae.detectors.baselines.mean_image import MeanImage
+from anomae.detectors.baselines.one_line import OneLine
+from anomae.detectors.baselines.pca import PrincipalComponents
+from anomae.detectors.baselines.pixel_gaussian import PixelGaussian
+from anomae.detectors.baselines.settings import (
     ConvAutoencoderSettings,
     MeanImageSettings,
     OneLineSettings,
     PixelGaussianSettings,
     PrincipalComponentsSettings,
 )
-from anomae.detectors.mean_image import MeanImage
-from anomae.detectors.one_line import OneLine
-from anomae.detectors.patch_memory import PatchMemoryDetector
-from anomae.detectors.pixel_gaussian import PixelGaussian
-from anomae.detectors.principal_components import PrincipalComponents
+from anomae.detectors.corruption_settings import DenoisingSettings, DraemSettings
+from anomae.detectors.dae.detector import DenoisingAutoencoderDetector
+from anomae.detectors.draem.detector import DraemDetector
+from anomae.detectors.fanogan.detector import FAnoGan
+from anomae.detectors.patchcore.detector import PatchMemoryDetector
+from anomae.detectors.rd4ad.detector import ReverseDistillationDetector
 from anomae.detectors.registry import DETECTORS, load_detector
-from anomae.detectors.reverse_distillation import ReverseDistillationDetector
-from anomae.detectors.student_teacher import StudentTeacherDetector
 from anomae.detectors.teacher_settings import (
     PatchMemorySettings,
     ReverseDistillationSettings,

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anomae.errors import UserError
-from anomae.evaluation import metrics
-from anomae.evaluation.delong import auroc_covariance
+from anomae.statistics import metrics
+from anomae.statistics.delong import auroc_covariance
 
 
 def middle(scores: Any) -> float:

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
+from anomae.phantoms.head import make_head
 from anomae.slices.store import Slices
-from anomae.volumes.phantom_head import make_head
 
 SIDE = 32
 

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from sklearn.metrics import roc_auc_score
 
 from anomae.detectors.adversarial_settings import AnoVaeGanSettings, Length
-from anomae.detectors.anovaegan import AnoVaeGan
+from anomae.detectors.anovaegan.detector import AnoVaeGan
 from anomae.errors import UserError
 from anomae.slices.store import Slices
 from anomae.training.settings import DeviceSettings

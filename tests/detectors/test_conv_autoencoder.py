@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from anomae.detectors.conv_autoencoder import ConvAutoencoderDetector
-from anomae.detectors.floor_settings import ConvAutoencoderSettings, MeanImageSettings
-from anomae.detectors.mean_image import MeanImage
+from anomae.detectors.baselines.conv_autoencoder import ConvAutoencoderDetector
+from anomae.detectors.baselines.mean_image import MeanImage
+from anomae.detectors.baselines.settings import ConvAutoencoderSettings, MeanImageSettings
 from anomae.errors import UserError
 from anomae.slices.store import Slices
 from anomae.training.settings import DeviceSettings, TrainingSettings

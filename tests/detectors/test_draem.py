@@ -10,7 +10,7 @@ from scipy.ndimage import uniform_filter
 from sklearn.metrics import roc_auc_score
 
 from anomae.detectors.corruption_settings import DraemSettings
-from anomae.detectors.draem import DraemDetector, box_side
+from anomae.detectors.draem.detector import DraemDetector, box_side
 from anomae.errors import UserError
 from anomae.slices.store import Slices
 from anomae.training.settings import DeviceSettings, TrainingSettings

@@ -10,7 +10,7 @@ import torch
 from sklearn.metrics import roc_auc_score
 
 from anomae.detectors.adversarial_settings import FAnoGanSettings, Length
-from anomae.detectors.fanogan import FAnoGan
+from anomae.detectors.fanogan.detector import FAnoGan
 from anomae.errors import UserError
 from anomae.slices.store import Slices
 from anomae.training.checkpoint import read_tensors

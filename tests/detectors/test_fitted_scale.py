@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from anomae.detectors.fitted_scale import FittedScale
+from anomae.detectors.baselines.fitted_scale import FittedScale
 from anomae.slices.store import Slices
 
 

@@ -6,12 +6,12 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from anomae.detectors.floor_settings import OneLineSettings
-from anomae.detectors.one_line import OneLine
-from anomae.evaluation.floors import FLOORS, intensity_floors
+from anomae.detectors.baselines.one_line import OneLine
+from anomae.detectors.baselines.settings import OneLineSettings
 from anomae.slices.measures import MEASURES
 from anomae.slices.store import Slices
 from anomae.stages.prepare import prepare
+from anomae.statistics.trivial_baselines import FLOORS, intensity_floors
 
 
 def images(count: int = 12) -> np.ndarray:

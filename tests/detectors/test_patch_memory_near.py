@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from anomae.detectors.patch_memory import PatchMemoryDetector
+from anomae.detectors.patchcore.detector import PatchMemoryDetector
 from anomae.detectors.teacher_settings import PatchMemorySettings, TeacherSettings
 from anomae.models.patch_memory import patch_features
 from anomae.slices.store import Slices

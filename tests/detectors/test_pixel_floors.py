@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from anomae.detectors import healthy_blocks
-from anomae.detectors.floor_settings import MeanImageSettings, PixelGaussianSettings
-from anomae.detectors.mean_image import MeanImage
-from anomae.detectors.pixel_gaussian import PixelGaussian
+from anomae.detectors.baselines.mean_image import MeanImage
+from anomae.detectors.baselines.pixel_gaussian import PixelGaussian
+from anomae.detectors.baselines.settings import MeanImageSettings, PixelGaussianSettings
 from anomae.errors import UserError
 from anomae.slices.store import Slices
 

@@ -9,10 +9,10 @@ import torch
 from scipy.ndimage import gaussian_filter
 from sklearn.metrics import roc_auc_score
 
-from anomae.detectors.patch_memory import PatchMemoryDetector
+from anomae.detectors.ast.detector import StudentTeacherDetector
+from anomae.detectors.patchcore.detector import PatchMemoryDetector
+from anomae.detectors.rd4ad.detector import ReverseDistillationDetector
 from anomae.detectors.registry import DETECTORS
-from anomae.detectors.reverse_distillation import ReverseDistillationDetector
-from anomae.detectors.student_teacher import StudentTeacherDetector
 from anomae.detectors.teacher_settings import (
     PatchMemorySettings,
     ReverseDistillationSettings,

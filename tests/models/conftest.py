@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from anomae.models.mae import MaskedAutoencoder
-from anomae.models.sizes import Size
+from anomae.models.transformer.mae import MaskedAutoencoder
+from anomae.models.transformer.sizes import Size
 
 
 @pytest.fixture(autouse=True, scope="package")

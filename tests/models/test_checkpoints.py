@@ -14,9 +14,9 @@ from safetensors.torch import save_file
 
 from anomae.errors import UserError
 from anomae.models.checkpoints import load_published_mae
-from anomae.models.classifier import AnomalyClassifier
-from anomae.models.mae import MaskedAutoencoder
-from anomae.models.sizes import Size
+from anomae.models.transformer.classifier import AnomalyClassifier
+from anomae.models.transformer.mae import MaskedAutoencoder
+from anomae.models.transformer.sizes import Size
 
 ENCODER, DECODER = Size(16, 2, 2), Size(8, 1, 2)
 

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 import torch
 
-from anomae.models.mae import MaskedAutoencoder, masked_error
-from anomae.models.masks import training_visible
-from anomae.models.patches import patchify
-from anomae.models.sizes import SIZES, Size
+from anomae.models.transformer.mae import MaskedAutoencoder, masked_error
+from anomae.models.transformer.masks import training_visible
+from anomae.models.transformer.patches import patchify
+from anomae.models.transformer.sizes import SIZES, Size
 
 
 @pytest.fixture(scope="module")

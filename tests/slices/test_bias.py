@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from anomae.phantoms.phantom import make_head
 from anomae.slices.bias import correct_bias
-from anomae.volumes.phantom import make_head
 
 
 def test_a_made_up_field_is_taken_out():

@@ -7,11 +7,11 @@ import pytest
 
 from anomae.cohorts.scan_slices import read_scan_slices
 from anomae.errors import UnreadableScan
+from anomae.phantoms.phantom import imagine_head, make_head, scan_head
 from anomae.slices import brain_extraction
 from anomae.slices.bodies import find_body
 from anomae.slices.intensity import measure_scale
 from anomae.slices.settings import PrepareSettings
-from anomae.volumes.phantom import imagine_head, make_head, scan_head
 from anomae.volumes.write import write_volume
 
 

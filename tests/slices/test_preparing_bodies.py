@@ -8,10 +8,10 @@ from scipy.ndimage import binary_erosion
 
 from anomae.cohorts.case import CaseSlices
 from anomae.cohorts.scan_slices import scan_slices
+from anomae.phantoms.phantom import make_head
 from anomae.slices.preparing import prepare_case
 from anomae.slices.settings import settings_from
 from anomae.volumes.orientation import axial_view
-from anomae.volumes.phantom import make_head
 from anomae.volumes.volume import Grid, Volume
 
 

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from anomae.cohorts.scan_slices import read_scan_slices, scan_slices
+from anomae.phantoms.phantom import imagine_head, scan_head
 from anomae.slices.intensity import measure_scale
 from anomae.slices.settings import PrepareSettings
 from anomae.slices.skull import background_of, is_stripped
-from anomae.volumes.phantom import imagine_head, scan_head
 from anomae.volumes.read import read_volume
 
 MODALITIES = ("t1", "t2", "flair")

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from anomae.errors import UserError
-from anomae.evaluation.metrics import auroc
 from anomae.files import append_json_line, read_json, write_csv, write_json
+from anomae.runs.scored_store import relative_positions_of
+from anomae.runs.tissue import tissue_of
 from anomae.slices.store import COLUMNS, SliceStore
 from anomae.stages.evaluate import evaluate, evaluate_scores
-from anomae.stages.judged_store import relative_positions_of
-from anomae.stages.tissue import tissue_of
+from anomae.statistics.metrics import auroc
 from anomae.volumes.volume import Grid
 
 DEPTH, SIDE, PATIENTS = 12, 24, 15

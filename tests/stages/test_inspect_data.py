@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from anomae.cohorts.phantom_layouts import write_phantom_data_set
 from anomae.errors import UserError
+from anomae.phantoms.layouts import write_phantom_data_set
 from anomae.stages.inspect_data import inspect_data
 
 

@@ -13,17 +13,17 @@ import numpy as np
 import pytest
 
 from anomae.cohorts.case import ABNORMAL, HEALTHY
-from anomae.cohorts.phantom_layouts import write_phantom_data_set
 from anomae.cohorts.registry import open_cohort
 from anomae.errors import LeakySplit, MissingExtra, UserError
 from anomae.files import read_json
+from anomae.phantoms.layouts import write_phantom_data_set
 from anomae.recipes.preparation import preparation_for
 from anomae.slices import brain_extraction
+from anomae.slices.parting import SUBSETS
 from anomae.slices.preparing import prepare_case
 from anomae.slices.settings import PrepareSettings, settings_from
 from anomae.slices.store import SliceStore
 from anomae.stages import prepare as stage
-from anomae.stages.parting import SUBSETS
 from anomae.stages.prepare import prepare
 from anomae.volumes.volume import Grid
 from anomae.volumes.write import write_volume

@@ -10,13 +10,13 @@ import pytest
 import anomae.stages.score as stage
 from anomae.detectors.protocol import Findings
 from anomae.errors import UserError
-from anomae.evaluation.pixels import tissue_masks
-from anomae.evaluation.score_table import read_table
 from anomae.files import read_json, write_json
+from anomae.runs.score_table import read_table
 from anomae.slices.store import SliceStore
 from anomae.stages.evaluate import evaluate
 from anomae.stages.fit import fit
 from anomae.stages.score import score
+from anomae.statistics.pixels import tissue_masks
 
 from .conftest import SHORT
 

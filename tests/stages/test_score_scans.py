@@ -16,11 +16,11 @@ from anomae.cohorts.scan_slices import scan_slices
 from anomae.detectors.protocol import Findings
 from anomae.errors import UserError
 from anomae.files import read_json
+from anomae.runs.scoring_folder import plain_name
 from anomae.slices.preparing import prepare_case
 from anomae.slices.settings import PrepareSettings
 from anomae.stages import score_scans as stage
 from anomae.stages.score_scans import score_scans
-from anomae.stages.scoring_folder import plain_name
 from anomae.volumes.orientation import axial_view
 from anomae.volumes.read import read_volume
 from anomae.volumes.volume import Grid

@@ -31,7 +31,7 @@ def reproduce(
     """The paper's tables and figures on your copy of a data set, rivals included; a stopped command goes on."""
     from anomae.cli.settings import by_detector, listed_seeds
     from anomae.cli.summaries import cross_validated, reproduced
-    from anomae.stages.reproduce import reproduce as stage
+    from anomae.reproduction.run_all import reproduce as stage
 
     content = stage(
         data, source, out, only=only or (), scale=cast(Any, scale), modality=modality, splits=splits,

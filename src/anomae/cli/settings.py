@@ -33,7 +33,7 @@ def cohort_and_preparation(
 
 def by_detector(assignments: Sequence[str]) -> dict[str, dict[str, Any]]:
     """Detector -> its overrides, from DETECTOR.key=value.  Raises UserError, naming near misses, for no detector."""
-    from anomae.recipes.chosen import refuse_unknown
+    from anomae.reproduction.chosen import refuse_unknown
 
     found: dict[str, dict[str, Any]] = {}
     for key, value in parse_assignments(assignments).items():

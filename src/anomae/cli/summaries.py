@@ -86,14 +86,14 @@ def list_detectors() -> None:
 
 def reproduced(content: dict[str, Any], folder: Path) -> None:
     """The tables, what failed, and where the page is."""
-    from anomae.evaluation.reproduction_page import sentences, tables
+    from anomae.reproduction.page import sentences, tables
 
     _page(sentences(content), tables(content), folder / "reproduction.html")
 
 
 def cross_validated(content: dict[str, Any], folder: Path) -> None:
     """What was pooled, the pooled figures, and where the page with every difference is."""
-    from anomae.evaluation.cross_validation_page import sentences, tables
+    from anomae.reproduction.cross_validation_page import sentences, tables
 
     _page(sentences(content), tables(content)[:2], folder / "cross_validation.html")
 

@@ -59,7 +59,7 @@ class MadeUpHeads:
 
     def __init__(self, count: int, seed: int, modality: str, size: str) -> None:
         """`count` heads; see Phantoms.  Raises UserError where they cannot be made."""
-        from anomae.volumes.phantom import MODALITIES
+        from anomae.phantoms.phantom import MODALITIES
 
         sides = [int(side) if side.isdigit() else 0 for side in size.split("x")]
         if len(sides) != 3 or not all(8 <= side <= 512 for side in sides):
@@ -78,7 +78,7 @@ class MadeUpHeads:
 
     def read(self, case: Case) -> CaseSlices:
         """Make the head and cut it into axial slices; labels and lesions come from what was put into it."""
-        from anomae.volumes.phantom import make_head
+        from anomae.phantoms.phantom import make_head
         from anomae.volumes.volume import Volume
 
         number = int(case.case.rpartition("_")[2])
@@ -96,7 +96,7 @@ class MadeUpHeads:
 
 def _open_folder(source: Path, modality: str | None) -> Cohort:
     """The cohort whose layout a made-up data set has."""
-    from anomae.cohorts.phantom_layouts import SLICE_CHANNELS
+    from anomae.phantoms.layouts import SLICE_CHANNELS
 
     if source.is_file() or any(source.glob("*.npz")):
         return Arrays(source)

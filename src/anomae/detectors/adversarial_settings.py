@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, model_validator
 
 from anomae.detectors.settings import Percentiles, Settings
-from anomae.models.wasserstein import SlopeOf
+from anomae.models.gan.wasserstein import SlopeOf
 from anomae.training.settings import DeviceSettings
 
 Residual = Literal["mae", "mse", "positive", "peak"]

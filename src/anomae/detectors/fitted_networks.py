@@ -11,7 +11,7 @@ import torch
 from pydantic import BaseModel
 from torch import Tensor, nn
 
-from anomae.detectors.fitted_scale import FittedScale
+from anomae.detectors.baselines.fitted_scale import FittedScale
 from anomae.detectors.inference import in_fixed_batches, in_use
 from anomae.files import write_json
 from anomae.training.checkpoint import load_checkpoints, save_checkpoints

@@ -27,7 +27,7 @@ Percentiles = Annotated[tuple[float, float], AfterValidator(_rising)]
 class AutoencoderSettings(Settings):
     """The masked autoencoder (paper section 3, eq. 1) and how its reconstruction is made for use."""
 
-    size: str = Field(default="base", description="a name in anomae.models.sizes.SIZES")
+    size: str = Field(default="base", description="a name in anomae.models.transformer.sizes.SIZES")
     patch: int = Field(default=16, gt=0, description="side of a patch, pixels")
     mask_ratio: float = Field(default=0.75, ge=0, lt=1, description="alpha; 0: a plain autoencoder")
     loss_on: Literal["masked", "all"] = "masked"

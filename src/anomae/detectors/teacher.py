@@ -14,8 +14,8 @@ from anomae.detectors.inference import USE_BATCH
 from anomae.detectors.protocol import HealthySlices
 from anomae.detectors.teacher_settings import TeacherSettings
 from anomae.errors import UserError
-from anomae.models.backbone_weights import load_backbone
-from anomae.models.backbones import BACKBONES, draw_backbone
+from anomae.models.backbones.build import BACKBONES, draw_backbone
+from anomae.models.backbones.weights import load_backbone
 from anomae.seeds import derive_seed
 from anomae.training.checkpoint import read_tensors, write_tensors
 

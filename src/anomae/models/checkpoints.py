@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from anomae.errors import UserError
-from anomae.models.mae import MaskedAutoencoder
+from anomae.models.transformer.mae import MaskedAutoencoder
 
 # Positions are sines and cosines that the network makes for its own grid.
 OWN = ("pos_embed", "decoder_pos_embed")

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from anomae.models.drawn_weights import draw_weights
+from anomae.models.backbones.random_weights import draw_weights
 
 SLOPE = 0.3  # of the leaky ReLU
 SMALLEST = 8  # pixels; the maps in the middle are at least so large

@@ -6,9 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from anomae.models.positions import sincos_positions
-from anomae.models.sizes import Size
-from anomae.models.vit import Block, initialise
+from anomae.models.transformer.positions import sincos_positions
+from anomae.models.transformer.sizes import Size
+from anomae.models.transformer.vit import Block, initialise
 
 SMALLEST_SPREAD = 1e-4
 SMALLEST_PLACE_SPREAD = 0.1  # of the channel's own: where there is never tissue nothing varies

@@ -8,8 +8,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from anomae.models.anomaly_maps import cosine_distance
-from anomae.models.initialisation import draw_convolutions
-from anomae.models.wide_resnet import bottlenecks
+from anomae.models.backbones.wide_resnet import bottlenecks
+from anomae.models.transformer.initialisation import draw_convolutions
 
 
 class ReverseDistillation(nn.Module):

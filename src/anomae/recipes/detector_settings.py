@@ -5,9 +5,9 @@ from pydantic import BaseModel
 from anomae.errors import UserError
 from anomae.recipes.anomae_settings import anomae_settings
 from anomae.recipes.named import named_recipe
-from anomae.recipes.nearest import nearest_sentence
 from anomae.recipes.recipe import Profile
 from anomae.recipes.rivals import RIVALS, rival_settings, scale_of
+from anomae.suggestions import nearest_sentence
 
 METHOD, ANOMAE = "mae-classifier", "anomae"
 # The masked autoencoder alone is made of the method's settings too.

@@ -11,8 +11,8 @@ from typing import Any
 
 from anomae.detectors.settings import MethodSettings
 from anomae.errors import UserError
-from anomae.recipes.nearest import nearest_sentence
 from anomae.recipes.recipe import PROFILES, Profile
+from anomae.suggestions import nearest_sentence
 
 Content = dict[str, Any]
 

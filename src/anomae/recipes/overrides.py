@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from anomae.errors import UserError
-from anomae.recipes.nearest import nearest_sentence
+from anomae.suggestions import nearest_sentence
 
 Model = TypeVar("Model", bound=BaseModel)
 # Of each pair exactly one holds: setting one unsets the other.

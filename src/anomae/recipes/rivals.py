@@ -11,14 +11,14 @@ from typing import Any, Literal
 from pydantic import BaseModel
 
 from anomae.detectors.adversarial_settings import AnoVaeGanSettings, FAnoGanSettings
-from anomae.detectors.corruption_settings import DenoisingSettings, DraemSettings
-from anomae.detectors.floor_settings import (
+from anomae.detectors.baselines.settings import (
     ConvAutoencoderSettings,
     MeanImageSettings,
     OneLineSettings,
     PixelGaussianSettings,
     PrincipalComponentsSettings,
 )
+from anomae.detectors.corruption_settings import DenoisingSettings, DraemSettings
 from anomae.detectors.teacher_settings import (
     PatchMemorySettings,
     ReverseDistillationSettings,

@@ -8,17 +8,17 @@ import numpy as np
 import numpy.typing as npt
 
 from anomae.errors import UserError
-from anomae.evaluation.comparison import compare_scores
-from anomae.evaluation.comparison_page import write_comparison
-from anomae.evaluation.floors import known_floors
-from anomae.evaluation.positions import relative_positions, seen_extents
-from anomae.evaluation.provenance import count_scored
-from anomae.evaluation.score_table import Table, join, read_table
-from anomae.evaluation.scored import ScoredSlices
 from anomae.progress import progress
+from anomae.reports.comparison import compare_scores
+from anomae.reports.comparison_page import write_comparison
+from anomae.reports.provenance import count_scored
+from anomae.runs.findings import JudgedRun, open_findings, report_versions, sha256
 from anomae.runs.run import Run
-from anomae.stages.judged_run import JudgedRun, open_findings, report_versions, sha256
-from anomae.stages.judged_store import floors_on, relative_positions_of, slices_at
+from anomae.runs.score_table import Table, join, read_table
+from anomae.runs.scored_store import floors_on, relative_positions_of, slices_at
+from anomae.statistics.positions import relative_positions, seen_extents
+from anomae.statistics.scored import ScoredSlices
+from anomae.statistics.trivial_baselines import known_floors
 
 NOT_INDEPENDENT = (
     "DeLong's test takes images as independent; slices of one patient are not, so its p-values are mostly too small. "

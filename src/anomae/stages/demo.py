@@ -45,10 +45,10 @@ def demo(
     None: that of the installed package or, where there is none, made-up scans.
     """
     from anomae.detectors.anomae.detector import Anomae
+    from anomae.reports.run_picture import run_picture
     from anomae.stages.evaluate import evaluate
     from anomae.stages.fit import fit
     from anomae.stages.prepare import prepare
-    from anomae.stages.run_picture import run_picture
     from anomae.stages.score import score
 
     source = pictures or installed_pictures()

@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from anomae.evaluation.achieved import PATIENT_BOUND, SLICE_BOUND, operating_point
-from anomae.evaluation.assessment import assess
-from anomae.evaluation.audit import audit, duplicates_warning
-from anomae.evaluation.drawings import report_drawings
-from anomae.evaluation.intervals import PatientBootstrap
-from anomae.evaluation.provenance import (
+from anomae.files import read_json_lines
+from anomae.progress import progress
+from anomae.reports.assessment import assess
+from anomae.reports.audit import audit, duplicates_warning
+from anomae.reports.drawings import report_drawings
+from anomae.reports.judged_pictures import picture_strips, preparation_strips, sample_strips
+from anomae.reports.provenance import (
     cost_sentence,
     count_parts,
     count_scored,
@@ -22,19 +23,18 @@ from anomae.evaluation.provenance import (
     skipped_sentence,
     split_sentences,
 )  # fmt: skip
-from anomae.evaluation.report import write_report
-from anomae.files import read_json_lines
-from anomae.progress import progress
+from anomae.reports.report import write_report
+from anomae.runs.calibration import run_calibration
+from anomae.runs.findings import file_hashes, open_findings, report_versions
+from anomae.runs.judged_pixels import judge_pixels
+from anomae.runs.own_task import own_task
+from anomae.runs.pretext import pretext_figures
 from anomae.runs.run import Run
-from anomae.stages.calibration import run_calibration
+from anomae.runs.scored_store import file_kinds, floors_on, relative_positions_of, slices_at
 from anomae.stages.duplicates import duplicates_across
 from anomae.stages.evaluate_scores import evaluate_scores
-from anomae.stages.judged_pictures import picture_strips, preparation_strips, sample_strips
-from anomae.stages.judged_pixels import judge_pixels
-from anomae.stages.judged_run import file_hashes, open_findings, report_versions
-from anomae.stages.judged_store import file_kinds, floors_on, relative_positions_of, slices_at
-from anomae.stages.own_task import own_task
-from anomae.stages.pretext import pretext_figures
+from anomae.statistics.achieved import PATIENT_BOUND, SLICE_BOUND, operating_point
+from anomae.statistics.intervals import PatientBootstrap
 
 __all__ = ["evaluate", "evaluate_scores"]
 

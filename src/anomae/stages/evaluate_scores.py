@@ -7,25 +7,24 @@ import numpy as np
 import numpy.typing as npt
 
 from anomae.errors import UserError
-from anomae.evaluation.achieved import PATIENT_BOUND, SLICE_BOUND, Calibration, operating_point
-from anomae.evaluation.assessment import assess
-from anomae.evaluation.audit import audit
-from anomae.evaluation.drawings import report_drawings
-from anomae.evaluation.floors import known_floors
-from anomae.evaluation.intervals import PatientBootstrap
-from anomae.evaluation.positions import relative_positions, seen_extents
-from anomae.evaluation.provenance import (
+from anomae.reports.assessment import assess
+from anomae.reports.audit import audit
+from anomae.reports.drawings import report_drawings
+from anomae.reports.provenance import (
     count_parts,
     count_scored,
-    labelled_elsewhere,
     leak_warning,
     on_two_sides,
     split_sentences,
 )  # fmt: skip
-from anomae.evaluation.report import write_report
-from anomae.evaluation.score_table import Table, join, read_table
-from anomae.evaluation.scored import ScoredSlices
-from anomae.stages.judged_run import report_versions, sha256
+from anomae.reports.report import write_report
+from anomae.runs.findings import report_versions, sha256
+from anomae.runs.score_table import Table, join, read_table
+from anomae.statistics.achieved import PATIENT_BOUND, SLICE_BOUND, Calibration, operating_point
+from anomae.statistics.intervals import PatientBootstrap
+from anomae.statistics.positions import relative_positions, seen_extents
+from anomae.statistics.scored import ScoredSlices
+from anomae.statistics.trivial_baselines import known_floors, labelled_elsewhere
 
 NO_CALIBRATION = (
     "No operating point: it needs scores of normal slices that the labels give the part validation, of patients who "

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from anomae.cohorts.phantom_layouts import write_phantom_data_set
 from anomae.errors import UserError
+from anomae.phantoms.layouts import write_phantom_data_set
 from anomae.progress import progress
 
 

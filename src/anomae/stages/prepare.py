@@ -16,14 +16,14 @@ from anomae.cohorts.registry import cohort_options, open_cohort
 from anomae.cohorts.released_lists import ReleasedLists
 from anomae.cohorts.splits import refuse_leaks
 from anomae.errors import UserError
-from anomae.evaluation.provenance import count_parts
 from anomae.progress import progress
+from anomae.reports.provenance import count_parts
+from anomae.slices.parting import SPLITS, SUBSETS, WHOLE, decide_parts
 from anomae.slices.rows import CaseRows, rows_or_reason
 from anomae.slices.settings import PrepareSettings
 from anomae.slices.store import SliceIndex, SliceStore
 from anomae.slices.writer import FINISHED, StoreWriter, clear_journal, refuse_other_request
-from anomae.stages.in_order import in_order, usable_cores
-from anomae.stages.parting import SPLITS, SUBSETS, WHOLE, decide_parts
+from anomae.workers import in_order, usable_cores
 
 # Each holds a scan and the libraries that read it: unless more are asked for, all together stay far below 2 GB.
 MOST_WORKERS = 4

@@ -15,16 +15,16 @@ from anomae.arrays import GrowingArray
 from anomae.detectors.protocol import Detector, Findings, with_neighbours
 from anomae.detectors.registry import load_detector
 from anomae.errors import UserError
-from anomae.evaluation.neighbours import NEIGHBOURS, has_neighbours, smoothed_over_neighbours
-from anomae.evaluation.pixels import COARSE_LEVELS, level_counts
 from anomae.files import append_json_line, read_json_lines, write_csv, write_json
 from anomae.progress import progress
+from anomae.runs.own_task import write_own_task
+from anomae.runs.pretext import write_pretext
 from anomae.runs.run import Run
+from anomae.runs.scored_store import relative_positions_of
+from anomae.runs.tissue import tissue_of
 from anomae.slices.store import SliceStore
-from anomae.stages.judged_store import relative_positions_of
-from anomae.stages.own_task import write_own_task
-from anomae.stages.pretext import write_pretext
-from anomae.stages.tissue import tissue_of
+from anomae.statistics.neighbours import NEIGHBOURS, has_neighbours, smoothed_over_neighbours
+from anomae.statistics.pixels import COARSE_LEVELS, level_counts
 from anomae.training.settings import DeviceSettings
 
 BLOCK = 256

@@ -18,11 +18,11 @@ from anomae.detectors.protocol import Detector, Findings, with_neighbours
 from anomae.errors import MissingExtra, UnreadableScan, UserError
 from anomae.files import read_json, write_json, written_whole
 from anomae.progress import progress
+from anomae.reports.overlays import RESIDUAL, draw_overlays, grey_range
+from anomae.runs.scoring_folder import ScoredScan, ScoringFolder, fingerprint, stamp
 from anomae.slices.preparing import PreparedCase, prepare_case
 from anomae.slices.settings import PrepareSettings, settings_from
 from anomae.slices.store import Slices
-from anomae.stages.overlays import RESIDUAL, draw_overlays, grey_range
-from anomae.stages.scoring_folder import ScoredScan, ScoringFolder, fingerprint, stamp
 from anomae.training.settings import DeviceSettings
 from anomae.volumes.orientation import axial_view
 from anomae.volumes.read import find_scans, read_volume
@@ -44,7 +44,7 @@ def score_scans(
     shown: bool = True,
     load: Callable[[Path, DeviceSettings | None], Detector] | None = None,
 ) -> Path:
-    """Score scans that the run never saw; returns `out`, whose files anomae.stages.scoring_folder lists.
+    """Score scans that the run never saw; returns `out`, whose files anomae.runs.scoring_folder lists.
 
     run: a run, or a copy of its fitted folder alone.  paths: scans (files, DICOM folders) and folders that hold some.
     overlays: how many of a scan's highest slices are drawn.  load: reads the fitted detector; None: the registry's.

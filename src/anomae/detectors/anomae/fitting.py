@@ -16,7 +16,7 @@ from anomae.detectors.anomae.residual import Residual
 from anomae.detectors.anomae.settings import AnomaeSettings
 from anomae.detectors.anomae.sources import Features, Pixels, Source, make_backbone
 from anomae.detectors.anomae.window import Window
-from anomae.detectors.masked_autoencoder import MaskedAutoencoderDetector
+from anomae.detectors.mae.detector import MaskedAutoencoderDetector
 from anomae.detectors.protocol import HealthySlices
 from anomae.errors import UserError
 from anomae.seeds import derive_seed

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from anomae.detectors.anomae.sources import View
 from anomae.detectors.anomae.window import Window
-from anomae.detectors.masked_autoencoder import MaskedAutoencoderDetector
+from anomae.detectors.mae.detector import MaskedAutoencoderDetector
 
 SMOOTHED_OVER = 3  # patches
 

@@ -10,7 +10,7 @@ from anomae.detectors.anomae.hidden import Hidden, read_hidden, written_hidden
 from anomae.detectors.anomae.settings import AnomaeSettings
 from anomae.detectors.anomae.sources import Features, empty_backbone
 from anomae.detectors.anomae.window import Window
-from anomae.detectors.masked_autoencoder import MaskedAutoencoderDetector
+from anomae.detectors.mae.detector import MaskedAutoencoderDetector
 from anomae.files import read_json, write_json
 from anomae.training.checkpoint import read_tensors, write_tensors
 from anomae.training.settings import DeviceSettings

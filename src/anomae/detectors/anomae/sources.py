@@ -7,9 +7,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from anomae.models.backbone_weights import load_backbone
-from anomae.models.backbones import BACKBONES, draw_backbone
-from anomae.models.frozen_features import folded, on_grid
+from anomae.models.backbones.build import BACKBONES, draw_backbone
+from anomae.models.backbones.frozen_features import folded, on_grid
+from anomae.models.backbones.weights import load_backbone
 
 STRIDES = (4, 8, 16)
 

@@ -1,0 +1,1 @@
+"""AST, asymmetric student and teacher."""

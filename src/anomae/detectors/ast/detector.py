@@ -1,0 +1,172 @@
+"""AST (Rudolph et al., "Asymmetric Student-Teacher Networks for Industrial Anomaly Detection", WACV 2023).
+
+Against the original: features, positions, flow, student, losses, optimiser and scores are those
+of the authors' released code, for pictures (its depth channel is left out).  It reads the test AUROC after every round
+of epochs; here nothing is chosen and the last weights are kept (as its saved ones are).  Features are always taken with
+the backbone in evaluation; without its cache the original leaves batch norm in training.  The default teacher is
+EfficientNet-Lite0 (192 channels of stride 32), which works offline, not EfficientNet-B5 (304).
+"""
+
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from anomae.detectors.inference import in_fixed_batches, in_use
+from anomae.detectors.mae.reconstruction_cache import cached_reconstructions
+from anomae.detectors.protocol import Findings, HealthySlices
+from anomae.detectors.teacher import Teacher
+from anomae.detectors.teacher_settings import StudentTeacherSettings
+from anomae.errors import UserError
+from anomae.files import read_json, write_json
+from anomae.models.anomaly_maps import upsampled
+from anomae.models.conditional_flow import ConditionalFlow, flow_loss
+from anomae.models.student import Student
+from anomae.models.transformer.positions import sincos_positions
+from anomae.seeds import derive_seed
+from anomae.training.checkpoint import read_tensors, write_tensors
+from anomae.training.devices import make_fabric
+from anomae.training.images import ImageFeed
+from anomae.training.loop import Training, train
+from anomae.training.settings import DeviceSettings
+
+STRIDES = (32,)
+POSITIONS = 32
+
+
+class StudentTeacherDetector:
+    """Where the student's guess of the flow's output is wrong, the features are none of healthy images."""
+
+    name = "ast"
+
+    def __init__(self, settings: StudentTeacherSettings) -> None:
+        """Keep the settings; nothing is built before `fit` or `load`."""
+        self.settings = settings
+        self.seed = 0
+        self.teacher: Teacher | None = None
+        self.networks: nn.ModuleDict | None = None
+
+    @property
+    def description(self) -> str:
+        """The method and the backbone of its teacher, as a table must name them."""
+        return f"AST ({self._fitted()[0].description})"
+
+    def fit(self, healthy: HealthySlices, *, seed: int, folder: Path, shown: bool = True) -> Self:
+        """Take the features of healthy slices once (folder/cache), train the flow on them, then the student.
+
+        A fit stopped at any moment goes on.  Raises UserError where there is nothing to learn from or the backbone's
+        weights are not to be found, Diverged where a loss is no longer finite.
+        """
+        settings, self.seed = self.settings, seed
+        teacher = Teacher.of_normals(settings.teacher, STRIDES, healthy, seed)
+        networks = _build(teacher, settings, seed)
+        fabric = make_fabric(settings.device)
+
+        def features_of(images: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+            """(k, C * h, w): the channels below each other, so that features are stored and fed as images are."""
+            with in_use(settings.device) as device:
+                size = teacher.batch(device)
+                return in_fixed_batches(images, device, lambda x, _: (teacher.levels(x)[0].flatten(1, 2),), size)[0]
+
+        cached = cached_reconstructions(folder / "cache" / "features.npy", healthy, features_of, fabric, shown)
+        feed = ImageFeed(cached, fabric.device)
+        flow = networks["flow"]
+
+        def features(places: npt.NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+            tall = feed(places)  # (B, C * h, w)
+            return _with_positions(tall.reshape(len(tall), teacher.channels[0], -1, tall.shape[2]))
+
+        def loss_of_flow(model: nn.Module, places: npt.NDArray[np.int64], _: torch.Generator) -> Tensor:
+            return flow_loss(*model(*features(places)))
+
+        def loss_of_student(model: nn.Module, places: npt.NDArray[np.int64], _: torch.Generator) -> Tensor:
+            inputs = features(places)
+            with torch.no_grad():
+                taught, _log_det = flow(*inputs)
+            wrong: Tensor = model(*inputs).float() - taught
+            return wrong.square().mean()
+
+        for stage, length, loss in (
+            ("flow", settings.flow, loss_of_flow),
+            ("student", settings.student, loss_of_student),
+        ):
+            training = Training(
+                stage=f"ast-{stage}",
+                count=len(healthy),
+                batch_loss=loss,
+                settings=length,
+                seed=seed,
+                folder=folder,
+                checkpoint_minutes=settings.device.checkpoint_minutes,
+                optimizer=torch.optim.Adam,
+                shown=shown,
+            )
+            train(fabric, networks[stage], training)
+        self.teacher, self.networks = teacher, networks.eval()
+        return self
+
+    def inspect(self, images: npt.NDArray[np.float32]) -> Findings:
+        """Judge images (n, h, w): map of the mean squared difference of student and flow; score its maximum or mean.
+
+        The score is taken of the map at the features' resolution; the map is brought to the image's (bicubic).
+        """
+        teacher, networks = self._fitted()
+
+        def judge(block: Tensor, _: npt.NDArray[np.float32]) -> tuple[Tensor, Tensor]:
+            networks.to(block.device)
+            inputs = _with_positions(teacher.levels(block)[0].float())
+            wrong = (networks["flow"](*inputs)[0] - networks["student"](*inputs).float()).square().mean(dim=1)
+            scores = torch.stack([wrong.amax(dim=(1, 2)), wrong.mean(dim=(1, 2))], dim=1)
+            return scores, upsampled(wrong, teacher.image_size, "bicubic")
+
+        with in_use(self.settings.device) as device:
+            scores, maps = in_fixed_batches(images, device, judge, teacher.batch(device))
+        named = {name: scores[:, place].astype(np.float64) for place, name in enumerate(("max", "mean"))}
+        return Findings(named[self.settings.score], maps, None, named)
+
+    def save(self, folder: Path) -> None:
+        """Write the backbone, flow and student, and settings.json last."""
+        teacher, networks = self._fitted()
+        teacher.save(folder / "teacher.safetensors")
+        write_tensors(folder / "weights.safetensors", dict(networks.state_dict()))
+        facts: dict[str, Any] = {"detector": self.name, "seed": self.seed, "teacher": teacher.description}
+        write_json(folder / "settings.json", {**facts, "settings": self.settings.model_dump(mode="json")})
+
+    @classmethod
+    def load(cls, folder: Path, device: DeviceSettings | None = None) -> Self:
+        """Read what `save` wrote.  Raises UserError where something is missing or broken."""
+        content = read_json(folder / "settings.json")
+        settings = StudentTeacherSettings.model_validate(content["settings"])
+        detector = cls(settings.model_copy(update={"device": device or DeviceSettings()}))
+        detector.seed = int(content["seed"])
+        detector.teacher = Teacher.load(folder / "teacher.safetensors", settings.teacher, STRIDES)
+        networks = _build(detector.teacher, settings, 0)
+        networks.load_state_dict(read_tensors(folder / "weights.safetensors")[0])
+        detector.networks = networks.eval()
+        return detector
+
+    def _fitted(self) -> tuple[Teacher, nn.ModuleDict]:
+        if self.teacher is None or self.networks is None:
+            raise UserError("This student-teacher pair was not fitted yet.")
+        return self.teacher, self.networks
+
+
+def _build(teacher: Teacher, settings: StudentTeacherSettings, seed: int) -> nn.ModuleDict:
+    flow, student = (torch.Generator().manual_seed(derive_seed(seed, "ast", name)) for name in ("flow", "student"))
+    channels = teacher.channels[0]
+    return nn.ModuleDict(
+        {
+            "flow": ConditionalFlow(channels, POSITIONS, flow, settings.flow_width),
+            "student": Student(channels, POSITIONS, settings.student_width, student),
+        }
+    )
+
+
+def _with_positions(features: Tensor) -> tuple[Tensor, Tensor]:
+    """Features (B, C, H, W), and sines and cosines of where each of them is, (B, 32, H, W)."""
+    size = (features.shape[2], features.shape[3])
+    where = sincos_positions(size, POSITIONS, False).to(features.device).transpose(1, 2).reshape(1, POSITIONS, *size)
+    return features, where.expand(len(features), -1, -1, -1)

@@ -1,0 +1,1 @@
+"""Trivial and linear baselines."""

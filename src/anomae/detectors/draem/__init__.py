@@ -1,0 +1,1 @@
+"""DRAEM-like: simulated anomalies, reconstruction and segmentation."""

@@ -1,0 +1,1 @@
+"""RD4AD, reverse distillation."""

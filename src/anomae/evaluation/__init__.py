@@ -1,1 +1,0 @@
-"""Metrics, intervals, trivial rivals and the report; no torch."""

@@ -1,0 +1,1 @@
+"""Scoring one volume: no printing, no files."""

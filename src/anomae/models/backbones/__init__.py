@@ -1,0 +1,1 @@
+"""Networks pre-trained on ImageNet, frozen."""

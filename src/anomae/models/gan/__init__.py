@@ -1,0 +1,1 @@
+"""Generators, critics and their losses."""

@@ -1,0 +1,1 @@
+"""The masked autoencoder and the classifier: vision transformers."""

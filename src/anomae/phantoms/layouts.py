@@ -1,0 +1,89 @@
+"""Whole made-up data sets on disk, in the layouts that the cohorts read: BraTS2020, LUNA16, LGG, folders, arrays."""
+
+import difflib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from anomae.errors import UserError
+from anomae.phantoms.order import Order
+from anomae.phantoms.picture_layouts import (
+    PICTURE_FORMATS,
+    SCAN_FORMATS,
+    write_array_file,
+    write_class_folders,
+    write_mvtec,
+)
+from anomae.phantoms.scan_layouts import (
+    SLICE_CHANNELS,
+    write_brats,
+    write_brats_slices,
+    write_lgg,
+    write_luna,
+)
+from anomae.progress import Progress, Silent
+
+__all__ = ["LAYOUTS", "SLICE_CHANNELS", "Layout", "write_phantom_data_set"]
+
+_HEAD_SHAPE, _CHEST_SHAPE = (32, 96, 96), (48, 128, 128)
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How one layout is written: a step a patient.  formats: those it can have, the usual one first."""
+
+    write: Callable[[Order], Iterator[None]]
+    formats: tuple[str, ...]
+    shape: tuple[int, int, int] = _HEAD_SHAPE
+    fewest: int = 1
+
+
+LAYOUTS = {
+    "brats2020": Layout(write_brats, ("nii.gz", "nii")),
+    "brats2020-slices": Layout(write_brats_slices, ("h5",)),
+    "luna16": Layout(write_luna, ("mhd",), _CHEST_SHAPE),
+    "lgg": Layout(write_lgg, ("nii.gz",)),
+    "folder": Layout(write_class_folders, (*PICTURE_FORMATS, *SCAN_FORMATS), fewest=2),
+    "mvtec": Layout(write_mvtec, PICTURE_FORMATS, fewest=3),
+    "arrays": Layout(write_array_file, ("npz",), fewest=2),
+}
+
+
+def write_phantom_data_set(
+    folder: Path,
+    layout: str,
+    *,
+    count: int = 12,
+    seed: int = 0,
+    shape: tuple[int, int, int] | None = None,
+    file_format: str | None = None,
+    first: int = 1,
+    watch: Progress | None = None,
+) -> None:
+    """Write a made-up data set of `count` patients into `folder`, in one of LAYOUTS.
+
+    brats2020: skull-stripped heads, four modalities and a segmentation each.  brats2020-slices: the same as Kaggle's
+    .h5 slices, channels in the order SLICE_CHANNELS.  luna16: chests in ten subsets, candidates.csv and
+    annotations.csv.  lgg: heads with skull, FLAIR and T1.  folder: healthy/ and abnormal/, a folder a patient; abnormal
+    scans have their lesion mask beside them, of pictures only slices with lesions are abnormal.  mvtec: pictures in
+    train/good, test/..., ground_truth/...  arrays: one .npz of slices.
+    shape: (z, y, x) of every scan; None: small.  file_format: None: the layout's usual one.  first: number of the first
+    patient; BraTS2020's case 355 has the odd name of its segmentation.  watch: is told of every patient.
+    The same arguments write the same images.  Raises UserError for an unknown layout or format, a shape with a side
+    outside 8..1024, or a number of patients that is too small or does not fit.
+    """
+    if layout not in LAYOUTS:
+        near = difflib.get_close_matches(layout, LAYOUTS, n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise UserError(f"There is no phantom layout {layout!r}; there are {', '.join(LAYOUTS)}.{hint}")
+    kind = LAYOUTS[layout]
+    file_format = (file_format or kind.formats[0]).removeprefix(".")
+    if file_format not in kind.formats:
+        raise UserError(f"Layout {layout} cannot be written as {file_format!r}, but as {', '.join(kind.formats)}.")
+    if count < kind.fewest or first < 1:
+        raise UserError(f"Layout {layout} needs {kind.fewest} patients at least, numbered from 1 or later.")
+    if shape is not None and not (len(shape) == 3 and all(8 <= side <= 1024 for side in shape)):
+        raise UserError(f"A made-up scan has three sides (z, y, x) of 8 to 1024 voxels, not {shape}.")
+    watch = watch or Silent()
+    for _ in kind.write(Order(folder, count, seed, shape or kind.shape, file_format, first)):
+        watch.advance()

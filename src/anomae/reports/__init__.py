@@ -1,0 +1,1 @@
+"""Reports: schema, metric definitions, pages, drawings."""

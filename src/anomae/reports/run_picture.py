@@ -1,0 +1,76 @@
+"""One picture of what a run found: slices spread evenly over the scores of their class, none of them picked by hand."""
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from anomae.errors import UserError
+from anomae.files import written_whole
+from anomae.reports.overlays import coloured, grey_range
+from anomae.runs.findings import open_findings
+from anomae.runs.run import Run
+
+CLASSES = ((1, "abnormal"), (0, "normal"))
+
+
+def run_picture(run: Path | str, out: Path | str | None = None, *, each: int = 5, label: str = "") -> Path:
+    """Draw `each` abnormal and as many normal test slices, and their maps above them; returns the PNG.
+
+    Of each class the slices are those in the middles of `each` equal stretches of its scores, lowest to highest: a fair
+    sample, misses and false positives included.  out: None: RUN/picture.png.  label: what the map means.  Raises
+    UserError where there are no findings with maps, or a class is missing.
+    """
+    place = Run(Path(run))
+    found = open_findings(place)
+    if found.maps is None:
+        raise UserError(f"{run} has no maps; run `anomae score` without --no-maps.")
+    labels, scores = found.store.index.label[found.rows], found.scores["score"]
+    chosen = [_spread(np.flatnonzero(labels == kind), scores, each) for kind, _ in CLASSES]
+    if not all(len(places) for places in chosen):
+        raise UserError(f"{run} has no test slices of both classes to draw.")
+    images = [found.store.select(found.rows[places]).read(slice(None)) for places in chosen]
+    maps = [np.asarray(found.maps[places], dtype=np.float32) for places in chosen]
+    lesions = [found.store.lesions(found.rows[places]) if found.store.has_lesions else None for places in chosen]
+    target = Path(out) if out is not None else place.folder / "picture.png"
+    _draw(target, images, maps, [scores[places] for places in chosen], lesions, label)
+    return target
+
+
+def _spread(places: npt.NDArray[np.int64], scores: npt.NDArray[np.float64], each: int) -> npt.NDArray[np.int64]:
+    """Places in the middles of `each` equal stretches of the scores."""
+    rising = places[np.argsort(scores[places], kind="stable")]
+    at = np.unique(((np.arange(each) + 0.5) / each * len(rising)).astype(np.int64)) if len(rising) else rising
+    return np.asarray(rising[at[at < len(rising)]])
+
+
+def _draw(
+    path: Path, images: list[npt.NDArray[np.float32]], maps: list[npt.NDArray[np.float32]],
+    scores: list[npt.NDArray[np.float64]], lesions: list[npt.NDArray[np.bool_] | None], label: str,
+) -> None:  # fmt: skip
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    low, high = grey_range(np.concatenate(images))
+    top = max(float(np.percentile(np.concatenate(maps), 99.8)), 1e-6)
+    columns = max(len(block) for block in images)
+    figure = Figure(figsize=(1.5 * columns + 0.4, 6.6), dpi=110, facecolor="white")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(4, columns, squeeze=False)
+    for panel in axes.ravel():
+        panel.set_axis_off()
+    for row, (_, name) in enumerate(CLASSES):
+        for column, (image, heat, score) in enumerate(zip(images[row], maps[row], scores[row], strict=True)):
+            above, below = axes[2 * row, column], axes[2 * row + 1, column]
+            above.set_title(f"{name}, score {score:.2f}", fontsize=7.5)
+            for panel in (above, below):
+                panel.imshow(image, cmap="gray", vmin=low, vmax=max(high, low + 1e-6))
+            below.imshow(coloured(heat, top))
+            lesion = lesions[row]
+            if lesion is not None and lesion[column].any():
+                above.contour(lesion[column], [0.5], colors="#ff8c28", linewidths=0.9)
+    said = f"colour: {label}, up to {top:.2g}" if label else f"colour: the map, up to {top:.3g}"
+    figure.text(0.5, 0.005, f"{said}; slices spread evenly over the scores of their class", ha="center", fontsize=7.5)
+    figure.subplots_adjust(0.01, 0.025, 0.99, 0.965, 0.03, 0.12)
+    with written_whole(path) as temporary:
+        figure.savefig(temporary, format="png")

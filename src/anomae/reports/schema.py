@@ -1,0 +1,184 @@
+"""The schema of report.json: every key, what it holds, its range; each report is checked against it when written.
+
+docs/report.md is printed from these classes by `python docs/report_schema.py`.
+"""
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from anomae.reports.schema_maps import Pixel
+from anomae.reports.schema_operating import OperatingPoint
+from anomae.reports.schema_parts import Count, Difference, Pretext, Ratio, Share, Strict
+
+
+class SliceFigures(Strict):
+    """The metrics of one score; each is a Share, or null where one class is missing."""
+
+    auroc: Share | None = Field(description="area under the ROC curve; 0.5 is chance")
+    average_precision: Share | None = Field(description="precision averaged over steps of recall")
+    fpr_at_95_tpr: Share | None = Field(description="normal flagged where 95 % of the abnormal are found")
+    sensitivity_at_90_specificity: Share | None = Field(description="found with at most 10 % of the normal flagged")
+    sensitivity_at_95_specificity: Share | None = Field(description="found with at most 5 % of the normal flagged")
+    sensitivity_at_99_specificity: Share | None = Field(description="found with at most 1 % of the normal flagged")
+
+
+class ScoreFigures(SliceFigures):
+    """The metrics of one score column, and what it gains."""
+
+    gain: Difference | None = Field(description="its AUROC minus that of `best_floor`")
+
+
+class FloorFigures(Share):
+    """AUROC of a trivial rival."""
+
+    title: str = Field(description="its name in sentences")
+    direction: str = Field(description="what was fixed beforehand to be more abnormal")
+    uses_labels: bool = Field(description="whether it has seen labels; such a rival is never `best_floor`")
+
+
+class BesideRivals(Strict):
+    """AUROC of every score and rival on some slices."""
+
+    scores: dict[str, Share | None] = Field(description="by score column")
+    floors: dict[str, Share | None] = Field(description="by rival, as in `floors`")
+    best_floor: str | None = Field(description="the best rival here that saw no label")
+    gain: Difference | None = Field(description="of `score` over it")
+
+
+class Stratum(BesideRivals):
+    """One part of the test slices."""
+
+    slices: Count = Field(description="in this part")
+    abnormal: Count = Field(description="of these")
+    normal: Count = Field(description="of these")
+    patients: Count = Field(description="with a slice here")
+
+
+class Matched(BesideRivals):
+    """Only pairs of slices of one band are compared."""
+
+    bands: Count = Field(description="bands with both classes")
+
+
+class Band(Strict):
+    """A fifth of the scan, or of the slices by tissue area."""
+
+    name: str = Field(description="its limits")
+    normal: Count = Field(description="slices")
+    abnormal: Count = Field(description="slices")
+    score: Share | None = Field(description="AUROC of the score within; null where one class is missing")
+    floor: Share | None = Field(description="AUROC of the report's `best_floor` within")
+
+
+class Whole(Strict):
+    """Whole patients or scans, abnormal where any slice is; null figures where all are of one class."""
+
+    normal: Count = Field(description="units without an abnormal slice")
+    abnormal: Count = Field(description="units with one")
+    max: Share | None = Field(description="AUROC of the highest slice score")
+    mean_of_top_3: Share | None = Field(description="AUROC of the mean of the three highest")
+    slices: Share | None = Field(description="AUROC of the number of slices: a trivial rival")
+    metrics: dict[Literal["max", "mean_of_top_3"], SliceFigures] = Field(description="every metric of each aggregation")
+
+
+class Twins(Strict):
+    """Test images that look like a training image."""
+
+    tested: Count = Field(description="test images with content")
+    equal: Count = Field(description="of these, equal to a training image in every pixel")
+    compared: Count = Field(description="test images whose fingerprints were compared")
+    training: Count = Field(description="training images they were compared with")
+    near: Count = Field(description="of `compared`, similar to one of them, mirrored or turned or not")
+    similar_from: Ratio = Field(description="correlation of fingerprints that counts as similar")
+    sampled: bool = Field(description="whether an even sample was compared, not all")
+
+
+class MixedNormals(Strict):
+    """Normal slices of patients who have a lesion elsewhere."""
+
+    slices: Count = Field(description="of the normal test slices")
+    of: Count = Field(description="normal test slices")
+    by_part: dict[str, Ratio] = Field(description="their share by part, as prepared; empty where not known")
+
+
+class Audit(Strict):
+    """What to know before believing the figures."""
+
+    empty_share: Ratio = Field(description="empty slices among the test slices")
+    auroc_without_empty: Share | None = Field(description="of the score; null where no slice is empty")
+    position_matched_auroc: Share | None = Field(description="of the score, among slices of one tenth of the scan")
+    normals_of_patients_with_lesions: MixedNormals = Field(description="normal is not healthy")
+    patients_on_two_sides: Count | None = Field(description="of the split; null where it is not known")
+    near_duplicates: Twins | None = Field(description="across the split; null where there are no images")
+    labels_seen: str = Field(description="which labels training or the choice of the checkpoint saw")
+    not_audited: list[str] = Field(description="what could not be checked, and why")
+
+
+class Blank(Strict):
+    """Where empty slices stand."""
+
+    share: Ratio = Field(description="empty slices among the test slices")
+    normal_below: Ratio | None = Field(description="normal slices with content that score below the mean empty one")
+
+
+class Provenance(Strict):
+    """Where the figures come from."""
+
+    title: str = Field(description="what was judged")
+    unit: Literal["patient", "case"] = Field(description="what is resampled")
+    resamples: Count = Field(description="of the bootstrap")
+    seed: int = Field(description="of the bootstrap")
+    part: str = Field(description="the part that is reported on")
+    detector: str | None = Field(default=None, description="of a run; absent for anyone's scores, as the next five")
+    recipe: str | None = Field(default=None, description="of a run")
+    profile: str | None = Field(default=None, description="of a run")
+    store_fingerprint: str | None = Field(default=None, description="of the prepared slices")
+    allow_leak: bool = Field(default=False, description="whether a leaking split was allowed")
+    patients_on_two_sides: Count = Field(description="counted anew")
+    checkpoint_choice: str = Field(description="what chose the checkpoint")
+    split_sentences: list[str] = Field(description="how the split was made, counted anew")
+    preparation: str = Field(default="", description="what was made of the slices, and how brains were found")
+    skipped: str = Field(description="scans left out; may be empty")
+    cost: str = Field(description="times, images/s, memory, as far as written down")
+    findings: dict[str, Any] = Field(default={}, description="findings.json of the run")
+    hashes: dict[str, str] = Field(description="SHA-256 of the tables and weights, by name")
+    tables: dict[str, dict[str, Any]] = Field(description="settings and versions")
+    anomae: str = Field(description="version that made the report")
+
+
+class ReportContent(Strict):
+    """report.json."""
+
+    schema_version: Literal[2] = Field(description="of this schema")
+    verdict: str = Field(description="what the score is worth, in one sentence")
+    tone: Literal["above", "level", "below"] = Field(description="the score against the best rival and chance")
+    slice: SliceFigures = Field(description="the detector's score, slice by slice")
+    scores: dict[str, ScoreFigures | None] = Field(
+        description="every score column: `score`, `score_<name>`; `score_neighbours` is smoothed over the scan's slices"
+    )
+    floors: dict[str, FloorFigures] = Field(description="AUROC of the trivial rivals, the best first")
+    best_floor: str | None = Field(description="the best of them that saw no label")
+    gain: Difference | None = Field(description="AUROC of `score` minus that of `best_floor`")
+    strata: dict[str, Stratum] = Field(
+        description="all, without_empty, mid, `site: NAME`, `scanner: ...`, `source: ...`"
+    )
+    matched: dict[str, Matched] = Field(description="position, tissue_area, site, scanner, source")
+    bands: dict[str, list[Band]] = Field(description="AUROC within fifths: position, tissue_area")
+    patient: Whole | None = Field(description="whole patients; null where each has one slice")
+    volume: Whole | None = Field(description="whole scans; null where each has one slice")
+    pixel: Pixel | None = Field(description="maps; null where no mask or no map is known")
+    own_task: Share | None = Field(
+        default=None, description="AUROC of what it was trained to tell, on held-out normals; null where it cannot say"
+    )
+    pretext: dict[str, Pretext] | None = Field(
+        default=None, description="by family of pseudo-lesions; null where the detector learned from none"
+    )
+    operating_point: OperatingPoint = Field(description="thresholds from normals only, and what they achieve")
+    audit: Audit = Field(description="what to know before believing the figures")
+    blank: Blank = Field(description="empty slices")
+    counts: dict[str, dict[str, Count]] = Field(description="by part, as prepared; `scored`: what the figures rest on")
+    notes: list[str] = Field(description="what must be known, a sentence each")
+    warnings: list[str] = Field(description="what makes the figures too good or incomplete")
+    provenance: Provenance = Field(description="where this comes from")
+    definitions: dict[str, str] = Field(description="what each figure means, a sentence each")

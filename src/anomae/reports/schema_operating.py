@@ -1,0 +1,63 @@
+"""What report.json says of thresholds from normal slices alone."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from anomae.reports.schema_parts import Count, Ratio, Share, Strict
+
+
+class CalibrationSet(Strict):
+    """The held-out normal slices that thresholds are taken from."""
+
+    source: str = Field(description="in words")
+    patients: Count = Field(description="how many")
+    slices: Count = Field(description="how many")
+
+
+class Promise(Strict):
+    """A threshold and its bound on false alarms."""
+
+    threshold: float = Field(description="what is above it is flagged")
+    bound_asked: Ratio = Field(description="the bound that was asked for")
+    bound: Ratio = Field(description="the bound that is promised: the asked one, or 1 / (patients + 1)")
+    reachable: bool = Field(description="whether there were calibration patients enough for what was asked")
+    calibration_patients_needed: Count = Field(description="for what was asked")
+    sentence: str = Field(description="the promise in words")
+    false_positive_rate: Share | None = Field(description="seen on the test part; what the bound is about")
+    specificity: Share | None = Field(description="seen on the test part; of patients: of those without a lesion")
+    sensitivity: Share | None = Field(description="seen on the test part")
+    balanced_accuracy: Share | None = Field(description="mean of the two")
+
+
+class GroupFigures(Strict):
+    """One site, scanner or source at the threshold of slices."""
+
+    kind: Literal["site", "scanner", "source"] = Field(description="what the group is")
+    name: str = Field(description="its name")
+    slices: Count = Field(description="tested slices")
+    patients: Count = Field(description="with a tested slice")
+    specificity: Share | None = Field(description="of its slices")
+    sensitivity: Share | None = Field(description="of its slices")
+
+
+class SlicePromise(Promise):
+    """Per slice: false_positive_rate is the mean over patients of the share of their normal slices flagged."""
+
+    groups: list[GroupFigures] = Field(description="where groups are known")
+
+
+class PatientPromise(Promise):
+    """Per patient, flagged where any slice is: false_positive_rate counts patients with a normal slice flagged."""
+
+    found_in_an_abnormal_slice: Share | None = Field(description="patients with a lesion, flagged in a slice with one")
+
+
+class OperatingPoint(Strict):
+    """Thresholds from held-out normal slices alone (split conformal, patients exchangeable)."""
+
+    calibration: CalibrationSet | None = Field(description="null where there is none")
+    sentence: str = Field(description="where thresholds come from, or why there are none")
+    doubts: list[str] = Field(description="why the bounds may not hold")
+    slice: SlicePromise | None = Field(description="the threshold for slices")
+    patient: PatientPromise | None = Field(description="the threshold for whole patients")

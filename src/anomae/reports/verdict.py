@@ -1,0 +1,79 @@
+"""One sentence in plain words that says what a score is worth beside the best trivial rival."""
+
+from dataclasses import dataclass
+
+from anomae.statistics.intervals import Interval
+
+
+@dataclass(frozen=True, slots=True)
+class Rival:
+    """A trivial rival as the verdict names it: `title`, its AUROC, and the score's AUROC minus it (`gain`)."""
+
+    title: str
+    auroc: Interval
+    gain: Interval
+
+
+def verdict(
+    auroc: Interval,
+    rival: Rival | None = None,
+    mirrored: tuple[str, float] | None = None,
+    matched: Interval | None = None,
+    matched_rival: tuple[str, float] | None = None,
+) -> str:
+    """The sentence.
+
+    auroc: of the score.  rival: the best one whose direction was fixed beforehand.  mirrored: a rival that does better
+    than `rival` when turned round, with its AUROC turned round: mentioned, since whoever picks directions by the result
+    could have had it.  matched: the score's AUROC among slices of the same tenth of the scan, and matched_rival: the
+    best rival there.
+    """
+    parts = [f"AUROC {auroc}{_beside_chance(auroc)}"]
+    if rival is not None:
+        parts.append(
+            f"the best trivial rival, {rival.title}, gives {rival.auroc.value:.3f}: "
+            f"the gain is {rival.gain}, {_judged(rival.gain)}"
+        )
+    else:
+        parts.append("no trivial rival could be computed beside it")
+    if mirrored is not None:
+        parts.append(f"{mirrored[0]} turned round gives {mirrored[1]:.3f}")
+    if matched is not None:
+        beside = f", where {matched_rival[0]} gives {matched_rival[1]:.3f}" if matched_rival else ""
+        parts.append(f"within matched positions {matched}{beside}")
+    return "; ".join(parts) + "."
+
+
+def tone(auroc: Interval, gain: Interval | None) -> str:
+    """How the verdict may be coloured: "above" the best rival and chance, "below" one of them, or "level"."""
+    if auroc.low is None or auroc.high is None or gain is None or gain.low is None or gain.high is None:
+        return "level"
+    if auroc.high < 0.5 or gain.high < 0:
+        return "below"
+    return "above" if auroc.low > 0.5 and gain.low > 0 else "level"
+
+
+def one_class_verdict(normal: int, abnormal: int) -> str:
+    """What is said where there is nothing to separate."""
+    if normal + abnormal == 0:
+        return "No test slice has a known label, so no AUROC can be given."
+    missing, present = (
+        ("abnormal", f"all {normal} are normal") if normal else ("normal", f"all {abnormal} are abnormal")
+    )
+    return f"The test part holds no {missing} slice ({present}), so no AUROC can be given."
+
+
+def _beside_chance(auroc: Interval) -> str:
+    if auroc.low is None or auroc.high is None:
+        return " (too few patients for an interval)"
+    if auroc.low <= 0.5 <= auroc.high:
+        return ", not distinguishable from chance"
+    return ", worse than chance" if auroc.high < 0.5 else ""
+
+
+def _judged(gain: Interval) -> str:
+    if gain.low is None or gain.high is None:
+        return "which so few patients cannot tell from none"
+    if gain.low > 0:
+        return "beyond what that rival explains"
+    return "so the rival is better" if gain.high < 0 else "not distinguishable from none"

@@ -1,0 +1,143 @@
+"""cross_validation.json, .md and .html: every patient tested once; pooled figures beside every trivial baseline."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from anomae.files import write_json, write_text
+from anomae.reports.report import environment, score_title
+from anomae.reproduction.page import interval_text, spread_text, tables_markdown
+from anomae.statistics.intervals import Interval
+
+STRATA = {"all": "all slices", "mid": "middle slices", "position": "within the same tenth of the scan"}
+
+
+def write_cross_validation(folder: Path, content: Mapping[str, Any]) -> None:
+    """Write FOLDER/cross_validation.html, .md and last .json; content: as the stage `cross_validate` gathers it."""
+    head, said, shown = title(content), sentences(content), tables(content)
+    page = environment().get_template("reproduction.html.j2")
+    html = page.render(title=head, sentences=said, tables=shown, drawings={}, strips=[])
+    write_text(folder / "cross_validation.html", html)
+    write_text(folder / "cross_validation.md", tables_markdown(head, said, shown))
+    write_json(folder / "cross_validation.json", dict(content))
+
+
+def title(content: Mapping[str, Any]) -> str:
+    """Data, modality, folds and scale in words."""
+    modality = f", {content['modality']}" if content["modality"] else ""
+    return f"{content['data']}{modality}: {content['folds']}-fold cross-validation by patient, scale {content['scale']}"
+
+
+def tables(content: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The pooled figures, what they are clear of, and the differences to every baseline: title, heads, rows of text."""
+    found, floors = [_pooled_table(content)], content["floors"]
+    clear = [[name, *(_clear(beside, floors) for beside in figures.values())] for name, figures in _pooled(content)]
+    if clear and floors:
+        heads = ["", *(STRATA[stratum] for stratum in content["counts"])]
+        words = "Trivial baselines that a score is above or below, the 95 % interval of the difference clear of zero"
+        found.append({"name": "clear", "title": words, "heads": heads, "rows": clear})
+    for stratum in content["counts"]:
+        rows = [
+            [name, *(interval_text(figures[stratum]["differences"][floor]) for floor in floors)]
+            for name, figures in _pooled(content)
+        ]
+        if rows and floors:
+            heads = ["AUROC minus that of", *(f"{floor['title']}{_seen(floor)}" for floor in floors.values())]
+            words = f"Differences to every trivial baseline, {STRATA[stratum]}"
+            found.append({"name": f"differences_{stratum}", "title": words, "heads": heads, "rows": rows})
+    return found
+
+
+def _pooled_table(content: Mapping[str, Any]) -> dict[str, Any]:
+    strata = list(content["counts"])
+    heads = ["", *(f"pooled, {STRATA[name]}" for name in strata), "mean over folds (range), all slices", "minutes"]
+    rows = []
+    for name, run in content["runs"].items():
+        if not run["scores"]:
+            state = "; ".join(f"{_place(at)}: {reason.rstrip('.')}" for at, reason in run["failed"].items())
+            told = f"failed: {state}" if state else f"{run['finished']} of {content['folds']} folds finished"
+            rows.append([name, told, *([""] * len(strata))])
+            rows[-1].append("" if run["minutes"] is None else f"{run['minutes']:.1f}")
+        for score, figures in run["scores"].items():
+            pooled = [interval_text(figures["pooled"][stratum]["auroc"]) for stratum in strata]
+            rows.append([_named(name, score), *pooled, spread_text(figures["folds"]["all"]), f"{run['minutes']:.1f}"])
+    for name, summary in content["seeds"].items():
+        count = len(summary["runs"])
+        for score, figures in summary["scores"].items():
+            over = [spread_text(figures["seeds"][stratum]) for stratum in strata]
+            rows.append([_named(f"{name}: mean over {count} seeds (range)", score), *over, "", ""])
+            mean = [interval_text(figures["ensemble"][stratum]["auroc"]) for stratum in strata]
+            rows.append([_named(f"{name}: mean of {count} seeds' scores", score), *mean, "", ""])
+    for floor in content["floors"].values():
+        reached = [interval_text(floor["strata"][stratum]) for stratum in strata]
+        rows.append([f"trivial: {floor['title']}{_seen(floor)}", *reached, "", ""])
+    return {"name": "pooled", "title": "AUROC, pooled over all patients", "heads": heads, "rows": rows}
+
+
+def sentences(content: Mapping[str, Any]) -> list[str]:
+    """What has to be said before the tables: how it was pooled, and on what."""
+    height, width = content["image_size"]
+    said = [
+        f"Every patient is tested once, in one of {content['folds']} folds; of the other patients of a fold one in six "
+        "gives healthy validation slices and the rest healthy training slices. No label chose anything. "
+        f"{height}x{width} pixels, recipe {content['recipe']}, seed {content['seed']}.",
+        "Pooled: scores of a fold in standard deviations above the mean of the fold's own healthy validation slices, "
+        "which looks at no label of a tested slice; trivial baselines as they are. Smoothed over neighbours: 1/4 of "
+        "the score of the slice below, 1/2 of its own, 1/4 of that of the slice above. AUROC with 95 % intervals from "
+        "resamples of whole patients; differences are paired. The interval holds for these fits: it does not count "
+        "that the folds' training patients overlap.",
+    ]
+    for stratum, counted in content["counts"].items():
+        best = content["best_floor"][stratum]
+        beside = ""
+        if best is not None:
+            reached = interval_text(content["floors"][best]["strata"][stratum])
+            beside = f" Best trivial baseline: {content['floors'][best]['title']}, {reached}."
+        said.append(
+            f"{STRATA[stratum].capitalize()}: {counted['normal']} normal, {counted['abnormal']} abnormal of "
+            f"{counted['patients']} patients.{beside}"
+        )
+    if content["overrides"]:
+        said.append(f"Settings changed by the user: {content['overrides']}.")
+    if content["unfinished"]:
+        said.append(f"Not finished: {', '.join(content['unfinished'])}; give the command again to go on.")
+    return said
+
+
+def _clear(figures: Mapping[str, Any], floors: Mapping[str, Any]) -> str:
+    """Which baselines a score is above, or below, with the interval of the difference clear of zero."""
+    groups: dict[str, list[str]] = {"above": [], "below": []}
+    for floor, found in figures["differences"].items():
+        difference = Interval(**found)
+        if difference.low is not None and difference.low > 0:
+            groups["above"].append(floors[floor]["title"])
+        if difference.high is not None and difference.high < 0:
+            groups["below"].append(floors[floor]["title"])
+    told = [
+        f"{side}: {'; '.join(titles) if len(titles) < len(floors) else 'every one'}"
+        for side, titles in groups.items()
+        if titles
+    ]
+    return ". ".join(told) or "none"
+
+
+def _pooled(content: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Name and pooled figures of every score of every run, and of the mean over seeds."""
+    for name, run in content["runs"].items():
+        for score, figures in run["scores"].items():
+            yield _named(name, score), figures["pooled"]
+    for name, summary in content["seeds"].items():
+        for score, figures in summary["scores"].items():
+            yield _named(f"{name}: mean of {len(summary['runs'])} seeds' scores", score), figures["ensemble"]
+
+
+def _named(name: str, score: str) -> str:
+    return name if score == "score" else f"{name}, {score_title(score)}"
+
+
+def _seen(floor: Mapping[str, Any]) -> str:
+    return " (has seen labels)" if floor["uses_labels"] else ""
+
+
+def _place(at: str) -> str:
+    return f"fold {at}" if at.isdigit() else at

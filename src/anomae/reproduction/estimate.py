@@ -1,0 +1,144 @@
+"""How long a reproduction will take, from a few steps of each detector measured on this machine."""
+
+import math
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from anomae.errors import AnomaeError
+from anomae.files import read_json_lines
+from anomae.progress import duration
+from anomae.recipes.detector_settings import ANOMAE, METHOD
+from anomae.reproduction.cells import PlannedRun
+from anomae.slices.store import SliceStore
+
+SAMPLES = 256  # of the pool of `anomae`
+STEPS = 9  # measured of each training; the first, which builds and warms up, is not counted
+
+
+def estimated_seconds(runs: Sequence[PlannedRun], settings: Mapping[str, Any], store: SliceStore) -> dict[str, float]:
+    """Run -> seconds of its trainings, by the rates of one measured run of each kind of network.
+
+    Preparing pictures, scoring and judging are not in it, and a variant that differs in neither architecture nor
+    masked autoencoder is taken to cost as much as what was measured.
+    NaN for a detector that cannot be had here; its run will say why.
+    """
+    healthy = store.rows("train", label=0)
+    rates: dict[str, dict[str, float]] = {}
+    seconds = {}
+    for run in runs:
+        chosen = settings[run.name]
+        kind = _kind(run.detector, chosen)
+        if run.detector == ANOMAE:
+            if kind not in rates:
+                rates[kind] = {"whole": _anomae_seconds(chosen, store.select(healthy[:256]))}
+            seconds[run.name] = rates[kind]["whole"]
+            continue
+        if kind not in rates:
+            try:
+                rates[kind] = _rates(run.detector, chosen, store.select(healthy[:256]))
+            except AnomaeError:
+                rates[kind] = {name: math.nan for name, _ in _trainings_of(run.detector, chosen)}
+        steps = {name: _steps(training, len(healthy)) for name, training in _trainings_of(run.detector, chosen)}
+        if run.shares_autoencoder or _sees_images(chosen):
+            steps.pop("autoencoder.training", None)
+        seconds[run.name] = sum(count * rates[kind].get(name, 0.0) for name, count in steps.items())
+    return seconds
+
+
+def _anomae_seconds(settings: Any, sample: Any) -> float:
+    """Of a fit of `anomae`: the pool and the heads by the rates of a small one; NaN where a part of it cannot be had.
+
+    Its masked autoencoder, where a source wants it, is left out of the measured fit and counted as nothing.
+    """
+    from anomae.detectors.registry import make_detector
+    from anomae.recipes.overrides import overridden
+
+    sources = [name for name in settings.sources if name not in ("residual", "hidden")] or ["pixels"]
+    short = {"sources": sources, "pool": SAMPLES, "heads": 1, "head.training.steps": STEPS}
+    with tempfile.TemporaryDirectory() as folder:
+        began = time.monotonic()
+        try:
+            made = make_detector(ANOMAE, overridden(settings, short))
+            made.fit(sample, seed=0, folder=Path(folder), shown=False)
+        except AnomaeError:
+            return math.nan
+        whole = time.monotonic() - began
+        lines = read_json_lines(Path(folder) / "journal.jsonl")
+    by_size: dict[str, list[float]] = {}
+    for line in lines:
+        by_size.setdefault(line["stage"], []).append(line["seconds"])
+    step = sum((times[-1] - times[0]) / (STEPS - 1) for times in by_size.values())
+    pool = max(whole - sum(times[-1] for times in by_size.values()), 0.0) / SAMPLES
+    return float(settings.pool * pool + settings.heads * _steps(settings.head.training, len(sample)) * step)
+
+
+def _kind(detector: str, settings: Any) -> str:
+    """The same for settings that cost the same a step, as far as that is worth measuring."""
+    autoencoder = getattr(settings, "autoencoder", None)
+    part = autoencoder.model_dump_json(exclude={"training"}) if autoencoder else getattr(settings, "arch", "")
+    return f"{detector} {part} {_sees_images(settings)}"
+
+
+def said(seconds: Mapping[str, float]) -> str:
+    """The estimate in words."""
+    known = {name: time for name, time in seconds.items() if math.isfinite(time)}
+    each = ", ".join(f"{name} {duration(time)}" for name, time in known.items())
+    unknown = [name for name in seconds if name not in known]
+    missing = f" Not known: {', '.join(unknown)}." if unknown else ""
+    return f"About {duration(sum(known.values()))} of training on this machine: {each}.{missing}"
+
+
+def trainings(settings: BaseModel, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Dotted name and settings of every training within `settings`."""
+    for name in type(settings).model_fields:
+        part = getattr(settings, name)
+        if isinstance(part, BaseModel):
+            if hasattr(part, "total_steps"):
+                yield f"{prefix}{name}", part
+            else:
+                yield from trainings(part, f"{prefix}{name}.")
+
+
+def _trainings_of(detector: str, settings: Any) -> Iterator[tuple[str, Any]]:
+    """The trainings that a detector does: the masked autoencoder alone has the settings of a classifier too."""
+    return (
+        (name, training) for name, training in trainings(settings)
+        if detector != "mae" or name.startswith("autoencoder.")
+    )  # fmt: skip
+
+
+def _sees_images(settings: Any) -> bool:
+    return getattr(getattr(settings, "classifier", None), "input", None) == "image"
+
+
+def _steps(training: Any, count: int) -> float:
+    return float(training.steps if training.steps is not None else training.epochs * count / training.batch)
+
+
+def _rates(detector: str, settings: Any, sample: Any) -> dict[str, float]:
+    """Seconds a step of each training; empty where there is none."""
+    from anomae.detectors.registry import make_detector
+    from anomae.recipes.overrides import overridden
+
+    names = [name for name, _ in _trainings_of(detector, settings)]
+    if _sees_images(settings):
+        names.remove("autoencoder.training")
+    if not names:
+        return {}
+    short: dict[str, Any] = {f"{name}.steps": STEPS for name in names}
+    short |= {"classifier.choice": "last"} if detector == METHOD else {}
+    with tempfile.TemporaryDirectory() as folder:
+        made = make_detector(detector, overridden(settings, short))
+        made.fit(sample, seed=0, folder=Path(folder), shown=False)
+        lines = read_json_lines(Path(folder) / "journal.jsonl")
+    # Trainings follow each other as the settings name them.
+    stages = dict.fromkeys(line["stage"] for line in lines)
+    if len(stages) != len(names):  # some of its trainings are not made with these settings
+        return dict.fromkeys(names, math.nan)
+    measured = [[line["seconds"] for line in lines if line["stage"] == stage] for stage in stages]
+    return {name: (times[-1] - times[0]) / (STEPS - 1) for name, times in zip(names, measured, strict=True)}

@@ -1,0 +1,89 @@
+"""What finished runs tell a reproduction: figures, times, curves and pictures, read back from their folders."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from anomae.files import read_json, read_json_lines
+from anomae.reports.judged_pictures import picture_strips, sample_strips
+from anomae.reproduction.cells import Cell
+from anomae.runs.run import Run
+from anomae.runs.score_table import read_table
+from anomae.runs.scored_store import finding_array, scored_rows
+from anomae.statistics.metrics import roc_points
+
+STRATA = ("all", "mid")
+COUNTED = ("normal", "abnormal", "patients")
+
+
+def figures_of(run: Path) -> dict[str, Any] | None:
+    """What a run found and took; None: not finished.
+
+    AUROC of every score and trivial rival by stratum, minutes, steps, teacher, and AUROC of its own task.
+
+    A stratum that holds all slices is not given twice.
+    """
+    if not (run / "report" / "report.json").exists():
+        return None
+    report, findings = read_json(run / "report" / "report.json"), read_json(Run(run).findings / "findings.json")
+    strata = {name: part for name, part in report["strata"].items() if name in STRATA}
+    if "mid" in strata and strata["mid"]["slices"] == strata["all"]["slices"]:
+        del strata["mid"]
+    last = {line["stage"]: line for line in read_json_lines(run / "journal.jsonl") if "stage" in line}
+    fitted = read_json(Run(run).fitted / "settings.json")
+    return {
+        "scores": _by_score(strata),
+        "floors": {name: _best_floor(part, report["floors"]) for name, part in strata.items()},
+        "counts": {
+            name: {key: part[key] for key in ("normal", "abnormal", "patients")} for name, part in strata.items()
+        },
+        "minutes": (sum(line["seconds"] for line in last.values()) + findings["seconds"]) / 60,
+        "steps": {stage: line["steps"] for stage, line in last.items()},
+        "teacher": fitted.get("teacher", ""),
+        "own_task": report.get("own_task"),
+    }
+
+
+def _by_score(strata: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Score -> stratum -> AUROC with its interval."""
+    names = {name for part in strata.values() for name in part["scores"]}
+    return {name: {stratum: part["scores"].get(name) for stratum, part in strata.items()} for name in sorted(names)}
+
+
+def _best_floor(part: dict[str, Any], floors: dict[str, Any]) -> dict[str, Any] | None:
+    name = part["best_floor"]
+    return None if name is None else {"title": floors[name]["title"], **part["floors"][name]}
+
+
+def roc_curves_of(cells: list[Cell], runs: Path) -> dict[str, tuple[npt.NDArray[Any], npt.NDArray[Any]]]:
+    """Title -> false- and true-positive rates of the finished cells of Table 1 (paper Fig. 3)."""
+    curves = {}
+    for cell in cells:
+        scores = Run(runs / cell.run).findings / "scores.csv"
+        if cell.table == "table1" and (runs / cell.run / "report" / "report.json").exists():
+            table = read_table(scores, ("label", "score"))
+            labels, known = table.labels(), table.labels() >= 0
+            if len(np.unique(labels[known])) == 2:
+                fpr, tpr, _ = roc_points(labels[known], table.scores()["score"][known])
+                curves[cell.title] = (fpr, tpr)
+    return curves
+
+
+def pictures_of(run: Path) -> list[Any]:
+    """Strips of the method's run: input, reconstruction, difference (Fig. 4) and training samples (Fig. 2)."""
+    if not (run / "report" / "report.json").exists():
+        return []
+    place = Run(run)
+    store, findings = place.open_store(), place.findings
+    table = read_table(findings / "scores.csv", ("row", "case", "patient", "slice", "label", "score"))
+    rows = scored_rows(table, store, "test")
+    labelled = np.flatnonzero(store.index.label[rows] >= 0)
+    maps = finding_array(findings, "maps.npy", store, len(rows))
+    rebuilt = finding_array(findings, "reconstructions.npy", store, len(rows))
+    scores = table.scores()["score"][labelled]
+    return [
+        *sample_strips(run / "samples" / "pseudo_abnormal.npz"),
+        *picture_strips(store, rows[labelled], labelled, scores, maps, rebuilt),
+    ]

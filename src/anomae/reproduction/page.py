@@ -1,0 +1,180 @@
+"""reproduction.json, .md and .html: the paper's value, ours with its interval, the best trivial rival, and the time."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from anomae.files import write_json, write_text
+from anomae.reports.comparison_figures import roc_curves_plot
+from anomae.reports.pictures import Strip
+from anomae.reports.report import environment, score_title
+from anomae.reproduction.figures import varied_plot
+from anomae.statistics.intervals import Interval
+
+CHOSEN = "chosen"  # the table of detectors that the user names
+TITLES = {
+    "table1": "Table 1: the methods",
+    "table2a": "Table 2a: the masked autoencoder alone",
+    "table2b": "Table 2b: what the classifier sees",
+    "table2c": "Table 2c: how many boxes",
+    "text": "Ablations in the text",
+    "fig5": "Fig. 5: mask ratio and length of the training",
+    "floors": "Floors: methods that every other must beat",
+    "further": "Further baselines",
+    CHOSEN: "The chosen detectors",
+}
+OWN_TASK = "its own task, held-out normals"
+STRATA = {"all": "ours, all slices", "mid": "ours, middle slices"}
+Curves = Mapping[str, tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]]
+
+
+def write_reproduction(folder: Path, content: Mapping[str, Any], curves: Curves, strips: Sequence[Strip]) -> None:
+    """Write FOLDER/reproduction.html, .md and last .json.
+
+    content: as the stage `reproduce` gathers it.  curves: ROC curves of Table 1 by title.  strips: pictures.
+    """
+    drawings = {}
+    if curves:
+        drawings["roc"] = roc_curves_plot(curves)
+    varied = [row for row in content["cells"] if row["place"] is not None and row["figures"]]
+    if varied:
+        drawings["varied"] = varied_plot(varied)
+    page = environment().get_template("reproduction.html.j2")
+    html = page.render(content=content, tables=tables(content), drawings=drawings, strips=strips, title=title(content),
+                       sentences=sentences(content))  # fmt: skip
+    write_text(folder / "reproduction.html", html)
+    write_text(folder / "reproduction.md", markdown(content))
+    write_json(folder / "reproduction.json", dict(content))
+
+
+def title(content: Mapping[str, Any]) -> str:
+    """Data, modality and scale in words."""
+    modality = f", {content['modality']}" if content["modality"] else ""
+    return f"{content['data']}{modality}: the paper's tables at scale {content['scale']}"
+
+
+def tables(content: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Each table that has rows: its title, column heads, and rows of text."""
+    heads = ["", f"paper, {content['paper_data']}", *(STRATA[name] for name in content["strata"]), "minutes", "steps"]
+    found = []
+    for name, words in TITLES.items():
+        cells = [row for row in content["cells"] if row["table"] == name]
+        if not cells:
+            continue
+        rows, told = [*(_texts(row, content) for row in cells), _floor_row(content)], []
+        if name == CHOSEN:
+            rows[-1:-1] = _seed_rows(content)
+            rows = [[title, *texts] for title, _, *texts in rows]  # the paper says nothing of these
+        if any(row["own_task"] for row in cells):
+            told = [OWN_TASK]
+            for place, texts in enumerate(rows):
+                texts.append(interval_text(cells[place]["own_task"] if place < len(cells) else None))
+        own = [heads[0], *heads[2:]] if name == CHOSEN else heads
+        found.append({"name": name, "title": words, "rows": rows, "heads": own + told})
+    return found
+
+
+def markdown(content: Mapping[str, Any]) -> str:
+    """The page in Markdown."""
+    return tables_markdown(title(content), sentences(content), tables(content))
+
+
+def tables_markdown(title: str, sentences: Sequence[str], tables: Sequence[Mapping[str, Any]]) -> str:
+    """A title, sentences and tables in Markdown; of a table its title, heads (k,), and rows of k texts."""
+    lines = [f"# {title}", "", *(f"{sentence}\n" for sentence in sentences)]
+    for table in tables:
+        lines += [f"## {table['title']}", "", f"| {' | '.join(table['heads'])} |"]
+        lines += ["| --- |" + " --- |" * (len(table["heads"]) - 1)]
+        lines += ["| " + " | ".join(text.replace("|", "\\|") for text in row) + " |" for row in table["rows"]]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def sentences(content: Mapping[str, Any]) -> list[str]:
+    """What has to be said before the tables: terms, trivial rivals, what is missing."""
+    height, width = content["image_size"]
+    said = [
+        f"AUROC of test slices with 95 % intervals by patient; {height}x{width} pixels, recipe {content['recipe']}, "
+        f"seed {content['seed']}. Same slices and same healthy training slices for all; no label chose a checkpoint. "
+        f"The paper's figures are those of {content['paper_data']}, at its own size, and not of these images."
+    ]
+    if any(row["own_task"] for row in content["cells"]):
+        said.append(
+            "Its own task: AUROC of telling altered reconstructions from unaltered ones, on healthy validation slices; "
+            "where that is near 0.5 the classifier has learned nothing, and the row says nothing of the idea."
+        )
+    if any(row["table"] in ("table2b", "table2c", "text", "fig5") for row in content["cells"]):
+        said.append("A variant that takes over the method's masked autoencoder counts its own minutes and steps only.")
+    for name, floor in content["floors"].items():
+        if floor:
+            part, words = content["strata"][name], STRATA[name].removeprefix("ours, ")
+            said.append(
+                f"Best trivial rival on {words} ({part['normal']} normal, {part['abnormal']} abnormal of "
+                f"{part['patients']} patients): {floor['title']}, {interval_text(floor)}."
+            )
+    for name, summary in content.get("seeds", {}).items():
+        if summary["failed"]:
+            said.append(f"The scores of the seeds of {name} cannot be averaged: {summary['failed']}")
+    if content["allow_leak"]:
+        said.append("Patients stand on two sides of this split; that was allowed when the slices were prepared.")
+    if content["overrides"]:
+        said.append(f"Settings changed by the user: {content['overrides']}.")
+    if content["unfinished"]:
+        said.append(f"Not finished: {', '.join(content['unfinished'])}; give the command again to go on.")
+    return said
+
+
+def _texts(row: Mapping[str, Any], content: Mapping[str, Any]) -> list[str]:
+    paper = "" if row["paper"] is None else f"{row['paper']:.3f}"
+    if row["failed"] and not row["figures"]:
+        blank = [""] * (len(content["strata"]) - 1) if content["strata"] else []
+        return [row["title"], paper, f"failed: {row['failed']}", *blank, "", ""]
+    if not row["figures"]:
+        return [row["title"], paper, *([""] * len(content["strata"])), "", ""]
+    ours = [interval_text(row["figures"].get(name)) for name in content["strata"]]
+    steps = " + ".join(str(count) for count in row["steps"].values())
+    return [row["title"], paper, *ours, f"{row['minutes']:.1f}", steps]
+
+
+def _seed_rows(content: Mapping[str, Any]) -> list[list[str]]:
+    """Of each detector with several seeds and each of its scores: mean and range over the seeds, and the mean score."""
+    rows, strata = [], content["strata"]
+    for name, summary in content.get("seeds", {}).items():
+        count = len(summary["runs"])
+        for score, figures in summary["scores"].items():
+            which = name if score == "score" else f"{name}, {score_title(score)}"
+            over = [spread_text(figures["seeds"].get(stratum)) for stratum in strata]
+            rows.append([f"{which}: mean over {count} seeds (range)", "", *over, "", ""])
+            mean = [interval_text(figures["ensemble"].get(stratum, {}).get("auroc")) for stratum in strata]
+            rows.append([f"{which}: mean of {count} seeds' standardised scores", "", *mean, "", ""])
+    return rows
+
+
+def spread_text(figures: Mapping[str, Any] | None) -> str:
+    """Mean and range, such as "0.712 (0.700 to 0.731)"; empty where nothing is known."""
+    if not figures or figures["mean"] is None:
+        return ""
+    mean, low, high = (Interval(figures[key]) for key in ("mean", "min", "max"))
+    return f"{mean} ({low} to {high})"
+
+
+def _floor_row(content: Mapping[str, Any]) -> list[str]:
+    """What the best rival that learned nothing reaches on the same slices."""
+    floors = [content["floors"].get(name) for name in content["strata"]]
+    return [
+        "trivial: the best of them",
+        "",
+        *(f"{interval_text(one)} {one['title']}" if one else "" for one in floors),
+        "",
+        "",
+    ]
+
+
+def interval_text(figures: Mapping[str, Any] | None) -> str:
+    """A figure with its interval; empty where there is none."""
+    if not figures:
+        return ""
+    return str(Interval(figures["value"], figures["low"], figures["high"]))

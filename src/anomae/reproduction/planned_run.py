@@ -1,0 +1,102 @@
+"""One run of a reproduction: its settings at a scale; fitted, scored and judged, each unless it is done."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from anomae.errors import AnomaeError, UserError
+from anomae.recipes.detector_settings import METHOD, settings_for
+from anomae.recipes.overrides import flat_settings, overridden
+from anomae.recipes.rivals import Scale
+from anomae.reproduction.cells import METHOD_RUN, PlannedRun
+from anomae.runs.run import Run
+from anomae.slices.store import SliceStore
+from anomae.stages.evaluate import evaluate
+from anomae.stages.fit import CHANGEABLE, fit
+from anomae.stages.score import score
+
+Overrides = Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a planned run is fitted with: all settings, what `fit` takes as overrides to have them, and the seed."""
+
+    settings: Any
+    overrides: Mapping[str, Any]
+    seed: int
+
+
+def wanted_of(
+    run: PlannedRun, scale: Scale, recipe: str, store: SliceStore, overrides: Overrides, seed: int
+) -> Wanted:  # fmt: skip
+    """What a run is fitted with.
+
+    recipe: of the paper's method at this scale.  store: what it learns from.  overrides: detector -> settings of all
+    its runs.  seed: of runs that have none of their own.
+    Raises UserError where a setting does not exist or hold.
+    """
+    given = {**overrides.get(run.detector, {}), **run.overrides, **run.by_scale.get(scale, {})}
+    settings = overridden(
+        settings_for(run.detector, recipe, "paper", store.image_size, store.aligned, store.modality), given
+    )
+    if run.length != 1.0 and run.detector == METHOD:
+        given |= _shortened(settings, run.length)
+        settings = overridden(settings, given)
+    return Wanted(settings, given, seed if run.seed is None else run.seed)
+
+
+def _shortened(settings: Any, length: float) -> dict[str, Any]:
+    """The masked autoencoder's training cut to this share, warm-up included."""
+    training, key = settings.autoencoder.training, "autoencoder.training"
+    if training.steps is not None:
+        return {
+            f"{key}.steps": max(1, round(training.steps * length)),
+            f"{key}.warmup_steps": round((training.warmup_steps or 0) * length),
+        }
+    return {f"{key}.epochs": training.epochs * length, f"{key}.warmup_epochs": (training.warmup_epochs or 0) * length}
+
+
+def is_finished(place: Path) -> bool:
+    """Whether the run at `place` is fitted, scored and judged."""
+    return (place / "report" / "report.json").exists()
+
+
+def done_or_reason(
+    run: PlannedRun, runs: Path, store: SliceStore, recipe: str, wanted: Wanted, seed: int, resamples: int, shown: bool
+) -> str:
+    """Fit, score and judge one run in RUNS/<its name>, each unless it is done; the reason where that failed, else "".
+
+    seed: of the bootstrap, the same for all runs.
+    """
+    place, method = runs / run.name, runs / METHOD_RUN
+    try:
+        if is_finished(place):
+            _refuse_other(place, wanted)
+            return ""
+        fit(
+            store.folder, place, detector=run.detector, recipe=recipe, seed=wanted.seed, overrides=wanted.overrides,
+            autoencoder_of=method if run.shares_autoencoder else None, keep_cache=run.name == METHOD_RUN, shown=shown,
+        )  # fmt: skip
+        if not (Run(place).findings / "findings.json").exists():
+            score(place, shown=shown)
+        evaluate(place, seed=seed, resamples=resamples, shown=shown)
+    except AnomaeError as error:
+        return str(error)
+    except Exception as error:  # noqa: BLE001 - one run that fails, for whatever reason, must not take the others along
+        return f"{type(error).__name__}: {error}"
+    return ""
+
+
+def _refuse_other(place: Path, wanted: Wanted) -> None:
+    """Raises UserError where a finished run was fitted with other settings; those it does not know do not count."""
+    facts = Run(place).facts()
+    before = dict(flat_settings(facts["settings"]))
+    after = dict(flat_settings(wanted.settings.model_dump(mode="json")))
+    changed = [
+        key for key in after if key in before and before[key] != after[key] and key.split(".")[0] not in CHANGEABLE
+    ]
+    changed += ["seed"] * (facts.get("seed") != wanted.seed)
+    if changed:
+        raise UserError(f"{place} was finished with other {', '.join(changed)}; name a new folder, or remove it.")

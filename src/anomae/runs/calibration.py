@@ -1,0 +1,72 @@
+"""Scores of held-out healthy patients, from which the operating point is taken: the store's normal validation slices.
+
+RUN/calibration/
+  scores.csv          as findings/scores.csv
+  tissue_levels.npy   (m, 4096) uint32: healthy tissue by level of the map, a line a slice; absent without maps
+  findings.json       written last
+"""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from anomae.arrays import map_array
+from anomae.errors import UserError
+from anomae.runs.judged_pixels import LevelCounts
+from anomae.runs.run import Run
+from anomae.runs.score_table import read_table
+from anomae.runs.scored_store import scored_rows
+from anomae.slices.store import SliceStore
+from anomae.statistics.achieved import Calibration
+
+PART = "validation"
+NO_PART = "No operating point: the store has no normal slice in its validation part to take a threshold from."
+
+
+def run_calibration(
+    run: Run, store: SliceStore, tested: npt.NDArray[np.str_]
+) -> tuple[Calibration | None, str, LevelCounts | None]:
+    """The calibration of a run; a sentence where there is none; and the levels of its maps, where they were kept.
+
+    tested: patients of the slices that are judged.  Raises UserError where the files are of another store.
+    """
+    if not (run.calibration / "findings.json").exists():
+        none = f"No operating point: the validation part was not scored; run `anomae score {run.folder.name}` again."
+        return None, none if len(store.rows(PART, label=0)) else NO_PART, None
+    table = read_table(run.calibration / "scores.csv", ("row", "case", "patient", "slice", "label", "score"))
+    rows = scored_rows(table, store, PART)
+    patient = store.index.patient[rows]
+    if not len(rows) or (store.index.label[rows] != 0).any():
+        raise UserError(f"{table.path} must hold normal slices only; run `anomae score` again.")
+    levels = None
+    path = run.calibration / "tissue_levels.npy"
+    if path.exists():
+        mapped = map_array(path)
+        if len(mapped) != len(rows):
+            raise UserError(f"{path} has {len(mapped)} lines where {len(rows)} slices were scored; score again.")
+        levels = (np.asarray(mapped, dtype=np.uint32), patient)
+    source = f"{len(rows)} normal slices of {len(np.unique(patient))} patients of the validation part"
+    doubts = calibration_doubts(store, patient, tested, run.facts())
+    return Calibration(table.numbers("score"), patient, source, doubts), "", levels
+
+
+def calibration_doubts(
+    store: SliceStore, patient: npt.NDArray[np.str_], tested: npt.NDArray[np.str_], facts: dict[str, Any]
+) -> list[str]:
+    """Why the bounds may not hold, a sentence each."""
+    index, doubts = store.index, []
+    choice = ((facts.get("settings") or {}).get("classifier") or {}).get("choice")
+    if choice == "validation_auroc":
+        doubts.append("The checkpoint was chosen on labelled images of these very patients: the bounds are not safe.")
+    elsewhere = np.unique(np.concatenate([tested, index.patient[index.part == "train"]]))
+    shared = len(np.intersect1d(np.unique(patient), elsewhere))
+    if shared:
+        doubts.append(f"{shared} calibration patients stand in another part too: the bounds are not safe.")
+    ill = np.unique(index.patient[index.label == 1])
+    mixed = int(np.count_nonzero(np.isin(np.unique(patient), ill)))
+    if mixed:
+        doubts.append(
+            f"{mixed} of the calibration patients have a lesion in other slices: they are not healthy people."
+        )
+    return doubts

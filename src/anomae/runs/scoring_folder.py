@@ -1,0 +1,167 @@
+"""The folder that scored scans go to: what is in it already, what each scan adds, and its table.
+
+OUT/
+  scores.csv                     a line a slice: file, patient (the scan's name where it names none), slice,
+                                 position_mm, score; higher is more anomalous; score_neighbours, the score smoothed
+                                 over the neighbouring slices of its scan, where any scan has several
+  maps/<name>.nii.gz             the residual map of a volume, in the scan's own grid (<name>.tiff for a picture)
+  overlays/<name>_slice<k>.png   the highest slices of each scan, all on one colour scale
+  scoring.json                   counts, what was skipped and why; written last: its presence means "whole"
+  journal.jsonl                  a line a scored scan: what makes a stopped scoring go on where it was
+  highest/<name>.npz             the highest slices and their maps, from which the overlays are drawn
+"""
+
+import hashlib
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from anomae.errors import UserError
+from anomae.files import append_json_line, read_json_lines, write_csv
+from anomae.statistics.neighbours import NEIGHBOURS, has_neighbours, smoothed_over_neighbours
+
+COLUMNS = ("file", "patient", "slice", "position_mm", "score")
+FORMAT = "anomae scoring 1"
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredScan:
+    """One line of the journal.
+
+    place: the scan's full path.  file: as the user named it.  stamp: changes when the scan's files do.  name: of its
+    outputs.  slices, positions_mm (None where unknown), scores: an entry a slice.  pictured: how many of its highest
+    slices were kept for overlays.  heat_top: the upper end of a colour scale that suits it; None without maps.
+    """
+
+    place: str
+    file: str
+    stamp: str
+    name: str
+    patient: str
+    slices: Sequence[int]
+    positions_mm: Sequence[float | None]
+    scores: Sequence[float]
+    pictured: int
+    heat_top: float | None
+    notes: Sequence[str]
+
+
+class ScoringFolder:
+    """OUT of `anomae score RUN PATH... --out OUT`.  Scans are added one at a time and survive a crash."""
+
+    def __init__(self, folder: Path, model: str) -> None:
+        """Open `folder`, making it where it is absent.
+
+        model: a fingerprint of what scores.  Raises UserError where the folder holds scores of another model, or
+        something else altogether.
+        """
+        self.folder, self.journal = folder, folder / "journal.jsonl"
+        if folder.exists() and not folder.is_dir():
+            raise UserError(f"{folder} is a file; name a folder for what is written.")
+        lines = read_json_lines(self.journal)
+        if not lines and folder.is_dir() and any(path != self.journal for path in folder.iterdir()):
+            raise UserError(f"{folder} is not empty and holds no scores; name another folder for what is written.")
+        if lines and lines[0].get("format") != FORMAT:
+            raise UserError(f"{folder} holds something else than scores; name another folder for what is written.")
+        if lines and lines[0]["model"] != model:
+            raise UserError(f"{folder} holds scores of another fitted model; name another folder, or remove this one.")
+        self.scans = {line["place"]: ScoredScan(**line) for line in lines[1:]}
+        self._owners = {scan.name.lower(): place for place, scan in self.scans.items()}
+        if not lines:
+            folder.mkdir(parents=True, exist_ok=True)
+            append_json_line(self.journal, {"format": FORMAT, "model": model})
+
+    def scored(self, file: Path, pictures: int) -> bool:
+        """Whether `file` is scored already, unchanged since, and `pictures` of its slices are there to be drawn."""
+        scan = self.scans.get(str(file.resolve()))
+        if scan is None or not file.exists():  # a link may have lost what it led to
+            return False
+        return scan.pictured >= min(pictures, len(scan.slices)) and scan.stamp == stamp(file)
+
+    def name_for(self, file: Path) -> str:
+        """A name for the outputs of `file`: safe in any file system, and no other scan's."""
+        place = str(file.resolve())
+        if place in self.scans:
+            return self.scans[place].name
+        name, tries = plain_name(file), 0
+        while self._owners.get(name.lower(), place) != place:
+            digest = hashlib.blake2b(f"{tries}{place}".encode(errors="surrogateescape"), digest_size=4).hexdigest()
+            name, tries = f"{plain_name(file)}-{digest}", tries + 1
+        self._owners[name.lower()] = place
+        return name
+
+    def add(self, scan: ScoredScan) -> None:
+        """Enter a scan whose outputs are on the disk."""
+        append_json_line(self.journal, asdict(scan))
+        self.scans[scan.place] = scan
+
+    def write_scores(self) -> None:
+        """Write scores.csv: all scans of the folder, in the order in which they were first scored."""
+        scans = list(self.scans.values())
+        smoothed = any(has_neighbours(_one_case(scan), scan.slices) for scan in scans)
+        columns = (*COLUMNS, NEIGHBOURS) if smoothed else COLUMNS
+        write_csv(self.folder / "scores.csv", columns, _rows(scans, smoothed))
+
+    def map_path(self, name: str, flat: bool) -> Path:
+        """Where the residual map of a volume, or of a picture (`flat`), lies."""
+        return self.folder / "maps" / f"{name}.{'tiff' if flat else 'nii.gz'}"
+
+    def highest_path(self, name: str) -> Path:
+        """Where the highest slices of a scan lie."""
+        return self.folder / "highest" / f"{name}.npz"
+
+    def overlay_path(self, name: str, number: int) -> Path:
+        """Where the overlay picture of slice `number` lies."""
+        return self.folder / "overlays" / f"{name}_slice{number:03d}.png"
+
+    def overlays(self, name: str) -> list[Path]:
+        """The overlay pictures of one scan that are there."""
+        own = re.compile(re.escape(name) + r"_slice\d+\.png")
+        return [path for path in (self.folder / "overlays").glob("*.png") if own.fullmatch(path.name)]
+
+
+def plain_name(file: Path) -> str:
+    """The name of `file` without its suffixes; of letters, digits, '_', '-' and '.' alone, and at most 100 of them."""
+    stem = re.sub(r"(\.nii\.gz|\.[a-z]{1,5})$", "", file.resolve().name, flags=re.IGNORECASE)
+    return re.sub(r"[^A-Za-z0-9._-]+", "_", stem).strip("._-")[:100] or "scan"
+
+
+def stamp(scan: Path) -> str:
+    """A text that changes when the files of a scan do: from their names, sizes and times, not from what they hold."""
+    files = [scan]
+    if scan.is_dir():
+        files = sorted(file for file in scan.rglob("*") if file.is_file())
+    elif scan.suffix.lower() in (".mhd", ".nhdr"):
+        files = sorted(file for file in scan.parent.iterdir() if file.stem == scan.stem and file.is_file())
+    seen = hashlib.blake2b(digest_size=16)
+    for file in files:
+        facts = file.stat()
+        seen.update(f"{file.name}\n{facts.st_size}\n{facts.st_mtime_ns}\n".encode(errors="surrogateescape"))
+    return seen.hexdigest()
+
+
+def fingerprint(folder: Path) -> str:
+    """A text that depends on what stands in the files of `folder`: equal for equal models wherever they lie."""
+    seen = hashlib.blake2b(digest_size=16)
+    for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+        with file.open("rb") as content:
+            digest = hashlib.file_digest(content, "blake2b").hexdigest()
+        seen.update(f"{file.relative_to(folder).as_posix()}\n{digest}\n".encode())
+    return seen.hexdigest()
+
+
+def _one_case(scan: ScoredScan) -> list[int]:
+    return [0] * len(scan.slices)
+
+
+def _rows(scans: Iterable[ScoredScan], smoothed: bool) -> Iterator[tuple[Any, ...]]:
+    """A line a slice; smoothed: with the score smoothed over neighbours."""
+    for scan in scans:
+        over = smoothed_over_neighbours(scan.scores, _one_case(scan), scan.slices).tolist()
+        places = zip(scan.slices, scan.positions_mm, scan.scores, over, strict=True)
+        for number, position_mm, score, over_neighbours in places:
+            position = "" if position_mm is None else f"{position_mm:.3f}"
+            line = (scan.file, scan.patient, number, position, repr(score))
+            yield (*line, repr(over_neighbours)) if smoothed else line

@@ -1,0 +1,1 @@
+"""Arrays in, numbers out: metrics, intervals, operating points, strata, pixels."""

@@ -1,0 +1,38 @@
+"""From slices to whole scans and whole patients."""
+
+import numpy as np
+import numpy.typing as npt
+
+from anomae.statistics.scored import ScoredSlices
+
+WAYS = {"max": 1, "mean_of_top_3": 3}
+
+
+def mean_of_highest(
+    group: npt.NDArray[np.int64], scores: npt.NDArray[np.float64], highest: int
+) -> npt.NDArray[np.float64]:
+    """The mean of the `highest` highest scores (or of all, where there are fewer) of each group 0..g-1: (g,)."""
+    order = np.lexsort((-scores, group))
+    sizes = np.bincount(group)
+    rank = np.arange(len(group)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    kept = order[rank < highest]
+    return np.asarray(
+        np.bincount(group[kept], weights=scores[kept]) / np.bincount(group[kept]),
+        dtype=np.float64,
+    )
+
+
+def whole(
+    slices: ScoredSlices, unit: str, scores: npt.NDArray[np.float64]
+) -> tuple[npt.NDArray[np.str_], npt.NDArray[np.int8], dict[str, npt.NDArray[np.float64]]]:
+    """Patient, label and scores (g,) of each whole `unit` ("patient" or "case"): abnormal where any slice of it is.
+
+    scores: (n,) of the slices.  The scores of a unit are named as in WAYS, and `slices`, the number of its slices: a
+    trivial rival, since the maximum of more slices is higher by chance alone.
+    """
+    _, first, group = np.unique(getattr(slices, unit), return_index=True, return_inverse=True)
+    label = np.zeros(len(first), dtype=np.int8)
+    np.maximum.at(label, group, slices.label)
+    columns = {way: mean_of_highest(group, scores, highest) for way, highest in WAYS.items()}
+    columns["slices"] = np.bincount(group).astype(np.float64)
+    return slices.patient[first], label, columns

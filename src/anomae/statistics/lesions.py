@@ -1,0 +1,129 @@
+"""How much of each lesion a map covers: AUPRO, lesions found by size, Dice and healthy tissue at a fixed threshold.
+
+A lesion is a connected piece of the mask in one slice (8 neighbours, two-dimensional): the same tumour in two
+neighbouring slices counts twice.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from anomae.statistics.intervals import Estimate, PatientBootstrap
+from anomae.statistics.pixels import LEVELS, MOST_CELLS, PixelCounts, float16_levels
+from anomae.statistics.ratios import ratio
+
+FPR_LIMIT = 0.3
+SIZES = ("small", "middle", "large")
+
+
+class LesionCounts:
+    """Fed a batch at a time; what is held does not grow with the number of slices, but for four numbers a lesion."""
+
+    def __init__(self, patients: int, threshold: int | None = None) -> None:
+        """patients: how many there are, 0..p-1.  threshold: the level (of `float16_levels`) above which is flagged."""
+        self.threshold = threshold
+        shift = 4
+        while patients * (LEVELS >> shift) > MOST_CELLS and shift < 12:
+            shift += 1
+        self.overlap = np.zeros(LEVELS)  # summed over lesions: the share of the lesion's pixels at each level
+        self.coarse = np.zeros((patients, LEVELS >> shift))
+        self.number = np.zeros(patients)
+        self.flags = np.zeros((patients, 4))  # flagged lesion, flagged elsewhere, flagged healthy tissue, the latter
+        self.lesion_pixels = np.zeros(patients)
+        self.lesions: list[tuple[int, int, float]] = []  # patient, pixels, share flagged
+
+    def add(
+        self,
+        maps: npt.NDArray[Any],
+        lesions: npt.NDArray[np.bool_],
+        tissue: npt.NDArray[np.bool_] | None,
+        patient: npt.NDArray[np.int64],
+    ) -> None:
+        """Count maps, lesion masks and tissue masks, (k, h, w) each, of patients (k,)."""
+        from scipy.ndimage import label
+
+        for place, (one, lesion) in enumerate(zip(float16_levels(maps), lesions, strict=True)):
+            who = int(patient[place])
+            if self.threshold is not None:
+                flagged = one > self.threshold
+                healthy = ~lesion if tissue is None else tissue[place] & ~lesion
+                self.flags[who] += [
+                    np.count_nonzero(flagged & lesion), np.count_nonzero(flagged & ~lesion),
+                    np.count_nonzero(flagged & healthy), np.count_nonzero(healthy),
+                ]  # fmt: skip
+                self.lesion_pixels[who] += np.count_nonzero(lesion)
+            if not lesion.any():
+                continue
+            pieces, count = label(lesion, structure=np.ones((3, 3), dtype=np.int8))
+            self.number[who] += count
+            for piece in range(1, count + 1):
+                levels = one[pieces == piece]
+                share = np.bincount(levels, minlength=LEVELS) / len(levels)
+                self.overlap += share
+                self.coarse[who] += share.reshape(self.coarse.shape[1], -1).sum(axis=1)
+                found = float(np.mean(levels > self.threshold)) if self.threshold is not None else 0.0
+                self.lesions.append((who, len(levels), found))
+
+
+def aupro(
+    normal: npt.NDArray[Any], overlap: npt.NDArray[np.float64], lesions: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    """Area under the per-region overlap curve up to a false-positive rate of 0.3, over 0.3; (r,), NaN without lesions.
+
+    normal: (r, levels), pixels outside all lesions.  overlap: (r, levels), as in `LesionCounts`.  lesions: (r,).
+    Source: Bergmann et al., IJCV 129 (2021), and anomalib's definition: overlap averaged over regions against the
+    false-positive rate over all pixels outside regions, straight between thresholds.
+    """
+    false = np.cumsum(normal[:, ::-1], axis=1, dtype=np.float64)
+    covered = np.cumsum(overlap[:, ::-1], axis=1)
+    out = np.full(len(normal), np.nan)
+    for row in range(len(normal)):
+        if lesions[row] > 0 and false[row, -1] > 0:
+            rate = np.append(0.0, false[row] / false[row, -1])
+            share = np.append(0.0, covered[row] / lesions[row])
+            end = int(np.searchsorted(rate, FPR_LIMIT, side="right"))
+            across = np.append(rate[:end], FPR_LIMIT)
+            up = np.append(share[:end], np.interp(FPR_LIMIT, rate[end - 1 : end + 1], share[end - 1 : end + 1]))
+            out[row] = min(np.trapezoid(up, across) / FPR_LIMIT, 1.0)
+    return out
+
+
+def aupro_estimate(pixels: PixelCounts, counts: LesionCounts, bootstrap: PatientBootstrap) -> Estimate:
+    """AUPRO, exact, with resamples of patients from the coarse counts.  bootstrap: over the patients 0..p-1."""
+    value = aupro(pixels.exact[:1], counts.overlap[None], counts.number.sum(keepdims=True))
+    normal = pixels.coarse[:, 0].astype(np.float64)
+    overlap = counts.coarse.reshape(*normal.shape, -1).sum(axis=2)  # of as many levels or more
+    samples = [
+        aupro(times @ normal, times @ overlap, times @ counts.number) for times in bootstrap.draws(normal.shape[1])
+    ]
+    return Estimate(float(value[0]), np.concatenate(samples) if samples else np.empty(0))
+
+
+def figures_at_threshold(counts: LesionCounts, bootstrap: PatientBootstrap) -> Mapping[str, Any]:
+    """Dice, healthy tissue flagged, and lesions found by size, at the threshold that `counts` was given.
+
+    A lesion is found where at least half of its pixels are flagged; touched where any is.
+    """
+    found, elsewhere, healthy_flagged, healthy = counts.flags.T
+    content: dict[str, Any] = {
+        "dice": ratio(bootstrap, 2 * found, found + elsewhere + counts.lesion_pixels),
+        "healthy_tissue_flagged": ratio(bootstrap, healthy_flagged, healthy),
+    }
+    who = np.array([lesion[0] for lesion in counts.lesions], dtype=np.int64)
+    size = np.array([lesion[1] for lesion in counts.lesions], dtype=np.float64)
+    share = np.array([lesion[2] for lesion in counts.lesions])
+    edges = np.quantile(size, (1 / 3, 2 / 3)) if len(size) else np.zeros(2)
+    band = np.searchsorted(edges, size, side="left")
+    rows = {}
+    for name, here in [("all", band >= 0), *((name, band == place) for place, name in enumerate(SIZES))]:
+        if not here.any():
+            continue
+        each = np.bincount(who[here], minlength=len(counts.number)).astype(np.float64)
+        rows[name] = {
+            "lesions": int(here.sum()), "smallest_px": int(size[here].min()), "largest_px": int(size[here].max()),
+            **{kind: ratio(bootstrap, np.bincount(who[here & hit], minlength=len(each)).astype(np.float64), each)
+               for kind, hit in (("found", share >= 0.5), ("touched", share > 0))},
+        }  # fmt: skip
+    return {**content, "lesions": rows}

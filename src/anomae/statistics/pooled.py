@@ -1,0 +1,130 @@
+"""Scores of several runs on the same slices, pooled over the folds that tested them: judged beside every baseline."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from anomae.errors import UserError
+from anomae.statistics.intervals import Estimate, PatientBootstrap, paired_difference
+from anomae.statistics.scored import ScoredSlices
+from anomae.statistics.strata import matching_bands, strata
+from anomae.statistics.trivial_baselines import FLOORS
+
+Columns = Mapping[str, npt.NDArray[np.float64]]
+STRATA = ("all", "mid", "position")
+
+
+class PooledJudge:
+    """Judges score columns on n slices with one set of resamples of patients, so that all differences are paired.
+
+    Strata: `all`, `mid` (middle slices) and `position` (pairs within the same tenth of the scan), those that hold both
+    classes.
+    """
+
+    def __init__(self, slices: ScoredSlices, floors: Columns, *, resamples: int = 2000, seed: int = 0) -> None:
+        """slices: n of both classes.  floors: trivial baselines (n,), named as in FLOORS.  Raises UserError for one
+        class."""
+        if not slices.both_classes:
+            raise UserError("The tested slices hold one class only, so nothing can be judged.")
+        self.slices, self.bootstrap = slices, PatientBootstrap(slices.patient, resamples, seed)
+        self._where: dict[str, dict[str, npt.NDArray[np.int64]]] = {"all": {}}
+        middle = strata(slices).get("mid")
+        if middle is not None and slices.take(middle).both_classes:
+            self._where["mid"] = {"rows": middle}
+        bands = matching_bands(slices).get("position")
+        if bands is not None and len(_shared(bands, slices.label)):
+            self._where["position"] = {"bands": bands}
+        self._floors = self._judged(floors)
+
+    def _judged(self, columns: Columns) -> dict[str, dict[str, Estimate]]:
+        """Stratum -> column -> AUROC."""
+        return {name: self.bootstrap.aurocs(self.slices.label, columns, **where) for name, where in self._where.items()}
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Normal and abnormal slices and patients of each stratum; of `position`, those in a band of both classes."""
+        found = {}
+        for name, where in self._where.items():
+            places = where.get("rows", np.arange(len(self.slices)))
+            if "bands" in where:
+                places = np.flatnonzero(np.isin(where["bands"], _shared(where["bands"], self.slices.label)))
+            part = self.slices.take(places)
+            abnormal = int(np.count_nonzero(part.label))
+            patients = len(np.unique(part.patient))
+            found[name] = {"normal": len(part) - abnormal, "abnormal": abnormal, "patients": patients}
+        return found
+
+    def baselines(self) -> dict[str, dict[str, Any]]:
+        """Trivial baseline -> title, uses_labels, and its AUROC with interval by stratum; the best on all first."""
+        order = sorted(self._floors["all"], key=lambda name: -self._floors["all"][name].value)
+        return {
+            name: {
+                "title": FLOORS[name].title,
+                "uses_labels": FLOORS[name].uses_labels,
+                "strata": {stratum: judged[name].interval().to_json() for stratum, judged in self._floors.items()},
+            }
+            for name in order
+        }
+
+    def best_baselines(self) -> dict[str, str | None]:
+        """Stratum -> the best trivial baseline there that saw no label."""
+        free = [name for name in self._floors["all"] if not FLOORS[name].uses_labels]
+        return {
+            stratum: max(free, key=lambda name: judged[name].value, default=None)
+            for stratum, judged in self._floors.items()
+        }
+
+    def figures(self, scores: Columns) -> dict[str, dict[str, Any]]:
+        """Score -> stratum -> its AUROC, its gain over the best baseline, and its difference to every baseline.
+
+        scores: (n,) each, higher is more anomalous.  Each figure is {"value", "low", "high"}, with the paired 95 %
+        interval by patient; the gain is None where there is no baseline.
+        """
+        judged, best = self._judged(scores), self.best_baselines()
+        return {name: {stratum: self._beside(stratum, judged[stratum][name], best[stratum]) for stratum in judged}
+                for name in scores}  # fmt: skip
+
+    def _beside(self, stratum: str, score: Estimate, best: str | None) -> dict[str, Any]:
+        floors = self._floors[stratum]
+        differences = {name: paired_difference(score, floor).to_json() for name, floor in floors.items()}
+        return {
+            "auroc": score.interval().to_json(),
+            "gain": None if best is None else differences[best],
+            "differences": differences,
+        }
+
+
+def spread(values: Sequence[float | None]) -> dict[str, Any]:
+    """The values, and mean, least and most of those that are known; None where none is."""
+    known = [value for value in values if value is not None]
+    return {
+        "values": list(values),
+        "mean": float(np.mean(known)) if known else None,
+        "min": min(known, default=None),
+        "max": max(known, default=None),
+    }
+
+
+def standardised(
+    scores: npt.NDArray[np.float64], healthy: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64] | None:  # fmt: skip
+    """Scores (n,) in standard deviations above the mean of held-out healthy ones (m,); None where these are all alike.
+
+    The deviation is that of the m values themselves (divided by m); no label of a judged slice is looked at.
+    """
+    deviation = float(healthy.std())
+    if not deviation > 0:
+        return None
+    return np.asarray((scores - healthy.mean()) / deviation, dtype=np.float64)
+
+
+def mean_of_scores(columns: Sequence[Columns]) -> dict[str, npt.NDArray[np.float64]]:
+    """Of standardised scores of several fits on the same slices: the mean of each column that all of them have."""
+    shared = [name for name in columns[0] if all(name in other for other in columns)]
+    return {name: np.mean([own[name] for own in columns], axis=0, dtype=np.float64) for name in shared}
+
+
+def _shared(bands: npt.NDArray[np.int64], label: npt.NDArray[np.int8]) -> npt.NDArray[np.int64]:
+    """The bands that hold a slice of each class."""
+    return np.intersect1d(bands[(label == 1) & (bands >= 0)], bands[label == 0])

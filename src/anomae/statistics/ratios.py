@@ -1,0 +1,29 @@
+"""Shares of slices, pixels or lesions, with intervals by patient, from one count a patient."""
+
+import numpy as np
+import numpy.typing as npt
+
+from anomae.statistics.intervals import Estimate, PatientBootstrap
+
+
+def ratio_estimate(
+    bootstrap: PatientBootstrap, over: npt.NDArray[np.float64], under: npt.NDArray[np.float64]
+) -> Estimate | None:
+    """sum(over) / sum(under) over patients, (p,) each in the order of the bootstrap; None where `under` is all 0."""
+    if not under.sum() > 0:
+        return None
+    samples = []
+    for times in bootstrap.draws(1):
+        below = times @ under
+        out = np.full(len(below), np.nan)
+        np.divide(times @ over, below, out=out, where=below > 0)
+        samples.append(out)
+    return Estimate(float(over.sum() / under.sum()), np.concatenate(samples) if samples else np.empty(0))
+
+
+def ratio(
+    bootstrap: PatientBootstrap, over: npt.NDArray[np.float64], under: npt.NDArray[np.float64]
+) -> dict[str, float | None] | None:
+    """As `ratio_estimate`, as {"value", "low", "high"}."""
+    estimate = ratio_estimate(bootstrap, over, under)
+    return estimate.interval().to_json() if estimate else None

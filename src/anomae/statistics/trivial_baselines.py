@@ -1,0 +1,127 @@
+"""Trivial rivals: scores that need no learning, computed on the same images, beside which a detector is judged.
+
+The direction of each is fixed beforehand and said; an AUROC below one half is shown as it is (its mirror is 1 - x).
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from anomae.slices.measures import DARK_SPOT, MEASURES, SPOTS
+from anomae.statistics.positions import (
+    abnormal_share,
+    abnormal_share_across,
+    abnormal_share_of_group,
+    position_rarity,
+)
+from anomae.statistics.scored import ScoredSlices
+
+
+@dataclass(frozen=True, slots=True)
+class Floor:
+    """A trivial rival: its name in sentences, the direction fixed beforehand, and whether it has seen labels."""
+
+    title: str
+    direction: str
+    uses_labels: bool = False
+
+
+FLOORS = {
+    "position_rarity": Floor(
+        "slice position", "a place in the scan that is rarer among the training normals is more abnormal"
+    ),
+    "position_centre": Floor("nearness to mid-scan", "a slice nearer to the middle of its scan is more abnormal"),
+    "position_with_labels": Floor(
+        "slice position, learned",
+        "a place in the scan with more abnormal slices in other labelled patients is more abnormal: it has seen "
+        "labels, and says how much of them position can explain",
+        uses_labels=True,
+    ),
+    "not_empty": Floor("not being empty", "a slice with any content is more abnormal than an empty one"),
+    "body_fraction": Floor("tissue area", "more tissue in the slice is more abnormal"),
+    "mean": Floor("mean intensity", "brighter on average is more abnormal"),
+    "maximum": Floor("maximum intensity", "a brighter brightest pixel is more abnormal"),
+    "spread": Floor("spread of intensity", "a larger standard deviation is more abnormal"),
+    **{
+        f"brightest_spot_{size}": Floor(
+            f"brightest spot ({size} of 128)",
+            f"a brighter brightest square, of {size} pixels a side where the image has 128, is more abnormal",
+        )
+        for size in SPOTS
+    },
+    f"darkest_spot_{DARK_SPOT}": Floor(
+        f"darkest spot ({DARK_SPOT} of 128)",
+        f"a darker darkest square in tissue, of {DARK_SPOT} pixels a side where the image has 128, is more abnormal",
+    ),
+    "centre_contrast": Floor(
+        "contrast of the centre", "a centre of 8x8 pixels brighter than the median of the image is more abnormal"
+    ),
+    "file_size": Floor("file size", "a larger picture file is more abnormal"),
+    "source_with_labels": Floor(
+        "kind of file, learned",
+        "a kind of picture file (format and size in pixels, or as the labels name it) with more abnormal pictures "
+        "among other patients is more abnormal: it has seen labels",
+        uses_labels=True,
+    ),
+}
+
+
+def intensity_floors(batches: Iterable[npt.NDArray[np.float32]]) -> dict[str, npt.NDArray[np.float64]]:
+    """The measures of anomae.slices.measures: (n,) each, of n images given a batch (k, h, w) at a time.
+
+    Only the batch and a number a measure of each image are held.
+    """
+    found: dict[str, list[npt.NDArray[np.float64]]] = {name: [np.empty(0)] for name in MEASURES}
+    for images in batches:
+        for name, measure in MEASURES.items():
+            found[name].append(measure(images))
+    return {name: np.concatenate(parts) for name, parts in found.items()}
+
+
+def labelled_elsewhere(part: npt.NDArray[np.str_], label: npt.NDArray[np.int8], tested: str) -> npt.NDArray[np.int64]:
+    """Rows of those parts other than `tested` that hold both normal and abnormal slices, as far as labelled.
+
+    A part of one class is left out: what is missing in it is missing by design, not by position.
+    """
+    both = [
+        name
+        for name in np.unique(part)
+        if name not in (tested, "") and (label[part == name] == 0).any() and (label[part == name] == 1).any()
+    ]
+    return np.flatnonzero(np.isin(part, both) & (label >= 0))
+
+
+def known_floors(
+    slices: ScoredSlices,
+    training_positions: npt.NDArray[np.float64] | None = None,
+    depth: int = 50,
+    labelled_elsewhere: tuple[npt.NDArray[np.float64], npt.NDArray[np.int8]] | None = None,
+) -> dict[str, npt.NDArray[np.float64]]:
+    """The rivals that need no pixel, (n,) each: those for which every slice is known to lie somewhere.
+
+    training_positions: relative positions of the training normals, NaN where unknown.  depth: slices of a usual scan.
+    labelled_elsewhere: relative positions (NaN where unknown) and labels (0, 1) of slices outside the test part, from
+    which position is learned; None: from the other test patients, in fifths.
+    """
+    rivals: dict[str, npt.NDArray[np.float64]] = {}
+    relative = slices.relative_position
+    if len(slices) and not np.isnan(relative).any():
+        if training_positions is not None and np.isfinite(training_positions).any():
+            training = training_positions[np.isfinite(training_positions)]
+            rivals["position_rarity"] = position_rarity(relative, training, depth)
+        rivals["position_centre"] = -np.abs(relative - 0.5)
+        if labelled_elsewhere is not None and np.isfinite(labelled_elsewhere[0]).any():
+            positions, labels = labelled_elsewhere
+            known = np.isfinite(positions)
+            rivals["position_with_labels"] = abnormal_share(relative, positions[known], labels[known])
+        elif len(np.unique(slices.patient)) >= 5:
+            rivals["position_with_labels"] = abnormal_share_across(relative, slices.label, slices.patient)
+    if slices.empty.any():
+        rivals["not_empty"] = (~slices.empty).astype(np.float64)
+    if len(slices) and not np.isnan(slices.body_fraction).any():
+        rivals["body_fraction"] = slices.body_fraction
+    if "source" in (groups := slices.groups()) and len(np.unique(slices.patient)) >= 5:
+        rivals["source_with_labels"] = abnormal_share_of_group(groups["source"], slices.label, slices.patient)
+    return rivals

@@ -1,0 +1,157 @@
+"""Masks: distinct, uniform, repeatable; covering ones show, complementary ones hide, every patch equally often."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from anomae.models.transformer.masks import (
+    complementary_masks,
+    random_visible,
+    training_masks,
+    training_visible,
+    visible_count,
+)
+
+
+@pytest.mark.parametrize(
+    ("patches", "ratio", "count"),
+    [(196, 0.75, 49), (196, 0.85, 29), (16, 0.75, 4), (64, 0.0, 64), (64, 1.0, 1), (64, 0.99, 1), (10, 0.5, 5)],
+)
+def test_visible_count(patches: int, ratio: float, count: int) -> None:
+    assert visible_count(patches, ratio) == count
+
+
+@given(patches=st.integers(1, 400), ratio=st.floats(0, 1))
+def test_something_is_always_visible(patches: int, ratio: float) -> None:
+    assert 1 <= visible_count(patches, ratio) <= patches
+
+
+@given(
+    seeds=st.lists(st.integers(0, 2**63 - 1), min_size=1, max_size=4),
+    patches=st.integers(1, 40),
+    passes=st.integers(1, 5),
+    covering=st.booleans(),
+    part=st.floats(0, 1),
+)
+def test_each_pass_shows_k_distinct_patches(
+    seeds: list[int], patches: int, passes: int, covering: bool, part: float
+) -> None:
+    count = visible_count(patches, part)
+    visible = random_visible(seeds, patches, count, passes, covering)
+    assert visible.shape == (len(seeds), passes, count)
+    assert visible.dtype == torch.int64
+    for one in visible.reshape(-1, count).tolist():
+        assert len(set(one)) == count
+        assert min(one) >= 0
+        assert max(one) < patches
+
+
+@given(seed=st.integers(0, 2**63 - 1), grid=st.integers(1, 12))
+def test_four_covering_passes_at_three_quarters_show_each_patch_once(seed: int, grid: int) -> None:
+    patches = 4 * grid
+    visible = random_visible([seed], patches, visible_count(patches, 0.75), 4, covering=True)
+    assert sorted(visible.flatten().tolist()) == list(range(patches))
+
+
+@given(seed=st.integers(0, 99), patches=st.integers(2, 40), passes=st.integers(1, 9), count=st.integers(1, 40))
+def test_covering_passes_show_patches_equally_often(seed: int, patches: int, passes: int, count: int) -> None:
+    visible = random_visible([seed], patches, min(count, patches), passes, covering=True)
+    shown = np.bincount(visible.flatten().numpy(), minlength=patches)
+    assert shown.max() - shown.min() <= (0 if passes * min(count, patches) % patches == 0 else 1)
+
+
+@pytest.mark.parametrize("covering", [False, True])
+def test_an_images_masks_depend_on_its_own_seed_alone(covering: bool) -> None:
+    alone = random_visible([7], 48, 12, 4, covering)
+    among = random_visible([3, 9, 7, 7], 48, 12, 4, covering)
+    assert torch.equal(among[2:3], alone)
+    assert torch.equal(among[3], among[2])
+    assert not torch.equal(among[0], among[2])
+
+
+def test_independent_passes_differ() -> None:
+    visible = random_visible([5], 48, 12, 4)[0].sort(dim=1).values
+    assert len({tuple(one) for one in visible.tolist()}) == 4
+
+
+@pytest.mark.parametrize("covering", [False, True])
+def test_every_patch_is_as_likely_in_every_pass(covering: bool) -> None:
+    images = 4000
+    visible = random_visible(range(images), 16, 4, 2, covering)
+    expected, deviation = images / 4, (images * 0.25 * 0.75) ** 0.5
+    for turn in range(2):
+        shown = np.bincount(visible[:, turn].flatten().numpy(), minlength=16)
+        assert np.abs(shown - expected).max() < 4.5 * deviation
+
+
+def test_independent_passes_are_independent() -> None:
+    # a patch is hidden in all four passes with 0.75^4 (32 %), the paper's way; never where the passes cover
+    visible = random_visible(range(2000), 16, 4, 4)
+    shown = torch.zeros(2000, 16).scatter_(1, visible.flatten(1), 1.0)
+    assert float((shown == 0).float().mean()) == pytest.approx(0.75**4, abs=0.01)
+
+
+def test_training_masks_are_distinct_uniform_and_repeatable() -> None:
+    visible = training_visible(4000, 16, 4, torch.Generator().manual_seed(3))
+    assert visible.shape == (4000, 4)
+    assert (visible.sort(dim=1).values.diff(dim=1) > 0).all()
+    shown = torch.bincount(visible.flatten(), minlength=16)
+    assert (shown - 1000).abs().max() < 4.5 * (4000 * 0.25 * 0.75) ** 0.5
+    assert torch.equal(visible, training_visible(4000, 16, 4, torch.Generator().manual_seed(3)))
+    assert not torch.equal(visible, training_visible(4000, 16, 4, torch.Generator().manual_seed(4)))
+
+
+def test_nothing_is_drawn_from_the_global_generators() -> None:
+    torch.manual_seed(0)
+    first = torch.rand(1)
+    torch.manual_seed(0)
+    np.random.seed(0)  # noqa: NPY002
+    state = np.random.get_state()[1].copy()  # noqa: NPY002
+    random_visible([1, 2], 16, 4, 4)
+    training_visible(3, 16, 4, torch.Generator().manual_seed(0))
+    assert torch.equal(torch.rand(1), first)
+    assert np.array_equal(np.random.get_state()[1], state)  # noqa: NPY002
+
+
+GRIDS = st.tuples(st.integers(1, 9), st.integers(2, 9))
+
+
+@given(
+    seeds=st.lists(st.integers(0, 2**63 - 1), min_size=1, max_size=4), grid=GRIDS, passes=st.integers(2, 5),
+    block=st.integers(1, 3),
+)  # fmt: skip
+def test_complementary_masks_hide_every_patch_once(
+    seeds: list[int], grid: tuple[int, int], passes: int, block: int
+) -> None:
+    masks = complementary_masks(seeds, grid, passes, block)
+    assert masks.shape == (passes, len(seeds), *grid)
+    assert (masks.sum(dim=0) == 1).all()
+    corners = masks[..., ::block, ::block]  # one patch of every square
+    assert torch.equal(
+        corners.repeat_interleave(block, -2).repeat_interleave(block, -1)[..., : grid[0], : grid[1]], masks
+    )
+    counts = corners.sum(dim=(2, 3))
+    assert (counts.amax(dim=0) - counts.amin(dim=0) <= 1).all()
+    for place, seed in enumerate(seeds):  # the same in any company
+        assert torch.equal(complementary_masks([seed], grid, passes, block)[:, 0], masks[:, place])
+
+
+def test_complementary_masks_are_unlike_for_unlike_seeds() -> None:
+    masks = complementary_masks(list(range(2000)), (4, 4), 2)
+    share = masks[0].float().mean(dim=0)
+    assert ((share - 0.5).abs() < 0.06).all()  # 5 standard errors
+    assert len({one.numpy().tobytes() for one in masks[0]}) > 1000
+
+
+@given(grid=GRIDS, ratio=st.floats(0.01, 0.99), block=st.integers(1, 3), seed=st.integers(0, 2**31))
+def test_training_masks_hide_the_share(grid: tuple[int, int], ratio: float, block: int, seed: int) -> None:
+    squares = -(-grid[0] // block) * -(-grid[1] // block)
+    if squares < 2:
+        return
+    masks = training_masks(3, grid, ratio, block, torch.Generator().manual_seed(seed))
+    assert masks.shape == (3, *grid)
+    shown = (~masks[:, ::block, ::block]).sum(dim=(1, 2))
+    assert (shown == min(visible_count(squares, ratio), squares - 1)).all()
+    assert torch.equal(masks, training_masks(3, grid, ratio, block, torch.Generator().manual_seed(seed)))

@@ -1,0 +1,65 @@
+"""Comparisons: paired figures, seeds and merged ranks are what they say."""
+
+import numpy as np
+import pytest
+from scipy.stats import rankdata
+
+from anomae.reports.comparison import compare_scores, mean_rank
+from anomae.statistics.delong import delong_test
+from anomae.statistics.metrics import auroc
+from anomae.statistics.trivial_baselines import known_floors
+
+from .test_assessment import DEPTH, made_up
+
+GROUPS = {"a": ["a", "b"], "c": ["c"]}
+
+
+@pytest.fixture(scope="module")
+def compared():
+    slices = made_up()
+    rng = np.random.default_rng(1)
+    gains = {"a": 2, "b": 2, "c": 0.5}
+    scores = {name: slices.label * gain + rng.normal(size=len(slices)) for name, gain in gains.items()}
+    floors = known_floors(slices, slices.relative_position, DEPTH)
+    return slices, scores, compare_scores(slices, scores, floors, GROUPS, resamples=200)
+
+
+def test_pairs(compared):
+    slices, scores, found = compared
+    assert [(pair["one"], pair["other"]) for pair in found["pairs"]] == [("a", "b"), ("a", "c"), ("b", "c")]
+    pair = found["pairs"][1]
+    difference = auroc(slices.label, scores["a"]) - auroc(slices.label, scores["c"])
+    assert pair["difference"]["value"] == pytest.approx(difference)
+    assert 0 < pair["difference"]["low"] < difference < pair["difference"]["high"]
+    assert pair["delong"]["p"] == pytest.approx(delong_test(slices.label, scores["a"], scores["c"]).p)
+    assert pair["delong"]["p_holm"] >= pair["delong"]["p"]
+
+
+def test_spread_over_seeds(compared):
+    slices, scores, found = compared
+    assert list(found["seeds"]) == ["a"]
+    values = [auroc(slices.label, scores[name]) for name in "ab"]
+    spread = found["seeds"]["a"]["auroc"]
+    assert spread["mean"] == pytest.approx(np.mean(values))
+    assert spread["sd"] == pytest.approx(np.std(values, ddof=1))
+    assert (spread["min"], spread["max"]) == (pytest.approx(min(values)), pytest.approx(max(values)))
+
+
+def test_merged(compared):
+    slices, scores, found = compared
+    mean = mean_rank(list(scores.values()))
+    np.testing.assert_allclose(mean, sum(rankdata(column) for column in scores.values()) / 3 / len(slices))
+    assert found["merged"]["auroc"]["value"] == pytest.approx(auroc(slices.label, mean))
+    np.testing.assert_allclose(mean_rank([np.exp(scores["a"]), 5 * scores["b"], scores["c"]]), mean)
+
+
+def test_the_verdict_names_the_best_and_the_rival(compared):
+    _, _, found = compared
+    best = max("ab", key=lambda name: found["runs"][name]["auroc"]["value"])
+    assert found["verdict"].startswith(f"Best: {best}, AUROC ")
+    pair = next(pair for pair in found["pairs"] if {pair["one"], pair["other"]} == {"a", "b"})
+    clear = pair["difference"]["low"] * pair["difference"]["high"] > 0
+    assert ("more than chance" if clear else "not distinguishable from none") in found["verdict"]
+    assert "over 2 seeds of a AUROC" in found["verdict"]
+    assert f"the best trivial rival, {found['floors'][found['best_floor']]['title']}" in found["verdict"]
+    assert found["runs"]["a"]["position_matched_auroc"]["value"] > 0.8

@@ -1,0 +1,25 @@
+"""Slices in no part, as a fold leaves them, are counted nowhere and put nobody on two sides."""
+
+import numpy as np
+
+from anomae.reports.provenance import count_parts, labelled_elsewhere, on_two_sides
+
+PART = np.array(["train", "", "validation", "validation", "test", ""])
+PATIENT = np.array(["a", "a", "b", "b", "c", "d"])
+LABEL = np.array([0, 1, 0, 1, 1, 0], dtype=np.int8)
+
+
+def test_slices_in_no_part_are_not_counted():
+    counts = count_parts(PART, LABEL, np.zeros(6, dtype=np.bool_), PATIENT, PATIENT)
+    assert list(counts) == ["train", "validation", "test"]
+    assert counts["train"]["abnormal"] == 0
+    assert sum(part["normal"] + part["abnormal"] for part in counts.values()) == 4
+
+
+def test_a_patient_whose_other_slices_are_in_no_part_is_on_one_side():
+    assert on_two_sides(PART, PATIENT) == 0
+    assert on_two_sides(np.where(PART == "", "test", PART), PATIENT) == 1
+
+
+def test_position_is_learned_from_no_slice_that_is_in_no_part():
+    np.testing.assert_array_equal(labelled_elsewhere(PART, LABEL, "test"), [2, 3])

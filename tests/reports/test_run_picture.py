@@ -1,0 +1,65 @@
+"""The pictures of a run and of its pseudo-lesions: fair samples, whole files, a sentence where nothing can be drawn."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from anomae.errors import UserError
+from anomae.reports.run_picture import _spread, run_picture
+from anomae.slices.store import SliceStore
+from anomae.stages.fit import fit
+from anomae.stages.pseudo import pseudo
+from anomae.stages.score import score
+
+from .test_pretext import BRIEF
+
+
+@pytest.fixture(scope="module")
+def run(heads: SliceStore, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("pictures") / "run"
+    fit(heads.folder, place, recipe="phantom", overrides=BRIEF, shown=False)
+    score(place, shown=False)
+    return place
+
+
+def test_slices_are_spread_over_the_scores() -> None:
+    scores = np.array([5.0, 1, 4, 2, 3, 0, 9, 8, 7, 6])
+    chosen = _spread(np.arange(10), scores, 5)
+    assert scores[chosen].tolist() == [1, 3, 5, 7, 9]
+    assert _spread(np.array([3]), scores, 5).tolist() == [3]
+    assert len(_spread(np.array([], dtype=np.int64), scores, 5)) == 0
+
+
+def test_a_picture_of_the_run(run: Path, tmp_path: Path) -> None:
+    picture = run_picture(run, tmp_path / "picture.png", each=2, label="probability")
+    with Image.open(picture) as drawn:
+        assert drawn.width > 200
+        assert len(drawn.convert("RGB").getcolors(1 << 20) or []) > 50
+    assert run_picture(run) == run / "picture.png"
+
+
+def test_a_contact_sheet_of_every_family(run: Path, tmp_path: Path) -> None:
+    one, same, other = (pseudo(run, tmp_path / f"{n}.png", count=3, seed=s) for n, s in enumerate((0, 0, 1)))
+    assert one.read_bytes() == same.read_bytes() != other.read_bytes()
+    with Image.open(one) as sheet:
+        pixels = np.asarray(sheet.convert("RGB")).astype(int)
+    rows = pixels.reshape(10, -1, *pixels.shape[1:])  # untouched, and nine families
+    orange = (pixels == (255, 140, 40)).all(-1).reshape(10, -1).sum(1)
+    assert orange[0] == 0
+    assert (orange[1:] > 0).sum() >= 7
+    assert len(rows) == 10
+    assert pseudo(run) == run / "pseudo_lesions.png"
+
+
+def test_what_cannot_be_drawn_is_said(heads: SliceStore, run: Path, tmp_path: Path) -> None:
+    fit(heads.folder, tmp_path / "mean", detector="mean-image", recipe="phantom", shown=False)
+    with pytest.raises(UserError, match="is a run of mean-image"):
+        pseudo(tmp_path / "mean")
+    with pytest.raises(UserError, match="no finished findings"):
+        run_picture(tmp_path / "mean")
+    fit(heads.folder, tmp_path / "line", detector="one-line", recipe="phantom", shown=False)
+    score(tmp_path / "line", shown=False)
+    with pytest.raises(UserError, match="has no maps"):
+        run_picture(tmp_path / "line")

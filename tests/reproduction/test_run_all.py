@@ -1,0 +1,221 @@
+"""The stage `reproduce`: cells share what they can, a failed one is tried again, the page says what was found."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from anomae.detectors.adversarial_settings import FAnoGanSettings
+from anomae.errors import UserError
+from anomae.files import read_json
+from anomae.recipes.detector_settings import METHOD, settings_for
+from anomae.recipes.overrides import overridden
+from anomae.recipes.preparation import preparation_for, reproduction_preparation
+from anomae.recipes.rivals import SCALES
+from anomae.reproduction import planned_run
+from anomae.reproduction import run_all as stage
+from anomae.reproduction.cells import CELLS, RUNS, TABLES, chosen_cells, chosen_runs
+from anomae.reproduction.data_sets import REPRODUCTIONS
+from anomae.reproduction.run_all import reproduce
+from anomae.slices.settings import PrepareSettings
+
+from .conftest import SHORT
+
+OVERRIDES = {METHOD: SHORT}
+
+
+def run(out: Path, only: tuple[str, ...]) -> dict[str, Any]:
+    return reproduce(
+        "phantom",
+        "heads:8",
+        out,
+        only=only,
+        scale="tiny",
+        seed=1,
+        overrides=OVERRIDES,
+        resamples=100,
+        estimate=False,
+        shown=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    out = tmp_path_factory.mktemp("reproduction")
+    return out, run(out, ("table2a", "table2b"))
+
+
+def test_every_cell_is_read_from_a_run_and_every_table_has_cells() -> None:
+    assert {cell.run for cell in CELLS} == set(RUNS)
+    assert {cell.table for cell in CELLS} | {"fig2", "fig3", "fig4"} == set(TABLES)
+    assert [run.name for run in chosen_runs(chosen_cells(("table2c",)))] == ["method", "k-5-10", "k-1-5"]
+    assert [run.name for run in chosen_runs(chosen_cells(("fig4",)))] == ["method"]
+    assert {cell.table for cell in chosen_cells(())} == {cell.table for cell in CELLS}
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("name", RUNS)
+def test_the_settings_of_every_run_hold(name: str, scale: Any) -> None:
+    planned = RUNS[name]
+    for data, plan in REPRODUCTIONS.items():
+        side = plan.image_size[scale]
+        settings = settings_for(planned.detector, plan.recipe[scale], "paper", (side, side))
+        given = {**planned.overrides, **planned.by_scale.get(scale, {})}
+        found = overridden(settings, given)
+        assert found is not None, data
+
+
+def test_the_other_architecture_of_fanogan_is_its_authors() -> None:
+    planned = RUNS["fanogan-schlegl"]
+    settings = settings_for("fanogan", "brats2020", "paper", (64, 64))
+    found = overridden(settings, {**planned.overrides, **planned.by_scale["paper"]})
+    assert found == FAnoGanSettings(arch="schlegl")
+
+
+def test_cells_share_the_masked_autoencoder(made: tuple[Path, dict[str, Any]]) -> None:
+    out, content = made
+    weights = [
+        (out / "runs" / name / "fitted" / "autoencoder" / "weights.safetensors").read_bytes()
+        for name in ("method", "l2", "reconstruction")
+    ]
+    assert weights[0] == weights[1] == weights[2]
+    steps = {row["run"]: row["steps"] for row in content["cells"]}
+    assert steps["method"] == {"autoencoder": 24, "classifier": 16}
+    assert steps["l2"] == {"classifier": 16}  # nothing was trained twice
+    assert not (out / "runs" / "method" / "cache").exists()
+
+
+def test_the_tables_say_what_the_reports_say(made: tuple[Path, dict[str, Any]]) -> None:
+    out, content = made
+    assert read_json(out / "reproduction.json")["cells"] == content["cells"]
+    rows = {row["title"]: row for row in content["cells"]}
+    report = read_json(out / "runs" / "l2" / "report" / "report.json")
+    assert rows["input: L2 difference"]["figures"]["all"] == report["strata"]["all"]["scores"]["score"]
+    mse = read_json(out / "runs" / "method" / "report" / "report.json")["scores"]["score_mse"]["auroc"]
+    assert rows["no classifier: MSE"]["figures"]["all"] == mse
+    assert (rows["no classifier: MSE"]["paper"], rows["input: L1 difference"]["paper"]) == (0.614, 0.899)
+    text = (out / "reproduction.md").read_text()
+    assert f"| no classifier: MSE | 0.614 | {mse['value']:.3f} [" in text
+    assert "Best trivial rival on all slices" in text
+    floor = report["strata"]["all"]["best_floor"]
+    reached = report["strata"]["all"]["floors"][floor]["value"]
+    assert text.count(f"| trivial: the best of them |  | {reached:.3f} [") == 2  # in each of the tables
+    assert "Table 2b" in text
+    page = (out / "reproduction.html").read_text()
+    assert f"{mse['value']:.3f} [" in page
+    assert page.count("data:image/png") > 10  # samples, inputs, reconstructions, differences
+    assert "http://" not in page.replace("http://www.w3.org", "")
+
+
+def test_what_is_finished_is_left_as_it_is(made: tuple[Path, dict[str, Any]]) -> None:
+    out, content = made
+    before = {path: path.stat().st_mtime_ns for path in (out / "runs").rglob("*")}
+    assert run(out, ("table2a", "table2b"))["cells"] == content["cells"]
+    assert {path: path.stat().st_mtime_ns for path in (out / "runs").rglob("*")} == before
+
+
+def test_a_cell_that_fails_is_shown_and_tried_again(
+    made: tuple[Path, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, _ = made
+    whole = planned_run.fit
+
+    def fit(store: Path, place: Path, **options: Any) -> Path:
+        if place.name == "images":
+            raise FloatingPointError("a number too large | for this machine")
+        return whole(store, place, **options)
+
+    monkeypatch.setattr(planned_run, "fit", fit)
+    only = ("text",)
+    monkeypatch.setattr(stage, "chosen_cells", lambda _: [c for c in CELLS if c.run in ("images", "autoencoder")])
+    content = run(out, only)
+    failed = next(row for row in content["cells"] if row["run"] == "images")
+    assert failed["failed"] == "FloatingPointError: a number too large | for this machine"
+    assert failed["figures"] is None
+    assert next(row for row in content["cells"] if row["run"] == "autoencoder")["figures"]["all"]
+    assert "failed: FloatingPointError: a number too large \\| for this" in (out / "reproduction.md").read_text()
+    monkeypatch.setattr(planned_run, "fit", whole)
+    content = run(out, only)
+    assert next(row for row in content["cells"] if row["run"] == "images")["figures"]["all"]
+    assert content["failed"] == {}
+
+
+def test_unknown_names_are_refused_with_near_misses(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="Did you mean lgg"):
+        reproduce("lggg", tmp_path, tmp_path / "out")
+    with pytest.raises(UserError, match="table2a"):
+        reproduce("phantom", "heads:8", tmp_path / "out", only=("table2",))
+    with pytest.raises(UserError, match="scale"):
+        reproduce("phantom", "heads:8", tmp_path / "out", scale="smal")  # type: ignore[arg-type]
+    with pytest.raises(UserError, match="Say where the files of lgg lie"):
+        reproduce("lgg", None, tmp_path / "out")
+
+
+def chosen(out: Path, detectors: tuple[str, ...], **changed: Any) -> dict[str, Any]:
+    given = {"scale": "tiny", "seed": 1, "resamples": 100, "estimate": False, "shown": False}
+    return reproduce("phantom", "heads:8", out, detectors=detectors, **{**given, **changed})
+
+
+def test_chosen_detectors_are_a_table_with_the_spread_over_seeds_and_the_mean_score(tmp_path: Path) -> None:
+    given = {"pca": {"components": 4}}
+    content = chosen(tmp_path, ("pca", "mean-image"), seeds=(5, 6), overrides=given)
+    names = ["pca-seed5", "pca-seed6", "mean-image-seed5", "mean-image-seed6"]
+    assert list(dict.fromkeys(row["run"] for row in content["cells"])) == names
+    assert {row["table"] for row in content["cells"]} == {"chosen"}
+    facts = [read_json(tmp_path / "runs" / f"pca-seed{seed}" / "run.json") for seed in (5, 6)]
+    assert [fact["seed"] for fact in facts] == [5, 6]
+    assert {fact["settings"]["components"] for fact in facts} == {4}
+    rows = {(row["run"], row["score"]): row["figures"] for row in content["cells"]}
+    report = read_json(tmp_path / "runs" / "pca-seed5" / "report" / "report.json")
+    for name in ("score", "score_neighbours"):
+        assert rows["pca-seed5", name]["all"] == report["strata"]["all"]["scores"][name]
+        values = [rows[f"pca-seed{seed}", name]["all"]["value"] for seed in (5, 6)]
+        spread = content["seeds"]["pca"]["scores"][name]["seeds"]["all"]
+        assert spread["values"] == pytest.approx(values)
+        assert (spread["min"], spread["max"]) == pytest.approx((min(values), max(values)))
+    # mean-image draws nothing: the mean of two equal scores ranks as each of them does
+    same = content["seeds"]["mean-image"]["scores"]["score"]
+    assert same["ensemble"]["all"]["auroc"] == rows["mean-image-seed5", "score"]["all"]
+    assert same["seeds"]["all"]["min"] == same["seeds"]["all"]["max"]
+    text = (tmp_path / "reproduction.md").read_text(encoding="utf-8")
+    assert "## The chosen detectors" in text
+    assert "| pca: mean over 2 seeds (range) | " in text
+    assert "smoothed over the neighbouring slices of its scan" in text
+    assert "| paper," not in text
+
+
+def test_chosen_detectors_that_do_not_hold_are_refused(tmp_path: Path) -> None:
+    for detectors, changed, sentence in (
+        (("pcaa",), {}, "Did you mean pca?"),
+        (("pca", "pca"), {}, "given twice"),
+        (("pca",), {"seeds": (1, 1)}, "given twice: 1, 1"),
+        ((), {"seeds": (1, 2)}, "give --detector NAME too"),
+        (("pca",), {"only": ("table1",)}, "not both"),
+        (("pca",), {"overrides": {"ast": {"student_width": 8}}}, "'ast', but no run of it"),
+    ):
+        with pytest.raises(UserError, match=sentence):
+            chosen(tmp_path / "out", detectors, **changed)
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_papers_preparation_is_plain_unless_another_is_asked_for() -> None:
+    """At every scale and on every data set; what `anomae prepare` does by itself is another matter."""
+    for plan in REPRODUCTIONS.values():
+        settings = reproduction_preparation(plan.cohort, "plain")
+        assert settings.preparation == "plain"
+    assert reproduction_preparation("lgg", "plain").with_size(64) == PrepareSettings(
+        image_size=(64, 64), intensity="percentile"
+    )
+    assert reproduction_preparation("brats2020", "plain") == PrepareSettings(
+        image_size=(224, 224), intensity="percentile"
+    )
+    assert reproduction_preparation("luna16", "plain") == preparation_for("luna16")
+    assert reproduction_preparation("lgg", "brain").scaled_by == "median"
+    assert reproduction_preparation("brats2020", "brain") == preparation_for("brats2020")
+    with pytest.raises(UserError, match="no brains"):
+        reproduction_preparation("luna16", "brain")
+
+
+def test_a_preparation_that_there_is_not_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no preparation 'skull'"):
+        reproduce("phantom", "heads:8", tmp_path, preparation="skull", shown=False)  # type: ignore[arg-type]

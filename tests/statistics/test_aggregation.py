@@ -1,0 +1,35 @@
+"""Whole patients: the highest slice score, the mean of the three highest, and the label of any slice."""
+
+import numpy as np
+
+from anomae.statistics.aggregation import mean_of_highest, whole
+from anomae.statistics.scored import ScoredSlices
+
+
+def test_against_the_obvious_way():
+    rng = np.random.default_rng(0)
+    group, scores = rng.integers(0, 12, 200), rng.normal(size=200)
+    for highest in (1, 3, 500):
+        expected = [np.sort(scores[group == one])[::-1][:highest].mean() for one in range(12)]
+        np.testing.assert_allclose(mean_of_highest(group, scores, highest), expected)
+
+
+def test_a_patient_with_one_abnormal_slice_is_abnormal():
+    slices = ScoredSlices(
+        case=np.array(["a1", "a1", "a2", "b1"]),
+        patient=np.array(["a", "a", "a", "b"]),
+        slice=np.arange(4),
+        label=np.array([0, 0, 1, 0], dtype=np.int8),
+        relative_position=np.full(4, np.nan),
+        empty=np.zeros(4, dtype=np.bool_),
+        body_fraction=np.full(4, np.nan),
+        site=np.full(4, ""),
+    )
+    scores = np.array([0.1, 0.5, 0.3, 0.9])
+    patient, label, columns = whole(slices, "patient", scores)
+    assert (patient.tolist(), label.tolist()) == (["a", "b"], [1, 0])
+    np.testing.assert_allclose(columns["max"], [0.5, 0.9])
+    np.testing.assert_allclose(columns["mean_of_top_3"], [0.3, 0.9])
+    np.testing.assert_allclose(columns["slices"], [3, 1])
+    patient, label, columns = whole(slices, "case", scores)
+    assert (patient.tolist(), label.tolist()) == (["a", "a", "b"], [0, 1, 0])

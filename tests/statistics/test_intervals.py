@@ -1,0 +1,151 @@
+"""Intervals: the two ways to count agree, resamples go by patient, and 95 % means 95 %."""
+
+import numpy as np
+import pytest
+
+from anomae.errors import UserError
+from anomae.statistics import intervals
+from anomae.statistics.intervals import Estimate, Interval, PatientBootstrap, paired_difference
+from anomae.statistics.metrics import auroc
+
+
+def made_up(patients: int = 30, each: int = 12, seed: int = 0, gain: float = 1.0):
+    rng = np.random.default_rng(seed)
+    patient = np.repeat([f"p{k}" for k in range(patients)], each)
+    labels = (rng.random(len(patient)) < 0.4).astype(np.int8)
+    scores = gain * labels + rng.normal(size=len(patient)) + np.repeat(rng.normal(size=patients), each)
+    return patient, labels, np.round(scores, 1)
+
+
+def test_both_ways_to_count_give_the_same_resamples(monkeypatch):
+    patient, labels, scores = made_up()
+    bands = np.random.default_rng(4).integers(-1, 3, len(labels))
+    found = {}
+    for way in (True, False):
+        monkeypatch.setattr(intervals, "worth_pairing", lambda *_, way=way: way)
+        bootstrap = PatientBootstrap(patient, 300)
+        rows = np.arange(40, 300)
+        found[way] = [
+            bootstrap.aurocs(labels, {"score": scores})["score"],
+            bootstrap.aurocs(labels, {"score": scores}, rows=rows, bands=bands)["score"],
+        ]
+    for one, other in zip(found[True], found[False], strict=True):
+        assert one.value == pytest.approx(other.value, abs=1e-12)
+        np.testing.assert_allclose(one.resampled, other.resampled, atol=1e-12)
+    assert found[True][0].value == pytest.approx(auroc(labels, scores), abs=1e-12)
+    expected = PatientBootstrap(patient, 300).metrics(labels, {"score": scores})["score"]["auroc"]
+    np.testing.assert_allclose(found[True][0].resampled, expected.resampled, atol=1e-12)
+
+
+def test_a_resample_is_the_figure_of_the_drawn_patients():
+    patient, labels, scores = made_up(patients=8)
+    bootstrap = PatientBootstrap(patient, 20, seed=3)
+    estimate = bootstrap.aurocs(labels, {"score": scores})["score"]
+    times = np.concatenate(list(bootstrap.draws(len(labels))))
+    assert times.shape == (20, 8)
+    assert (times.sum(axis=1) == 8).all()
+    for row, drawn in enumerate(times.astype(int)):
+        repeats = drawn[bootstrap.patient]
+        expected = auroc(np.repeat(labels, repeats), np.repeat(scores, repeats))
+        assert estimate.resampled[row] == pytest.approx(expected, abs=1e-12)
+
+
+def test_draws_depend_on_seed_and_patients_alone():
+    patient, _, _ = made_up()
+    one, same, other = (PatientBootstrap(patient, 500, seed) for seed in (1, 1, 2))
+    first = np.concatenate(list(one.draws(10)))
+    np.testing.assert_array_equal(first, np.concatenate(list(same.draws(3_000_000))))
+    assert (first != np.concatenate(list(other.draws(10)))).any()
+
+
+def test_slices_of_one_patient_are_not_independent():
+    patient, labels, scores = made_up(patients=20, each=4)
+    once = PatientBootstrap(patient, 500).aurocs(labels, {"s": scores})["s"].interval()
+    # Ten copies of every slice bring nothing new, so the interval must not shrink.
+    copies = [np.tile(column, 10) for column in (patient, labels, scores)]
+    tenfold = PatientBootstrap(copies[0], 500).aurocs(copies[1], {"s": copies[2]})["s"].interval()
+    assert (tenfold.low, tenfold.high) == pytest.approx((once.low, once.high), abs=1e-12)
+
+
+def test_the_interval_covers_the_truth_about_95_times_in_100():
+    truth = auroc(*made_up(patients=20_000, each=10, seed=99)[1:])
+    covered = 0
+    for seed in range(120):
+        patient, labels, scores = made_up(patients=40, each=10, seed=seed)
+        interval = PatientBootstrap(patient, 300, seed).aurocs(labels, {"s": scores})["s"].interval()
+        assert interval.low is not None
+        assert interval.high is not None
+        covered += interval.low <= truth <= interval.high
+    assert 105 <= covered <= 120
+
+
+def test_a_paired_difference_is_narrower_than_its_parts():
+    patient, labels, scores = made_up()
+    better = scores + 0.1 * labels
+    found = PatientBootstrap(patient, 400).aurocs(labels, {"a": better, "b": scores})
+    difference = paired_difference(found["a"], found["b"])
+    alone = found["a"].interval()
+    assert difference.value == pytest.approx(found["a"].value - found["b"].value)
+    assert difference.high - difference.low < 0.5 * (alone.high - alone.low)
+    assert difference.low > 0
+    assert paired_difference(found["a"], found["a"]) == Interval(0.0, 0.0, 0.0)
+
+
+@pytest.mark.parametrize("patients", [1, 2])
+def test_too_few_patients_give_no_interval(patients):
+    patient, labels, scores = made_up(patients=patients)
+    bootstrap = PatientBootstrap(patient, 100)
+    interval = bootstrap.aurocs(labels, {"s": scores})["s"].interval()
+    assert (interval.low, interval.high) == (None, None)
+    assert interval.value == pytest.approx(auroc(labels, scores))
+    assert bootstrap.metrics(labels, {"s": scores})["s"]["average_precision"].interval().low is None
+    assert np.isnan(bootstrap.curves(labels, scores, np.linspace(0, 1, 5))[0]).all()
+
+
+def test_rows_of_two_patients_give_no_interval():
+    patient, labels, scores = made_up()
+    rows = np.flatnonzero(np.isin(patient, ["p1", "p2"]))
+    interval = PatientBootstrap(patient, 100).aurocs(labels, {"s": scores}, rows=rows)["s"].interval()
+    assert interval == Interval(pytest.approx(auroc(labels[rows], scores[rows])), None, None)
+
+
+def test_mostly_one_class_gives_no_interval():
+    assert Estimate(0.7, np.array([np.nan, np.nan, np.nan, 0.6, 0.7])).interval() == Interval(0.7)
+    assert Estimate(0.7, np.array([np.nan, 0.6, 0.7, 0.8])).interval().low is not None
+
+
+def test_nothing_to_compare_is_refused():
+    patient, labels, scores = made_up()
+    with pytest.raises(UserError, match="No abnormal and normal"):
+        PatientBootstrap(patient, 10).aurocs(labels, {"s": scores}, bands=labels.astype(np.int64))
+    with pytest.raises(UserError, match="finite"):
+        PatientBootstrap(patient, 10).aurocs(labels, {"s": np.full(len(labels), np.nan)})
+
+
+def test_matched_auroc_is_that_of_each_band_weighted_by_its_pairs():
+    patient, labels, scores = made_up()
+    bands = np.arange(len(labels)) % 3
+    won, pairs = 0.0, 0
+    for band in range(3):
+        here = bands == band
+        count = int(labels[here].sum()) * int((1 - labels[here]).sum())
+        won, pairs = won + auroc(labels[here], scores[here]) * count, pairs + count
+    found = PatientBootstrap(patient, 10).aurocs(labels, {"s": scores}, bands=bands)["s"]
+    assert found.value == pytest.approx(won / pairs)
+
+
+def test_bands_lie_around_the_curves():
+    patient, labels, scores = made_up()
+    grid = np.linspace(0, 1, 21)
+    roc, precision = PatientBootstrap(patient, 200).curves(labels, scores, grid)
+    assert (roc[0] <= roc[1]).all()
+    assert (np.diff(roc, axis=1) >= -1e-12).all()
+    assert roc[0, -1] == roc[1, -1] == 1
+    assert precision[0, -1] < labels.mean() < precision[1, -1]
+
+
+def test_an_interval_reads_well():
+    assert str(Interval(0.83, 0.7904, 0.87)) == "0.830 [0.790, 0.870]"
+    assert str(Interval(0.83)) == "0.830"
+    assert str(Interval(-0.0001)) == "0.000"
+    assert Interval(0.5, 0.4, 0.6).to_json() == {"value": 0.5, "low": 0.4, "high": 0.6}
