@@ -109,12 +109,19 @@ def their_network(shape: Shape) -> Any:
         transformers = require("transformers", "benchmark")
     encoder, decoder = shape.encoder, shape.decoder
     configuration = transformers.ViTMAEConfig(
-        image_size=shape.side, patch_size=shape.patch, num_channels=1, mask_ratio=MASK_RATIO,
-        hidden_size=encoder.width, num_hidden_layers=encoder.depth, num_attention_heads=encoder.heads,
-        intermediate_size=4 * encoder.width, decoder_hidden_size=decoder.width,
-        decoder_num_hidden_layers=decoder.depth, decoder_num_attention_heads=decoder.heads,
+        image_size=shape.side,
+        patch_size=shape.patch,
+        num_channels=1,
+        mask_ratio=MASK_RATIO,
+        hidden_size=encoder.width,
+        num_hidden_layers=encoder.depth,
+        num_attention_heads=encoder.heads,
+        intermediate_size=4 * encoder.width,
+        decoder_hidden_size=decoder.width,
+        decoder_num_hidden_layers=decoder.depth,
+        decoder_num_attention_heads=decoder.heads,
         decoder_intermediate_size=4 * decoder.width,
-    )  # fmt: skip
+    )
     return transformers.ViTMAEForPreTraining(configuration).train()
 
 

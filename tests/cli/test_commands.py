@@ -101,9 +101,19 @@ def test_recipes_are_listed_and_shown_as_set_takes_them(anomae) -> None:  # type
 
 def test_options_of_cohort_and_preparation_are_told_apart(tmp_path: Path, anomae) -> None:  # type: ignore[no-untyped-def]
     code, out, err = anomae(
-        "prepare", "phantom", "heads:6", str(tmp_path / "store"), "--set", "size=10x40x40", "--set", "image_size=32",
-        "--modality", "t1", "--workers", "0",
-    )  # fmt: skip
+        "prepare",
+        "phantom",
+        "heads:6",
+        str(tmp_path / "store"),
+        "--set",
+        "size=10x40x40",
+        "--set",
+        "image_size=32",
+        "--modality",
+        "t1",
+        "--workers",
+        "0",
+    )
     assert (code, f"Store: {tmp_path / 'store'}" in out) == (0, True), err
     code, out, _ = anomae("inspect-data", "phantom", "heads:6", "--set", "size=10x40x40")
     assert code == 0
@@ -125,9 +135,23 @@ def test_reproduce_hands_on_detectors_seeds_folds_and_settings(  # type: ignore[
     monkeypatch.setattr("anomae.reproduction.run_all.reproduce", stage)
     with pytest.raises(Called):
         anomae(
-            "reproduce", "phantom", "--detector", "pca", "--detector", "ast", "--seeds", "0,7", "--folds", "3",
-            "--set", "pca.components=4", "--set", "ast.flow.steps=9", "--set", "ast.teacher.weights=random",
-        )  # fmt: skip
+            "reproduce",
+            "phantom",
+            "--detector",
+            "pca",
+            "--detector",
+            "ast",
+            "--seeds",
+            "0,7",
+            "--folds",
+            "3",
+            "--set",
+            "pca.components=4",
+            "--set",
+            "ast.flow.steps=9",
+            "--set",
+            "ast.teacher.weights=random",
+        )
     assert (given["detectors"], given["seeds"], given["folds"]) == (["pca", "ast"], [0, 7], 3)
     assert given["overrides"] == {"pca": {"components": 4}, "ast": {"flow.steps": 9, "teacher.weights": "random"}}
 

@@ -49,9 +49,11 @@ def test_patients_by_sub_folder_or_pattern(tmp_path):
         draw(tmp_path / name)
     found = {name: patient for name, (patient, _, _) in table(Folder(tmp_path)).items()}
     assert found == {
-        "healthy/p1/x1.png": "p1", "healthy/p1/more/x2.png": "p1", "abnormal/p1/x1.png": "p1",
+        "healthy/p1/x1.png": "p1",
+        "healthy/p1/more/x2.png": "p1",
+        "abnormal/p1/x1.png": "p1",
         "healthy/x7_4.png": "healthy/x7_4.png",
-    }  # fmt: skip
+    }
     found = {name: patient for name, (patient, _, _) in table(Folder(tmp_path, patient_pattern=r"x(\d+)")).items()}
     assert list(found.values()).count("1") == 2
     assert found["healthy/x7_4.png"] == "7"

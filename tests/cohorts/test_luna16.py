@@ -67,9 +67,16 @@ def test_against_simpleitk_resampling(written):
             z = image.TransformContinuousIndexToPhysicalPoint((0, 0, round(index[2])))[2]
             corner = (place[0] - 5.5 * 3, place[1] - 5.5 * 3, z)
             reference = SimpleITK.Resample(
-                image, (12, 12, 1), SimpleITK.Transform(), SimpleITK.sitkLinear, corner, (3.0, 3.0, 1.0),
-                (1, 0, 0, 0, 1, 0, 0, 0, 1), AIR_HU, SimpleITK.sitkFloat32,
-            )  # fmt: skip
+                image,
+                (12, 12, 1),
+                SimpleITK.Transform(),
+                SimpleITK.sitkLinear,
+                corner,
+                (3.0, 3.0, 1.0),
+                (1, 0, 0, 0, 1, 0, 0, 0, 1),
+                AIR_HU,
+                SimpleITK.sitkFloat32,
+            )
             expected = SimpleITK.GetArrayFromImage(reference)[0]
             assert (patch != AIR_HU).mean() > 0.2
             assert (

@@ -91,9 +91,13 @@ def test_digests_are_of_pixels_and_shape():
 
 def test_copies_are_left_out_and_the_rest_is_grouped(heads, tmp_path):
     pictures = {
-        "a": (heads[0], HEALTHY), "b": (heads[0][:, ::-1], HEALTHY), "c": (heads[1], HEALTHY), "d": (heads[0], HEALTHY),
-        "e": (heads[0], ABNORMAL), "f": (np.rot90(heads[0]), ABNORMAL),
-    }  # fmt: skip
+        "a": (heads[0], HEALTHY),
+        "b": (heads[0][:, ::-1], HEALTHY),
+        "c": (heads[1], HEALTHY),
+        "d": (heads[0], HEALTHY),
+        "e": (heads[0], ABNORMAL),
+        "f": (np.rot90(heads[0]), ABNORMAL),
+    }
     cases = []
     for name, (picture, label) in pictures.items():
         write_picture(tmp_path / f"{name}.png", picture)

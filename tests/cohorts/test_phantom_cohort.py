@@ -38,10 +38,15 @@ def test_every_layout_is_known_by_its_look(layout, tmp_path):
 @pytest.mark.parametrize(
     ("source", "options"),
     [
-        ("heads:1", {}), ("heads:x", {}), ("chests", {}), ("heads", {"size": "8x8"}), ("heads", {"size": "8x8x-8"}),
-        ("heads", {"size": "8x8x9999"}), ("heads", {"modality": "pd"}),
+        ("heads:1", {}),
+        ("heads:x", {}),
+        ("chests", {}),
+        ("heads", {"size": "8x8"}),
+        ("heads", {"size": "8x8x-8"}),
+        ("heads", {"size": "8x8x9999"}),
+        ("heads", {"modality": "pd"}),
     ],
-)  # fmt: skip
+)
 def test_what_cannot_be_made_is_refused(source, options):
     with pytest.raises(UserError):
         open_cohort("phantom", source, **options)

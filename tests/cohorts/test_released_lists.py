@@ -7,13 +7,19 @@ from anomae.cohorts.splits import refuse_leaks
 from anomae.errors import UserError
 
 BRATS = {
-    "normal_training_samples": 15557, "normal_val_samples": 4013, "abnormal_val_samples": 2962,
-    "normal_test_samples": 13203, "abnormal_test_samples": 9737,
-}  # fmt: skip
+    "normal_training_samples": 15557,
+    "normal_val_samples": 4013,
+    "abnormal_val_samples": 2962,
+    "normal_test_samples": 13203,
+    "abnormal_test_samples": 9737,
+}
 LUNA = {
-    "normal_training_samples": 49964, "normal_val_samples": 3000, "abnormal_val_samples": 351,
-    "normal_test_samples": 9994, "abnormal_test_samples": 1000,
-}  # fmt: skip
+    "normal_training_samples": 49964,
+    "normal_val_samples": 3000,
+    "abnormal_val_samples": 351,
+    "normal_test_samples": 9994,
+    "abnormal_test_samples": 1000,
+}
 
 
 def write_lists(folder, counts, names):

@@ -102,8 +102,13 @@ def test_the_refusal_names_no_patient():
 
 def test_subsets_as_text():
     assert parse_subsets("train=0-1, validation=6,test=7-8+5") == {
-        0: "train", 1: "train", 6: "validation", 7: "test", 8: "test", 5: "test",
-    }  # fmt: skip
+        0: "train",
+        1: "train",
+        6: "validation",
+        7: "test",
+        8: "test",
+        5: "test",
+    }
     for wrong in ("", "train", "train=", "train=0-", "trian=0", "train=0-3,test=3"):
         with pytest.raises(UserError, match="subset"):
             parse_subsets(wrong)

@@ -53,9 +53,12 @@ from anomae.training.settings import DeviceSettings
 SIDE = 32
 CPU = DeviceSettings(accelerator="cpu")
 SHORT = {
-    "autoencoder.patch": 8, "autoencoder.training.steps": 30, "classifier.training.steps": 20, "classifier.patch": 8,
+    "autoencoder.patch": 8,
+    "autoencoder.training.steps": 30,
+    "classifier.training.steps": 20,
+    "classifier.patch": 8,
     "device.accelerator": "cpu",
-}  # fmt: skip
+}
 
 
 def made_up_images(count: int, seed: int) -> np.ndarray:

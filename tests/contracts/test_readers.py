@@ -68,12 +68,17 @@ def series_by_gdcm(folder: Path, voxels: np.ndarray, grid: Grid) -> Path:
         flat.SetSpacing(grid.spacing_mm[:0:-1])
         place = affine @ [0, 0, z, 1]
         tags = {
-            "0008|0060": "CT", "0010|0020": "secret-42", "0020|000e": "1.2.3.4.5", "0028|1053": "1",
-            "0028|1052": "0", "0018|0050": str(grid.spacing_mm[0]), "0020|0013": str(99 - z),
+            "0008|0060": "CT",
+            "0010|0020": "secret-42",
+            "0020|000e": "1.2.3.4.5",
+            "0028|1053": "1",
+            "0028|1052": "0",
+            "0018|0050": str(grid.spacing_mm[0]),
+            "0020|0013": str(99 - z),
             "0020|0032": "\\".join(f"{entry:.10g}" for entry in place[:3]),
             "0020|0037": "\\".join(f"{entry:.12f}" for entry in [*row, *column]),
             "0008|0018": f"1.2.3.4.5.{z + 1}",
-        }  # fmt: skip
+        }
         for tag, content in tags.items():
             flat.SetMetaData(tag, content)
         writer = sitk.ImageFileWriter()

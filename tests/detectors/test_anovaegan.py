@@ -62,9 +62,12 @@ def test_each_original_way_of_training_is_another_fit(few_stripes: Slices, tmp_p
         return (tmp_path / name / "fitted" / "weights.safetensors").read_bytes()
 
     fits = [
-        weights("plain"), weights("columns", slope_of="columns"), weights("dropout", dropout=0.5),
-        weights("both", dropout=0.5, dropout_on="both"), weights("critic", critic_steps=2),
-    ]  # fmt: skip
+        weights("plain"),
+        weights("columns", slope_of="columns"),
+        weights("dropout", dropout=0.5),
+        weights("both", dropout=0.5, dropout_on="both"),
+        weights("critic", critic_steps=2),
+    ]
     assert len(set(fits)) == len(fits)
     assert weights("again") == fits[0]
 

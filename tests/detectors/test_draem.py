@@ -20,7 +20,7 @@ SHORT = TrainingSettings(steps=200, batch=8, lr=5e-3, weight_decay=0.0)
 # Few steps: every sample gets an anomaly, and the image does not shine through.
 SMALL = DraemSettings(
     width=8, segmentation_width=8, halvings=2, anomalous=1.0, most_seen=0.0, training=SHORT, device=CPU
-)  # fmt: skip
+)
 
 
 @pytest.fixture(scope="module")
@@ -73,9 +73,12 @@ def test_each_setting_of_the_anomalies_makes_another_fit(healthy_heads: np.ndarr
         return (tmp_path / name / "fitted" / "weights.safetensors").read_bytes()
 
     fits = [
-        weights("plain"), weights("half", anomalous=0.5), weights("seen", most_seen=0.8), weights("gamma", gamma=0.0),
+        weights("plain"),
+        weights("half", anomalous=0.5),
+        weights("seen", most_seen=0.8),
+        weights("gamma", gamma=0.0),
         weights("tissue", tissue=0.9),
-    ]  # fmt: skip
+    ]
     assert len(set(fits)) == len(fits)
     assert weights("again") == fits[0]
 

@@ -24,10 +24,17 @@ def settings_of(arch: str, **changes: Any) -> FAnoGanSettings:
     unified = arch == "unified"
     rate, steps, encoder_steps = (3e-3, 160, 70) if unified else (2e-3, 80, 100)
     small = {
-        "width": 8, "latent": 8, "dropout": 0.0, "critic_steps": 3 if unified else 1, "flip": False,
-        "lr": rate, "training": Length(steps=steps, batch=8), "device": CPU,
-        "encoder_lr": rate, "encoder_training": Length(steps=encoder_steps, batch=8),
-    }  # fmt: skip
+        "width": 8,
+        "latent": 8,
+        "dropout": 0.0,
+        "critic_steps": 3 if unified else 1,
+        "flip": False,
+        "lr": rate,
+        "training": Length(steps=steps, batch=8),
+        "device": CPU,
+        "encoder_lr": rate,
+        "encoder_training": Length(steps=encoder_steps, batch=8),
+    }
     return FAnoGanSettings.model_validate({"arch": arch, **small, **changes})
 
 
@@ -80,10 +87,14 @@ def test_each_way_of_training_is_another_fit(few_stripes: Slices, tmp_path: Path
         return (tmp_path / name / "fitted" / "weights.safetensors").read_bytes()
 
     fits = [
-        weights("plain"), weights("columns", slope_of="columns"), weights("fresh", critic_batches="fresh"),
-        weights("flip", flip=True), weights("dropout", dropout=0.5), weights("rms", encoder_optimizer="rmsprop"),
+        weights("plain"),
+        weights("columns", slope_of="columns"),
+        weights("fresh", critic_batches="fresh"),
+        weights("flip", flip=True),
+        weights("dropout", dropout=0.5),
+        weights("rms", encoder_optimizer="rmsprop"),
         weights("kappa", kappa=0.0),
-    ]  # fmt: skip
+    ]
     assert len(set(fits)) == len(fits)
     assert weights("again") == fits[0]
 

@@ -32,9 +32,7 @@ def test_distances_by_definition(healthy_heads: np.ndarray, tmp_path: Path) -> N
     known, new = (part.reshape(len(part), 96, 64).transpose(0, 2, 1) for part in (features[:5], features[5:]))
     expected = np.empty((7, 64))
     for place in range(64):
-        near = [
-            at for at in range(64) if np.hypot(at // 8 - place // 8, at % 8 - place % 8) <= 0.25 * 8
-        ]  # fmt: skip
+        near = [at for at in range(64) if np.hypot(at // 8 - place // 8, at % 8 - place % 8) <= 0.25 * 8]
         away = np.linalg.norm(new[:, place][:, None] - known[:, near].reshape(1, -1, 96), axis=2)
         expected[:, place] = away.min(axis=1)
     found = detector.inspect(images[5:12])

@@ -30,7 +30,7 @@ def test_any_scale_of_intensity_gives_the_same_pictures(healthy_heads: np.ndarra
     pictures = [
         Teacher.of_normals(TINY, (8,), Slices(images), 0).pictures(torch.from_numpy(images[:4]))
         for images in (one, other)
-    ]  # fmt: skip
+    ]
     assert torch.allclose(*pictures, atol=1e-3)
 
 
@@ -41,8 +41,9 @@ def test_the_longer_side_becomes_the_input_size(shape: tuple[int, int], size: tu
     assert teacher.size == size
     assert teacher.pictures(torch.from_numpy(images)).shape == (3, 3, *size)
     assert [level.shape[2:] for level in teacher.levels(torch.from_numpy(images))] == [
-        (size[0] // 4, size[1] // 4), (size[0] // 32, size[1] // 32)
-    ]  # fmt: skip
+        (size[0] // 4, size[1] // 4),
+        (size[0] // 32, size[1] // 32),
+    ]
 
 
 def test_batches_shrink_as_pictures_grow() -> None:

@@ -169,14 +169,21 @@ def test_a_harmful_pickle_is_refused_and_not_run(place: str, tmp_path: Path) -> 
 @pytest.mark.parametrize(
     "content",
     [
-        {}, [1, 2], 7, {"model": 3}, {"model": {}}, {"model": {"a": 3}}, {"model": {3: torch.zeros(1)}},
-        {"model": {"a": torch.zeros(1)}}, {"model": {"blocks.x.weight": torch.zeros(1)}},
+        {},
+        [1, 2],
+        7,
+        {"model": 3},
+        {"model": {}},
+        {"model": {"a": 3}},
+        {"model": {3: torch.zeros(1)}},
+        {"model": {"a": torch.zeros(1)}},
+        {"model": {"blocks.x.weight": torch.zeros(1)}},
         {"model": {**published(), "decoder_pred.bias": torch.zeros(())}},
         {"model": {**published(), "patch_embed.proj.weight": torch.zeros(())}},
         {"model": {**published(), "blocks.9" * 2000: torch.zeros(())}},
         {"model": {**published(), "blocks.": torch.zeros(())}},
     ],
-)  # fmt: skip
+)
 def test_what_is_no_such_checkpoint_is_refused(content: Any, tmp_path: Path) -> None:
     torch.save(content, tmp_path / "mae.pth")
     with pytest.raises(UserError, match=r"mae\.pth"):

@@ -26,9 +26,19 @@ def test_there_are_as_many_parameters_as_in_the_originals(side: int, two: float,
 
 @pytest.mark.parametrize(
     ("size", "middle"),
-    [((48, 48), (12, 12)), ((64, 64), (8, 8)), ((96, 96), (12, 12)), ((128, 128), (8, 8)), ((160, 160), (10, 10)),
-     ((224, 224), (14, 14)), ((240, 240), (15, 15)), ((50, 50), (25, 25)), ((32, 96), (8, 24)), ((16, 18), (8, 9))],
-)  # fmt: skip
+    [
+        ((48, 48), (12, 12)),
+        ((64, 64), (8, 8)),
+        ((96, 96), (12, 12)),
+        ((128, 128), (8, 8)),
+        ((160, 160), (10, 10)),
+        ((224, 224), (14, 14)),
+        ((240, 240), (15, 15)),
+        ((50, 50), (25, 25)),
+        ((32, 96), (8, 24)),
+        ((16, 18), (8, 9)),
+    ],
+)
 def test_an_image_of_any_even_size_comes_back(size: tuple[int, int], middle: tuple[int, int]) -> None:
     with torch.device("meta"):
         (latent,) = ConvEncoder(size, 8, 5, 1, None)(torch.zeros(3, *size))

@@ -20,9 +20,13 @@ def applied_slowly(images: np.ndarray, edges: np.ndarray, betas: np.ndarray, ori
 
 
 @given(
-    seed=st.integers(0, 10**6), height=st.integers(1, 9), width=st.integers(1, 9), most=st.integers(1, 4),
-    origin=st.sampled_from([0.0, -1.5, 3.0]), per_pixel=st.booleans(),
-)  # fmt: skip
+    seed=st.integers(0, 10**6),
+    height=st.integers(1, 9),
+    width=st.integers(1, 9),
+    most=st.integers(1, 4),
+    origin=st.sampled_from([0.0, -1.5, 3.0]),
+    per_pixel=st.booleans(),
+)
 def test_applying_equals_a_slow_loop(
     seed: int, height: int, width: int, most: int, origin: float, per_pixel: bool
 ) -> None:

@@ -30,9 +30,12 @@ def test_mse_and_mae_equal_numpy() -> None:
 
 @settings(max_examples=25, deadline=None)
 @given(
-    seed=st.integers(0, 999), height=st.integers(7, 20), width=st.integers(7, 20),
-    data_range=st.floats(0.1, 10), offset=st.sampled_from([0.0, 5.0, 1000.0]),
-)  # fmt: skip
+    seed=st.integers(0, 999),
+    height=st.integers(7, 20),
+    width=st.integers(7, 20),
+    data_range=st.floats(0.1, 10),
+    offset=st.sampled_from([0.0, 5.0, 1000.0]),
+)
 def test_ssim_equals_scikit_image(seed: int, height: int, width: int, data_range: float, offset: float) -> None:
     x, y = (image + offset for image in pair(seed, height, width))
     found = structural_similarity(x, y, data_range).numpy()

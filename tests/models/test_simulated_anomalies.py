@@ -16,9 +16,7 @@ def images(rng: torch.Generator) -> torch.Tensor:
 def simulated(images: torch.Tensor, share: float = 0.5, most_seen: float = 0.8) -> tuple[torch.Tensor, torch.Tensor]:
     allowed = images > 0.2
     generator = torch.Generator().manual_seed(0)
-    return simulated_anomalies(
-        images, images.flip(0), allowed, share=share, most_seen=most_seen, generator=generator
-    )  # fmt: skip
+    return simulated_anomalies(images, images.flip(0), allowed, share=share, most_seen=most_seen, generator=generator)
 
 
 def test_nothing_changes_but_under_the_masks_and_masks_lie_where_they_may(images: torch.Tensor) -> None:
@@ -43,9 +41,7 @@ def test_the_image_shines_through_no_more_than_it_may(images: torch.Tensor) -> N
     for image in (torch.zeros_like(images), torch.ones_like(images)):
         generator = torch.Generator().manual_seed(0)
         everywhere = torch.ones_like(images, dtype=torch.bool)
-        changed, masks = simulated_anomalies(
-            image, images, everywhere, share=1.0, most_seen=0.4, generator=generator
-        )  # fmt: skip
+        changed, masks = simulated_anomalies(image, images, everywhere, share=1.0, most_seen=0.4, generator=generator)
         altered.append(changed)
     betas = [(white - black)[mask] for black, white, mask in zip(*altered, masks, strict=True) if mask.any()]
     assert all(torch.allclose(beta, beta[:1], atol=1e-5) for beta in betas)  # one for a whole anomaly

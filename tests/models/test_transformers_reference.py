@@ -22,13 +22,22 @@ def transformers() -> ModuleType:
 
 def theirs_of(transformers: ModuleType, side: int, patch: int, encoder: Size, decoder: Size) -> Any:
     configuration = transformers.ViTMAEConfig(
-        image_size=side, patch_size=patch, num_channels=1, mask_ratio=0.75,
-        hidden_size=encoder.width, num_hidden_layers=encoder.depth, num_attention_heads=encoder.heads,
-        intermediate_size=4 * encoder.width, layer_norm_eps=1e-6,
-        hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0,
-        decoder_hidden_size=decoder.width, decoder_num_hidden_layers=decoder.depth,
-        decoder_num_attention_heads=decoder.heads, decoder_intermediate_size=4 * decoder.width,
-    )  # fmt: skip
+        image_size=side,
+        patch_size=patch,
+        num_channels=1,
+        mask_ratio=0.75,
+        hidden_size=encoder.width,
+        num_hidden_layers=encoder.depth,
+        num_attention_heads=encoder.heads,
+        intermediate_size=4 * encoder.width,
+        layer_norm_eps=1e-6,
+        hidden_dropout_prob=0.0,
+        attention_probs_dropout_prob=0.0,
+        decoder_hidden_size=decoder.width,
+        decoder_num_hidden_layers=decoder.depth,
+        decoder_num_attention_heads=decoder.heads,
+        decoder_intermediate_size=4 * decoder.width,
+    )
     return transformers.ViTMAEForPreTraining(configuration).eval()
 
 

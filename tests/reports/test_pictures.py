@@ -14,7 +14,7 @@ from anomae.reports.pictures import (
     picture_column,
     pseudo_abnormal_strip,
     slice_strips,
-)  # fmt: skip
+)
 
 
 def opened(address: str) -> Image.Image:
@@ -65,8 +65,10 @@ def test_constant_images_have_a_scale():
 def test_the_best_and_the_worst_are_chosen():
     labels, scores = np.array([1, 0, 1, 0, 1]), np.array([0.9, 0.8, 0.5, 0.1, 0.2])
     assert choose_slices(labels, scores, 2) == {
-        "abnormal_found": [0, 2], "normal_flagged": [1, 3], "abnormal_missed": [4, 2],
-    }  # fmt: skip
+        "abnormal_found": [0, 2],
+        "normal_flagged": [1, 3],
+        "abnormal_missed": [4, 2],
+    }
 
 
 def test_strips_hold_what_there_is():

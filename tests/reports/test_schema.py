@@ -27,8 +27,13 @@ def test_docs_are_those_of_the_schema():
 def test_the_schema_bites():
     good = {"value": 0.5, "low": 0.4, "high": None}
     Share.model_validate(good)
-    for bad in ({**good, "value": 1.2}, {**good, "value": None}, {**good, "more": 1}, {"value": 0.5},
-                {**good, "value": float("nan")}):  # fmt: skip
+    for bad in (
+        {**good, "value": 1.2},
+        {**good, "value": None},
+        {**good, "more": 1},
+        {"value": 0.5},
+        {**good, "value": float("nan")},
+    ):
         with pytest.raises(ValidationError):
             Share.model_validate(bad)
     with pytest.raises(ValidationError):

@@ -11,10 +11,18 @@ SHARE = {"value": 0.7, "low": 0.6, "high": 0.8}
 
 def cell(table: str, title: str, **changed: Any) -> dict[str, Any]:
     plain = {
-        "table": table, "title": title, "run": title, "score": "score", "paper": None, "place": None,
-        "figures": {"all": SHARE, "mid": None}, "minutes": 3.04, "steps": {"a": 10, "b": 20}, "own_task": None,
+        "table": table,
+        "title": title,
+        "run": title,
+        "score": "score",
+        "paper": None,
+        "place": None,
+        "figures": {"all": SHARE, "mid": None},
+        "minutes": 3.04,
+        "steps": {"a": 10, "b": 20},
+        "own_task": None,
         "failed": None,
-    }  # fmt: skip
+    }
     return {**plain, **changed}
 
 
@@ -22,18 +30,36 @@ def content(*cells: dict[str, Any]) -> dict[str, Any]:
     floor = {"title": "slice position", "value": 0.9, "low": None, "high": None}
     counts = {"normal": 5, "abnormal": 4, "patients": 3}
     return {
-        "data": "lgg", "scale": "small", "modality": "flair", "seed": 0, "paper_data": "BRATS2020",
-        "image_size": [64, 48], "recipe": "reproduce-small", "overrides": {}, "store_fingerprint": "f00d",
-        "counts": {}, "split": {}, "allow_leak": False, "cells": list(cells), "floors": {"all": floor, "mid": None},
-        "strata": {"all": counts, "mid": counts}, "unfinished": [], "failed": {},
-    }  # fmt: skip
+        "data": "lgg",
+        "scale": "small",
+        "modality": "flair",
+        "seed": 0,
+        "paper_data": "BRATS2020",
+        "image_size": [64, 48],
+        "recipe": "reproduce-small",
+        "overrides": {},
+        "store_fingerprint": "f00d",
+        "counts": {},
+        "split": {},
+        "allow_leak": False,
+        "cells": list(cells),
+        "floors": {"all": floor, "mid": None},
+        "strata": {"all": counts, "mid": counts},
+        "unfinished": [],
+        "failed": {},
+    }
 
 
 def test_a_row_holds_the_paper_s_value_ours_and_what_it_took() -> None:
     (table,) = tables(content(cell("table1", "RD4AD", paper=0.886)))
     assert table["heads"] == [
-        "", "paper, BRATS2020", "ours, all slices", "ours, middle slices", "minutes", "steps",
-    ]  # fmt: skip
+        "",
+        "paper, BRATS2020",
+        "ours, all slices",
+        "ours, middle slices",
+        "minutes",
+        "steps",
+    ]
     assert table["rows"] == [
         ["RD4AD", "0.886", "0.700 [0.600, 0.800]", "", "3.0", "10 + 20"],
         ["trivial: the best of them", "", "0.900 slice position", "", "", ""],

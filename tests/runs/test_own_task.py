@@ -57,9 +57,7 @@ def test_what_is_said_is_the_figure(heads: SliceStore, place: Run) -> None:
     rows = np.flatnonzero(heads.index.label == 0)
     write_own_task(Brightness(), heads, rows, place)
     found = outputs(place.folder)
-    auroc = roc_auc_score(
-        np.repeat([0, 1], len(found)), np.concatenate([found["unaltered"], found["altered"]])
-    )  # fmt: skip
+    auroc = roc_auc_score(np.repeat([0, 1], len(found)), np.concatenate([found["unaltered"], found["altered"]]))
     interval, said = own_task(place, heads, 200, 0)
     assert interval is not None
     assert interval.value == pytest.approx(auroc)

@@ -18,9 +18,14 @@ from anomae.stages.fit import fit
 from anomae.stages.score import score
 
 BRIEF = {
-    "sources": "pixels", "sizes": (32,), "pool": 64, "head.width": 8, "head.training.steps": 4,
-    "head.training.batch": 8, "lesions.families": "blob,fill",
-}  # fmt: skip
+    "sources": "pixels",
+    "sizes": (32,),
+    "pool": 64,
+    "head.width": 8,
+    "head.training.steps": 4,
+    "head.training.batch": 8,
+    "lesions.families": "blob,fill",
+}
 
 
 class Brightness:

@@ -166,15 +166,15 @@ def test_it_goes_on_from_any_case(cohort, make_cohort, small, write, tmp_path, d
 
 
 # What is killed where: the n-th time that this is called, before or after it did its work.
-KILLS = [
-    ("GrowingArray.append", nth, moment) for nth in (1, 2, 3, 5) for moment in ("before", "after")
-] + [
-    ("append_json_line", nth, moment) for nth in (1, 2, 4) for moment in ("before", "after")
-] + [
-    (name, 1, moment)
-    for name in ("write_csv", "write_json", "GrowingArray.close", "clear_journal")
-    for moment in ("before", "after")
-]  # fmt: skip
+KILLS = (
+    [("GrowingArray.append", nth, moment) for nth in (1, 2, 3, 5) for moment in ("before", "after")]
+    + [("append_json_line", nth, moment) for nth in (1, 2, 4) for moment in ("before", "after")]
+    + [
+        (name, 1, moment)
+        for name in ("write_csv", "write_json", "GrowingArray.close", "clear_journal")
+        for moment in ("before", "after")
+    ]
+)
 
 KILLED = """
 import os, signal, sys

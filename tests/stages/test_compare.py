@@ -62,10 +62,15 @@ def test_runs_on_part_of_the_slices_are_joined(runs, tmp_path):
 def test_stores_of_other_images_of_the_same_slices_are_said(runs, tmp_path):
     elsewhere = tmp_path / "elsewhere"
     shutil.copytree(runs[0].parent, elsewhere)
-    write_json(elsewhere / "store" / "prepare.json",
-               {**read_json(elsewhere / "store" / "prepare.json"), "fingerprint": "other"})  # fmt: skip
-    facts = {**read_json(elsewhere / "second" / "run.json"), "store_fingerprint": "other",
-             "store": str(elsewhere / "store")}  # fmt: skip
+    write_json(
+        elsewhere / "store" / "prepare.json",
+        {**read_json(elsewhere / "store" / "prepare.json"), "fingerprint": "other"},
+    )
+    facts = {
+        **read_json(elsewhere / "second" / "run.json"),
+        "store_fingerprint": "other",
+        "store": str(elsewhere / "store"),
+    }
     write_json(elsewhere / "second" / "run.json", facts)
     found = compare([runs[0], elsewhere / "second"], tmp_path / "out", resamples=100, shown=False)
     assert any("saw other images than run of the same slices" in note for note in found["notes"])

@@ -13,9 +13,14 @@ from anomae.stages.score_scans import score_scans
 from anomae.volumes.write import write_picture
 
 SMALL = {
-    "sources": "pixels", "sizes": (32,), "heads": 1, "pool": 64, "head.width": 8, "head.training.steps": 4,
+    "sources": "pixels",
+    "sizes": (32,),
+    "heads": 1,
+    "pool": 64,
+    "head.width": 8,
+    "head.training.steps": 4,
     "head.training.batch": 8,
-}  # fmt: skip
+}
 
 
 @pytest.fixture

@@ -43,9 +43,21 @@ def made_up_run(
             masks.append(mask)
             body = float((head > 0).mean())
             rows.append(
-                [len(rows), f"case{patient}", name, number, f"{number:.3f}", part, int(sick), int(body == 0),
-                 f"{body:.4f}", "", f"{mask.mean():.4f}" if lesions else "", ""]
-            )  # fmt: skip
+                [
+                    len(rows),
+                    f"case{patient}",
+                    name,
+                    number,
+                    f"{number:.3f}",
+                    part,
+                    int(sick),
+                    int(body == 0),
+                    f"{body:.4f}",
+                    "",
+                    f"{mask.mean():.4f}" if lesions else "",
+                    "",
+                ]
+            )
     stack, truth = np.array(images, dtype=np.float16), np.array(masks)
     store.mkdir(parents=True)
     np.save(store / "slices.npy", stack)
@@ -56,9 +68,15 @@ def made_up_run(
     write_json(store / "cases.json", {f"case{k}": {"source": "x", "grid": grid} for k in range(PATIENTS)})
     write_json(
         store / "prepare.json",
-        {"fingerprint": "f00d", "cohort": "lgg", "settings": {"image_size": SIDE}, "split": {"seed": 0, "test": 0.4},
-         "allow_leak": leak, "skipped": ["case99: broken"]},
-    )  # fmt: skip
+        {
+            "fingerprint": "f00d",
+            "cohort": "lgg",
+            "settings": {"image_size": SIDE},
+            "split": {"seed": 0, "test": 0.4},
+            "allow_leak": leak,
+            "skipped": ["case99: broken"],
+        },
+    )
     test = np.array([row[0] for row in rows if row[5] == "test"])
     healthy = np.minimum(stack[test], 0.55)
     maps = np.abs(stack[test] - healthy)
@@ -69,20 +87,36 @@ def made_up_run(
     write_csv(
         run / "findings" / "scores.csv",
         ("row", "case", "patient", "slice", "position_mm", "label", "score", "score_mae"),
-        [[*rows[row][:5], rows[row][6], repr(float(one)), repr(float(two.mean()))]
-         for row, one, two in zip(test, score, maps, strict=True)],
-    )  # fmt: skip
+        [
+            [*rows[row][:5], rows[row][6], repr(float(one)), repr(float(two.mean()))]
+            for row, one, two in zip(test, score, maps, strict=True)
+        ],
+    )
     write_json(
         run / "findings" / "findings.json",
-        {"detector": "mae-classifier", "part": "test", "images": len(test), "seconds": 2.0, "images_per_s": 30.0,
-         "peak_memory_mb": 321.4},
-    )  # fmt: skip
+        {
+            "detector": "mae-classifier",
+            "part": "test",
+            "images": len(test),
+            "seconds": 2.0,
+            "images_per_s": 30.0,
+            "peak_memory_mb": 321.4,
+        },
+    )
     write_json(
         run / "run.json",
-        {"store": str(store), "store_fingerprint": "f00d", "detector": "mae-classifier", "recipe": "lgg",
-         "profile": "paper", "seed": 7, "settings": {"autoencoder": {"width": 96}}, "versions": {"numpy": "2"},
-         "checkpoint_choice": SENTENCE},
-    )  # fmt: skip
+        {
+            "store": str(store),
+            "store_fingerprint": "f00d",
+            "detector": "mae-classifier",
+            "recipe": "lgg",
+            "profile": "paper",
+            "seed": 7,
+            "settings": {"autoencoder": {"width": 96}},
+            "versions": {"numpy": "2"},
+            "checkpoint_choice": SENTENCE,
+        },
+    )
     for step in range(1, 30):
         for stage in ("autoencoder", "classifier"):
             line = {"stage": stage, "step": step, "steps": 29, "loss": 1 / step, "seconds": step * 1.0}
@@ -123,8 +157,13 @@ def test_report_json_holds_what_is_promised(evaluated):
     for figures in (report["slice"]["auroc"], report["slice"]["average_precision"], *report["floors"].values()):
         assert figures["low"] <= figures["value"] <= figures["high"]
     assert report["counts"]["test"] == {
-        "normal": 44, "abnormal": 16, "unknown": 0, "empty": 10, "cases": 5, "patients": 5,
-    }  # fmt: skip
+        "normal": 44,
+        "abnormal": 16,
+        "unknown": 0,
+        "empty": 10,
+        "cases": 5,
+        "patients": 5,
+    }
     assert report["counts"]["scored"]["slices"] == 60
     assert {"position_rarity", "position_centre", "body_fraction", "mean", "brightest_spot_9"} <= set(report["floors"])
     assert {"verdict", "strata", "scores", "patient", "pixel", "definitions", "schema_version", "provenance"} <= set(
@@ -162,8 +201,16 @@ def test_the_page_needs_nothing_else(evaluated):
     assert all(address.startswith("data:image/") for address in page.addresses)
     assert not re.search(r"url\(|@import|https?://", text)
     assert report["verdict"] in page.words
-    for words in (SENTENCE, "Not a medical device", "Highest-scored normal slices", "What the classifier learned from",
-                  "autoencoder.width", "1 scan(s) could not be read", "30.0 images/s", "slice position"):  # fmt: skip
+    for words in (
+        SENTENCE,
+        "Not a medical device",
+        "Highest-scored normal slices",
+        "What the classifier learned from",
+        "autoencoder.width",
+        "1 scan(s) could not be read",
+        "30.0 images/s",
+        "slice position",
+    ):
         assert words in page.words, words
     assert page.tags.count("svg") == 0
     drawn = {path.stem for path in (run / "report" / "figures").glob("*.svg")}
@@ -262,12 +309,18 @@ def changed(path: Path, line: int, field: int, value: str) -> None:
 @pytest.mark.parametrize(
     ("field", "value", "words"),
     [
-        (0, "999", "rows that .* does not have"), (0, "-1", "rows that .* does not have"), (0, "121", "row twice"),
-        (0, "3", "the case is not that"), (1, "other", "the case is not that"), (2, "other", "the patient is not that"),
-        (3, "8", "the slice is not that"), (5, "1", "the label is not that"), (6, "nan", "not a finite number"),
+        (0, "999", "rows that .* does not have"),
+        (0, "-1", "rows that .* does not have"),
+        (0, "121", "row twice"),
+        (0, "3", "the case is not that"),
+        (1, "other", "the case is not that"),
+        (2, "other", "the patient is not that"),
+        (3, "8", "the slice is not that"),
+        (5, "1", "the label is not that"),
+        (6, "nan", "not a finite number"),
         (6, "", "not a number"),
     ],
-)  # fmt: skip
+)
 def test_scores_of_other_slices_are_refused(tmp_path, field, value, words):
     run = made_up_run(tmp_path)
     changed(run / "findings" / "scores.csv", 1, field, value)
@@ -325,8 +378,13 @@ def anyones_tables(folder: Path, patient: bool = True, by_slice: bool = True, pa
 def test_anyones_scores(tmp_path):
     report = evaluate_scores(*anyones_tables(tmp_path), tmp_path / "out", resamples=100, shown=False)
     assert report["counts"]["scored"] == {
-        "slices": 200, "normal": 100, "abnormal": 100, "patients": 10, "patients_with_abnormal": 10, "cases": 20,
-    }  # fmt: skip
+        "slices": 200,
+        "normal": 100,
+        "abnormal": 100,
+        "patients": 10,
+        "patients_with_abnormal": 10,
+        "cases": 20,
+    }
     assert {"position_rarity", "position_centre"} <= set(report["floors"])
     assert report["provenance"]["unit"] == "patient"
     assert "within matched positions" in report["verdict"]
@@ -376,8 +434,10 @@ def test_validation_normals_give_anyones_operating_point(tmp_path):
     report = evaluate_scores(tmp_path / "s.csv", tmp_path / "l.csv", tmp_path / "out", resamples=100)
     point = report["operating_point"]
     assert point["calibration"] == {
-        "source": "180 normal slices of 30 patients of the validation part", "patients": 30, "slices": 180,
-    }  # fmt: skip
+        "source": "180 normal slices of 30 patients of the validation part",
+        "patients": 30,
+        "slices": 180,
+    }
     assert point["slice"]["reachable"]
     assert point["patient"]["reachable"]
     assert point["slice"]["false_positive_rate"]["value"] < 0.15

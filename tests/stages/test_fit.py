@@ -85,7 +85,7 @@ def test_images_that_cannot_be_cut_are_refused_before_anything_is_trained(heads:
 
 def test_killed_at_any_moment_the_command_goes_on_to_the_same_weights(
     run: Path, heads: SliceStore, tmp_path: Path
-) -> None:  # fmt: skip
+) -> None:
     overrides = [f"--set={key}={value}" for key, value in SHORT.items()]
     frequent = "--set=device.checkpoint_minutes=1e-9"
     command = [sys.executable, "-m", "anomae", "fit", str(heads.folder), str(tmp_path / "cut")]

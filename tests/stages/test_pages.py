@@ -52,8 +52,10 @@ def with_calibration(run: Path) -> Path:
     images = store.select(rows).read(slice(None))
     scores = np.clip(images - 0.55, 0, None).max(axis=(1, 2))
     columns = ("row", "case", "patient", "slice", "position_mm", "label", "score")
-    lines = [[int(r), index.case[r], index.patient[r], int(index.slice[r]), "", 0, repr(float(s))]
-             for r, s in zip(rows, scores, strict=True)]  # fmt: skip
+    lines = [
+        [int(r), index.case[r], index.patient[r], int(index.slice[r]), "", 0, repr(float(s))]
+        for r, s in zip(rows, scores, strict=True)
+    ]
     write_csv(run / "calibration" / "scores.csv", columns, lines)
     write_json(run / "calibration" / "findings.json", {"part": "validation", "images": len(rows)})
     return run

@@ -25,9 +25,14 @@ def made_up_lists(folder: Path) -> Path:
     rng = np.random.default_rng(0)
     lists: dict[str, list[str]] = {
         f"{kind}_{part}_samples": []
-        for kind, part in (("normal", "training"), ("normal", "val"), ("abnormal", "val"), ("normal", "test"),
-                           ("abnormal", "test"))
-    }  # fmt: skip
+        for kind, part in (
+            ("normal", "training"),
+            ("normal", "val"),
+            ("abnormal", "val"),
+            ("normal", "test"),
+            ("abnormal", "test"),
+        )
+    }
     for volume in range(1, 81):
         part = "training" if volume <= 30 else "val" if volume <= 50 else "test"
         first, last = np.sort(rng.normal(80, 22, 2)).round()

@@ -80,9 +80,10 @@ def test_too_few_patients_are_said():
 def test_nonsense_is_refused():
     one = np.array(["a"])
     for scores, patient, bound, words in (
-        (np.ones(1), one, 1.0, "between 0 and 1"), (np.empty(0), one[:0], 0.1, "no calibration"),
+        (np.ones(1), one, 1.0, "between 0 and 1"),
+        (np.empty(0), one[:0], 0.1, "no calibration"),
         (np.array([np.nan]), one, 0.1, "not a finite"),
-    ):  # fmt: skip
+    ):
         with pytest.raises(UserError, match=words):
             slice_threshold(scores, patient, bound)
 

@@ -63,8 +63,10 @@ def test_counts_are_of_what_is_compared():
     counts = PooledJudge(slices, floors, resamples=100).counts()
     assert list(counts) == ["all", "mid", "position"]
     assert counts["all"] == {
-        "normal": int(np.sum(slices.label == 0)), "abnormal": int(np.sum(slices.label)), "patients": 12,
-    }  # fmt: skip
+        "normal": int(np.sum(slices.label == 0)),
+        "abnormal": int(np.sum(slices.label)),
+        "patients": 12,
+    }
     assert counts["mid"]["normal"] + counts["mid"]["abnormal"] == 12 * 4
 
 

@@ -16,7 +16,7 @@ from anomae.statistics.positions import (
     relative_positions,
     seen_extents,
     tenth_of_scan,
-)  # fmt: skip
+)
 
 DEPTH = 155
 

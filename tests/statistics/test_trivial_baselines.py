@@ -72,8 +72,9 @@ def test_only_what_is_known_becomes_a_rival():
     assert known_floors(slices_of(labels, relative_position=half)) == {}
     relative = np.tile(np.linspace(0, 1, 10), 6)
     assert set(known_floors(slices_of(labels, relative_position=relative))) == {
-        "position_centre", "position_with_labels",
-    }  # fmt: skip
+        "position_centre",
+        "position_with_labels",
+    }
     full = known_floors(
         slices_of(labels, relative_position=relative, empty=np.arange(60) == 3, body_fraction=relative), relative, 10
     )
@@ -92,8 +93,9 @@ def test_training_positions_may_be_partly_unknown():
 
 def test_only_the_learned_rivals_have_seen_labels():
     assert [name for name, floor in FLOORS.items() if floor.uses_labels] == [
-        "position_with_labels", "source_with_labels",
-    ]  # fmt: skip
+        "position_with_labels",
+        "source_with_labels",
+    ]
     relative = np.tile(np.linspace(0, 1, 10), 6)
     one, other = (
         known_floors(slices_of(labels, relative_position=relative), relative, 10)

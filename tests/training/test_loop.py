@@ -152,9 +152,7 @@ def test_the_best_measured_weights_are_kept(tmp_path: Path) -> None:
         return next(measured)
 
     training = make_training(tmp_path)
-    chosen = Training(
-        "toy", 37, noisy_loss, training.settings, 7, tmp_path, choice=Choice(measure, 4), shown=False
-    )  # fmt: skip
+    chosen = Training("toy", 37, noisy_loss, training.settings, 7, tmp_path, choice=Choice(measure, 4), shown=False)
     facts = train(make_fabric(FP32), make_model(), chosen)
     assert (facts["best_step"], facts["best_value"]) == (12, 0.9)
     assert torch.equal(read_tensors(chosen.best)[0]["weight"], seen[1])

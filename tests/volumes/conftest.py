@@ -21,13 +21,26 @@ def slice_dataset(pixels: np.ndarray, **changes: Any) -> Dataset:
     header.file_meta.MediaStorageSOPInstanceUID = header.SOPInstanceUID = generate_uid()
     bits = pixels.dtype.itemsize * 8
     attributes = {
-        "Modality": "CT", "PatientID": SECRET, "PatientName": SECRET, "SeriesInstanceUID": "1.2.3", "SeriesNumber": 1,
-        "Rows": pixels.shape[-2], "Columns": pixels.shape[-1], "SamplesPerPixel": 1, "BitsAllocated": bits,
-        "BitsStored": bits, "HighBit": bits - 1, "PixelRepresentation": int(pixels.dtype.kind == "i"),
-        "PhotometricInterpretation": "MONOCHROME2", "PixelSpacing": [0.7, 0.5], "SliceThickness": 2.0,
-        "ImageOrientationPatient": [1, 0, 0, 0, 1, 0], "ImagePositionPatient": [0, 0, 0], "PixelData": pixels.tobytes(),
+        "Modality": "CT",
+        "PatientID": SECRET,
+        "PatientName": SECRET,
+        "SeriesInstanceUID": "1.2.3",
+        "SeriesNumber": 1,
+        "Rows": pixels.shape[-2],
+        "Columns": pixels.shape[-1],
+        "SamplesPerPixel": 1,
+        "BitsAllocated": bits,
+        "BitsStored": bits,
+        "HighBit": bits - 1,
+        "PixelRepresentation": int(pixels.dtype.kind == "i"),
+        "PhotometricInterpretation": "MONOCHROME2",
+        "PixelSpacing": [0.7, 0.5],
+        "SliceThickness": 2.0,
+        "ImageOrientationPatient": [1, 0, 0, 0, 1, 0],
+        "ImagePositionPatient": [0, 0, 0],
+        "PixelData": pixels.tobytes(),
         **changes,
-    }  # fmt: skip
+    }
     for name, content in attributes.items():
         if content is not None:
             setattr(header, name, content)

@@ -17,10 +17,15 @@ VOXELS = np.arange(60, dtype=np.int16).reshape(3, 4, 5)
 @pytest.mark.parametrize(
     ("stored", "dtype"),
     [
-        (VOXELS, np.int16), (VOXELS.astype(">u2"), np.uint16), (VOXELS > 5, np.uint8), (VOXELS / 3, np.float32),
-        (VOXELS.astype(np.float16), np.float32), (np.asfortranarray(VOXELS), np.int16), (VOXELS[0], np.int16),
+        (VOXELS, np.int16),
+        (VOXELS.astype(">u2"), np.uint16),
+        (VOXELS > 5, np.uint8),
+        (VOXELS / 3, np.float32),
+        (VOXELS.astype(np.float16), np.float32),
+        (np.asfortranarray(VOXELS), np.int16),
+        (VOXELS[0], np.int16),
     ],
-)  # fmt: skip
+)
 @pytest.mark.parametrize("name", ["a.npy", "a.npz", "packed.npz"])
 def test_arrays_come_back_as_volumes(tmp_path: Path, name: str, stored: np.ndarray, dtype: type) -> None:
     save = np.save if name == "a.npy" else np.savez if name == "a.npz" else np.savez_compressed
@@ -42,9 +47,16 @@ def test_the_array_that_is_meant(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "stored",
-    [np.arange(5), np.zeros((2, 3, 4, 5)), np.zeros((0, 4)), np.array(["a", "b"]), np.zeros((2, 2), complex),
-     np.zeros((2, 2), [("a", "i2")]), np.zeros((2, 2), "M8[s]")],
-)  # fmt: skip
+    [
+        np.arange(5),
+        np.zeros((2, 3, 4, 5)),
+        np.zeros((0, 4)),
+        np.array(["a", "b"]),
+        np.zeros((2, 2), complex),
+        np.zeros((2, 2), [("a", "i2")]),
+        np.zeros((2, 2), "M8[s]"),
+    ],
+)
 def test_what_is_no_volume_is_refused(tmp_path: Path, stored: np.ndarray) -> None:
     np.save(tmp_path / "a.npy", stored)
     with pytest.raises(UnreadableScan, match=r"a\.npy"):
@@ -65,9 +77,15 @@ def test_a_pickle_is_never_opened(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "geometry",
-    [{"spacing_mm": [1, 2]}, {"spacing_mm": [1, 0, 1]}, {"direction": np.zeros(9)}, {"origin_mm": [0, 0, np.nan]},
-     {"direction": np.eye(4)}, {"spacing_mm": np.zeros((99, 999))}],
-)  # fmt: skip
+    [
+        {"spacing_mm": [1, 2]},
+        {"spacing_mm": [1, 0, 1]},
+        {"direction": np.zeros(9)},
+        {"origin_mm": [0, 0, np.nan]},
+        {"direction": np.eye(4)},
+        {"spacing_mm": np.zeros((99, 999))},
+    ],
+)
 def test_impossible_geometry_is_refused(tmp_path: Path, geometry: dict[str, object]) -> None:
     np.savez(tmp_path / "a.npz", voxels=VOXELS, **geometry)
     with pytest.raises(UnreadableScan, match=r"no scan can have|too large"):

@@ -47,8 +47,14 @@ def test_slices_lie_where_each_header_says(tmp_path: Path, write_series: Write, 
 
 
 def test_itk_reads_the_same(tmp_path: Path, write_series: Write) -> None:
-    write_series(tmp_path, VOXELS, RescaleSlope=2, RescaleIntercept=-1024, ImageOrientationPatient=[0, 1, 0, 0, 0, -1],
-                 depths=[0] * 6)  # fmt: skip
+    write_series(
+        tmp_path,
+        VOXELS,
+        RescaleSlope=2,
+        RescaleIntercept=-1024,
+        ImageOrientationPatient=[0, 1, 0, 0, 0, -1],
+        depths=[0] * 6,
+    )
     for z, file in enumerate(sorted(tmp_path.iterdir(), key=lambda file: int(pydicom.dcmread(file).InstanceNumber))):
         header = pydicom.dcmread(file)
         header.ImagePositionPatient = [100 - 2.5 * z, 3, 4]
@@ -220,10 +226,23 @@ def test_what_is_no_slice_is_left_out_and_said(tmp_path: Path, write_series: Wri
     (tmp_path / ".hidden.dcm").write_text("not DICOM")
     assert read(tmp_path).notes == ()
     (tmp_path / "broken.dcm").write_bytes(b"broken")
-    write_slice(tmp_path / "report.dcm", VOXELS[0], Rows=None, Columns=None, Modality="SR", PixelData=None,
-                SOPClassUID="1.2.840.10008.5.1.4.1.1.88.11")  # fmt: skip
-    write_slice(tmp_path / "colour.dcm", np.zeros((4, 12), np.uint8), SamplesPerPixel=3, Columns=4,
-                PhotometricInterpretation="RGB", PlanarConfiguration=0)  # fmt: skip
+    write_slice(
+        tmp_path / "report.dcm",
+        VOXELS[0],
+        Rows=None,
+        Columns=None,
+        Modality="SR",
+        PixelData=None,
+        SOPClassUID="1.2.840.10008.5.1.4.1.1.88.11",
+    )
+    write_slice(
+        tmp_path / "colour.dcm",
+        np.zeros((4, 12), np.uint8),
+        SamplesPerPixel=3,
+        Columns=4,
+        PhotometricInterpretation="RGB",
+        PlanarConfiguration=0,
+    )
     volume = read(tmp_path)
     np.testing.assert_array_equal(volume.voxels, VOXELS)
     assert volume.notes == ("3 DICOM file(s) of the folder were left out: without a grey picture, or broken.",)
@@ -310,10 +329,14 @@ def enhanced(voxels: np.ndarray, depths: list[float], scales: list[float]) -> di
         for depth, scale in zip(depths, scales, strict=True)
     ]
     return {
-        "NumberOfFrames": len(voxels), "SharedFunctionalGroupsSequence": [shared],
-        "PerFrameFunctionalGroupsSequence": frames, "ImagePositionPatient": None, "ImageOrientationPatient": None,
-        "PixelSpacing": None, "SliceThickness": None,
-    }  # fmt: skip
+        "NumberOfFrames": len(voxels),
+        "SharedFunctionalGroupsSequence": [shared],
+        "PerFrameFunctionalGroupsSequence": frames,
+        "ImagePositionPatient": None,
+        "ImageOrientationPatient": None,
+        "PixelSpacing": None,
+        "SliceThickness": None,
+    }
 
 
 @pytest.mark.parametrize("compressed", [False, True])

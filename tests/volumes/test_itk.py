@@ -16,15 +16,30 @@ from anomae.volumes.write import write_volume
 
 VOXELS = np.arange(60, dtype=np.int16).reshape(3, 4, 5)
 MHD = {
-    "ObjectType": "Image", "NDims": "3", "BinaryData": "True", "BinaryDataByteOrderMSB": "False",
-    "CompressedData": "False", "TransformMatrix": "1 0 0 0 1 0 0 0 1", "Offset": "-7 8 9", "ElementSpacing": "1 2 3",
-    "DimSize": "5 4 3", "ElementType": "MET_SHORT", "ElementDataFile": "a.raw",
-}  # fmt: skip
+    "ObjectType": "Image",
+    "NDims": "3",
+    "BinaryData": "True",
+    "BinaryDataByteOrderMSB": "False",
+    "CompressedData": "False",
+    "TransformMatrix": "1 0 0 0 1 0 0 0 1",
+    "Offset": "-7 8 9",
+    "ElementSpacing": "1 2 3",
+    "DimSize": "5 4 3",
+    "ElementType": "MET_SHORT",
+    "ElementDataFile": "a.raw",
+}
 NRRD = {
-    "type": "short", "dimension": "3", "space": "left-posterior-superior", "sizes": "5 4 3",
-    "space directions": "(1,0,0) (0,2,0) (0,0,3)", "kinds": "domain domain domain", "endian": "little",
-    "encoding": "raw", "space origin": "(-7,8,9)", "data file": "a.raw",
-}  # fmt: skip
+    "type": "short",
+    "dimension": "3",
+    "space": "left-posterior-superior",
+    "sizes": "5 4 3",
+    "space directions": "(1,0,0) (0,2,0) (0,0,3)",
+    "kinds": "domain domain domain",
+    "endian": "little",
+    "encoding": "raw",
+    "space origin": "(-7,8,9)",
+    "data file": "a.raw",
+}
 
 
 def mhd(folder: Path, **changes: str) -> Path:
@@ -105,10 +120,22 @@ def test_several_volumes_and_several_channels_are_refused(tmp_path: Path, name: 
 @pytest.mark.parametrize(
     "name",
     [
-        "../a.raw", "/etc/passwd", "sub/../../a.raw", "..\\a.raw", "C:/a.raw", "C:a.raw", "~/a.raw", "a%03d.raw 1 3 1",
-        "//server/share/a.raw", "http://host/a.raw", "LIST", "LIST 2", "a*.raw", "missing.raw",
+        "../a.raw",
+        "/etc/passwd",
+        "sub/../../a.raw",
+        "..\\a.raw",
+        "C:/a.raw",
+        "C:a.raw",
+        "~/a.raw",
+        "a%03d.raw 1 3 1",
+        "//server/share/a.raw",
+        "http://host/a.raw",
+        "LIST",
+        "LIST 2",
+        "a*.raw",
+        "missing.raw",
     ],
-)  # fmt: skip
+)
 def test_voxel_files_elsewhere_are_refused(raw: Path, name: str) -> None:
     inner = raw / "inner"
     inner.mkdir()

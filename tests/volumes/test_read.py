@@ -23,11 +23,23 @@ BARE = {"ImagePositionPatient": None, "ImageOrientationPatient": None}
 @pytest.mark.parametrize(
     ("name", "readable"),
     [
-        ("a.nii", True), ("a.b.nii.gz", True), ("A.NII.GZ", True), ("a.mhd", True), ("a.raw", False), ("a.gz", False),
-        ("a.PNG", True), ("a.jpeg", True), ("a.npz", True), ("a.dcm", True), ("._a.nii", False), ("a", False),
-        ("a.csv", False), ("a.h5", False), ("nii", False),
+        ("a.nii", True),
+        ("a.b.nii.gz", True),
+        ("A.NII.GZ", True),
+        ("a.mhd", True),
+        ("a.raw", False),
+        ("a.gz", False),
+        ("a.PNG", True),
+        ("a.jpeg", True),
+        ("a.npz", True),
+        ("a.dcm", True),
+        ("._a.nii", False),
+        ("a", False),
+        ("a.csv", False),
+        ("a.h5", False),
+        ("nii", False),
     ],
-)  # fmt: skip
+)
 def test_names_of_scans(name: str, readable: bool) -> None:
     assert is_readable_name(Path("folder.nii") / name) is readable
 
@@ -87,8 +99,14 @@ def test_a_series_counts_once_and_radiographs_one_by_one(
         write_slice(tmp_path / "films" / f"{place}.dcm", VOXELS[place], SeriesInstanceUID=f"1.{place}")
     write_series(tmp_path / "mixed", VOXELS, SeriesInstanceUID="1.2")
     write_series(tmp_path / "mixed", VOXELS, SeriesInstanceUID="1.3", prefix="b")
-    write_slice(tmp_path / "mixed" / "report.dcm", VOXELS[0], Rows=None, PixelData=None, Modality="SR",
-                SOPClassUID="1.2.840.10008.5.1.4.1.1.88.11")  # fmt: skip
+    write_slice(
+        tmp_path / "mixed" / "report.dcm",
+        VOXELS[0],
+        Rows=None,
+        PixelData=None,
+        Modality="SR",
+        SOPClassUID="1.2.840.10008.5.1.4.1.1.88.11",
+    )
     (tmp_path / "mixed" / "broken.dcm").write_bytes(b"broken")
     np.save(tmp_path / "a.npy", VOXELS)
     (tmp_path / "__MACOSX").mkdir()

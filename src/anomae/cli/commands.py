@@ -50,9 +50,18 @@ def prepare(
 
     options, chosen = cohort_and_preparation(cohort, settings or [], file)
     opened = stage(
-        cohort, source, store, modality=modality, splits=splits, split=split, allow_leak=allow_leak, seed=seed,
-        settings=chosen, options=options, workers=workers,
-    )  # fmt: skip
+        cohort,
+        source,
+        store,
+        modality=modality,
+        splits=splits,
+        split=split,
+        allow_leak=allow_leak,
+        seed=seed,
+        settings=chosen,
+        options=options,
+        workers=workers,
+    )
     from anomae.cli.summaries import prepared
 
     prepared(opened)
@@ -81,9 +90,15 @@ def fit(
     given = {"accelerator": device, "precision": precision, "devices": devices if devices > 1 else None}
     overrides |= {f"device.{key}": value for key, value in given.items() if value is not None}
     fitted = stage(
-        store, run, detector=detector, recipe=recipe, profile=cast(Any, profile), seed=seed, overrides=overrides,
+        store,
+        run,
+        detector=detector,
+        recipe=recipe,
+        profile=cast(Any, profile),
+        seed=seed,
+        overrides=overrides,
         keep_cache=keep_cache,
-    )  # fmt: skip
+    )
     typer.echo(f"Fitted: {fitted}")
 
 

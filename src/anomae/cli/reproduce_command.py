@@ -34,8 +34,19 @@ def reproduce(
     from anomae.reproduction.run_all import reproduce as stage
 
     content = stage(
-        data, source, out, only=only or (), scale=cast(Any, scale), modality=modality, splits=splits,
-        allow_leak=allow_leak, seed=seed, preparation=cast(Any, preparation), detectors=detector or (),
-        seeds=listed_seeds(seeds), folds=folds, overrides=by_detector(settings or []),
-    )  # fmt: skip
+        data,
+        source,
+        out,
+        only=only or (),
+        scale=cast(Any, scale),
+        modality=modality,
+        splits=splits,
+        allow_leak=allow_leak,
+        seed=seed,
+        preparation=cast(Any, preparation),
+        detectors=detector or (),
+        seeds=listed_seeds(seeds),
+        folds=folds,
+        overrides=by_detector(settings or []),
+    )
     (reproduced if folds is None else cross_validated)(content, out)

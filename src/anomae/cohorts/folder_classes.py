@@ -11,9 +11,14 @@ from anomae.errors import UserError
 HEALTHY_NAMES = ("healthy", "normal", "no", "good", "negative")
 ABNORMAL_NAMES = ("abnormal", "ungood", "yes", "positive", "anomalous", "anomaly", "diseased", "lesion", "bad")
 PART_NAMES = {
-    "train": "train", "training": "train", "valid": "validation", "val": "validation", "validation": "validation",
-    "test": "test", "testing": "test",
-}  # fmt: skip
+    "train": "train",
+    "training": "train",
+    "valid": "validation",
+    "val": "validation",
+    "validation": "validation",
+    "test": "test",
+    "testing": "test",
+}
 _MASK_FOLDERS = ("ground_truth", "label", "labels", "mask", "masks")
 EXPECTED = "healthy/ and abnormal/, or train/good, test/good and test/<defect>"
 

@@ -31,9 +31,12 @@ class Teacher:
     """
 
     def __init__(
-        self, settings: TeacherSettings, strides: Sequence[int], image_size: tuple[int, int],
+        self,
+        settings: TeacherSettings,
+        strides: Sequence[int],
+        image_size: tuple[int, int],
         window: tuple[float, float],
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Builds the network, without weights yet: `of_normals` and `load` give them."""
         self.settings, self.image_size, self.window = settings, image_size, window
         self.backbone = BACKBONES[settings.backbone]
@@ -47,9 +50,7 @@ class Teacher:
         self.size = (height, width)
 
     @classmethod
-    def of_normals(
-        cls, settings: TeacherSettings, strides: Sequence[int], healthy: HealthySlices, seed: int
-    ) -> Self:  # fmt: skip
+    def of_normals(cls, settings: TeacherSettings, strides: Sequence[int], healthy: HealthySlices, seed: int) -> Self:
         """The teacher that `settings` name; its window is measured on at most 256 training normals, evenly spaced.
 
         Random weights depend on `seed`; their batch norms are measured on 16 normals.  Raises UserError where there is

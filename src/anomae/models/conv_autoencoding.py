@@ -69,9 +69,13 @@ class ConvGenerator(nn.Module):
     """From a vector to an image, doubling from the maps in the middle."""
 
     def __init__(
-        self, image_size: tuple[int, int], width: int, latent: int, generator: torch.Generator | None,
+        self,
+        image_size: tuple[int, int],
+        width: int,
+        latent: int,
+        generator: torch.Generator | None,
         squash: bool = False,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """`width`: channels before the last convolution.  squash: images in 0..1 by a sigmoid, else any numbers."""
         super().__init__()
         self.squash = squash
@@ -103,9 +107,7 @@ class ConvGenerator(nn.Module):
 class ConvAutoencoder(nn.Module):
     """Encoder and generator in a row: no noise, no prior, no critic."""
 
-    def __init__(
-        self, image_size: tuple[int, int], width: int, latent: int, generator: torch.Generator | None
-    ) -> None:  # fmt: skip
+    def __init__(self, image_size: tuple[int, int], width: int, latent: int, generator: torch.Generator | None) -> None:
         """`width` and `latent`: as of encoder and generator."""
         super().__init__()
         self.encoder = ConvEncoder(image_size, width, latent, 1, generator)

@@ -15,9 +15,7 @@ PRIOR = 0.05  # probability of being anomalous that a pixel starts with (Lin et 
 class ReconstructAndSegment(nn.Module):
     """One network gives the healthy image back, another sees both and says where they were made to differ."""
 
-    def __init__(
-        self, width: int, segmentation_width: int, halvings: int, generator: torch.Generator | None
-    ) -> None:  # fmt: skip
+    def __init__(self, width: int, segmentation_width: int, halvings: int, generator: torch.Generator | None) -> None:
         """Widths: channels of the first level of the reconstructive network, which has no skips, and of the other.
 
         Narrow and briefly trained on healthy heads, the first learned with group norm alone, the other faster with that

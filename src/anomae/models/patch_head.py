@@ -17,9 +17,16 @@ class PatchHead(nn.Module):
     """
 
     def __init__(
-        self, channels: int, grid: tuple[int, int], *, width: int, blocks: int, mirror: bool, centre: bool,
+        self,
+        channels: int,
+        grid: tuple[int, int],
+        *,
+        width: int,
+        blocks: int,
+        mirror: bool,
+        centre: bool,
         generator: torch.Generator,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """channels: of the evidence.  grid: (gh, gw) patches.  mirror: see differences to the mirrored place too."""
         super().__init__()
         self.grid = grid
@@ -37,9 +44,12 @@ class PatchHead(nn.Module):
             nn.init.zeros_(self.image_logit.bias)
 
     def forward(
-        self, evidence: Tensor, mirrored: Tensor | None = None, drop: float = 0.0,
+        self,
+        evidence: Tensor,
+        mirrored: Tensor | None = None,
+        drop: float = 0.0,
         generator: torch.Generator | None = None,
-    ) -> tuple[Tensor, Tensor | None]:  # fmt: skip
+    ) -> tuple[Tensor, Tensor | None]:
         """Evidence (B, C, gh, gw) -> logits of the patches (B, gh, gw) and of the images (B,), or None.
 
         mirrored: (B,) bool, which of them to take left for right.  drop: share of channels, and of the blocks'
@@ -66,7 +76,7 @@ class PatchHead(nn.Module):
 
     def judge(
         self, seen: Tensor, drop: float = 0.0, generator: torch.Generator | None = None
-    ) -> tuple[Tensor, Tensor | None]:  # fmt: skip
+    ) -> tuple[Tensor, Tensor | None]:
         """What `look` gives, (B, D, gh, gw) -> logits as `forward` gives them."""
         x = seen + self.position
         for block in self.blocks:

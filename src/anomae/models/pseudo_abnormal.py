@@ -86,9 +86,7 @@ def _pixel_each(in_rows: Tensor, in_columns: Tensor, betas: Tensor) -> Tensor:
     return factor
 
 
-def _centred_on(
-    body: Tensor, heights: Tensor, widths: Tensor, generator: torch.Generator
-) -> tuple[Tensor, Tensor]:  # fmt: skip
+def _centred_on(body: Tensor, heights: Tensor, widths: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Tops and lefts of boxes whose centres are drawn among the pixels of `body` (all pixels where it is empty)."""
     rows, columns = body.shape[1:]
     chances = body.flatten(1).float()

@@ -57,7 +57,7 @@ def _halving(inputs: int, outputs: int) -> list[nn.Module]:
 
 def distillation_loss(
     taught: Sequence[Tensor], decoded: Sequence[Tensor], over: Literal["level", "position"]
-) -> Tensor:  # fmt: skip
+) -> Tensor:
     """Sum over the levels of 1 - cosine, mean over the batch.
 
     over: "level", the cosine of a whole level as one vector (authors' released code); "position", the cosine over

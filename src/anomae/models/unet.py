@@ -19,9 +19,16 @@ class UNet(nn.Module):
     """
 
     def __init__(
-        self, channels: tuple[int, int], width: int, halvings: int, generator: torch.Generator | None, *,
-        skips: bool = True, standardised: bool = False, norm: Norm = "group",
-    ) -> None:  # fmt: skip
+        self,
+        channels: tuple[int, int],
+        width: int,
+        halvings: int,
+        generator: torch.Generator | None,
+        *,
+        skips: bool = True,
+        standardised: bool = False,
+        norm: Norm = "group",
+    ) -> None:
         """`channels`: of the input and the output.  width: channels of the first level, a multiple of 4.
 
         skips: each level of the decoder also sees that of the encoder; without, all has to pass the lowest level.

@@ -13,16 +13,17 @@ _SIZES: dict[Scale, dict[str, Any]] = {
     "paper": {"sizes": (128,), "heads": 3, "pool": 16_000, "head": {"training": {"steps": 2000}}},
     "small": {"sizes": (128,), "heads": 3, "pool": 6000, "head": {"training": {"steps": 700}}},
     "tiny": {
-        "sources": ("pixels", "mirror"), "sizes": (64,), "heads": 1, "pool": 512,
+        "sources": ("pixels", "mirror"),
+        "sizes": (64,),
+        "heads": 1,
+        "pool": 512,
         "head": {"width": 32, "training": {"steps": 150, "batch": 32}},
     },
-}  # fmt: skip
+}
 _TRAINING = {"batch": 56, "lr": 2e-3, "warmup_steps": 50}
 
 
-def anomae_settings(
-    recipe: str, image_size: tuple[int, int], aligned: bool, modality: str = ""
-) -> AnomaeSettings:  # fmt: skip
+def anomae_settings(recipe: str, image_size: tuple[int, int], aligned: bool, modality: str = "") -> AnomaeSettings:
     """The settings for images of (h, w) pixels.
 
     recipe: a name in anomae.recipes.named.RECIPES.  aligned: the preparation laid the midline of a brain into the

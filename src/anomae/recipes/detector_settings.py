@@ -15,9 +15,13 @@ OF_THE_METHOD = (METHOD, "mae")
 
 
 def settings_for(
-    detector: str, recipe: str, profile: Profile, image_size: tuple[int, int], aligned: bool = False,
+    detector: str,
+    recipe: str,
+    profile: Profile,
+    image_size: tuple[int, int],
+    aligned: bool = False,
     modality: str = "",
-) -> BaseModel:  # fmt: skip
+) -> BaseModel:
     """The settings of `detector` for images of (h, w) pixels.
 
     recipe: of the paper's method; a baseline takes the scale that goes with it (`scale_of`).  aligned: a midline lies

@@ -29,8 +29,13 @@ Scale = Literal["tiny", "small", "paper"]
 SCALES: tuple[Scale, ...] = ("tiny", "small", "paper")
 # Recipes of the paper's method that are not `small` in what they cost.
 _SCALES_OF_RECIPES: dict[str, Scale] = {
-    "brats2020": "paper", "luna16": "paper", "paper": "paper", "demo": "tiny", "phantom": "tiny", "tiny": "tiny",
-}  # fmt: skip
+    "brats2020": "paper",
+    "luna16": "paper",
+    "paper": "paper",
+    "demo": "tiny",
+    "phantom": "tiny",
+    "tiny": "tiny",
+}
 _ADAM = {"lr": 0.005, "min_lr": 0.005, "betas": (0.5, 0.999), "weight_decay": 0.0, "batch": 16}
 _AUTOENCODER = {"lr": 1e-3, "weight_decay": 0.0, "batch": 16}
 # The originals' rate, 1e-4, is for widths and lengths that these have not; chosen on healthy slices and made-up heads.

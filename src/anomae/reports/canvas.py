@@ -13,12 +13,27 @@ from matplotlib.figure import Figure
 INK, QUIET, RULE = "#1f2933", "#7b8794", "#d5dbe1"
 SCORE, RIVAL, NORMAL, ABNORMAL = "#00695c", "#b7791f", "#4477aa", "#cc4c33"
 STYLE = {
-    "font.family": "sans-serif", "font.size": 9, "text.color": INK, "text.parse_math": False,
-    "axes.edgecolor": QUIET, "axes.labelcolor": INK, "axes.linewidth": 0.8, "axes.titlesize": 9.5,
-    "axes.titleweight": "bold", "axes.titlelocation": "left", "axes.spines.top": False, "axes.spines.right": False,
-    "xtick.color": QUIET, "ytick.color": QUIET, "xtick.labelcolor": INK, "ytick.labelcolor": INK,
-    "legend.frameon": False, "legend.fontsize": 8.5, "svg.hashsalt": "anomae", "svg.fonttype": "path",
-}  # fmt: skip
+    "font.family": "sans-serif",
+    "font.size": 9,
+    "text.color": INK,
+    "text.parse_math": False,
+    "axes.edgecolor": QUIET,
+    "axes.labelcolor": INK,
+    "axes.linewidth": 0.8,
+    "axes.titlesize": 9.5,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "xtick.color": QUIET,
+    "ytick.color": QUIET,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "legend.frameon": False,
+    "legend.fontsize": 8.5,
+    "svg.hashsalt": "anomae",
+    "svg.fonttype": "path",
+}
 
 
 @contextmanager

@@ -31,9 +31,14 @@ def mean_rank(columns: Sequence[npt.NDArray[np.float64]]) -> npt.NDArray[np.floa
 
 
 def compare_scores(
-    slices: ScoredSlices, scores: Columns, floors: Columns, groups: Mapping[str, Sequence[str]],
-    *, resamples: int = 2000, seed: int = 0,
-) -> dict[str, Any]:  # fmt: skip
+    slices: ScoredSlices,
+    scores: Columns,
+    floors: Columns,
+    groups: Mapping[str, Sequence[str]],
+    *,
+    resamples: int = 2000,
+    seed: int = 0,
+) -> dict[str, Any]:
     """All figures of a comparison; scores: run -> (n,), floors: rival -> (n,), both on the same slices of two classes.
 
     groups: name -> runs that differ by seed alone; of those with two runs or more the spread is given.
@@ -58,11 +63,14 @@ def compare_scores(
     }
     pairs: list[dict[str, Any]] = []
     for one, other in combinations(scores, 2):
-        pairs.append({
-            "one": one, "other": other,
-            "difference": paired_difference(judged[one], judged[other]).to_json(),
-            "delong": delong_test(slices.label, scores[one], scores[other]).to_json(),
-        })  # fmt: skip
+        pairs.append(
+            {
+                "one": one,
+                "other": other,
+                "difference": paired_difference(judged[one], judged[other]).to_json(),
+                "delong": delong_test(slices.label, scores[one], scores[other]).to_json(),
+            }
+        )
     for pair, adjusted in zip(pairs, holm([pair["delong"]["p"] for pair in pairs]), strict=True):
         pair["delong"]["p_holm"] = adjusted
     content = {
@@ -71,12 +79,15 @@ def compare_scores(
         "pairs": pairs,
         "seeds": {name: _spread(rows, members) for name, members in groups.items() if len(members) > 1},
         "floors": {
-            name: {**judged[name].interval().to_json(), "title": FLOORS[name].title,
-                   "uses_labels": FLOORS[name].uses_labels}
+            name: {
+                **judged[name].interval().to_json(),
+                "title": FLOORS[name].title,
+                "uses_labels": FLOORS[name].uses_labels,
+            }
             for name in sorted(floors, key=lambda name: -judged[name].value)
         },
         "best_floor": best,
-    }  # fmt: skip
+    }
     return {"verdict": _verdict(content), **content}
 
 
@@ -86,9 +97,11 @@ def _spread(rows: Mapping[str, Any], members: Sequence[str]) -> dict[str, Any]:
     for metric in SLICE_METRICS:
         values = np.array([rows[name][metric]["value"] for name in members])
         found[metric] = {
-            "mean": float(values.mean()), "sd": float(values.std(ddof=1)),
-            "min": float(values.min()), "max": float(values.max()),
-        }  # fmt: skip
+            "mean": float(values.mean()),
+            "sd": float(values.std(ddof=1)),
+            "min": float(values.min()),
+            "max": float(values.max()),
+        }
     return found
 
 
@@ -111,8 +124,10 @@ def _verdict(content: Mapping[str, Any]) -> str:
         )
     if content["best_floor"]:
         floor, gain = content["floors"][content["best_floor"]], runs[order[0]]["gain"]
-        said.append(f"the best trivial rival, {floor['title']}, gives {floor['value']:.3f}: the best run gains "
-                    f"{Interval(**gain)} over it")  # fmt: skip
+        said.append(
+            f"the best trivial rival, {floor['title']}, gives {floor['value']:.3f}: the best run gains "
+            f"{Interval(**gain)} over it"
+        )
     else:
         said.append("no trivial rival could be computed beside them")
     return "; ".join(said) + "."

@@ -25,8 +25,10 @@ def write_comparison(
 ) -> dict[str, Any]:
     """Write FOLDER/compare.html and last FOLDER/compare.json; returns the content of the latter."""
     full = {
-        "schema_version": SCHEMA_VERSION, **content, "definitions": {name: DEFINITIONS[name] for name in SAID},
-    }  # fmt: skip
+        "schema_version": SCHEMA_VERSION,
+        **content,
+        "definitions": {name: DEFINITIONS[name] for name in SAID},
+    }
     ComparisonContent.model_validate(full)
     rows: list[tuple[str, Mapping[str, Any] | None, str]] = [
         (name, row["auroc"], "score" if place == 0 else "other_score")

@@ -14,16 +14,24 @@ from anomae.statistics.trivial_baselines import FLOORS
 
 MOST_DRAWN = 6  # sites, scanners or kinds of file, the largest
 BAND_TITLES = {
-    "position": "place in the scan", "tissue_area": "tissue area", "site": "site", "scanner": "scanner",
+    "position": "place in the scan",
+    "tissue_area": "tissue area",
+    "site": "site",
+    "scanner": "scanner",
     "source": "kind of file",
-}  # fmt: skip
+}
 Columns = Mapping[str, npt.NDArray[np.float64]]
 
 
 def report_drawings(
-    slices: ScoredSlices, scores: Columns, floors: Columns, content: Mapping[str, Any],
-    journal: Sequence[Mapping[str, Any]], resamples: int, seed: int,
-) -> dict[str, str]:  # fmt: skip
+    slices: ScoredSlices,
+    scores: Columns,
+    floors: Columns,
+    content: Mapping[str, Any],
+    journal: Sequence[Mapping[str, Any]],
+    resamples: int,
+    seed: int,
+) -> dict[str, str]:
     """Name -> SVG text; a drawing that says nothing here (no journal, no positions, one class) is left out.
 
     content: as `assess` gives it.  journal: lines with stage, step and loss.

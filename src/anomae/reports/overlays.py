@@ -15,7 +15,7 @@ RESIDUAL = "residual (units of the prepared slice)"
 
 def draw_overlays(
     folder: ScoringFolder, overlays: int, scale_before: float | None, shown: bool, label: str = RESIDUAL
-) -> float | None:  # fmt: skip
+) -> float | None:
     """Draw the highest slices of all scans of `folder` on one colour scale; returns its upper end.
 
     overlays: of a scan, at most.  scale_before: of the overlays that are there; drawn anew is only what is missing, or

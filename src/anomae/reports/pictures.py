@@ -56,9 +56,12 @@ def common_scales(images: Images, reconstructions: Images | None = None, maps: I
 
 
 def picture_column(
-    scales: Scales, image: Images, reconstruction: Images | None = None, map_: Images | None = None,
+    scales: Scales,
+    image: Images,
+    reconstruction: Images | None = None,
+    map_: Images | None = None,
     lesion: npt.NDArray[np.bool_] | None = None,
-) -> dict[str, str]:  # fmt: skip
+) -> dict[str, str]:
     """Pictures (h, w) of one slice: input (with the outline of its lesion), reconstruction, difference, map."""
     column = {"input": grey_png(image, scales.image, lesion)}
     if reconstruction is not None:
@@ -125,9 +128,11 @@ def scale_sentence(scales: Scales, reconstructions: bool, maps: bool) -> str:
 
 
 def grey_png(
-    image: Images, scale: tuple[float, float], outlined: npt.NDArray[np.bool_] | None = None,
+    image: Images,
+    scale: tuple[float, float],
+    outlined: npt.NDArray[np.bool_] | None = None,
     colour: tuple[int, int, int] = _ORANGE,
-) -> str:  # fmt: skip
+) -> str:
     """A grey PNG of (h, w) as a data address; what is outlined, such as a lesion, is so in `colour`."""
     grey = _bytes(image, scale)
     if outlined is None or not outlined.any():

@@ -18,21 +18,28 @@ from anomae.statistics.trivial_baselines import FLOORS
 
 SCHEMA_VERSION = 2
 SCORE_TITLES = {
-    "score": "the detector's score", "score_mse": "reconstruction alone: mean squared error",
-    "score_mae": "reconstruction alone: mean absolute error", "score_ssim": "reconstruction alone: 1 - SSIM",
+    "score": "the detector's score",
+    "score_mse": "reconstruction alone: mean squared error",
+    "score_mae": "reconstruction alone: mean absolute error",
+    "score_ssim": "reconstruction alone: 1 - SSIM",
     NEIGHBOURS: "smoothed over the neighbouring slices of its scan",
-}  # fmt: skip
+}
 METRIC_TITLES = {
-    "auroc": "AUROC", "average_precision": "average precision", "fpr_at_95_tpr": "normal flagged at 95 % found",
+    "auroc": "AUROC",
+    "average_precision": "average precision",
+    "fpr_at_95_tpr": "normal flagged at 95 % found",
     "sensitivity_at_90_specificity": "found at 90 % specificity",
     "sensitivity_at_95_specificity": "found at 95 % specificity",
     "sensitivity_at_99_specificity": "found at 99 % specificity",
-}  # fmt: skip
+}
 STRATUM_TITLES = {"all": "all slices", "without_empty": "without empty", "mid": "mid-scan"}
 MATCHED_TITLES = {
-    "position": "same tenth of the scan", "tissue_area": "same tissue area", "site": "same site",
-    "scanner": "same scanner", "source": "same kind of file",
-}  # fmt: skip
+    "position": "same tenth of the scan",
+    "tissue_area": "same tissue area",
+    "site": "same site",
+    "scanner": "same scanner",
+    "source": "same kind of file",
+}
 
 
 def write_report(
@@ -57,13 +64,19 @@ def environment() -> Any:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     room = Environment(
-        loader=PackageLoader("anomae.reports"), autoescape=True, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
+        loader=PackageLoader("anomae.reports"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
     room.filters |= {
-        "interval": _interval, "svg_address": _svg_address, "svg_width": _svg_width, "flat": flat_settings,
+        "interval": _interval,
+        "svg_address": _svg_address,
+        "svg_width": _svg_width,
+        "flat": flat_settings,
         "percent": _percent,
-    }  # fmt: skip
+    }
     return room
 
 

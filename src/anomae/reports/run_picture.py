@@ -45,9 +45,13 @@ def _spread(places: npt.NDArray[np.int64], scores: npt.NDArray[np.float64], each
 
 
 def _draw(
-    path: Path, images: list[npt.NDArray[np.float32]], maps: list[npt.NDArray[np.float32]],
-    scores: list[npt.NDArray[np.float64]], lesions: list[npt.NDArray[np.bool_] | None], label: str,
-) -> None:  # fmt: skip
+    path: Path,
+    images: list[npt.NDArray[np.float32]],
+    maps: list[npt.NDArray[np.float32]],
+    scores: list[npt.NDArray[np.float64]],
+    lesions: list[npt.NDArray[np.bool_] | None],
+    label: str,
+) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

@@ -53,8 +53,9 @@ class Cell:
 
 
 def _varied(name: str, shares: bool, **overrides: Any) -> PlannedRun:
-    return PlannedRun(name, overrides={key.replace("__", "."): value for key, value in overrides.items()},
-                      shares_autoencoder=shares)  # fmt: skip
+    return PlannedRun(
+        name, overrides={key.replace("__", "."): value for key, value in overrides.items()}, shares_autoencoder=shares
+    )
 
 
 # f-AnoGAN's other architecture learns as its authors had it; a recipe that was made for the first one says otherwise.
@@ -62,15 +63,20 @@ _SIZED = ("width", "training", "encoder_training")
 SCHLEGL_OVERRIDES = {"arch": "schlegl", **{key: value for key, value in SCHLEGL.items() if key not in _SIZED}}
 SCHLEGL_SIZES: dict[Scale, dict[str, Any]] = {
     "paper": {
-        "width": SCHLEGL["width"], "training.epochs": SCHLEGL["training"].epochs,
-        "training.batch": SCHLEGL["training"].batch, "encoder_training.steps": SCHLEGL["encoder_training"].steps,
+        "width": SCHLEGL["width"],
+        "training.epochs": SCHLEGL["training"].epochs,
+        "training.batch": SCHLEGL["training"].batch,
+        "encoder_training.steps": SCHLEGL["encoder_training"].steps,
         "encoder_training.batch": SCHLEGL["encoder_training"].batch,
     },
     "small": {
-        "width": 8, "training.steps": 250, "training.batch": 8,
-        "encoder_training.steps": 1000, "encoder_training.batch": 8,
+        "width": 8,
+        "training.steps": 250,
+        "training.batch": 8,
+        "encoder_training.steps": 1000,
+        "encoder_training.batch": 8,
     },
-}  # fmt: skip
+}
 METHOD_RUN = "method"
 RUNS = {
     run.name: run
@@ -121,26 +127,39 @@ CELLS = (
     Cell("text", "no masked autoencoder: the images", "images", paper={BRATS: 0.874}),
     Cell("fig5", "mask ratio 0", "autoencoder", paper={BRATS: 0.735}, place=0.0),
     *(
-        Cell("fig5", f"mask ratio {ratio:g}", METHOD_RUN if ratio == 0.75 else f"mask-{ratio:g}",
-             paper={BRATS: 0.899} if ratio == 0.75 else {}, place=ratio)
+        Cell(
+            "fig5",
+            f"mask ratio {ratio:g}",
+            METHOD_RUN if ratio == 0.75 else f"mask-{ratio:g}",
+            paper={BRATS: 0.899} if ratio == 0.75 else {},
+            place=ratio,
+        )
         for ratio in MASK_RATIOS
     ),
     *(
-        Cell("fig5", f"{length:g} of the training", METHOD_RUN if length == 1.0 else f"length-{length:g}",
-             paper={BRATS: 0.899} if length == 1.0 else {}, place=length)
+        Cell(
+            "fig5",
+            f"{length:g} of the training",
+            METHOD_RUN if length == 1.0 else f"length-{length:g}",
+            paper={BRATS: 0.899} if length == 1.0 else {},
+            place=length,
+        )
         for length in LENGTHS
     ),
     *(
         Cell("floors", title, name)
         for title, name in (
-            ("mean image", "mean-image"), ("Gaussian of each pixel", "pixel-gaussian"), ("PCA", "pca"),
-            ("convolutional autoencoder", "conv-autoencoder"), ("memory of patches (PatchCore)", "patchcore"),
+            ("mean image", "mean-image"),
+            ("Gaussian of each pixel", "pixel-gaussian"),
+            ("PCA", "pca"),
+            ("convolutional autoencoder", "conv-autoencoder"),
+            ("memory of patches (PatchCore)", "patchcore"),
         )
     ),
     Cell("further", "denoising autoencoder (coarse noise)", "dae"),
     Cell("further", "DRAEM-like (made-up textures)", "draem"),
     Cell("further", "memory of patches, nearby places alone", "patchcore-near"),
-)  # fmt: skip
+)
 
 
 def chosen_cells(only: tuple[str, ...]) -> list[Cell]:

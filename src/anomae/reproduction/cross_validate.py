@@ -36,10 +36,23 @@ from anomae.statistics.pooled import PooledJudge, spread
 
 
 def cross_validate(
-    data: str, plan: Reproduction, source: Path | str, out: Path, chosen: Mapping[str, Sequence[PlannedRun]], *,
-    folds: int, scale: Scale, modality: str | None, seed: int, settings: PrepareSettings, overrides: Overrides,
-    resamples: int, estimate: bool, shown: bool, workers: int | None = None,
-) -> dict[str, Any]:  # fmt: skip
+    data: str,
+    plan: Reproduction,
+    source: Path | str,
+    out: Path,
+    chosen: Mapping[str, Sequence[PlannedRun]],
+    *,
+    folds: int,
+    scale: Scale,
+    modality: str | None,
+    seed: int,
+    settings: PrepareSettings,
+    overrides: Overrides,
+    resamples: int,
+    estimate: bool,
+    shown: bool,
+    workers: int | None = None,
+) -> dict[str, Any]:
     """Fit, score and judge every run on every fold and pool; returns the content of cross_validation.json.
 
     chosen: name -> runs that differ by seed alone, in the order in which they are worked off: of a run every fold
@@ -51,9 +64,17 @@ def cross_validate(
     cannot be prepared, or the slices of all patients are of one class.
     """
     stores = prepare_folds(
-        plan.cohort, source, out, folds=folds, seed=seed, modality=modality, settings=settings, options=plan.options,
-        workers=workers, shown=shown,
-    )  # fmt: skip
+        plan.cohort,
+        source,
+        out,
+        folds=folds,
+        seed=seed,
+        modality=modality,
+        settings=settings,
+        options=plan.options,
+        workers=workers,
+        shown=shown,
+    )
     recipe, runs = plan.recipe[scale], [run for own in chosen.values() for run in own]
     wanted = {run.name: wanted_of(run, scale, recipe, stores[0], overrides, seed) for run in runs}
     judge, rows = judge_of(stores, resamples, seed, shown)
@@ -61,14 +82,24 @@ def cross_validate(
     if estimate and shown:
         _tell_estimate(runs, places, wanted, stores[0])
     facts = {
-        "data": data, "scale": scale, "modality": modality or stores[0].prepared.get("modality"), "seed": seed,
-        "image_size": list(stores[0].image_size), "recipe": recipe, "folds": folds, "resamples": resamples,
+        "data": data,
+        "scale": scale,
+        "modality": modality or stores[0].prepared.get("modality"),
+        "seed": seed,
+        "image_size": list(stores[0].image_size),
+        "recipe": recipe,
+        "folds": folds,
+        "resamples": resamples,
         "overrides": {name: dict(values) for name, values in overrides.items()},
         "store_fingerprint": read_json(out / "store" / "prepare.json").get("fingerprint"),
-        "split": [{**store.prepared["fold"], "fingerprint": store.prepared["fingerprint"],
-                   "counts": store.prepared["counts"]} for store in stores],
-        "counts": judge.counts(), "floors": judge.baselines(), "best_floor": judge.best_baselines(),
-    }  # fmt: skip
+        "split": [
+            {**store.prepared["fold"], "fingerprint": store.prepared["fingerprint"], "counts": store.prepared["counts"]}
+            for store in stores
+        ],
+        "counts": judge.counts(),
+        "floors": judge.baselines(),
+        "best_floor": judge.best_baselines(),
+    }
     results = _Results(judge, rows, chosen, places)
     content = facts | results.content()
     for place, run in enumerate(runs, start=1):
@@ -154,11 +185,14 @@ class _Results:
             }
             scores[name] = {"pooled": pooled, "folds": of_folds}
         return {
-            "detector": run.detector, "seed": run.seed, "scores": scores,
+            "detector": run.detector,
+            "seed": run.seed,
+            "scores": scores,
             "minutes": sum(figures["minutes"] for figures in known) if known else None,
-            "finished": len(known), "teacher": known[0]["teacher"] if known else "",
+            "finished": len(known),
+            "teacher": known[0]["teacher"] if known else "",
             "failed": failed,
-        }  # fmt: skip
+        }
 
 
 def _value(figures: Mapping[str, Any] | None, score: str, stratum: str) -> float | None:

@@ -107,9 +107,10 @@ def trainings(settings: BaseModel, prefix: str = "") -> Iterator[tuple[str, Any]
 def _trainings_of(detector: str, settings: Any) -> Iterator[tuple[str, Any]]:
     """The trainings that a detector does: the masked autoencoder alone has the settings of a classifier too."""
     return (
-        (name, training) for name, training in trainings(settings)
+        (name, training)
+        for name, training in trainings(settings)
         if detector != "mae" or name.startswith("autoencoder.")
-    )  # fmt: skip
+    )
 
 
 def _sees_images(settings: Any) -> bool:

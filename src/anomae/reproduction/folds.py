@@ -32,10 +32,18 @@ OWN = ("index.csv", "prepare.json")  # of each fold; all else of the store is sh
 
 
 def prepare_folds(
-    cohort: str, source: Path | str, out: Path | str, *, folds: int, seed: int = 0, modality: str | None = None,
-    settings: PrepareSettings | None = None, options: Mapping[str, Any] | None = None, workers: int | None = None,
+    cohort: str,
+    source: Path | str,
+    out: Path | str,
+    *,
+    folds: int,
+    seed: int = 0,
+    modality: str | None = None,
+    settings: PrepareSettings | None = None,
+    options: Mapping[str, Any] | None = None,
+    workers: int | None = None,
     shown: bool = True,
-) -> list[SliceStore]:  # fmt: skip
+) -> list[SliceStore]:
     """Prepare all slices of a cohort once, into OUT/store, and make the stores of its folds; returns them in order.
 
     cohort, source, modality, settings, options, workers: as `anomae.stages.prepare.prepare` takes them; parts that the
@@ -44,9 +52,17 @@ def prepare_folds(
     Raises UserError as `prepare` and `write_folds` do.
     """
     base = prepare(
-        cohort, source, Path(out) / "store", modality=modality, split=WHOLE, seed=seed, settings=settings,
-        options=options, workers=workers, shown=shown,
-    )  # fmt: skip
+        cohort,
+        source,
+        Path(out) / "store",
+        modality=modality,
+        split=WHOLE,
+        seed=seed,
+        settings=settings,
+        options=options,
+        workers=workers,
+        shown=shown,
+    )
     return write_folds(base, Path(out) / "folds", folds, seed)
 
 

@@ -43,8 +43,14 @@ def write_reproduction(folder: Path, content: Mapping[str, Any], curves: Curves,
     if varied:
         drawings["varied"] = varied_plot(varied)
     page = environment().get_template("reproduction.html.j2")
-    html = page.render(content=content, tables=tables(content), drawings=drawings, strips=strips, title=title(content),
-                       sentences=sentences(content))  # fmt: skip
+    html = page.render(
+        content=content,
+        tables=tables(content),
+        drawings=drawings,
+        strips=strips,
+        title=title(content),
+        sentences=sentences(content),
+    )
     write_text(folder / "reproduction.html", html)
     write_text(folder / "reproduction.md", markdown(content))
     write_json(folder / "reproduction.json", dict(content))

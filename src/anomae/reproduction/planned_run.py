@@ -28,9 +28,7 @@ class Wanted:
     seed: int
 
 
-def wanted_of(
-    run: PlannedRun, scale: Scale, recipe: str, store: SliceStore, overrides: Overrides, seed: int
-) -> Wanted:  # fmt: skip
+def wanted_of(run: PlannedRun, scale: Scale, recipe: str, store: SliceStore, overrides: Overrides, seed: int) -> Wanted:
     """What a run is fitted with.
 
     recipe: of the paper's method at this scale.  store: what it learns from.  overrides: detector -> settings of all
@@ -76,9 +74,16 @@ def done_or_reason(
             _refuse_other(place, wanted)
             return ""
         fit(
-            store.folder, place, detector=run.detector, recipe=recipe, seed=wanted.seed, overrides=wanted.overrides,
-            autoencoder_of=method if run.shares_autoencoder else None, keep_cache=run.name == METHOD_RUN, shown=shown,
-        )  # fmt: skip
+            store.folder,
+            place,
+            detector=run.detector,
+            recipe=recipe,
+            seed=wanted.seed,
+            overrides=wanted.overrides,
+            autoencoder_of=method if run.shares_autoencoder else None,
+            keep_cache=run.name == METHOD_RUN,
+            shown=shown,
+        )
         if not (Run(place).findings / "findings.json").exists():
             score(place, shown=shown)
         evaluate(place, seed=seed, resamples=resamples, shown=shown)

@@ -87,14 +87,33 @@ def reproduce(
         if splits is not None:
             raise UserError("Folds are drawn by the seed; leave the released lists (splits) out, or the folds.")
         return cross_validate(
-            data, plan, source, folder, chosen or {run.name: [run] for run in runs}, folds=folds, scale=scale,
-            modality=modality, seed=seed, settings=settings, overrides=overrides or {}, resamples=resamples,
-            estimate=estimate, shown=shown,
-        )  # fmt: skip
+            data,
+            plan,
+            source,
+            folder,
+            chosen or {run.name: [run] for run in runs},
+            folds=folds,
+            scale=scale,
+            modality=modality,
+            seed=seed,
+            settings=settings,
+            overrides=overrides or {},
+            resamples=resamples,
+            estimate=estimate,
+            shown=shown,
+        )
     store = prepare(
-        plan.cohort, source, folder / "store", modality=modality, splits=splits,
-        allow_leak=allow_leak, seed=seed, settings=settings, options=plan.options, shown=shown,
-    )  # fmt: skip
+        plan.cohort,
+        source,
+        folder / "store",
+        modality=modality,
+        splits=splits,
+        allow_leak=allow_leak,
+        seed=seed,
+        settings=settings,
+        options=plan.options,
+        shown=shown,
+    )
     wanted = {run.name: wanted_of(run, scale, plan.recipe[scale], store, overrides or {}, seed) for run in runs}
     left = [run for run in runs if not is_finished(folder / "runs" / run.name)]
     if estimate and left and shown:
@@ -145,9 +164,18 @@ def _checked(data: str, only: Sequence[str], scale: str, preparation: str) -> Re
 
 
 def _content(
-    data: str, plan: Reproduction, scale: Scale, modality: str | None, seed: int, cells: Any, runs: Any,
-    failed: Mapping[str, str], folder: Path, store: SliceStore, overrides: Overrides,
-) -> dict[str, Any]:  # fmt: skip
+    data: str,
+    plan: Reproduction,
+    scale: Scale,
+    modality: str | None,
+    seed: int,
+    cells: Any,
+    runs: Any,
+    failed: Mapping[str, str],
+    folder: Path,
+    store: SliceStore,
+    overrides: Overrides,
+) -> dict[str, Any]:
     """What reproduction.json is to say."""
     found = {run.name: None if run.name in failed else figures_of(folder / "runs" / run.name) for run in runs}
     rows = []
@@ -170,18 +198,25 @@ def _content(
         )
     judged = next((figures for figures in found.values() if figures), None)
     return {
-        "data": data, "scale": scale, "modality": modality or store.prepared.get("modality"), "seed": seed,
-        "paper_data": plan.paper, "image_size": list(store.image_size), "recipe": plan.recipe[scale],
+        "data": data,
+        "scale": scale,
+        "modality": modality or store.prepared.get("modality"),
+        "seed": seed,
+        "paper_data": plan.paper,
+        "image_size": list(store.image_size),
+        "recipe": plan.recipe[scale],
         "overrides": {name: dict(values) for name, values in overrides.items()},
         "preparation": store.prepared["settings"]["preparation"],
-        "store_fingerprint": store.prepared.get("fingerprint"), "counts": store.prepared.get("counts"),
-        "split": store.prepared.get("split"), "allow_leak": bool(store.prepared.get("allow_leak")),
+        "store_fingerprint": store.prepared.get("fingerprint"),
+        "counts": store.prepared.get("counts"),
+        "split": store.prepared.get("split"),
+        "allow_leak": bool(store.prepared.get("allow_leak")),
         "cells": rows,
         "floors": judged["floors"] if judged else {},
         "strata": judged["counts"] if judged else {},
         "unfinished": [run.name for run in runs if found[run.name] is None],
         "failed": dict(failed),
-    }  # fmt: skip
+    }
 
 
 def _with_further_scores(cells: Sequence[Cell], found: Mapping[str, Any]) -> Iterator[tuple[Cell, str]]:

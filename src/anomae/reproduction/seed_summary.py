@@ -13,9 +13,13 @@ from anomae.statistics.pooled import PooledJudge, mean_of_scores, spread
 
 
 def seed_summaries(
-    runs: Mapping[str, Sequence[PlannedRun]], folder: Path, store: SliceStore, failed: Mapping[str, str],
-    resamples: int, seed: int,
-) -> dict[str, Any]:  # fmt: skip
+    runs: Mapping[str, Sequence[PlannedRun]],
+    folder: Path,
+    store: SliceStore,
+    failed: Mapping[str, str],
+    resamples: int,
+    seed: int,
+) -> dict[str, Any]:
     """Detector -> what `seed_summary` says of its runs in `folder`; of detectors all of whose runs are finished.
 
     Of one whose scores have no scale there are no figures but the reason, under "failed".

@@ -47,7 +47,7 @@ def write_pretext(detector: Any, store: SliceStore, rows: npt.NDArray[np.int64],
 
 def pretext_figures(
     run: Run, store: SliceStore, trained: Sequence[str], resamples: int, seed: int
-) -> tuple[dict[str, dict[str, Any]] | None, str]:  # fmt: skip
+) -> tuple[dict[str, dict[str, Any]] | None, str]:
     """Family -> AUROC against the untouched slices with its interval by patient, and whether it was trained on.
 
     And what the report says of it; None, "" where nothing is known.  Raises UserError where the scores are of another

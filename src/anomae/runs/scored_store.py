@@ -86,9 +86,14 @@ def slices_at(store: SliceStore, rows: Rows, relative: npt.NDArray[np.float64]) 
 
 
 def floors_on(
-    store: SliceStore, rows: Rows, slices: ScoredSlices, part: str, relative: npt.NDArray[np.float64], depth: int,
+    store: SliceStore,
+    rows: Rows,
+    slices: ScoredSlices,
+    part: str,
+    relative: npt.NDArray[np.float64],
+    depth: int,
     bar: Progress,
-) -> dict[str, npt.NDArray[np.float64]]:  # fmt: skip
+) -> dict[str, npt.NDArray[np.float64]]:
     """Every trivial rival that can be computed on these rows, (n,) each; images are read a block at a time.
 
     slices: the columns of `rows`.  relative: of every row of the store.

@@ -26,9 +26,19 @@ from anomae.files import read_json
 from anomae.slices.neighbours import below_and_above
 
 COLUMNS = (
-    "row", "case", "patient", "slice", "position_mm", "part", "label",
-    "empty", "body_fraction", "filled", "lesion_fraction", "site",
-)  # fmt: skip
+    "row",
+    "case",
+    "patient",
+    "slice",
+    "position_mm",
+    "part",
+    "label",
+    "empty",
+    "body_fraction",
+    "filled",
+    "lesion_fraction",
+    "site",
+)
 LATER_COLUMNS = ("filled",)  # stores that were made before have them not
 BLOCK_LINES = 4096
 

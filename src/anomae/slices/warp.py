@@ -95,9 +95,12 @@ class Warp:
 
 
 def _sample(
-    image: npt.NDArray[Any], matrix: npt.NDArray[np.float64], offset: npt.NDArray[np.float64], shape: tuple[int, int],
+    image: npt.NDArray[Any],
+    matrix: npt.NDArray[np.float64],
+    offset: npt.NDArray[np.float64],
+    shape: tuple[int, int],
     beyond: str,
-) -> npt.NDArray[np.float32]:  # fmt: skip
+) -> npt.NDArray[np.float32]:
     from scipy.ndimage import affine_transform
 
     pixels = np.ascontiguousarray(image, dtype=np.float32)

@@ -27,9 +27,14 @@ NOT_INDEPENDENT = (
 
 
 def compare(
-    runs: Sequence[Path | str], out: Path | str, *, labels: Path | None = None, resamples: int = 2000, seed: int = 0,
+    runs: Sequence[Path | str],
+    out: Path | str,
+    *,
+    labels: Path | None = None,
+    resamples: int = 2000,
+    seed: int = 0,
     shown: bool = True,
-) -> dict[str, Any]:  # fmt: skip
+) -> dict[str, Any]:
     """Compare runs that were scored, or tables of scores with `labels`; writes OUT/compare.json and compare.html.
 
     Runs are joined slice by slice, by case and slice number, and judged on the slices that all of them scored.
@@ -54,16 +59,24 @@ def compare(
         "counts": count_scored(slices),
         "notes": [*notes, NOT_INDEPENDENT],
         "provenance": {
-            "unit": unit, "resamples": resamples, "seed": seed, "runs": facts, "versions": report_versions(),
+            "unit": unit,
+            "resamples": resamples,
+            "seed": seed,
+            "runs": facts,
+            "versions": report_versions(),
         },
-    }  # fmt: skip
+    }
     return write_comparison(Path(out), content, slices, scores)
 
 
 Loaded = tuple[
-    ScoredSlices, dict[str, npt.NDArray[np.float64]], dict[str, npt.NDArray[np.float64]], dict[str, dict[str, Any]],
-    list[str], str,
-]  # fmt: skip
+    ScoredSlices,
+    dict[str, npt.NDArray[np.float64]],
+    dict[str, npt.NDArray[np.float64]],
+    dict[str, dict[str, Any]],
+    list[str],
+    str,
+]
 
 
 def _of_runs(places: Sequence[Path], names: Sequence[str], shown: bool) -> Loaded:
@@ -107,9 +120,13 @@ def _of_tables(places: Sequence[Path], names: Sequence[str], labels: Path) -> Lo
     part, label = truth.text("part", "test"), truth.labels()
     joined = [dict(zip(*reversed(join(table, truth)), strict=True)) for table in tables]
     rows = np.array(
-        [row for row in range(truth.rows)
-         if part[row] == "test" and label[row] >= 0 and all(row in found for found in joined)], dtype=np.int64,
-    )  # fmt: skip
+        [
+            row
+            for row in range(truth.rows)
+            if part[row] == "test" and label[row] >= 0 and all(row in found for found in joined)
+        ],
+        dtype=np.int64,
+    )
     if not len(rows):
         raise UserError(f"No labelled test slice of {labels} stands in all of the tables of scores.")
     by_slice = "slice" in truth.columns and all("slice" in table.columns for table in tables)
@@ -118,9 +135,15 @@ def _of_tables(places: Sequence[Path], names: Sequence[str], labels: Path) -> Lo
     patient = truth.text("patient") if "patient" in truth.columns else case
     relative = relative_positions(case, number, seen_extents(case, number))
     slices = ScoredSlices(
-        case[rows], patient[rows], number[rows], label[rows], relative[rows], np.zeros(len(rows), dtype=np.bool_),
-        np.full(len(rows), np.nan), truth.text("site")[rows],
-    )  # fmt: skip
+        case[rows],
+        patient[rows],
+        number[rows],
+        label[rows],
+        relative[rows],
+        np.zeros(len(rows), dtype=np.bool_),
+        np.full(len(rows), np.nan),
+        truth.text("site")[rows],
+    )
     floors = known_floors(slices, relative[(part == "train") & (label == 0)]) if slices.both_classes else {}
     scores = {
         name: table.numbers("score")[[found[row] for row in rows]]

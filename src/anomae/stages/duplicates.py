@@ -33,9 +33,14 @@ def duplicates_across(store: SliceStore, rows: npt.NDArray[np.int64], *, scans: 
     similar = SIMILAR_SLICES if scans else SIMILAR
     near = int(np.count_nonzero(best >= similar))
     return {
-        "tested": len(full), "equal": equal, "compared": len(some), "training": len(others), "near": near,
-        "similar_from": similar, "sampled": len(some) < len(full) or len(others) < len(taught),
-    }  # fmt: skip
+        "tested": len(full),
+        "equal": equal,
+        "compared": len(some),
+        "training": len(others),
+        "near": near,
+        "similar_from": similar,
+        "sampled": len(some) < len(full) or len(others) < len(taught),
+    }
 
 
 def _evenly(rows: npt.NDArray[np.int64], most: int) -> npt.NDArray[np.int64]:

@@ -22,7 +22,7 @@ from anomae.reports.provenance import (
     preparation_sentence,
     skipped_sentence,
     split_sentences,
-)  # fmt: skip
+)
 from anomae.reports.report import write_report
 from anomae.runs.calibration import run_calibration
 from anomae.runs.findings import file_hashes, open_findings, report_versions
@@ -40,9 +40,14 @@ __all__ = ["evaluate", "evaluate_scores"]
 
 
 def evaluate(
-    run: Path | str, *, store: Path | None = None, bounds: tuple[float, float] = (SLICE_BOUND, PATIENT_BOUND),
-    resamples: int = 2000, seed: int = 0, shown: bool = True,
-) -> dict[str, Any]:  # fmt: skip
+    run: Path | str,
+    *,
+    store: Path | None = None,
+    bounds: tuple[float, float] = (SLICE_BOUND, PATIENT_BOUND),
+    resamples: int = 2000,
+    seed: int = 0,
+    shown: bool = True,
+) -> dict[str, Any]:
     """Judge the findings of `run` on its store; writes RUN/report and returns the content of report.json.
 
     store: where the store is now, if it was moved.  bounds: asked of the operating point, on false alarms per slice and
@@ -73,9 +78,7 @@ def evaluate(
         strips += preparation_strips(opened, judged, relative[judged])
 
     index, prepared = opened.index, opened.prepared
-    leaking, twins = on_two_sides(index.part, index.patient), duplicates_across(
-        opened, judged, scans=depth > 1
-    )  # fmt: skip
+    leaking, twins = on_two_sides(index.part, index.patient), duplicates_across(opened, judged, scans=depth > 1)
     counts: dict[str, Any] = count_parts(index.part, index.label, index.empty, index.case, index.patient)
     choice = facts.get("checkpoint_choice", "")
     learned, learned_words = own_task(place, opened, resamples, seed)
@@ -95,7 +98,12 @@ def evaluate(
         "counts": {**counts, "scored": count_scored(slices)},
         "warnings": [warning for warning in warnings if warning],
         "audit": audit(
-            slices, content, leaking=leaking, duplicates=twins, labels_seen=choice or "Not known.", not_audited=[],
+            slices,
+            content,
+            leaking=leaking,
+            duplicates=twins,
+            labels_seen=choice or "Not known.",
+            not_audited=[],
             ill_by_part=prepared.get("share_of_normals_from_patients_with_lesions"),
         ),
         "provenance": {
@@ -128,7 +136,7 @@ def evaluate(
             },
             "anomae": report_versions()["anomae"],
         },
-    }  # fmt: skip
+    }
     drawings = report_drawings(slices, scores, floors, content, journal, resamples, seed)
     return write_report(place.folder / "report", content, drawings, strips)
 

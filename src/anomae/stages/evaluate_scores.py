@@ -16,7 +16,7 @@ from anomae.reports.provenance import (
     leak_warning,
     on_two_sides,
     split_sentences,
-)  # fmt: skip
+)
 from anomae.reports.report import write_report
 from anomae.runs.findings import report_versions, sha256
 from anomae.runs.score_table import Table, join, read_table
@@ -33,9 +33,15 @@ NO_CALIBRATION = (
 
 
 def evaluate_scores(
-    scores: Path, labels: Path, out: Path, *, bounds: tuple[float, float] = (SLICE_BOUND, PATIENT_BOUND),
-    resamples: int = 2000, seed: int = 0, shown: bool = True,
-) -> dict[str, Any]:  # fmt: skip
+    scores: Path,
+    labels: Path,
+    out: Path,
+    *,
+    bounds: tuple[float, float] = (SLICE_BOUND, PATIENT_BOUND),
+    resamples: int = 2000,
+    seed: int = 0,
+    shown: bool = True,
+) -> dict[str, Any]:
     """Judge anyone's scores; writes OUT/report.json and report.html and returns the content of the former.
 
     scores: CSV with the columns case and score (and any score_<name>), where known also patient and slice.
@@ -60,9 +66,17 @@ def evaluate_scores(
     empty = truth.numbers("empty") > 0 if "empty" in truth.columns else np.zeros(truth.rows, dtype=np.bool_)
     body = truth.numbers("body_fraction") if "body_fraction" in truth.columns else np.full(truth.rows, np.nan)
     slices = ScoredSlices(
-        case[rows], patient[rows], number[rows], label[rows], relative[rows], empty[rows], body[rows],
-        truth.text("site")[rows], truth.text("scanner")[rows], truth.text("source")[rows],
-    )  # fmt: skip
+        case[rows],
+        patient[rows],
+        number[rows],
+        label[rows],
+        relative[rows],
+        empty[rows],
+        body[rows],
+        truth.text("site")[rows],
+        truth.text("scanner")[rows],
+        truth.text("source")[rows],
+    )
     depth = int(np.median([last - first + 1 for first, last in extents.values()])) if extents else 0
     elsewhere = labelled_elsewhere(part, label, "test")
     learned = (relative[elsewhere], label[elsewhere]) if len(elsewhere) else None
@@ -95,8 +109,12 @@ def evaluate_scores(
         "counts": {**counts, "scored": count_scored(slices)},
         "warnings": [warning for warning in warnings if warning],
         "audit": audit(
-            slices, content, leaking=leaking if split_known else None, duplicates=None,
-            labels_seen="Not known: only scores were given.", not_audited=not_audited,
+            slices,
+            content,
+            leaking=leaking if split_known else None,
+            duplicates=None,
+            labels_seen="Not known: only scores were given.",
+            not_audited=not_audited,
         ),
         "provenance": {
             "title": f"{scores.name} against {labels.name}",
@@ -106,8 +124,9 @@ def evaluate_scores(
             "part": "test",
             "patients_on_two_sides": leaking,
             "checkpoint_choice": "Not known: only scores were given.",
-            "split_sentences": split_sentences(counts, leaking, None, unit) if split_known else
-            ["Not known: the labels have no column part."],
+            "split_sentences": split_sentences(counts, leaking, None, unit)
+            if split_known
+            else ["Not known: the labels have no column part."],
             "preparation": "",
             "skipped": "",
             "cost": "",
@@ -115,7 +134,7 @@ def evaluate_scores(
             "tables": {"Versions of this report": report_versions()},
             "anomae": report_versions()["anomae"],
         },
-    }  # fmt: skip
+    }
     return write_report(out, content, report_drawings(slices, columns, floors, content, [], resamples, seed), [])
 
 
@@ -134,9 +153,7 @@ def _patients(found: Table, truth: Table, ours: Any, theirs: Any) -> tuple[npt.N
     return truth.text("case"), "case"
 
 
-def _extents(
-    truth: Table, case: npt.NDArray[np.str_], number: npt.NDArray[np.int64]
-) -> dict[str, tuple[int, int]]:  # fmt: skip
+def _extents(truth: Table, case: npt.NDArray[np.str_], number: npt.NDArray[np.int64]) -> dict[str, tuple[int, int]]:
     """First and last slice of each case: from the column depth, else from the lines that are there."""
     if "depth" not in truth.columns:
         return seen_extents(case, number)
@@ -144,9 +161,13 @@ def _extents(
 
 
 def _calibration(
-    scores: npt.NDArray[np.float64], rows: npt.NDArray[np.int64], patient: npt.NDArray[np.str_],
-    part: npt.NDArray[np.str_], label: npt.NDArray[np.int8], unit: str,
-) -> Calibration | None:  # fmt: skip
+    scores: npt.NDArray[np.float64],
+    rows: npt.NDArray[np.int64],
+    patient: npt.NDArray[np.str_],
+    part: npt.NDArray[np.str_],
+    label: npt.NDArray[np.int8],
+    unit: str,
+) -> Calibration | None:
     """From scored normal validation lines `rows` (m,) of the labels; patient, part and label of all its lines."""
     if not len(rows):
         return None
@@ -174,8 +195,10 @@ def _not_audited(truth: Table, by_slice: bool, unit: str, position: bool) -> lis
     elif not position:
         notes.append("Not audited: slice position, since not every case has several slices.")
     if unit == "case":
-        notes.append("Not audited: patients, since none is named: intervals resample cases, and are too narrow where "
-                     "one patient has several.")  # fmt: skip
+        notes.append(
+            "Not audited: patients, since none is named: intervals resample cases, and are too narrow where "
+            "one patient has several."
+        )
     if "part" not in truth.columns:
         notes.append("Not audited: the split, since the labels have no column part.")
     return notes

@@ -119,7 +119,7 @@ def chooses_by_labels(settings: BaseModel) -> bool:
 
 def _facts(
     store: SliceStore, detector: str, recipe: str, profile: str, seed: int, settings: BaseModel
-) -> dict[str, Any]:  # fmt: skip
+) -> dict[str, Any]:
     chosen = (
         "The checkpoint was chosen by its AUROC on labelled validation images: labels of abnormal images were seen."
         if chooses_by_labels(settings)

@@ -24,7 +24,7 @@ TITLE_WIDTH, SMALLEST_SIDE, GAP = 110, 128, 2
 
 def pseudo(
     run: Path | str, out: Path | str | None = None, *, store: Path | None = None, count: int = 10, seed: int = 0
-) -> Path:  # fmt: skip
+) -> Path:
     """Draw `count` healthy training images, untouched and with a lesion of every family; returns the PNG.
 
     run: of the detector `anomae`, begun or fitted: its settings say what is drawn.  out: the picture; None:

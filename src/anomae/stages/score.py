@@ -64,9 +64,7 @@ def score(
     facts = _score_rows(detector, opened, rows, place.findings, part, maps, False, shown)
     held_out = opened.rows(CALIBRATION_PART, label=0)
     if calibration and part == "test" and len(held_out):
-        of_normals = _score_rows(
-            detector, opened, held_out, place.calibration, CALIBRATION_PART, False, maps, shown
-        )  # fmt: skip
+        of_normals = _score_rows(detector, opened, held_out, place.calibration, CALIBRATION_PART, False, maps, shown)
         write_own_task(detector, opened, held_out, place)
         write_pretext(detector, opened, held_out, place)
         _finish(place.calibration, of_normals)
@@ -81,9 +79,15 @@ def _device_of(facts: Mapping[str, Any]) -> DeviceSettings:
 
 
 def _score_rows(
-    detector: Detector, store: SliceStore, rows: npt.NDArray[np.int64], folder: Path, part: str, maps: bool,
-    levels: bool, shown: bool,
-) -> dict[str, Any]:  # fmt: skip
+    detector: Detector,
+    store: SliceStore,
+    rows: npt.NDArray[np.int64],
+    folder: Path,
+    part: str,
+    maps: bool,
+    levels: bool,
+    shown: bool,
+) -> dict[str, Any]:
     """Write scores.csv and the arrays of these rows; returns what findings.json is to say, not written yet."""
     began, earlier = time.monotonic(), _scored_before(folder, len(rows), part, maps or levels)
     (folder / "findings.json").unlink(missing_ok=True)
@@ -117,7 +121,7 @@ class _Growing:
 
     def __init__(
         self, folder: Path, size: tuple[int, int], earlier: dict[str, Any] | None, maps: bool, kept: bool
-    ) -> None:  # fmt: skip
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder, self.size, self.maps, self.kept = folder, size, maps, kept
         self.rows = earlier["rows"] if earlier else 0
@@ -131,9 +135,7 @@ class _Growing:
             for name in earlier["arrays"]:
                 self._open(name)
 
-    def append(
-        self, findings: Findings, part: str, total: int, tissue: npt.NDArray[np.bool_] | None = None
-    ) -> None:  # fmt: skip
+    def append(self, findings: Findings, part: str, total: int, tissue: npt.NDArray[np.bool_] | None = None) -> None:
         """Write one block, then vouch for it.  tissue: (k, h, w), to count the levels of the maps in it."""
         if not self.names:
             self.names = ["score", *(f"score_{name}" for name in findings.other_scores)]
@@ -167,8 +169,9 @@ class _Growing:
 
     def _open(self, name: str) -> None:
         kinds: dict[str, tuple[tuple[int, ...], Any]] = {
-            "scores": ((len(self.names),), np.float64), "tissue_levels": ((COARSE_LEVELS,), np.uint32),
-        }  # fmt: skip
+            "scores": ((len(self.names),), np.float64),
+            "tissue_levels": ((COARSE_LEVELS,), np.uint32),
+        }
         shape, dtype = kinds.get(name, (self.size, np.float16))
         self.arrays[name] = GrowingArray(self.folder / f"{name}.npy", shape, dtype, self.rows)
 
@@ -195,9 +198,13 @@ def _write_scores(
         for place, row in enumerate(rows):
             label, position = int(index.label[row]), float(index.position_mm[row])
             known = [
-                int(row), index.case[row], index.patient[row], int(index.slice[row]),
-                "" if np.isnan(position) else f"{position:.3f}", "" if label < 0 else label,
-            ]  # fmt: skip
+                int(row),
+                index.case[row],
+                index.patient[row],
+                int(index.slice[row]),
+                "" if np.isnan(position) else f"{position:.3f}",
+                "" if label < 0 else label,
+            ]
             yield [*known, *(repr(float(value)) for value in scores[place])]
 
     write_csv(path, columns, lines())

@@ -173,9 +173,7 @@ def _as_grey(images: npt.NDArray[Any], places: npt.NDArray[np.int64]) -> npt.NDA
     return np.asarray(share * 255, dtype=np.uint8)
 
 
-def _inspected(
-    detector: Detector, images: npt.NDArray[np.float32], numbers: npt.NDArray[np.int64]
-) -> Findings:  # fmt: skip
+def _inspected(detector: Detector, images: npt.NDArray[np.float32], numbers: npt.NDArray[np.int64]) -> Findings:
     """Judge the prepared slices (n, h, w) of one scan.  numbers: theirs, (n,); where one is not kept is a gap."""
     slices, parts = Slices(images, order=(np.zeros(len(images)), numbers)), []
     for start in range(0, len(images), BATCH):

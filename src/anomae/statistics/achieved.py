@@ -145,9 +145,15 @@ def _by_group(slices: ScoredSlices, flagged: npt.NDArray[np.bool_], bootstrap: P
             own = PatientBootstrap(part.patient, bootstrap.resamples, bootstrap.seed)
             figures = _by_slice(part, flagged[places], own)
             rows.append(
-                {"kind": kind, "name": str(name), "slices": len(part), "patients": own.patients,
-                 "specificity": figures["specificity"], "sensitivity": figures["sensitivity"]}
-            )  # fmt: skip
+                {
+                    "kind": kind,
+                    "name": str(name),
+                    "slices": len(part),
+                    "patients": own.patients,
+                    "specificity": figures["specificity"],
+                    "sensitivity": figures["sensitivity"],
+                }
+            )
     return rows
 
 

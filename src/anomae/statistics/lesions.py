@@ -50,9 +50,11 @@ class LesionCounts:
                 flagged = one > self.threshold
                 healthy = ~lesion if tissue is None else tissue[place] & ~lesion
                 self.flags[who] += [
-                    np.count_nonzero(flagged & lesion), np.count_nonzero(flagged & ~lesion),
-                    np.count_nonzero(flagged & healthy), np.count_nonzero(healthy),
-                ]  # fmt: skip
+                    np.count_nonzero(flagged & lesion),
+                    np.count_nonzero(flagged & ~lesion),
+                    np.count_nonzero(flagged & healthy),
+                    np.count_nonzero(healthy),
+                ]
                 self.lesion_pixels[who] += np.count_nonzero(lesion)
             if not lesion.any():
                 continue
@@ -122,8 +124,12 @@ def figures_at_threshold(counts: LesionCounts, bootstrap: PatientBootstrap) -> M
             continue
         each = np.bincount(who[here], minlength=len(counts.number)).astype(np.float64)
         rows[name] = {
-            "lesions": int(here.sum()), "smallest_px": int(size[here].min()), "largest_px": int(size[here].max()),
-            **{kind: ratio(bootstrap, np.bincount(who[here & hit], minlength=len(each)).astype(np.float64), each)
-               for kind, hit in (("found", share >= 0.5), ("touched", share > 0))},
-        }  # fmt: skip
+            "lesions": int(here.sum()),
+            "smallest_px": int(size[here].min()),
+            "largest_px": int(size[here].max()),
+            **{
+                kind: ratio(bootstrap, np.bincount(who[here & hit], minlength=len(each)).astype(np.float64), each)
+                for kind, hit in (("found", share >= 0.5), ("touched", share > 0))
+            },
+        }
     return {**content, "lesions": rows}

@@ -82,10 +82,12 @@ def tissue_masks(images: npt.NDArray[Any], body_fraction: npt.NDArray[np.float64
 def level_counts(maps: npt.NDArray[Any], tissue: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint32]:
     """Pixels of the maps (k, h, w) within `tissue` by coarse level, (k, 4096)."""
     coarse = float16_levels(maps) >> COARSE_SHIFT
-    return np.stack([
-        np.bincount(one[where], minlength=COARSE_LEVELS).astype(np.uint32)
-        for one, where in zip(coarse, tissue, strict=True)
-    ])  # fmt: skip
+    return np.stack(
+        [
+            np.bincount(one[where], minlength=COARSE_LEVELS).astype(np.uint32)
+            for one, where in zip(coarse, tissue, strict=True)
+        ]
+    )
 
 
 def map_threshold(

@@ -82,8 +82,10 @@ class PooledJudge:
         interval by patient; the gain is None where there is no baseline.
         """
         judged, best = self._judged(scores), self.best_baselines()
-        return {name: {stratum: self._beside(stratum, judged[stratum][name], best[stratum]) for stratum in judged}
-                for name in scores}  # fmt: skip
+        return {
+            name: {stratum: self._beside(stratum, judged[stratum][name], best[stratum]) for stratum in judged}
+            for name in scores
+        }
 
     def _beside(self, stratum: str, score: Estimate, best: str | None) -> dict[str, Any]:
         floors = self._floors[stratum]
@@ -106,9 +108,7 @@ def spread(values: Sequence[float | None]) -> dict[str, Any]:
     }
 
 
-def standardised(
-    scores: npt.NDArray[np.float64], healthy: npt.NDArray[np.float64]
-) -> npt.NDArray[np.float64] | None:  # fmt: skip
+def standardised(scores: npt.NDArray[np.float64], healthy: npt.NDArray[np.float64]) -> npt.NDArray[np.float64] | None:
     """Scores (n,) in standard deviations above the mean of held-out healthy ones (m,); None where these are all alike.
 
     The deviation is that of the m values themselves (divided by m); no label of a judged slice is looked at.

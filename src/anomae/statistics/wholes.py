@@ -43,9 +43,11 @@ def whole_figures(
 
 
 def banded_figures(
-    slices: ScoredSlices, scores: npt.NDArray[np.float64], floor: npt.NDArray[np.float64] | None,
+    slices: ScoredSlices,
+    scores: npt.NDArray[np.float64],
+    floor: npt.NDArray[np.float64] | None,
     bootstrap: PatientBootstrap,
-) -> dict[str, list[dict[str, Any]]]:  # fmt: skip
+) -> dict[str, list[dict[str, Any]]]:
     """AUROC of the score, and of the best rival on all slices (`floor`), in each fifth of the scan and of tissue area.
 
     Bands without both classes have no figure.  Kinds of which nothing is known are left out.
@@ -57,8 +59,12 @@ def banded_figures(
             places = np.flatnonzero(band == number)
             abnormal = int(np.count_nonzero(slices.label[places]))
             row: dict[str, Any] = {
-                "name": name, "normal": len(places) - abnormal, "abnormal": abnormal, "score": None, "floor": None,
-            }  # fmt: skip
+                "name": name,
+                "normal": len(places) - abnormal,
+                "abnormal": abnormal,
+                "score": None,
+                "floor": None,
+            }
             if 0 < abnormal < len(places):
                 judged = bootstrap.aurocs(slices.label, columns, rows=places)
                 row |= {column: estimate.interval().to_json() for column, estimate in judged.items()}

@@ -119,9 +119,13 @@ def train(fabric: Any, model: nn.Module, training: Training) -> dict[str, Any]:
 
 
 def _step(
-    fabric: Any, wrapped: nn.Module, optimizer: torch.optim.Optimizer, training: Training,
-    places: npt.NDArray[np.int64], step: int,
-) -> Tensor:  # fmt: skip
+    fabric: Any,
+    wrapped: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    training: Training,
+    places: npt.NDArray[np.int64],
+    step: int,
+) -> Tensor:
     accumulate = training.settings.accumulate
     shard_size = len(places) // (fabric.world_size * accumulate)
     total = torch.zeros((), device=fabric.device)

@@ -18,21 +18,48 @@ from anomae.volumes.volume import Grid, Volume
 
 _HEADERS = {
     348: {
-        "dim": ("8i2", 40), "datatype": ("i2", 70), "pixdim": ("8f4", 76), "vox_offset": ("f4", 108),
-        "scl_slope": ("f4", 112), "scl_inter": ("f4", 116), "xyzt_units": ("u1", 123), "qform_code": ("i2", 252),
-        "sform_code": ("i2", 254), "quatern": ("3f4", 256), "qoffset": ("3f4", 268), "srow": ("(3,4)f4", 280),
+        "dim": ("8i2", 40),
+        "datatype": ("i2", 70),
+        "pixdim": ("8f4", 76),
+        "vox_offset": ("f4", 108),
+        "scl_slope": ("f4", 112),
+        "scl_inter": ("f4", 116),
+        "xyzt_units": ("u1", 123),
+        "qform_code": ("i2", 252),
+        "sform_code": ("i2", 254),
+        "quatern": ("3f4", 256),
+        "qoffset": ("3f4", 268),
+        "srow": ("(3,4)f4", 280),
         "magic": ("S4", 344),
     },
     540: {
-        "dim": ("8i8", 16), "datatype": ("i2", 12), "pixdim": ("8f8", 104), "vox_offset": ("i8", 168),
-        "scl_slope": ("f8", 176), "scl_inter": ("f8", 184), "xyzt_units": ("i4", 500), "qform_code": ("i4", 344),
-        "sform_code": ("i4", 348), "quatern": ("3f8", 352), "qoffset": ("3f8", 376), "srow": ("(3,4)f8", 400),
+        "dim": ("8i8", 16),
+        "datatype": ("i2", 12),
+        "pixdim": ("8f8", 104),
+        "vox_offset": ("i8", 168),
+        "scl_slope": ("f8", 176),
+        "scl_inter": ("f8", 184),
+        "xyzt_units": ("i4", 500),
+        "qform_code": ("i4", 344),
+        "sform_code": ("i4", 348),
+        "quatern": ("3f8", 352),
+        "qoffset": ("3f8", 376),
+        "srow": ("(3,4)f8", 400),
         "magic": ("S4", 4),
     },
-}  # fmt: skip
+}
 _TYPES = {
-    2: "u1", 4: "i2", 8: "i4", 16: "f4", 64: "f8", 256: "i1", 512: "u2", 768: "u4", 1024: "i8", 1280: "u8",
-}  # fmt: skip
+    2: "u1",
+    4: "i2",
+    8: "i4",
+    16: "f4",
+    64: "f8",
+    256: "i1",
+    512: "u2",
+    768: "u4",
+    1024: "i8",
+    1280: "u8",
+}
 _MM = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}  # a unit of xyzt_units (unknown, metre, mm, micron) in mm
 _CHUNK = 2**24
 

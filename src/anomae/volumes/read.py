@@ -8,10 +8,23 @@ from anomae.volumes.headers import MAX_VOXELS, parsing, unreadable
 from anomae.volumes.volume import Volume
 
 _KINDS = {
-    ".nii": "nifti", ".nii.gz": "nifti", ".mhd": "metaimage", ".mha": "metaimage", ".nrrd": "nrrd", ".nhdr": "nrrd",
-    ".dcm": "dicom", ".dicom": "dicom", ".ima": "dicom", ".png": "picture", ".jpg": "picture", ".jpeg": "picture",
-    ".tif": "picture", ".tiff": "picture", ".npy": "array", ".npz": "array",
-}  # fmt: skip
+    ".nii": "nifti",
+    ".nii.gz": "nifti",
+    ".mhd": "metaimage",
+    ".mha": "metaimage",
+    ".nrrd": "nrrd",
+    ".nhdr": "nrrd",
+    ".dcm": "dicom",
+    ".dicom": "dicom",
+    ".ima": "dicom",
+    ".png": "picture",
+    ".jpg": "picture",
+    ".jpeg": "picture",
+    ".tif": "picture",
+    ".tiff": "picture",
+    ".npy": "array",
+    ".npz": "array",
+}
 
 
 def read_volume(path: Path | str, *, max_voxels: int = MAX_VOXELS, series: str | int | None = None) -> Volume:

@@ -150,11 +150,15 @@ def test_families_by_kind(images: torch.Tensor) -> None:
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"sources": "mirror"}, {"sources": "features,features"}, {"sources": "radiologist"}, {"sizes": "8"},
-        {"lesions": {"families": "blobb"}}, {"lesions": {"families": ""}},
+        {"sources": "mirror"},
+        {"sources": "features,features"},
+        {"sources": "radiologist"},
+        {"sizes": "8"},
+        {"lesions": {"families": "blobb"}},
+        {"lesions": {"families": ""}},
         {"lesions": {"families": "blob,fill", "weights": (1,)}},
     ],
-)  # fmt: skip
+)
 def test_settings_that_cannot_be_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         settings(**wrong)

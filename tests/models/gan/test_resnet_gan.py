@@ -28,9 +28,18 @@ def test_there_are_as_many_parameters_as_published(side: int, total: float) -> N
 
 @pytest.mark.parametrize(
     ("size", "times"),
-    [((64, 64), 4), ((128, 128), 5), ((224, 224), 5), ((48, 48), 4), ((96, 96), 5), ((160, 160), 5), ((32, 32), 3),
-     ((16, 16), 2), ((64, 128), 4)],
-)  # fmt: skip
+    [
+        ((64, 64), 4),
+        ((128, 128), 5),
+        ((224, 224), 5),
+        ((48, 48), 4),
+        ((96, 96), 5),
+        ((160, 160), 5),
+        ((32, 32), 3),
+        ((16, 16), 2),
+        ((64, 128), 4),
+    ],
+)
 def test_images_come_back_in_their_size(size: tuple[int, int], times: int) -> None:
     assert halvings(size) == times
     with torch.device("meta"):

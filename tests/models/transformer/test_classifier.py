@@ -92,12 +92,18 @@ def test_each_parameter_learns_once_and_at_its_own_rate() -> None:
             found[names[id(parameter)]] = (group["lr"], group["weight_decay"])
     assert found.keys() == dict(network.named_parameters()).keys()
     expected = {
-        "cls_token": (0.5**4, 0.0), "pos_embed": (0.5**4, 0.0),
-        "patch_embed.proj.weight": (0.5**4, 0.05), "patch_embed.proj.bias": (0.5**4, 0.0),
-        "blocks.0.attn.qkv.weight": (0.5**3, 0.05), "blocks.0.norm1.weight": (0.5**3, 0.0),
-        "blocks.1.mlp.fc1.bias": (0.5**2, 0.0), "blocks.2.mlp.fc2.weight": (0.5, 0.05),
-        "fc_norm.weight": (1.0, 0.0), "head.weight": (1.0, 0.05), "head.bias": (1.0, 0.0),
-    }  # fmt: skip
+        "cls_token": (0.5**4, 0.0),
+        "pos_embed": (0.5**4, 0.0),
+        "patch_embed.proj.weight": (0.5**4, 0.05),
+        "patch_embed.proj.bias": (0.5**4, 0.0),
+        "blocks.0.attn.qkv.weight": (0.5**3, 0.05),
+        "blocks.0.norm1.weight": (0.5**3, 0.0),
+        "blocks.1.mlp.fc1.bias": (0.5**2, 0.0),
+        "blocks.2.mlp.fc2.weight": (0.5, 0.05),
+        "fc_norm.weight": (1.0, 0.0),
+        "head.weight": (1.0, 0.05),
+        "head.bias": (1.0, 0.0),
+    }
     assert {name: found[name] for name in expected} == expected
 
 

@@ -119,9 +119,11 @@ GRIDS = st.tuples(st.integers(1, 9), st.integers(2, 9))
 
 
 @given(
-    seeds=st.lists(st.integers(0, 2**63 - 1), min_size=1, max_size=4), grid=GRIDS, passes=st.integers(2, 5),
+    seeds=st.lists(st.integers(0, 2**63 - 1), min_size=1, max_size=4),
+    grid=GRIDS,
+    passes=st.integers(2, 5),
     block=st.integers(1, 3),
-)  # fmt: skip
+)
 def test_complementary_masks_hide_every_patch_once(
     seeds: list[int], grid: tuple[int, int], passes: int, block: int
 ) -> None:

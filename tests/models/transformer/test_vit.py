@@ -15,10 +15,12 @@ def test_attention_equals_torchs_own(rng: torch.Generator) -> None:
     initialise(ours, rng)
     theirs.load_state_dict(
         {
-            "in_proj_weight": ours.qkv.weight, "in_proj_bias": ours.qkv.bias,
-            "out_proj.weight": ours.proj.weight, "out_proj.bias": ours.proj.bias,
+            "in_proj_weight": ours.qkv.weight,
+            "in_proj_bias": ours.qkv.bias,
+            "out_proj.weight": ours.proj.weight,
+            "out_proj.bias": ours.proj.bias,
         }
-    )  # fmt: skip
+    )
     tokens = torch.randn(2, 7, 12, generator=rng)
     torch.testing.assert_close(ours(tokens), theirs(tokens, tokens, tokens)[0], rtol=1e-4, atol=1e-6)
 

@@ -75,24 +75,36 @@ class Anomae:
             evidences = evidences_of(settings, healthy.image_size, parts, device)
             measure(evidences, healthy, parts)
             pool = make_pool(
-                folder / "cache" / "pool", settings.pool,
+                folder / "cache" / "pool",
+                settings.pool,
                 lambda places: read_seen(healthy, parts.window, places, self.needs_neighbours),
-                with_tissue(healthy, parts.window), len(healthy) // 2, evidences, settings.lesions, seed, shown,
-            )  # fmt: skip
+                with_tissue(healthy, parts.window),
+                len(healthy) // 2,
+                evidences,
+                settings.lesions,
+                seed,
+                shown,
+            )
         channels = [int(array.shape[1]) for array in pool.evidence]
         heads = self._build(evidences, channels, seed)
         for place, (longer, of_size) in enumerate(zip(settings.sizes, heads, strict=True)):
             for number, head in enumerate(of_size):
                 train_head(
-                    fabric, head, pool, place, settings.head, name=f"head-{longer}-{number}", seed=seed, folder=folder,
-                    checkpoint_minutes=settings.device.checkpoint_minutes, shown=shown,
-                )  # fmt: skip
+                    fabric,
+                    head,
+                    pool,
+                    place,
+                    settings.head,
+                    name=f"head-{longer}-{number}",
+                    seed=seed,
+                    folder=folder,
+                    checkpoint_minutes=settings.device.checkpoint_minutes,
+                    shown=shown,
+                )
         self.parts, self.evidences, self.heads, self.image_size = parts, evidences, heads, healthy.image_size
         return self
 
-    def inspect(
-        self, images: npt.NDArray[np.float32], neighbours: npt.NDArray[np.float32] | None = None
-    ) -> Findings:  # fmt: skip
+    def inspect(self, images: npt.NDArray[np.float32], neighbours: npt.NDArray[np.float32] | None = None) -> Findings:
         """Judge images (n, h, w): map (n, h, w) of probabilities 0..1, and the mean of the highest patches as score.
 
         neighbours: (n, 2, h, w), the slices below and above each, for the source `neighbours` alone; None: each stands
@@ -162,10 +174,14 @@ class Anomae:
             for number in range(self.settings.heads):
                 generator = torch.Generator().manual_seed(derive_seed(seed, "head", longer, number))
                 head = PatchHead(
-                    count, evidence.grid, width=chosen.width, blocks=chosen.blocks,
-                    mirror="mirror" in self.settings.sources, centre=self.settings.lesions.kind == "centre",
+                    count,
+                    evidence.grid,
+                    width=chosen.width,
+                    blocks=chosen.blocks,
+                    mirror="mirror" in self.settings.sources,
+                    centre=self.settings.lesions.kind == "centre",
                     generator=generator,
-                )  # fmt: skip
+                )
                 of_size.append(head)
             built.append(of_size)
         return built

@@ -17,7 +17,7 @@ class Evidence:
 
     def __init__(
         self, sources: Sequence[Source], size: tuple[int, int], patch: int, device: torch.device | None = None
-    ) -> None:  # fmt: skip
+    ) -> None:
         """size: (H, W) at which images are shown, multiples of `patch`.  device: None: the CPU."""
         self.device = device or torch.device("cpu")
         self.sources, self.size, self.grid = sources, size, (size[0] // patch, size[1] // patch)

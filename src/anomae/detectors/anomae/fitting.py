@@ -31,9 +31,13 @@ class Parts:
     """
 
     def __init__(
-        self, window: Window, features: Features | None, autoencoder: MaskedAutoencoderDetector | None,
-        memories: list[Tensor] | None = None, hidden: list[Hidden] | None = None,
-    ) -> None:  # fmt: skip
+        self,
+        window: Window,
+        features: Features | None,
+        autoencoder: MaskedAutoencoderDetector | None,
+        memories: list[Tensor] | None = None,
+        hidden: list[Hidden] | None = None,
+    ) -> None:
         self.window, self.features, self.autoencoder = window, features, autoencoder
         self.memories, self.hidden = memories or [], hidden or []
 
@@ -94,7 +98,7 @@ def keep_memories(settings: AnomaeSettings, healthy: HealthySlices, parts: Parts
 
 def evidences_of(
     settings: AnomaeSettings, image_size: tuple[int, int], parts: Parts, device: torch.device
-) -> list[Evidence]:  # fmt: skip
+) -> list[Evidence]:
     """The evidence at each size, not standardised yet."""
     found = []
     for place, longer in enumerate(settings.sizes):
@@ -125,9 +129,7 @@ def measure(evidences: list[Evidence], healthy: HealthySlices, parts: Parts) -> 
         evidence.measure(_raw(evidence, healthy, parts.window, places, half))
 
 
-def _raw(
-    evidence: Evidence, healthy: HealthySlices, window: Window, places: Any, half: Tensor | None = None
-) -> Tensor:  # fmt: skip
+def _raw(evidence: Evidence, healthy: HealthySlices, window: Window, places: Any, half: Tensor | None = None) -> Tensor:
     blocks = []
     for start in range(0, len(places), BATCH):
         images = read_seen(healthy, window, places[start : start + BATCH], evidence.stacked).to(evidence.device)

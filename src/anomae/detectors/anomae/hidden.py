@@ -58,9 +58,16 @@ class Hidden:
 
 
 def fit_hidden(
-    settings: AnomaeSettings, longer: int, healthy: HealthySlices, features: Features, window: Window, seed: int,
-    folder: Path, fabric: Any, shown: bool,
-) -> Hidden:  # fmt: skip
+    settings: AnomaeSettings,
+    longer: int,
+    healthy: HealthySlices,
+    features: Features,
+    window: Window,
+    seed: int,
+    folder: Path,
+    fabric: Any,
+    shown: bool,
+) -> Hidden:
     """Measure the features of at most 256 healthy images, and train on random views of all of them.
 
     longer: the size, one of `settings.sizes`.  A fit stopped at any moment goes on from its checkpoint in `folder`.
@@ -114,7 +121,7 @@ def written_hidden(sources: list[Hidden]) -> dict[str, Tensor]:
 
 def read_hidden(
     tensors: dict[str, Tensor], settings: AnomaeSettings, image_size: tuple[int, int], features: Features, seed: int
-) -> list[Hidden]:  # fmt: skip
+) -> list[Hidden]:
     """The source at every size, from what `written_hidden` gave."""
     found = []
     for at, longer in enumerate(settings.sizes):
@@ -129,5 +136,5 @@ def read_hidden(
 
 def _build(
     channels: int, grid: tuple[int, int], settings: HiddenSettings, generator: torch.Generator
-) -> FeatureAutoencoder:  # fmt: skip
+) -> FeatureAutoencoder:
     return FeatureAutoencoder(channels, grid, Size(settings.width, settings.depth, settings.heads), generator)

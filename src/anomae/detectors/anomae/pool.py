@@ -81,9 +81,12 @@ def make_pool(
 
 
 def _chunk(
-    chunk: int, healthy: Callable[[npt.NDArray[np.int64]], Tensor], drawn_from: npt.NDArray[np.int64],
-    settings: LesionSettings, seed: int,
-) -> tuple[npt.NDArray[np.int64], Samples]:  # fmt: skip
+    chunk: int,
+    healthy: Callable[[npt.NDArray[np.int64]], Tensor],
+    drawn_from: npt.NDArray[np.int64],
+    settings: LesionSettings,
+    seed: int,
+) -> tuple[npt.NDArray[np.int64], Samples]:
     generator = torch.Generator().manual_seed(derive_seed(seed, "pool", chunk))
     places = drawn_from[torch.randint(len(drawn_from), (CHUNK,), generator=generator).numpy()]
     return places, make_samples(healthy(places), settings, generator)
@@ -91,12 +94,13 @@ def _chunk(
 
 def _blocks(
     samples: Samples, half: Tensor, evidences: list[Evidence], settings: LesionSettings
-) -> list[tuple[str, npt.NDArray[Any]]]:  # fmt: skip
+) -> list[tuple[str, npt.NDArray[Any]]]:
     blocks: list[tuple[str, npt.NDArray[Any]]] = []
     for place, evidence in enumerate(evidences):
         found = evidence.of(samples.images.to(evidence.device), half).clamp(-60000, 60000).half()
         targets = patch_targets(samples.changed, evidence.grid, settings.smallest_share)
         blocks += [
-            (f"evidence-{place}", found.cpu().numpy()), (f"targets-{place}", targets.cpu().numpy().astype(np.uint8)),
-        ]  # fmt: skip
+            (f"evidence-{place}", found.cpu().numpy()),
+            (f"targets-{place}", targets.cpu().numpy().astype(np.uint8)),
+        ]
     return [*blocks, ("family", samples.family.numpy().astype(np.int8))]

@@ -36,9 +36,12 @@ def write_parts(folder: Path, detector: Any, parts: Parts) -> None:
             tensors |= {f"{at}.{number}.{name}": value for name, value in head.state_dict().items()}
     write_tensors(folder / "heads.safetensors", tensors)
     facts: dict[str, Any] = {
-        "detector": detector.name, "seed": detector.seed, "image_size": list(detector.image_size),
-        "window": [parts.window.low, parts.window.high], "teacher": detector.description,
-    }  # fmt: skip
+        "detector": detector.name,
+        "seed": detector.seed,
+        "image_size": list(detector.image_size),
+        "window": [parts.window.low, parts.window.high],
+        "teacher": detector.description,
+    }
     write_json(folder / "settings.json", {**facts, "settings": detector.settings.model_dump(mode="json")})
 
 

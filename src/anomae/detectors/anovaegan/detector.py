@@ -129,9 +129,12 @@ class AnoVaeGan:
         }
 
     def _step(
-        self, images: Tensor, networks: dict[str, nn.Module], optimizers: dict[str, torch.optim.Optimizer],
+        self,
+        images: Tensor,
+        networks: dict[str, nn.Module],
+        optimizers: dict[str, torch.optim.Optimizer],
         generator: torch.Generator,
-    ) -> dict[str, Tensor]:  # fmt: skip
+    ) -> dict[str, Tensor]:
         settings, encoder, critic = self.settings, networks["encoder"], networks["critic"]
 
         def rebuilt(mu: Tensor, log_sigma: Tensor) -> tuple[Tensor, Tensor]:

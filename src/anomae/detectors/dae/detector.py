@@ -63,9 +63,7 @@ class DenoisingAutoencoderDetector:
 
         def batch_loss(model: nn.Module, places: npt.NDArray[np.int64], generator: torch.Generator) -> Tensor:
             clean = scale.shown(feed(places))  # (B, H, W)
-            noise = coarse_noise(
-                len(clean), healthy.image_size, settings.noise_cells, settings.noise_std, generator
-            )  # fmt: skip
+            noise = coarse_noise(len(clean), healthy.image_size, settings.noise_cells, settings.noise_std, generator)
             noisy = clean + noise * (clean > settings.tissue)
             return mean_squared_error(clean, model(noisy[:, None])[:, 0]).mean()
 

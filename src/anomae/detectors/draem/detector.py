@@ -67,9 +67,13 @@ class DraemDetector:
             clean = scale.shown(feed(places))  # (B, H, W)
             drawn = torch.randint(len(healthy), (len(places),), generator=generator, device=generator.device)
             altered, masks = simulated_anomalies(
-                clean, scale.shown(feed(drawn.cpu().numpy())), clean > settings.tissue,
-                share=settings.anomalous, most_seen=settings.most_seen, generator=generator,
-            )  # fmt: skip
+                clean,
+                scale.shown(feed(drawn.cpu().numpy())),
+                clean > settings.tissue,
+                share=settings.anomalous,
+                most_seen=settings.most_seen,
+                generator=generator,
+            )
             reconstructions, logits = model(altered)
             return draem_loss(clean, masks, reconstructions, logits, settings.gamma)
 

@@ -171,9 +171,12 @@ class FAnoGan:
         return torch.optim.Adam(encoder.parameters(), lr=settings.encoder_lr, betas=settings.betas, fused=True)
 
     def _adversarial_step(
-        self, images: Tensor, networks: Networks, optimizers: dict[str, torch.optim.Optimizer],
+        self,
+        images: Tensor,
+        networks: Networks,
+        optimizers: dict[str, torch.optim.Optimizer],
         generator: torch.Generator,
-    ) -> dict[str, Tensor]:  # fmt: skip
+    ) -> dict[str, Tensor]:
         """One step of the generator, then the critic's."""
         settings, critic = self.settings, networks["critic"]
         batch = settings.training.batch
@@ -194,7 +197,7 @@ class FAnoGan:
 
     def _encoder_step(
         self, images: Tensor, networks: Networks, optimizer: torch.optim.Optimizer, generator: torch.Generator
-    ) -> dict[str, Tensor]:  # fmt: skip
+    ) -> dict[str, Tensor]:
         """E learns that G(E(x)) is like x in pixels and in the critic's features; G and the critic stay as they are."""
         critic = networks["critic"]
         (latent,) = networks["encoder"](images)

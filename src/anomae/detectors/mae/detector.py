@@ -43,9 +43,7 @@ class MaskedAutoencoderDetector:
         self.seed = 0
         self.network: MaskedAutoencoder | None = None
 
-    def fit(
-        self, healthy: HealthySlices, *, seed: int, folder: Path, fabric: Any = None, shown: bool = True
-    ) -> Self:  # fmt: skip
+    def fit(self, healthy: HealthySlices, *, seed: int, folder: Path, fabric: Any = None, shown: bool = True) -> Self:
         """Train on healthy slices (eq. 1).  A fit stopped at any moment goes on from its checkpoint in `folder`.
 
         Raises UserError where the image cannot be cut into patches, Diverged where the loss is no longer finite.

@@ -88,9 +88,16 @@ class PseudoAbnormalClassifier:
         if chosen.choice == "validation_auroc" and validation is not None:
             choice = self._choice_by_labels(*validation)
         train_classifier(
-            fabric, network, samples, self.settings,
-            scale=self.input_scale, seed=seed, folder=folder, choice=choice, shown=shown,
-        )  # fmt: skip
+            fabric,
+            network,
+            samples,
+            self.settings,
+            scale=self.input_scale,
+            seed=seed,
+            folder=folder,
+            choice=choice,
+            shown=shown,
+        )
         self.network = network.eval()
         return self
 

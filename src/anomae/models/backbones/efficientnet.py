@@ -13,9 +13,14 @@ from torch import Tensor, nn
 
 # Kernel, stride, expansion, channels, repeats of each stage at width and depth 1 (EfficientNet-B0).
 STAGES = (
-    (3, 1, 1, 16, 1), (3, 2, 6, 24, 2), (5, 2, 6, 40, 2), (3, 2, 6, 80, 3),
-    (5, 1, 6, 112, 3), (5, 2, 6, 192, 4), (3, 1, 6, 320, 1),
-)  # fmt: skip
+    (3, 1, 1, 16, 1),
+    (3, 2, 6, 24, 2),
+    (5, 2, 6, 40, 2),
+    (3, 2, 6, 80, 3),
+    (5, 1, 6, 112, 3),
+    (5, 2, 6, 192, 4),
+    (3, 1, 6, 320, 1),
+)
 # The last stage of each stride; stage 6 of B5 ends with block 35 of 39 (0-based), AST's features.
 LEVELS = {4: 2, 8: 3, 16: 5, 32: 6}
 

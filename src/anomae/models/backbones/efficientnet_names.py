@@ -10,18 +10,30 @@ from anomae.models.backbones.efficientnet import STAGES, Plan
 # Of the efficientnet-pytorch family, and of transformers: the stem's parts, how a block begins, and its parts, whose
 # numbers are those of a block that widens, with squeeze-and-excitation.
 _STEMS = {
-    "_conv_stem": "features.0.0", "_bn0": "features.0.1",
-    "embeddings.convolution": "features.0.0", "embeddings.batchnorm": "features.0.1",
-}  # fmt: skip
+    "_conv_stem": "features.0.0",
+    "_bn0": "features.0.1",
+    "embeddings.convolution": "features.0.0",
+    "embeddings.batchnorm": "features.0.1",
+}
 _BLOCK = re.compile(r"(?:_blocks|encoder\.blocks)\.(\d+)\.(.+)\.(\w+)")
 _PARTS = {
-    "_expand_conv": "0.0", "_bn0": "0.1", "_depthwise_conv": "1.0", "_bn1": "1.1",
-    "_se_reduce": "2.fc1", "_se_expand": "2.fc2", "_project_conv": "3.0", "_bn2": "3.1",
-    "expansion.expand_conv": "0.0", "expansion.expand_bn": "0.1",
-    "depthwise_conv.depthwise_conv": "1.0", "depthwise_conv.depthwise_norm": "1.1",
-    "squeeze_excite.reduce": "2.fc1", "squeeze_excite.expand": "2.fc2",
-    "projection.project_conv": "3.0", "projection.project_bn": "3.1",
-}  # fmt: skip
+    "_expand_conv": "0.0",
+    "_bn0": "0.1",
+    "_depthwise_conv": "1.0",
+    "_bn1": "1.1",
+    "_se_reduce": "2.fc1",
+    "_se_expand": "2.fc2",
+    "_project_conv": "3.0",
+    "_bn2": "3.1",
+    "expansion.expand_conv": "0.0",
+    "expansion.expand_bn": "0.1",
+    "depthwise_conv.depthwise_conv": "1.0",
+    "depthwise_conv.depthwise_norm": "1.1",
+    "squeeze_excite.reduce": "2.fc1",
+    "squeeze_excite.expand": "2.fc2",
+    "projection.project_conv": "3.0",
+    "projection.project_bn": "3.1",
+}
 
 
 def from_flat_names(state: Mapping[str, Tensor], plan: Plan) -> dict[str, Tensor]:
@@ -33,10 +45,8 @@ def from_flat_names(state: Mapping[str, Tensor], plan: Plan) -> dict[str, Tensor
     if not any(f"{stem}.weight" in plain for stem in _STEMS):
         return dict(state)
     places = [
-        (stage, place)
-        for stage, (*_, repeats) in enumerate(STAGES, start=1)
-        for place in range(plan.repeats(repeats))
-    ]  # fmt: skip
+        (stage, place) for stage, (*_, repeats) in enumerate(STAGES, start=1) for place in range(plan.repeats(repeats))
+    ]
     named = {}
     for name, tensor in plain.items():
         layer, _, entry = name.rpartition(".")

@@ -61,9 +61,7 @@ class ResidualBlock(nn.Module):
 class ResnetGenerator(nn.Module):
     """From z ~ N(0, 1) to an image in -1..1; batch norm."""
 
-    def __init__(
-        self, image_size: tuple[int, int], width: int, latent: int, generator: torch.Generator | None
-    ) -> None:  # fmt: skip
+    def __init__(self, image_size: tuple[int, int], width: int, latent: int, generator: torch.Generator | None) -> None:
         """`width`: channels before the last convolution."""
         super().__init__()
         channels, height, across = _base_shape(image_size, width)
@@ -116,9 +114,7 @@ class ResnetCritic(nn.Module):
 class ResnetEncoder(nn.Module):
     """From an image to a vector: the critic's layers with batch norm."""
 
-    def __init__(
-        self, image_size: tuple[int, int], width: int, latent: int, generator: torch.Generator | None
-    ) -> None:  # fmt: skip
+    def __init__(self, image_size: tuple[int, int], width: int, latent: int, generator: torch.Generator | None) -> None:
         """`width`: channels of the first convolution."""
         super().__init__()
         self.halving = _Halving(image_size, width, nn.BatchNorm2d)

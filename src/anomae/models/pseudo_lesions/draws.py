@@ -59,7 +59,7 @@ class Lesions:
 
 def draw_lesions(
     images: Tensor, weights: Sequence[float], generator: torch.Generator, brighter: float = 0.5
-) -> Lesions:  # fmt: skip
+) -> Lesions:
     """A lesion for each image (B, H, W) of intensities 0..1, its centre in tissue; all from `generator` (on the CPU).
 
     weights: how often each family is drawn, by its place; they need not sum to one.  brighter: share of the lesions

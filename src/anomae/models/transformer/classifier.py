@@ -76,7 +76,7 @@ def drop_path_keep(depth: int, batch: int, rate: float, generator: torch.Generat
 
 def layer_decay_groups(
     network: AnomalyClassifier, decay: float, weight_decay: float, lr: float
-) -> list[dict[str, Any]]:  # fmt: skip
+) -> list[dict[str, Any]]:
     """AdamW groups: the head learns at `lr`, each block below at `decay` times that of the one above.
 
     No weight decay on biases, norms, tokens and positions.

@@ -9,7 +9,7 @@ from torch import nn
 
 def draw_convolutions(
     network: nn.Module, generator: torch.Generator | None, rule: Literal["he", "torch"] = "he"
-) -> None:  # fmt: skip
+) -> None:
     """Draw every convolution's weights anew; batch norm becomes the identity.
 
     he: normal, variance 2 / fan-out, biases 0 (torchvision's residual networks); transposed convolutions, which
