@@ -94,7 +94,7 @@ def peak_memory_mb(work: Callable[..., Any], *args: Any, **options: Any) -> dict
 
 
 def _silently(work: Callable[..., Any], args: tuple[Any, ...], options: dict[str, Any]) -> None:
-    work(*args, **options, shown=False)
+    work(*args, **options)
 
 
 def _memory_mb(root: int) -> dict[str, float]:

@@ -1,9 +1,12 @@
 """Fixtures for all tests."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from anomae.progress import Console, reporting
 
 # One thread a process: tests run in several at once, and small networks lose more to waiting than they gain.
 for _library in ("OMP", "MKL", "OPENBLAS"):
@@ -18,3 +21,10 @@ def development_images() -> Path:
     if not DEVELOPMENT_IMAGES.is_dir():
         pytest.skip("the development images (../shared/data) are not on this machine")
     return DEVELOPMENT_IMAGES
+
+
+@pytest.fixture
+def watched() -> Iterator[None]:
+    """Progress and notes go to standard error, as under the command line."""
+    with reporting(Console()):
+        yield

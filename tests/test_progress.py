@@ -1,8 +1,10 @@
 """Progress: what people read in a log."""
 
+from threading import Thread
+
 import pytest
 
-from anomae.progress import Silent, duration, progress
+from anomae.progress import Console, Silent, duration, progress, reporting, say
 
 
 @pytest.mark.parametrize(
@@ -14,7 +16,7 @@ def test_times_are_said_as_people_say_them(seconds: float, said: str) -> None:
 
 
 def test_a_log_gets_a_last_line_with_count_and_note(capsys: pytest.CaptureFixture[str]) -> None:
-    with progress("fit", 5, "steps", start=2) as bar:
+    with reporting(Console()), progress("fit", 5, "steps", start=2) as bar:
         for _ in range(3):
             bar.advance(note="loss 0.1")
     written = capsys.readouterr()
@@ -25,7 +27,18 @@ def test_a_log_gets_a_last_line_with_count_and_note(capsys: pytest.CaptureFixtur
 
 
 def test_nothing_is_said_where_nobody_watches(capsys: pytest.CaptureFixture[str]) -> None:
-    with progress("fit", 5, shown=False) as bar:
+    with progress("fit", 5) as bar:
         bar.advance()
         assert isinstance(bar, Silent)
+    say("unheard")
     assert capsys.readouterr() == ("", "")
+
+
+def test_another_thread_and_another_process_are_silent(watched: None, capsys: pytest.CaptureFixture[str]) -> None:
+    say("heard")
+    thread = Thread(target=say, args=("unheard",))
+    thread.start()
+    thread.join()
+    with progress("fit", 1, speaks=False) as bar:
+        bar.advance()
+    assert capsys.readouterr().err == "heard\n"

@@ -1,9 +1,14 @@
-"""Progress of long work: a rich bar with count, rate and time left on a terminal, sparse plain lines elsewhere."""
+"""How long work says how far it is: to the reporter of the context, which is silent unless someone sets another.
+
+A program that wants to watch sets one: `with reporting(Console()): ...`.  The command line does; from Python, in a
+server's threads and in worker processes nothing is shown.
+"""
 
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextvars import ContextVar
 from typing import Protocol
 
 
@@ -15,11 +20,96 @@ class Progress(Protocol):
         ...
 
 
+class Reporter(Protocol):
+    """Who is told."""
+
+    def progress(self, title: str, total: int, unit: str, start: int) -> AbstractContextManager[Progress]:
+        """Work of `total` steps begins, of which `start` are done already."""
+        ...
+
+    def say(self, sentence: str) -> None:
+        """Something that a person who watches wants to know at once, such as a scan that was skipped."""
+        ...
+
+
 class Silent:
-    """Progress that nobody watches."""
+    """Nobody watches."""
 
     def advance(self, steps: int = 1, note: str = "") -> None:
         """Nothing is shown."""
+
+    def progress(self, title: str, total: int, unit: str, start: int) -> AbstractContextManager[Progress]:
+        """Nothing is shown."""
+        return nullcontext(self)
+
+    def say(self, sentence: str) -> None:
+        """Nothing is shown."""
+
+
+_SILENT = Silent()
+_REPORTER: ContextVar[Reporter] = ContextVar("reporter", default=_SILENT)
+
+
+@contextmanager
+def reporting(reporter: Reporter) -> Iterator[None]:
+    """Within, `progress` and `say` go to this reporter; in this thread (and what takes its context) alone."""
+    token = _REPORTER.set(reporter)
+    try:
+        yield
+    finally:
+        _REPORTER.reset(token)
+
+
+def progress(
+    title: str, total: int, unit: str = "", start: int = 0, speaks: bool = True
+) -> AbstractContextManager[Progress]:
+    """Report the progress of `total` steps, of which `start` are done; speaks=False: another process does."""
+    return (_REPORTER.get() if speaks else _SILENT).progress(title, total, unit, start)
+
+
+def say(sentence: str) -> None:
+    """Tell whoever watches."""
+    _REPORTER.get().say(sentence)
+
+
+class Console:
+    """To standard error: rich bars with count, rate and time left on a terminal, sparse plain lines elsewhere."""
+
+    def say(self, sentence: str) -> None:
+        """A line of its own."""
+        print(sentence, file=sys.stderr, flush=True)
+
+    @contextmanager
+    def progress(self, title: str, total: int, unit: str, start: int) -> Iterator[Progress]:
+        """A bar, or lines."""
+        if not sys.stderr.isatty():
+            yield _Lines(title, total, unit, start)
+            return
+        from rich.console import Console as RichConsole
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+        from rich.progress import Progress as Bars
+
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn(unit + " {task.fields[rate]}"),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[note]}"),
+        )
+        with Bars(*columns, console=RichConsole(stderr=True), refresh_per_second=4) as bars:
+            task = bars.add_task(title, total=total, completed=start, note="", rate="")
+            began = time.monotonic()
+
+            class _Bar:
+                done = 0
+
+                def advance(self, steps: int = 1, note: str = "") -> None:
+                    self.done += steps
+                    rate = self.done / max(time.monotonic() - began, 1e-9)
+                    bars.update(task, advance=steps, note=note, rate=f"{rate:.1f}/s")
+
+            yield _Bar()
 
 
 def duration(seconds: float) -> str:
@@ -51,39 +141,3 @@ class _Lines:
             left = duration((self.total - self.done) / rate) if rate > 0 else "unknown time"
             text = f"{self.title}: {self.done}/{self.total} {self.unit}, {rate:.1f}/s, {left} left  {note}"
             print(text.rstrip(), file=sys.stderr, flush=True)
-
-
-@contextmanager
-def progress(title: str, total: int, unit: str = "", start: int = 0, shown: bool = True) -> Iterator[Progress]:
-    """Show the progress of `total` steps, of which `start` are done already; what is printed goes to standard error."""
-    if not shown:
-        yield Silent()
-        return
-    if not sys.stderr.isatty():
-        yield _Lines(title, total, unit, start)
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bars
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn(unit + " {task.fields[rate]}"),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
-    )
-    with Bars(*columns, console=Console(stderr=True), refresh_per_second=4) as bars:
-        task = bars.add_task(title, total=total, completed=start, note="", rate="")
-        began = time.monotonic()
-
-        class _Bar:
-            done = 0
-
-            def advance(self, steps: int = 1, note: str = "") -> None:
-                self.done += steps
-                rate = self.done / max(time.monotonic() - began, 1e-9)
-                bars.update(task, advance=steps, note=note, rate=f"{rate:.1f}/s")
-
-        yield _Bar()

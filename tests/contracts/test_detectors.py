@@ -187,7 +187,7 @@ def form(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="module")
 def fitted(form: str, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    return FORMS[form](CPU).fit(HEALTHY, seed=3, folder=tmp_path_factory.mktemp("fit"), shown=False)
+    return FORMS[form](CPU).fit(HEALTHY, seed=3, folder=tmp_path_factory.mktemp("fit"))
 
 
 def test_findings_have_the_shapes_that_the_protocol_says(fitted: Any) -> None:
@@ -229,8 +229,8 @@ def test_saved_and_loaded_it_says_the_same(fitted: Any, tmp_path: Path) -> None:
 
 
 def test_same_seed_same_scores_other_seed_others(form: str, fitted: Any, tmp_path: Path) -> None:
-    again = FORMS[form](CPU).fit(HEALTHY, seed=3, folder=tmp_path / "again", shown=False)
-    other = FORMS[form](CPU).fit(HEALTHY, seed=4, folder=tmp_path / "other", shown=False)
+    again = FORMS[form](CPU).fit(HEALTHY, seed=3, folder=tmp_path / "again")
+    other = FORMS[form](CPU).fit(HEALTHY, seed=4, folder=tmp_path / "other")
     assert np.array_equal(again.inspect(NEW).scores, fitted.inspect(NEW).scores)
     if form in SEEDLESS:
         np.testing.assert_allclose(other.inspect(NEW).scores, fitted.inspect(NEW).scores, rtol=1e-3)
@@ -256,9 +256,9 @@ def test_stopped_twice_it_goes_on_to_the_same(
     for steps in () if form in UNTRAINED else (5, 7):
         left = steps
         with pytest.raises(KeyboardInterrupt):
-            FORMS[form](often).fit(HEALTHY, seed=3, folder=tmp_path, shown=False)
+            FORMS[form](often).fit(HEALTHY, seed=3, folder=tmp_path)
     left = 1000
-    continued = FORMS[form](often).fit(HEALTHY, seed=3, folder=tmp_path, shown=False)
+    continued = FORMS[form](often).fit(HEALTHY, seed=3, folder=tmp_path)
     assert np.array_equal(continued.inspect(NEW).scores, fitted.inspect(NEW).scores)
     lengths = {line["stage"]: line["steps"] for line in read_json_lines(tmp_path / "journal.jsonl")}
     assert taken == sum(lengths.values())  # no step was counted twice: each fit went on from the checkpoint
@@ -267,7 +267,7 @@ def test_stopped_twice_it_goes_on_to_the_same(
 @pytest.mark.parametrize("form", FORMS)
 def test_nothing_to_learn_from_is_refused(form: str, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no healthy slice"):
-        FORMS[form](CPU).fit(Slices(made_up_images(0, 0)), seed=0, folder=tmp_path, shown=False)
+        FORMS[form](CPU).fit(Slices(made_up_images(0, 0)), seed=0, folder=tmp_path)
 
 
 @pytest.mark.parametrize("form", FORMS)

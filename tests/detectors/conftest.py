@@ -70,7 +70,7 @@ class Learned:
 
     def __init__(self, detector: Any, folder: Path, side: int) -> None:
         self.folder, healthy = folder, stripes(side, 400, 0)
-        self.detector = detector.fit(Slices(healthy), seed=0, folder=folder, shown=False)
+        self.detector = detector.fit(Slices(healthy), seed=0, folder=folder)
         self.new = np.concatenate([stripes(side, 40, 1), with_lesions(stripes(side, 40, 2), 3)])
         self.labels = np.repeat([0, 1], 40)
         self.findings = self.detector.inspect(self.new)

@@ -58,7 +58,7 @@ def test_each_original_way_of_training_is_another_fit(few_stripes: Slices, tmp_p
     def weights(name: str, **settings: Any) -> bytes:
         length = Length(steps=2, batch=4)
         detector = AnoVaeGan(changed(training=length, **settings))
-        detector.fit(few_stripes, seed=0, folder=tmp_path / name, shown=False).save(tmp_path / name / "fitted")
+        detector.fit(few_stripes, seed=0, folder=tmp_path / name).save(tmp_path / name / "fitted")
         return (tmp_path / name / "fitted" / "weights.safetensors").read_bytes()
 
     fits = [

@@ -27,7 +27,7 @@ def test_it_rebuilds_unseen_discs_better_than_their_mean_does(tmp_path: Path) ->
     training = TrainingSettings(steps=150, batch=8, lr=5e-3, weight_decay=0.0)
     settings = ConvAutoencoderSettings(width=8, latent=16, training=training, device=CPU)
     healthy, unseen = Slices(discs(64, 0)), discs(32, 1)
-    findings = ConvAutoencoderDetector(settings).fit(healthy, seed=0, folder=tmp_path, shown=False).inspect(unseen)
+    findings = ConvAutoencoderDetector(settings).fit(healthy, seed=0, folder=tmp_path).inspect(unseen)
     mean = MeanImage(MeanImageSettings()).fit(healthy, seed=0, folder=tmp_path).inspect(unseen)
     errors = [np.square(unseen - found.reconstructions).mean() for found in (findings, mean)]
     assert errors[0] < 0.75 * errors[1]
@@ -41,4 +41,4 @@ def test_it_rebuilds_unseen_discs_better_than_their_mean_does(tmp_path: Path) ->
 def test_images_that_cannot_be_halved_are_refused(tmp_path: Path) -> None:
     odd = Slices(np.zeros((4, 17, 32), dtype=np.float32))
     with pytest.raises(UserError, match="17x32 pixels; prepare them with even sides"):
-        ConvAutoencoderDetector(ConvAutoencoderSettings()).fit(odd, seed=0, folder=tmp_path, shown=False)
+        ConvAutoencoderDetector(ConvAutoencoderSettings()).fit(odd, seed=0, folder=tmp_path)

@@ -23,7 +23,7 @@ SMALL = DenoisingSettings(width=8, halvings=2, training=SHORT, device=CPU)
 @pytest.fixture(scope="module")
 def fitted(healthy_heads: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> Any:
     folder = tmp_path_factory.mktemp("fit")
-    return DenoisingAutoencoderDetector(SMALL).fit(Slices(healthy_heads), seed=0, folder=folder, shown=False)
+    return DenoisingAutoencoderDetector(SMALL).fit(Slices(healthy_heads), seed=0, folder=folder)
 
 
 @pytest.fixture(scope="module")
@@ -67,9 +67,7 @@ def test_each_setting_of_the_noise_makes_another_fit(healthy_heads: np.ndarray, 
 
     def weights(name: str, **changes: Any) -> bytes:
         detector = DenoisingAutoencoderDetector(SMALL.model_copy(update={"training": few, **changes}))
-        detector.fit(Slices(healthy_heads), seed=0, folder=tmp_path / name, shown=False).save(
-            tmp_path / name / "fitted"
-        )
+        detector.fit(Slices(healthy_heads), seed=0, folder=tmp_path / name).save(tmp_path / name / "fitted")
         return (tmp_path / name / "fitted" / "weights.safetensors").read_bytes()
 
     fits = [
@@ -84,7 +82,7 @@ def test_each_setting_of_the_noise_makes_another_fit(healthy_heads: np.ndarray, 
 
 def test_what_it_cannot_do_is_said(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="12x18 pixels 2 times; prepare them with sides that are multiples of 4"):
-        DenoisingAutoencoderDetector(SMALL).fit(Slices(np.zeros((4, 12, 18))), seed=0, folder=tmp_path, shown=False)
+        DenoisingAutoencoderDetector(SMALL).fit(Slices(np.zeros((4, 12, 18))), seed=0, folder=tmp_path)
     with pytest.raises(ValidationError, match="median must be odd"):
         DenoisingSettings(median=4)
 

@@ -25,7 +25,7 @@ SMALL = DraemSettings(
 
 @pytest.fixture(scope="module")
 def fitted(healthy_heads: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    return DraemDetector(SMALL).fit(Slices(healthy_heads), seed=0, folder=tmp_path_factory.mktemp("fit"), shown=False)
+    return DraemDetector(SMALL).fit(Slices(healthy_heads), seed=0, folder=tmp_path_factory.mktemp("fit"))
 
 
 @pytest.fixture(scope="module")
@@ -67,9 +67,7 @@ def test_each_setting_of_the_anomalies_makes_another_fit(healthy_heads: np.ndarr
 
     def weights(name: str, **changes: Any) -> bytes:
         detector = DraemDetector(SMALL.model_copy(update={"training": few, **changes}))
-        detector.fit(Slices(healthy_heads), seed=0, folder=tmp_path / name, shown=False).save(
-            tmp_path / name / "fitted"
-        )
+        detector.fit(Slices(healthy_heads), seed=0, folder=tmp_path / name).save(tmp_path / name / "fitted")
         return (tmp_path / name / "fitted" / "weights.safetensors").read_bytes()
 
     fits = [
@@ -85,7 +83,7 @@ def test_each_setting_of_the_anomalies_makes_another_fit(healthy_heads: np.ndarr
 
 def test_what_it_cannot_do_is_said(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="12x18 pixels 2 times; prepare them with sides"):
-        DraemDetector(SMALL).fit(Slices(np.zeros((4, 12, 18))), seed=0, folder=tmp_path, shown=False)
+        DraemDetector(SMALL).fit(Slices(np.zeros((4, 12, 18))), seed=0, folder=tmp_path)
 
 
 def test_the_defaults_are_the_originals_numbers() -> None:

@@ -83,7 +83,7 @@ def test_each_way_of_training_is_another_fit(few_stripes: Slices, tmp_path: Path
     def weights(name: str, **settings: Any) -> bytes:
         short = {"training": Length(steps=2, batch=4), "encoder_training": Length(steps=2, batch=4)}
         detector = FAnoGan(settings_of("unified", **short, **settings))
-        detector.fit(few_stripes, seed=0, folder=tmp_path / name, shown=False).save(tmp_path / name / "fitted")
+        detector.fit(few_stripes, seed=0, folder=tmp_path / name).save(tmp_path / name / "fitted")
         return (tmp_path / name / "fitted" / "weights.safetensors").read_bytes()
 
     fits = [

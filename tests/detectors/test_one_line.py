@@ -37,7 +37,7 @@ def test_a_level_that_is_given_is_used(tmp_path: Path) -> None:
 
 
 def test_the_area_of_the_prepared_image_is_nearly_that_of_the_scan(tmp_path: Path) -> None:
-    store = prepare("phantom", "heads:4", tmp_path / "store", workers=0, shown=False, options={"size": "10x40x40"})
+    store = prepare("phantom", "heads:4", tmp_path / "store", workers=0, options={"size": "10x40x40"})
     everything = store.select(np.arange(len(store.index)))
     detector = OneLine(OneLineSettings(measure="area")).fit(everything, seed=0, folder=tmp_path)
     area = detector.inspect(everything.read(slice(None))).scores

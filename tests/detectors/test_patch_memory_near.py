@@ -20,7 +20,7 @@ CPU = DeviceSettings(accelerator="cpu", precision="fp32")
 def fit(healthy: np.ndarray, folder: Path, **settings: Any) -> PatchMemoryDetector:
     chosen = PatchMemorySettings(**{"teacher": TINY, "memory": 500, "candidates": 1000, "sigma": 0.0, **settings})
     detector = PatchMemoryDetector(chosen.model_copy(update={"device": CPU}))
-    return detector.fit(Slices(healthy), seed=0, folder=folder, shown=False)
+    return detector.fit(Slices(healthy), seed=0, folder=folder)
 
 
 def test_distances_by_definition(healthy_heads: np.ndarray, tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ def correlated(count: int, seed: int) -> np.ndarray:
 
 def fitted(images: np.ndarray, folder: Path, seed: int = 0, **settings: int) -> PrincipalComponents:
     detector = PrincipalComponents(PrincipalComponentsSettings(**settings))
-    return detector.fit(Slices(images), seed=seed, folder=folder, shown=False)
+    return detector.fit(Slices(images), seed=seed, folder=folder)
 
 
 @pytest.mark.parametrize("components", [1, 5, 20])

@@ -45,7 +45,7 @@ SMALL: dict[str, Any] = {
 @pytest.fixture(scope="module", params=SMALL)
 def fitted(request: pytest.FixtureRequest, healthy_heads: np.ndarray, tmp_path_factory: Any) -> Any:
     detector = DETECTORS[request.param](SMALL[request.param])
-    return detector.fit(Slices(healthy_heads), seed=0, folder=tmp_path_factory.mktemp("fit"), shown=False)
+    return detector.fit(Slices(healthy_heads), seed=0, folder=tmp_path_factory.mktemp("fit"))
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +84,7 @@ def fit(name: str, healthy: np.ndarray, folder: Path, **changes: Any) -> Any:
     settings = SMALL[name]
     update = {key: value for key, value in few.items() if hasattr(settings, key)} | changes
     detector = DETECTORS[name](settings.model_copy(update=update))
-    return detector.fit(Slices(healthy), seed=0, folder=folder, shown=False)
+    return detector.fit(Slices(healthy), seed=0, folder=folder)
 
 
 @pytest.mark.parametrize("combine", ["sum", "product"])

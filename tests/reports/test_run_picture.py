@@ -19,8 +19,8 @@ from .test_pretext import BRIEF
 @pytest.fixture(scope="module")
 def run(heads: SliceStore, tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("pictures") / "run"
-    fit(heads.folder, place, recipe="phantom", overrides=BRIEF, shown=False)
-    score(place, shown=False)
+    fit(heads.folder, place, recipe="phantom", overrides=BRIEF)
+    score(place)
     return place
 
 
@@ -54,12 +54,12 @@ def test_a_contact_sheet_of_every_family(run: Path, tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_drawn_is_said(heads: SliceStore, run: Path, tmp_path: Path) -> None:
-    fit(heads.folder, tmp_path / "mean", detector="mean-image", recipe="phantom", shown=False)
+    fit(heads.folder, tmp_path / "mean", detector="mean-image", recipe="phantom")
     with pytest.raises(UserError, match="is a run of mean-image"):
         pseudo(tmp_path / "mean")
     with pytest.raises(UserError, match="no finished findings"):
         run_picture(tmp_path / "mean")
-    fit(heads.folder, tmp_path / "line", detector="one-line", recipe="phantom", shown=False)
-    score(tmp_path / "line", shown=False)
+    fit(heads.folder, tmp_path / "line", detector="one-line", recipe="phantom")
+    score(tmp_path / "line")
     with pytest.raises(UserError, match="has no maps"):
         run_picture(tmp_path / "line")

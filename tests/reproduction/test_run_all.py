@@ -35,7 +35,6 @@ def run(out: Path, only: tuple[str, ...]) -> dict[str, Any]:
         overrides=OVERRIDES,
         resamples=100,
         estimate=False,
-        shown=False,
     )
 
 
@@ -218,4 +217,4 @@ def test_the_papers_preparation_is_plain_unless_another_is_asked_for() -> None:
 
 def test_a_preparation_that_there_is_not_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no preparation 'skull'"):
-        reproduce("phantom", "heads:8", tmp_path, preparation="skull", shown=False)  # type: ignore[arg-type]
+        reproduce("phantom", "heads:8", tmp_path, preparation="skull")  # type: ignore[arg-type]

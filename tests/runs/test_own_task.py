@@ -88,12 +88,12 @@ def test_other_slices_are_refused(heads: SliceStore, place: Run) -> None:
 
 def test_the_paper_s_method_says_it_in_its_report(heads: SliceStore, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    fit(heads.folder, run, detector="mae-classifier", recipe="phantom", overrides=SHORT, shown=False)
-    score(run, shown=False)
+    fit(heads.folder, run, detector="mae-classifier", recipe="phantom", overrides=SHORT)
+    score(run)
     before = (run / "calibration" / "own_task.csv").read_bytes()
-    score(run, shown=False)
+    score(run)
     assert (run / "calibration" / "own_task.csv").read_bytes() == before
-    report = evaluate(run, resamples=100, shown=False)
+    report = evaluate(run, resamples=100)
     assert 0 <= report["own_task"]["value"] <= 1  # two patients: no interval
     notes = report["notes"]
     assert sum(note.startswith("Its own task: on ") for note in notes) == 1

@@ -86,9 +86,9 @@ def test_scores_of_other_slices_are_refused(heads: SliceStore, place: Run) -> No
 
 def test_anomae_says_it_in_its_report(heads: SliceStore, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    fit(heads.folder, run, recipe="phantom", overrides=BRIEF, shown=False)
-    score(run, shown=False)
-    report = evaluate(run, resamples=100, shown=False)
+    fit(heads.folder, run, recipe="phantom", overrides=BRIEF)
+    score(run)
+    report = evaluate(run, resamples=100)
     trained = {name for name, figure in report["pretext"].items() if figure["trained"]}
     assert trained == {"blob", "fill"}
     assert len(report["pretext"]) > 5

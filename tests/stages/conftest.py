@@ -26,7 +26,6 @@ def heads(tmp_path_factory: pytest.TempPathFactory) -> SliceStore:
         "heads:8",
         tmp_path_factory.mktemp("heads") / "store",
         workers=0,
-        shown=False,
         seed=1,
         settings=PrepareSettings(image_size=(32, 32)),
         options={"size": "10x40x40"},

@@ -34,7 +34,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 
 def test_runs_that_differ_by_seed(runs, tmp_path):
-    found = compare(runs, tmp_path, resamples=100, shown=False)
+    found = compare(runs, tmp_path, resamples=100)
     assert found == read_json(tmp_path / "compare.json")
     assert list(found["runs"]) == ["run", "second", "third"]
     assert found["seeds"]["run"]["runs"] == ["run", "second", "third"]
@@ -52,10 +52,10 @@ def test_runs_on_part_of_the_slices_are_joined(runs, tmp_path):
     path.write_text("\n".join([header, *lines[::-1][:-12]]) + "\n")  # another order, and a scan less
     for name in ("maps.npy", "reconstructions.npy"):
         (short / "findings" / name).unlink()
-    found = compare([runs[1], short], tmp_path, resamples=100, shown=False)
+    found = compare([runs[1], short], tmp_path, resamples=100)
     assert found["counts"]["slices"] == 48
     assert any("second scores 60 slices, of which 48 are common" in note for note in found["notes"])
-    whole = compare([runs[1], runs[2]], tmp_path / "other", resamples=100, shown=False)
+    whole = compare([runs[1], runs[2]], tmp_path / "other", resamples=100)
     assert whole["counts"]["slices"] == 60
 
 
@@ -72,7 +72,7 @@ def test_stores_of_other_images_of_the_same_slices_are_said(runs, tmp_path):
         "store": str(elsewhere / "store"),
     }
     write_json(elsewhere / "second" / "run.json", facts)
-    found = compare([runs[0], elsewhere / "second"], tmp_path / "out", resamples=100, shown=False)
+    found = compare([runs[0], elsewhere / "second"], tmp_path / "out", resamples=100)
     assert any("saw other images than run of the same slices" in note for note in found["notes"])
     assert found["seeds"] == {}
 
@@ -80,13 +80,13 @@ def test_stores_of_other_images_of_the_same_slices_are_said(runs, tmp_path):
 def test_other_data_is_refused(runs, tmp_path):
     other = made_up_run(tmp_path / "healthy", abnormal=False)
     with pytest.raises(UserError, match=r"different labels: their\s+stores hold other data"):
-        compare([runs[0], other], tmp_path / "out", shown=False)
+        compare([runs[0], other], tmp_path / "out")
     with pytest.raises(UserError, match="two runs or more"):
-        compare(runs[:1], tmp_path / "out", shown=False)
+        compare(runs[:1], tmp_path / "out")
     with pytest.raises(UserError, match="given twice"):
-        compare([runs[0], runs[0]], tmp_path / "out", shown=False)
+        compare([runs[0], runs[0]], tmp_path / "out")
     with pytest.raises(UserError, match="one class only"):
-        compare([other, another(other, "again", 3)], tmp_path / "out", shown=False)
+        compare([other, another(other, "again", 3)], tmp_path / "out")
 
 
 def test_anyones_tables(tmp_path):

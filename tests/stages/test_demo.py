@@ -43,21 +43,20 @@ def pictures(tmp_path):
     return tmp_path / "package" / "br35h"
 
 
-def test_it_ends_with_a_report_and_goes_on_when_run_again(pictures, settings, tmp_path, capsys):
-    run = demo(tmp_path / "demo", overrides=SMALL, settings=settings, pictures=pictures)
+def test_it_ends_with_a_report_and_goes_on_when_run_again(watched, pictures, settings, tmp_path, capsys):
+    run = demo(tmp_path / "demo", overrides=SMALL, settings=settings, pictures=pictures).run
     report = json.loads((run / "report" / "report.json").read_text())
     assert 0 <= report["slice"]["auroc"]["low"] <= report["slice"]["auroc"]["high"] <= 1
     assert report["floors"]
     assert (run / "report" / "report.html").exists()
-    assert WORTH in capsys.readouterr().out
+    assert WORTH in capsys.readouterr().err
     prepared = json.loads((run.parent / "store" / "prepare.json").read_text())
     assert "near" in json.dumps(prepared)
     _assert_scored_alone_alike(run, pictures, tmp_path / "alone")
     weights = {path: path.stat().st_mtime_ns for path in (run / "fitted").rglob("*.safetensors")}
     assert weights
-    assert demo(tmp_path / "demo", overrides=SMALL, settings=settings, pictures=pictures, shown=False) == run
+    assert demo(tmp_path / "demo", overrides=SMALL, settings=settings, pictures=pictures).run == run
     assert {path: path.stat().st_mtime_ns for path in (run / "fitted").rglob("*.safetensors")} == weights
-    assert capsys.readouterr().out == ""
 
 
 def _assert_scored_alone_alike(run, pictures, out):
@@ -65,17 +64,18 @@ def _assert_scored_alone_alike(run, pictures, out):
     with (run / "findings" / "scores.csv").open(newline="") as handle:
         known = {str(pictures / row["case"]): row["score"] for row in csv.DictReader(handle)}
     assert known
-    score_scans(run, list(known), out, overlays=0, shown=False)
+    score_scans(run, list(known), out, overlays=0)
     with (out / "scores.csv").open(newline="") as handle:
         assert {row["file"]: row["score"] for row in csv.DictReader(handle)} == known
 
 
-def test_without_the_pictures_it_says_so_and_runs_on_made_up_scans(settings, tmp_path, capsys, monkeypatch):
+def test_without_the_pictures_it_says_so_and_runs_on_made_up_scans(settings, tmp_path, monkeypatch):
     monkeypatch.setattr(stage, "PACKAGE", "a_package_that_nobody_has")
     monkeypatch.setattr(stage, "PHANTOMS", 6)
-    run = demo(tmp_path / "demo", overrides=SMALL, settings=settings)
-    assert WORTH_PHANTOM in capsys.readouterr().out
-    assert (run / "report" / "report.html").exists()
+    made = demo(tmp_path / "demo", overrides=SMALL, settings=settings)
+    assert made.worth == WORTH_PHANTOM
+    assert made.picture.exists()
+    assert (made.run / "report" / "report.html").exists()
 
 
 def test_the_package_is_found_without_importing_it(tmp_path, monkeypatch):

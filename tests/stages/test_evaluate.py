@@ -148,7 +148,7 @@ class Page(HTMLParser):
 @pytest.fixture(scope="module")
 def evaluated(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
     run = made_up_run(tmp_path_factory.mktemp("made-up"))
-    return run, evaluate(run, resamples=200, shown=False)
+    return run, evaluate(run, resamples=200)
 
 
 def test_report_json_holds_what_is_promised(evaluated):
@@ -226,13 +226,13 @@ def test_no_name_of_a_patient_stands_in_the_page(evaluated):
 def test_the_same_again_is_the_same(evaluated):
     run, _ = evaluated
     before = {path.name: path.read_bytes() for path in (run / "report").rglob("*") if path.is_file()}
-    evaluate(run, resamples=200, shown=False)
+    evaluate(run, resamples=200)
     assert before == {path.name: path.read_bytes() for path in (run / "report").rglob("*") if path.is_file()}
 
 
 def test_a_leak_is_said_at_the_top(tmp_path):
     run = made_up_run(tmp_path, leak=True)
-    report = evaluate(run, resamples=50, shown=False)
+    report = evaluate(run, resamples=50)
     assert report["provenance"]["patients_on_two_sides"] == 1
     assert "stand on more than one side of the split (allowed with --allow-leak)" in report["warnings"][0]
     text = (run / "report" / "report.html").read_text(encoding="utf-8")
@@ -242,7 +242,7 @@ def test_a_leak_is_said_at_the_top(tmp_path):
 
 def test_one_class_still_makes_a_report(tmp_path):
     run = made_up_run(tmp_path, abnormal=False)
-    report = evaluate(run, resamples=50, shown=False)
+    report = evaluate(run, resamples=50)
     assert report["slice"]["auroc"] is None
     assert report["verdict"].startswith("The test part holds no abnormal slice")
     assert report["counts"]["scored"]["normal"] == 60
@@ -255,7 +255,7 @@ def test_no_label_known(tmp_path):
         header, *lines = path.read_text().splitlines()
         blanked = [",".join("" if k == place else field for k, field in enumerate(line.split(","))) for line in lines]
         path.write_text("\n".join([header, *blanked]) + "\n")
-    report = evaluate(run, resamples=50, shown=False)
+    report = evaluate(run, resamples=50)
     assert report["verdict"] == "No test slice has a known label, so no AUROC can be given."
     assert "60 scored slices have no known label" in " ".join(report["warnings"])
 
@@ -264,7 +264,7 @@ def test_without_maps_masks_samples_and_journal(tmp_path):
     run = made_up_run(tmp_path, lesions=False, stacks=False)
     for name in ("findings/maps.npy", "findings/reconstructions.npy", "samples/pseudo_abnormal.npz", "journal.jsonl"):
         (run / name).unlink()
-    report = evaluate(run, resamples=50, shown=False)
+    report = evaluate(run, resamples=50)
     assert report["pixel"] is None
     assert "position_rarity" not in report["floors"]  # numbers of pictures and patches are no places in a scan
     assert set(report["strata"]) == {"all", "without_empty"}
@@ -288,7 +288,7 @@ def test_brats_slices_without_a_grid_are_still_stacks(tmp_path):
     run = made_up_run(tmp_path, stacks=False)
     prepared = read_json(tmp_path / "store" / "prepare.json")
     write_json(tmp_path / "store" / "prepare.json", {**prepared, "cohort": "brats2020"})
-    assert "position_rarity" in evaluate(run, resamples=50, shown=False)["floors"]
+    assert "position_rarity" in evaluate(run, resamples=50)["floors"]
 
 
 def test_slices_without_a_score_are_said(tmp_path):
@@ -297,7 +297,7 @@ def test_slices_without_a_score_are_said(tmp_path):
     path.write_text("\n".join(path.read_text().splitlines()[:-3]) + "\n")
     for name in ("maps.npy", "reconstructions.npy"):
         (run / "findings" / name).unlink()
-    assert "3 slices of the test part have no score" in evaluate(run, resamples=50, shown=False)["warnings"][0]
+    assert "3 slices of the test part have no score" in evaluate(run, resamples=50)["warnings"][0]
 
 
 def changed(path: Path, line: int, field: int, value: str) -> None:
@@ -325,36 +325,36 @@ def test_scores_of_other_slices_are_refused(tmp_path, field, value, words):
     run = made_up_run(tmp_path)
     changed(run / "findings" / "scores.csv", 1, field, value)
     with pytest.raises(UserError, match=words):
-        evaluate(run, resamples=50, shown=False)
+        evaluate(run, resamples=50)
 
 
 def test_arrays_of_another_shape_are_refused(tmp_path):
     run = made_up_run(tmp_path)
     np.save(run / "findings" / "maps.npy", np.zeros((3, SIDE, SIDE), dtype=np.float16))
     with pytest.raises(UserError, match=r"maps\.npy has shape"):
-        evaluate(run, resamples=50, shown=False)
+        evaluate(run, resamples=50)
 
 
 def test_unscored_runs_and_other_stores_are_refused(tmp_path):
     run = made_up_run(tmp_path)
     (run / "findings" / "findings.json").rename(tmp_path / "findings.json")
     with pytest.raises(UserError, match="anomae score"):
-        evaluate(run, shown=False)
+        evaluate(run)
     with pytest.raises(UserError, match=r"no run\.json"):
-        evaluate(tmp_path, shown=False)
+        evaluate(tmp_path)
     (tmp_path / "findings.json").rename(run / "findings" / "findings.json")
     prepared = read_json(tmp_path / "store" / "prepare.json")
     write_json(tmp_path / "store" / "prepare.json", {**prepared, "fingerprint": "other"})
     with pytest.raises(UserError, match="other slices"):
-        evaluate(run, shown=False)
+        evaluate(run)
 
 
 def test_a_moved_store_is_named(tmp_path):
     run = made_up_run(tmp_path)
     (tmp_path / "store").rename(tmp_path / "elsewhere")
     with pytest.raises(UserError, match="--store"):
-        evaluate(run, shown=False)
-    assert evaluate(run, store=tmp_path / "elsewhere", resamples=50, shown=False)["slice"]["auroc"]["value"] > 0.5
+        evaluate(run)
+    assert evaluate(run, store=tmp_path / "elsewhere", resamples=50)["slice"]["auroc"]["value"] > 0.5
 
 
 def anyones_tables(folder: Path, patient: bool = True, by_slice: bool = True, part: bool = True) -> tuple[Path, Path]:
@@ -376,7 +376,7 @@ def anyones_tables(folder: Path, patient: bool = True, by_slice: bool = True, pa
 
 
 def test_anyones_scores(tmp_path):
-    report = evaluate_scores(*anyones_tables(tmp_path), tmp_path / "out", resamples=100, shown=False)
+    report = evaluate_scores(*anyones_tables(tmp_path), tmp_path / "out", resamples=100)
     assert report["counts"]["scored"] == {
         "slices": 200,
         "normal": 100,
@@ -394,7 +394,7 @@ def test_anyones_scores(tmp_path):
 
 def test_what_cannot_be_audited_is_said(tmp_path):
     tables = anyones_tables(tmp_path, patient=False, by_slice=False, part=False)
-    report = evaluate_scores(*tables, tmp_path / "out", resamples=100, shown=False)
+    report = evaluate_scores(*tables, tmp_path / "out", resamples=100)
     notes = " ".join(report["notes"])
     for words in ("no column slice", "patients, since none is named", "no column part", "brightness"):
         assert words in notes
@@ -407,7 +407,7 @@ def test_missing_scores_and_a_leak_in_anyones_tables_are_said(tmp_path):
     scores, labels = anyones_tables(tmp_path)
     scores.write_text("\n".join(scores.read_text().splitlines()[:-5]) + "\n")
     labels.write_text(labels.read_text().replace("scan0,0,p0,", "scan0,0,p19,"))
-    report = evaluate_scores(scores, labels, tmp_path / "out", resamples=100, shown=False)
+    report = evaluate_scores(scores, labels, tmp_path / "out", resamples=100)
     said = " ".join(report["warnings"])
     assert "5 labelled test slices have no score" in said
     assert "1 of 20 patients stand on more than one side" in said
@@ -492,7 +492,7 @@ def pictures_run(folder: Path) -> Path:
 
 
 def test_what_the_files_tell_and_what_was_seen_before(tmp_path):
-    report = evaluate(pictures_run(tmp_path), resamples=50, shown=False)
+    report = evaluate(pictures_run(tmp_path), resamples=50)
     assert report["floors"]["file_size"]["value"] == 1.0
     assert report["floors"]["source_with_labels"]["value"] > 0.95
     assert report["floors"]["source_with_labels"]["uses_labels"]
@@ -532,7 +532,7 @@ def test_hostile_names_stay_text(tmp_path):
 def test_a_prepared_brain_is_tissue_and_is_shown(tmp_path: Path) -> None:
     """The mask that the store keeps, not the brightest pixels; its outline in the page, and how it was found."""
     run = made_up_run(tmp_path)
-    plain = evaluate(run, resamples=50, shown=False)
+    plain = evaluate(run, resamples=50)
     assert plain["provenance"]["preparation"] == ""
     assert "What the preparation left" not in (run / "report" / "report.html").read_text(encoding="utf-8")
     store = SliceStore(tmp_path / "store")
@@ -548,7 +548,7 @@ def test_a_prepared_brain_is_tissue_and_is_shown(tmp_path: Path) -> None:
     store = SliceStore(tmp_path / "store")
     rows = np.arange(3)
     np.testing.assert_array_equal(tissue_of(store, rows, store.images[:3]), half[:3])
-    report = evaluate(run, resamples=50, shown=False)
+    report = evaluate(run, resamples=50)
     said = report["provenance"]["preparation"]
     assert said.endswith(
         "(brain), intensity median; brain mask by deepbet 1.0.2 for 14 scan(s), given by the user for 1 scan(s)."
@@ -561,7 +561,7 @@ def test_a_prepared_brain_is_tissue_and_is_shown(tmp_path: Path) -> None:
 
 def test_middle_slices_are_told_from_the_scan_where_the_store_says_how_it_was_filled(tmp_path: Path) -> None:
     run = made_up_run(tmp_path)
-    before = evaluate(run, resamples=20, shown=False)["strata"]["mid"]["slices"]
+    before = evaluate(run, resamples=20)["strata"]["mid"]["slices"]
     path = tmp_path / "store" / "index.csv"
     lines = [line.split(",") for line in path.read_text().splitlines()]
     column = lines[0].index("filled")
@@ -569,4 +569,4 @@ def test_middle_slices_are_told_from_the_scan_where_the_store_says_how_it_was_fi
         line[column] = "0.5" if int(line[COLUMNS.index("slice")]) == 6 else "0.1"
     path.write_text("\n".join(",".join(line) for line in lines) + "\n")
     assert before > 5
-    assert evaluate(run, resamples=20, shown=False)["strata"]["mid"]["slices"] == 5  # one of each test patient
+    assert evaluate(run, resamples=20)["strata"]["mid"]["slices"] == 5  # one of each test patient

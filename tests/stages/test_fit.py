@@ -25,7 +25,7 @@ def weights_of(fitted: Path) -> dict[str, bytes]:
 @pytest.fixture(scope="module")
 def run(heads: SliceStore, tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("run")
-    fit(heads.folder, place, detector="mae-classifier", recipe="phantom", seed=2, overrides=SHORT, shown=False)
+    fit(heads.folder, place, detector="mae-classifier", recipe="phantom", seed=2, overrides=SHORT)
     return place
 
 
@@ -48,13 +48,13 @@ def test_a_run_holds_what_scoring_and_reporting_need(run: Path) -> None:
 
 def test_a_fitted_run_is_not_fitted_again(run: Path, heads: SliceStore) -> None:
     before = {path: path.stat().st_mtime_ns for path in run.rglob("*")}
-    fit(heads.folder, run, detector="mae-classifier", recipe="phantom", seed=2, overrides=SHORT, shown=False)
+    fit(heads.folder, run, detector="mae-classifier", recipe="phantom", seed=2, overrides=SHORT)
     assert {path: path.stat().st_mtime_ns for path in run.rglob("*")} == before
 
 
 def test_other_settings_need_another_folder(run: Path, heads: SliceStore, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="begun with other seed"):
-        fit(heads.folder, run, detector="mae-classifier", recipe="phantom", seed=3, overrides=SHORT, shown=False)
+        fit(heads.folder, run, detector="mae-classifier", recipe="phantom", seed=3, overrides=SHORT)
     with pytest.raises(UserError, match="begun with other autoencoder"):
         fit(
             heads.folder,
@@ -63,11 +63,10 @@ def test_other_settings_need_another_folder(run: Path, heads: SliceStore, tmp_pa
             recipe="phantom",
             seed=2,
             overrides={**SHORT, "mask_ratio": 0.5},
-            shown=False,
         )
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(UserError, match="not empty"):
-        fit(heads.folder, tmp_path, detector="mae-classifier", recipe="phantom", overrides=SHORT, shown=False)
+        fit(heads.folder, tmp_path, detector="mae-classifier", recipe="phantom", overrides=SHORT)
 
 
 def test_images_that_cannot_be_cut_are_refused_before_anything_is_trained(heads: SliceStore, tmp_path: Path) -> None:
@@ -78,7 +77,6 @@ def test_images_that_cannot_be_cut_are_refused_before_anything_is_trained(heads:
             detector="mae-classifier",
             recipe="phantom",
             overrides={**SHORT, "classifier.patch": 7},
-            shown=False,
         )
     assert not (tmp_path / "run" / "checkpoints").exists()
 
@@ -115,7 +113,6 @@ def test_profile_released_runs_and_says_that_it_saw_labels(heads: SliceStore, tm
         recipe="phantom",
         profile="released",
         overrides=SHORT,
-        shown=False,
     )
     facts = read_json(tmp_path / "run.json")
     assert "labels of abnormal images were seen" in facts["checkpoint_choice"]
@@ -148,9 +145,8 @@ def test_every_ablation_of_the_paper_runs(heads: SliceStore, tmp_path: Path, ove
         detector="mae-classifier",
         recipe="phantom",
         overrides={**quick, **overrides},
-        shown=False,
     )
-    findings = score(tmp_path, shown=False)
+    findings = score(tmp_path)
     scores = np.load(findings / "scores.npy")
     assert np.isfinite(scores).all()
     assert (findings / "maps.npy").exists() == (overrides.get("classifier.input") != "image")

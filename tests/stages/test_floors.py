@@ -9,9 +9,9 @@ from anomae.stages.score import score
 
 
 def report_on(heads: SliceStore, run: Path, detector: str, **overrides: object) -> dict:
-    fit(heads.folder, run, detector=detector, overrides={"device.accelerator": "cpu", **overrides}, shown=False)
-    score(run, shown=False)
-    return evaluate(run, resamples=50, shown=False)
+    fit(heads.folder, run, detector=detector, overrides={"device.accelerator": "cpu", **overrides})
+    score(run)
+    return evaluate(run, resamples=50)
 
 
 def test_a_measure_of_one_line_is_judged_as_the_rival_of_its_name(heads: SliceStore, tmp_path: Path) -> None:

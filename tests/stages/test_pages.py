@@ -76,7 +76,7 @@ def looked_at(browser: Browser, page: Path) -> dict[str, Any]:
 
 def test_a_person_sees_the_report_of_a_run(browser, tmp_path):
     run = with_calibration(made_up_run(tmp_path))
-    report = evaluate(run, resamples=100, shown=False)
+    report = evaluate(run, resamples=100)
     page = tmp_path / "alone" / "report.html"
     page.parent.mkdir()
     shutil.copy(run / "report" / "report.html", page)  # the one file is enough
@@ -97,7 +97,7 @@ def test_a_person_sees_the_report_of_a_run(browser, tmp_path):
 
 
 def test_a_person_sees_the_report_of_anyones_scores(browser, tmp_path):
-    report = evaluate_scores(*anyones_tables(tmp_path), tmp_path / "out", resamples=100, shown=False)
+    report = evaluate_scores(*anyones_tables(tmp_path), tmp_path / "out", resamples=100)
     seen = looked_at(browser, tmp_path / "out" / "report.html")
     assert seen["verdict"] == report["verdict"] == read_json(tmp_path / "out" / "report.json")["verdict"]
     assert {"figure-rivals", "figure-roc", "figure-bands", "figure-position"} <= set(seen["drawn"])
@@ -107,7 +107,7 @@ def test_a_person_sees_the_report_of_anyones_scores(browser, tmp_path):
 
 def test_a_person_sees_a_comparison(browser, tmp_path):
     run = made_up_run(tmp_path)
-    found = compare([run, another(run, "second", 8)], tmp_path / "out", resamples=100, shown=False)
+    found = compare([run, another(run, "second", 8)], tmp_path / "out", resamples=100)
     seen = looked_at(browser, tmp_path / "out" / "compare.html")
     assert seen["verdict"] == found["verdict"]
     assert seen["drawn"] == ["figure-runs", "figure-differences", "figure-roc"]

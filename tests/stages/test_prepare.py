@@ -33,7 +33,7 @@ HEADS = {"size": "8x16x16"}
 
 
 def made(cohort, source, store, **more):
-    return prepare(cohort, source, store, **{"settings": SMALL, "workers": 0, "shown": False} | more)
+    return prepare(cohort, source, store, **{"settings": SMALL, "workers": 0} | more)
 
 
 def files(folder):
@@ -174,14 +174,14 @@ def test_killed_in_the_middle_it_goes_on_to_the_same_bytes_and_leaves_no_process
     else:
         pytest.fail("workers stayed behind")
     for folder in (whole, killed):
-        prepare("phantom", "heads:16", folder, options={"size": "16x48x48"}, workers=0, shown=False)
+        prepare("phantom", "heads:16", folder, options={"size": "16x48x48"}, workers=0)
     assert files(killed) == files(whole)
 
 
-def test_a_whole_store_is_left_as_it_is(tmp_path, capsys):
+def test_a_whole_store_is_left_as_it_is(watched, tmp_path, capsys):
     made("phantom", "heads:5", tmp_path / "store", options=HEADS)
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "store").iterdir()}
-    made("phantom", "heads:5", tmp_path / "store", options=HEADS, shown=True)
+    made("phantom", "heads:5", tmp_path / "store", options=HEADS)
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "store").iterdir()} == before
     assert "whole already" in capsys.readouterr().err
 
@@ -218,18 +218,18 @@ def test_what_model_copy_changed_is_understood(tmp_path):
 
 
 def test_without_settings_those_of_the_cohort_are_taken(tmp_path):
-    store = prepare("phantom", "heads:4", str(tmp_path / "store"), options=HEADS, workers=0, shown=False)
+    store = prepare("phantom", "heads:4", str(tmp_path / "store"), options=HEADS, workers=0)
     assert store.image_size == (64, 64)
 
 
 # ---- broken scans
 
 
-def test_a_broken_scan_is_listed_and_the_rest_is_there(data_set, layouts, tmp_path, capsys):
+def test_a_broken_scan_is_listed_and_the_rest_is_there(data_set, layouts, watched, tmp_path, capsys):
     source = data_set("brats2020")
     break_scan(source / "BraTS20_Training_002" / "BraTS20_Training_002_t1.nii.gz")
     (source / "BraTS20_Training_004" / "BraTS20_Training_004_seg.nii.gz").unlink()
-    store = made("brats2020", source, tmp_path / "store", shown=True)
+    store = made("brats2020", source, tmp_path / "store")
     assert [entry["case"] for entry in store.prepared["skipped"]] == ["volume_2", "volume_4"]
     assert all("BraTS20_Training_00" in entry["reason"] for entry in store.prepared["skipped"])
     told = capsys.readouterr().err
@@ -242,12 +242,12 @@ def test_a_broken_scan_is_listed_and_the_rest_is_there(data_set, layouts, tmp_pa
     np.testing.assert_array_equal(store.images[:], whole.images[kept])
 
 
-def test_many_broken_scans_are_not_all_told(data_set, tmp_path, capsys):
+def test_many_broken_scans_are_not_all_told(data_set, watched, tmp_path, capsys):
     source = data_set("folder", file_format="png", count=12)
     pictures = sorted(source.rglob("*.png"))
     for path in pictures[: len(pictures) // 2]:
         break_scan(path)
-    made("folder", source, tmp_path / "store", shown=True)
+    made("folder", source, tmp_path / "store")
     told = capsys.readouterr().err
     assert f"{len(pictures) // 2} of {len(pictures)} scans" in told
     assert "more; prepare.json names all" in told
@@ -401,13 +401,13 @@ def test_lists_that_name_other_slices_than_before_are_noticed(layouts, brats_lis
         made("brats2020", layouts("brats2020"), tmp_path / "store", splits=other)
 
 
-def test_lists_that_leak_are_refused_before_anything_is_read(layouts, brats_lists, tmp_path, capsys):
+def test_lists_that_leak_are_refused_before_anything_is_read(layouts, brats_lists, watched, tmp_path, capsys):
     brats_lists["normal_test_samples"].append((1, 0))
     lists = write_lists(tmp_path / "lists", brats_name, brats_lists)
     with pytest.raises(LeakySplit, match="1 of 6"):
         made("brats2020", layouts("brats2020"), tmp_path / "store", splits=lists)
     assert not (tmp_path / "store").exists()
-    store = made("brats2020", layouts("brats2020"), tmp_path / "store", splits=lists, allow_leak=True, shown=True)
+    store = made("brats2020", layouts("brats2020"), tmp_path / "store", splits=lists, allow_leak=True)
     assert store.prepared["leaking_patients"] == 1
     assert "1 patients stand on more than one side" in capsys.readouterr().err
     assert store.prepared["allow_leak"] is True

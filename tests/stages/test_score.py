@@ -24,8 +24,8 @@ from .conftest import SHORT
 @pytest.fixture(scope="module")
 def run(heads: SliceStore, tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("run")
-    fit(heads.folder, place, detector="mae-classifier", recipe="phantom", overrides=SHORT, shown=False)
-    score(place, shown=False)
+    fit(heads.folder, place, detector="mae-classifier", recipe="phantom", overrides=SHORT)
+    score(place)
     return place
 
 
@@ -57,7 +57,7 @@ def test_scores_are_smoothed_over_neighbours_in_their_scan(run: Path, heads: Sli
             assert float(row["score_neighbours"]) == pytest.approx(below / 4 + score / 2 + above / 4, rel=1e-12)
         runs = sum((case, number + 1) not in own for case, number in own)
         assert (runs > len({case for case, _ in own})) == gaps  # of validation, normal slices alone are scored
-    report = evaluate(run, resamples=100, shown=False)
+    report = evaluate(run, resamples=100)
     assert report["scores"]["score_neighbours"]["auroc"]["value"] != report["scores"]["score"]["auroc"]["value"]
     assert "1/2 of its own" in report["definitions"]["score_neighbours"]
     assert "smoothed over the neighbouring slices" in (run / "report" / "report.html").read_text(encoding="utf-8")
@@ -70,7 +70,7 @@ def test_pictures_and_patches_have_no_neighbours(run: Path, heads: SliceStore, t
     write_json(store / "cases.json", {name: {**facts, "grid": None} for name, facts in cases.items()})
     copy = tmp_path / "run"
     shutil.copytree(run, copy, ignore=shutil.ignore_patterns("findings", "calibration", "report"))
-    score(copy, store=store, maps=False, shown=False)
+    score(copy, store=store, maps=False)
     for folder in ("findings", "calibration"):
         header = (copy / folder / "scores.csv").read_text().splitlines()[0]
         assert "score_neighbours" not in header
@@ -87,7 +87,7 @@ def test_normal_validation_slices_are_scored_for_the_threshold(run: Path, heads:
     tissue = tissue_masks(heads.select(rows).read(slice(None)), heads.index.body_fraction[rows])
     np.testing.assert_array_equal(levels.sum(axis=1), tissue.sum(axis=(1, 2)))
     assert not (run / "calibration" / "maps.npy").exists()
-    report = evaluate(run, resamples=100, shown=False)
+    report = evaluate(run, resamples=100)
     point = report["operating_point"]
     assert point["calibration"]["slices"] == len(rows)
     patients = len(set(heads.index.patient[rows]))
@@ -100,9 +100,9 @@ def test_normal_validation_slices_are_scored_for_the_threshold(run: Path, heads:
 def test_the_threshold_may_be_left_out(run: Path, tmp_path: Path) -> None:
     copy = tmp_path / "run"
     shutil.copytree(run, copy, ignore=shutil.ignore_patterns("findings", "calibration", "report"))
-    score(copy, calibration=False, shown=False)
+    score(copy, calibration=False)
     assert not (copy / "calibration").exists()
-    report = evaluate(copy, resamples=100, shown=False)
+    report = evaluate(copy, resamples=100)
     assert "the validation part was not scored; run `anomae score run` again" in report["operating_point"]["sentence"]
     assert report["pixel"]["map"]["at_threshold"] is None
     assert "No threshold for maps" in report["pixel"]["note"]
@@ -110,7 +110,7 @@ def test_the_threshold_may_be_left_out(run: Path, tmp_path: Path) -> None:
 
 def test_scoring_again_gives_the_same_bytes(run: Path, heads: SliceStore) -> None:
     before = (run / "findings" / "scores.csv").read_bytes()
-    score(run, shown=False)
+    score(run)
     assert (run / "findings" / "scores.csv").read_bytes() == before
 
 
@@ -141,10 +141,10 @@ def test_a_stopped_scoring_goes_on(run: Path, tmp_path: Path, monkeypatch: pytes
     real = stage.load_detector
     monkeypatch.setattr(stage, "load_detector", loaded)
     with pytest.raises(Stopped):
-        score(copy, shown=False)
+        score(copy)
     assert not (copy / "findings" / "findings.json").exists()
     monkeypatch.setattr(stage, "load_detector", real)
-    score(copy, shown=False)
+    score(copy)
     assert {name: (copy / "findings" / name).read_bytes() for name in whole} == whole
 
 
@@ -167,7 +167,7 @@ def test_a_detector_that_needs_neighbours_gets_them_across_blocks(
     shutil.copytree(run, copy, ignore=shutil.ignore_patterns("findings", "calibration"))
     monkeypatch.setattr(stage, "BLOCK", block)
     monkeypatch.setattr(stage, "load_detector", lambda *_: Beside())
-    score(copy, shown=False)
+    score(copy)
     index = heads.index
     for part, name in (("test", "findings/scores.csv"), ("validation", "calibration/scores.csv")):
         rows = {(index.case[row], index.slice[row]): row for row in heads.rows(part)}
@@ -183,15 +183,15 @@ def test_a_detector_that_needs_neighbours_gets_them_across_blocks(
 def test_maps_may_be_left_out_and_other_parts_scored(run: Path, heads: SliceStore, tmp_path: Path) -> None:
     copy = tmp_path / "run"
     shutil.copytree(run, copy, ignore=shutil.ignore_patterns("findings"))
-    score(copy, part="validation", maps=False, shown=False)
+    score(copy, part="validation", maps=False)
     assert not (copy / "findings" / "maps.npy").exists()
     assert read_json(copy / "findings" / "findings.json")["images"] == len(heads.rows("validation"))
 
 
 def test_a_run_that_cannot_be_scored_says_why(run: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="not fitted yet"):
-        score(tmp_path, shown=False)
+        score(tmp_path)
     with pytest.raises(UserError, match="--store"):
-        score(run, store=tmp_path / "gone", shown=False)
+        score(run, store=tmp_path / "gone")
     with pytest.raises(UserError, match="no slice in its strange part"):
-        score(run, part="strange", shown=False)
+        score(run, part="strange")

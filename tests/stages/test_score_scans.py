@@ -60,7 +60,7 @@ def run(tmp_path):
 
 def score(run, paths, out, detector=None, **options):
     detector = detector or Brightness()
-    options = {"overlays": 1, "shown": False} | options
+    options = {"overlays": 1} | options
     return score_scans(run, paths, out, load=lambda folder, device: detector, **options)
 
 
@@ -167,7 +167,7 @@ def test_the_same_scan_named_twice_is_scored_once(run, tmp_path):
     assert len(rows_of(out)) == 6
 
 
-def test_a_broken_scan_is_listed_and_skipped(run, tmp_path, capsys):
+def test_a_broken_scan_is_listed_and_skipped(run, watched, tmp_path, capsys):
     a_scan(tmp_path / "in" / "good.nii.gz")
     (tmp_path / "in" / "broken.nii.gz").write_bytes(b"not a scan")
     detector = Brightness()

@@ -46,9 +46,7 @@ def make_training(folder: Path, stop_at: int | None = None, spoil: float = 0.0) 
         return {"loss": judge, "giver": giver}
 
     minutes = 1e-9 if stop_at is not None else 5.0
-    return Alternating(
-        "toy", len(SAMPLES), 8, 24, networks, optimizers, step, 7, folder, torch.device("cpu"), minutes, shown=False
-    )
+    return Alternating("toy", len(SAMPLES), 8, 24, networks, optimizers, step, 7, folder, torch.device("cpu"), minutes)
 
 
 def tensors(training: Alternating) -> dict[str, torch.Tensor]:

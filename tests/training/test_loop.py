@@ -40,7 +40,7 @@ def noisy_loss(model: nn.Module, places: np.ndarray, generator: torch.Generator)
 
 def make_training(folder: Path, steps: int = 24, **settings: object) -> Training:
     chosen = TrainingSettings.model_validate({"steps": steps, "batch": 8, "lr": 0.01, "warmup_steps": 3, **settings})
-    return Training("toy", len(SAMPLES), noisy_loss, chosen, 7, folder, shown=False)
+    return Training("toy", len(SAMPLES), noisy_loss, chosen, 7, folder)
 
 
 def test_same_seed_same_weights(tmp_path: Path) -> None:
@@ -72,7 +72,7 @@ def test_going_on_equals_never_stopping(tmp_path: Path, at: int) -> None:
         return noisy_loss(model, places, generator)
 
     cut = make_training(tmp_path / "cut")
-    cut_short = Training("toy", len(SAMPLES), stopping_loss, cut.settings, 7, tmp_path / "cut", 1e-9, shown=False)
+    cut_short = Training("toy", len(SAMPLES), stopping_loss, cut.settings, 7, tmp_path / "cut", 1e-9)
     with pytest.raises(Stopped):
         train(make_fabric(FP32), make_model(), cut_short)
     continued = make_model()
@@ -106,7 +106,7 @@ def test_accumulated_shards_make_the_whole_batch(tmp_path: Path) -> None:
         settings = make_training(tmp_path, accumulate=accumulate).settings
         model = make_model()
         folder = tmp_path / str(accumulate)
-        train(make_fabric(FP32), model, Training("toy", 37, plain_loss, settings, 7, folder, shown=False))
+        train(make_fabric(FP32), model, Training("toy", 37, plain_loss, settings, 7, folder))
         weights.append(model.weight)
     assert torch.allclose(*weights, atol=1e-6)
 
@@ -125,7 +125,7 @@ def test_adam_decays_by_an_l2_term_of_the_loss(tmp_path: Path) -> None:
         ("other", noisy_loss, 0.1, torch.optim.AdamW),
     ):
         model, settings = make_model(), make_training(tmp_path, weight_decay=decay).settings
-        training = Training("toy", 37, loss, settings, 7, tmp_path / name, optimizer=optimizer, shown=False)
+        training = Training("toy", 37, loss, settings, 7, tmp_path / name, optimizer=optimizer)
         train(make_fabric(FP32), model, training)
         weights.append(model.weight.detach())
     assert torch.allclose(weights[0], weights[1], atol=1e-5)
@@ -137,7 +137,7 @@ def test_a_lost_loss_stops_with_a_sentence(tmp_path: Path) -> None:
         return noisy_loss(model, places, generator) * float("nan")
 
     training = make_training(tmp_path)
-    broken = Training("toy", 37, lost, training.settings, 7, tmp_path, shown=False)
+    broken = Training("toy", 37, lost, training.settings, 7, tmp_path)
     with pytest.raises(Diverged, match="no longer a finite number"):
         train(make_fabric(FP32), make_model(), broken)
     assert not broken.checkpoint.exists()
@@ -152,7 +152,7 @@ def test_the_best_measured_weights_are_kept(tmp_path: Path) -> None:
         return next(measured)
 
     training = make_training(tmp_path)
-    chosen = Training("toy", 37, noisy_loss, training.settings, 7, tmp_path, choice=Choice(measure, 4), shown=False)
+    chosen = Training("toy", 37, noisy_loss, training.settings, 7, tmp_path, choice=Choice(measure, 4))
     facts = train(make_fabric(FP32), make_model(), chosen)
     assert (facts["best_step"], facts["best_value"]) == (12, 0.9)
     assert torch.equal(read_tensors(chosen.best)[0]["weight"], seen[1])
@@ -180,7 +180,7 @@ from test_loop import FP32, make_model, make_training, train, make_fabric
 from anomae.training.loop import Training
 training = make_training(Path(sys.argv[1]), steps=3000)
 train(make_fabric(FP32), make_model(), Training(
-    "toy", training.count, training.batch_loss, training.settings, 7, training.folder, 0.0005, shown=False))
+    "toy", training.count, training.batch_loss, training.settings, 7, training.folder, 0.0005))
 """
 
 

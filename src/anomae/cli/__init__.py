@@ -30,8 +30,10 @@ def main() -> None:
     try:
         from anomae.cli import commands, data_commands, lists, reproduce_command  # noqa: F401 - each adds its commands
         from anomae.cli.app import app
+        from anomae.progress import Console, reporting
 
-        app(prog_name="anomae")
+        with reporting(Console()):
+            app(prog_name="anomae")
     except AnomaeError as error:
         print(f"anomae: {error}", file=sys.stderr)
         sys.exit(error.exit_code)

@@ -211,5 +211,8 @@ def demo(
     from anomae.files import read_json
     from anomae.stages.demo import demo as stage
 
-    report = stage(folder, seed=seed) / "report"
+    made = stage(folder, seed=seed)
+    report = made.run / "report"
     evaluated(read_json(report / "report.json"), report)
+    typer.echo(f"Picture: {made.picture}")
+    typer.echo(made.worth)

@@ -14,7 +14,7 @@ RESIDUAL = "residual (units of the prepared slice)"
 
 
 def draw_overlays(
-    folder: ScoringFolder, overlays: int, scale_before: float | None, shown: bool, label: str = RESIDUAL
+    folder: ScoringFolder, overlays: int, scale_before: float | None, label: str = RESIDUAL
 ) -> float | None:
     """Draw the highest slices of all scans of `folder` on one colour scale; returns its upper end.
 
@@ -25,7 +25,7 @@ def draw_overlays(
     if not scans or not overlays:
         return None
     scale = max(scan.heat_top or 0.0 for scan in scans)
-    with progress("draw", len(scans), "scans", shown=shown) as bar:
+    with progress("draw", len(scans), "scans") as bar:
         for scan in scans:
             drawn = folder.overlays(scan.name)
             if scale != scale_before or len(drawn) != min(overlays, scan.pictured):

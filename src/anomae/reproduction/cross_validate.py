@@ -12,7 +12,6 @@ are, since they are computed alike in all folds.
 """
 
 import shutil
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +19,7 @@ from typing import Any
 
 from anomae.errors import UserError
 from anomae.files import read_json
+from anomae.progress import say
 from anomae.recipes.rivals import Scale
 from anomae.reproduction.cells import METHOD_RUN, PlannedRun
 from anomae.reproduction.cross_validation_page import write_cross_validation
@@ -50,7 +50,6 @@ def cross_validate(
     overrides: Overrides,
     resamples: int,
     estimate: bool,
-    shown: bool,
     workers: int | None = None,
 ) -> dict[str, Any]:
     """Fit, score and judge every run on every fold and pool; returns the content of cross_validation.json.
@@ -73,13 +72,12 @@ def cross_validate(
         settings=settings,
         options=plan.options,
         workers=workers,
-        shown=shown,
     )
     recipe, runs = plan.recipe[scale], [run for own in chosen.values() for run in own]
     wanted = {run.name: wanted_of(run, scale, recipe, stores[0], overrides, seed) for run in runs}
-    judge, rows = judge_of(stores, resamples, seed, shown)
+    judge, rows = judge_of(stores, resamples, seed)
     places = {run.name: [store.folder.parent / "runs" / run.name for store in stores] for run in runs}
-    if estimate and shown:
+    if estimate:
         _tell_estimate(runs, places, wanted, stores[0])
     facts = {
         "data": data,
@@ -105,13 +103,12 @@ def cross_validate(
     for place, run in enumerate(runs, start=1):
         for store in stores:
             number, folder = store.prepared["fold"]["number"], store.folder.parent / "runs"
-            if shown and not is_finished(folder / run.name):
-                print(f"[{place}/{len(runs)}] {run.name}, fold {number} of {folds}", file=sys.stderr)
-            reason = done_or_reason(run, folder, store, recipe, wanted[run.name], seed, resamples, shown)
+            if not is_finished(folder / run.name):
+                say(f"[{place}/{len(runs)}] {run.name}, fold {number} of {folds}")
+            reason = done_or_reason(run, folder, store, recipe, wanted[run.name], seed, resamples)
             if reason:
                 results.failed.setdefault(run.name, {})[str(number)] = reason
-                if shown:
-                    print(f"{run.name} failed on fold {number}: {reason}", file=sys.stderr)
+                say(f"{run.name} failed on fold {number}: {reason}")
         results.pool(run.name)
         content = facts | results.content()
         write_cross_validation(out, content)
@@ -127,7 +124,7 @@ def _tell_estimate(
     some = [run for run in runs if left[run.name]]
     if some:
         seconds = estimated_seconds(some, {run.name: wanted[run.name].settings for run in some}, store)
-        print(said({name: time * left[name] for name, time in seconds.items()}), file=sys.stderr)
+        say(said({name: time * left[name] for name, time in seconds.items()}))
 
 
 @dataclass

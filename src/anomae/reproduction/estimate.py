@@ -64,7 +64,7 @@ def _anomae_seconds(settings: Any, sample: Any) -> float:
         began = time.monotonic()
         try:
             made = make_detector(ANOMAE, overridden(settings, short))
-            made.fit(sample, seed=0, folder=Path(folder), shown=False)
+            made.fit(sample, seed=0, folder=Path(folder))
         except AnomaeError:
             return math.nan
         whole = time.monotonic() - began
@@ -135,7 +135,7 @@ def _rates(detector: str, settings: Any, sample: Any) -> dict[str, float]:
     short |= {"classifier.choice": "last"} if detector == METHOD else {}
     with tempfile.TemporaryDirectory() as folder:
         made = make_detector(detector, overridden(settings, short))
-        made.fit(sample, seed=0, folder=Path(folder), shown=False)
+        made.fit(sample, seed=0, folder=Path(folder))
         lines = read_json_lines(Path(folder) / "journal.jsonl")
     # Trainings follow each other as the settings name them.
     stages = dict.fromkeys(line["stage"] for line in lines)

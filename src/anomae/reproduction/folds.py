@@ -42,7 +42,6 @@ def prepare_folds(
     settings: PrepareSettings | None = None,
     options: Mapping[str, Any] | None = None,
     workers: int | None = None,
-    shown: bool = True,
 ) -> list[SliceStore]:
     """Prepare all slices of a cohort once, into OUT/store, and make the stores of its folds; returns them in order.
 
@@ -61,7 +60,6 @@ def prepare_folds(
         settings=settings,
         options=options,
         workers=workers,
-        shown=shown,
     )
     return write_folds(base, Path(out) / "folds", folds, seed)
 

@@ -62,7 +62,7 @@ def is_finished(place: Path) -> bool:
 
 
 def done_or_reason(
-    run: PlannedRun, runs: Path, store: SliceStore, recipe: str, wanted: Wanted, seed: int, resamples: int, shown: bool
+    run: PlannedRun, runs: Path, store: SliceStore, recipe: str, wanted: Wanted, seed: int, resamples: int
 ) -> str:
     """Fit, score and judge one run in RUNS/<its name>, each unless it is done; the reason where that failed, else "".
 
@@ -82,11 +82,10 @@ def done_or_reason(
             overrides=wanted.overrides,
             autoencoder_of=method if run.shares_autoencoder else None,
             keep_cache=run.name == METHOD_RUN,
-            shown=shown,
         )
         if not (Run(place).findings / "findings.json").exists():
-            score(place, shown=shown)
-        evaluate(place, seed=seed, resamples=resamples, shown=shown)
+            score(place)
+        evaluate(place, seed=seed, resamples=resamples)
     except AnomaeError as error:
         return str(error)
     except Exception as error:  # noqa: BLE001 - one run that fails, for whatever reason, must not take the others along

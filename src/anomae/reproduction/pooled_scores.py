@@ -27,7 +27,7 @@ def labelled_rows(store: SliceStore) -> Rows:
     return rows[store.index.label[rows] >= 0]
 
 
-def judge_of(stores: Sequence[SliceStore], resamples: int, seed: int, shown: bool) -> tuple[PooledJudge, Rows]:
+def judge_of(stores: Sequence[SliceStore], resamples: int, seed: int) -> tuple[PooledJudge, Rows]:
     """What judges scores on the test slices of all these stores, which are folds of one or a single one; its rows (n,).
 
     The order of its slices is that of the rows, whatever store tests them.  Trivial baselines are computed in each
@@ -35,7 +35,7 @@ def judge_of(stores: Sequence[SliceStore], resamples: int, seed: int, shown: boo
     Raises UserError where all slices are of one class.
     """
     kept, found = [labelled_rows(store) for store in stores], []
-    with progress("trivial baselines", sum(len(rows) for rows in kept), "slices", shown=shown) as bar:
+    with progress("trivial baselines", sum(len(rows) for rows in kept), "slices") as bar:
         for store, rows in zip(stores, kept, strict=True):
             relative, depth = relative_positions_of(store)
             slices = replace(slices_at(store, rows, relative), source=file_kinds(store, rows))

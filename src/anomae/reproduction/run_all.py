@@ -11,12 +11,12 @@ OUT/
 """
 
 import shutil
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 from anomae.errors import UserError
+from anomae.progress import say
 from anomae.recipes.preparation import reproduction_preparation
 from anomae.recipes.rivals import SCALES, Scale
 from anomae.reports.report import score_title
@@ -53,7 +53,6 @@ def reproduce(
     folds: int | None = None,
     resamples: int = 2000,
     estimate: bool = True,
-    shown: bool = True,
 ) -> dict[str, Any]:
     """Prepare once, then fit, score and judge every run; returns the content of reproduction.json.
 
@@ -100,7 +99,6 @@ def reproduce(
             overrides=overrides or {},
             resamples=resamples,
             estimate=estimate,
-            shown=shown,
         )
     store = prepare(
         plan.cohort,
@@ -112,24 +110,20 @@ def reproduce(
         seed=seed,
         settings=settings,
         options=plan.options,
-        shown=shown,
     )
     wanted = {run.name: wanted_of(run, scale, plan.recipe[scale], store, overrides or {}, seed) for run in runs}
     left = [run for run in runs if not is_finished(folder / "runs" / run.name)]
-    if estimate and left and shown:
+    if estimate and left:
         trainings = {run.name: wanted[run.name].settings for run in left}
-        print(said(estimated_seconds(left, trainings, store)), file=sys.stderr)
+        say(said(estimated_seconds(left, trainings, store)))
     failed: dict[str, str] = {}
     for place, run in enumerate(runs, start=1):
-        if shown and run in left:
-            print(f"[{place}/{len(runs)}] {run.name}", file=sys.stderr)
-        reason = done_or_reason(
-            run, folder / "runs", store, plan.recipe[scale], wanted[run.name], seed, resamples, shown
-        )
+        if run in left:
+            say(f"[{place}/{len(runs)}] {run.name}")
+        reason = done_or_reason(run, folder / "runs", store, plan.recipe[scale], wanted[run.name], seed, resamples)
         if reason:
             failed[run.name] = reason
-            if shown:
-                print(f"{run.name} failed: {reason}", file=sys.stderr)
+            say(f"{run.name} failed: {reason}")
         content = _content(data, plan, scale, modality, seed, cells, runs, failed, folder, store, overrides or {})
         if seeds:
             content["seeds"] = seed_summaries(chosen, folder / "runs", store, failed, resamples, seed)

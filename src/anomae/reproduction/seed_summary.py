@@ -31,7 +31,7 @@ def seed_summaries(
     }
     if not done:
         return {}
-    judge, rows = judge_of([store], resamples, seed, shown=False)
+    judge, rows = judge_of([store], resamples, seed)
     found: dict[str, Any] = {}
     for name, own in done.items():
         try:

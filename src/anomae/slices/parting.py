@@ -29,7 +29,6 @@ def decide_parts(
     lists: ReleasedLists | None,
     seed: int,
     allow_leak: bool,
-    shown: bool,
 ) -> tuple[Parts, str]:
     """What decides the part of each slice, and a sentence about it.
 
@@ -57,7 +56,7 @@ def decide_parts(
         raise UserError(f"This data set fixes no parts, so --split {split} cannot be followed; use --split patient.")
     said = f"patients drawn from seed {seed}, 40 % of them to test and 20 % of the rest to validation"
     if first.patients is not None:
-        return Parts(patients=_split_after_a_look(cohort, cases, seed, shown)), said
+        return Parts(patients=_split_after_a_look(cohort, cases, seed)), said
     return Parts(patients=split_patients([replace(case, part="") for case in cases], seed)), said
 
 
@@ -79,10 +78,10 @@ def _read_or_reason(cohort: Cohort, case: Case) -> CaseSlices | str:
         return reason_of(case, error)
 
 
-def _split_after_a_look(cohort: Cohort, cases: Sequence[Case], seed: int, shown: bool) -> dict[str, str]:
+def _split_after_a_look(cohort: Cohort, cases: Sequence[Case], seed: int) -> dict[str, str]:
     """Patient -> part, of cases that hold slices of several patients each."""
     patients, labels = [], []
-    with progress("look for patients", len(cases), "files", shown=shown) as bar:
+    with progress("look for patients", len(cases), "files") as bar:
         for case in cases:
             found = _read_or_reason(cohort, case)
             if not isinstance(found, str):

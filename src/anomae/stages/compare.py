@@ -33,7 +33,6 @@ def compare(
     labels: Path | None = None,
     resamples: int = 2000,
     seed: int = 0,
-    shown: bool = True,
 ) -> dict[str, Any]:
     """Compare runs that were scored, or tables of scores with `labels`; writes OUT/compare.json and compare.html.
 
@@ -48,7 +47,7 @@ def compare(
         raise UserError("The same run was given twice.")
     names = _names(places)
     if labels is None:
-        slices, scores, floors, facts, notes, unit = _of_runs(places, names, shown)
+        slices, scores, floors, facts, notes, unit = _of_runs(places, names)
     else:
         slices, scores, floors, facts, notes, unit = _of_tables(places, names, labels)
     if not slices.both_classes:
@@ -79,7 +78,7 @@ Loaded = tuple[
 ]
 
 
-def _of_runs(places: Sequence[Path], names: Sequence[str], shown: bool) -> Loaded:
+def _of_runs(places: Sequence[Path], names: Sequence[str]) -> Loaded:
     opened = [open_findings(Run(place)) for place in places]
     common = _common([run.table for run in opened], names)
     first = opened[0]
@@ -102,7 +101,7 @@ def _of_runs(places: Sequence[Path], names: Sequence[str], shown: bool) -> Loade
     slices = slices_at(first.store, rows, relative)
     floors = {}
     if slices.both_classes:
-        with progress("compare", len(rows), "slices", shown=shown) as bar:
+        with progress("compare", len(rows), "slices") as bar:
             floors = floors_on(first.store, rows, slices, first.part, relative, depth, bar)
     scores = {name: run.scores["score"][column] for name, run, column in zip(names, opened, common.T, strict=True)}
     facts = {

@@ -3,9 +3,11 @@
 import importlib.util
 import shutil
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from anomae.progress import say
 from anomae.recipes.preparation import preparation_for
 from anomae.slices.settings import PrepareSettings
 
@@ -29,6 +31,15 @@ WORTH_PHANTOM = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Demo:
+    """run: its folder.  picture: the highest slices.  worth: what the figures are worth, in a sentence."""
+
+    run: Path
+    picture: Path
+    worth: str
+
+
 def demo(
     folder: Path | str = "demo",
     *,
@@ -36,9 +47,8 @@ def demo(
     overrides: Mapping[str, Any] | None = None,
     settings: PrepareSettings | None = None,
     pictures: Path | None = None,
-    shown: bool = True,
-) -> Path:
-    """Prepare, fit, score, evaluate and report, all below `folder`; returns the folder of the run.
+) -> Demo:
+    """Prepare, fit, score, evaluate and report, all below `folder`.
 
     Run again, it goes on where it was stopped.  overrides: dotted setting of the fit -> value, on top of the recipe
     `demo`.  settings: of the preparation, if not those of the cohort `folder`.  pictures: a folder with `no` and `yes`;
@@ -55,27 +65,22 @@ def demo(
     place = Path(folder) / (PICTURES if source else "phantom")
     worth = WORTH if source else WORTH_PHANTOM
     options = {"near_duplicates": True} if source else {}
-    if shown:
-        print(worth, flush=True)
+    say(worth)
     store, run = place / "store", place / "run"
     prepare(
         "folder",
-        source or _made_up(place / "scans", seed, shown),
+        source or _made_up(place / "scans", seed),
         store,
         seed=seed,
         settings=settings or (PICTURES_PREPARED if source else preparation_for("folder")),
         options=options,
-        shown=shown,
     )
     chosen = {**(PICTURES_FIT if source else {}), **(overrides or {})}
-    fit(store, run, recipe="demo", seed=seed, overrides=chosen, shown=shown)
-    score(run, shown=shown)
-    evaluate(run, seed=seed, shown=shown)
+    fit(store, run, recipe="demo", seed=seed, overrides=chosen)
+    score(run)
+    evaluate(run, seed=seed)
     picture = run_picture(run, label=Anomae.map_label)
-    if shown:
-        print(f"Picture: {picture}", flush=True)
-        print(worth, flush=True)
-    return run
+    return Demo(run, picture, worth)
 
 
 def installed_pictures() -> Path | None:
@@ -88,13 +93,13 @@ def installed_pictures() -> Path | None:
     return None
 
 
-def _made_up(scans: Path, seed: int, shown: bool) -> Path:
+def _made_up(scans: Path, seed: int) -> Path:
     """Made-up scans in healthy/ and abnormal/, written once; a half-written folder is made again."""
     from anomae.stages.phantom import phantom
 
     if not scans.exists():
         unfinished = scans.with_name("scans.part")
         shutil.rmtree(unfinished, ignore_errors=True)
-        phantom(unfinished, layout="folder", count=PHANTOMS, seed=seed, shown=shown)
+        phantom(unfinished, layout="folder", count=PHANTOMS, seed=seed)
         unfinished.rename(scans)
     return scans

@@ -46,7 +46,6 @@ def evaluate(
     bounds: tuple[float, float] = (SLICE_BOUND, PATIENT_BOUND),
     resamples: int = 2000,
     seed: int = 0,
-    shown: bool = True,
 ) -> dict[str, Any]:
     """Judge the findings of `run` on its store; writes RUN/report and returns the content of report.json.
 
@@ -64,7 +63,7 @@ def evaluate(
     slices = replace(slices_at(opened, judged, relative), source=file_kinds(opened, judged))
     calibration, why_none, levels = run_calibration(place, opened, slices.patient)
     steps = len(judged) * (3 if opened.has_lesions and found.maps is not None else 1)
-    with progress("evaluate", steps, "slices", shown=shown) as bar:
+    with progress("evaluate", steps, "slices") as bar:
         floors = floors_on(opened, judged, slices, part, relative, depth, bar) if slices.both_classes else {}
         content = assess(slices, scores, floors, resamples=resamples, seed=seed)
         pixel = judge_pixels(opened, judged, found.maps, labelled, levels, resamples, seed, bar)

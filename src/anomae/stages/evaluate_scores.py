@@ -40,7 +40,6 @@ def evaluate_scores(
     bounds: tuple[float, float] = (SLICE_BOUND, PATIENT_BOUND),
     resamples: int = 2000,
     seed: int = 0,
-    shown: bool = True,
 ) -> dict[str, Any]:
     """Judge anyone's scores; writes OUT/report.json and report.html and returns the content of the former.
 
@@ -51,7 +50,6 @@ def evaluate_scores(
     slices of the part validation give the operating point.  bounds: as in `evaluate`.
     What cannot be checked for want of a column is said in the report.
     """
-    del shown  # nothing here takes long enough to be watched
     found, truth = read_table(scores, ("case", "score")), read_table(labels, ("case", "label"))
     ours, theirs = join(found, truth)
     part, label, values, case = truth.text("part", "test"), truth.labels(), found.scores(), truth.text("case")

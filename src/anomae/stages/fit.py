@@ -42,7 +42,6 @@ def fit(
     overrides: Mapping[str, Any] | None = None,
     autoencoder_of: Path | str | None = None,
     keep_cache: bool = False,
-    shown: bool = True,
 ) -> Path:
     """Fit a detector on the healthy training slices of `store`; returns the folder of the fitted detector.
 
@@ -66,7 +65,7 @@ def fit(
     if not place.is_fitted:
         if autoencoder_of is not None:
             take_over_autoencoder(Run(Path(autoencoder_of)), place, facts)
-        _fit(opened, place, detector, settings, seed, shown)
+        _fit(opened, place, detector, settings, seed)
         if not keep_cache:
             shutil.rmtree(place.folder / "cache", ignore_errors=True)
     return place.fitted
@@ -91,7 +90,7 @@ def take_over_autoencoder(other: Run, run: Run, facts: Mapping[str, Any]) -> Non
                 shutil.copyfile(file, temporary)
 
 
-def _fit(store: SliceStore, run: Run, name: str, settings: BaseModel, seed: int, shown: bool) -> None:
+def _fit(store: SliceStore, run: Run, name: str, settings: BaseModel, seed: int) -> None:
     from anomae.detectors.registry import make_detector
 
     healthy = store.select(store.rows("train", label=0))
@@ -101,7 +100,7 @@ def _fit(store: SliceStore, run: Run, name: str, settings: BaseModel, seed: int,
         known = rows[store.index.label[rows] >= 0]
         labelled = {"validation": (store.select(known), np.asarray(store.index.label[known], dtype=np.int8))}
     detector = make_detector(name, settings)
-    detector.fit(healthy, seed=seed, folder=run.folder, shown=shown, **labelled)
+    detector.fit(healthy, seed=seed, folder=run.folder, **labelled)
     detector.save(run.fitted)
     write_json(run.fitted / "prepare.json", _preparation(store))
     write_json(run.fitted / "fitted.json", {"detector": detector.name, "training_slices": len(healthy), "seed": seed})

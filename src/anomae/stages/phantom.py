@@ -15,7 +15,6 @@ def phantom(
     seed: int = 0,
     shape: tuple[int, int, int] | None = None,
     file_format: str | None = None,
-    shown: bool = True,
 ) -> Path:
     """Write `count` made-up patients into the new folder `out` and return it.
 
@@ -26,6 +25,6 @@ def phantom(
     out = Path(out)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError(f"{out} exists and is not an empty folder; made-up scans are never mixed with other files.")
-    with progress(f"phantom {layout}", count, "patients", shown=shown) as watch:
+    with progress(f"phantom {layout}", count, "patients") as watch:
         write_phantom_data_set(out, layout, count=count, seed=seed, shape=shape, file_format=file_format, watch=watch)
     return out

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from importlib.metadata import version
@@ -16,7 +15,7 @@ from anomae.cohorts.registry import cohort_options, open_cohort
 from anomae.cohorts.released_lists import ReleasedLists
 from anomae.cohorts.splits import refuse_leaks
 from anomae.errors import UserError
-from anomae.progress import progress
+from anomae.progress import progress, say
 from anomae.reports.provenance import count_parts
 from anomae.slices.parting import SPLITS, SUBSETS, WHOLE, decide_parts
 from anomae.slices.rows import CaseRows, rows_or_reason
@@ -46,7 +45,6 @@ def prepare(
     settings: PrepareSettings | None = None,
     options: Mapping[str, Any] | None = None,
     workers: int | None = None,
-    shown: bool = True,
 ) -> SliceStore:
     """Read the scans of a cohort, prepare their slices, and write them into the folder `store`; returns it, opened.
 
@@ -87,20 +85,18 @@ def prepare(
     request = json.loads(json.dumps(asked, default=str))  # as it will be read back
     refuse_other_request(folder, request)
     if (folder / FINISHED).exists():
-        return _whole(folder, allow_leak, shown)
-    parts, said = decide_parts(opened, cases, split=split, lists=lists, seed=seed, allow_leak=allow_leak, shown=shown)
+        return _whole(folder, allow_leak)
+    parts, said = decide_parts(opened, cases, split=split, lists=lists, seed=seed, allow_leak=allow_leak)
     writer = StoreWriter(folder, request, settings)
     try:
         work = partial(rows_or_reason, cohort=opened, parts=parts, settings=settings)
-        _write(writer, cases, work, usable_workers(workers, settings), shown)
-        if shown:
-            _tell_skipped(writer)
+        _write(writer, cases, work, usable_workers(workers, settings))
+        _tell_skipped(writer)
         _finish(writer, opened, lists, said, allow_leak)
     finally:
         writer.close()
     made = SliceStore(folder)
-    if shown:
-        _tell_left_out(made)
+    _tell_left_out(made)
     return made
 
 
@@ -149,22 +145,19 @@ def _digest(pieces: Iterable[bytes]) -> str:
     return digest.hexdigest()
 
 
-def _whole(folder: Path, allow_leak: bool, shown: bool) -> SliceStore:
+def _whole(folder: Path, allow_leak: bool) -> SliceStore:
     clear_journal(folder)
     store = SliceStore(folder)
     refuse_leaks(store.index.patient, store.index.part, allow_leak or not store.prepared.get("leaking_patients"))
-    if shown:
-        skipped = len(store.prepared.get("skipped", []))
-        without = f" (without {skipped} scans that could not be read)" if skipped else ""
-        print(f"{folder} is whole already{without}; to prepare it anew, remove it first.", file=sys.stderr)
+    skipped = len(store.prepared.get("skipped", []))
+    without = f" (without {skipped} scans that could not be read)" if skipped else ""
+    say(f"{folder} is whole already{without}; to prepare it anew, remove it first.")
     return store
 
 
-def _write(
-    writer: StoreWriter, cases: Sequence[Case], work: Callable[[Case], CaseRows | str], workers: int, shown: bool
-) -> None:
+def _write(writer: StoreWriter, cases: Sequence[Case], work: Callable[[Case], CaseRows | str], workers: int) -> None:
     left = cases[writer.done :]
-    with progress("prepare", len(cases), "scans", writer.done, shown) as bar:
+    with progress("prepare", len(cases), "scans", writer.done) as bar:
         for case, made in zip(left, in_order(work, left, workers), strict=True):
             if isinstance(made, str):
                 writer.skip(case, made)
@@ -176,11 +169,11 @@ def _write(
 def _tell_skipped(writer: StoreWriter) -> None:
     if not writer.skipped:
         return
-    print(f"{len(writer.skipped)} of {writer.done} scans could not be read and are left out:", file=sys.stderr)
+    say(f"{len(writer.skipped)} of {writer.done} scans could not be read and are left out:")
     for entry in writer.skipped[:SAID_REASONS]:
-        print(f"  {entry['reason']}", file=sys.stderr)
+        say(f"  {entry['reason']}")
     if len(writer.skipped) > SAID_REASONS:
-        print(f"  and {len(writer.skipped) - SAID_REASONS} more; prepare.json names all.", file=sys.stderr)
+        say(f"  and {len(writer.skipped) - SAID_REASONS} more; prepare.json names all.")
 
 
 def _tell_left_out(store: SliceStore) -> None:
@@ -190,7 +183,7 @@ def _tell_left_out(store: SliceStore) -> None:
     if store.prepared["leaking_patients"]:
         said.append(f"{store.prepared['leaking_patients']} patients stand on more than one side; this was allowed")
     for sentence in said:
-        print(f"{sentence}.", file=sys.stderr)
+        say(f"{sentence}.")
 
 
 def _finish(writer: StoreWriter, cohort: Cohort, lists: ReleasedLists | None, split: str, allow_leak: bool) -> None:

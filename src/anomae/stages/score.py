@@ -39,7 +39,6 @@ def score(
     device: DeviceSettings | None = None,
     maps: bool = True,
     calibration: bool = True,
-    shown: bool = True,
 ) -> Path:
     """Score every slice of `part` of the run's store; returns the folder of the findings.
 
@@ -61,10 +60,10 @@ def score(
     if not len(rows):
         raise UserError(f"The store {opened.folder} has no slice in its {part} part.")
     detector = load_detector(place.fitted, device or _device_of(place.facts()))
-    facts = _score_rows(detector, opened, rows, place.findings, part, maps, False, shown)
+    facts = _score_rows(detector, opened, rows, place.findings, part, maps, False)
     held_out = opened.rows(CALIBRATION_PART, label=0)
     if calibration and part == "test" and len(held_out):
-        of_normals = _score_rows(detector, opened, held_out, place.calibration, CALIBRATION_PART, False, maps, shown)
+        of_normals = _score_rows(detector, opened, held_out, place.calibration, CALIBRATION_PART, False, maps)
         write_own_task(detector, opened, held_out, place)
         write_pretext(detector, opened, held_out, place)
         _finish(place.calibration, of_normals)
@@ -86,7 +85,6 @@ def _score_rows(
     part: str,
     maps: bool,
     levels: bool,
-    shown: bool,
 ) -> dict[str, Any]:
     """Write scores.csv and the arrays of these rows; returns what findings.json is to say, not written yet."""
     began, earlier = time.monotonic(), _scored_before(folder, len(rows), part, maps or levels)
@@ -95,7 +93,7 @@ def _score_rows(
     chosen = store.select(rows, among=store.rows(part))
     title = "score" if part == "test" else f"score, {part}"
     try:
-        with progress(title, len(rows), "slices", found.rows, shown) as bar:
+        with progress(title, len(rows), "slices", found.rows) as bar:
             for start in range(found.rows, len(rows), BLOCK):
                 here = rows[start : start + BLOCK]
                 places = slice(start, start + BLOCK)

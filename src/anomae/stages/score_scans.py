@@ -1,6 +1,5 @@
 """The stage `score` on new scans, with nothing but the fitted folder: scores, residual maps and overlay pictures."""
 
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -17,7 +16,7 @@ from anomae.cohorts.scan_slices import scan_slices
 from anomae.detectors.protocol import Detector, Findings, with_neighbours
 from anomae.errors import MissingExtra, UnreadableScan, UserError
 from anomae.files import read_json, write_json, written_whole
-from anomae.progress import progress
+from anomae.progress import progress, say
 from anomae.reports.overlays import RESIDUAL, draw_overlays, grey_range
 from anomae.runs.scoring_folder import ScoredScan, ScoringFolder, fingerprint, stamp
 from anomae.slices.preparing import PreparedCase, prepare_case
@@ -41,7 +40,6 @@ def score_scans(
     *,
     overlays: int = 8,
     device: DeviceSettings | None = None,
-    shown: bool = True,
     load: Callable[[Path, DeviceSettings | None], Detector] | None = None,
 ) -> Path:
     """Score scans that the run never saw; returns `out`, whose files anomae.runs.scoring_folder lists.
@@ -63,7 +61,7 @@ def score_scans(
     (place / "scoring.json").unlink(missing_ok=True)
     notes = _doubts(prepared)
     skipped: dict[str, str] = {}
-    with progress("score", len(files), "scans", shown=shown) as bar:
+    with progress("score", len(files), "scans") as bar:
         for file in files:
             if not folder.scored(file, overlays):
                 try:
@@ -78,7 +76,7 @@ def score_scans(
             bar.advance()
     if len(skipped) == len(files):
         raise UserError(f"None of the {len(files)} scan(s) could be scored; the first: {next(iter(skipped.values()))}")
-    scale = draw_overlays(folder, overlays, scale_before, shown, getattr(detector, "map_label", RESIDUAL))
+    scale = draw_overlays(folder, overlays, scale_before, getattr(detector, "map_label", RESIDUAL))
     folder.write_scores()
     scans = folder.scans.values()
     facts = {
@@ -93,9 +91,8 @@ def score_scans(
         "version": anomae.__version__,
     }
     write_json(place / "scoring.json", facts)
-    if shown:
-        for sentence in [*notes, *(f"Skipped: {reason}" for reason in skipped.values())]:
-            print(sentence, file=sys.stderr)
+    for sentence in [*notes, *(f"Skipped: {reason}" for reason in skipped.values())]:
+        say(sentence)
     return place
 
 

@@ -43,7 +43,6 @@ class Alternating:
     folder: Path
     device: torch.device
     checkpoint_minutes: float = 5.0
-    shown: bool = True
 
     @property
     def checkpoint(self) -> Path:
@@ -66,7 +65,7 @@ def train_alternating(training: Alternating) -> None:
     saved = time.monotonic()
     for network in training.networks.values():
         network.train()
-    with progress(training.stage, training.steps, "steps", facts["step"], training.shown) as bar:
+    with progress(training.stage, training.steps, "steps", facts["step"]) as bar:
         for step in range(facts["step"], training.steps):
             generator.manual_seed(derive_seed(training.seed, training.stage, "step", step))
             losses = training.step(order.step(step), generator)

@@ -54,7 +54,6 @@ class Training:
     optimizer: type[torch.optim.Adam] = torch.optim.AdamW
     choice: Choice | None = None
     facts: dict[str, Any] = field(default_factory=dict)
-    shown: bool = True
 
     @property
     def checkpoint(self) -> Path:
@@ -98,7 +97,7 @@ def train(fabric: Any, model: nn.Module, training: Training) -> dict[str, Any]:
     journal = Journal(training.journal, training.stage, steps, facts["step"], fabric.is_global_zero)
     saved = time.monotonic()
     model.train()
-    with progress(training.stage, steps, "steps", facts["step"], training.shown and fabric.is_global_zero) as bar:
+    with progress(training.stage, steps, "steps", facts["step"], fabric.is_global_zero) as bar:
         for step in range(facts["step"], steps):
             factor = lr_factor(step, steps, warmup, settings.min_lr / settings.lr)
             for group, peak in zip(optimizer.param_groups, peaks, strict=True):

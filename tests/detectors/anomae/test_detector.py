@@ -19,7 +19,7 @@ def fitted(healthy_heads: np.ndarray, tmp_path_factory: pytest.TempPathFactory) 
     head = {**settings["head"], "training": {**settings["head"]["training"], "steps": 250}}
     some = {**settings["lesions"], "families": ("blob", "fill", "mass")}
     detector = Anomae(AnomaeSettings.model_validate({**settings, "pool": 1024, "head": head, "lesions": some}))
-    return detector.fit(Slices(healthy_heads), seed=0, folder=tmp_path_factory.mktemp("anomae"), shown=False)
+    return detector.fit(Slices(healthy_heads), seed=0, folder=tmp_path_factory.mktemp("anomae"))
 
 
 def test_it_finds_discs_that_it_has_never_seen(

@@ -44,7 +44,7 @@ def stacks(healthy_heads: np.ndarray) -> torch.Tensor:
 @pytest.fixture(scope="module")
 def fitted(healthy_heads: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> Any:
     detector = Anomae(make("features,pixels,neighbours"))
-    return detector.fit(scans(healthy_heads), seed=0, folder=tmp_path_factory.mktemp("anomae"), shown=False)
+    return detector.fit(scans(healthy_heads), seed=0, folder=tmp_path_factory.mktemp("anomae"))
 
 
 def test_what_is_in_the_neighbours_too_is_told_from_what_is_not(stacks: torch.Tensor) -> None:
@@ -138,7 +138,7 @@ def test_who_does_not_look_at_neighbours_says_so(healthy_heads: np.ndarray, tmp_
     detector = Anomae(make("pixels"))
     assert not detector.needs_neighbours
     assert Anomae(make("pixels,neighbours")).needs_neighbours
-    detector.fit(scans(healthy_heads), seed=0, folder=tmp_path, shown=False)
+    detector.fit(scans(healthy_heads), seed=0, folder=tmp_path)
     given = np.zeros((4, 2, 32, 32), np.float32)
     images = healthy_heads[:4]
     assert np.array_equal(detector.inspect(images, given).scores, detector.inspect(images).scores)
@@ -146,7 +146,7 @@ def test_who_does_not_look_at_neighbours_says_so(healthy_heads: np.ndarray, tmp_
 
 def test_where_no_slice_has_a_neighbour_fitting_is_refused(healthy_heads: np.ndarray, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="leave the source neighbours out"):
-        Anomae(make("pixels,neighbours")).fit(Slices(healthy_heads), seed=0, folder=tmp_path, shown=False)
+        Anomae(make("pixels,neighbours")).fit(Slices(healthy_heads), seed=0, folder=tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,7 @@ class Anomae:
         """Whether `inspect` and `pretext` look at the slices below and above too."""
         return "neighbours" in self.settings.sources
 
-    def fit(self, healthy: HealthySlices, *, seed: int, folder: Path, shown: bool = True) -> Self:
+    def fit(self, healthy: HealthySlices, *, seed: int, folder: Path) -> Self:
         """Fit the sources, make the pool of samples once, train every head; a stopped fit goes on where it was.
 
         Raises UserError where there is nothing to learn from, weights are not to be had, or several devices are asked
@@ -69,7 +69,7 @@ class Anomae:
         if settings.device.devices * settings.device.nodes > 1:
             raise UserError("This detector trains on one device; use --set device.devices=1 and device.nodes=1.")
         fabric = make_fabric(settings.device)
-        parts = fit_parts(settings, healthy, seed, folder, fabric, shown)
+        parts = fit_parts(settings, healthy, seed, folder, fabric)
         with in_use(settings.device) as device:
             keep_memories(settings, healthy, parts, device)
             evidences = evidences_of(settings, healthy.image_size, parts, device)
@@ -83,7 +83,6 @@ class Anomae:
                 evidences,
                 settings.lesions,
                 seed,
-                shown,
             )
         channels = [int(array.shape[1]) for array in pool.evidence]
         heads = self._build(evidences, channels, seed)
@@ -99,7 +98,6 @@ class Anomae:
                     seed=seed,
                     folder=folder,
                     checkpoint_minutes=settings.device.checkpoint_minutes,
-                    shown=shown,
                 )
         self.parts, self.evidences, self.heads, self.image_size = parts, evidences, heads, healthy.image_size
         return self

@@ -42,9 +42,7 @@ class Parts:
         self.memories, self.hidden = memories or [], hidden or []
 
 
-def fit_parts(
-    settings: AnomaeSettings, healthy: HealthySlices, seed: int, folder: Path, fabric: Any, shown: bool
-) -> Parts:
+def fit_parts(settings: AnomaeSettings, healthy: HealthySlices, seed: int, folder: Path, fabric: Any) -> Parts:
     """The window, the backbone and the masked autoencoders that `settings.sources` want.
 
     Raises MissingExtra or UserError where the backbone's weights are not to be had, or neighbours are to be looked at
@@ -61,11 +59,11 @@ def fit_parts(
         features = Features(settings.backbone, *make_backbone(settings.backbone, settings.weights, generator, few))
     if "residual" in settings.sources:
         autoencoder = MaskedAutoencoderDetector(settings.autoencoder, settings.device)
-        autoencoder.fit(healthy, seed=seed, folder=folder, fabric=fabric, shown=shown)
+        autoencoder.fit(healthy, seed=seed, folder=folder, fabric=fabric)
     hidden = []
     if "hidden" in settings.sources and features is not None:
         for longer in settings.sizes:
-            hidden.append(fit_hidden(settings, longer, healthy, features, window, seed, folder, fabric, shown))
+            hidden.append(fit_hidden(settings, longer, healthy, features, window, seed, folder, fabric))
     return Parts(window, features, autoencoder, hidden=hidden)
 
 

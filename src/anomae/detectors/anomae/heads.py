@@ -26,7 +26,6 @@ def train_head(
     seed: int,
     folder: Path,
     checkpoint_minutes: float,
-    shown: bool,
 ) -> None:
     """Train `head` in place on the evidence of size number `place`; leaves it with its last weights.
 
@@ -59,6 +58,5 @@ def train_head(
             seed=seed,
             folder=folder,
             checkpoint_minutes=checkpoint_minutes,
-            shown=shown,
         ),
     )

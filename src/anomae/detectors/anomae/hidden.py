@@ -66,7 +66,6 @@ def fit_hidden(
     seed: int,
     folder: Path,
     fabric: Any,
-    shown: bool,
 ) -> Hidden:
     """Measure the features of at most 256 healthy images, and train on random views of all of them.
 
@@ -108,7 +107,6 @@ def fit_hidden(
         seed=seed,
         folder=folder,
         checkpoint_minutes=settings.device.checkpoint_minutes,
-        shown=shown,
     )
     train(fabric, network, training)
     return Hidden(features, network.eval(), chosen, seed)

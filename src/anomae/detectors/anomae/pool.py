@@ -45,7 +45,6 @@ def make_pool(
     evidences: list[Evidence],
     settings: LesionSettings,
     seed: int,
-    shown: bool,
 ) -> Pool:
     """At least `count` samples (whole chunks of 64) in `folder`; chunks made before are kept.
 
@@ -59,7 +58,7 @@ def make_pool(
     done = min(len(lines), chunks)
     arrays: dict[str, GrowingArray] = {}
     try:
-        with progress("pseudo-lesions", chunks * CHUNK, "samples", done * CHUNK, shown) as bar:
+        with progress("pseudo-lesions", chunks * CHUNK, "samples", done * CHUNK) as bar:
             for chunk in range(done, chunks):
                 places, samples = _chunk(chunk, healthy, drawn_from, settings, seed)
                 half = torch.from_numpy((places >= middle).astype(np.int64))

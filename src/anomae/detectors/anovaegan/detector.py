@@ -43,7 +43,7 @@ class AnoVaeGan:
         self.settings = settings
         self.fitted: FittedNetworks | None = None
 
-    def fit(self, healthy: HealthySlices, *, seed: int, folder: Path, shown: bool = True) -> Self:
+    def fit(self, healthy: HealthySlices, *, seed: int, folder: Path) -> Self:
         """Train on healthy slices.  A fit stopped at any moment goes on from its checkpoint in `folder`.
 
         Raises UserError where there is nothing to learn from, the image has odd sides or fewer than 16 pixels, or
@@ -85,7 +85,6 @@ class AnoVaeGan:
                 folder=folder,
                 device=device,
                 checkpoint_minutes=settings.device.checkpoint_minutes,
-                shown=shown,
             )
         )
         self.fitted = FittedNetworks(networks, scale, healthy.image_size, seed)

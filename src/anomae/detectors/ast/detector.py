@@ -54,7 +54,7 @@ class StudentTeacherDetector:
         """The method and the backbone of its teacher, as a table must name them."""
         return f"AST ({self._fitted()[0].description})"
 
-    def fit(self, healthy: HealthySlices, *, seed: int, folder: Path, shown: bool = True) -> Self:
+    def fit(self, healthy: HealthySlices, *, seed: int, folder: Path) -> Self:
         """Take the features of healthy slices once (folder/cache), train the flow on them, then the student.
 
         A fit stopped at any moment goes on.  Raises UserError where there is nothing to learn from or the backbone's
@@ -71,7 +71,7 @@ class StudentTeacherDetector:
                 size = teacher.batch(device)
                 return in_fixed_batches(images, device, lambda x, _: (teacher.levels(x)[0].flatten(1, 2),), size)[0]
 
-        cached = cached_reconstructions(folder / "cache" / "features.npy", healthy, features_of, fabric, shown)
+        cached = cached_reconstructions(folder / "cache" / "features.npy", healthy, features_of, fabric)
         feed = ImageFeed(cached, fabric.device)
         flow = networks["flow"]
 
@@ -102,7 +102,6 @@ class StudentTeacherDetector:
                 folder=folder,
                 checkpoint_minutes=settings.device.checkpoint_minutes,
                 optimizer=torch.optim.Adam,
-                shown=shown,
             )
             train(fabric, networks[stage], training)
         self.teacher, self.networks = teacher, networks.eval()

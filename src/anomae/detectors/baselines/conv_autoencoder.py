@@ -37,7 +37,7 @@ class ConvAutoencoderDetector:
         self.settings = settings
         self.fitted: FittedNetworks | None = None
 
-    def fit(self, healthy: HealthySlices, *, seed: int, folder: Path, shown: bool = True) -> Self:
+    def fit(self, healthy: HealthySlices, *, seed: int, folder: Path) -> Self:
         """Train on healthy slices.  A fit stopped at any moment goes on from its checkpoint in `folder`.
 
         Raises UserError where there is nothing to learn from or the image has odd sides or fewer than 16 pixels,
@@ -64,7 +64,6 @@ class ConvAutoencoderDetector:
             seed=seed,
             folder=folder,
             checkpoint_minutes=settings.device.checkpoint_minutes,
-            shown=shown,
         )
         train(fabric, networks["autoencoder"], training)
         self.fitted = FittedNetworks(networks, scale, healthy.image_size, seed)

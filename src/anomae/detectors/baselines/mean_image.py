@@ -26,7 +26,7 @@ class MeanImage:
         self.seed = 0
         self.mean: npt.NDArray[np.float32] | None = None  # (h, w)
 
-    def fit(self, healthy: HealthySlices, *, seed: int, folder: Path, shown: bool = True) -> Self:
+    def fit(self, healthy: HealthySlices, *, seed: int, folder: Path) -> Self:
         """Average the healthy slices; nothing is drawn.  Raises UserError where there is none."""
         self.seed, self.mean = seed, pixel_mean(healthy).astype(np.float32)
         return self

@@ -36,7 +36,7 @@ class OneLine:
         self.seed = 0
         self.level: float | None = None
 
-    def fit(self, healthy: HealthySlices, *, seed: int, folder: Path, shown: bool = True) -> Self:
+    def fit(self, healthy: HealthySlices, *, seed: int, folder: Path) -> Self:
         """Learn above which intensity tissue lies, from at most 512 healthy slices, evenly spaced; nothing is drawn.
 
         The rule is that of the preparation of MRI.  Raises UserError where there is no healthy slice.

@@ -36,13 +36,13 @@ class PrincipalComponents:
         self.seed = 0
         self.arrays: Arrays | None = None  # mean (h, w), components (k, h, w)
 
-    def fit(self, healthy: HealthySlices, *, seed: int, folder: Path, shown: bool = True) -> Self:
+    def fit(self, healthy: HealthySlices, *, seed: int, folder: Path) -> Self:
         """Find the components; the slices are read `passes` + 2 times.  `seed` decides where the search starts.
 
         Nothing is written: a fit that was stopped starts again.  Raises UserError where there is no healthy slice.
         """
         settings, size = self.settings, healthy.image_size
-        with progress(self.name, settings.passes + 2, "passes", 0, shown) as bar:
+        with progress(self.name, settings.passes + 2, "passes", 0) as bar:
             mean = pixel_mean(healthy)
             bar.advance()
             searched = min(settings.components + settings.spare, len(healthy), mean.size)

@@ -31,7 +31,7 @@ class PixelGaussian:
         self.seed = 0
         self.arrays: Arrays | None = None  # mean and deviation, (h, w) each
 
-    def fit(self, healthy: HealthySlices, *, seed: int, folder: Path, shown: bool = True) -> Self:
+    def fit(self, healthy: HealthySlices, *, seed: int, folder: Path) -> Self:
         """Learn mean and deviation of each pixel; nothing is drawn.
 
         Raises UserError where there is no healthy slice, or none that differs from the others.

@@ -46,7 +46,7 @@ class DenoisingAutoencoderDetector:
         self.settings = settings
         self.fitted: FittedNetworks | None = None
 
-    def fit(self, healthy: HealthySlices, *, seed: int, folder: Path, shown: bool = True) -> Self:
+    def fit(self, healthy: HealthySlices, *, seed: int, folder: Path) -> Self:
         """Train on healthy slices.  A fit stopped at any moment goes on from its checkpoint in `folder`.
 
         Raises UserError where there is nothing to learn from or the sides cannot be halved so often, Diverged where
@@ -76,7 +76,6 @@ class DenoisingAutoencoderDetector:
             folder=folder,
             checkpoint_minutes=settings.device.checkpoint_minutes,
             optimizer=torch.optim.Adam,
-            shown=shown,
         )
         train(fabric, networks["denoiser"], training)
         self.fitted = FittedNetworks(networks, scale, healthy.image_size, seed)

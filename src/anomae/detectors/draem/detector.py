@@ -48,7 +48,7 @@ class DraemDetector:
         self.settings = settings
         self.fitted: FittedNetworks | None = None
 
-    def fit(self, healthy: HealthySlices, *, seed: int, folder: Path, shown: bool = True) -> Self:
+    def fit(self, healthy: HealthySlices, *, seed: int, folder: Path) -> Self:
         """Train on healthy slices.  A fit stopped at any moment goes on from its checkpoint in `folder`.
 
         Raises UserError where there is nothing to learn from or the sides cannot be halved so often, Diverged where
@@ -86,7 +86,6 @@ class DraemDetector:
             folder=folder,
             checkpoint_minutes=settings.device.checkpoint_minutes,
             optimizer=torch.optim.Adam,
-            shown=shown,
         )
         train(fabric, networks["draem"], training)
         self.fitted = FittedNetworks(networks, scale, healthy.image_size, seed)

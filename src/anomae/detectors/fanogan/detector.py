@@ -46,7 +46,7 @@ class FAnoGan:
         self.settings = settings
         self.fitted: FittedNetworks | None = None
 
-    def fit(self, healthy: HealthySlices, *, seed: int, folder: Path, shown: bool = True) -> Self:
+    def fit(self, healthy: HealthySlices, *, seed: int, folder: Path) -> Self:
         """Train generator and critic, then the encoder.  A fit stopped at any moment goes on from `folder`.
 
         Raises UserError where there is nothing to learn from, the architecture cannot halve images of this size, or
@@ -99,7 +99,6 @@ class FAnoGan:
                     folder=folder,
                     device=device,
                     checkpoint_minutes=settings.device.checkpoint_minutes,
-                    shown=shown,
                 )
             )
 

@@ -43,7 +43,7 @@ class MaskedAutoencoderDetector:
         self.seed = 0
         self.network: MaskedAutoencoder | None = None
 
-    def fit(self, healthy: HealthySlices, *, seed: int, folder: Path, fabric: Any = None, shown: bool = True) -> Self:
+    def fit(self, healthy: HealthySlices, *, seed: int, folder: Path, fabric: Any = None) -> Self:
         """Train on healthy slices (eq. 1).  A fit stopped at any moment goes on from its checkpoint in `folder`.
 
         Raises UserError where the image cannot be cut into patches, Diverged where the loss is no longer finite.
@@ -78,7 +78,6 @@ class MaskedAutoencoderDetector:
             folder=folder,
             checkpoint_minutes=self.device.checkpoint_minutes,
             groups=_decayed_and_not(network, settings.training.weight_decay),
-            shown=shown,
         )
         train(fabric, network, training)
         self.network = network.eval()

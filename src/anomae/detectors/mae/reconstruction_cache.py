@@ -40,7 +40,6 @@ def cached_reconstructions(
     images: Images,
     reconstruct: Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]],
     fabric: Any,
-    shown: bool = True,
 ) -> Cached:
     """Reconstruct all images in chunks into `path`; chunks made earlier are kept.
 
@@ -52,9 +51,7 @@ def cached_reconstructions(
         folder = path.with_suffix(".chunks")
         mine = [start for start in chunks if (start // CHUNK) % fabric.world_size == fabric.global_rank]
         wanted = [start for start in mine if not _chunk(folder, start).exists()]
-        with progress(
-            f"{path.stem}", len(mine), "chunks", len(mine) - len(wanted), shown and fabric.is_global_zero
-        ) as bar:
+        with progress(f"{path.stem}", len(mine), "chunks", len(mine) - len(wanted), fabric.is_global_zero) as bar:
             for start in wanted:
                 block = reconstruct(images.read(slice(start, start + CHUNK)))
                 with written_whole(_chunk(folder, start)) as temporary:

@@ -57,7 +57,6 @@ class PseudoAbnormalClassifier:
         seed: int,
         folder: Path,
         validation: Labelled | None = None,
-        shown: bool = True,
     ) -> Self:
         """Train the masked autoencoder, reconstruct the training images once, train the classifier.
 
@@ -75,8 +74,8 @@ class PseudoAbnormalClassifier:
         network = self._build(healthy.image_size, derive_seed(seed, "classifier", "weights"))
         fabric = make_fabric(self.settings.device)
         if self.autoencoder is not None:
-            self.autoencoder.fit(healthy, seed=seed, folder=folder, fabric=fabric, shown=shown)
-        samples = self._samples(healthy, folder / "cache", fabric, shown)
+            self.autoencoder.fit(healthy, seed=seed, folder=folder, fabric=fabric)
+        samples = self._samples(healthy, folder / "cache", fabric)
         if chosen.start == "encoder":
             self._start_from_encoder(network)
         if chosen.scale_input:
@@ -96,7 +95,6 @@ class PseudoAbnormalClassifier:
             seed=seed,
             folder=folder,
             choice=choice,
-            shown=shown,
         )
         self.network = network.eval()
         return self
@@ -147,7 +145,7 @@ class PseudoAbnormalClassifier:
             detector.autoencoder = MaskedAutoencoderDetector.load(folder / "autoencoder", detector.settings.device)
         return detector
 
-    def _samples(self, healthy: HealthySlices, cache: Path, fabric: Any, shown: bool) -> Samples:
+    def _samples(self, healthy: HealthySlices, cache: Path, fabric: Any) -> Samples:
         """X^ of every training image, made once; for settings that want it, a second X^, and X^' drawn once."""
         chosen, autoencoder = self.settings.classifier, self.autoencoder
         negatives: Images = healthy
@@ -158,7 +156,7 @@ class PseudoAbnormalClassifier:
                 def reconstruct(block: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
                     return autoencoder.reconstruct(block, variant=variant)
 
-                return cached_reconstructions(cache / f"{name}.npy", healthy, reconstruct, fabric, shown)
+                return cached_reconstructions(cache / f"{name}.npy", healthy, reconstruct, fabric)
 
             negatives = cached("reconstructions", 0)
             positives = cached("second reconstructions", 1) if chosen.positives == "separate" else negatives
@@ -167,7 +165,7 @@ class PseudoAbnormalClassifier:
             def freeze(block: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
                 return alter_once(block, self.settings.pseudo_abnormal, self.seed)
 
-            positives = cached_reconstructions(cache / "pseudo-abnormal.npy", positives, freeze, fabric, shown)
+            positives = cached_reconstructions(cache / "pseudo-abnormal.npy", positives, freeze, fabric)
         return Samples(healthy, negatives, positives)
 
     def _choice_by_labels(self, images: HealthySlices, labels: npt.NDArray[np.int8]) -> Choice:

@@ -57,7 +57,6 @@ def train_classifier(
     seed: int,
     folder: Path,
     choice: Choice | None,
-    shown: bool,
 ) -> None:
     """Binary cross-entropy between reconstructions (0) and their pseudo-abnormal copies (1); two samples an image.
 
@@ -93,7 +92,6 @@ def train_classifier(
         checkpoint_minutes=settings.device.checkpoint_minutes,
         groups=layer_decay_groups(network, length.layer_decay, length.weight_decay, length.lr),
         choice=choice,
-        shown=shown,
     )
     train(fabric, network, training)
     if choice is not None:

@@ -56,7 +56,7 @@ class PatchMemoryDetector:
         where = "" if near is None else f" of patches within {near:g} of the side"
         return f"PatchCore-style memory{where} ({self._fitted()[0].description})"
 
-    def fit(self, healthy: HealthySlices, *, seed: int, folder: Path, shown: bool = True) -> Self:
+    def fit(self, healthy: HealthySlices, *, seed: int, folder: Path) -> Self:
         """Keep at most `memory` patches of the healthy slices; only images with a patch drawn are looked at.
 
         Nothing is trained, and nothing written: a fit that was stopped starts again, to the same memory.  Raises
@@ -73,7 +73,7 @@ class PatchMemoryDetector:
         rows, positions = np.divmod(drawn, height * width)
         candidates = []
         looked_at = np.unique(rows)
-        with progress("memory", len(looked_at), "slices", 0, shown) as bar:
+        with progress("memory", len(looked_at), "slices", 0) as bar:
             for start in range(0, len(looked_at), CHUNK):
                 places = looked_at[start : start + CHUNK]
                 features = self._features(healthy.read(places)).reshape(len(places), -1, height * width)

@@ -50,7 +50,7 @@ class ReverseDistillationDetector:
         """The method and its teacher, as a table must name them."""
         return f"RD4AD ({self._fitted()[0].description})"
 
-    def fit(self, healthy: HealthySlices, *, seed: int, folder: Path, shown: bool = True) -> Self:
+    def fit(self, healthy: HealthySlices, *, seed: int, folder: Path) -> Self:
         """Train bottleneck and decoder on healthy slices; a fit stopped at any moment goes on from its checkpoint.
 
         Raises UserError where there is nothing to learn from or the teacher's weights are not to be found, Diverged
@@ -75,7 +75,6 @@ class ReverseDistillationDetector:
             folder=folder,
             checkpoint_minutes=settings.device.checkpoint_minutes,
             optimizer=torch.optim.Adam,
-            shown=shown,
         )
         train(fabric, network, training)
         self.teacher, self.network = teacher, network.eval()
