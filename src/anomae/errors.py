@@ -18,7 +18,7 @@ class UnreadableScan(UserError):
 
 
 class LeakySplit(UserError):
-    """A split in which a patient (or scan) would stand on two sides."""
+    """A split in which a patient (or scan) would is in several splits."""
 
 
 class MissingExtra(UserError):

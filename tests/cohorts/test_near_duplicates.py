@@ -159,7 +159,7 @@ def test_known_clusters_of_real_pictures(mri_pictures, development_images):
     assert 300 <= len(set(clusters.tolist())) <= 360
 
 
-def test_twins_across_two_sets_are_found_however_turned(heads):
+def test_near_duplicates_across_two_sets_are_found_however_turned(heads):
     others = np.stack([picture_fingerprint(head) for head in heads[:6]])
     some = np.stack([picture_fingerprint(np.rot90(heads[2][:, ::-1])), picture_fingerprint(heads[9])])
     best = nearest_across(some, others, block=1)

@@ -8,13 +8,13 @@ from anomae.detectors.baselines.fitted_scale import FittedScale
 from anomae.slices.store import Slices
 
 
-@pytest.mark.parametrize("floor", [0.0, -1.0])
-def test_prepared_intensities_come_back_from_the_networks_range(floor: float) -> None:
+@pytest.mark.parametrize("trivial_baseline", [0.0, -1.0])
+def test_prepared_intensities_come_back_from_the_networks_range(trivial_baseline: float) -> None:
     images = np.random.default_rng(0).normal(40, 15, (50, 8, 8)).astype(np.float32)
-    scale = FittedScale.measured(Slices(images), (1.0, 99.0), floor)
+    scale = FittedScale.measured(Slices(images), (1.0, 99.0), trivial_baseline)
     assert (scale.low, scale.high) == pytest.approx(tuple(np.percentile(images, (1, 99))))
     shown = scale.shown(torch.from_numpy(images))
-    assert (float(shown.min()), float(shown.max())) == (floor, 1.0)
+    assert (float(shown.min()), float(shown.max())) == (trivial_baseline, 1.0)
     expected = np.clip(images, scale.low, scale.high)
     np.testing.assert_allclose(scale.prepared(shown).numpy(), expected, atol=1e-4)
 

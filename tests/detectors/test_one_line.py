@@ -11,7 +11,7 @@ from anomae.detectors.baselines.settings import OneLineSettings
 from anomae.slices.measures import MEASURES
 from anomae.slices.store import Slices
 from anomae.stages.prepare import prepare
-from anomae.statistics.trivial_baselines import FLOORS, intensity_floors
+from anomae.statistics.trivial_baselines import TRIVIAL_BASELINES, intensity_baselines
 
 
 def images(count: int = 12) -> np.ndarray:
@@ -20,14 +20,14 @@ def images(count: int = 12) -> np.ndarray:
 
 def test_every_measure_of_the_reports_can_be_chosen() -> None:
     assert set(get_args(OneLineSettings.model_fields["measure"].annotation)) == {*MEASURES, "area"}
-    assert set(MEASURES) <= set(FLOORS)
+    assert set(MEASURES) <= set(TRIVIAL_BASELINES)
 
 
 @pytest.mark.parametrize("measure", MEASURES)
 def test_scores_are_those_of_the_reports_to_the_last_bit(measure: str, tmp_path: Path) -> None:
     detector = OneLine(OneLineSettings(measure=measure)).fit(Slices(images()), seed=0, folder=tmp_path)
     new = images(20)
-    beside = intensity_floors(new[start : start + 7] for start in range(0, len(new), 7))
+    beside = intensity_baselines(new[start : start + 7] for start in range(0, len(new), 7))
     assert np.array_equal(detector.inspect(new).scores, beside[measure])
 
 

@@ -10,7 +10,7 @@ from anomae.errors import UserError
 from anomae.reports.assessment import assess
 from anomae.statistics.metrics import auroc
 from anomae.statistics.scored import ScoredSlices
-from anomae.statistics.trivial_baselines import known_floors
+from anomae.statistics.trivial_baselines import known_baselines
 
 DEPTH = 20
 
@@ -36,14 +36,14 @@ def made_up(patients: int = 24, seed: int = 0) -> ScoredSlices:
 
 
 def judged(slices: ScoredSlices, score: np.ndarray, **more):
-    floors = known_floors(slices, slices.relative_position, DEPTH)
-    return assess(slices, {"score": score, "score_mae": score**3}, floors, resamples=200, **more)
+    trivial_baselines = known_baselines(slices, slices.relative_position, DEPTH)
+    return assess(slices, {"score": score, "score_mae": score**3}, trivial_baselines, resamples=200, **more)
 
 
 def test_a_score_that_is_position_gains_nothing_over_position():
     slices = made_up()
     found = judged(slices, -np.abs(slices.relative_position - 0.5))
-    assert found["floors"]["position_centre"]["value"] == found["slice"]["auroc"]["value"] > 0.75
+    assert found["trivial_baselines"]["position_centre"]["value"] == found["slice"]["auroc"]["value"] > 0.75
     assert found["gain"]["value"] <= 0
     assert found["tone"] != "above"
     assert "beyond" not in found["verdict"]
@@ -55,7 +55,7 @@ def test_a_score_that_sees_lesions_gains():
     found = judged(slices, slices.label + np.random.default_rng(1).normal(0, 0.3, len(slices)))
     assert found["tone"] == "above"
     assert found["gain"]["low"] > 0
-    assert "beyond what that rival explains" in found["verdict"]
+    assert "beyond what that baseline explains" in found["verdict"]
     assert found["matched"]["position"]["scores"]["score"]["value"] > 0.95
     assert found["patient"]["max"]["value"] > 0.9
     assert (found["patient"]["abnormal"], found["patient"]["normal"]) == (16, 8)
@@ -72,10 +72,14 @@ def test_the_parts_agree():
     assert set(found["strata"]) == {"all", "without_empty", "mid", "site: A", "site: B"}
     assert set(found["matched"]) == {"position", "tissue_area", "site"}
     assert found["strata"]["without_empty"]["slices"] == 24 * 18
-    assert not found["floors"][found["best_floor"]]["uses_labels"]
-    values = [floor["value"] for floor in found["floors"].values()]
+    assert not found["trivial_baselines"][found["best_trivial_baseline"]]["uses_labels"]
+    values = [trivial_baseline["value"] for trivial_baseline in found["trivial_baselines"].values()]
     assert values == sorted(values, reverse=True)
-    for interval in (found["gain"], found["slice"]["average_precision"], *found["strata"]["mid"]["floors"].values()):
+    for interval in (
+        found["gain"],
+        found["slice"]["average_precision"],
+        *found["strata"]["mid"]["trivial_baselines"].values(),
+    ):
         assert interval["low"] <= interval["value"] <= interval["high"]
 
 
@@ -155,9 +159,9 @@ def test_a_score_that_is_no_number_is_refused():
         )
 
 
-def test_a_rival_turned_round_is_mentioned():
+def test_a_baseline_turned_round_is_mentioned():
     slices = made_up()
     score = slices.label * 0.3 + np.random.default_rng(1).normal(size=len(slices))
     found = assess(slices, {"score": score}, {"mean": -slices.label.astype(np.float64)}, resamples=100)
-    assert found["floors"]["mean"]["value"] == 0.0
+    assert found["trivial_baselines"]["mean"]["value"] == 0.0
     assert "mean intensity turned round gives 1.000" in found["verdict"]

@@ -7,7 +7,7 @@ from scipy.stats import rankdata
 from anomae.reports.comparison import compare_scores, mean_rank
 from anomae.statistics.delong import delong_test
 from anomae.statistics.metrics import auroc
-from anomae.statistics.trivial_baselines import known_floors
+from anomae.statistics.trivial_baselines import known_baselines
 
 from .test_assessment import DEPTH, made_up
 
@@ -20,8 +20,8 @@ def compared():
     rng = np.random.default_rng(1)
     gains = {"a": 2, "b": 2, "c": 0.5}
     scores = {name: slices.label * gain + rng.normal(size=len(slices)) for name, gain in gains.items()}
-    floors = known_floors(slices, slices.relative_position, DEPTH)
-    return slices, scores, compare_scores(slices, scores, floors, GROUPS, resamples=200)
+    trivial_baselines = known_baselines(slices, slices.relative_position, DEPTH)
+    return slices, scores, compare_scores(slices, scores, trivial_baselines, GROUPS, resamples=200)
 
 
 def test_pairs(compared):
@@ -53,7 +53,7 @@ def test_merged(compared):
     np.testing.assert_allclose(mean_rank([np.exp(scores["a"]), 5 * scores["b"], scores["c"]]), mean)
 
 
-def test_the_verdict_names_the_best_and_the_rival(compared):
+def test_the_verdict_names_the_best_and_the_baseline(compared):
     _, _, found = compared
     best = max("ab", key=lambda name: found["runs"][name]["auroc"]["value"])
     assert found["verdict"].startswith(f"Best: {best}, AUROC ")
@@ -61,5 +61,8 @@ def test_the_verdict_names_the_best_and_the_rival(compared):
     clear = pair["difference"]["low"] * pair["difference"]["high"] > 0
     assert ("more than chance" if clear else "not distinguishable from none") in found["verdict"]
     assert "over 2 seeds of a AUROC" in found["verdict"]
-    assert f"the best trivial rival, {found['floors'][found['best_floor']]['title']}" in found["verdict"]
+    assert (
+        f"the best trivial baseline, {found['trivial_baselines'][found['best_trivial_baseline']]['title']}"
+        in found["verdict"]
+    )
     assert found["runs"]["a"]["position_matched_auroc"]["value"] > 0.8

@@ -1,8 +1,8 @@
-"""Slices in no part, as a fold leaves them, are counted nowhere and put nobody on two sides."""
+"""Slices in no part, as a fold leaves them, are counted nowhere and put nobody in several splits."""
 
 import numpy as np
 
-from anomae.reports.provenance import count_parts, labelled_elsewhere, on_two_sides
+from anomae.reports.provenance import count_parts, in_several_splits, labelled_elsewhere
 
 PART = np.array(["train", "", "validation", "validation", "test", ""])
 PATIENT = np.array(["a", "a", "b", "b", "c", "d"])
@@ -17,8 +17,8 @@ def test_slices_in_no_part_are_not_counted():
 
 
 def test_a_patient_whose_other_slices_are_in_no_part_is_on_one_side():
-    assert on_two_sides(PART, PATIENT) == 0
-    assert on_two_sides(np.where(PART == "", "test", PART), PATIENT) == 1
+    assert in_several_splits(PART, PATIENT) == 0
+    assert in_several_splits(np.where(PART == "", "test", PART), PATIENT) == 1
 
 
 def test_position_is_learned_from_no_slice_that_is_in_no_part():

@@ -2,7 +2,7 @@
 
 import pytest
 
-from anomae.reports.verdict import Rival, one_class_verdict, tone, verdict
+from anomae.reports.verdict import BestBaseline, one_class_verdict, tone, verdict
 from anomae.statistics.intervals import Interval
 
 SCORE = Interval(0.83, 0.79, 0.87)
@@ -11,26 +11,26 @@ POSITION = Interval(0.82, 0.8, 0.84)
 
 def test_a_gain_that_may_be_none():
     said = verdict(
-        SCORE, Rival("slice position", POSITION, Interval(0.01, -0.02, 0.04)), None, Interval(0.63, 0.6, 0.66)
+        SCORE, BestBaseline("slice position", POSITION, Interval(0.01, -0.02, 0.04)), None, Interval(0.63, 0.6, 0.66)
     )
     assert said == (
-        "AUROC 0.830 [0.790, 0.870]; the best trivial rival, slice position, gives 0.820: the gain is "
+        "AUROC 0.830 [0.790, 0.870]; the best trivial baseline, slice position, gives 0.820: the gain is "
         "0.010 [-0.020, 0.040], not distinguishable from none; within matched positions 0.630 [0.600, 0.660]."
     )
 
 
 def test_a_gain():
-    said = verdict(SCORE, Rival("mean intensity", Interval(0.6), Interval(0.23, 0.1, 0.3)))
-    assert said.endswith("the gain is 0.230 [0.100, 0.300], beyond what that rival explains.")
+    said = verdict(SCORE, BestBaseline("mean intensity", Interval(0.6), Interval(0.23, 0.1, 0.3)))
+    assert said.endswith("the gain is 0.230 [0.100, 0.300], beyond what that baseline explains.")
 
 
 def test_a_loss():
-    said = verdict(SCORE, Rival("mean intensity", Interval(0.9), Interval(-0.07, -0.1, -0.04)))
-    assert said.endswith("the gain is -0.070 [-0.100, -0.040], so the rival is better.")
+    said = verdict(SCORE, BestBaseline("mean intensity", Interval(0.9), Interval(-0.07, -0.1, -0.04)))
+    assert said.endswith("the gain is -0.070 [-0.100, -0.040], so the baseline is better.")
 
 
 def test_no_interval_no_claim():
-    said = verdict(Interval(0.9), Rival("mean intensity", Interval(0.6), Interval(0.3)))
+    said = verdict(Interval(0.9), BestBaseline("mean intensity", Interval(0.6), Interval(0.3)))
     assert "too few patients for an interval" in said
     assert "so few patients cannot tell from none" in said
     assert "beyond" not in said
@@ -48,13 +48,13 @@ def test_beside_chance(auroc, words):
     assert "chance" not in verdict(SCORE)
 
 
-def test_no_rival_is_said():
-    assert "no trivial rival could be computed" in verdict(SCORE)
+def test_no_baseline_is_said():
+    assert "no trivial baseline could be computed" in verdict(SCORE)
 
 
-def test_a_rival_turned_round_and_the_best_among_matched():
-    rival = Rival("slice position", POSITION, Interval(0.01, -0.02, 0.04))
-    said = verdict(SCORE, rival, ("mean intensity", 0.91), Interval(0.63, 0.6, 0.66), ("brightest 9x9 spot", 0.81))
+def test_a_baseline_turned_round_and_the_best_among_matched():
+    baseline = BestBaseline("slice position", POSITION, Interval(0.01, -0.02, 0.04))
+    said = verdict(SCORE, baseline, ("mean intensity", 0.91), Interval(0.63, 0.6, 0.66), ("brightest 9x9 spot", 0.81))
     assert "; mean intensity turned round gives 0.910; " in said
     assert said.endswith("within matched positions 0.630 [0.600, 0.660], where brightest 9x9 spot gives 0.810.")
 

@@ -76,12 +76,12 @@ def test_baselines_are_pooled_as_they_are(made: tuple[Path, dict[str, Any]]) -> 
     images = store.select(np.arange(len(store.index))).read(slice(None)).astype(np.float64)
     for name, score in (("mean", images.mean(axis=(1, 2))), ("maximum", images.max(axis=(1, 2)))):
         expected = roc_auc_score(store.index.label, score)
-        assert content["floors"][name]["strata"]["all"]["value"] == pytest.approx(expected)
+        assert content["trivial_baselines"][name]["strata"]["all"]["value"] == pytest.approx(expected)
         figures = content["runs"]["pca-seed3"]["scores"]["score"]["pooled"]["all"]
         difference = figures["differences"][name]
         assert difference["value"] == pytest.approx(figures["auroc"]["value"] - expected)
         assert difference["low"] <= difference["value"] <= difference["high"]
-    assert {"brightest_spot_9", "position_rarity", "body_fraction"} <= set(content["floors"])
+    assert {"brightest_spot_9", "position_rarity", "body_fraction"} <= set(content["trivial_baselines"])
     assert content["counts"]["all"]["patients"] == 6
     assert set(content["counts"]) == {"all", "mid", "position"}
 
@@ -105,7 +105,7 @@ def test_each_fold_was_fitted_on_its_own_store(made: tuple[Path, dict[str, Any]]
     assert len({facts["store_fingerprint"] for facts in prints}) == FOLDS
     for k in (1, 2):
         report = read_json(out / "folds" / f"fold{k}" / "runs" / "pca-seed3" / "report" / "report.json")
-        assert report["audit"]["patients_on_two_sides"] == 0
+        assert report["audit"]["patients_in_several_splits"] == 0
         assert set(report["counts"]) == {"train", "validation", "test", "scored"}
 
 
@@ -128,15 +128,15 @@ def test_the_page_says_what_was_found(made: tuple[Path, dict[str, Any]]) -> None
 def test_what_is_clear_of_zero_is_said(made: tuple[Path, dict[str, Any]]) -> None:
     _, content = made
     table = next(table for table in tables(content) if table["name"] == "clear")
-    titles = {floor["title"]: name for name, floor in content["floors"].items()}
+    titles = {trivial_baseline["title"]: name for name, trivial_baseline in content["trivial_baselines"].items()}
     for row, (name, entry) in zip(table["rows"][::2], content["runs"].items(), strict=False):
         assert row[0] == name
         differences = entry["scores"]["score"]["pooled"]["all"]["differences"]
         above, _, below = row[1].partition("below")
-        for title, floor in titles.items():
+        for title, trivial_baseline in titles.items():
             if "every one" not in row[1] and title != "slice position":  # which is the beginning of another title
-                assert (title in above) == (differences[floor]["low"] > 0)
-                assert (title in below) == (differences[floor]["high"] < 0)
+                assert (title in above) == (differences[trivial_baseline]["low"] > 0)
+                assert (title in below) == (differences[trivial_baseline]["high"] < 0)
 
 
 def test_nothing_is_done_twice(made: tuple[Path, dict[str, Any]]) -> None:

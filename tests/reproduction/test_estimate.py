@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from anomae.recipes.baselines import BASELINES, baseline_settings
 from anomae.recipes.detector_settings import METHOD, settings_for
 from anomae.recipes.overrides import overridden
-from anomae.recipes.rivals import RIVALS, rival_settings
 from anomae.reproduction import estimate as stage
 from anomae.reproduction.cells import RUNS, PlannedRun
 from anomae.reproduction.estimate import estimated_seconds, said, trainings
@@ -51,9 +51,9 @@ def test_what_costs_the_same_is_measured_once(
     assert seconds == {"method": 6.0, "k-1-5": 0.0, "autoencoder": 24.0, "length-0.5": 3.0}
 
 
-@pytest.mark.parametrize("detector", [name for name in RIVALS if list(trainings(rival_settings(name, "tiny")))])
-def test_each_training_of_a_rival_has_a_rate(detector: str, heads: SliceStore) -> None:
-    chosen = rival_settings(detector, "tiny")
+@pytest.mark.parametrize("detector", [name for name in BASELINES if list(trainings(baseline_settings(name, "tiny")))])
+def test_each_training_of_a_baseline_has_a_rate(detector: str, heads: SliceStore) -> None:
+    chosen = baseline_settings(detector, "tiny")
     rates = stage._rates(detector, chosen, heads.select(heads.rows("train", label=0)))
     assert rates.keys() == {name for name, _ in trainings(chosen)}
     assert all(0 <= rate < 60 for rate in rates.values())
@@ -65,7 +65,7 @@ def test_the_masked_autoencoder_alone_has_one_training(heads: SliceStore, settin
 
 
 def test_what_cannot_be_had_is_not_known(heads: SliceStore) -> None:
-    chosen = overridden(rival_settings("rd4ad", "tiny"), {"teacher.weights": "/nowhere/net.pth"})
+    chosen = overridden(baseline_settings("rd4ad", "tiny"), {"teacher.weights": "/nowhere/net.pth"})
     seconds = estimated_seconds([RUNS["rd4ad"]], {"rd4ad": chosen}, heads)
     assert np.isnan(seconds["rd4ad"])
     assert said(seconds).endswith("Not known: rd4ad.")

@@ -1,4 +1,4 @@
-"""The stage `folds`: one preparation, light stores that share it, and no patient on two sides."""
+"""The stage `folds`: one preparation, light stores that share it, and no patient in several splits."""
 
 import csv
 import os
@@ -10,7 +10,7 @@ import pytest
 
 from anomae.errors import UserError
 from anomae.files import read_json
-from anomae.reports.provenance import on_two_sides
+from anomae.reports.provenance import in_several_splits
 from anomae.reproduction import folds as stage
 from anomae.reproduction.folds import prepare_folds, write_folds
 from anomae.slices.settings import PrepareSettings
@@ -52,7 +52,7 @@ def test_every_patient_is_tested_once_and_stands_on_one_side(made: tuple[Path, l
         assert all(sides)
         assert sum(map(len, sides)) == len(set.union(*sides)) == 9
         assert len(sides[1]) == 1  # one in six of six, rounded up
-        assert on_two_sides(index.part, index.patient) == 0
+        assert in_several_splits(index.part, index.patient) == 0
 
 
 def test_nothing_abnormal_or_empty_is_trained_on_and_nothing_is_lost(made: tuple[Path, list[SliceStore]]) -> None:

@@ -27,7 +27,7 @@ def cell(table: str, title: str, **changed: Any) -> dict[str, Any]:
 
 
 def content(*cells: dict[str, Any]) -> dict[str, Any]:
-    floor = {"title": "slice position", "value": 0.9, "low": None, "high": None}
+    trivial_baseline = {"title": "slice position", "value": 0.9, "low": None, "high": None}
     counts = {"normal": 5, "abnormal": 4, "patients": 3}
     return {
         "data": "lgg",
@@ -43,7 +43,7 @@ def content(*cells: dict[str, Any]) -> dict[str, Any]:
         "split": {},
         "allow_leak": False,
         "cells": list(cells),
-        "floors": {"all": floor, "mid": None},
+        "trivial_baselines": {"all": trivial_baseline, "mid": None},
         "strata": {"all": counts, "mid": counts},
         "unfinished": [],
         "failed": {},
@@ -110,8 +110,8 @@ def test_what_failed_or_is_not_there_yet_is_shown_so() -> None:
 def test_the_terms_are_said() -> None:
     said = " ".join(sentences({**content(cell("table2c", "k")), "allow_leak": True, "overrides": {"x": {"y": 1}}}))
     assert "64x48 pixels, recipe reproduce-small, seed 0" in said
-    assert "Best trivial rival on all slices (5 normal, 4 abnormal of 3 patients): slice position, 0.900." in said
-    assert "Patients stand on two sides of this split" in said
+    assert "Best trivial baseline on all slices (5 normal, 4 abnormal of 3 patients): slice position, 0.900." in said
+    assert "Patients is in several splits" in said
     assert "takes over the method's masked autoencoder" in said
     assert "Settings changed by the user: {'x': {'y': 1}}." in said
 

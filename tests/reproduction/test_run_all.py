@@ -8,10 +8,10 @@ import pytest
 from anomae.detectors.adversarial_settings import FAnoGanSettings
 from anomae.errors import UserError
 from anomae.files import read_json
+from anomae.recipes.baselines import SCALES
 from anomae.recipes.detector_settings import METHOD, settings_for
 from anomae.recipes.overrides import overridden
 from anomae.recipes.preparation import preparation_for, reproduction_preparation
-from anomae.recipes.rivals import SCALES
 from anomae.reproduction import planned_run
 from anomae.reproduction import run_all as stage
 from anomae.reproduction.cells import CELLS, RUNS, TABLES, chosen_cells, chosen_runs
@@ -95,9 +95,9 @@ def test_the_tables_say_what_the_reports_say(made: tuple[Path, dict[str, Any]]) 
     assert (rows["no classifier: MSE"]["paper"], rows["input: L1 difference"]["paper"]) == (0.614, 0.899)
     text = (out / "reproduction.md").read_text()
     assert f"| no classifier: MSE | 0.614 | {mse['value']:.3f} [" in text
-    assert "Best trivial rival on all slices" in text
-    floor = report["strata"]["all"]["best_floor"]
-    reached = report["strata"]["all"]["floors"][floor]["value"]
+    assert "Best trivial baseline on all slices" in text
+    trivial_baseline = report["strata"]["all"]["best_trivial_baseline"]
+    reached = report["strata"]["all"]["trivial_baselines"][trivial_baseline]["value"]
     assert text.count(f"| trivial: the best of them |  | {reached:.3f} [") == 2  # in each of the tables
     assert "Table 2b" in text
     page = (out / "reproduction.html").read_text()

@@ -128,7 +128,7 @@ def test_voxels_that_are_no_numbers_become_the_minimum_and_are_counted():
     scan = a_scan(background=-3.0)
     scan[0, 0, :4] = [np.nan, np.inf, -np.inf, 1e300]
     scale = measure_scale(scan, of("none"))
-    assert scale.strange == 4
+    assert scale.non_finite == 4
     np.testing.assert_array_equal(scale.apply(scan)[0, 0], np.full(32, -3.0, np.float32))
 
 

@@ -40,7 +40,7 @@ def test_runs_that_differ_by_seed(runs, tmp_path):
     assert found["seeds"]["run"]["runs"] == ["run", "second", "third"]
     assert len(found["pairs"]) == 3
     assert found["counts"]["slices"] == 60
-    assert {"position_rarity", "mean"} <= set(found["floors"])
+    assert {"position_rarity", "mean"} <= set(found["trivial_baselines"])
     assert found["verdict"] in (tmp_path / "compare.html").read_text(encoding="utf-8")
     assert any("takes images as independent" in note for note in found["notes"])
 
@@ -100,4 +100,4 @@ def test_anyones_tables(tmp_path):
     assert sum(values) == pytest.approx(1)
     assert found["pairs"][0]["difference"]["value"] == pytest.approx(values[0] - values[1])
     assert found["seeds"] == {}
-    assert "position_rarity" in found["floors"]
+    assert "position_rarity" in found["trivial_baselines"]

@@ -47,7 +47,7 @@ def test_it_ends_with_a_report_and_goes_on_when_run_again(watched, pictures, set
     run = demo(tmp_path / "demo", overrides=SMALL, settings=settings, pictures=pictures).run
     report = json.loads((run / "report" / "report.json").read_text())
     assert 0 <= report["slice"]["auroc"]["low"] <= report["slice"]["auroc"]["high"] <= 1
-    assert report["floors"]
+    assert report["trivial_baselines"]
     assert (run / "report" / "report.html").exists()
     assert WORTH in capsys.readouterr().err
     prepared = json.loads((run.parent / "store" / "prepare.json").read_text())

@@ -154,7 +154,11 @@ def evaluated(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str,
 def test_report_json_holds_what_is_promised(evaluated):
     run, report = evaluated
     assert report == read_json(run / "report" / "report.json")
-    for figures in (report["slice"]["auroc"], report["slice"]["average_precision"], *report["floors"].values()):
+    for figures in (
+        report["slice"]["auroc"],
+        report["slice"]["average_precision"],
+        *report["trivial_baselines"].values(),
+    ):
         assert figures["low"] <= figures["value"] <= figures["high"]
     assert report["counts"]["test"] == {
         "normal": 44,
@@ -165,7 +169,9 @@ def test_report_json_holds_what_is_promised(evaluated):
         "patients": 5,
     }
     assert report["counts"]["scored"]["slices"] == 60
-    assert {"position_rarity", "position_centre", "body_fraction", "mean", "brightest_spot_9"} <= set(report["floors"])
+    assert {"position_rarity", "position_centre", "body_fraction", "mean", "brightest_spot_9"} <= set(
+        report["trivial_baselines"]
+    )
     assert {"verdict", "strata", "scores", "patient", "pixel", "definitions", "schema_version", "provenance"} <= set(
         report
     )
@@ -173,7 +179,7 @@ def test_report_json_holds_what_is_promised(evaluated):
     assert set(report["strata"]) == {"all", "without_empty", "mid"}
     assert report["patient"]["normal"] == 1
     assert report["provenance"]["checkpoint_choice"] == SENTENCE
-    assert report["provenance"]["patients_on_two_sides"] == 0
+    assert report["provenance"]["patients_in_several_splits"] == 0
 
 
 def test_the_auroc_is_that_of_the_table(evaluated):
@@ -214,7 +220,7 @@ def test_the_page_needs_nothing_else(evaluated):
         assert words in page.words, words
     assert page.tags.count("svg") == 0
     drawn = {path.stem for path in (run / "report" / "figures").glob("*.svg")}
-    assert drawn == {"loss", "rivals", "roc", "precision_recall", "histogram", "position", "bands"}
+    assert drawn == {"loss", "baselines", "roc", "precision_recall", "histogram", "position", "bands"}
 
 
 def test_no_name_of_a_patient_stands_in_the_page(evaluated):
@@ -233,11 +239,11 @@ def test_the_same_again_is_the_same(evaluated):
 def test_a_leak_is_said_at_the_top(tmp_path):
     run = made_up_run(tmp_path, leak=True)
     report = evaluate(run, resamples=50)
-    assert report["provenance"]["patients_on_two_sides"] == 1
-    assert "stand on more than one side of the split (allowed with --allow-leak)" in report["warnings"][0]
+    assert report["provenance"]["patients_in_several_splits"] == 1
+    assert "are in more than one split of the split (allowed with --allow-leak)" in report["warnings"][0]
     text = (run / "report" / "report.html").read_text(encoding="utf-8")
     assert text.index('class="warning"') < text.index("<h2>")
-    assert "No patient stands on two sides" not in text
+    assert "No patient is in several splits" not in text
 
 
 def test_one_class_still_makes_a_report(tmp_path):
@@ -266,7 +272,9 @@ def test_without_maps_masks_samples_and_journal(tmp_path):
         (run / name).unlink()
     report = evaluate(run, resamples=50)
     assert report["pixel"] is None
-    assert "position_rarity" not in report["floors"]  # numbers of pictures and patches are no places in a scan
+    assert (
+        "position_rarity" not in report["trivial_baselines"]
+    )  # numbers of pictures and patches are no places in a scan
     assert set(report["strata"]) == {"all", "without_empty"}
 
 
@@ -288,7 +296,7 @@ def test_brats_slices_without_a_grid_are_still_stacks(tmp_path):
     run = made_up_run(tmp_path, stacks=False)
     prepared = read_json(tmp_path / "store" / "prepare.json")
     write_json(tmp_path / "store" / "prepare.json", {**prepared, "cohort": "brats2020"})
-    assert "position_rarity" in evaluate(run, resamples=50)["floors"]
+    assert "position_rarity" in evaluate(run, resamples=50)["trivial_baselines"]
 
 
 def test_slices_without_a_score_are_said(tmp_path):
@@ -385,7 +393,7 @@ def test_anyones_scores(tmp_path):
         "patients_with_abnormal": 10,
         "cases": 20,
     }
-    assert {"position_rarity", "position_centre"} <= set(report["floors"])
+    assert {"position_rarity", "position_centre"} <= set(report["trivial_baselines"])
     assert report["provenance"]["unit"] == "patient"
     assert "within matched positions" in report["verdict"]
     assert (tmp_path / "out" / "report.html").exists()
@@ -398,8 +406,8 @@ def test_what_cannot_be_audited_is_said(tmp_path):
     notes = " ".join(report["notes"])
     for words in ("no column slice", "patients, since none is named", "no column part", "brightness"):
         assert words in notes
-    assert report["floors"] == {}
-    assert "no trivial rival could be computed" in report["verdict"]
+    assert report["trivial_baselines"] == {}
+    assert "no trivial baseline could be computed" in report["verdict"]
     assert report["provenance"]["unit"] == "case"
 
 
@@ -410,7 +418,7 @@ def test_missing_scores_and_a_leak_in_anyones_tables_are_said(tmp_path):
     report = evaluate_scores(scores, labels, tmp_path / "out", resamples=100)
     said = " ".join(report["warnings"])
     assert "5 labelled test slices have no score" in said
-    assert "1 of 20 patients stand on more than one side" in said
+    assert "1 of 20 patients are in more than one split" in said
 
 
 def test_conflicting_patients_are_refused(tmp_path):
@@ -461,7 +469,7 @@ def test_the_depth_of_a_scan_may_be_named(tmp_path):
 
 
 def pictures_run(folder: Path) -> Path:
-    """A run on pictures of their own: the abnormal ones were larger files of another size; two have twins."""
+    """A run on pictures of their own: the abnormal ones were larger files of another size; two have near-duplicates."""
     from PIL import Image
 
     run = made_up_run(folder, stacks=False)
@@ -493,14 +501,14 @@ def pictures_run(folder: Path) -> Path:
 
 def test_what_the_files_tell_and_what_was_seen_before(tmp_path):
     report = evaluate(pictures_run(tmp_path), resamples=50)
-    assert report["floors"]["file_size"]["value"] == 1.0
-    assert report["floors"]["source_with_labels"]["value"] > 0.95
-    assert report["floors"]["source_with_labels"]["uses_labels"]
-    assert report["best_floor"] != "source_with_labels"
+    assert report["trivial_baselines"]["file_size"]["value"] == 1.0
+    assert report["trivial_baselines"]["source_with_labels"]["value"] > 0.95
+    assert report["trivial_baselines"]["source_with_labels"]["uses_labels"]
+    assert report["best_trivial_baseline"] != "source_with_labels"
     assert {"source: png 10x10", "source: png 20x20"} <= set(report["strata"])
-    twins = report["audit"]["near_duplicates"]
-    assert twins["equal"] == 1
-    assert twins["near"] >= 2
+    near_duplicates = report["audit"]["near_duplicates"]
+    assert near_duplicates["equal"] == 1
+    assert near_duplicates["near"] >= 2
     assert "1 of 50 test images are equal to a training image" in " ".join(report["warnings"])
 
 
@@ -512,7 +520,7 @@ def test_the_audit_says_what_the_parts_say(evaluated):
     assert audit["position_matched_auroc"] == report["matched"]["position"]["scores"]["score"]
     assert audit["normals_of_patients_with_lesions"]["slices"] == 32
     assert audit["normals_of_patients_with_lesions"]["of"] == 44
-    assert (audit["patients_on_two_sides"], audit["labels_seen"]) == (0, SENTENCE)
+    assert (audit["patients_in_several_splits"], audit["labels_seen"]) == (0, SENTENCE)
     assert report["operating_point"]["sentence"].startswith("No operating point: the validation part was not scored")
 
 

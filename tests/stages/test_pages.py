@@ -84,11 +84,11 @@ def test_a_person_sees_the_report_of_a_run(browser, tmp_path):
     assert seen["verdict"] == report["verdict"]
     assert 0 < seen["top"] < seen["bottom"] < 400  # without scrolling
     assert seen["size"] >= 18
-    drawings = ("rivals", "bands", "roc", "precision_recall", "histogram", "position", "loss")
+    drawings = ("baselines", "bands", "roc", "precision_recall", "histogram", "position", "loss")
     assert seen["drawn"] == [f"figure-{name}" for name in drawings]
     assert seen["pictures"] == 3 * 6 * 4 + 4 * 5
-    assert {"rivals", "scores", "operating", "counts"} <= seen["rows"].keys()
-    assert seen["rows"]["rivals"] == len(report["scores"]) + len(report["floors"]) + 2
+    assert {"baselines", "scores", "operating", "counts"} <= seen["rows"].keys()
+    assert seen["rows"]["baselines"] == len(report["scores"]) + len(report["trivial_baselines"]) + 2
     for words in ("cannot be promised: it needs at least 19 calibration patients", "Which labels were seen"):
         assert words in seen["text"]
     printed = browser.print()
@@ -100,8 +100,8 @@ def test_a_person_sees_the_report_of_anyones_scores(browser, tmp_path):
     report = evaluate_scores(*anyones_tables(tmp_path), tmp_path / "out", resamples=100)
     seen = looked_at(browser, tmp_path / "out" / "report.html")
     assert seen["verdict"] == report["verdict"] == read_json(tmp_path / "out" / "report.json")["verdict"]
-    assert {"figure-rivals", "figure-roc", "figure-bands", "figure-position"} <= set(seen["drawn"])
-    assert "Not audited: trivial rivals from the images" in seen["text"]
+    assert {"figure-baselines", "figure-roc", "figure-bands", "figure-position"} <= set(seen["drawn"])
+    assert "Not audited: trivial baselines from the images" in seen["text"]
     assert report["operating_point"]["sentence"] in seen["text"]
 
 
@@ -111,7 +111,7 @@ def test_a_person_sees_a_comparison(browser, tmp_path):
     seen = looked_at(browser, tmp_path / "out" / "compare.html")
     assert seen["verdict"] == found["verdict"]
     assert seen["drawn"] == ["figure-runs", "figure-differences", "figure-roc"]
-    assert seen["rows"] == {"runs": 3 + len(found["floors"]), "pairs": 1, "seeds": 1}
+    assert seen["rows"] == {"runs": 3 + len(found["trivial_baselines"]), "pairs": 1, "seeds": 1}
     assert "DeLong's test takes images as independent" in seen["text"]
 
 

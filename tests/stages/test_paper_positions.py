@@ -52,12 +52,12 @@ def test_position_alone_on_lists_of_the_papers_shape(script, tmp_path):
     report = script.report(made_up_lists(tmp_path), tmp_path / "out", resamples=100)
     position = report["scores"]["score"]["auroc"]["value"]
     assert position > 0.7
-    assert report["best_floor"] in ("position_rarity", "position_centre")
+    assert report["best_trivial_baseline"] in ("position_rarity", "position_centre")
     assert "not distinguishable from none" in report["verdict"]
     assert report["audit"]["position_matched_auroc"]["value"] < position - 0.1
-    # The rival of the report counts training normals at the same slice, as the score does.
+    # The baseline of the report counts training normals at the same slice, as the score does.
     rarity = report["scores"]["score_rarity"]["auroc"]["value"]
-    assert report["floors"]["position_rarity"]["value"] == pytest.approx(rarity, abs=0.03)
+    assert report["trivial_baselines"]["position_rarity"]["value"] == pytest.approx(rarity, abs=0.03)
     assert report["operating_point"]["calibration"]["patients"] == 20
     assert report["warnings"] == []
 
@@ -68,5 +68,5 @@ def test_the_papers_own_lists(script, development_images, tmp_path):
     assert report["counts"]["scored"]["slices"] == 22_940
     assert report["scores"]["score"]["auroc"]["value"] == pytest.approx(0.8915, abs=5e-5)
     assert report["scores"]["score_rarity"]["auroc"]["value"] == pytest.approx(0.8897, abs=5e-5)
-    assert report["floors"]["position_rarity"]["value"] == pytest.approx(0.8897, abs=5e-5)
+    assert report["trivial_baselines"]["position_rarity"]["value"] == pytest.approx(0.8897, abs=5e-5)
     assert report["audit"]["position_matched_auroc"]["value"] < 0.62

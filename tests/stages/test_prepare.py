@@ -273,14 +273,14 @@ def test_one_broken_file_of_many_images_is_not_called_a_patient(tmp_path):
 def test_names_that_are_no_utf8_are_prepared_or_listed(data_set, tmp_path, workers):
     source = data_set("folder", file_format="nii.gz")
     scans = sorted(source.rglob("scan.nii.gz"))
-    strange = scans[0].rename(scans[0].with_name("caf\udce9.nii.gz"))
+    non_finite = scans[0].rename(scans[0].with_name("caf\udce9.nii.gz"))
     write_volume(scans[1].with_name("plain.mha"), np.ones((8, 16, 16), np.int16), Grid((8, 16, 16)))
     scans[1].with_name("plain.mha").rename(scans[1].with_name("\udce9.mha"))
     store = made("folder", source.rename(tmp_path / "n\udce9e"), tmp_path / "store", workers=workers)
     cases = read_json(tmp_path / "store" / "cases.json")
     assert set(store.index.case) == set(cases)
     (name,) = [name for name in cases if "caf" in name]
-    assert cases[name]["source"].endswith(strange.name)
+    assert cases[name]["source"].endswith(non_finite.name)
     assert len(store.index.case[store.index.case == name]) == 8
     assert ["no UTF-8" in entry["reason"] for entry in store.prepared["skipped"]] == [True]
 
@@ -409,7 +409,7 @@ def test_lists_that_leak_are_refused_before_anything_is_read(layouts, brats_list
     assert not (tmp_path / "store").exists()
     store = made("brats2020", layouts("brats2020"), tmp_path / "store", splits=lists, allow_leak=True)
     assert store.prepared["leaking_patients"] == 1
-    assert "1 patients stand on more than one side" in capsys.readouterr().err
+    assert "1 patients are in more than one split" in capsys.readouterr().err
     assert store.prepared["allow_leak"] is True
     with pytest.raises(LeakySplit):
         made("brats2020", layouts("brats2020"), tmp_path / "store", splits=lists)

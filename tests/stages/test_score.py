@@ -194,4 +194,4 @@ def test_a_run_that_cannot_be_scored_says_why(run: Path, tmp_path: Path) -> None
     with pytest.raises(UserError, match="--store"):
         score(run, store=tmp_path / "gone")
     with pytest.raises(UserError, match="no slice in its strange part"):
-        score(run, part="strange")
+        score(run, part="non_finite")

@@ -6,9 +6,9 @@ from sklearn.metrics import roc_auc_score
 
 from anomae.errors import UserError
 from anomae.statistics.intervals import PatientBootstrap, paired_difference
-from anomae.statistics.pooled import PooledJudge, mean_of_scores, spread, standardised
+from anomae.statistics.pooled import PooledEvaluation, mean_of_scores, spread, standardised
 
-from .test_floors import slices_of
+from .test_trivial_baselines import slices_of
 
 
 def made_up(patients=12, seed=0):
@@ -17,16 +17,16 @@ def made_up(patients=12, seed=0):
     label = (rng.random(patients * 10) < 0.3).astype(np.int8)
     slices = slices_of(label, relative_position=np.tile(np.linspace(0, 1, 10), patients))
     scores = {"score": label + rng.normal(0, 0.7, len(label)), "score_other": rng.normal(size=len(label))}
-    floors = {
+    trivial_baselines = {
         "mean": rng.normal(size=len(label)) + 0.3 * label,
         "position_with_labels": label + rng.normal(size=len(label)),
     }
-    return slices, scores, floors
+    return slices, scores, trivial_baselines
 
 
 def test_figures_are_those_of_scikit_learn_and_differences_are_paired():
-    slices, scores, floors = made_up()
-    judge = PooledJudge(slices, floors, resamples=300, seed=4)
+    slices, scores, trivial_baselines = made_up()
+    judge = PooledEvaluation(slices, trivial_baselines, resamples=300, seed=4)
     found = judge.figures(scores)
     middle = (slices.relative_position >= 0.35) & (slices.relative_position <= 0.8)
     bootstrap = PatientBootstrap(slices.patient, 300, 4)
@@ -34,11 +34,11 @@ def test_figures_are_those_of_scikit_learn_and_differences_are_paired():
         assert found[name]["all"]["auroc"]["value"] == pytest.approx(roc_auc_score(slices.label, score))
         expected = roc_auc_score(slices.label[middle], score[middle])
         assert found[name]["mid"]["auroc"]["value"] == pytest.approx(expected)
-        judged = bootstrap.aurocs(slices.label, {name: score, **floors})
-        assert set(found[name]["all"]["differences"]) == set(floors)
-        for floor in floors:
-            expected = paired_difference(judged[name], judged[floor]).to_json()
-            assert found[name]["all"]["differences"][floor] == expected
+        judged = bootstrap.aurocs(slices.label, {name: score, **trivial_baselines})
+        assert set(found[name]["all"]["differences"]) == set(trivial_baselines)
+        for trivial_baseline in trivial_baselines:
+            expected = paired_difference(judged[name], judged[trivial_baseline]).to_json()
+            assert found[name]["all"]["differences"][trivial_baseline] == expected
     pairs = wins = 0
     for number in range(10):
         here = slices.slice == number
@@ -48,19 +48,19 @@ def test_figures_are_those_of_scikit_learn_and_differences_are_paired():
 
 
 def test_the_best_baseline_has_seen_no_label():
-    slices, scores, floors = made_up()
-    judge = PooledJudge(slices, floors, resamples=100)
+    slices, scores, trivial_baselines = made_up()
+    judge = PooledEvaluation(slices, trivial_baselines, resamples=100)
     assert judge.baselines()["position_with_labels"]["strata"]["all"]["value"] > 0.6
     assert next(iter(judge.baselines())) == "position_with_labels"
     assert set(judge.best_baselines().values()) == {"mean"}
     figures = judge.figures(scores)["score"]["all"]
     assert figures["gain"] == figures["differences"]["mean"]
-    assert PooledJudge(slices, {}, resamples=100).figures(scores)["score"]["all"]["gain"] is None
+    assert PooledEvaluation(slices, {}, resamples=100).figures(scores)["score"]["all"]["gain"] is None
 
 
 def test_counts_are_of_what_is_compared():
-    slices, _, floors = made_up()
-    counts = PooledJudge(slices, floors, resamples=100).counts()
+    slices, _, trivial_baselines = made_up()
+    counts = PooledEvaluation(slices, trivial_baselines, resamples=100).counts()
     assert list(counts) == ["all", "mid", "position"]
     assert counts["all"] == {
         "normal": int(np.sum(slices.label == 0)),
@@ -72,10 +72,10 @@ def test_counts_are_of_what_is_compared():
 
 def test_what_is_not_known_is_left_out_and_one_class_is_refused():
     label = np.arange(40) % 2
-    counts = PooledJudge(slices_of(label), {}, resamples=100).counts()
+    counts = PooledEvaluation(slices_of(label), {}, resamples=100).counts()
     assert list(counts) == ["all"]
     with pytest.raises(UserError, match="one class only"):
-        PooledJudge(slices_of(np.zeros(40)), {}, resamples=100)
+        PooledEvaluation(slices_of(np.zeros(40)), {}, resamples=100)
 
 
 def test_scores_stand_on_the_scale_of_the_healthy_ones():

@@ -6,7 +6,7 @@ from anomae.training.schedule import lr_factor
 from anomae.training.settings import TrainingSettings
 
 
-def test_rises_to_one_and_falls_to_the_floor() -> None:
+def test_rises_to_one_and_falls_to_the_trivial_baseline() -> None:
     factors = [lr_factor(step, 100, 10, 0.1) for step in range(101)]
     assert factors[9] == factors[10] == 1.0
     assert factors[:10] == sorted(factors[:10])

@@ -10,11 +10,11 @@ import pytest
 from anomae.errors import UnreadableScan, UserError
 from anomae.volumes.headers import (
     MAX_VOXELS,
+    check_ratio,
+    check_size,
+    check_stored,
+    check_stream,
     file_beside,
-    judge_ratio,
-    judge_size,
-    judge_stored,
-    judge_stream,
     parsing,
     unreadable,
 )
@@ -23,38 +23,38 @@ SCAN = Path("scan.nii")
 
 
 def test_sizes() -> None:
-    assert judge_size(SCAN, (2, 3, 4), 2, 24) == 48
+    assert check_size(SCAN, (2, 3, 4), 2, 24) == 48
     for shape, voxel_bytes, limit in (
         ((2, 3, 4), 2, 23),
         ((2**11, 2**10, 2**10), 4, MAX_VOXELS),
         ((10**99, 10**99), 1, 9),
     ):
         with pytest.raises(UnreadableScan):
-            judge_size(SCAN, shape, voxel_bytes, limit)
+            check_size(SCAN, shape, voxel_bytes, limit)
     for shape in ((0, 3), (-1, -1), ()):
         with pytest.raises(UnreadableScan, match="impossible"):
-            judge_size(SCAN, shape, 1, MAX_VOXELS)
+            check_size(SCAN, shape, 1, MAX_VOXELS)
 
 
 def test_shares() -> None:
-    judge_stored(SCAN, 10, 10)
-    judge_ratio(SCAN, 2**20, 0)
+    check_stored(SCAN, 10, 10)
+    check_ratio(SCAN, 2**20, 0)
     with pytest.raises(UnreadableScan, match="9 are there"):
-        judge_stored(SCAN, 10, 9)
+        check_stored(SCAN, 10, 9)
     with pytest.raises(UnreadableScan, match="cannot hold"):
-        judge_ratio(SCAN, 2**31, 2**20)
+        check_ratio(SCAN, 2**31, 2**20)
 
 
 @pytest.mark.parametrize("size", [0, 1, 1000, 2**20 - 1, 2**20, 2**20 + 1, 3 * 2**20])
 @pytest.mark.parametrize("byte", [b"\0", b"x"])
 def test_every_true_stream_passes_and_every_cut_one_does_not(size: int, byte: bytes) -> None:
     squeezed = zlib.compress(byte * size)
-    judge_stream(SCAN, io.BytesIO(squeezed), size)
+    check_stream(SCAN, io.BytesIO(squeezed), size)
     with pytest.raises(UnreadableScan):
-        judge_stream(SCAN, io.BytesIO(squeezed), size + 1)
+        check_stream(SCAN, io.BytesIO(squeezed), size + 1)
     for cut in (1, 4, 5, len(squeezed) // 2):
         with pytest.raises(UnreadableScan):
-            judge_stream(SCAN, io.BytesIO(squeezed[:-cut]), size)
+            check_stream(SCAN, io.BytesIO(squeezed[:-cut]), size)
 
 
 def test_errors_and_warnings_of_parsers() -> None:

@@ -231,9 +231,9 @@ def test_nothing_is_written_to_the_terminal(raw: Path, capfd: pytest.CaptureFixt
 def test_a_path_that_is_no_utf8_is_refused_before_itk_ends_the_process(tmp_path: Path, suffix: str) -> None:
     image = sitk.GetImageFromArray(np.ones((2, 3, 4), np.int16))
     sitk.WriteImage(image, str(tmp_path / f"a.{suffix}"))
-    strange = (tmp_path / f"a.{suffix}").rename(tmp_path / f"caf\udce9.{suffix}")
+    non_finite = (tmp_path / f"a.{suffix}").rename(tmp_path / f"caf\udce9.{suffix}")
     with pytest.raises(UnreadableScan, match=r"no UTF-8.*rename"):
-        read_volume(strange)
+        read_volume(non_finite)
     (tmp_path / "ünï 日本").mkdir()
     sitk.WriteImage(image, str(tmp_path / "ünï 日本" / f"é.{suffix}"))
     assert read_volume(tmp_path / "ünï 日本" / f"é.{suffix}").voxels.all()

@@ -82,7 +82,7 @@ def fit(
     settings: Set = None,
     file: FromToml = None,
 ) -> None:
-    """A store -> a fitted detector, of the paper's method or a rival's.  Continues where an earlier fit stopped."""
+    """A store -> a fitted detector, of the paper's method or a baseline's.  Continues where an earlier fit stopped."""
     from anomae.cli.settings import collected
     from anomae.stages.fit import fit as stage
 
@@ -153,7 +153,7 @@ def evaluate(
     seed: Seed = 0,
     store: StorePlace = None,
 ) -> None:
-    """What the scores are worth: RUN/report/report.json and report.html, trivial rivals beside every figure."""
+    """What the scores are worth: RUN/report/report.json and report.html, trivial baselines beside every figure."""
     from anomae.errors import UserError
     from anomae.stages.evaluate import evaluate as stage
     from anomae.stages.evaluate import evaluate_scores
@@ -180,7 +180,7 @@ def compare(
     resamples: Annotated[int, typer.Option(min=100, help="Bootstrap resamples, by patient.")] = 2000,
     seed: Seed = 0,
 ) -> None:
-    """Several runs on the same images: paired differences, spread over seeds, all of them merged, trivial rivals."""
+    """Several runs on the same images: paired differences, spread over seeds, all of them merged, trivial baselines."""
     from anomae.stages.compare import compare as stage
 
     typer.echo(stage(runs, out, labels=labels, resamples=resamples, seed=seed)["verdict"])

@@ -18,7 +18,7 @@ Split = Annotated[
     typer.Option(help="patient (by the seed), fixed (the data set's own), subsets (LUNA16) or whole (all to test)."),
 ]
 AllowLeak = Annotated[
-    bool, typer.Option("--allow-leak", help="Accept a split with patients on two sides; the report says so.")
+    bool, typer.Option("--allow-leak", help="Accept a split with patients in several splits; the report says so.")
 ]
 Seed = Annotated[int, typer.Option(help="Decides the split, the first weights, the order, masks and boxes.")]
 Set = Annotated[
@@ -31,7 +31,7 @@ DetectorName = Annotated[
 Recipe = Annotated[
     str | None,
     typer.Option(
-        help="A name from `anomae recipes`; a rival takes its scale.  [default: the cohort's own, else small]"
+        help="A name from `anomae recipes`; a baseline takes its scale.  [default: the cohort's own, else small]"
     ),
 ]
 Profile = Annotated[str, typer.Option(help="paper: the text, literally; released: what the released code does.")]
@@ -40,7 +40,9 @@ Precision = Annotated[str | None, typer.Option(help="auto, bf16 or fp32.")]
 StorePlace = Annotated[Path | None, typer.Option("--store", help="The store, where it was moved.")]
 Only = Annotated[
     list[str] | None,
-    typer.Option(help="table1, table2a, table2b, table2c, text, fig2 to fig5, floors or further; may be repeated."),
+    typer.Option(
+        help="table1, table2a, table2b, table2c, text, fig2 to fig5, trivial baselines or further; may be repeated."
+    ),
 ]
 Detectors = Annotated[
     list[str] | None,

@@ -28,7 +28,7 @@ def reproduce(
     folds: Folds = None,
     settings: SetOfDetector = None,
 ) -> None:
-    """The paper's tables and figures on your copy of a data set, rivals included; a stopped command goes on."""
+    """The paper's tables and figures on your copy of a data set, baselines included; a stopped command goes on."""
     from anomae.cli.settings import by_detector, listed_seeds
     from anomae.cli.summaries import cross_validated, reproduced
     from anomae.reproduction.run_all import reproduce as stage

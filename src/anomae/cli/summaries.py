@@ -25,19 +25,20 @@ def prepared(store: SliceStore) -> None:
 
 
 def evaluated(report: dict[str, Any], folder: Path) -> None:
-    """The verdict, the scores beside the trivial rivals, and where the report is."""
+    """The verdict, the scores beside the trivial baselines, and where the report is."""
     console = Console()
     console.print(report.get("verdict", ""), highlight=False, soft_wrap=True)
     table = Table("score", "AUROC", "95 % interval")
     first = (report.get("slice") or {}).get("auroc")
     if first:
         table.add_row("this run", *_figures(first))
-    for kind in ("scores", "floors"):
+    for kind in ("scores", "trivial_baselines"):
         for name, entry in (report.get(kind) or {}).items():
             figures = entry.get("auroc", entry) if isinstance(entry, dict) else None
             if figures and figures.get("value") is not None and name != "score":
                 table.add_row(
-                    f"{name.removeprefix('score_')}{' (trivial)' if kind == 'floors' else ''}", *_figures(figures)
+                    f"{name.removeprefix('score_')}{' (trivial)' if kind == 'trivial_baselines' else ''}",
+                    *_figures(figures),
                 )
     console.print(table)
     point = report.get("operating_point") or {}

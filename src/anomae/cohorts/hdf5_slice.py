@@ -60,11 +60,11 @@ def _judged(file: Any, name: str, path: Path) -> Any:
         raise UnreadableScan(f"{path}: {name!r} does not stand in the file itself.")
     if found.dtype.kind not in "biuf" or found.ndim not in (2, 3) or not 0 < max(found.shape) <= _LARGEST_SIDE:
         raise UnreadableScan(f"{path}: {name!r} is {found.dtype} of shape {found.shape}, not an image.")
-    _judge_filters(found, name, path)
+    _check_filters(found, name, path)
     return found
 
 
-def _judge_filters(found: Any, name: str, path: Path) -> None:
+def _check_filters(found: Any, name: str, path: Path) -> None:
     """Refuse filters that are not HDF5's own, and chunks that unpack to more than a chunk (HDF5 would follow them)."""
     if found.chunks is None:
         return

@@ -21,7 +21,7 @@ def split_patients(cases: Sequence[Case], seed: int, test: float = 0.4, validati
     Patients all of whose cases are abnormal as a whole are of no use for training; validation and test share them in
     the same proportion as the others.  Depends on the names of the patients and the seed, not on the order of cases.
     Raises UserError where there are too few patients, or only some cases have a fixed part, and LeakySplit where the
-    fixed parts put a patient on two sides.
+    fixed parts put a patient in several splits.
     """
     fixed = sum(bool(case.part) for case in cases)
     if fixed == len(cases) > 0:
@@ -115,7 +115,7 @@ def refuse_leaks(
     if leaking and not allow_leak:
         meeting = [side for side in PARTS if any(side in found for found in leaking)]
         raise LeakySplit(
-            f"{len(leaking)} of {len(parts_of)} patients stand on more than one side of this split "
+            f"{len(leaking)} of {len(parts_of)} patients are in more than one split of this split "
             f"({', '.join(meeting)}), so what is measured on it would be too good. Split by patient; or, where the "
             "leak is wanted, as in the paper's own LUNA16 split by candidate, say --allow-leak; the report will tell."
         )

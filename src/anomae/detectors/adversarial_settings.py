@@ -1,4 +1,4 @@
-"""The settings of the rivals that learn against a critic: AnoVAEGAN and f-AnoGAN.
+"""The settings of the baselines that learn against a critic: AnoVAEGAN and f-AnoGAN.
 
 Defaults are the originals' numbers.  For small runs cut, in this order, the length (training.steps), the batch, the
 critic's steps and the width.

@@ -66,9 +66,10 @@ def load_detector(folder: Path, device: DeviceSettings | None = None) -> Detecto
     try:
         detector: Detector = DETECTORS[name].load(folder, device)
     except ValidationError as error:
-        strange = ", ".join(".".join(map(str, entry["loc"])) for entry in error.errors())
+        non_finite = ", ".join(".".join(map(str, entry["loc"])) for entry in error.errors())
         raise UserError(
-            f"{folder} was fitted with settings that this version does not have or allow ({strange}); fit anew, or use "
+            f"{folder} was fitted with settings that this version does not have or allow ({non_finite}); fit "
+            f"anew, or use "
             "the version that fitted it."
         ) from error
     return detector

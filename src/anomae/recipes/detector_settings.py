@@ -4,9 +4,9 @@ from pydantic import BaseModel
 
 from anomae.errors import UserError
 from anomae.recipes.anomae_settings import anomae_settings
+from anomae.recipes.baselines import BASELINES, baseline_settings, scale_of
 from anomae.recipes.named import named_recipe
 from anomae.recipes.recipe import Profile
-from anomae.recipes.rivals import RIVALS, rival_settings, scale_of
 from anomae.suggestions import nearest_sentence
 
 METHOD, ANOMAE = "mae-classifier", "anomae"
@@ -35,8 +35,8 @@ def settings_for(
         return anomae_settings(recipe, image_size, aligned, modality)
     if detector in OF_THE_METHOD:
         return named_recipe(recipe, profile, image_size)
-    if detector not in RIVALS:
+    if detector not in BASELINES:
         raise UserError(
-            f"There is no detector {detector!r}. {nearest_sentence(detector, (ANOMAE, *OF_THE_METHOD, *RIVALS))}"
+            f"There is no detector {detector!r}. {nearest_sentence(detector, (ANOMAE, *OF_THE_METHOD, *BASELINES))}"
         )
-    return rival_settings(detector, scale_of(recipe))
+    return baseline_settings(detector, scale_of(recipe))

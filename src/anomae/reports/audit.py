@@ -1,4 +1,4 @@
-"""What a reader should know before believing the figures: empty slices, mixed patients, twins, labels seen."""
+"""What to know before believing the figures: empty slices, mixed patients, near-duplicates, labels seen."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -20,8 +20,8 @@ def audit(
 ) -> dict[str, Any]:
     """The audit of a report.
 
-    content: as `assess` gives it.  leaking: patients on two sides, None where the split is not known.  duplicates: as
-    the stage counted them.  labels_seen: a sentence.  ill_by_part: share of the normal slices of each part whose
+    content: as `assess` gives it.  leaking: patients in several splits, None where the split is not known.  duplicates:
+    as the stage counted them.  labels_seen: a sentence.  ill_by_part: share of the normal slices of each part whose
     patient has a lesion elsewhere.
     """
     normal = slices.label == 0
@@ -37,7 +37,7 @@ def audit(
             "of": int(np.count_nonzero(normal)),
             "by_part": dict(ill_by_part or {}),
         },
-        "patients_on_two_sides": leaking,
+        "patients_in_several_splits": leaking,
         "near_duplicates": dict(duplicates) if duplicates else None,
         "labels_seen": labels_seen,
         "not_audited": list(not_audited),
@@ -45,7 +45,7 @@ def audit(
 
 
 def duplicates_warning(duplicates: Mapping[str, Any] | None) -> str:
-    """What is said at the top where test images have twins in the training part; empty where none has."""
+    """What is said at the top where test images have near-duplicates in the training part; empty where none has."""
     if not duplicates or not (duplicates["equal"] or duplicates["near"]):
         return ""
     said = []

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 INK, QUIET, RULE = "#1f2933", "#7b8794", "#d5dbe1"
-SCORE, RIVAL, NORMAL, ABNORMAL = "#00695c", "#b7791f", "#4477aa", "#cc4c33"
+SCORE, BASELINE, NORMAL, ABNORMAL = "#00695c", "#b7791f", "#4477aa", "#cc4c33"
 STYLE = {
     "font.family": "sans-serif",
     "font.size": 9,

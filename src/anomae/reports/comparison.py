@@ -12,7 +12,7 @@ from anomae.statistics.intervals import Interval, PatientBootstrap, paired_diffe
 from anomae.statistics.metrics import SLICE_METRICS
 from anomae.statistics.scored import ScoredSlices
 from anomae.statistics.strata import matching_bands
-from anomae.statistics.trivial_baselines import FLOORS
+from anomae.statistics.trivial_baselines import TRIVIAL_BASELINES
 
 Columns = Mapping[str, npt.NDArray[np.float64]]
 MERGED = "merged"
@@ -33,21 +33,21 @@ def mean_rank(columns: Sequence[npt.NDArray[np.float64]]) -> npt.NDArray[np.floa
 def compare_scores(
     slices: ScoredSlices,
     scores: Columns,
-    floors: Columns,
+    trivial_baselines: Columns,
     groups: Mapping[str, Sequence[str]],
     *,
     resamples: int = 2000,
     seed: int = 0,
 ) -> dict[str, Any]:
-    """All figures of a comparison; scores: run -> (n,), floors: rival -> (n,), both on the same slices of two classes.
+    """All figures of a comparison; scores: run -> (n,), trivial_baselines: name -> (n,), on the same slices.
 
     groups: name -> runs that differ by seed alone; of those with two runs or more the spread is given.
     """
     columns = {**scores, MERGED: mean_rank(list(scores.values()))} if len(scores) > 1 else dict(scores)
     bootstrap = PatientBootstrap(slices.patient, resamples, seed)
     figures = bootstrap.metrics(slices.label, columns)
-    judged = bootstrap.aurocs(slices.label, {**columns, **floors})
-    free = [name for name in floors if not FLOORS[name].uses_labels]
+    judged = bootstrap.aurocs(slices.label, {**columns, **trivial_baselines})
+    free = [name for name in trivial_baselines if not TRIVIAL_BASELINES[name].uses_labels]
     best = max(free, key=lambda name: judged[name].value, default=None)
     bands = matching_bands(slices).get("position")
     within = None
@@ -78,15 +78,15 @@ def compare_scores(
         "merged": rows.get(MERGED),
         "pairs": pairs,
         "seeds": {name: _spread(rows, members) for name, members in groups.items() if len(members) > 1},
-        "floors": {
+        "trivial_baselines": {
             name: {
                 **judged[name].interval().to_json(),
-                "title": FLOORS[name].title,
-                "uses_labels": FLOORS[name].uses_labels,
+                "title": TRIVIAL_BASELINES[name].title,
+                "uses_labels": TRIVIAL_BASELINES[name].uses_labels,
             }
-            for name in sorted(floors, key=lambda name: -judged[name].value)
+            for name in sorted(trivial_baselines, key=lambda name: -judged[name].value)
         },
-        "best_floor": best,
+        "best_trivial_baseline": best,
     }
     return {"verdict": _verdict(content), **content}
 
@@ -122,14 +122,15 @@ def _verdict(content: Mapping[str, Any]) -> str:
             f"over {len(spread['runs'])} seeds of {name} AUROC {auroc['mean']:.3f} with a standard deviation of "
             f"{auroc['sd']:.3f} ({auroc['min']:.3f} to {auroc['max']:.3f})"
         )
-    if content["best_floor"]:
-        floor, gain = content["floors"][content["best_floor"]], runs[order[0]]["gain"]
+    if content["best_trivial_baseline"]:
+        trivial_baseline, gain = content["trivial_baselines"][content["best_trivial_baseline"]], runs[order[0]]["gain"]
         said.append(
-            f"the best trivial rival, {floor['title']}, gives {floor['value']:.3f}: the best run gains "
+            f"the best trivial baseline, {trivial_baseline['title']}, gives {trivial_baseline['value']:.3f}: "
+            f"the best run gains "
             f"{Interval(**gain)} over it"
         )
     else:
-        said.append("no trivial rival could be computed beside them")
+        said.append("no trivial baseline could be computed beside them")
     return "; ".join(said) + "."
 
 

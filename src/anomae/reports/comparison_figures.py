@@ -6,22 +6,22 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from anomae.reports.canvas import INK, QUIET, RIVAL, RULE, SCORE, drawing, plain, square, thin
+from anomae.reports.canvas import BASELINE, INK, QUIET, RULE, SCORE, drawing, plain, square, thin
 from anomae.statistics.metrics import roc_points
 
 COLOURS = ("#00695c", "#4477aa", "#cc4c33", "#8a6bbe", "#b7791f", "#5b9a92", "#7b8794", "#a0527a")
 
 
 def bands_plot(bands: Mapping[str, Sequence[Mapping[str, Any]]], titles: Mapping[str, str], best_title: str) -> str:
-    """AUROC of the score in each band of each kind, as bars with intervals, the best rival's beside it.
+    """AUROC of the score in each band of each kind, as bars with intervals, the best baseline's beside it.
 
-    bands: kind -> rows with name, normal, abnormal, score and floor ({"value", "low", "high"} or None).
+    bands: kind -> rows with name, normal, abnormal, score and trivial baseline ({"value", "low", "high"} or None).
     """
     widths = [max(len(rows), 2) for rows in bands.values()]
     with drawing(0.95 + 0.75 * sum(widths), 3.1) as (figure, text):
         panels = figure.subplots(1, len(bands), width_ratios=widths, sharey=True, squeeze=False)[0]
         for axes, (kind, rows) in zip(panels, bands.items(), strict=True):
-            for column, shift, colour in (("score", -0.2, SCORE), ("floor", 0.2, RIVAL)):
+            for column, shift, colour in (("score", -0.2, SCORE), ("trivial_baseline", 0.2, BASELINE)):
                 for place, row in enumerate(rows):
                     if row[column] is None:
                         continue
@@ -41,7 +41,7 @@ def bands_plot(bands: Mapping[str, Sequence[Mapping[str, Any]]], titles: Mapping
             axes.set_title(plain(titles.get(kind, kind)))
             axes.tick_params(axis="x", length=0)
         panels[0].set_ylabel("AUROC within")
-        beside = f"green: score; brown: {best_title or 'no rival'}"
+        beside = f"green: score; brown: {best_title or 'no baseline'}"
         figure.supxlabel(plain(f"below: abnormal/normal slices   ({beside})"), fontsize=8.5)
     return text()
 

@@ -11,7 +11,7 @@ from anomae.files import read_json, write_json, write_text
 from anomae.reports.comparison_figures import differences_plot, runs_roc_plot
 from anomae.reports.comparison_schema import ComparisonContent
 from anomae.reports.definitions import DEFINITIONS
-from anomae.reports.figures import rivals_plot
+from anomae.reports.figures import baselines_plot
 from anomae.reports.report import METRIC_TITLES, environment
 from anomae.statistics.scored import ScoredSlices
 
@@ -36,10 +36,16 @@ def write_comparison(
     ]
     if content["merged"]:
         rows.append(("all runs merged", content["merged"]["auroc"], "other_score"))
-    for name, row in content["floors"].items():
-        kind = "best_rival" if name == content["best_floor"] else "labelled" if row["uses_labels"] else "rival"
+    for name, row in content["trivial_baselines"].items():
+        kind = (
+            "best_baseline"
+            if name == content["best_trivial_baseline"]
+            else "labelled"
+            if row["uses_labels"]
+            else "baseline"
+        )
         rows.append((row["title"], row, kind))
-    drawings = {"runs": rivals_plot(rows), "roc": runs_roc_plot(slices.label, scores)}
+    drawings = {"runs": baselines_plot(rows), "roc": runs_roc_plot(slices.label, scores)}
     if 0 < len(content["pairs"]) <= MOST_PAIRS_DRAWN:
         drawings["differences"] = differences_plot(content["pairs"])
     page = environment().get_template("compare.html.j2")

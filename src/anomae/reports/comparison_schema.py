@@ -11,7 +11,7 @@ from anomae.reports.schema_parts import Count, Difference, Ratio, Share, Signed,
 class ComparedRun(SliceFigures):
     """One run among others, on the slices that all of them judged."""
 
-    gain: Difference | None = Field(description="its AUROC minus that of `best_floor`")
+    gain: Difference | None = Field(description="its AUROC minus that of `best_trivial_baseline`")
     position_matched_auroc: Share | None = Field(description="among slices of one tenth of the scan")
 
 
@@ -35,8 +35,8 @@ class Pair(Strict):
     delong: DeLongFigures = Field(description="the same by DeLong")
 
 
-class ComparedFloor(Share):
-    """AUROC of a trivial rival on the common slices."""
+class ComparedBaseline(Share):
+    """AUROC of a trivial baseline on the common slices."""
 
     title: str = Field(description="its name in sentences")
     uses_labels: bool = Field(description="whether it has seen labels")
@@ -46,15 +46,15 @@ class ComparisonContent(Strict):
     """compare.json."""
 
     schema_version: Literal[1] = Field(description="of this schema")
-    verdict: str = Field(description="which run is best, by how much, and beside which rival")
+    verdict: str = Field(description="which run is best, by how much, and beside which baseline")
     runs: dict[str, ComparedRun] = Field(description="by name of its folder")
     merged: ComparedRun | None = Field(description="mean over runs of the rank of a slice among the common slices")
     pairs: list[Pair] = Field(description="every two runs")
     seeds: dict[str, dict[str, Any]] = Field(
         description="runs that differ by seed alone: `runs`, and of every metric mean, sd (n - 1), min, max"
     )
-    floors: dict[str, ComparedFloor] = Field(description="the trivial rivals, the best first")
-    best_floor: str | None = Field(description="the best of them that saw no label")
+    trivial_baselines: dict[str, ComparedBaseline] = Field(description="the trivial baselines, the best first")
+    best_trivial_baseline: str | None = Field(description="the best of them that saw no label")
     counts: dict[str, Count] = Field(description="what the figures rest on")
     notes: list[str] = Field(description="what must be known, a sentence each")
     provenance: dict[str, Any] = Field(description="unit, resamples, seed, versions; of each run its settings and hash")

@@ -17,18 +17,18 @@ DEFINITIONS = {
     "the threshold is chosen on the tested labels.",
     "sensitivity_at_99_specificity": "Highest share of abnormal slices found with at most 1 % of the normal flagged; "
     "the threshold is chosen on the tested labels.",
-    "floors": "AUROC of trivial rivals on the same test slices, each in a direction fixed beforehand; below 0.5 it is "
-    "shown as it is, and turned round it would be one minus that.",
-    "gain": "AUROC of the score minus that of the best trivial rival that saw no label, with a paired interval: both "
-    "are judged on the same resamples.",
+    "trivial_baselines": "AUROC of trivial baselines on the same test slices, each in a direction fixed beforehand; below "
+    "0.5 it is shown as it is, and turned round it would be one minus that.",
+    "gain": "AUROC of the score minus that of the best trivial baseline that saw no label, with a paired interval: "
+    "both are judged on the same resamples.",
     "strata": "The same figures on parts of the test set. all: every labelled test slice. without_empty: slices with "
     "any content. mid: relative position 0.35 to 0.80 in the scan and, where known, more than 15 % tissue. site, "
     "scanner, source: one place of origin, one machine, one kind of picture file.",
     "matched": "AUROC over those abnormal-normal pairs only that lie in the same band, every pair counting alike: "
     "position: the same tenth of the scan; tissue_area: the same tenth of the test slices by tissue area; site, "
     "scanner, source: the same one. A score that only tells the bands apart comes near 0.5.",
-    "bands": "AUROC of the score and of the best trivial rival within each fifth of the scan and of the test slices by "
-    "tissue area.",
+    "bands": "AUROC of the score and of the best trivial baseline within each fifth of the scan and of the test slices "
+    "by tissue area.",
     "operating_point": "Thresholds taken from normal slices of held-out patients only, by split conformal prediction "
     "with patients as the exchangeable units. Slice: every calibration patient weighs alike, and the bound is on the "
     "chance that a slice drawn at random from a new healthy patient is flagged; it is seen on the test part as "
@@ -39,11 +39,11 @@ DEFINITIONS = {
     "What scores above the threshold is flagged.",
     "balanced_accuracy": "Mean of sensitivity and specificity at the operating point.",
     "patient": "AUROC of whole patients, abnormal where any slice is. max: the highest slice score. mean_of_top_3: the "
-    "mean of the three highest. slices: the number of slices, a trivial rival. metrics: all figures of each "
+    "mean of the three highest. slices: the number of slices, a trivial baseline. metrics: all figures of each "
     "aggregation.",
     "volume": "As patient, for each scan (case).",
     "pixel": "Over all pixels of all test slices with a known lesion mask, background and healthy slices included, "
-    "which makes pixel AUROC look high. image_intensity: the image itself taken as the map, a trivial rival.",
+    "which makes pixel AUROC look high. image_intensity: the image itself taken as the map, a trivial baseline.",
     "best_dice": "Dice at the best single threshold for all slices, found on the tested masks themselves: an upper "
     "bound, not what a threshold chosen beforehand would give.",
     "aupro": "Area under the per-region overlap curve up to a false-positive rate of 0.3, divided by 0.3: at each "
@@ -56,7 +56,7 @@ DEFINITIONS = {
     "delong": "In comparisons: DeLong's test of two AUROC on the same images. It takes images as independent, which "
     "slices of one patient are not: the paired bootstrap by patient comes first.",
     "audit": "What to know before believing the figures: empty slices, normal slices of patients with a lesion, "
-    "patients and near-duplicates on two sides of the split, labels that training or the choice of the checkpoint saw.",
+    "patients and near-duplicates in several splits, labels that training or the choice of the checkpoint saw.",
     "blank": "share: empty slices among the test slices. normal_below: share of the normal slices with content that "
     "score below the mean score of the empty ones.",
     "counts": "Slices, patients and cases by part and label, as prepared; `scored` is what the figures rest on.",

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from anomae.reports.canvas import ABNORMAL, NORMAL, QUIET, RIVAL, RULE, SCORE, drawing, plain, square, thin
+from anomae.reports.canvas import ABNORMAL, BASELINE, NORMAL, QUIET, RULE, SCORE, drawing, plain, square, thin
 from anomae.statistics.intervals import PatientBootstrap
 from anomae.statistics.metrics import precision_recall_points, roc_points
 from anomae.statistics.scored import ScoredSlices
@@ -14,12 +14,18 @@ from anomae.statistics.scored import ScoredSlices
 Columns = Mapping[str, npt.NDArray[np.float64]]
 
 
-def rivals_plot(rows: Sequence[tuple[str, Mapping[str, Any] | None, str]]) -> str:
+def baselines_plot(rows: Sequence[tuple[str, Mapping[str, Any] | None, str]]) -> str:
     """AUROC of each row with its interval, a line a row; rows: (title, {"value", "low", "high"} or None, kind).
 
-    kind: "score", "other_score", "best_rival", "rival" or "labelled".
+    kind: "score", "other_score", "best_baseline", "baseline" or "labelled".
     """
-    colours = {"score": SCORE, "other_score": "#5b9a92", "best_rival": RIVAL, "rival": QUIET, "labelled": "#b0a3c8"}
+    colours = {
+        "score": SCORE,
+        "other_score": "#5b9a92",
+        "best_baseline": BASELINE,
+        "baseline": QUIET,
+        "labelled": "#b0a3c8",
+    }
     with drawing(7.2, 0.55 + 0.27 * len(rows)) as (figure, text):
         axes = figure.add_subplot()
         for height, (_, interval, kind) in enumerate(rows):
@@ -52,22 +58,22 @@ def rivals_plot(rows: Sequence[tuple[str, Mapping[str, Any] | None, str]]) -> st
 def roc_plot(
     labels: npt.NDArray[Any],
     scores: Columns,
-    floors: Columns,
+    trivial_baselines: Columns,
     best: str | None,
     best_title: str,
     band: npt.NDArray[Any],
 ) -> str:
-    """ROC of `score` with its band (2, g) over false-positive rates 0..1, the best rival, all others thin and grey."""
+    """ROC of `score` with its band (2, g) over false-positive rates 0..1; the best baseline, others thin and grey."""
     with drawing(4.6, 4.7) as (figure, text):
         axes = figure.add_subplot()
         axes.plot([0, 1], [0, 1], color=QUIET, lw=0.8, ls=(0, (4, 3)))
-        others = [name for name in floors if name != best]
+        others = [name for name in trivial_baselines if name != best]
         for place, name in enumerate(others):
-            fpr, tpr, _ = roc_points(labels, floors[name])
-            axes.plot(*thin(fpr, tpr), color="#b8c0c8", lw=0.8, label="other rivals" if place == 0 else None)
+            fpr, tpr, _ = roc_points(labels, trivial_baselines[name])
+            axes.plot(*thin(fpr, tpr), color="#b8c0c8", lw=0.8, label="other baselines" if place == 0 else None)
         if best is not None:
-            fpr, tpr, _ = roc_points(labels, floors[best])
-            axes.plot(*thin(fpr, tpr), color=RIVAL, lw=1.5, label=f"best rival: {best_title}")
+            fpr, tpr, _ = roc_points(labels, trivial_baselines[best])
+            axes.plot(*thin(fpr, tpr), color=BASELINE, lw=1.5, label=f"best baseline: {best_title}")
         axes.fill_between(np.linspace(0, 1, band.shape[1]), band[0], band[1], color=SCORE, alpha=0.16, lw=0)
         fpr, tpr, _ = roc_points(labels, scores["score"])
         axes.plot(*thin(fpr, tpr), color=SCORE, lw=2, label="score, with 95 % band")
@@ -79,18 +85,18 @@ def roc_plot(
 def precision_recall_plot(
     labels: npt.NDArray[Any],
     scores: Columns,
-    floors: Columns,
+    trivial_baselines: Columns,
     best: str | None,
     best_title: str,
     band: npt.NDArray[Any],
 ) -> str:
-    """Precision against recall of `score` with its band (2, g) over recalls 0..1, and of the best rival."""
+    """Precision against recall of `score` with its band (2, g) over recalls 0..1, and of the best baseline."""
     with drawing(4.6, 4.7) as (figure, text):
         axes = figure.add_subplot()
         axes.axhline(float(np.mean(labels)), color=QUIET, lw=0.8, ls=(0, (4, 3)), label="share of abnormal slices")
         if best is not None:
-            precision, recall, _ = precision_recall_points(labels, floors[best])
-            axes.plot(*thin(recall, precision), color=RIVAL, lw=1.5, label=f"best rival: {best_title}")
+            precision, recall, _ = precision_recall_points(labels, trivial_baselines[best])
+            axes.plot(*thin(recall, precision), color=BASELINE, lw=1.5, label=f"best baseline: {best_title}")
         grid = np.linspace(0, 1, band.shape[1])
         axes.fill_between(grid[1:], band[0][1:], band[1][1:], color=SCORE, alpha=0.16, lw=0)
         precision, recall, _ = precision_recall_points(labels, scores["score"])

@@ -1,4 +1,4 @@
-"""How many slices there are and where they stand: counts by part, and whether a patient stands on two sides."""
+"""How many slices there are and where they stand: counts by part, and whether a patient is in several splits."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -54,7 +54,7 @@ def count_scored(slices: ScoredSlices) -> dict[str, int]:
     }
 
 
-def on_two_sides(part: Texts, patient: Texts) -> int:
+def in_several_splits(part: Texts, patient: Texts) -> int:
     """How many patients have slices in more than one part; slices in no part ("") do not count."""
     part, patient = part[part != ""], patient[part != ""]
     pairs = np.unique(np.stack([patient, part]), axis=1) if len(part) else np.empty((2, 0), dtype=np.str_)
@@ -63,14 +63,14 @@ def on_two_sides(part: Texts, patient: Texts) -> int:
 
 
 def leak_warning(leaking: int, patients: int, allowed: bool, unit: str = "patient") -> str:
-    """What is said where patients stand on two sides of the split; empty where none does and none was allowed to."""
+    """What is said where patients are in several splits; empty where none does and none was allowed to."""
     if leaking:
         return (
-            f"{leaking} of {patients} {unit}s stand on more than one side of the split"
+            f"{leaking} of {patients} {unit}s are in more than one split of the split"
             f"{' (allowed with --allow-leak)' if allowed else ''}: the figures below are too good for new {unit}s."
         )
     if allowed:
-        return f"The split was made with --allow-leak; no {unit} stands on two sides as far as the index tells."
+        return f"The split was made with --allow-leak; no {unit} is in several splits as far as the index tells."
     return ""
 
 
@@ -79,7 +79,7 @@ def split_sentences(counts: dict[str, dict[str, int]], leaking: int, split: Any,
     parts = [name for name in counts if name != "scored"]
     said = [f"{unit.capitalize()}s by part: " + ", ".join(f"{counts[name]['patients']} {name}" for name in parts) + "."]
     if not leaking and len(parts) > 1:
-        said.append(f"No {unit} stands on two sides (counted anew, slice by slice).")
+        said.append(f"No {unit} is in several splits (counted anew, slice by slice).")
     if isinstance(split, dict):
         said.append("Made by: " + ", ".join(f"{name} {value}" for name, value in split.items()) + ".")
     elif split:

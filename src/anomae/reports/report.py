@@ -14,7 +14,7 @@ from anomae.reports.pictures import Strip
 from anomae.reports.schema import ReportContent
 from anomae.statistics.intervals import three_places
 from anomae.statistics.neighbours import NEIGHBOURS
-from anomae.statistics.trivial_baselines import FLOORS
+from anomae.statistics.trivial_baselines import TRIVIAL_BASELINES
 
 SCHEMA_VERSION = 2
 SCORE_TITLES = {
@@ -90,7 +90,7 @@ def render(content: Mapping[str, Any], drawings: Mapping[str, str], strips: Sequ
             drawings=drawings,
             strips=strips,
             score_title=score_title,
-            floor_titles={name: floor.title for name, floor in FLOORS.items()},
+            baseline_titles={name: trivial_baseline.title for name, trivial_baseline in TRIVIAL_BASELINES.items()},
             metric_titles=METRIC_TITLES,
             stratum_titles=STRATUM_TITLES,
             matched_titles=MATCHED_TITLES,

@@ -26,27 +26,29 @@ class SliceFigures(Strict):
 class ScoreFigures(SliceFigures):
     """The metrics of one score column, and what it gains."""
 
-    gain: Difference | None = Field(description="its AUROC minus that of `best_floor`")
+    gain: Difference | None = Field(description="its AUROC minus that of `best_trivial_baseline`")
 
 
-class FloorFigures(Share):
-    """AUROC of a trivial rival."""
+class TrivialBaselineFigures(Share):
+    """AUROC of a trivial baseline."""
 
     title: str = Field(description="its name in sentences")
     direction: str = Field(description="what was fixed beforehand to be more abnormal")
-    uses_labels: bool = Field(description="whether it has seen labels; such a rival is never `best_floor`")
+    uses_labels: bool = Field(
+        description="whether it has seen labels; such a baseline is never `best_trivial_baseline`"
+    )
 
 
-class BesideRivals(Strict):
-    """AUROC of every score and rival on some slices."""
+class BesideBaselines(Strict):
+    """AUROC of every score and baseline on some slices."""
 
     scores: dict[str, Share | None] = Field(description="by score column")
-    floors: dict[str, Share | None] = Field(description="by rival, as in `floors`")
-    best_floor: str | None = Field(description="the best rival here that saw no label")
+    trivial_baselines: dict[str, Share | None] = Field(description="by baseline, as in `trivial_baselines`")
+    best_trivial_baseline: str | None = Field(description="the best baseline here that saw no label")
     gain: Difference | None = Field(description="of `score` over it")
 
 
-class Stratum(BesideRivals):
+class Stratum(BesideBaselines):
     """One part of the test slices."""
 
     slices: Count = Field(description="in this part")
@@ -55,7 +57,7 @@ class Stratum(BesideRivals):
     patients: Count = Field(description="with a slice here")
 
 
-class Matched(BesideRivals):
+class Matched(BesideBaselines):
     """Only pairs of slices of one band are compared."""
 
     bands: Count = Field(description="bands with both classes")
@@ -68,7 +70,7 @@ class Band(Strict):
     normal: Count = Field(description="slices")
     abnormal: Count = Field(description="slices")
     score: Share | None = Field(description="AUROC of the score within; null where one class is missing")
-    floor: Share | None = Field(description="AUROC of the report's `best_floor` within")
+    trivial_baseline: Share | None = Field(description="AUROC of the report's `best_trivial_baseline` within")
 
 
 class Whole(Strict):
@@ -78,11 +80,11 @@ class Whole(Strict):
     abnormal: Count = Field(description="units with one")
     max: Share | None = Field(description="AUROC of the highest slice score")
     mean_of_top_3: Share | None = Field(description="AUROC of the mean of the three highest")
-    slices: Share | None = Field(description="AUROC of the number of slices: a trivial rival")
+    slices: Share | None = Field(description="AUROC of the number of slices: a trivial baseline")
     metrics: dict[Literal["max", "mean_of_top_3"], SliceFigures] = Field(description="every metric of each aggregation")
 
 
-class Twins(Strict):
+class NearDuplicates(Strict):
     """Test images that look like a training image."""
 
     tested: Count = Field(description="test images with content")
@@ -109,8 +111,8 @@ class Audit(Strict):
     auroc_without_empty: Share | None = Field(description="of the score; null where no slice is empty")
     position_matched_auroc: Share | None = Field(description="of the score, among slices of one tenth of the scan")
     normals_of_patients_with_lesions: MixedNormals = Field(description="normal is not healthy")
-    patients_on_two_sides: Count | None = Field(description="of the split; null where it is not known")
-    near_duplicates: Twins | None = Field(description="across the split; null where there are no images")
+    patients_in_several_splits: Count | None = Field(description="of the split; null where it is not known")
+    near_duplicates: NearDuplicates | None = Field(description="across the split; null where there are no images")
     labels_seen: str = Field(description="which labels training or the choice of the checkpoint saw")
     not_audited: list[str] = Field(description="what could not be checked, and why")
 
@@ -135,7 +137,7 @@ class Provenance(Strict):
     profile: str | None = Field(default=None, description="of a run")
     store_fingerprint: str | None = Field(default=None, description="of the prepared slices")
     allow_leak: bool = Field(default=False, description="whether a leaking split was allowed")
-    patients_on_two_sides: Count = Field(description="counted anew")
+    patients_in_several_splits: Count = Field(description="counted anew")
     checkpoint_choice: str = Field(description="what chose the checkpoint")
     split_sentences: list[str] = Field(description="how the split was made, counted anew")
     preparation: str = Field(default="", description="what was made of the slices, and how brains were found")
@@ -152,14 +154,16 @@ class ReportContent(Strict):
 
     schema_version: Literal[2] = Field(description="of this schema")
     verdict: str = Field(description="what the score is worth, in one sentence")
-    tone: Literal["above", "level", "below"] = Field(description="the score against the best rival and chance")
+    tone: Literal["above", "level", "below"] = Field(description="the score against the best baseline and chance")
     slice: SliceFigures = Field(description="the detector's score, slice by slice")
     scores: dict[str, ScoreFigures | None] = Field(
         description="every score column: `score`, `score_<name>`; `score_neighbours` is smoothed over the scan's slices"
     )
-    floors: dict[str, FloorFigures] = Field(description="AUROC of the trivial rivals, the best first")
-    best_floor: str | None = Field(description="the best of them that saw no label")
-    gain: Difference | None = Field(description="AUROC of `score` minus that of `best_floor`")
+    trivial_baselines: dict[str, TrivialBaselineFigures] = Field(
+        description="AUROC of the trivial baselines, the best first"
+    )
+    best_trivial_baseline: str | None = Field(description="the best of them that saw no label")
+    gain: Difference | None = Field(description="AUROC of `score` minus that of `best_trivial_baseline`")
     strata: dict[str, Stratum] = Field(
         description="all, without_empty, mid, `site: NAME`, `scanner: ...`, `source: ...`"
     )

@@ -43,4 +43,4 @@ class Pixel(Strict):
     lesion_share: Ratio = Field(description="of their pixels")
     note: str = Field(description="why something is missing; may be empty")
     map: MapFigures = Field(description="the map of the detector")
-    image_intensity: MapFigures = Field(description="the image itself taken as the map: a trivial rival")
+    image_intensity: MapFigures = Field(description="the image itself taken as the map: a trivial baseline")

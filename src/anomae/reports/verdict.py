@@ -1,4 +1,4 @@
-"""One sentence in plain words that says what a score is worth beside the best trivial rival."""
+"""One sentence in plain words that says what a score is worth beside the best trivial baseline."""
 
 from dataclasses import dataclass
 
@@ -6,8 +6,8 @@ from anomae.statistics.intervals import Interval
 
 
 @dataclass(frozen=True, slots=True)
-class Rival:
-    """A trivial rival as the verdict names it: `title`, its AUROC, and the score's AUROC minus it (`gain`)."""
+class BestBaseline:
+    """A trivial baseline as the verdict names it: `title`, its AUROC, and the score's AUROC minus it (`gain`)."""
 
     title: str
     auroc: Interval
@@ -16,36 +16,36 @@ class Rival:
 
 def verdict(
     auroc: Interval,
-    rival: Rival | None = None,
+    baseline: BestBaseline | None = None,
     mirrored: tuple[str, float] | None = None,
     matched: Interval | None = None,
-    matched_rival: tuple[str, float] | None = None,
+    matched_baseline: tuple[str, float] | None = None,
 ) -> str:
     """The sentence.
 
-    auroc: of the score.  rival: the best one whose direction was fixed beforehand.  mirrored: a rival that does better
-    than `rival` when turned round, with its AUROC turned round: mentioned, since whoever picks directions by the result
-    could have had it.  matched: the score's AUROC among slices of the same tenth of the scan, and matched_rival: the
-    best rival there.
+    auroc: of the score.  baseline: the best one whose direction was fixed beforehand.  mirrored: a baseline that does
+    better than `baseline` when turned round, with its AUROC turned round: mentioned, since whoever picks directions by
+    the result could have had it.  matched: the score's AUROC among slices of the same tenth of the scan, and
+    matched_baseline: the best baseline there.
     """
     parts = [f"AUROC {auroc}{_beside_chance(auroc)}"]
-    if rival is not None:
+    if baseline is not None:
         parts.append(
-            f"the best trivial rival, {rival.title}, gives {rival.auroc.value:.3f}: "
-            f"the gain is {rival.gain}, {_judged(rival.gain)}"
+            f"the best trivial baseline, {baseline.title}, gives {baseline.auroc.value:.3f}: "
+            f"the gain is {baseline.gain}, {_judged(baseline.gain)}"
         )
     else:
-        parts.append("no trivial rival could be computed beside it")
+        parts.append("no trivial baseline could be computed beside it")
     if mirrored is not None:
         parts.append(f"{mirrored[0]} turned round gives {mirrored[1]:.3f}")
     if matched is not None:
-        beside = f", where {matched_rival[0]} gives {matched_rival[1]:.3f}" if matched_rival else ""
+        beside = f", where {matched_baseline[0]} gives {matched_baseline[1]:.3f}" if matched_baseline else ""
         parts.append(f"within matched positions {matched}{beside}")
     return "; ".join(parts) + "."
 
 
 def tone(auroc: Interval, gain: Interval | None) -> str:
-    """How the verdict may be coloured: "above" the best rival and chance, "below" one of them, or "level"."""
+    """How the verdict may be coloured: "above" the best baseline and chance, "below" one of them, or "level"."""
     if auroc.low is None or auroc.high is None or gain is None or gain.low is None or gain.high is None:
         return "level"
     if auroc.high < 0.5 or gain.high < 0:
@@ -75,5 +75,5 @@ def _judged(gain: Interval) -> str:
     if gain.low is None or gain.high is None:
         return "which so few patients cannot tell from none"
     if gain.low > 0:
-        return "beyond what that rival explains"
-    return "so the rival is better" if gain.high < 0 else "not distinguishable from none"
+        return "beyond what that baseline explains"
+    return "so the baseline is better" if gain.high < 0 else "not distinguishable from none"

@@ -20,7 +20,7 @@ from typing import Any
 from anomae.errors import UserError
 from anomae.files import read_json
 from anomae.progress import say
-from anomae.recipes.rivals import Scale
+from anomae.recipes.baselines import Scale
 from anomae.reproduction.cells import METHOD_RUN, PlannedRun
 from anomae.reproduction.cross_validation_page import write_cross_validation
 from anomae.reproduction.data_sets import Reproduction
@@ -28,11 +28,11 @@ from anomae.reproduction.estimate import estimated_seconds, said
 from anomae.reproduction.figures_of_runs import figures_of
 from anomae.reproduction.folds import prepare_folds
 from anomae.reproduction.planned_run import Overrides, Wanted, done_or_reason, is_finished, wanted_of
-from anomae.reproduction.pooled_scores import Rows, Scores, judge_of, pooled_scores
+from anomae.reproduction.pooled_scores import Rows, Scores, pooled_evaluation, pooled_scores
 from anomae.reproduction.seed_summary import seed_summary
 from anomae.slices.settings import PrepareSettings
 from anomae.slices.store import SliceStore
-from anomae.statistics.pooled import PooledJudge, spread
+from anomae.statistics.pooled import PooledEvaluation, spread
 
 
 def cross_validate(
@@ -75,7 +75,7 @@ def cross_validate(
     )
     recipe, runs = plan.recipe[scale], [run for own in chosen.values() for run in own]
     wanted = {run.name: wanted_of(run, scale, recipe, stores[0], overrides, seed) for run in runs}
-    judge, rows = judge_of(stores, resamples, seed)
+    judge, rows = pooled_evaluation(stores, resamples, seed)
     places = {run.name: [store.folder.parent / "runs" / run.name for store in stores] for run in runs}
     if estimate:
         _tell_estimate(runs, places, wanted, stores[0])
@@ -95,8 +95,8 @@ def cross_validate(
             for store in stores
         ],
         "counts": judge.counts(),
-        "floors": judge.baselines(),
-        "best_floor": judge.best_baselines(),
+        "trivial_baselines": judge.baselines(),
+        "best_trivial_baseline": judge.best_baselines(),
     }
     results = _Results(judge, rows, chosen, places)
     content = facts | results.content()
@@ -135,7 +135,7 @@ class _Results:
     the fold -> reason.
     """
 
-    judge: PooledJudge
+    judge: PooledEvaluation
     rows: Rows
     chosen: Mapping[str, Sequence[PlannedRun]]
     places: Mapping[str, Sequence[Path]]

@@ -30,19 +30,34 @@ def title(content: Mapping[str, Any]) -> str:
 
 def tables(content: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The pooled figures, what they are clear of, and the differences to every baseline: title, heads, rows of text."""
-    found, floors = [_pooled_table(content)], content["floors"]
-    clear = [[name, *(_clear(beside, floors) for beside in figures.values())] for name, figures in _pooled(content)]
-    if clear and floors:
+    found, trivial_baselines = [_pooled_table(content)], content["trivial_baselines"]
+    clear = [
+        [name, *(_clear(beside, trivial_baselines) for beside in figures.values())]
+        for name, figures in _pooled(content)
+    ]
+    if clear and trivial_baselines:
         heads = ["", *(STRATA[stratum] for stratum in content["counts"])]
         words = "Trivial baselines that a score is above or below, the 95 % interval of the difference clear of zero"
         found.append({"name": "clear", "title": words, "heads": heads, "rows": clear})
     for stratum in content["counts"]:
         rows = [
-            [name, *(interval_text(figures[stratum]["differences"][floor]) for floor in floors)]
+            [
+                name,
+                *(
+                    interval_text(figures[stratum]["differences"][trivial_baseline])
+                    for trivial_baseline in trivial_baselines
+                ),
+            ]
             for name, figures in _pooled(content)
         ]
-        if rows and floors:
-            heads = ["AUROC minus that of", *(f"{floor['title']}{_seen(floor)}" for floor in floors.values())]
+        if rows and trivial_baselines:
+            heads = [
+                "AUROC minus that of",
+                *(
+                    f"{trivial_baseline['title']}{_seen(trivial_baseline)}"
+                    for trivial_baseline in trivial_baselines.values()
+                ),
+            ]
             words = f"Differences to every trivial baseline, {STRATA[stratum]}"
             found.append({"name": f"differences_{stratum}", "title": words, "heads": heads, "rows": rows})
     return found
@@ -68,9 +83,9 @@ def _pooled_table(content: Mapping[str, Any]) -> dict[str, Any]:
             rows.append([_named(f"{name}: mean over {count} seeds (range)", score), *over, "", ""])
             mean = [interval_text(figures["ensemble"][stratum]["auroc"]) for stratum in strata]
             rows.append([_named(f"{name}: mean of {count} seeds' scores", score), *mean, "", ""])
-    for floor in content["floors"].values():
-        reached = [interval_text(floor["strata"][stratum]) for stratum in strata]
-        rows.append([f"trivial: {floor['title']}{_seen(floor)}", *reached, "", ""])
+    for trivial_baseline in content["trivial_baselines"].values():
+        reached = [interval_text(trivial_baseline["strata"][stratum]) for stratum in strata]
+        rows.append([f"trivial: {trivial_baseline['title']}{_seen(trivial_baseline)}", *reached, "", ""])
     return {"name": "pooled", "title": "AUROC, pooled over all patients", "heads": heads, "rows": rows}
 
 
@@ -88,11 +103,11 @@ def sentences(content: Mapping[str, Any]) -> list[str]:
         "that the folds' training patients overlap.",
     ]
     for stratum, counted in content["counts"].items():
-        best = content["best_floor"][stratum]
+        best = content["best_trivial_baseline"][stratum]
         beside = ""
         if best is not None:
-            reached = interval_text(content["floors"][best]["strata"][stratum])
-            beside = f" Best trivial baseline: {content['floors'][best]['title']}, {reached}."
+            reached = interval_text(content["trivial_baselines"][best]["strata"][stratum])
+            beside = f" Best trivial baseline: {content['trivial_baselines'][best]['title']}, {reached}."
         said.append(
             f"{STRATA[stratum].capitalize()}: {counted['normal']} normal, {counted['abnormal']} abnormal of "
             f"{counted['patients']} patients.{beside}"
@@ -104,17 +119,17 @@ def sentences(content: Mapping[str, Any]) -> list[str]:
     return said
 
 
-def _clear(figures: Mapping[str, Any], floors: Mapping[str, Any]) -> str:
+def _clear(figures: Mapping[str, Any], trivial_baselines: Mapping[str, Any]) -> str:
     """Which baselines a score is above, or below, with the interval of the difference clear of zero."""
     groups: dict[str, list[str]] = {"above": [], "below": []}
-    for floor, found in figures["differences"].items():
+    for trivial_baseline, found in figures["differences"].items():
         difference = Interval(**found)
         if difference.low is not None and difference.low > 0:
-            groups["above"].append(floors[floor]["title"])
+            groups["above"].append(trivial_baselines[trivial_baseline]["title"])
         if difference.high is not None and difference.high < 0:
-            groups["below"].append(floors[floor]["title"])
+            groups["below"].append(trivial_baselines[trivial_baseline]["title"])
     told = [
-        f"{side}: {'; '.join(titles) if len(titles) < len(floors) else 'every one'}"
+        f"{side}: {'; '.join(titles) if len(titles) < len(trivial_baselines) else 'every one'}"
         for side, titles in groups.items()
         if titles
     ]
@@ -135,8 +150,8 @@ def _named(name: str, score: str) -> str:
     return name if score == "score" else f"{name}, {score_title(score)}"
 
 
-def _seen(floor: Mapping[str, Any]) -> str:
-    return " (has seen labels)" if floor["uses_labels"] else ""
+def _seen(trivial_baseline: Mapping[str, Any]) -> str:
+    return " (has seen labels)" if trivial_baseline["uses_labels"] else ""
 
 
 def _place(at: str) -> str:

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anomae.files import read_json, read_json_lines
-from anomae.reports.judged_pictures import picture_strips, sample_strips
+from anomae.reports.example_pictures import picture_strips, sample_strips
 from anomae.reproduction.cells import Cell
 from anomae.runs.run import Run
 from anomae.runs.score_table import read_table
@@ -21,7 +21,7 @@ COUNTED = ("normal", "abnormal", "patients")
 def figures_of(run: Path) -> dict[str, Any] | None:
     """What a run found and took; None: not finished.
 
-    AUROC of every score and trivial rival by stratum, minutes, steps, teacher, and AUROC of its own task.
+    AUROC of every score and trivial baseline by stratum, minutes, steps, teacher, and AUROC of its own task.
 
     A stratum that holds all slices is not given twice.
     """
@@ -35,7 +35,9 @@ def figures_of(run: Path) -> dict[str, Any] | None:
     fitted = read_json(Run(run).fitted / "settings.json")
     return {
         "scores": _by_score(strata),
-        "floors": {name: _best_floor(part, report["floors"]) for name, part in strata.items()},
+        "trivial_baselines": {
+            name: _best_trivial_baseline(part, report["trivial_baselines"]) for name, part in strata.items()
+        },
         "counts": {
             name: {key: part[key] for key in ("normal", "abnormal", "patients")} for name, part in strata.items()
         },
@@ -52,9 +54,9 @@ def _by_score(strata: dict[str, Any]) -> dict[str, dict[str, Any]]:
     return {name: {stratum: part["scores"].get(name) for stratum, part in strata.items()} for name in sorted(names)}
 
 
-def _best_floor(part: dict[str, Any], floors: dict[str, Any]) -> dict[str, Any] | None:
-    name = part["best_floor"]
-    return None if name is None else {"title": floors[name]["title"], **part["floors"][name]}
+def _best_trivial_baseline(part: dict[str, Any], trivial_baselines: dict[str, Any]) -> dict[str, Any] | None:
+    name = part["best_trivial_baseline"]
+    return None if name is None else {"title": trivial_baselines[name]["title"], **part["trivial_baselines"][name]}
 
 
 def roc_curves_of(cells: list[Cell], runs: Path) -> dict[str, tuple[npt.NDArray[Any], npt.NDArray[Any]]]:

@@ -1,4 +1,4 @@
-"""reproduction.json, .md and .html: the paper's value, ours with its interval, the best trivial rival, and the time."""
+"""reproduction.json, .md and .html: the paper's value, ours with its interval, the best trivial baseline, time."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -22,7 +22,7 @@ TITLES = {
     "table2c": "Table 2c: how many boxes",
     "text": "Ablations in the text",
     "fig5": "Fig. 5: mask ratio and length of the training",
-    "floors": "Floors: methods that every other must beat",
+    "trivial_baselines": "Trivial baselines: methods that every other must beat",
     "further": "Further baselines",
     CHOSEN: "The chosen detectors",
 }
@@ -70,7 +70,7 @@ def tables(content: Mapping[str, Any]) -> list[dict[str, Any]]:
         cells = [row for row in content["cells"] if row["table"] == name]
         if not cells:
             continue
-        rows, told = [*(_texts(row, content) for row in cells), _floor_row(content)], []
+        rows, told = [*(_texts(row, content) for row in cells), _trivial_baseline_row(content)], []
         if name == CHOSEN:
             rows[-1:-1] = _seed_rows(content)
             rows = [[title, *texts] for title, _, *texts in rows]  # the paper says nothing of these
@@ -100,7 +100,7 @@ def tables_markdown(title: str, sentences: Sequence[str], tables: Sequence[Mappi
 
 
 def sentences(content: Mapping[str, Any]) -> list[str]:
-    """What has to be said before the tables: terms, trivial rivals, what is missing."""
+    """What has to be said before the tables: terms, trivial baselines, what is missing."""
     height, width = content["image_size"]
     said = [
         f"AUROC of test slices with 95 % intervals by patient; {height}x{width} pixels, recipe {content['recipe']}, "
@@ -114,18 +114,18 @@ def sentences(content: Mapping[str, Any]) -> list[str]:
         )
     if any(row["table"] in ("table2b", "table2c", "text", "fig5") for row in content["cells"]):
         said.append("A variant that takes over the method's masked autoencoder counts its own minutes and steps only.")
-    for name, floor in content["floors"].items():
-        if floor:
+    for name, trivial_baseline in content["trivial_baselines"].items():
+        if trivial_baseline:
             part, words = content["strata"][name], STRATA[name].removeprefix("ours, ")
             said.append(
-                f"Best trivial rival on {words} ({part['normal']} normal, {part['abnormal']} abnormal of "
-                f"{part['patients']} patients): {floor['title']}, {interval_text(floor)}."
+                f"Best trivial baseline on {words} ({part['normal']} normal, {part['abnormal']} abnormal of "
+                f"{part['patients']} patients): {trivial_baseline['title']}, {interval_text(trivial_baseline)}."
             )
     for name, summary in content.get("seeds", {}).items():
         if summary["failed"]:
             said.append(f"The scores of the seeds of {name} cannot be averaged: {summary['failed']}")
     if content["allow_leak"]:
-        said.append("Patients stand on two sides of this split; that was allowed when the slices were prepared.")
+        said.append("Patients is in several splits; that was allowed when the slices were prepared.")
     if content["overrides"]:
         said.append(f"Settings changed by the user: {content['overrides']}.")
     if content["unfinished"]:
@@ -167,13 +167,13 @@ def spread_text(figures: Mapping[str, Any] | None) -> str:
     return f"{mean} ({low} to {high})"
 
 
-def _floor_row(content: Mapping[str, Any]) -> list[str]:
-    """What the best rival that learned nothing reaches on the same slices."""
-    floors = [content["floors"].get(name) for name in content["strata"]]
+def _trivial_baseline_row(content: Mapping[str, Any]) -> list[str]:
+    """What the best baseline that learned nothing reaches on the same slices."""
+    trivial_baselines = [content["trivial_baselines"].get(name) for name in content["strata"]]
     return [
         "trivial: the best of them",
         "",
-        *(f"{interval_text(one)} {one['title']}" if one else "" for one in floors),
+        *(f"{interval_text(one)} {one['title']}" if one else "" for one in trivial_baselines),
         "",
         "",
     ]

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from anomae.errors import AnomaeError, UserError
+from anomae.recipes.baselines import Scale
 from anomae.recipes.detector_settings import METHOD, settings_for
 from anomae.recipes.overrides import flat_settings, overridden
-from anomae.recipes.rivals import Scale
 from anomae.reproduction.cells import METHOD_RUN, PlannedRun
 from anomae.runs.run import Run
 from anomae.slices.store import SliceStore

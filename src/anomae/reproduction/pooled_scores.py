@@ -13,9 +13,9 @@ from anomae.runs.calibration import PART
 from anomae.runs.findings import open_findings
 from anomae.runs.run import Run
 from anomae.runs.score_table import read_table
-from anomae.runs.scored_store import file_kinds, floors_on, relative_positions_of, scored_rows, slices_at
+from anomae.runs.scored_store import file_kinds, relative_positions_of, scored_rows, slices_at, trivial_baselines_on
 from anomae.slices.store import SliceStore
-from anomae.statistics.pooled import PooledJudge, standardised
+from anomae.statistics.pooled import PooledEvaluation, standardised
 
 Rows = npt.NDArray[np.int64]
 Scores = dict[str, npt.NDArray[np.float64]]
@@ -27,7 +27,7 @@ def labelled_rows(store: SliceStore) -> Rows:
     return rows[store.index.label[rows] >= 0]
 
 
-def judge_of(stores: Sequence[SliceStore], resamples: int, seed: int) -> tuple[PooledJudge, Rows]:
+def pooled_evaluation(stores: Sequence[SliceStore], resamples: int, seed: int) -> tuple[PooledEvaluation, Rows]:
     """What judges scores on the test slices of all these stores, which are folds of one or a single one; its rows (n,).
 
     The order of its slices is that of the rows, whatever store tests them.  Trivial baselines are computed in each
@@ -39,13 +39,13 @@ def judge_of(stores: Sequence[SliceStore], resamples: int, seed: int) -> tuple[P
         for store, rows in zip(stores, kept, strict=True):
             relative, depth = relative_positions_of(store)
             slices = replace(slices_at(store, rows, relative), source=file_kinds(store, rows))
-            found.append(floors_on(store, rows, slices, "test", relative, depth, bar))
+            found.append(trivial_baselines_on(store, rows, slices, "test", relative, depth, bar))
     rows = np.concatenate(kept)
     order = np.argsort(rows)
-    common = [name for name in found[0] if all(name in floors for floors in found)]
-    pooled = {name: np.concatenate([floors[name] for floors in found])[order] for name in common}
+    common = [name for name in found[0] if all(name in trivial_baselines for trivial_baselines in found)]
+    pooled = {name: np.concatenate([trivial_baselines[name] for trivial_baselines in found])[order] for name in common}
     slices = slices_at(stores[0], rows[order], relative_positions_of(stores[0])[0])
-    return PooledJudge(slices, pooled, resamples=resamples, seed=seed), rows[order]
+    return PooledEvaluation(slices, pooled, resamples=resamples, seed=seed), rows[order]
 
 
 def standardised_scores(run: Path) -> tuple[Rows, Scores]:

@@ -17,8 +17,8 @@ from typing import Any, Literal
 
 from anomae.errors import UserError
 from anomae.progress import say
+from anomae.recipes.baselines import SCALES, Scale
 from anomae.recipes.preparation import reproduction_preparation
-from anomae.recipes.rivals import SCALES, Scale
 from anomae.reports.report import score_title
 from anomae.reproduction.cells import METHOD_RUN, TABLES, Cell, chosen_cells, chosen_runs
 from anomae.reproduction.chosen import CHOSEN, cells_of_detectors, runs_of_detectors
@@ -206,7 +206,7 @@ def _content(
         "split": store.prepared.get("split"),
         "allow_leak": bool(store.prepared.get("allow_leak")),
         "cells": rows,
-        "floors": judged["floors"] if judged else {},
+        "trivial_baselines": judged["trivial_baselines"] if judged else {},
         "strata": judged["counts"] if judged else {},
         "unfinished": [run.name for run in runs if found[run.name] is None],
         "failed": dict(failed),

@@ -7,9 +7,9 @@ from typing import Any
 from anomae.errors import UserError
 from anomae.reproduction.cells import PlannedRun
 from anomae.reproduction.planned_run import is_finished
-from anomae.reproduction.pooled_scores import Scores, judge_of, pooled_scores
+from anomae.reproduction.pooled_scores import Scores, pooled_evaluation, pooled_scores
 from anomae.slices.store import SliceStore
-from anomae.statistics.pooled import PooledJudge, mean_of_scores, spread
+from anomae.statistics.pooled import PooledEvaluation, mean_of_scores, spread
 
 
 def seed_summaries(
@@ -31,7 +31,7 @@ def seed_summaries(
     }
     if not done:
         return {}
-    judge, rows = judge_of([store], resamples, seed)
+    judge, rows = pooled_evaluation([store], resamples, seed)
     found: dict[str, Any] = {}
     for name, own in done.items():
         try:
@@ -43,7 +43,7 @@ def seed_summaries(
     return found
 
 
-def seed_summary(judge: PooledJudge, columns: Mapping[str, Scores], figures: Mapping[str, Any]) -> dict[str, Any]:
+def seed_summary(judge: PooledEvaluation, columns: Mapping[str, Scores], figures: Mapping[str, Any]) -> dict[str, Any]:
     """The runs, and by score: the spread of AUROC over them by stratum, and the figures of their scores' mean.
 
     columns: run -> score -> (n,), standardised.  figures: run -> what `judge` says of them.

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from anomae.arrays import map_array
 from anomae.errors import UserError
-from anomae.runs.judged_pixels import LevelCounts
+from anomae.runs.map_figures import LevelCounts
 from anomae.runs.run import Run
 from anomae.runs.score_table import read_table
 from anomae.runs.scored_store import scored_rows

@@ -22,7 +22,7 @@ VERSIONED = ("numpy", "scipy", "scikit-image", "matplotlib", "pillow")
 
 
 @dataclass(frozen=True, slots=True)
-class JudgedRun:
+class ScoredRun:
     """facts: run.json.  findings: findings.json.  rows: of the store, (n,), in the order of `table` and the arrays."""
 
     facts: dict[str, Any]
@@ -36,7 +36,7 @@ class JudgedRun:
     reconstructions: npt.NDArray[Any] | None
 
 
-def open_findings(run: Run, store: Path | None = None) -> JudgedRun:
+def open_findings(run: Run, store: Path | None = None) -> ScoredRun:
     """The finished findings of a run.  Raises UserError where there are none, or they are of other slices."""
     facts, folder = run.facts(), run.findings
     if not (folder / "findings.json").exists() or not (folder / "scores.csv").exists():
@@ -48,7 +48,7 @@ def open_findings(run: Run, store: Path | None = None) -> JudgedRun:
     maps, reconstructions = (
         finding_array(folder, f"{name}.npy", opened, len(rows)) for name in ("maps", "reconstructions")
     )
-    return JudgedRun(facts, findings, opened, part, table, rows, table.scores(), maps, reconstructions)
+    return ScoredRun(facts, findings, opened, part, table, rows, table.scores(), maps, reconstructions)
 
 
 def file_hashes(run: Run, store: SliceStore) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""What a store tells the report about the scored slices: their columns, their places, and the trivial rivals."""
+"""What a store tells the report about the scored slices: their columns, their places, and the trivial baselines."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +15,7 @@ from anomae.runs.score_table import Table
 from anomae.slices.store import SliceStore
 from anomae.statistics.positions import relative_positions
 from anomae.statistics.scored import ScoredSlices
-from anomae.statistics.trivial_baselines import intensity_floors, known_floors, labelled_elsewhere
+from anomae.statistics.trivial_baselines import intensity_baselines, known_baselines, labelled_elsewhere
 from anomae.volumes.orientation import axial_view
 from anomae.volumes.volume import Grid
 
@@ -85,7 +85,7 @@ def slices_at(store: SliceStore, rows: Rows, relative: npt.NDArray[np.float64]) 
     )
 
 
-def floors_on(
+def trivial_baselines_on(
     store: SliceStore,
     rows: Rows,
     slices: ScoredSlices,
@@ -94,7 +94,7 @@ def floors_on(
     depth: int,
     bar: Progress,
 ) -> dict[str, npt.NDArray[np.float64]]:
-    """Every trivial rival that can be computed on these rows, (n,) each; images are read a block at a time.
+    """Every trivial baseline that can be computed on these rows, (n,) each; images are read a block at a time.
 
     slices: the columns of `rows`.  relative: of every row of the store.
     """
@@ -107,10 +107,10 @@ def floors_on(
     index = store.index
     elsewhere = labelled_elsewhere(index.part, index.label, part)
     learned = (relative[elsewhere], index.label[elsewhere]) if len(elsewhere) else None
-    floors = known_floors(slices, relative[store.rows("train", label=0)], depth, learned)
-    floors |= intensity_floors(batches())
+    trivial_baselines = known_baselines(slices, relative[store.rows("train", label=0)], depth, learned)
+    trivial_baselines |= intensity_baselines(batches())
     sizes = file_sizes(store, rows)
-    return floors if sizes is None else {**floors, "file_size": sizes}
+    return trivial_baselines if sizes is None else {**trivial_baselines, "file_size": sizes}
 
 
 def file_sizes(store: SliceStore, rows: Rows) -> npt.NDArray[np.float64] | None:

@@ -35,7 +35,7 @@ class IntensityScale:
     high: float
     fill: float
     body_level: float
-    strange: int = 0
+    non_finite: int = 0
 
     def read(self, image: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
         """The raw image (any shape) as float32, every value finite."""
@@ -67,21 +67,21 @@ def measure_scale(
     """
     if images.dtype.kind not in "biuf":
         raise UnreadableScan(f"its voxels are {images.dtype}, not real numbers.")
-    fill, strange = _smallest(images)
+    fill, non_finite = _smallest(images)
     everything = (-np.inf, np.inf)
     if settings.scaled_by == "hu/100":
-        return IntensityScale(0.0, 100.0, *everything, fill, BODY_HU, strange)
+        return IntensityScale(0.0, 100.0, *everything, fill, BODY_HU, non_finite)
     if settings.scaled_by == "window":
         start, end = settings.window_hu
-        return IntensityScale(start, end - start, 0.0, 1.0, fill, BODY_HU, strange)
+        return IntensityScale(start, end - start, 0.0, 1.0, fill, BODY_HU, non_finite)
     level, top = _body_level(images, fill, settings)
     if settings.scaled_by == "percentile":
-        return IntensityScale(fill, top - fill or 1.0, 0.0, 1.0, fill, level, strange)
+        return IntensityScale(fill, top - fill or 1.0, 0.0, 1.0, fill, level, non_finite)
     if settings.scaled_by == "median":
         middle = _median(images, inside, fill, level)
-        return IntensityScale(fill, (middle - fill) / MEDIAN_AT or 1.0, 0.0, MEDIAN_CUT, fill, level, strange)
+        return IntensityScale(fill, (middle - fill) / MEDIAN_AT or 1.0, 0.0, MEDIAN_CUT, fill, level, non_finite)
     offset, width = _type_range(images.dtype) if settings.scaled_by == "full_range" else (0.0, 1.0)
-    return IntensityScale(offset, width, *everything, fill, level, strange)
+    return IntensityScale(offset, width, *everything, fill, level, non_finite)
 
 
 def _body_level(images: npt.NDArray[Any], smallest: float, settings: PrepareSettings) -> tuple[float, float]:

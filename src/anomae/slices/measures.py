@@ -1,4 +1,4 @@
-"""One number for an image: measures that need no learning, for the report's trivial rivals and detectors of one line.
+"""One number for an image: measures that need no learning, for trivial baselines and one-line detectors.
 
 Each takes prepared images (n, h, w) and gives (n,) float64; what it gives for an image does not depend on the others.
 """

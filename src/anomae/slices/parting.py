@@ -37,7 +37,7 @@ def decide_parts(
     all files are read once to learn of them.
 
     Raises UserError where the data set does not fix what it is asked for or not one case can be read, and LeakySplit
-    where a patient would stand on two sides, `allow_leak` does not allow it, and it shows before anything is read.
+    where a patient would is in several splits, `allow_leak` does not allow it, and it shows before anything is read.
     """
     if lists is not None:
         _refuse_listed_leaks(cohort, cases, lists, allow_leak)

@@ -98,7 +98,7 @@ def prepare_case(
         lesions = np.zeros(images.shape, dtype=np.bool_)
         for row, place in enumerate(kept):
             lesions[row] = warp.lesion(case.lesions[place])
-    strange = (f"{scale.strange} voxels were no finite numbers; the scan's minimum stands for them",)
+    non_finite = (f"{scale.non_finite} voxels were no finite numbers; the scan's minimum stands for them",)
     return PreparedCase(
         images=images,
         lesions=lesions,
@@ -110,7 +110,7 @@ def prepare_case(
         filled=filled[kept],
         warp=warp,
         body_found="" if body is None else body.found,
-        notes=(*case.notes, *(strange if scale.strange else ()), *(() if body is None else body.notes)),
+        notes=(*case.notes, *(non_finite if scale.non_finite else ()), *(() if body is None else body.notes)),
     )
 
 

@@ -12,13 +12,13 @@ from anomae.progress import progress
 from anomae.reports.comparison import compare_scores
 from anomae.reports.comparison_page import write_comparison
 from anomae.reports.provenance import count_scored
-from anomae.runs.findings import JudgedRun, open_findings, report_versions, sha256
+from anomae.runs.findings import ScoredRun, open_findings, report_versions, sha256
 from anomae.runs.run import Run
 from anomae.runs.score_table import Table, join, read_table
-from anomae.runs.scored_store import floors_on, relative_positions_of, slices_at
+from anomae.runs.scored_store import relative_positions_of, slices_at, trivial_baselines_on
 from anomae.statistics.positions import relative_positions, seen_extents
 from anomae.statistics.scored import ScoredSlices
-from anomae.statistics.trivial_baselines import known_floors
+from anomae.statistics.trivial_baselines import known_baselines
 
 NOT_INDEPENDENT = (
     "DeLong's test takes images as independent; slices of one patient are not, so its p-values are mostly too small. "
@@ -47,13 +47,13 @@ def compare(
         raise UserError("The same run was given twice.")
     names = _names(places)
     if labels is None:
-        slices, scores, floors, facts, notes, unit = _of_runs(places, names)
+        slices, scores, trivial_baselines, facts, notes, unit = _of_runs(places, names)
     else:
-        slices, scores, floors, facts, notes, unit = _of_tables(places, names, labels)
+        slices, scores, trivial_baselines, facts, notes, unit = _of_tables(places, names, labels)
     if not slices.both_classes:
         raise UserError("The slices that all of these scored hold one class only, so nothing can be compared.")
     groups = _groups(facts)
-    content = compare_scores(slices, scores, floors, groups, resamples=resamples, seed=seed)
+    content = compare_scores(slices, scores, trivial_baselines, groups, resamples=resamples, seed=seed)
     content |= {
         "counts": count_scored(slices),
         "notes": [*notes, NOT_INDEPENDENT],
@@ -99,10 +99,10 @@ def _of_runs(places: Sequence[Path], names: Sequence[str]) -> Loaded:
     rows = first.rows[common[:, 0]]
     relative, depth = relative_positions_of(first.store)
     slices = slices_at(first.store, rows, relative)
-    floors = {}
+    trivial_baselines = {}
     if slices.both_classes:
         with progress("compare", len(rows), "slices") as bar:
-            floors = floors_on(first.store, rows, slices, first.part, relative, depth, bar)
+            trivial_baselines = trivial_baselines_on(first.store, rows, slices, first.part, relative, depth, bar)
     scores = {name: run.scores["score"][column] for name, run, column in zip(names, opened, common.T, strict=True)}
     facts = {
         name: {key: run.facts.get(key) for key in ("detector", "recipe", "profile", "seed", "store_fingerprint")}
@@ -110,7 +110,7 @@ def _of_runs(places: Sequence[Path], names: Sequence[str]) -> Loaded:
         for name, run in zip(names, opened, strict=True)
     }
     notes = [*_left_out(opened, names, len(rows)), *_stores(opened, names)]
-    return slices, scores, floors, facts, notes, "patient"
+    return slices, scores, trivial_baselines, facts, notes, "patient"
 
 
 def _of_tables(places: Sequence[Path], names: Sequence[str], labels: Path) -> Loaded:
@@ -143,7 +143,9 @@ def _of_tables(places: Sequence[Path], names: Sequence[str], labels: Path) -> Lo
         np.full(len(rows), np.nan),
         truth.text("site")[rows],
     )
-    floors = known_floors(slices, relative[(part == "train") & (label == 0)]) if slices.both_classes else {}
+    trivial_baselines = (
+        known_baselines(slices, relative[(part == "train") & (label == 0)]) if slices.both_classes else {}
+    )
     scores = {
         name: table.numbers("score")[[found[row] for row in rows]]
         for name, table, found in zip(names, tables, joined, strict=True)
@@ -151,7 +153,7 @@ def _of_tables(places: Sequence[Path], names: Sequence[str], labels: Path) -> Lo
     facts = {
         name: {"scores": table.rows, "sha256": sha256(table.path)} for name, table in zip(names, tables, strict=True)
     }
-    notes = ["Not audited: trivial rivals from the images, since only scores were given."]
+    notes = ["Not audited: trivial baselines from the images, since only scores were given."]
     if "patient" not in truth.columns:
         notes.append("Not audited: patients, since none is named: cases are resampled.")
     notes += [
@@ -159,7 +161,7 @@ def _of_tables(places: Sequence[Path], names: Sequence[str], labels: Path) -> Lo
         for name, table in zip(names, tables, strict=True)
         if table.rows > len(rows)
     ]
-    return slices, scores, floors, facts, notes, "patient" if "patient" in truth.columns else "case"
+    return slices, scores, trivial_baselines, facts, notes, "patient" if "patient" in truth.columns else "case"
 
 
 def _common(tables: Sequence[Table], names: Sequence[str]) -> npt.NDArray[np.int64]:
@@ -197,7 +199,7 @@ def _groups(facts: dict[str, dict[str, Any]]) -> dict[str, list[str]]:
     return groups
 
 
-def _left_out(opened: Sequence[JudgedRun], names: Sequence[str], common: int) -> list[str]:
+def _left_out(opened: Sequence[ScoredRun], names: Sequence[str], common: int) -> list[str]:
     return [
         f"{name} scores {len(run.rows)} slices, of which {common} are common to all and have a label."
         for name, run in zip(names, opened, strict=True)
@@ -205,7 +207,7 @@ def _left_out(opened: Sequence[JudgedRun], names: Sequence[str], common: int) ->
     ]
 
 
-def _stores(opened: Sequence[JudgedRun], names: Sequence[str]) -> list[str]:
+def _stores(opened: Sequence[ScoredRun], names: Sequence[str]) -> list[str]:
     odd = [
         name
         for name, run in zip(names, opened, strict=True)
@@ -215,5 +217,5 @@ def _stores(opened: Sequence[JudgedRun], names: Sequence[str]) -> list[str]:
         return []
     return [
         f"{', '.join(odd)} saw other images than {names[0]} of the same slices (another store): joined by case and "
-        f"slice number; the trivial rivals are those of the images of {names[0]}."
+        f"slice number; the trivial baselines are those of the images of {names[0]}."
     ]

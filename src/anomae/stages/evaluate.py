@@ -1,4 +1,4 @@
-"""The stage `evaluate`: what scores are worth, as report.json and report.html, trivial rivals beside every figure."""
+"""The stage `evaluate`: what scores are worth, as report.json and report.html, beside trivial baselines."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -12,13 +12,13 @@ from anomae.progress import progress
 from anomae.reports.assessment import assess
 from anomae.reports.audit import audit, duplicates_warning
 from anomae.reports.drawings import report_drawings
-from anomae.reports.judged_pictures import picture_strips, preparation_strips, sample_strips
+from anomae.reports.example_pictures import picture_strips, preparation_strips, sample_strips
 from anomae.reports.provenance import (
     cost_sentence,
     count_parts,
     count_scored,
+    in_several_splits,
     leak_warning,
-    on_two_sides,
     preparation_sentence,
     skipped_sentence,
     split_sentences,
@@ -26,11 +26,11 @@ from anomae.reports.provenance import (
 from anomae.reports.report import write_report
 from anomae.runs.calibration import run_calibration
 from anomae.runs.findings import file_hashes, open_findings, report_versions
-from anomae.runs.judged_pixels import judge_pixels
+from anomae.runs.map_figures import evaluate_maps
 from anomae.runs.own_task import own_task
 from anomae.runs.pretext import pretext_figures
 from anomae.runs.run import Run
-from anomae.runs.scored_store import file_kinds, floors_on, relative_positions_of, slices_at
+from anomae.runs.scored_store import file_kinds, relative_positions_of, slices_at, trivial_baselines_on
 from anomae.stages.duplicates import duplicates_across
 from anomae.stages.evaluate_scores import evaluate_scores
 from anomae.statistics.achieved import PATIENT_BOUND, SLICE_BOUND, operating_point
@@ -64,9 +64,11 @@ def evaluate(
     calibration, why_none, levels = run_calibration(place, opened, slices.patient)
     steps = len(judged) * (3 if opened.has_lesions and found.maps is not None else 1)
     with progress("evaluate", steps, "slices") as bar:
-        floors = floors_on(opened, judged, slices, part, relative, depth, bar) if slices.both_classes else {}
-        content = assess(slices, scores, floors, resamples=resamples, seed=seed)
-        pixel = judge_pixels(opened, judged, found.maps, labelled, levels, resamples, seed, bar)
+        trivial_baselines = (
+            trivial_baselines_on(opened, judged, slices, part, relative, depth, bar) if slices.both_classes else {}
+        )
+        content = assess(slices, scores, trivial_baselines, resamples=resamples, seed=seed)
+        pixel = evaluate_maps(opened, judged, found.maps, labelled, levels, resamples, seed, bar)
     bootstrap = PatientBootstrap(slices.patient, resamples, seed)
     content["operating_point"] = operating_point(slices, scores["score"], calibration, why_none, bootstrap, bounds)
     journal = [line for line in read_json_lines(place.folder / "journal.jsonl") if _is_step(line)]
@@ -77,7 +79,10 @@ def evaluate(
         strips += preparation_strips(opened, judged, relative[judged])
 
     index, prepared = opened.index, opened.prepared
-    leaking, twins = on_two_sides(index.part, index.patient), duplicates_across(opened, judged, scans=depth > 1)
+    leaking, near_duplicates = (
+        in_several_splits(index.part, index.patient),
+        duplicates_across(opened, judged, scans=depth > 1),
+    )
     counts: dict[str, Any] = count_parts(index.part, index.label, index.empty, index.case, index.patient)
     choice = facts.get("checkpoint_choice", "")
     learned, learned_words = own_task(place, opened, resamples, seed)
@@ -89,7 +94,7 @@ def evaluate(
         warnings.append(f"{missed} slices of the {part} part have no score and are left out of every figure.")
     if len(labelled) < len(rows):
         warnings.append(f"{len(rows) - len(labelled)} scored slices have no known label and are left out.")
-    warnings.append(duplicates_warning(twins))
+    warnings.append(duplicates_warning(near_duplicates))
     content |= {
         "pixel": pixel,
         "own_task": learned and learned.to_json(),
@@ -100,7 +105,7 @@ def evaluate(
             slices,
             content,
             leaking=leaking,
-            duplicates=twins,
+            duplicates=near_duplicates,
             labels_seen=choice or "Not known.",
             not_audited=[],
             ill_by_part=prepared.get("share_of_normals_from_patients_with_lesions"),
@@ -116,7 +121,7 @@ def evaluate(
             "profile": facts.get("profile"),
             "store_fingerprint": facts.get("store_fingerprint"),
             "allow_leak": bool(prepared.get("allow_leak")),
-            "patients_on_two_sides": leaking,
+            "patients_in_several_splits": leaking,
             "checkpoint_choice": choice,
             "split_sentences": split_sentences(counts, leaking, prepared.get("split")),
             "preparation": preparation_sentence(prepared),
@@ -136,7 +141,7 @@ def evaluate(
             "anomae": report_versions()["anomae"],
         },
     }
-    drawings = report_drawings(slices, scores, floors, content, journal, resamples, seed)
+    drawings = report_drawings(slices, scores, trivial_baselines, content, journal, resamples, seed)
     return write_report(place.folder / "report", content, drawings, strips)
 
 

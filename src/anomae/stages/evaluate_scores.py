@@ -13,8 +13,8 @@ from anomae.reports.drawings import report_drawings
 from anomae.reports.provenance import (
     count_parts,
     count_scored,
+    in_several_splits,
     leak_warning,
-    on_two_sides,
     split_sentences,
 )
 from anomae.reports.report import write_report
@@ -24,7 +24,7 @@ from anomae.statistics.achieved import PATIENT_BOUND, SLICE_BOUND, Calibration, 
 from anomae.statistics.intervals import PatientBootstrap
 from anomae.statistics.positions import relative_positions, seen_extents
 from anomae.statistics.scored import ScoredSlices
-from anomae.statistics.trivial_baselines import known_floors, labelled_elsewhere
+from anomae.statistics.trivial_baselines import known_baselines, labelled_elsewhere
 
 NO_CALIBRATION = (
     "No operating point: it needs scores of normal slices that the labels give the part validation, of patients who "
@@ -46,8 +46,8 @@ def evaluate_scores(
     scores: CSV with the columns case and score (and any score_<name>), where known also patient and slice.
     labels: CSV with the columns case and label (0, 1), where known also patient, slice, part, and site, scanner, source
     (any text), depth (slices of the scan), empty (0, 1), body_fraction (0..1), file_size.  Lines whose part is train or
-    validation need no score: they tell what position is usual, and whether patients stand on two sides; scored normal
-    slices of the part validation give the operating point.  bounds: as in `evaluate`.
+    validation need no score: they tell what position is usual, and whether patients are in several splits; scored
+    normal slices of the part validation give the operating point.  bounds: as in `evaluate`.
     What cannot be checked for want of a column is said in the report.
     """
     found, truth = read_table(scores, ("case", "score")), read_table(labels, ("case", "label"))
@@ -79,10 +79,10 @@ def evaluate_scores(
     elsewhere = labelled_elsewhere(part, label, "test")
     learned = (relative[elsewhere], label[elsewhere]) if len(elsewhere) else None
     usual = relative[(part == "train") & (label == 0)]
-    floors = known_floors(slices, usual, depth, learned) if slices.both_classes else {}
-    if floors and "file_size" in truth.columns:
-        floors["file_size"] = truth.numbers("file_size")[rows]
-    content = assess(slices, columns, floors, resamples=resamples, seed=seed)
+    trivial_baselines = known_baselines(slices, usual, depth, learned) if slices.both_classes else {}
+    if trivial_baselines and "file_size" in truth.columns:
+        trivial_baselines["file_size"] = truth.numbers("file_size")[rows]
+    content = assess(slices, columns, trivial_baselines, resamples=resamples, seed=seed)
 
     held_out = (label[theirs] == 0) & (part[theirs] == "validation")
     calibration = _calibration(values["score"][ours[held_out]], theirs[held_out], patient, part, label, unit)
@@ -90,7 +90,7 @@ def evaluate_scores(
     content["operating_point"] = operating_point(
         slices, columns["score"], calibration, NO_CALIBRATION, bootstrap, bounds, unit
     )
-    leaking = on_two_sides(part, patient)
+    leaking = in_several_splits(part, patient)
     counts: dict[str, Any] = count_parts(part, label, empty, case, patient)
     warnings = [leak_warning(leaking, len(np.unique(patient)), allowed=False, unit=unit)]
     unscored = int(np.count_nonzero((part == "test") & (label >= 0))) - len(rows)
@@ -100,7 +100,7 @@ def evaluate_scores(
     if unused:
         warnings.append(f"{unused} scored slices have no label of the test part and are left out.")
     split_known = "part" in truth.columns
-    not_audited = _not_audited(truth, by_slice, unit, "position_centre" in floors)
+    not_audited = _not_audited(truth, by_slice, unit, "position_centre" in trivial_baselines)
     content["notes"] += not_audited
     content |= {
         "pixel": None,
@@ -120,7 +120,7 @@ def evaluate_scores(
             "resamples": resamples,
             "seed": seed,
             "part": "test",
-            "patients_on_two_sides": leaking,
+            "patients_in_several_splits": leaking,
             "checkpoint_choice": "Not known: only scores were given.",
             "split_sentences": split_sentences(counts, leaking, None, unit)
             if split_known
@@ -133,7 +133,9 @@ def evaluate_scores(
             "anomae": report_versions()["anomae"],
         },
     }
-    return write_report(out, content, report_drawings(slices, columns, floors, content, [], resamples, seed), [])
+    return write_report(
+        out, content, report_drawings(slices, columns, trivial_baselines, content, [], resamples, seed), []
+    )
 
 
 def _patients(found: Table, truth: Table, ours: Any, theirs: Any) -> tuple[npt.NDArray[np.str_], str]:
@@ -185,7 +187,7 @@ def _calibration(
 def _not_audited(truth: Table, by_slice: bool, unit: str, position: bool) -> list[str]:
     images = "brightness" if "body_fraction" in truth.columns else "brightness, tissue area"
     notes = [
-        f"Not audited: trivial rivals from the images ({images}) and near-duplicates across the split, since only "
+        f"Not audited: trivial baselines from the images ({images}) and near-duplicates across the split, since only "
         "scores were given."
     ]
     if not by_slice:

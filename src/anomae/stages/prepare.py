@@ -59,7 +59,7 @@ def prepare(
     as it is.  A broken scan is listed in prepare.json and skipped.  The training part holds healthy slices only.
 
     Raises UserError where no healthy training slice comes out or the store was begun with other settings, and
-    LeakySplit where a patient would stand on two sides and `allow_leak` does not say that this is wanted.
+    LeakySplit where a patient would is in several splits and `allow_leak` does not say that this is wanted.
     """
     settings = (settings or _usual_settings(cohort)).checked()
     folder, lists = Path(store), ReleasedLists.read(Path(splits), cohort) if splits is not None else None
@@ -181,7 +181,7 @@ def _tell_left_out(store: SliceStore) -> None:
     said = [*store.prepared["notes"]]
     said += [f"{count} slices were dropped: {why}" for why, count in store.prepared["dropped"].items()]
     if store.prepared["leaking_patients"]:
-        said.append(f"{store.prepared['leaking_patients']} patients stand on more than one side; this was allowed")
+        said.append(f"{store.prepared['leaking_patients']} patients are in more than one split; this was allowed")
     for sentence in said:
         say(f"{sentence}.")
 

@@ -28,7 +28,7 @@ def whole(
     """Patient, label and scores (g,) of each whole `unit` ("patient" or "case"): abnormal where any slice of it is.
 
     scores: (n,) of the slices.  The scores of a unit are named as in WAYS, and `slices`, the number of its slices: a
-    trivial rival, since the maximum of more slices is higher by chance alone.
+    trivial baseline, since the maximum of more slices is higher by chance alone.
     """
     _, first, group = np.unique(getattr(slices, unit), return_index=True, return_inverse=True)
     label = np.zeros(len(first), dtype=np.int8)

@@ -48,11 +48,11 @@ class PatientPairs:
             against = of_normal[bands[normal] == one]
             sizes = np.bincount(who, minlength=rows)
             for column in np.unique(against):
-                rivals = np.sort(values[there[against == column]])
-                below = np.searchsorted(rivals, values[here], "left")
-                upto = np.searchsorted(rivals, values[here], "right")
+                baselines = np.sort(values[there[against == column]])
+                below = np.searchsorted(baselines, values[here], "left")
+                upto = np.searchsorted(baselines, values[here], "right")
                 self.won[:, column] += np.bincount(who, weights=(below + upto) / 2, minlength=rows)
-                self.possible[:, column] += sizes * len(rivals)
+                self.possible[:, column] += sizes * len(baselines)
         if not self.possible.any():
             raise UserError("No abnormal and normal slice to compare.")
 

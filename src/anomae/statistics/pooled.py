@@ -10,21 +10,23 @@ from anomae.errors import UserError
 from anomae.statistics.intervals import Estimate, PatientBootstrap, paired_difference
 from anomae.statistics.scored import ScoredSlices
 from anomae.statistics.strata import matching_bands, strata
-from anomae.statistics.trivial_baselines import FLOORS
+from anomae.statistics.trivial_baselines import TRIVIAL_BASELINES
 
 Columns = Mapping[str, npt.NDArray[np.float64]]
 STRATA = ("all", "mid", "position")
 
 
-class PooledJudge:
+class PooledEvaluation:
     """Judges score columns on n slices with one set of resamples of patients, so that all differences are paired.
 
     Strata: `all`, `mid` (middle slices) and `position` (pairs within the same tenth of the scan), those that hold both
     classes.
     """
 
-    def __init__(self, slices: ScoredSlices, floors: Columns, *, resamples: int = 2000, seed: int = 0) -> None:
-        """slices: n of both classes.  floors: trivial baselines (n,), named as in FLOORS.  Raises UserError for one
+    def __init__(
+        self, slices: ScoredSlices, trivial_baselines: Columns, *, resamples: int = 2000, seed: int = 0
+    ) -> None:
+        """slices: n of both classes.  trivial_baselines: (n,) each.  Raises UserError for one
         class."""
         if not slices.both_classes:
             raise UserError("The tested slices hold one class only, so nothing can be judged.")
@@ -36,7 +38,7 @@ class PooledJudge:
         bands = matching_bands(slices).get("position")
         if bands is not None and len(_shared(bands, slices.label)):
             self._where["position"] = {"bands": bands}
-        self._floors = self._judged(floors)
+        self._trivial_baselines = self._judged(trivial_baselines)
 
     def _judged(self, columns: Columns) -> dict[str, dict[str, Estimate]]:
         """Stratum -> column -> AUROC."""
@@ -57,22 +59,24 @@ class PooledJudge:
 
     def baselines(self) -> dict[str, dict[str, Any]]:
         """Trivial baseline -> title, uses_labels, and its AUROC with interval by stratum; the best on all first."""
-        order = sorted(self._floors["all"], key=lambda name: -self._floors["all"][name].value)
+        order = sorted(self._trivial_baselines["all"], key=lambda name: -self._trivial_baselines["all"][name].value)
         return {
             name: {
-                "title": FLOORS[name].title,
-                "uses_labels": FLOORS[name].uses_labels,
-                "strata": {stratum: judged[name].interval().to_json() for stratum, judged in self._floors.items()},
+                "title": TRIVIAL_BASELINES[name].title,
+                "uses_labels": TRIVIAL_BASELINES[name].uses_labels,
+                "strata": {
+                    stratum: judged[name].interval().to_json() for stratum, judged in self._trivial_baselines.items()
+                },
             }
             for name in order
         }
 
     def best_baselines(self) -> dict[str, str | None]:
         """Stratum -> the best trivial baseline there that saw no label."""
-        free = [name for name in self._floors["all"] if not FLOORS[name].uses_labels]
+        free = [name for name in self._trivial_baselines["all"] if not TRIVIAL_BASELINES[name].uses_labels]
         return {
             stratum: max(free, key=lambda name: judged[name].value, default=None)
-            for stratum, judged in self._floors.items()
+            for stratum, judged in self._trivial_baselines.items()
         }
 
     def figures(self, scores: Columns) -> dict[str, dict[str, Any]]:
@@ -88,8 +92,11 @@ class PooledJudge:
         }
 
     def _beside(self, stratum: str, score: Estimate, best: str | None) -> dict[str, Any]:
-        floors = self._floors[stratum]
-        differences = {name: paired_difference(score, floor).to_json() for name, floor in floors.items()}
+        trivial_baselines = self._trivial_baselines[stratum]
+        differences = {
+            name: paired_difference(score, trivial_baseline).to_json()
+            for name, trivial_baseline in trivial_baselines.items()
+        }
         return {
             "auroc": score.interval().to_json(),
             "gain": None if best is None else differences[best],

@@ -1,4 +1,4 @@
-"""Trivial rivals: scores that need no learning, computed on the same images, beside which a detector is judged.
+"""Trivial baselines: scores that need no learning, computed on the same images, beside which a detector is judged.
 
 The direction of each is fixed beforehand and said; an AUROC below one half is shown as it is (its mirror is 1 - x).
 """
@@ -20,46 +20,48 @@ from anomae.statistics.scored import ScoredSlices
 
 
 @dataclass(frozen=True, slots=True)
-class Floor:
-    """A trivial rival: its name in sentences, the direction fixed beforehand, and whether it has seen labels."""
+class TrivialBaseline:
+    """A trivial baseline: its name in sentences, the direction fixed beforehand, and whether it has seen labels."""
 
     title: str
     direction: str
     uses_labels: bool = False
 
 
-FLOORS = {
-    "position_rarity": Floor(
+TRIVIAL_BASELINES = {
+    "position_rarity": TrivialBaseline(
         "slice position", "a place in the scan that is rarer among the training normals is more abnormal"
     ),
-    "position_centre": Floor("nearness to mid-scan", "a slice nearer to the middle of its scan is more abnormal"),
-    "position_with_labels": Floor(
+    "position_centre": TrivialBaseline(
+        "nearness to mid-scan", "a slice nearer to the middle of its scan is more abnormal"
+    ),
+    "position_with_labels": TrivialBaseline(
         "slice position, learned",
         "a place in the scan with more abnormal slices in other labelled patients is more abnormal: it has seen "
         "labels, and says how much of them position can explain",
         uses_labels=True,
     ),
-    "not_empty": Floor("not being empty", "a slice with any content is more abnormal than an empty one"),
-    "body_fraction": Floor("tissue area", "more tissue in the slice is more abnormal"),
-    "mean": Floor("mean intensity", "brighter on average is more abnormal"),
-    "maximum": Floor("maximum intensity", "a brighter brightest pixel is more abnormal"),
-    "spread": Floor("spread of intensity", "a larger standard deviation is more abnormal"),
+    "not_empty": TrivialBaseline("not being empty", "a slice with any content is more abnormal than an empty one"),
+    "body_fraction": TrivialBaseline("tissue area", "more tissue in the slice is more abnormal"),
+    "mean": TrivialBaseline("mean intensity", "brighter on average is more abnormal"),
+    "maximum": TrivialBaseline("maximum intensity", "a brighter brightest pixel is more abnormal"),
+    "spread": TrivialBaseline("spread of intensity", "a larger standard deviation is more abnormal"),
     **{
-        f"brightest_spot_{size}": Floor(
+        f"brightest_spot_{size}": TrivialBaseline(
             f"brightest spot ({size} of 128)",
             f"a brighter brightest square, of {size} pixels a side where the image has 128, is more abnormal",
         )
         for size in SPOTS
     },
-    f"darkest_spot_{DARK_SPOT}": Floor(
+    f"darkest_spot_{DARK_SPOT}": TrivialBaseline(
         f"darkest spot ({DARK_SPOT} of 128)",
         f"a darker darkest square in tissue, of {DARK_SPOT} pixels a side where the image has 128, is more abnormal",
     ),
-    "centre_contrast": Floor(
+    "centre_contrast": TrivialBaseline(
         "contrast of the centre", "a centre of 8x8 pixels brighter than the median of the image is more abnormal"
     ),
-    "file_size": Floor("file size", "a larger picture file is more abnormal"),
-    "source_with_labels": Floor(
+    "file_size": TrivialBaseline("file size", "a larger picture file is more abnormal"),
+    "source_with_labels": TrivialBaseline(
         "kind of file, learned",
         "a kind of picture file (format and size in pixels, or as the labels name it) with more abnormal pictures "
         "among other patients is more abnormal: it has seen labels",
@@ -68,7 +70,7 @@ FLOORS = {
 }
 
 
-def intensity_floors(batches: Iterable[npt.NDArray[np.float32]]) -> dict[str, npt.NDArray[np.float64]]:
+def intensity_baselines(batches: Iterable[npt.NDArray[np.float32]]) -> dict[str, npt.NDArray[np.float64]]:
     """The measures of anomae.slices.measures: (n,) each, of n images given a batch (k, h, w) at a time.
 
     Only the batch and a number a measure of each image are held.
@@ -93,35 +95,35 @@ def labelled_elsewhere(part: npt.NDArray[np.str_], label: npt.NDArray[np.int8], 
     return np.flatnonzero(np.isin(part, both) & (label >= 0))
 
 
-def known_floors(
+def known_baselines(
     slices: ScoredSlices,
     training_positions: npt.NDArray[np.float64] | None = None,
     depth: int = 50,
     labelled_elsewhere: tuple[npt.NDArray[np.float64], npt.NDArray[np.int8]] | None = None,
 ) -> dict[str, npt.NDArray[np.float64]]:
-    """The rivals that need no pixel, (n,) each: those for which every slice is known to lie somewhere.
+    """The baselines that need no pixel, (n,) each: those for which every slice is known to lie somewhere.
 
     training_positions: relative positions of the training normals, NaN where unknown.  depth: slices of a usual scan.
     labelled_elsewhere: relative positions (NaN where unknown) and labels (0, 1) of slices outside the test part, from
     which position is learned; None: from the other test patients, in fifths.
     """
-    rivals: dict[str, npt.NDArray[np.float64]] = {}
+    baselines: dict[str, npt.NDArray[np.float64]] = {}
     relative = slices.relative_position
     if len(slices) and not np.isnan(relative).any():
         if training_positions is not None and np.isfinite(training_positions).any():
             training = training_positions[np.isfinite(training_positions)]
-            rivals["position_rarity"] = position_rarity(relative, training, depth)
-        rivals["position_centre"] = -np.abs(relative - 0.5)
+            baselines["position_rarity"] = position_rarity(relative, training, depth)
+        baselines["position_centre"] = -np.abs(relative - 0.5)
         if labelled_elsewhere is not None and np.isfinite(labelled_elsewhere[0]).any():
             positions, labels = labelled_elsewhere
             known = np.isfinite(positions)
-            rivals["position_with_labels"] = abnormal_share(relative, positions[known], labels[known])
+            baselines["position_with_labels"] = abnormal_share(relative, positions[known], labels[known])
         elif len(np.unique(slices.patient)) >= 5:
-            rivals["position_with_labels"] = abnormal_share_across(relative, slices.label, slices.patient)
+            baselines["position_with_labels"] = abnormal_share_across(relative, slices.label, slices.patient)
     if slices.empty.any():
-        rivals["not_empty"] = (~slices.empty).astype(np.float64)
+        baselines["not_empty"] = (~slices.empty).astype(np.float64)
     if len(slices) and not np.isnan(slices.body_fraction).any():
-        rivals["body_fraction"] = slices.body_fraction
+        baselines["body_fraction"] = slices.body_fraction
     if "source" in (groups := slices.groups()) and len(np.unique(slices.patient)) >= 5:
-        rivals["source_with_labels"] = abnormal_share_of_group(groups["source"], slices.label, slices.patient)
-    return rivals
+        baselines["source_with_labels"] = abnormal_share_of_group(groups["source"], slices.label, slices.patient)
+    return baselines

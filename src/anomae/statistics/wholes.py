@@ -45,15 +45,17 @@ def whole_figures(
 def banded_figures(
     slices: ScoredSlices,
     scores: npt.NDArray[np.float64],
-    floor: npt.NDArray[np.float64] | None,
+    trivial_baseline: npt.NDArray[np.float64] | None,
     bootstrap: PatientBootstrap,
 ) -> dict[str, list[dict[str, Any]]]:
-    """AUROC of the score, and of the best rival on all slices (`floor`), in each fifth of the scan and of tissue area.
+    """AUROC of the score, and of the best `trivial_baseline` of all slices, in each fifth of the scan and of tissue.
 
     Bands without both classes have no figure.  Kinds of which nothing is known are left out.
     """
     found: dict[str, list[dict[str, Any]]] = {}
-    columns: Mapping[str, Any] = {"score": scores} if floor is None else {"score": scores, "floor": floor}
+    columns: Mapping[str, Any] = (
+        {"score": scores} if trivial_baseline is None else {"score": scores, "trivial_baseline": trivial_baseline}
+    )
     for kind, (band, names) in _bands(slices).items():
         for number, name in enumerate(names):
             places = np.flatnonzero(band == number)
@@ -63,7 +65,7 @@ def banded_figures(
                 "normal": len(places) - abnormal,
                 "abnormal": abnormal,
                 "score": None,
-                "floor": None,
+                "trivial_baseline": None,
             }
             if 0 < abnormal < len(places):
                 judged = bootstrap.aurocs(slices.label, columns, rows=places)

@@ -7,7 +7,7 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
-from anomae.volumes.headers import judge_ratio, judge_size, judge_stored, parsing, unreadable
+from anomae.volumes.headers import check_ratio, check_size, check_stored, parsing, unreadable
 from anomae.volumes.intensities import settle
 from anomae.volumes.volume import Grid, Volume
 
@@ -46,7 +46,7 @@ def _read_archive(path: Path, handle: IO[bytes], max_voxels: int) -> tuple[npt.N
             entry = members[name]
             if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) or entry.flag_bits & 1:
                 raise unreadable(path, "is packed in a way that numpy does not pack; save it with numpy.savez.")
-            judge_ratio(path, entry.file_size, min(entry.compress_size, path.stat().st_size))
+            check_ratio(path, entry.file_size, min(entry.compress_size, path.stat().st_size))
             if name in sides and entry.file_size > _SIDE_BYTES:
                 raise unreadable(path, f"holds a {name} that is far too large.")
             with archive.open(entry) as member:
@@ -66,14 +66,14 @@ def _read_array(path: Path, stream: IO[bytes], length: int, max_voxels: int, fla
     if len(shape) not in ((1, 2) if flat else (2, 3)):
         text = f"holds an array of {len(shape)} dimensions; give [y, x] or [z, y, x], one volume a file."
         raise unreadable(path, text)
-    wanted = judge_size(path, shape, dtype.itemsize, max_voxels)
-    judge_stored(path, wanted, length - stream.tell())
+    wanted = check_size(path, shape, dtype.itemsize, max_voxels)
+    check_stored(path, wanted, length - stream.tell())
     voxels = np.empty(wanted, dtype=np.uint8)
     done = 0
     while done < wanted and (block := stream.read(min(2**24, wanted - done))):
         voxels[done : done + len(block)] = np.frombuffer(block, dtype=np.uint8)
         done += len(block)
-    judge_stored(path, wanted, done)
+    check_stored(path, wanted, done)
     stream.read(1)  # the checksum of a member is compared when its end is reached
     array = voxels.view(dtype).reshape(shape, order="F" if fortran_order else "C")
     return array if flat or array.ndim == 3 else array[np.newaxis]

@@ -73,7 +73,7 @@ def is_extended_jpeg(header: Any) -> bool:
     """Whether the pictures are JPEG Extended of more than 8 bits.
 
     GDCM decodes them, but pydicom never asks it to.  Pictures that GDCM 3.2 wrote come back within 1 of 4,095, and the
-    two such files that pydicom ships show the same as their twin in JPEG 2000.
+    two such files that pydicom ships show the same as their near-duplicate in JPEG 2000.
     """
     return bool(header.file_meta.TransferSyntaxUID == "1.2.840.10008.1.2.4.51" and header.BitsStored != 8)
 

@@ -12,7 +12,7 @@ from anomae.errors import UnreadableScan
 from anomae.volumes.decoder_process import DecoderProcess
 from anomae.volumes.dicom_headers import Frame, is_dicom, read_frames
 from anomae.volumes.dicom_pixels import decode
-from anomae.volumes.headers import judge_size, parsing, unreadable
+from anomae.volumes.headers import check_size, parsing, unreadable
 from anomae.volumes.intensities import rescale, settle
 from anomae.volumes.stacking import same_places, stack
 from anomae.volumes.volume import Volume
@@ -40,7 +40,7 @@ def read_dicom(path: Path, max_voxels: int, series: str | int | None = None) -> 
     if len(alike) > 1:
         raise unreadable(path, "holds slices of unlike size in one series; give the folder of one scan only.")
     rows, columns = alike.pop()
-    judge_size(path, (len(frames), rows, columns), max(frame.voxel_bytes for frame in frames), max_voxels)
+    check_size(path, (len(frames), rows, columns), max(frame.voxel_bytes for frame in frames), max_voxels)
     with DecoderProcess() as apart:
         frames, repeated = _without_repeats(path, frames, apart)
         ordered, grid, noticed = stack(path, frames)

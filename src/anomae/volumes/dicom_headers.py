@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from anomae.errors import UnreadableScan
-from anomae.volumes.headers import judge_stream, parsing, unreadable
+from anomae.volumes.headers import check_stream, parsing, unreadable
 
 SUFFIXES = (".dcm", ".dicom", ".ima")
 _DEFLATED = "1.2.840.10008.1.2.1.99"
@@ -91,7 +91,7 @@ def read_frames(path: Path) -> tuple[Frame, ...]:
     """
     with parsing(path, "DICOM"):
         header = read_dataset(path, pixels=False)
-        _judge_picture(path, header)
+        _check_picture(path, header)
         photometric = str(header.get("PhotometricInterpretation", "MONOCHROME2"))
         if header.get("SamplesPerPixel", 1) != 1 or not photometric.startswith("MONOCHROME"):
             raise unreadable(path, "is a DICOM picture in colour; only grey pictures are read.")
@@ -117,7 +117,7 @@ def read_dataset(path: Path, *, pixels: bool) -> Any:
         if meta.get("TransferSyntaxUID") == _DEFLATED:
             with path.open("rb") as handle:
                 handle.seek(132 + 12 + int(meta.FileMetaInformationGroupLength))
-                judge_stream(path, handle, 0, wbits=-15, at_most=_DEFLATED_BYTES)
+                check_stream(path, handle, 0, wbits=-15, at_most=_DEFLATED_BYTES)
     elif forced and _DEFLATED.encode() in path.read_bytes():
         raise unreadable(path, "is deflated DICOM without the usual beginning, which is not supported.")
     if pixels:
@@ -134,7 +134,7 @@ def pseudonym(patient_id: str) -> str:
     return hashlib.blake2b(b"anomae patient " + patient_id.encode(), digest_size=8).hexdigest() if patient_id else ""
 
 
-def _judge_picture(path: Path, header: Any) -> None:
+def _check_picture(path: Path, header: Any) -> None:
     modality = str(header.get("Modality", ""))
     if header.get("Rows") and header.get("Columns") and modality not in _NO_SCANS:
         return

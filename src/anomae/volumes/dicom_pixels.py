@@ -66,7 +66,7 @@ def _open(path: Path, header: Any, numbers: Sequence[int], apart: DecoderProcess
             # DICOM no longer allows it; decoders mask the lowest bits, whatever HighBit says.
             raise unreadable(path, "keeps its numbers in the upper bits (HighBit), which is not supported; convert it.")
         return (pixel_array(header, index=number, raw=True) for number in numbers)
-    _judge_codestreams(path, header)
+    _check_codestreams(path, header)
     plugin = next((name for name in _PLUGINS if name in decoder.available_plugins), "")
     if not plugin or is_extended_jpeg(header):
         return apart.decode(path, numbers)
@@ -99,7 +99,7 @@ def _turn(header: Any, pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return np.asarray(apply_modality_lut(pixels, header)) if "ModalityLUTSequence" in header else pixels
 
 
-def _judge_codestreams(path: Path, header: Any) -> None:
+def _check_codestreams(path: Path, header: Any) -> None:
     """Raise UnreadableScan where a compressed picture claims another size than the header; decoders believe it."""
     from pydicom.encaps import generate_frames
     from pydicom.uid import RLELossless

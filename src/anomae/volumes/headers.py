@@ -43,7 +43,7 @@ def parsing(path: Path, kind: str) -> Iterator[None]:
         raise unreadable(path, text) from error
 
 
-def judge_size(path: Path, shape: Sequence[int], voxel_bytes: int, max_voxels: int) -> int:
+def check_size(path: Path, shape: Sequence[int], voxel_bytes: int, max_voxels: int) -> int:
     """The bytes that voxels of `shape` take.  Raises UnreadableScan where a side is below 1 or all is too large."""
     sides = "x".join(str(side) for side in shape)
     if len(sides) > 80 or min(shape, default=0) < 1:
@@ -55,21 +55,21 @@ def judge_size(path: Path, shape: Sequence[int], voxel_bytes: int, max_voxels: i
     return voxels * voxel_bytes
 
 
-def judge_stored(path: Path, wanted: int, present: int) -> None:
+def check_stored(path: Path, wanted: int, present: int) -> None:
     """Raise UnreadableScan where `present` bytes cannot be the `wanted` ones."""
     if present < wanted:
         text = f"is cut short: its header promises {wanted:,} bytes of voxels and {max(present, 0):,} are there; "
         raise unreadable(path, text + "copy it again.")
 
 
-def judge_ratio(path: Path, wanted: int, compressed: int) -> None:
+def check_ratio(path: Path, wanted: int, compressed: int) -> None:
     """Raise UnreadableScan where `compressed` bytes of deflate cannot hold the `wanted` ones."""
     if wanted > DEFLATE_RATIO * compressed + SLACK_BYTES:
         text = f"claims {wanted:,} bytes of voxels, which its {max(compressed, 0):,} compressed bytes cannot hold; "
         raise unreadable(path, text + "it is cut short or its header lies.")
 
 
-def judge_stream(path: Path, stream: BinaryIO, wanted: int, *, wbits: int = 47, at_most: int | None = None) -> None:
+def check_stream(path: Path, stream: BinaryIO, wanted: int, *, wbits: int = 47, at_most: int | None = None) -> None:
     """Decompress `stream` (zlib or gzip) to its end without keeping it, checking its sums.
 
     Raises UnreadableScan where less than `wanted` bytes come out, or more than `at_most` (`wanted` and some slack).
@@ -90,7 +90,7 @@ def judge_stream(path: Path, stream: BinaryIO, wanted: int, *, wbits: int = 47, 
         total += len(inflate.flush())
         if not inflate.eof:
             raise unreadable(path, "is cut short: its compressed voxels end too early; copy it again.")
-    judge_stored(path, wanted, total)
+    check_stored(path, wanted, total)
 
 
 def header_text(line: bytes) -> str:

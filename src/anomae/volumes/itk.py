@@ -8,19 +8,19 @@ import numpy as np
 
 from anomae.volumes.headers import parsing, unreadable
 from anomae.volumes.intensities import settle
-from anomae.volumes.metaimage import judge_metaimage
-from anomae.volumes.nrrd import judge_nrrd
+from anomae.volumes.metaimage import check_metaimage
+from anomae.volumes.nrrd import check_nrrd
 from anomae.volumes.volume import Grid, Volume
 
 
 def read_metaimage(path: Path, max_voxels: int) -> Volume:
     """Read a .mhd or .mha file.  Raises UnreadableScan where it is broken, hostile or holds several volumes."""
-    return _read(path, judge_metaimage(path, max_voxels), "MetaImageIO", "metaimage")
+    return _read(path, check_metaimage(path, max_voxels), "MetaImageIO", "metaimage")
 
 
 def read_nrrd(path: Path, max_voxels: int) -> Volume:
     """Read a .nrrd or .nhdr file.  Raises UnreadableScan where it is broken, hostile or holds several volumes."""
-    return _read(path, judge_nrrd(path, max_voxels), "NrrdImageIO", "nrrd")
+    return _read(path, check_nrrd(path, max_voxels), "NrrdImageIO", "nrrd")
 
 
 def name_for_itk(path: Path) -> str:

@@ -7,12 +7,12 @@ import re
 from pathlib import Path
 
 from anomae.volumes.headers import (
+    check_ratio,
+    check_size,
+    check_stored,
+    check_stream,
     file_beside,
     header_text,
-    judge_ratio,
-    judge_size,
-    judge_stored,
-    judge_stream,
     parsing,
     unreadable,
 )
@@ -35,7 +35,7 @@ _BYTES = {
 _HEADER_BYTES = 2**16
 
 
-def judge_metaimage(path: Path, max_voxels: int) -> tuple[int, ...]:
+def check_metaimage(path: Path, max_voxels: int) -> tuple[int, ...]:
     """The (x, y, z, ...) size that the header claims.  Raises UnreadableScan where it is not possible."""
     with parsing(path, "MetaImage"):
         fields, end = _read_header(path)
@@ -47,7 +47,7 @@ def judge_metaimage(path: Path, max_voxels: int) -> tuple[int, ...]:
             raise unreadable(path, "holds voxels of an unknown type (ElementType); its header is broken.")
         if fields.get("ElementNumberOfChannels", "1") != "1":
             raise unreadable(path, "holds several channels in a voxel, which is not supported; save one at a time.")
-        wanted = judge_size(path, sides, _BYTES[element], max_voxels)
+        wanted = check_size(path, sides, _BYTES[element], max_voxels)
         local = fields["ElementDataFile"].upper() == "LOCAL"
         holder = path if local else file_beside(path, fields["ElementDataFile"])
         start = int(fields.get("HeaderSize", "0")) or (end if local else 0)
@@ -58,12 +58,12 @@ def judge_metaimage(path: Path, max_voxels: int) -> tuple[int, ...]:
             claimed = int(fields.get("CompressedDataSize", "0"))
             if start < 0 or not 0 <= claimed <= present:
                 raise unreadable(path, "is cut short: less compressed voxels are there than promised; copy it again.")
-            judge_ratio(path, wanted, present)
+            check_ratio(path, wanted, present)
             with holder.open("rb") as stream:
                 stream.seek(start)
-                judge_stream(path, stream, wanted)
+                check_stream(path, stream, wanted)
         else:
-            judge_stored(path, wanted, present)
+            check_stored(path, wanted, present)
     return sides
 
 

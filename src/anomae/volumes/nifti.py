@@ -12,7 +12,7 @@ from typing import IO, Any, Literal, cast
 import numpy as np
 import numpy.typing as npt
 
-from anomae.volumes.headers import SLACK_BYTES, judge_ratio, judge_size, judge_stored, parsing, unreadable
+from anomae.volumes.headers import SLACK_BYTES, check_ratio, check_size, check_stored, parsing, unreadable
 from anomae.volumes.intensities import rescale, settle
 from anomae.volumes.volume import Grid, Volume
 
@@ -77,9 +77,9 @@ def read_nifti(path: Path, max_voxels: int) -> Volume:
                 text = f"holds voxels of NIfTI type {code} (colour, complex or unknown), which are not supported."
                 raise unreadable(path, text)
             dtype = np.dtype(order + _TYPES[code])
-            wanted = judge_size(path, shape, dtype.itemsize, max_voxels)
+            wanted = check_size(path, shape, dtype.itemsize, max_voxels)
             present, offset = path.stat().st_size, _voxel_offset(path, header)
-            judge_ratio(path, wanted + offset, present) if compressed else judge_stored(path, wanted, present - offset)
+            check_ratio(path, wanted + offset, present) if compressed else check_stored(path, wanted, present - offset)
             stream.seek(offset)
             stored = _read_voxels(path, stream, wanted, compressed).view(dtype).reshape(shape)
     grid, notes = _grid(path, header, shape)
@@ -141,7 +141,7 @@ def _read_voxels(path: Path, stream: IO[bytes], wanted: int, compressed: bool) -
     while done < wanted:
         block = stream.read(min(_CHUNK, wanted - done))
         if not block:
-            judge_stored(path, wanted, done)
+            check_stored(path, wanted, done)
         stored[done : done + len(block)] = np.frombuffer(block, dtype=np.uint8)
         done += len(block)
     if compressed and len(stream.read(SLACK_BYTES + 1)) > SLACK_BYTES:

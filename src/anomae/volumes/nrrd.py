@@ -6,12 +6,12 @@ Source: "Definition of NRRD File Format" (teem.sourceforge.net/nrrd/format.html)
 from pathlib import Path
 
 from anomae.volumes.headers import (
+    check_ratio,
+    check_size,
+    check_stored,
+    check_stream,
     file_beside,
     header_text,
-    judge_ratio,
-    judge_size,
-    judge_stored,
-    judge_stream,
     parsing,
     unreadable,
 )
@@ -28,7 +28,7 @@ _TYPES = {name: size for size, names in _BYTES.items() for name in names.split("
 _HEADER_BYTES = 2**20
 
 
-def judge_nrrd(path: Path, max_voxels: int) -> tuple[int, ...]:
+def check_nrrd(path: Path, max_voxels: int) -> tuple[int, ...]:
     """The sizes that the header claims, fastest axis first.  Raises UnreadableScan where they are not possible."""
     with parsing(path, "NRRD"):
         fields, end = _read_header(path)
@@ -37,7 +37,7 @@ def judge_nrrd(path: Path, max_voxels: int) -> tuple[int, ...]:
             raise unreadable(path, "claims a number of dimensions that is not 2 to 4; its header is broken.")
         if fields.get("type", "") not in _TYPES:
             raise unreadable(path, "holds voxels of an unknown type; its header is broken.")
-        wanted = judge_size(path, sides, _TYPES[fields["type"]], max_voxels)
+        wanted = check_size(path, sides, _TYPES[fields["type"]], max_voxels)
         named = fields.get("datafile")
         if named is None and end == 0:
             raise unreadable(path, "has no voxels after its header and names no data file; it is cut short or broken.")
@@ -48,12 +48,12 @@ def judge_nrrd(path: Path, max_voxels: int) -> tuple[int, ...]:
         if lines != 0 or skip < -1 or (skip != 0 and encoding != "raw"):
             raise unreadable(path, "skips lines or bytes before its voxels, which is not supported; save it anew.")
         if encoding == "raw":
-            judge_stored(path, wanted, present - max(skip, 0))
+            check_stored(path, wanted, present - max(skip, 0))
         elif encoding in ("gzip", "gz"):
-            judge_ratio(path, wanted, present)
+            check_ratio(path, wanted, present)
             with holder.open("rb") as stream:
                 stream.seek(end if named is None else 0)
-                judge_stream(path, stream, wanted)
+                check_stream(path, stream, wanted)
         else:
             raise unreadable(path, "stores its voxels in an encoding that is not supported; save it as raw or gzip.")
     return sides

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from anomae.volumes.headers import judge_size, parsing, unreadable
+from anomae.volumes.headers import check_size, parsing, unreadable
 from anomae.volumes.intensities import settle
 from anomae.volumes.volume import Grid, Volume
 
@@ -48,7 +48,7 @@ def _read(path: Path, max_voxels: int) -> Volume:
             raise unreadable(path, "is an animation; give its pictures one by one.")
         width, height = picture.size
         pixel_bytes = {**_GREY, **_OTHER}[picture.mode]
-        judge_size(path, (pages, height, width), pixel_bytes, max_voxels)
+        check_size(path, (pages, height, width), pixel_bytes, max_voxels)
         slices: list[npt.NDArray[Any]] = []
         notes: dict[str, None] = {}
         for page in range(pages):

@@ -43,7 +43,7 @@ def stack(path: Path, frames: Sequence[Frame]) -> tuple[list[Frame], Grid, list[
         step, ordered = normal * first.depth_mm, list(frames)
         origin = np.array(first.position_mm or (0.0, 0.0, 0.0))
     else:
-        _judge_alike(path, frames)
+        _check_alike(path, frames)
         positions = np.array([frame.position_mm for frame in frames])
         order = np.argsort(positions @ normal, kind="stable")
         ordered, positions = [frames[place] for place in order], positions[order]
@@ -58,7 +58,7 @@ def stack(path: Path, frames: Sequence[Frame]) -> tuple[list[Frame], Grid, list[
     return ordered, grid, notes
 
 
-def _judge_alike(path: Path, frames: Sequence[Frame]) -> None:
+def _check_alike(path: Path, frames: Sequence[Frame]) -> None:
     if any(frame.position_mm is None or frame.orientation is None for frame in frames):
         text = "holds several DICOM pictures that name no position, so no volume; give the files one by one."
         raise unreadable(path, text)

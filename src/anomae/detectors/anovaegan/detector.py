@@ -57,7 +57,7 @@ class AnoVaeGan:
         networks = self._build(healthy.image_size, weights)
         for network in networks.values():
             network.to(device)
-        scale = FittedScale.measured(healthy, settings.percentiles, floor=0.0)
+        scale = FittedScale.measured(healthy, settings.percentiles, lowest=0.0)
         learning = {
             "autoencoder": [*networks["encoder"].parameters(), *networks["generator"].parameters()],
             "generator": list(networks["generator"].parameters()),

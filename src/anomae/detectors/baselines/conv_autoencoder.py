@@ -1,7 +1,7 @@
 """A convolutional autoencoder: what does not come back from 128 numbers is abnormal.
 
-The floor of the learned rivals: encoder and generator of AnoVAEGAN (anomae.models.conv_autoencoding) without noise,
-prior or critic, trained on the mean squared error with AdamW.
+The simplest of the learned baselines: encoder and generator of AnoVAEGAN (anomae.models.conv_autoencoding)
+without noise, prior or critic, trained on the mean squared error with AdamW.
 """
 
 from pathlib import Path
@@ -48,7 +48,7 @@ class ConvAutoencoderDetector:
             raise UserError("There is no healthy slice to learn from.")
         weights = torch.Generator().manual_seed(derive_seed(seed, self.name, "weights"))
         networks = self._build(healthy.image_size, weights)
-        scale = FittedScale.measured(healthy, settings.percentiles, floor=0.0)
+        scale = FittedScale.measured(healthy, settings.percentiles, lowest=0.0)
         fabric = make_fabric(settings.device)
         feed = ImageFeed(healthy, fabric.device)
 

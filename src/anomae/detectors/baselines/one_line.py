@@ -1,6 +1,6 @@
 """A measure of a single line as a detector: brightness, area of tissue, brightest spot, contrast of the centre.
 
-The measures, and the direction in which each is held to be abnormal, are those that stand as trivial rivals in every
+The measures, and the direction in which each is held to be abnormal, are those that stand as trivial baselines in every
 report (anomae.statistics.trivial_baselines), to the last bit; the area is taken here of the prepared image, there of
 the raw scan.
 The place of a slice in its scan is no function of its image, so no detector can give it: it stands in every report on

@@ -1,4 +1,4 @@
-"""The settings of the floors: rivals so simple that a method which does not beat them has shown nothing.
+"""The settings of the simplest baselines: a method which does not beat them has shown nothing.
 
 They are first guesses, tuned on no data.
 """
@@ -12,7 +12,7 @@ from anomae.training.settings import DeviceSettings, TrainingSettings
 
 
 class MeanImageSettings(Settings):
-    """The mean image has nothing to set; `device` is there for every detector, and no floor but a network uses it."""
+    """The mean image has nothing to set; `device` is there for every detector, and only networks use it."""
 
     device: DeviceSettings = DeviceSettings()
 

@@ -59,7 +59,7 @@ class DraemDetector:
             raise UserError("There is no healthy slice to learn from.")
         weights = torch.Generator().manual_seed(derive_seed(seed, self.name, "weights"))
         networks = self._build(healthy.image_size, weights)
-        scale = FittedScale.measured(healthy, settings.percentiles, floor=0.0)
+        scale = FittedScale.measured(healthy, settings.percentiles, lowest=0.0)
         fabric = make_fabric(settings.device)
         feed = ImageFeed(healthy, fabric.device)
 

@@ -60,7 +60,7 @@ class FAnoGan:
         networks = self._build(healthy.image_size, weights)
         for network in networks.values():
             network.to(device)
-        scale = FittedScale.measured(healthy, settings.percentiles, floor=0.0 if settings.arch == "unified" else -1.0)
+        scale = FittedScale.measured(healthy, settings.percentiles, lowest=0.0 if settings.arch == "unified" else -1.0)
         feed = ImageFeed(healthy, device)
 
         def drawn(places: npt.NDArray[np.int64], generator: torch.Generator) -> Tensor:

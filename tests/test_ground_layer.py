@@ -1,4 +1,4 @@
-"""The ground floor: files whole or not at all, arrays that grow, seeds that are their own."""
+"""The ground trivial baseline: files whole or not at all, arrays that grow, seeds that are their own."""
 
 from pathlib import Path
 

@@ -1,9 +1,9 @@
-"""The settings of the rival methods at three scales: the originals' numbers, and what two cores finish in minutes.
+"""The settings of the baseline methods at three scales: the originals' numbers, and what two cores finish in minutes.
 
 `paper` leaves every number as the method's own authors (or the code that the paper ran) had it.  `small` keeps the
 losses, optimisers and proportions and cuts width, size of the picture and length: no fit takes over a quarter of an
-hour on two cores at 64 px.  `tiny` is to see that everything runs.  The floors, from `conv-autoencoder` on, follow no
-one's numbers; those that are no network cost the same at every scale.
+hour on two cores at 64 px.  `tiny` is to see that everything runs.  The simplest, from `conv-autoencoder` on,
+follow no one's numbers; those that are no network cost the same at every scale.
 """
 
 from typing import Any, Literal
@@ -43,7 +43,7 @@ _DENOISING = {"lr": 2e-3, "weight_decay": 0.0, "batch": 8}
 _SEGMENTING = {"lr": 2e-3, "weight_decay": 0.0, "batch": 8}
 _L2 = {"lr": 2e-4, "min_lr": 2e-4, "weight_decay": 1e-5, "batch": 8}
 
-RIVALS: dict[str, tuple[type[BaseModel], dict[Scale, dict[str, Any]]]] = {
+BASELINES: dict[str, tuple[type[BaseModel], dict[Scale, dict[str, Any]]]] = {
     "anovaegan": (
         AnoVaeGanSettings,
         {
@@ -145,9 +145,9 @@ RIVALS: dict[str, tuple[type[BaseModel], dict[Scale, dict[str, Any]]]] = {
 }
 
 
-def rival_settings(detector: str, scale: Scale) -> BaseModel:
-    """The settings of a rival at a scale; `detector` is a name in RIVALS."""
-    kind, scales = RIVALS[detector]
+def baseline_settings(detector: str, scale: Scale) -> BaseModel:
+    """The settings of a baseline at a scale; `detector` is a name in BASELINES."""
+    kind, scales = BASELINES[detector]
     return kind.model_validate(scales.get(scale, {}))
 
 

@@ -1,4 +1,4 @@
-"""The floors go through every stage; what is one line gets in its report exactly what stands beside it."""
+"""The trivial baselines go through every stage; what is one line gets in its report exactly what stands beside it."""
 
 from pathlib import Path
 
@@ -14,9 +14,9 @@ def report_on(heads: SliceStore, run: Path, detector: str, **overrides: object) 
     return evaluate(run, resamples=50)
 
 
-def test_a_measure_of_one_line_is_judged_as_the_rival_of_its_name(heads: SliceStore, tmp_path: Path) -> None:
+def test_a_measure_of_one_line_is_judged_as_the_baseline_of_its_name(heads: SliceStore, tmp_path: Path) -> None:
     report = report_on(heads, tmp_path, "one-line", measure="brightest_spot_9")
-    assert report["slice"]["auroc"]["value"] == report["floors"]["brightest_spot_9"]["value"]
+    assert report["slice"]["auroc"]["value"] == report["trivial_baselines"]["brightest_spot_9"]["value"]
     assert not (tmp_path / "findings" / "maps.npy").exists()
 
 

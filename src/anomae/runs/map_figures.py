@@ -28,7 +28,7 @@ Rows = npt.NDArray[np.int64]
 LevelCounts = tuple[npt.NDArray[np.uint32], npt.NDArray[np.str_]]
 
 
-def judge_pixels(
+def evaluate_maps(
     store: SliceStore,
     rows: Rows,
     maps: npt.NDArray[Any] | None,
