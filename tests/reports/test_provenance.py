@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from anomae.reports.provenance import count_parts, in_several_splits, labelled_elsewhere
+from anomae.reports.provenance import count_parts, in_several_splits
+from anomae.statistics.trivial_baselines import labelled_elsewhere
 
 PART = np.array(["train", "", "validation", "validation", "test", ""])
 PATIENT = np.array(["a", "a", "b", "b", "c", "d"])

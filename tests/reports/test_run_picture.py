@@ -13,7 +13,7 @@ from anomae.stages.fit import fit
 from anomae.stages.pseudo import pseudo
 from anomae.stages.score import score
 
-from .test_pretext import BRIEF
+from ..runs.test_pretext import BRIEF
 
 
 @pytest.fixture(scope="module")

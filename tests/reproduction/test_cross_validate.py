@@ -20,7 +20,7 @@ DETECTORS = ("pca",)
 
 
 def run(out: Path, detectors: tuple[str, ...] = DETECTORS, **changed: Any) -> dict[str, Any]:
-    given = {"folds": FOLDS, "scale": "tiny", "seed": 1, "resamples": 100, "estimate": False, "shown": False}
+    given = {"folds": FOLDS, "scale": "tiny", "seed": 1, "resamples": 100, "estimate": False}
     return reproduce("phantom", "heads:6", out, detectors=detectors, **{**given, **changed})  # type: ignore[arg-type]
 
 

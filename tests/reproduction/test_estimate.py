@@ -13,7 +13,7 @@ from anomae.reproduction.cells import RUNS, PlannedRun
 from anomae.reproduction.estimate import estimated_seconds, said, trainings
 from anomae.slices.store import SliceStore
 
-from .conftest import SHORT
+from ..stages.conftest import SHORT
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ FOLDS = 3
 def prepared(out: Path, **changed: object) -> list[SliceStore]:
     settings = PrepareSettings(image_size=(32, 32), drop_empty_training=True)
     given = {"folds": FOLDS, "seed": 2, "settings": settings, "options": {"size": "10x40x40"}, "workers": 0}
-    return prepare_folds("phantom", "heads:9", out, **{**given, "shown": False, **changed})  # type: ignore[arg-type]
+    return prepare_folds("phantom", "heads:9", out, **{**given, **changed})  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="module")

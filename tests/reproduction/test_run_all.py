@@ -19,7 +19,7 @@ from anomae.reproduction.data_sets import REPRODUCTIONS
 from anomae.reproduction.run_all import reproduce
 from anomae.slices.settings import PrepareSettings
 
-from .conftest import SHORT
+from ..stages.conftest import SHORT
 
 OVERRIDES = {METHOD: SHORT}
 
@@ -151,7 +151,7 @@ def test_unknown_names_are_refused_with_near_misses(tmp_path: Path) -> None:
 
 
 def chosen(out: Path, detectors: tuple[str, ...], **changed: Any) -> dict[str, Any]:
-    given = {"scale": "tiny", "seed": 1, "resamples": 100, "estimate": False, "shown": False}
+    given = {"scale": "tiny", "seed": 1, "resamples": 100, "estimate": False}
     return reproduce("phantom", "heads:8", out, detectors=detectors, **{**given, **changed})
 
 

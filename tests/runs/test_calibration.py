@@ -11,8 +11,8 @@ from anomae.runs.calibration import run_calibration
 from anomae.runs.run import Run
 from anomae.slices.store import SliceStore
 
-from .test_evaluate import made_up_run
-from .test_pages import with_calibration
+from ..stages.test_evaluate import made_up_run
+from ..stages.test_pages import with_calibration
 
 
 @pytest.fixture

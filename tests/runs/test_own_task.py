@@ -17,7 +17,7 @@ from anomae.stages.evaluate import evaluate
 from anomae.stages.fit import fit
 from anomae.stages.score import score
 
-from .conftest import SHORT
+from ..stages.conftest import SHORT
 
 
 class Brightness:

@@ -9,7 +9,7 @@ from anomae.statistics.intervals import PatientBootstrap
 from anomae.statistics.metrics import balanced_accuracy
 from anomae.statistics.operating_point import patient_threshold, slice_threshold, threshold_sentence
 
-from .test_assessment import made_up
+from ..reports.test_assessment import made_up
 
 
 def cohort(rng: np.random.Generator, patients: int) -> tuple[np.ndarray, np.ndarray]:

@@ -17,8 +17,8 @@ DEFINITIONS = {
     "the threshold is chosen on the tested labels.",
     "sensitivity_at_99_specificity": "Highest share of abnormal slices found with at most 1 % of the normal flagged; "
     "the threshold is chosen on the tested labels.",
-    "trivial_baselines": "AUROC of trivial baselines on the same test slices, each in a direction fixed beforehand; below "
-    "0.5 it is shown as it is, and turned round it would be one minus that.",
+    "trivial_baselines": "AUROC of trivial baselines on the same test slices, each in a direction fixed "
+    "beforehand; below 0.5 it is shown as it is, and turned round it would be one minus that.",
     "gain": "AUROC of the score minus that of the best trivial baseline that saw no label, with a paired interval: "
     "both are judged on the same resamples.",
     "strata": "The same figures on parts of the test set. all: every labelled test slice. without_empty: slices with "

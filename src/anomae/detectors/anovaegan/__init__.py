@@ -1,1 +1,1 @@
-"""AnoVAEGAN."""
+"""AnoVAEGAN: a variational autoencoder with a critic."""

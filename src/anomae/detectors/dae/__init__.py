@@ -1,1 +1,1 @@
-"""Denoising autoencoder."""
+"""DAE: a denoising autoencoder."""

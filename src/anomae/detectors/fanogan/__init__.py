@@ -1,1 +1,1 @@
-"""f-AnoGAN."""
+"""f-AnoGAN: an encoder, a generator and a critic."""

@@ -1,1 +1,1 @@
-"""The masked autoencoder alone."""
+"""MAE: the masked autoencoder alone."""
