@@ -18,7 +18,7 @@ def columns(count=10):
         "images": rng.integers(0, 255, (count, 6, 5), dtype=np.uint8),
         "labels": np.arange(count) % 2,
         "groups": np.array([f"p{row // 2}" for row in range(count)]),
-        "parts": np.array((["train", "report", "val", "validation", "test"] * count)[:count]),
+        "splits": np.array((["train", "report", "val", "validation", "test"] * count)[:count]),
         "lesions": (np.arange(count) % 2)[:, None, None] * np.ones((1, 6, 5), np.uint8),
         "row": np.arange(count) * 10,
     }
@@ -42,7 +42,7 @@ def test_everything_that_may_stand_beside_the_images(saved):
     np.testing.assert_array_equal(found.labels, given["labels"])
     np.testing.assert_array_equal(found.patients, given["groups"])
     np.testing.assert_array_equal(found.lesions, given["lesions"] > 0)
-    assert found.parts.tolist() == ["train", "test", "validation", "validation", "test"] * 2
+    assert found.splits.tolist() == ["train", "test", "validation", "validation", "test"] * 2
     assert found.slices.tolist() == list(range(10))
 
 
@@ -51,7 +51,7 @@ def test_images_alone_are_of_unknown_label_and_unlike_patients(tmp_path):
     found = read(tmp_path)
     assert found.labels.tolist() == [-1, -1, -1]
     assert found.patients.tolist() == ["a/0", "a/1", "a/2"]
-    assert (found.parts, found.lesions) == (None, None)
+    assert (found.splits, found.lesions) == (None, None)
 
 
 def test_arrays_by_other_names(tmp_path):
@@ -70,8 +70,8 @@ def test_arrays_by_other_names(tmp_path):
 def test_blocks_of_rows(saved):
     found = read(saved, blocks="row train=:30 test=50:90 validation=90:")
     assert found.slices.tolist() == [0, 1, 2, 5, 6, 7, 8, 9]
-    assert found.parts.tolist() == ["train"] * 3 + ["test"] * 4 + ["validation"]
-    assert found.notes == ("2 of 10 images are in no part and are left out",)
+    assert found.splits.tolist() == ["train"] * 3 + ["test"] * 4 + ["validation"]
+    assert found.notes == ("2 of 10 images are in no split and are left out",)
     np.testing.assert_array_equal(found.images, columns()["images"][found.slices])
     np.testing.assert_array_equal(found.labels, columns()["labels"][found.slices])
 
@@ -93,12 +93,12 @@ def test_what_does_not_fit_is_refused(saved, tmp_path):
         ({"images": given["images"][0]}, {}, UnreadableScan),
         ({"images": given["images"].astype(complex)}, {}, UnreadableScan),
         ({"lesions": given["lesions"][:, :3]}, {}, UnreadableScan),
-        ({"parts": np.array(["elsewhere"] * 10)}, {}, UserError),
+        ({"splits": np.array(["elsewhere"] * 10)}, {}, UserError),
         ({}, {"groups": "groups//2"}, UserError),
         ({}, {"groups": "row//0"}, UserError),
         ({}, {"blocks": "groups train=0:3"}, UserError),
         ({}, {"blocks": "rows train=0:3"}, UserError),
-        ({}, {"blocks": "row train=0:3", "parts": "parts"}, UserError),
+        ({}, {"blocks": "row train=0:3", "splits": "splits"}, UserError),
     ):
         np.savez(tmp_path / "changed.npz", **(given | change))
         with pytest.raises(error):
@@ -173,9 +173,9 @@ def test_headers_alone_tell_what_is_in_a_file(saved):
 @pytest.mark.real_data
 def test_the_real_patches(development_images):
     found = read(development_images / "luna16_patches_50.npz", blocks=BLOCKS, groups="candidate_row//500")
-    counts = {part: int((found.parts == part).sum()) for part in ("train", "validation", "test")}
+    counts = {split: int((found.splits == split).sum()) for split in ("train", "validation", "test")}
     assert counts == {"train": 4889, "validation": 289, "test": 974}
-    assert found.notes == ("69 of 6221 images are in no part and are left out",)
-    assert refuse_leaks(found.patients, found.parts) == 0
+    assert found.notes == ("69 of 6221 images are in no split and are left out",)
+    assert refuse_leaks(found.patients, found.splits) == 0
     assert found.images.shape == (6152, 50, 50)
     assert found.labels.sum() == 1054

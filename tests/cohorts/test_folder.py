@@ -21,7 +21,7 @@ def draw(path, mask=False, number=0):
 
 
 def table(cohort):
-    return {case.case: (case.patient, case.label, case.part) for case in cohort.cases()}
+    return {case.case: (case.patient, case.label, case.split) for case in cohort.cases()}
 
 
 @pytest.mark.parametrize("names", [("healthy", "abnormal"), ("Normal", "Yes"), ("no", "yes"), ("good", "anomaly")])
@@ -82,13 +82,13 @@ def test_mvtec(tmp_path):
 
 def test_bmad(tmp_path):
     draw(tmp_path / "train/good/1.png")
-    for part in ("valid", "test"):
+    for split in ("valid", "test"):
         for kind in ("good", "Ungood"):
-            draw(tmp_path / part / kind / "img" / "1.png", number=kind == "good")
-            write_picture(tmp_path / part / kind / "label" / "1.png", np.full((12, 10), 255 * (kind == "Ungood")))
+            draw(tmp_path / split / kind / "img" / "1.png", number=kind == "good")
+            write_picture(tmp_path / split / kind / "label" / "1.png", np.full((12, 10), 255 * (kind == "Ungood")))
     cohort = Folder(tmp_path)
-    found = {case.case: (case.part, case.label, cohort.read(case)) for case in cohort.cases()}
-    assert {name: (part, label) for name, (part, label, _) in found.items()} == {
+    found = {case.case: (case.split, case.label, cohort.read(case)) for case in cohort.cases()}
+    assert {name: (split, label) for name, (split, label, _) in found.items()} == {
         "train/good/1.png": ("train", HEALTHY),
         "valid/good/img/1.png": ("validation", HEALTHY),
         "valid/Ungood/img/1.png": ("validation", ABNORMAL),

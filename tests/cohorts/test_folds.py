@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anomae.cohorts.folds import fold_of_patients, parts_in_fold
+from anomae.cohorts.folds import fold_of_patients, splits_in_fold
 from anomae.errors import UserError
 
 
@@ -37,11 +37,11 @@ def test_the_parts_of_a_fold_are_disjoint_and_one_in_six_validates(made):
     fold_of = fold_of_patients(patients, ill, folds, seed)
     tested = []
     for fold in range(folds):
-        parts = parts_in_fold(fold_of, patients, fold, seed)
-        assert set(parts) == set(patients)
-        own = [name for name in patients if parts[name] == "test"]
+        splits = splits_in_fold(fold_of, patients, fold, seed)
+        assert set(splits) == set(patients)
+        own = [name for name in patients if splits[name] == "test"]
         assert own == [name for name in patients if fold_of[name] == fold]
-        counts = Counter(parts.values())
+        counts = Counter(splits.values())
         others = len(patients) - len(own)
         assert counts["validation"] == max(1, min(-(-others // 6), others - 1))
         assert counts["train"] == others - counts["validation"] >= 1
@@ -53,16 +53,16 @@ def test_who_has_no_healthy_slice_neither_trains_nor_validates():
     patients = [f"p{number}" for number in range(12)]
     fold_of = fold_of_patients(patients, ["p0", "p1", "p2"], 3, 0)
     for fold in range(3):
-        parts = parts_in_fold(fold_of, set(patients) - {"p0", "p1"}, fold, 0)
+        splits = splits_in_fold(fold_of, set(patients) - {"p0", "p1"}, fold, 0)
         for name in ("p0", "p1"):
-            assert parts[name] == ("test" if fold_of[name] == fold else "")
+            assert splits[name] == ("test" if fold_of[name] == fold else "")
 
 
 def test_the_seed_decides():
     patients = [f"p{number}" for number in range(30)]
     one, other = (fold_of_patients(patients, [], 5, seed) for seed in (0, 1))
     assert one != other
-    assert parts_in_fold(one, patients, 0, 0) != parts_in_fold(one, patients, 0, 1)
+    assert splits_in_fold(one, patients, 0, 0) != splits_in_fold(one, patients, 0, 1)
 
 
 def test_too_few_patients_are_refused():
@@ -72,4 +72,4 @@ def test_too_few_patients_are_refused():
     with pytest.raises(UserError, match="2 folds or more"):
         fold_of_patients(["a", "b", "c"], [], 1, 0)
     with pytest.raises(UserError, match=r"leaves 1 patient\(s\) with healthy slices"):
-        parts_in_fold({"a": 0, "b": 0, "c": 1, "d": 1}, ["a", "b", "c"], 0, 0)
+        splits_in_fold({"a": 0, "b": 0, "c": 1, "d": 1}, ["a", "b", "c"], 0, 0)

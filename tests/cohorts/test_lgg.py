@@ -28,7 +28,7 @@ def test_the_table_fixes_the_parts(written):
         lines = {line["patient"]: line for line in csv.DictReader(handle)}
     cohort = Lgg(written)
     for case in cohort.cases():
-        assert case.part == {"report": "test"}.get(lines[case.patient]["part"], lines[case.patient]["part"])
+        assert case.split == {"report": "test"}.get(lines[case.patient]["part"], lines[case.patient]["part"])
         assert cohort.read(case).labels.sum() == int(lines[case.patient]["tumour_slices"])
 
 
@@ -44,7 +44,7 @@ def test_folders_and_table_that_differ_are_told(written):
         "1 patients of patients.csv have no folder",
     )
     table.unlink()
-    assert {case.part for case in cohort.cases()} == {""}
+    assert {case.split for case in cohort.cases()} == {""}
     assert len(cohort.cases()) == 5
 
 
@@ -63,10 +63,10 @@ def test_the_real_patients(development_images, modality):
     cohort = Lgg(source, modality)
     cases = cohort.cases()
     expected = {"flair": {"train": 42, "validation": 10, "test": 25}, "t1": {"train": 38, "validation": 9, "test": 25}}
-    assert Counter(case.part for case in cases) == expected[modality]
+    assert Counter(case.split for case in cases) == expected[modality]
     assert {case.site for case in cases} == {"CS", "DU", "EZ", "FG", "HT"}
-    parts = split_patients(cases, 0)
-    assert refuse_leaks([case.patient for case in cases], [parts[case.patient] for case in cases]) == 0
+    splits = split_patients(cases, 0)
+    assert refuse_leaks([case.patient for case in cases], [splits[case.patient] for case in cases]) == 0
     assert len(cohort.notes()) == (modality == "t1")
     with (source / "patients.csv").open(newline="") as handle:
         lines = {line["patient"]: line for line in csv.DictReader(handle)}

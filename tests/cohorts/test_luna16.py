@@ -144,10 +144,10 @@ def test_which_scan_a_row_is_of(written):
 
 def test_subsets_fix_the_parts(written):
     cohort = Luna16(written, subsets="train=0-1,test=3")
-    parts = {case.source.parent.name: case.part for case in cohort.cases()}
-    assert parts == {"subset0": "train", "subset1": "train", "subset3": "test"}
-    assert cohort.notes() == ("1 scans lie in subsets that were given no part",)
-    assert {case.part for case in Luna16(written).cases()} == {""}
+    splits = {case.source.parent.name: case.split for case in cohort.cases()}
+    assert splits == {"subset0": "train", "subset1": "train", "subset3": "test"}
+    assert cohort.notes() == ("1 scans lie in subsets that were given no split",)
+    assert {case.split for case in Luna16(written).cases()} == {""}
 
 
 def test_scans_that_are_not_there_are_told(written, tmp_path):

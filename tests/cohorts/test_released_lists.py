@@ -45,13 +45,13 @@ def test_made_up_lists_of_the_released_shape(tmp_path, cohort, counts, parent):
     write_lists(inner, counts, names)
     lists = ReleasedLists.read(inner.parent if parent else inner, cohort)
     assert lists.counts() == counts
-    for name, (part, label) in LISTS.items():
+    for name, (split, label) in LISTS.items():
         listed = (inner / f"{name}.txt").read_text().split()
         pairs = [entry.removesuffix(".npy").split("_slice_") for entry in listed]
         cases = np.array([pair[0] for pair in pairs])
         slices = np.array([int(pair[-1]) for pair in pairs])
-        parts, labels = lists.parts_of(cases, slices)
-        assert (parts == part).all()
+        splits, labels = lists.splits_of(cases, slices)
+        assert (splits == split).all()
         assert (labels == label).all()
 
 
@@ -62,19 +62,19 @@ def small(tmp_path):
 
 
 def test_what_is_not_listed_has_no_part(small):
-    parts, labels = small.parts_of("volume_2", np.arange(155))
-    assert (parts == "").all()
+    splits, labels = small.splits_of("volume_2", np.arange(155))
+    assert (splits == "").all()
     assert (labels == UNKNOWN).all()
-    parts, _ = small.parts_of("volume_1", np.array([0, 155, -1]))
-    assert (parts[0] != "", parts[1], parts[2]) == (True, "", "")
-    parts, _ = small.parts_of(np.array(["else", "volume_x", "volume_1"]), np.array([3, 3, 3]))
-    assert (parts != "").tolist() == [False, False, True]
+    splits, _ = small.splits_of("volume_1", np.array([0, 155, -1]))
+    assert (splits[0] != "", splits[1], splits[2]) == (True, "", "")
+    splits, _ = small.splits_of(np.array(["else", "volume_x", "volume_1"]), np.array([3, 3, 3]))
+    assert (splits != "").tolist() == [False, False, True]
 
 
 def test_what_does_not_fit_is_counted(small):
     slices = np.arange(155)
     cases = np.full(155, "volume_1")
-    _, labels = small.parts_of(cases, slices)
+    _, labels = small.splits_of(cases, slices)
     assert small.compare(cases, slices, labels) == ()
     assert small.compare(cases, slices, np.full(155, UNKNOWN, dtype=np.int8)) == ()
     changed = labels.copy()
@@ -117,13 +117,13 @@ def test_the_released_brats_lists(development_images):
     assert lists.counts() == BRATS
     cases = np.repeat([f"volume_{number}" for number in range(1, 370)], 155)
     slices = np.tile(np.arange(155), 369)
-    parts, labels = lists.parts_of(cases, slices)
+    splits, labels = lists.splits_of(cases, slices)
     # Disjoint by scan, though the check is told of every slice.
-    assert refuse_leaks(cases, parts) == 0
-    scans = {part: len(set(cases[parts == part])) for part in ("train", "validation", "test")}
+    assert refuse_leaks(cases, splits) == 0
+    scans = {split: len(set(cases[splits == split])) for split in ("train", "validation", "test")}
     assert scans == {"train": 176, "validation": 45, "test": 148}
     # Without any pixel: how far a slice is from the middle of the head.
-    test = parts == "test"
+    test = splits == "test"
     assert roc_auc_score(labels[test], -np.abs(slices[test] - 80)) == pytest.approx(0.8915, abs=5e-5)
     missing = lists.compare(cases, slices, labels)
     assert missing == (f"{369 * 155 - sum(BRATS.values())} slices of the data are in no list",)
@@ -136,6 +136,6 @@ def test_the_released_luna_lists(development_images):
     # Rows count from 0: the real patches at nodule rows are in the abnormal lists, each and every one.
     with np.load(development_images / "luna16_patches_50.npz") as patches:
         rows, nodule = patches["candidate_row"].astype(np.int64), patches["label"] == 1
-    _, labels = lists.parts_of("", rows)
+    _, labels = lists.splits_of("", rows)
     assert (labels[nodule] == ABNORMAL).all()
     assert not (labels[~nodule] == ABNORMAL).any()

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anomae.cohorts.case import ABNORMAL, HEALTHY, PARTS, UNKNOWN, Case
+from anomae.cohorts.case import ABNORMAL, HEALTHY, SPLITS, UNKNOWN, Case
 from anomae.cohorts.splits import parse_subsets, refuse_leaks, split_names, split_patients, split_slices
 from anomae.errors import LeakySplit, UserError
 
@@ -17,19 +17,19 @@ def scans(count, label=UNKNOWN, start=0):
 
 def test_the_counts_of_the_paper():
     for seed in range(5):
-        parts = Counter(split_patients(scans(369), seed).values())
-        assert parts == {"train": 176, "validation": 45, "test": 148}
+        splits = Counter(split_patients(scans(369), seed).values())
+        assert splits == {"train": 176, "validation": 45, "test": 148}
 
 
 @given(st.integers(3, 80), st.integers(0, 40), st.integers(0, 10**6), st.floats(0.05, 0.9), st.floats(0.05, 0.9))
 def test_every_patient_gets_one_part_and_no_part_is_empty(useful, abnormal, seed, test, validation):
     cases = scans(useful) + scans(abnormal, ABNORMAL, start=useful)
-    parts = split_patients(cases, seed, test, validation)
-    assert set(parts) == {case.patient for case in cases}
-    assert set(parts.values()) == set(PARTS)
-    assert not any(parts[case.patient] == "train" for case in cases if case.label == ABNORMAL)
+    splits = split_patients(cases, seed, test, validation)
+    assert set(splits) == {case.patient for case in cases}
+    assert set(splits.values()) == set(SPLITS)
+    assert not any(splits[case.patient] == "train" for case in cases if case.label == ABNORMAL)
     if abnormal >= 2:
-        assert {parts[case.patient] for case in cases[useful:]} == {"validation", "test"}
+        assert {splits[case.patient] for case in cases[useful:]} == {"validation", "test"}
 
 
 @given(st.permutations(scans(12) + scans(5, ABNORMAL, start=12)), st.integers(0, 99))
@@ -47,8 +47,8 @@ def test_a_patient_with_healthy_and_abnormal_scans_may_be_trained_on():
 
 
 def test_abnormal_patients_are_shared_in_the_proportion_of_validation_to_test():
-    parts = split_patients(scans(100) + scans(130, ABNORMAL, start=100), 0)
-    abnormal = Counter(parts[f"patient {n}"] for n in range(100, 230))
+    splits = split_patients(scans(100) + scans(130, ABNORMAL, start=100), 0)
+    abnormal = Counter(splits[f"patient {n}"] for n in range(100, 230))
     assert abnormal == {"validation": 30, "test": 100}
 
 
@@ -59,16 +59,16 @@ def test_without_validation_there_is_none():
 def test_slices_are_split_by_patient_as_scans_are():
     patients = np.repeat([f"patient {n}" for n in range(9)], 4)
     labels = np.where(np.arange(36) >= 32, ABNORMAL, HEALTHY)
-    parts = split_slices(patients, labels, 3)
-    assert refuse_leaks(patients, parts) == 0
-    assert dict(zip(patients, parts, strict=True)) == split_patients(scans(8) + scans(1, ABNORMAL, start=8), 3)
+    splits = split_slices(patients, labels, 3)
+    assert refuse_leaks(patients, splits) == 0
+    assert dict(zip(patients, splits, strict=True)) == split_patients(scans(8) + scans(1, ABNORMAL, start=8), 3)
 
 
 def test_parts_that_the_data_set_fixes_are_kept():
-    cases = [Case("a", "p", Path("x"), part="test"), Case("b", "q", Path("x"), part="train")]
+    cases = [Case("a", "p", Path("x"), split="test"), Case("b", "q", Path("x"), split="train")]
     assert split_patients(cases, 0) == {"p": "test", "q": "train"}
     with pytest.raises(LeakySplit, match="1 of 1 patients"):
-        split_patients([cases[0], Case("b", "p", Path("x"), part="train")], 0)
+        split_patients([cases[0], Case("b", "p", Path("x"), split="train")], 0)
     with pytest.raises(UserError, match="1 of 2 cases"):
         split_patients([cases[0], Case("c", "r", Path("x"))], 0)
 
@@ -81,16 +81,16 @@ def test_what_cannot_be_split_is_refused(count, shares):
         split_patients(scans(count), 0, *shares)
 
 
-@given(st.lists(st.tuples(st.sampled_from("abcd"), st.sampled_from(["", *PARTS])), max_size=12))
+@given(st.lists(st.tuples(st.sampled_from("abcd"), st.sampled_from(["", *SPLITS])), max_size=12))
 def test_a_leak_is_a_patient_in_two_parts(pairs):
-    patients, parts = [name for name, _ in pairs], [part for _, part in pairs]
-    expected = sum(len({part for name, part in pairs if name == each and part}) > 1 for each in set(patients))
-    assert refuse_leaks(patients, parts, allow_leak=True) == expected
+    patients, splits = [name for name, _ in pairs], [split for _, split in pairs]
+    expected = sum(len({split for name, split in pairs if name == each and split}) > 1 for each in set(patients))
+    assert refuse_leaks(patients, splits, allow_leak=True) == expected
     if expected:
         with pytest.raises(LeakySplit, match=f"^{expected} of .*--allow-leak"):
-            refuse_leaks(patients, parts)
+            refuse_leaks(patients, splits)
     else:
-        assert refuse_leaks(patients, parts) == 0
+        assert refuse_leaks(patients, splits) == 0
 
 
 def test_the_refusal_names_no_patient():

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
-from anomae.cohorts.case import ABNORMAL, HEALTHY, PARTS, UNKNOWN, CaseSlices
+from anomae.cohorts.case import ABNORMAL, HEALTHY, SPLITS, UNKNOWN, CaseSlices
 from anomae.cohorts.describe import describe_cohort
 from anomae.cohorts.registry import COHORTS, open_cohort
 from anomae.errors import UnreadableScan, UserError
@@ -86,7 +86,7 @@ def test_cases_are_unique_and_in_a_fixed_order(opened, kind):
     assert cases == list(opened.cases())
     for case in cases:
         assert case.patient
-        assert case.part in ("", *PARTS)
+        assert case.split in ("", *SPLITS)
         assert case.label in (HEALTHY, ABNORMAL, UNKNOWN)
         assert case.lesion is None or case.lesion.is_file()
 
@@ -119,7 +119,7 @@ def check_slices(found: CaseSlices):
     if found.grid is not None:
         assert sorted(found.grid.shape) == sorted(found.images.shape)
         assert (np.diff(found.positions_mm) > 0).all()
-    for more in (found.patients, found.parts):
+    for more in (found.patients, found.splits):
         assert more is None or more.shape == (count,)
 
 
@@ -164,7 +164,7 @@ def test_a_broken_file_is_refused_and_the_others_are_read(kind, written, tmp_pat
 def test_what_it_holds_can_be_said_in_numbers_that_name_no_patient(opened):
     cases = opened.cases()
     told = describe_cohort(opened)
-    assert told["cases"] == len(cases) == sum(told["labels"].values()) == sum(told["parts"].values())
+    assert told["cases"] == len(cases) == sum(told["labels"].values()) == sum(told["splits"].values())
     assert told["patients"] == len({case.patient for case in cases})
     assert not any(case.patient in note for case in cases for note in told["notes"])
 

@@ -1,8 +1,8 @@
-"""Slices in no part, as a fold leaves them, are counted nowhere and put nobody in several splits."""
+"""Slices in no split, as a fold leaves them, are counted nowhere and put nobody in several splits."""
 
 import numpy as np
 
-from anomae.reports.provenance import count_parts, in_several_splits
+from anomae.reports.provenance import count_splits, in_several_splits
 from anomae.statistics.trivial_baselines import labelled_elsewhere
 
 PART = np.array(["train", "", "validation", "validation", "test", ""])
@@ -11,10 +11,10 @@ LABEL = np.array([0, 1, 0, 1, 1, 0], dtype=np.int8)
 
 
 def test_slices_in_no_part_are_not_counted():
-    counts = count_parts(PART, LABEL, np.zeros(6, dtype=np.bool_), PATIENT, PATIENT)
+    counts = count_splits(PART, LABEL, np.zeros(6, dtype=np.bool_), PATIENT, PATIENT)
     assert list(counts) == ["train", "validation", "test"]
     assert counts["train"]["abnormal"] == 0
-    assert sum(part["normal"] + part["abnormal"] for part in counts.values()) == 4
+    assert sum(split["normal"] + split["abnormal"] for split in counts.values()) == 4
 
 
 def test_a_patient_whose_other_slices_are_in_no_part_is_on_one_side():

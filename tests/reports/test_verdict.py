@@ -62,7 +62,7 @@ def test_a_baseline_turned_round_and_the_best_among_matched():
 def test_one_class():
     assert (
         one_class_verdict(12, 0)
-        == "The test part holds no abnormal slice (all 12 are normal), so no AUROC can be given."
+        == "The test split holds no abnormal slice (all 12 are normal), so no AUROC can be given."
     )
     assert "no normal slice" in one_class_verdict(0, 3)
     assert "No test slice has a known label" in one_class_verdict(0, 0)

@@ -88,11 +88,11 @@ def test_baselines_are_pooled_as_they_are(made: tuple[Path, dict[str, Any]]) -> 
 
 def test_seeds_are_averaged(made: tuple[Path, dict[str, Any]]) -> None:
     out, content = made
-    parts = [by_hand(out, f"pca-seed{seed}", "score") for seed in (3, 4)]
+    splits = [by_hand(out, f"pca-seed{seed}", "score") for seed in (3, 4)]
     summary = content["seeds"]["pca"]["scores"]["score"]
-    expected = roc_auc_score(parts[0][1], (parts[0][2] + parts[1][2]) / 2)
+    expected = roc_auc_score(splits[0][1], (splits[0][2] + splits[1][2]) / 2)
     assert summary["ensemble"]["all"]["auroc"]["value"] == pytest.approx(expected)
-    values = [roc_auc_score(labels, scores) for _, labels, scores in parts]
+    values = [roc_auc_score(labels, scores) for _, labels, scores in splits]
     assert summary["seeds"]["all"]["values"] == pytest.approx(values)
     seeds = [read_json(out / "folds" / "fold1" / "runs" / f"pca-seed{seed}" / "run.json")["seed"] for seed in (3, 4)]
     assert seeds == [3, 4]
@@ -101,7 +101,7 @@ def test_seeds_are_averaged(made: tuple[Path, dict[str, Any]]) -> None:
 def test_each_fold_was_fitted_on_its_own_store(made: tuple[Path, dict[str, Any]]) -> None:
     out, content = made
     prints = [read_json(out / "folds" / f"fold{k}" / "runs" / "pca-seed3" / "run.json") for k in (1, 2)]
-    assert [facts["store_fingerprint"] for facts in prints] == [part["fingerprint"] for part in content["split"]]
+    assert [facts["store_fingerprint"] for facts in prints] == [split["fingerprint"] for split in content["split"]]
     assert len({facts["store_fingerprint"] for facts in prints}) == FOLDS
     for k in (1, 2):
         report = read_json(out / "folds" / f"fold{k}" / "runs" / "pca-seed3" / "report" / "report.json")
@@ -141,9 +141,9 @@ def test_what_is_clear_of_zero_is_said(made: tuple[Path, dict[str, Any]]) -> Non
 
 def test_nothing_is_done_twice(made: tuple[Path, dict[str, Any]]) -> None:
     out, content = made
-    before = {path: path.stat().st_mtime_ns for part in ("store", "folds") for path in (out / part).rglob("*")}
+    before = {path: path.stat().st_mtime_ns for split in ("store", "folds") for path in (out / split).rglob("*")}
     assert run(out, seeds=(3, 4)) == content
-    after = {path: path.stat().st_mtime_ns for part in ("store", "folds") for path in (out / part).rglob("*")}
+    after = {path: path.stat().st_mtime_ns for split in ("store", "folds") for path in (out / split).rglob("*")}
     assert after == before
 
 

@@ -34,7 +34,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[SliceStor
 def test_the_base_store_holds_every_slice_of_every_patient(made: tuple[Path, list[SliceStore]]) -> None:
     base = SliceStore(made[0] / "store")
     assert len(base.index) == 9 * 10
-    assert set(base.index.part) == {"test"}
+    assert set(base.index.split) == {"test"}
     assert (base.index.label == 1).any()
     assert base.prepared["dropped"] == {}
 
@@ -48,27 +48,27 @@ def test_every_patient_is_tested_once_and_stands_on_one_side(made: tuple[Path, l
     np.testing.assert_array_equal(np.sort(np.concatenate([store.rows("test") for store in stores])), np.arange(90))
     for store in stores:
         index = store.index
-        sides = [set(index.patient[index.part == part]) for part in ("train", "validation", "test")]
+        sides = [set(index.patient[index.split == split]) for split in ("train", "validation", "test")]
         assert all(sides)
         assert sum(map(len, sides)) == len(set.union(*sides)) == 9
         assert len(sides[1]) == 1  # one in six of six, rounded up
-        assert in_several_splits(index.part, index.patient) == 0
+        assert in_several_splits(index.split, index.patient) == 0
 
 
 def test_nothing_abnormal_or_empty_is_trained_on_and_nothing_is_lost(made: tuple[Path, list[SliceStore]]) -> None:
     for store in made[1]:
         index = store.index
-        train = index.part == "train"
+        train = index.split == "train"
         assert train.any()
         assert set(index.label[train]) == {0}
         assert not index.empty[train].any()
-        outside = index.part == ""
+        outside = index.split == ""
         taught = np.isin(index.patient, index.patient[train])
         np.testing.assert_array_equal(outside, taught & ((index.label == 1) | index.empty))
         assert sum(store.prepared["dropped"].values()) == outside.sum() > 0
         assert "" not in store.prepared["counts"]
         assert store.prepared["counts"]["train"]["abnormal"] == 0
-        held_out = index.part == "validation"
+        held_out = index.split == "validation"
         assert held_out.sum() == 10  # whole, abnormal slices too
 
 
@@ -82,7 +82,7 @@ def test_arrays_are_shared_and_all_else_stays_what_it_was(made: tuple[Path, list
             assert (store.folder / name).samefile(base / name)
         with (store.folder / "index.csv").open(newline="") as handle:
             own = list(csv.DictReader(handle))
-        assert [{**line, "part": ""} for line in own] == [{**line, "part": ""} for line in lines]
+        assert [{**line, "split": ""} for line in own] == [{**line, "split": ""} for line in lines]
     fingerprints = {store.prepared["fingerprint"] for store in stores} | {
         read_json(base / "prepare.json")["fingerprint"]
     }

@@ -26,7 +26,7 @@ def loaded(run, tested=()):
 
 def test_what_is_read(run):
     calibration, why_none, levels = loaded(run)
-    assert calibration.source == "44 normal slices of 5 patients of the validation part"
+    assert calibration.source == "44 normal slices of 5 patients of the validation split"
     assert (why_none, levels) == ("", None)
     assert len(calibration.scores) == len(calibration.patient) == 44
     assert calibration.doubts == [
@@ -39,7 +39,7 @@ def test_doubts(run):
     write_json(run / "run.json", {**facts, "settings": {"classifier": {"choice": "validation_auroc"}}})
     said = " ".join(loaded(run, ["patient5"])[0].doubts)
     assert "chosen on labelled images of these very patients" in said
-    assert "1 calibration patients stand in another part too" in said
+    assert "1 calibration patients stand in another split too" in said
 
 
 def test_none_is_a_sentence(run):
@@ -49,7 +49,7 @@ def test_none_is_a_sentence(run):
     assert "run `anomae score run` again" in why_none
     index = run.parent / "store" / "index.csv"
     index.write_text(index.read_text().replace(",validation,", ",train,"))
-    assert "no normal slice in its validation part" in loaded(run)[1]
+    assert "no normal slice in its validation split" in loaded(run)[1]
 
 
 def test_other_slices_are_refused(run):

@@ -37,12 +37,13 @@ class MadeUpCohort:
 
     name = "folder"
 
-    def __init__(self, found, parts=None):
-        self.found, self.parts = found, parts or {}
+    def __init__(self, found, splits=None):
+        self.found, self.splits = found, splits or {}
 
     def cases(self):
         return [
-            Case(name, name, Path(f"scans/{name}"), part=self.parts.get(name, "train"), site="A") for name in self.found
+            Case(name, name, Path(f"scans/{name}"), split=self.splits.get(name, "train"), site="A")
+            for name in self.found
         ]
 
     def read(self, case):
@@ -71,9 +72,9 @@ def make_cohort():
 def write():
     """Append every case of a cohort to a writer, from where it stands."""
 
-    def append_all(writer, cohort, parts, settings):
+    def append_all(writer, cohort, splits, settings):
         for case in cohort.cases()[writer.done :]:
-            made = rows_or_reason(case, cohort, parts, settings)
+            made = rows_or_reason(case, cohort, splits, settings)
             if isinstance(made, str):
                 writer.skip(case, made)
             else:

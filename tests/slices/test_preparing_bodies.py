@@ -186,8 +186,8 @@ def test_bias_correction_evens_out_what_the_coil_did(case):
     for bias in ("none", "n4"):
         prepared = prepare_case(uneven, brain(bias_correction=bias))
         columns = [
-            np.median(prepared.images[:, :, part][prepared.bodies[:, :, part]])
-            for part in (slice(4, 13), slice(19, 28))
+            np.median(prepared.images[:, :, split][prepared.bodies[:, :, split]])
+            for split in (slice(4, 13), slice(19, 28))
         ]
         spreads.append(abs(np.log(columns[0] / columns[1])))
     assert spreads[1] < 0.6 * spreads[0]

@@ -10,7 +10,7 @@ import pytest
 
 from anomae.arrays import map_array
 from anomae.errors import UserError
-from anomae.slices.parts import Parts
+from anomae.slices.split_rule import SplitRule
 from anomae.slices.store import COLUMNS, LATER_COLUMNS, Slices, SliceStore, read_index
 from anomae.slices.writer import StoreWriter
 
@@ -19,7 +19,7 @@ from anomae.slices.writer import StoreWriter
 def folder(make_case, make_cohort, small, write, tmp_path):
     cohort = make_cohort({"a": make_case(0), "b": make_case(1), "c": make_case(2)}, {"b": "validation", "c": "test"})
     writer = StoreWriter(tmp_path / "store", {}, small)
-    write(writer, cohort, Parts(), small)
+    write(writer, cohort, SplitRule(), small)
     writer.write_index()
     writer.finish({})
     return tmp_path / "store"
@@ -188,7 +188,7 @@ def test_an_index_reads_alike_in_blocks_of_any_length(folder, monkeypatch):
     whole = read_index(folder / "index.csv")
     monkeypatch.setattr("anomae.slices.store.BLOCK_LINES", 5)
     in_blocks = read_index(folder / "index.csv")
-    for name in ("case", "patient", "slice", "position_mm", "part", "label", "empty", "lesion_fraction", "site"):
+    for name in ("case", "patient", "slice", "position_mm", "split", "label", "empty", "lesion_fraction", "site"):
         np.testing.assert_array_equal(getattr(in_blocks, name), getattr(whole, name))
     (folder / "index.csv").write_text(",".join(COLUMNS) + "\n")
     assert len(read_index(folder / "index.csv")) == 0

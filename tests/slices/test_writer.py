@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from anomae.errors import UserError
-from anomae.slices.parts import Parts
 from anomae.slices.preparing import prepare_case
 from anomae.slices.settings import settings_from
+from anomae.slices.split_rule import SplitRule
 from anomae.slices.store import SliceStore
 from anomae.slices.writer import JOURNAL, StoreWriter, refuse_other_request
 
@@ -39,7 +39,7 @@ def files(folder):
 
 def write_whole(folder, cohort, settings, write):
     writer = StoreWriter(folder, REQUEST, settings)
-    write(writer, cohort, Parts(), settings)
+    write(writer, cohort, SplitRule(), settings)
     writer.write_index()
     writer.finish({"seed": 0})
     return SliceStore(folder)
@@ -50,7 +50,7 @@ def test_what_went_in_comes_out(cohort, small, write, tmp_path):
     assert sorted(files(store.folder)) == ["cases.json", "index.csv", "lesions.npy", "prepare.json", "slices.npy"]
     index = store.index
     assert index.case.tolist() == ["healthy"] * 6 + ["unknown"] * 6 + ["ill"] * 4 + ["tested"] * 9
-    assert index.part.tolist() == ["train"] * 6 + ["validation"] * 6 + ["train"] * 4 + ["test"] * 9
+    assert index.split.tolist() == ["train"] * 6 + ["validation"] * 6 + ["train"] * 4 + ["test"] * 9
     assert index.slice.tolist() == [*range(6), *range(6), 0, 1, 3, 4, *range(9)]
     assert index.label.tolist() == [0] * 6 + [-1] * 6 + [0] * 4 + [0, 0, 1, 0, 0, 1, 0, 0, 1]
     np.testing.assert_allclose(index.position_mm, index.slice * 2.5 - 10)
@@ -93,7 +93,7 @@ def test_a_store_of_before_is_the_same_request(cohort, small, write, tmp_path):
     later = ("preparation", "margin", "brain_mask", "bias_correction")
     before = {**REQUEST, "settings": {name: value for name, value in settings.items() if name not in later}}
     writer = StoreWriter(tmp_path / "store", before, small)
-    write(writer, cohort, Parts(), small)
+    write(writer, cohort, SplitRule(), small)
     writer.close()
     refuse_other_request(tmp_path / "store", {**REQUEST, "settings": settings})
     with pytest.raises(UserError, match="settings"):
@@ -110,7 +110,7 @@ def test_healthy_is_known_to_have_no_lesion_and_unknown_is_not(cohort, small, wr
 def test_it_says_what_was_skipped_and_dropped(cohort, small, write, tmp_path):
     store = write_whole(tmp_path / "store", cohort, small, write)
     assert store.prepared["skipped"] == [{"case": "broken", "reason": "scans/broken is cut short."}]
-    assert store.prepared["dropped"] == {"abnormal in the training part": 2}
+    assert store.prepared["dropped"] == {"abnormal in the training split": 2}
     assert store.prepared["request"] == REQUEST
     cases = json.loads((store.folder / "cases.json").read_text())
     assert list(cases) == ["healthy", "unknown", "ill", "tested"]
@@ -143,7 +143,7 @@ def test_the_arrays_are_plain_numpy_files(cohort, small, write, tmp_path):
 
 def test_a_begun_store_is_not_opened(cohort, small, write, tmp_path):
     writer = StoreWriter(tmp_path / "store", REQUEST, small)
-    write(writer, cohort, Parts(), small)
+    write(writer, cohort, SplitRule(), small)
     writer.write_index()
     writer.close()
     with pytest.raises(UserError, match="not a finished store"):
@@ -154,12 +154,12 @@ def test_a_begun_store_is_not_opened(cohort, small, write, tmp_path):
 def test_it_goes_on_from_any_case(cohort, make_cohort, small, write, tmp_path, done):
     write_whole(tmp_path / "whole", cohort, small, write)
     writer = StoreWriter(tmp_path / "store", REQUEST, small)
-    some = make_cohort(dict(list(cohort.found.items())[:done]), cohort.parts)
-    write(writer, some, Parts(), small)
+    some = make_cohort(dict(list(cohort.found.items())[:done]), cohort.splits)
+    write(writer, some, SplitRule(), small)
     writer.close()
     writer = StoreWriter(tmp_path / "store", REQUEST, small)
     assert writer.done == done
-    write(writer, cohort, Parts(), small)
+    write(writer, cohort, SplitRule(), small)
     writer.write_index()
     writer.finish({"seed": 0})
     assert files(tmp_path / "store") == files(tmp_path / "whole")
@@ -181,7 +181,7 @@ import os, signal, sys
 from pathlib import Path
 sys.path.insert(0, {tests!r})
 import anomae.slices.writer as writing
-from anomae.slices.parts import Parts
+from anomae.slices.split_rule import Parts
 from anomae.slices.rows import rows_or_reason
 from anomae.slices.settings import settings_from
 from conftest import MadeUpCohort, made_up_case
@@ -248,13 +248,13 @@ def test_killed_anywhere_it_goes_on_to_the_same_bytes(tmp_path, together):
 def test_a_torn_last_line_of_the_journal_counts_for_nothing(cohort, make_cohort, small, write, tmp_path):
     write_whole(tmp_path / "whole", cohort, small, write)
     writer = StoreWriter(tmp_path / "store", REQUEST, small)
-    write(writer, make_cohort(dict(list(cohort.found.items())[:3]), cohort.parts), Parts(), small)
+    write(writer, make_cohort(dict(list(cohort.found.items())[:3]), cohort.splits), SplitRule(), small)
     writer.close()
     journal = tmp_path / "store" / JOURNAL
     journal.write_bytes(journal.read_bytes()[:-40])
     writer = StoreWriter(tmp_path / "store", REQUEST, small)
     assert writer.done == 2
-    write(writer, cohort, Parts(), small)
+    write(writer, cohort, SplitRule(), small)
     writer.write_index()
     writer.finish({"seed": 0})
     assert files(tmp_path / "store") == files(tmp_path / "whole")
@@ -262,7 +262,7 @@ def test_a_torn_last_line_of_the_journal_counts_for_nothing(cohort, make_cohort,
 
 def test_an_array_shorter_than_its_journal_is_refused(cohort, small, write, tmp_path):
     writer = StoreWriter(tmp_path / "store", REQUEST, small)
-    write(writer, cohort, Parts(), small)
+    write(writer, cohort, SplitRule(), small)
     writer.close()
     array = tmp_path / "store" / "slices.npy"
     os.truncate(array, array.stat().st_size // 2)
@@ -278,7 +278,7 @@ def test_an_array_shorter_than_its_journal_is_refused(cohort, small, write, tmp_
 def test_another_request_is_refused(cohort, small, write, tmp_path, change, said, finished):
     folder = tmp_path / "store"
     writer = StoreWriter(folder, REQUEST, small)
-    write(writer, cohort, Parts(), small)
+    write(writer, cohort, SplitRule(), small)
     if finished:
         writer.write_index()
         writer.finish({})
@@ -294,7 +294,7 @@ def test_where_only_broken_scans_were_met_it_may_be_begun_anew_in_another_way(
     cohort, make_cohort, small, write, tmp_path
 ):
     writer = StoreWriter(tmp_path / "store", REQUEST, small)
-    write(writer, make_cohort({"broken": "scans/broken is cut short."}), Parts(), small)
+    write(writer, make_cohort({"broken": "scans/broken is cut short."}), SplitRule(), small)
     writer.close()
     writer = StoreWriter(tmp_path / "store", REQUEST | {"seed": 1}, small)
     assert writer.done == 0
@@ -325,9 +325,9 @@ def test_two_do_not_write_at_once(small, tmp_path):
 def test_what_a_crash_left_of_other_files_is_cleared(cohort, small, write, tmp_path):
     (tmp_path / "store").mkdir()
     StoreWriter(tmp_path / "store", REQUEST, small).close()
-    (tmp_path / "store" / ".part-abc.json").write_text("half")
+    (tmp_path / "store" / ".split-abc.json").write_text("half")
     store = write_whole(tmp_path / "store", cohort, small, write)
-    assert not list(store.folder.glob(".part-*"))
+    assert not list(store.folder.glob(".split-*"))
 
 
 def test_the_store_type_is_the_one_that_was_set(cohort, write, tmp_path):

@@ -31,12 +31,12 @@ def made_up_run(
     images, masks, rows = [], [], []
     y, x = np.mgrid[:SIDE, :SIDE]
     for patient in range(PATIENTS):
-        part = ("train", "validation", "test")[patient // 5]
+        split = ("train", "validation", "test")[patient // 5]
         name = f"patient{0 if leak and patient == 10 else patient}"
         for number in range(DEPTH):
             radius = 11 * np.sin(np.pi * number / (DEPTH - 1)).round(6)
             head = ((y - 12) ** 2 + (x - 12) ** 2 < radius**2).astype(np.float32) * 0.5
-            sick = abnormal and part != "train" and patient % 5 != 0 and 4 <= number <= 7
+            sick = abnormal and split != "train" and patient % 5 != 0 and 4 <= number <= 7
             mask = ((y - 10) ** 2 + (x - 9) ** 2 < 9) & sick
             image = head * rng.uniform(0.9, 1.1, head.shape) + 0.4 * mask
             images.append(image)
@@ -49,7 +49,7 @@ def made_up_run(
                     name,
                     number,
                     f"{number:.3f}",
-                    part,
+                    split,
                     int(sick),
                     int(body == 0),
                     f"{body:.4f}",
@@ -96,7 +96,7 @@ def made_up_run(
         run / "findings" / "findings.json",
         {
             "detector": "mae-classifier",
-            "part": "test",
+            "split": "test",
             "images": len(test),
             "seconds": 2.0,
             "images_per_s": 30.0,
@@ -250,7 +250,7 @@ def test_one_class_still_makes_a_report(tmp_path):
     run = made_up_run(tmp_path, abnormal=False)
     report = evaluate(run, resamples=50)
     assert report["slice"]["auroc"] is None
-    assert report["verdict"].startswith("The test part holds no abnormal slice")
+    assert report["verdict"].startswith("The test split holds no abnormal slice")
     assert report["counts"]["scored"]["normal"] == 60
     assert "Highest-scored normal slices" in (run / "report" / "report.html").read_text(encoding="utf-8")
 
@@ -305,7 +305,7 @@ def test_slices_without_a_score_are_said(tmp_path):
     path.write_text("\n".join(path.read_text().splitlines()[:-3]) + "\n")
     for name in ("maps.npy", "reconstructions.npy"):
         (run / "findings" / name).unlink()
-    assert "3 slices of the test part have no score" in evaluate(run, resamples=50)["warnings"][0]
+    assert "3 slices of the test split have no score" in evaluate(run, resamples=50)["warnings"][0]
 
 
 def changed(path: Path, line: int, field: int, value: str) -> None:
@@ -365,7 +365,7 @@ def test_a_moved_store_is_named(tmp_path):
     assert evaluate(run, store=tmp_path / "elsewhere", resamples=50)["slice"]["auroc"]["value"] > 0.5
 
 
-def anyones_tables(folder: Path, patient: bool = True, by_slice: bool = True, part: bool = True) -> tuple[Path, Path]:
+def anyones_tables(folder: Path, patient: bool = True, by_slice: bool = True, split: bool = True) -> tuple[Path, Path]:
     rng = np.random.default_rng(0)
     scores, labels = [], []
     for case in range(40):
@@ -373,13 +373,13 @@ def anyones_tables(folder: Path, patient: bool = True, by_slice: bool = True, pa
             label = int(abs(number - 5 - case % 3) < 3) if by_slice else case % 2
             key = [f"scan{case}", *([number] if by_slice else [])]
             who = [f"p{case // 2}"] if patient else []
-            side = ["train" if case < 20 else "test"] if part else []
-            labels.append([*key, *who, *side, label if not part or case >= 20 else 0])
-            if not part or case >= 20:
+            side = ["train" if case < 20 else "test"] if split else []
+            labels.append([*key, *who, *side, label if not split or case >= 20 else 0])
+            if not split or case >= 20:
                 scores.append([*key, rng.normal() + label])
     key = ["case", *(["slice"] if by_slice else [])]
     write_csv(folder / "scores.csv", [*key, "score"], scores)
-    write_csv(folder / "labels.csv", [*key, *["patient"] * patient, *["part"] * part, "label"], labels)
+    write_csv(folder / "labels.csv", [*key, *["patient"] * patient, *["split"] * split, "label"], labels)
     return folder / "scores.csv", folder / "labels.csv"
 
 
@@ -401,10 +401,10 @@ def test_anyones_scores(tmp_path):
 
 
 def test_what_cannot_be_audited_is_said(tmp_path):
-    tables = anyones_tables(tmp_path, patient=False, by_slice=False, part=False)
+    tables = anyones_tables(tmp_path, patient=False, by_slice=False, split=False)
     report = evaluate_scores(*tables, tmp_path / "out", resamples=100)
     notes = " ".join(report["notes"])
-    for words in ("no column slice", "patients, since none is named", "no column part", "brightness"):
+    for words in ("no column slice", "patients, since none is named", "no column split", "brightness"):
         assert words in notes
     assert report["trivial_baselines"] == {}
     assert "no trivial baseline could be computed" in report["verdict"]
@@ -432,17 +432,17 @@ def test_validation_normals_give_anyones_operating_point(tmp_path):
     rng = np.random.default_rng(0)
     labels, scores = [], []
     for case in range(60):
-        part = "validation" if case < 30 else "test"
+        split = "validation" if case < 30 else "test"
         for number in range(6):
-            label = int(part == "test" and case % 2 and number > 2)
-            labels.append([f"c{case}", number, f"p{case}", part, label, "X" if case % 3 else "Y", 6])
+            label = int(split == "test" and case % 2 and number > 2)
+            labels.append([f"c{case}", number, f"p{case}", split, label, "X" if case % 3 else "Y", 6])
             scores.append([f"c{case}", number, rng.normal() + 3 * label])
-    write_csv(tmp_path / "l.csv", ("case", "slice", "patient", "part", "label", "scanner", "depth"), labels)
+    write_csv(tmp_path / "l.csv", ("case", "slice", "patient", "split", "label", "scanner", "depth"), labels)
     write_csv(tmp_path / "s.csv", ("case", "slice", "score"), scores)
     report = evaluate_scores(tmp_path / "s.csv", tmp_path / "l.csv", tmp_path / "out", resamples=100)
     point = report["operating_point"]
     assert point["calibration"] == {
-        "source": "180 normal slices of 30 patients of the validation part",
+        "source": "180 normal slices of 30 patients of the validation split",
         "patients": 30,
         "slices": 180,
     }
@@ -521,7 +521,7 @@ def test_the_audit_says_what_the_parts_say(evaluated):
     assert audit["normals_of_patients_with_lesions"]["slices"] == 32
     assert audit["normals_of_patients_with_lesions"]["of"] == 44
     assert (audit["patients_in_several_splits"], audit["labels_seen"]) == (0, SENTENCE)
-    assert report["operating_point"]["sentence"].startswith("No operating point: the validation part was not scored")
+    assert report["operating_point"]["sentence"].startswith("No operating point: the validation split was not scored")
 
 
 def test_hostile_names_stay_text(tmp_path):

@@ -57,7 +57,7 @@ def with_calibration(run: Path) -> Path:
         for r, s in zip(rows, scores, strict=True)
     ]
     write_csv(run / "calibration" / "scores.csv", columns, lines)
-    write_json(run / "calibration" / "findings.json", {"part": "validation", "images": len(rows)})
+    write_json(run / "calibration" / "findings.json", {"split": "validation", "images": len(rows)})
     return run
 
 

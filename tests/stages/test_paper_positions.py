@@ -24,8 +24,8 @@ def made_up_lists(folder: Path) -> Path:
     """Lists named and shaped as the paper's: lesions about slice 80; the normals of training leave holes there."""
     rng = np.random.default_rng(0)
     lists: dict[str, list[str]] = {
-        f"{kind}_{part}_samples": []
-        for kind, part in (
+        f"{kind}_{split}_samples": []
+        for kind, split in (
             ("normal", "training"),
             ("normal", "val"),
             ("abnormal", "val"),
@@ -34,12 +34,12 @@ def made_up_lists(folder: Path) -> Path:
         )
     }
     for volume in range(1, 81):
-        part = "training" if volume <= 30 else "val" if volume <= 50 else "test"
+        split = "training" if volume <= 30 else "val" if volume <= 50 else "test"
         first, last = np.sort(rng.normal(80, 22, 2)).round()
         for number in range(155):
             abnormal = first <= number <= last
-            if not (part == "training" and (abnormal or rng.random() < 0.3)):
-                lists[f"{'abnormal' if abnormal else 'normal'}_{part}_samples"].append(
+            if not (split == "training" and (abnormal or rng.random() < 0.3)):
+                lists[f"{'abnormal' if abnormal else 'normal'}_{split}_samples"].append(
                     f"volume_{volume}_slice_{number}.npy"
                 )
     (folder / "brats").mkdir(parents=True)

@@ -19,9 +19,9 @@ from anomae.files import read_json
 from anomae.phantoms.layouts import write_phantom_data_set
 from anomae.recipes.preparation import preparation_for
 from anomae.slices import brain_extraction
-from anomae.slices.parting import SUBSETS
 from anomae.slices.preparing import prepare_case
 from anomae.slices.settings import PrepareSettings, settings_from
+from anomae.slices.splitting import SUBSETS
 from anomae.slices.store import SliceStore
 from anomae.stages import prepare as stage
 from anomae.stages.prepare import prepare
@@ -75,9 +75,9 @@ def test_a_store_holds_every_slice_prepared_with_its_patient_part_and_label(layo
     cohort = open_cohort("brats2020", source, modality="flair")
     for case in cohort.cases():
         read, rows = cohort.read(case), np.flatnonzero(store.index.case == case.case)
-        part = set(store.index.part[rows])
-        assert len(part) == 1
-        stays = read.labels != ABNORMAL if part == {"train"} else np.ones(8, bool)
+        split = set(store.index.split[rows])
+        assert len(split) == 1
+        stays = read.labels != ABNORMAL if split == {"train"} else np.ones(8, bool)
         prepared = prepare_case(read, SMALL, stays)
         np.testing.assert_array_equal(store.select(rows).read(slice(None)), prepared.images)
         np.testing.assert_array_equal(store.lesions(rows), prepared.lesions)
@@ -98,13 +98,13 @@ def test_prepare_json_says_what_was_done(layouts, tmp_path):
     assert said["leaking_patients"] == 0
     assert said["skipped"] == []
     assert "seed 3" in said["split"]
-    for part, counts in said["counts"].items():
-        here = index.part == part
+    for split, counts in said["counts"].items():
+        here = index.split == split
         assert counts["normal"] == (here & (index.label == HEALTHY)).sum()
         assert counts["abnormal"] == (here & (index.label == ABNORMAL)).sum()
         assert counts["empty"] == (here & index.empty).sum()
         assert counts["patients"] == len(set(index.patient[here]))
-    dropped = said["dropped"]["abnormal in the training part"]
+    dropped = said["dropped"]["abnormal in the training split"]
     assert len(index) + dropped == 6 * 8
     assert set(said["versions"]) >= {"anomae", "numpy"}
 
@@ -115,7 +115,7 @@ def test_the_share_of_normals_of_ill_patients_counts_dropped_slices_too(layouts,
     store = made("brats2020", source, tmp_path / "store")
     cohort = open_cohort("brats2020", source)
     ill = [case.patient for case in cohort.cases() if (cohort.read(case).labels == ABNORMAL).any()]
-    train = (store.index.part == "train") & (store.index.label == HEALTHY)
+    train = (store.index.split == "train") & (store.index.label == HEALTHY)
     share = np.isin(store.index.patient[train], ill).mean()
     assert store.prepared["share_of_normals_from_patients_with_lesions"]["train"] == pytest.approx(share, abs=1e-5)
     assert share > 0
@@ -124,15 +124,15 @@ def test_the_share_of_normals_of_ill_patients_counts_dropped_slices_too(layouts,
 def test_the_training_part_holds_healthy_slices_only(tmp_path):
     store = made("phantom", "heads:8", tmp_path / "store", options=HEADS)
     assert set(store.index.label[store.rows("train")]) == {HEALTHY}
-    assert store.prepared["dropped"]["abnormal in the training part"] > 0
+    assert store.prepared["dropped"]["abnormal in the training split"] > 0
 
 
 def test_no_patient_stands_on_two_sides(tmp_path):
     store = made("phantom", "heads:8", tmp_path / "store", options=HEADS)
-    sides = {patient: set(store.index.part[store.index.patient == patient]) for patient in store.index.patient}
+    sides = {patient: set(store.index.split[store.index.patient == patient]) for patient in store.index.patient}
     assert len(sides) == 8
-    assert all(len(parts) == 1 for parts in sides.values())
-    assert {next(iter(parts)) for parts in sides.values()} == {"train", "validation", "test"}
+    assert all(len(splits) == 1 for splits in sides.values())
+    assert {next(iter(splits)) for splits in sides.values()} == {"train", "validation", "test"}
 
 
 # ---- the same bytes however it runs
@@ -238,7 +238,7 @@ def test_a_broken_scan_is_listed_and_the_rest_is_there(data_set, layouts, watche
     whole = made("brats2020", layouts("brats2020"), tmp_path / "whole")
     kept = np.isin(whole.index.case, ["volume_2", "volume_4"], invert=True)
     np.testing.assert_array_equal(store.index.case, whole.index.case[kept])
-    np.testing.assert_array_equal(store.index.part, whole.index.part[kept])
+    np.testing.assert_array_equal(store.index.split, whole.index.split[kept])
     np.testing.assert_array_equal(store.images[:], whole.images[kept])
 
 
@@ -290,31 +290,31 @@ def test_if_nothing_is_left_to_learn_from_it_says_why(data_set, tmp_path):
     (source / "patients.csv").write_text(
         (source / "patients.csv").read_text().replace(",validation,", ",report,").replace(",train,", ",validation,")
     )
-    with pytest.raises(UserError, match="No healthy slice is left in the training part"):
+    with pytest.raises(UserError, match="No healthy slice is left in the training split"):
         made("lgg", source, tmp_path / "store")
 
 
-# ---- who decides the parts
+# ---- who decides the splits
 
 
 def test_the_data_sets_own_parts_are_kept(layouts, tmp_path):
     source = layouts("lgg")
     store = made("lgg", source, tmp_path / "store")
     for case in open_cohort("lgg", source).cases():
-        assert set(store.index.part[store.index.case == case.case]) == {case.part}
-    assert store.prepared["split"] == "the data set's own parts"
+        assert set(store.index.split[store.index.case == case.case]) == {case.split}
+    assert store.prepared["split"] == "the data set's own splits"
 
 
 def test_the_seed_decides_if_it_is_told_to(layouts, tmp_path):
-    parts = []
+    splits = []
     for seed in (0, 1, 2):
         store = made("lgg", layouts("lgg", count=12), tmp_path / str(seed), split="patient", seed=seed)
-        parts.append(dict(zip(store.index.patient.tolist(), store.index.part.tolist(), strict=True)))
-    assert parts[0] != parts[1] or parts[1] != parts[2]
+        splits.append(dict(zip(store.index.patient.tolist(), store.index.split.tolist(), strict=True)))
+    assert splits[0] != splits[1] or splits[1] != splits[2]
 
 
 def test_a_data_set_that_fixes_no_parts_cannot_be_followed(layouts, tmp_path):
-    with pytest.raises(UserError, match="fixes no parts"):
+    with pytest.raises(UserError, match="fixes no splits"):
         made("brats2020", layouts("brats2020"), tmp_path / "store", split="fixed")
     assert not (tmp_path / "store").exists()
 
@@ -342,8 +342,8 @@ def test_the_subsets_of_luna16_decide_if_told_to(layouts, tmp_path):
     assert store.prepared["options"]["subsets"] == SUBSETS
     first = {path.stem for path in (source / "subset0").glob("*.mhd")}
     last = {path.stem for path in (source / "subset9").glob("*.mhd")}
-    assert set(store.index.part[np.isin(store.index.case, list(first))]) == {"train"}
-    assert set(store.index.part[np.isin(store.index.case, list(last))]) == {"test"}
+    assert set(store.index.split[np.isin(store.index.case, list(first))]) == {"train"}
+    assert set(store.index.split[np.isin(store.index.case, list(last))]) == {"test"}
     assert (np.diff(np.sort(store.index.slice)) > 0).all()
 
 
@@ -365,13 +365,13 @@ def write_lists(folder, name_of, listed):
 def brats_lists(layouts, tmp_path):
     """Lists that name the slices 2 to 6 of the volumes 1 to 6, by their true labels."""
     cohort = open_cohort("brats2020", layouts("brats2020"))
-    parts = dict(zip(range(1, 7), ["training", "training", "val", "val", "test", "test"], strict=True))
-    listed = {f"{kind}_{part}_samples": [] for kind in ("normal", "abnormal") for part in ("training", "val", "test")}
+    splits = dict(zip(range(1, 7), ["training", "training", "val", "val", "test", "test"], strict=True))
+    listed = {f"{kind}_{split}_samples": [] for kind in ("normal", "abnormal") for split in ("training", "val", "test")}
     for case in cohort.cases():
         volume = int(case.case.removeprefix("volume_"))
         for number in range(2, 7):
             kind = "abnormal" if cohort.read(case).labels[number] == ABNORMAL else "normal"
-            listed[f"{kind}_{parts[volume]}_samples"].append((volume, number))
+            listed[f"{kind}_{splits[volume]}_samples"].append((volume, number))
     return listed
 
 
@@ -387,7 +387,7 @@ def test_released_lists_decide_and_slices_that_they_do_not_name_are_dropped(layo
     assert counts["test"]["normal"] == len(brats_lists["normal_test_samples"])
     assert counts["test"]["abnormal"] == len(brats_lists["abnormal_test_samples"])
     assert counts["validation"]["abnormal"] == len(brats_lists["abnormal_val_samples"])
-    assert store.prepared["dropped"]["in no part"] >= 6 * 3
+    assert store.prepared["dropped"]["in no split"] >= 6 * 3
     assert store.prepared["split"] == "the released lists"
     assert set(store.index.slice) <= set(range(2, 7))
 
@@ -458,22 +458,22 @@ def test_patients_of_single_images_are_split_over_all_files_together(arrays, tmp
     store = made(
         "arrays", arrays, tmp_path / "store", settings=settings_from({"image_size": 16, "intensity": "full_range"})
     )
-    sides = {patient: set(store.index.part[store.index.patient == patient]) for patient in set(store.index.patient)}
+    sides = {patient: set(store.index.split[store.index.patient == patient]) for patient in set(store.index.patient)}
     assert len(sides) == 10
-    assert all(len(parts) == 1 for parts in sides.values())
-    assert set(store.index.part) == {"train", "validation", "test"}
+    assert all(len(splits) == 1 for splits in sides.values())
+    assert set(store.index.split) == {"train", "validation", "test"}
     assert "seed 0" in store.prepared["split"]
 
 
 def test_parts_that_stand_in_the_file_are_kept_and_their_leaks_refused(tmp_path):
     images = np.random.default_rng(0).integers(0, 255, (8, 16, 16)).astype(np.uint8)
-    parts = np.array(["train"] * 4 + ["val"] * 2 + ["test"] * 2)
+    splits = np.array(["train"] * 4 + ["val"] * 2 + ["test"] * 2)
     groups = np.array([0, 0, 1, 1, 2, 2, 1, 3])
-    np.savez(tmp_path / "one.npz", images=images, labels=np.zeros(8, np.int8), parts=parts, groups=groups)
+    np.savez(tmp_path / "one.npz", images=images, labels=np.zeros(8, np.int8), splits=splits, groups=groups)
     with pytest.raises(LeakySplit, match="1 of 4"):
         made("arrays", tmp_path / "one.npz", tmp_path / "store")
     store = made("arrays", tmp_path / "one.npz", tmp_path / "store", allow_leak=True)
-    assert store.index.part.tolist() == ["train"] * 4 + ["validation"] * 2 + ["test"] * 2
+    assert store.index.split.tolist() == ["train"] * 4 + ["validation"] * 2 + ["test"] * 2
     assert store.prepared["leaking_patients"] == 1
     assert "slice by slice" in store.prepared["split"]
 
@@ -572,7 +572,7 @@ def test_real_slices_are_prepared(development_images, tmp_path):
         settings=settings_from({"image_size": 48, "slices": "mid"}),
     )
     assert store.prepared["skipped"] == []
-    assert {part: counts["patients"] for part, counts in store.prepared["counts"].items()} == {
+    assert {split: counts["patients"] for split, counts in store.prepared["counts"].items()} == {
         "train": 40,
         "validation": 10,
         "test": 25,

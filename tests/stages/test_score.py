@@ -1,4 +1,4 @@
-"""The stage `score` on the store's test part: complete, repeatable, resumable."""
+"""The stage `score` on the store's test split: complete, repeatable, resumable."""
 
 import csv
 import shutil
@@ -103,7 +103,7 @@ def test_the_threshold_may_be_left_out(run: Path, tmp_path: Path) -> None:
     score(copy, calibration=False)
     assert not (copy / "calibration").exists()
     report = evaluate(copy, resamples=100)
-    assert "the validation part was not scored; run `anomae score run` again" in report["operating_point"]["sentence"]
+    assert "the validation split was not scored; run `anomae score run` again" in report["operating_point"]["sentence"]
     assert report["pixel"]["map"]["at_threshold"] is None
     assert "No threshold for maps" in report["pixel"]["note"]
 
@@ -152,7 +152,7 @@ def test_a_stopped_scoring_goes_on(run: Path, tmp_path: Path, monkeypatch: pytes
 def test_a_detector_that_needs_neighbours_gets_them_across_blocks(
     run: Path, heads: SliceStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: int
 ) -> None:
-    """Of the same part, whatever their label: in the calibration too, where healthy slices alone are scored."""
+    """Of the same split, whatever their label: in the calibration too, where healthy slices alone are scored."""
 
     class Beside:
         needs_neighbours = True
@@ -169,8 +169,8 @@ def test_a_detector_that_needs_neighbours_gets_them_across_blocks(
     monkeypatch.setattr(stage, "load_detector", lambda *_: Beside())
     score(copy)
     index = heads.index
-    for part, name in (("test", "findings/scores.csv"), ("validation", "calibration/scores.csv")):
-        rows = {(index.case[row], index.slice[row]): row for row in heads.rows(part)}
+    for split, name in (("test", "findings/scores.csv"), ("validation", "calibration/scores.csv")):
+        rows = {(index.case[row], index.slice[row]): row for row in heads.rows(split)}
         table = read_table(copy / name, ("row", "score"))
         for row, found in zip(table.whole_numbers("row"), table.numbers("score"), strict=True):
             below, above = (rows.get((index.case[row], index.slice[row] + step), row) for step in (-1, 1))
@@ -183,7 +183,7 @@ def test_a_detector_that_needs_neighbours_gets_them_across_blocks(
 def test_maps_may_be_left_out_and_other_parts_scored(run: Path, heads: SliceStore, tmp_path: Path) -> None:
     copy = tmp_path / "run"
     shutil.copytree(run, copy, ignore=shutil.ignore_patterns("findings"))
-    score(copy, part="validation", maps=False)
+    score(copy, split="validation", maps=False)
     assert not (copy / "findings" / "maps.npy").exists()
     assert read_json(copy / "findings" / "findings.json")["images"] == len(heads.rows("validation"))
 
@@ -193,5 +193,5 @@ def test_a_run_that_cannot_be_scored_says_why(run: Path, tmp_path: Path) -> None
         score(tmp_path)
     with pytest.raises(UserError, match="--store"):
         score(run, store=tmp_path / "gone")
-    with pytest.raises(UserError, match="no slice in its strange part"):
-        score(run, part="non_finite")
+    with pytest.raises(UserError, match="no slice in its strange split"):
+        score(run, split="non_finite")

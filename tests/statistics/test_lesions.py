@@ -24,8 +24,8 @@ def made_up(seed: int = 0, count: int = 10):
 def counted(maps, lesions, patient, threshold=None, size=4, tissue=None):
     counts = LesionCounts(int(patient.max()) + 1, threshold)
     for k in range(0, len(maps), size):
-        part = slice(k, k + size)
-        counts.add(maps[part], lesions[part], None if tissue is None else tissue[part], patient[part])
+        split = slice(k, k + size)
+        counts.add(maps[split], lesions[split], None if tissue is None else tissue[split], patient[split])
     return counts
 
 

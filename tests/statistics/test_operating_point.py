@@ -124,7 +124,7 @@ def test_a_bound_that_was_not_kept_is_said():
     low = Calibration(np.linspace(0, 1, 400), np.repeat(np.arange(40), 10).astype(np.str_), "40 patients")
     found = operating_point(slices, np.full(len(slices), 2.0), low, "", PatientBootstrap(slices.patient, 100))
     said = " ".join(found["doubts"])
-    assert "The bound per slice was not kept on this test part: 100.0 % were flagged where 5 % was promised" in said
+    assert "The bound per slice was not kept on this test split: 100.0 % were flagged where 5 % was promised" in said
     assert "The bound per patient was not kept" in said
     quiet = operating_point(slices, np.full(len(slices), 0.5), low, "", PatientBootstrap(slices.patient, 100))
     assert "not kept" not in " ".join(quiet["doubts"])

@@ -79,9 +79,9 @@ def made_up_lists(seed: int = 0) -> dict[str, np.ndarray]:
         centre, half = rng.normal(80, 9), rng.normal(32, 8)
         for number in range(DEPTH):
             label = "abnormal" if abs(number - centre) < half else "normal"
-            part = "training" if volume < 30 else "test"
-            if f"{label}_{part}" in lists:
-                lists[f"{label}_{part}"].append((volume, number))
+            split = "training" if volume < 30 else "test"
+            if f"{label}_{split}" in lists:
+                lists[f"{label}_{split}"].append((volume, number))
     return {name: np.array(pairs) for name, pairs in lists.items()}
 
 
@@ -89,7 +89,7 @@ def paper_lists(folder: Path) -> dict[str, np.ndarray]:
     found = {}
     for name in ("normal_training", "normal_test", "abnormal_test"):
         lines = (folder / f"{name}_samples.txt").read_text().split()
-        found[name] = np.array([[int(part) for part in re.findall(r"\d+", line)] for line in lines])
+        found[name] = np.array([[int(split) for split in re.findall(r"\d+", line)] for line in lines])
     return found
 
 

@@ -106,10 +106,10 @@ def fit(
 def score(
     run: RunFolder,
     paths: Annotated[
-        list[Path] | None, typer.Argument(help="New scans, pictures or folders; none: the store's test part.")
+        list[Path] | None, typer.Argument(help="New scans, pictures or folders; none: the store's test split.")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for the findings on new scans.")] = None,
-    part: Annotated[str, typer.Option(help="Part of the store to score: test, validation or train.")] = "test",
+    split: Annotated[str, typer.Option(help="Part of the store to score: test, validation or train.")] = "test",
     maps: Annotated[bool, typer.Option(help="Write maps and reconstructions of the store's slices too.")] = True,
     calibration: Annotated[bool, typer.Option(help="Score the normal validation slices too, for a threshold.")] = True,
     overlays: Annotated[int, typer.Option(min=0, help="Pictures of the highest slices of each new scan.")] = 8,
@@ -117,7 +117,7 @@ def score(
     precision: Precision = None,
     store: StorePlace = None,
 ) -> None:
-    """Give every slice a score and a map: of the store's test part, or of new scans with the fitted folder alone."""
+    """Give every slice a score and a map: of the store's test split, or of new scans with the fitted folder alone."""
     from anomae.errors import UserError
     from anomae.training.settings import DeviceSettings
 
@@ -132,10 +132,10 @@ def score(
         written = score_scans(run, paths, out, overlays=overlays, device=where)
     else:
         if out is not None:
-            raise UserError("--out goes with new scans; the store's test part is written to RUN/findings.")
+            raise UserError("--out goes with new scans; the store's test split is written to RUN/findings.")
         from anomae.stages.score import score as stage
 
-        written = stage(run, part=part, maps=maps, calibration=calibration, store=store, device=where)
+        written = stage(run, split=split, maps=maps, calibration=calibration, store=store, device=where)
     typer.echo(f"Scores: {written / 'scores.csv'}")
 
 

@@ -10,13 +10,13 @@ from anomae.slices.store import SliceStore
 
 
 def prepared(store: SliceStore) -> None:
-    """Counts by part and label, and where the store is."""
-    table = Table("part", "healthy", "abnormal", "unknown", "patients")
-    for part in ("train", "validation", "test"):
-        rows = store.rows(part)
+    """Counts by split and label, and where the store is."""
+    table = Table("split", "healthy", "abnormal", "unknown", "patients")
+    for split in ("train", "validation", "test"):
+        rows = store.rows(split)
         labels = store.index.label[rows]
         counts = [str(int((labels == label).sum())) for label in (0, 1, -1)]
-        table.add_row(part, *counts, str(len(set(store.index.patient[rows].tolist()))))
+        table.add_row(split, *counts, str(len(set(store.index.patient[rows].tolist()))))
     Console().print(table)
     skipped = store.prepared.get("skipped", [])
     if skipped:

@@ -1,4 +1,4 @@
-"""Images that stand in one .npz file, with labels, groups and parts beside them."""
+"""Images that stand in one .npz file, with labels, groups and splits beside them."""
 
 import difflib
 import itertools
@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from anomae.cohorts.case import ABNORMAL, HEALTHY, PARTS, UNKNOWN, Case, CaseSlices
+from anomae.cohorts.case import ABNORMAL, HEALTHY, SPLITS, UNKNOWN, Case, CaseSlices
 from anomae.cohorts.npz_members import list_members, read_member
 from anomae.errors import UnreadableScan, UserError
 
@@ -17,17 +17,17 @@ USUAL_NAMES = {
     "images": ("images",),
     "labels": ("labels", "label"),
     "groups": ("groups", "group", "patients", "patient"),
-    "parts": ("parts", "part"),
+    "splits": ("splits", "split", "parts", "part"),
     "lesions": ("lesions", "masks"),
 }
-_PART_WORDS = {"val": "validation", "valid": "validation", "report": "test"} | {part: part for part in PARTS}
+_SPLIT_WORDS = {"val": "validation", "valid": "validation", "report": "test"} | {split: split for split in SPLITS}
 _BLOCK = re.compile(r"(train|validation|test)=(\d*):(\d*)")
 
 
 class Arrays:
     """One case a .npz file: images (n, h, w), numbered by their place in the file.
 
-    Its slices may belong to several patients (`groups`) and to parts of their own, by name or by blocks of rows.
+    Its slices may belong to several patients (`groups`) and to splits of their own, by name or by blocks of rows.
     """
 
     name = "arrays"
@@ -38,22 +38,22 @@ class Arrays:
         images: str = "",
         labels: str = "",
         groups: str = "",
-        parts: str = "",
+        splits: str = "",
         lesions: str = "",
         blocks: str = "",
     ) -> None:
         """`source`: the file, or a folder of such files.
 
-        images, labels (0 healthy, 1 abnormal, -1 unknown), groups, parts, lesions: names of arrays in the file; "":
+        images, labels (0 healthy, 1 abnormal, -1 unknown), groups, splits, lesions: names of arrays in the file; "":
         a usual name, where there is one.  groups: also "candidate_row//500", a number divided and rounded down; where
         there are none, every image is a patient of its own.
-        blocks: parts by ranges of a number, from:to without to, such as
+        blocks: splits by ranges of a number, from:to without to, such as
         "candidate_row train=:330000 validation=334000:352000 test=352000:"; what lies between them is left out.
         """
         self.source, self.blocks = source, parse_blocks(blocks) if blocks else None
-        if self.blocks and parts:
-            raise UserError("Give either parts or blocks, not both.")
-        self.told = {"images": images, "labels": labels, "groups": groups, "parts": parts, "lesions": lesions}
+        if self.blocks and splits:
+            raise UserError("Give either splits or blocks, not both.")
+        self.told = {"images": images, "labels": labels, "groups": groups, "splits": splits, "lesions": lesions}
 
     def cases(self) -> list[Case]:
         """A case a file, by name."""
@@ -82,8 +82,8 @@ class Arrays:
             raise UnreadableScan(f"{path}: {names['images']} is {images.dtype} of shape {images.shape}, not (n, h, w).")
         count = len(images)
         groups = self._column(path, names.get("groups"), count)
-        parts = self._parts(path, names, count)
-        kept = np.arange(count) if parts is None else np.flatnonzero(parts != "")
+        splits = self._splits(path, names, count)
+        kept = np.arange(count) if splits is None else np.flatnonzero(splits != "")
         lesions = read_member(path, names["lesions"]) > 0 if "lesions" in names else None
         if lesions is not None and lesions.shape != images.shape:
             raise UnreadableScan(f"{path}: {names['lesions']} has shape {lesions.shape}, its images {images.shape}.")
@@ -98,8 +98,8 @@ class Arrays:
             lesions=None if lesions is None else lesions[kept],
             positions_mm=np.full(len(kept), np.nan),
             patients=patients[kept],
-            parts=None if parts is None else parts[kept],
-            notes=(f"{between} of {count} images are in no part and are left out",) if between else (),
+            splits=None if splits is None else splits[kept],
+            notes=(f"{between} of {count} images are in no split and are left out",) if between else (),
         )
 
     def notes(self) -> tuple[str, ...]:
@@ -142,28 +142,28 @@ class Arrays:
             raise UserError(f"{path}: {name} must be 0 (healthy), 1 (abnormal) or -1 (unknown).")
         return column.astype(np.int8)
 
-    def _parts(self, path: Path, names: dict[str, str], count: int) -> npt.NDArray[np.str_] | None:
+    def _splits(self, path: Path, names: dict[str, str], count: int) -> npt.NDArray[np.str_] | None:
         if self.blocks:
             name, ranges = self.blocks
             column = self._column(path, name, count)
             if column is None or column.dtype.kind not in "iu":
                 raise UserError(f"{path}: {name} must be whole numbers to cut it into blocks.")
-            parts = np.full(count, "", dtype="<U10")
-            for part, start, stop in ranges:
-                parts[(column >= start) & (column < stop)] = part
-            return parts
-        column = self._column(path, names.get("parts"), count)
+            splits = np.full(count, "", dtype="<U10")
+            for split, start, stop in ranges:
+                splits[(column >= start) & (column < stop)] = split
+            return splits
+        column = self._column(path, names.get("splits"), count)
         if column is None:
             return None
         words = column.astype(np.str_).tolist()
-        unknown = sorted(set(words) - _PART_WORDS.keys() - {""})
+        unknown = sorted(set(words) - _SPLIT_WORDS.keys() - {""})
         if unknown:
-            raise UserError(f"{path}: {names['parts']} holds {unknown[0]!r}; parts are {', '.join(_PART_WORDS)}.")
-        return np.array([_PART_WORDS.get(word, "") for word in words], dtype="<U10")
+            raise UserError(f"{path}: {names['splits']} holds {unknown[0]!r}; splits are {', '.join(_SPLIT_WORDS)}.")
+        return np.array([_SPLIT_WORDS.get(word, "") for word in words], dtype="<U10")
 
 
 def parse_blocks(text: str) -> tuple[str, tuple[tuple[str, int, int], ...]]:
-    """The array, and part, from, to (without to) of each block; see Arrays.
+    """The array, and split, from, to (without to) of each block; see Arrays.
 
     Raises UserError where the text is none such, or blocks overlap.
     """

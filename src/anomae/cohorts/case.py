@@ -11,7 +11,7 @@ import numpy.typing as npt
 from anomae.volumes.volume import Grid
 
 HEALTHY, ABNORMAL, UNKNOWN = 0, 1, -1
-PARTS = ("train", "validation", "test")
+SPLITS = ("train", "validation", "test")
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class Case:
 
     case: unique within its cohort.  patient: the unit of every split and of every resampling.  Both become text that
     every file can hold where they come from file names that are no UTF-8.  source: the scan.
-    lesion: the file of its lesion mask, where there is one.  part: "train", "validation" or "test" where the data set
+    lesion: the file of its lesion mask, where there is one.  split: "train", "validation" or "test" where the data set
     itself fixes it, else "".  label: HEALTHY or ABNORMAL where it holds for the whole case, else UNKNOWN.  site: where
     it was made, "" where unknown.
     """
@@ -29,7 +29,7 @@ class Case:
     patient: str
     source: Path
     lesion: Path | None = None
-    part: str = ""
+    split: str = ""
     label: int = UNKNOWN
     site: str = ""
 
@@ -52,7 +52,7 @@ class CaseSlices:
     grid: of the volume whose axial slices these are, as stored (not reoriented); None for pictures and patches.
     source: the file or folder of the scan; None for patches and for slices that lie in files of their own.
     patients: (n,) str where slices of one case belong to several patients (cohort `arrays`), else None.
-    parts: (n,) str, the part of each slice where the data set itself fixes it slice by slice, else None.
+    splits: (n,) str, the split of each slice where the data set itself fixes it slice by slice, else None.
     notes: what the reader noticed, a sentence each.
     """
 
@@ -65,7 +65,7 @@ class CaseSlices:
     grid: Grid | None = None
     source: Path | None = None
     patients: npt.NDArray[np.str_] | None = None
-    parts: npt.NDArray[np.str_] | None = None
+    splits: npt.NDArray[np.str_] | None = None
     notes: tuple[str, ...] = ()
 
 

@@ -115,7 +115,7 @@ class Folder:
             whole = lesion is None or scan.suffix.lower() in PICTURES
             below = scan.relative_to(self.source).as_posix()
             label = folder.label if whole else UNKNOWN
-            cases.append(Case(below, self._patient(scan, below, folder), scan, lesion, folder.part, label))
+            cases.append(Case(below, self._patient(scan, below, folder), scan, lesion, folder.split, label))
         return cases, len(beside)
 
     def _patient(self, scan: Path, below: str, folder: ClassFolder) -> str:

@@ -10,7 +10,7 @@ from anomae.errors import UserError
 
 HEALTHY_NAMES = ("healthy", "normal", "no", "good", "negative")
 ABNORMAL_NAMES = ("abnormal", "ungood", "yes", "positive", "anomalous", "anomaly", "diseased", "lesion", "bad")
-PART_NAMES = {
+SPLIT_NAMES = {
     "train": "train",
     "training": "train",
     "valid": "validation",
@@ -27,12 +27,12 @@ EXPECTED = "healthy/ and abnormal/, or train/good, test/good and test/<defect>"
 class ClassFolder:
     """A folder all of whose scans are of one class.
 
-    part: "" where none is fixed.  masks: the folder of the lesion masks, or None.
+    split: "" where none is fixed.  masks: the folder of the lesion masks, or None.
     """
 
     folder: Path
     label: int
-    part: str
+    split: str
     masks: Path | None
 
 
@@ -48,22 +48,22 @@ def find_class_folders(
     healthy = _names(healthy_name) or HEALTHY_NAMES
     abnormal = _names(abnormal_name) or ABNORMAL_NAMES
     children = _folders(existing_folder(source, EXPECTED))
-    parts = [child for child in children if child.name.lower() in PART_NAMES]
+    splits = [child for child in children if child.name.lower() in SPLIT_NAMES]
     found: list[ClassFolder] = []
     unused: list[str] = []
-    for part_folder in parts or [source]:
-        part = PART_NAMES[part_folder.name.lower()] if parts else ""
-        for child in _folders(part_folder):
+    for split_folder in splits or [source]:
+        split = SPLIT_NAMES[split_folder.name.lower()] if splits else ""
+        for child in _folders(split_folder):
             name = child.name.lower()
             # Beside good/, a folder of any name is a defect; beside healthy/, it could be anything.
             if name in healthy:
                 label = HEALTHY
-            elif name in abnormal or (parts and not abnormal_name and name not in _MASK_FOLDERS):
+            elif name in abnormal or (splits and not abnormal_name and name not in _MASK_FOLDERS):
                 label = ABNORMAL
             else:
                 unused += [child.name] if name not in _MASK_FOLDERS else []
                 continue
-            found.append(ClassFolder(_pictures(child), label, part, _masks(source, child)))
+            found.append(ClassFolder(_pictures(child), label, split, _masks(source, child)))
     if not any(each.label == HEALTHY for each in found):
         raise UserError(
             f"{source} holds no folder of healthy scans; expected {EXPECTED}. Other names are told by "

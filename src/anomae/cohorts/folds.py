@@ -33,13 +33,13 @@ def fold_of_patients(patients: Collection[str], ill: Collection[str], folds: int
     return {name: place % folds for place, name in enumerate(dealt)}
 
 
-def parts_in_fold(
+def splits_in_fold(
     fold_of: Mapping[str, int], with_healthy: Collection[str], fold: int, seed: int, validation: float = VALIDATION
 ) -> dict[str, str]:
-    """Patient -> part in this fold: its own patients are tested, of the others some validate and the rest train.
+    """Patient -> split in this fold: its own patients are tested, of the others some validate and the rest train.
 
     with_healthy: patients with a healthy slice; one who has none can neither teach nor give a threshold, and is in no
-    part ("") where they are not tested.  validation: share of the usable others, rounded up, one at least.
+    split ("") where they are not tested.  validation: share of the usable others, rounded up, one at least.
     Raises UserError where fewer than two usable patients are left, one to train on and one to validate on.
     """
     useful = set(with_healthy)
@@ -48,7 +48,7 @@ def parts_in_fold(
         raise UserError(f"Fold {fold + 1} leaves {len(others)} patient(s) with healthy slices; ask for other folds.")
     count = min(math.ceil(validation * len(others) - 1e-9), len(others) - 1)
     drawn = [others[place] for place in generator(seed, "validation of fold", fold).permutation(len(others))]
-    parts = {name: "test" if own == fold else "" for name, own in fold_of.items()}
-    parts.update(dict.fromkeys(others, "train"))
-    parts.update(dict.fromkeys(drawn[: max(count, 1)], "validation"))
-    return parts
+    splits = {name: "test" if own == fold else "" for name, own in fold_of.items()}
+    splits.update(dict.fromkeys(others, "train"))
+    splits.update(dict.fromkeys(drawn[: max(count, 1)], "validation"))
+    return splits

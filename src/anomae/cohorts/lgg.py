@@ -10,7 +10,7 @@ from anomae.errors import UserError
 
 EXPECTED = "<patient>/<patient>_flair.nii.gz, _t1.nii.gz and _seg.nii.gz, and patients.csv"
 MODALITIES = ("flair", "t1")
-_PARTS = {"train": "train", "validation": "validation", "report": "test", "test": "test"}
+_SPLITS = {"train": "train", "validation": "validation", "report": "test", "test": "test"}
 
 
 class Lgg:
@@ -25,19 +25,19 @@ class Lgg:
         self.source, self.modality = source, modality
 
     def cases(self) -> list[Case]:
-        """A case a patient who has the modality, by name; parts from patients.csv where that is there."""
-        parts = self._parts()
+        """A case a patient who has the modality, by name; splits from patients.csv where that is there."""
+        splits = self._splits()
         found = [
             Case(
                 case=folder.name,
                 patient=folder.name,
                 source=_file(folder, self.modality),
                 lesion=_file(folder, "seg"),
-                part=parts.get(folder.name, ""),
+                split=splits.get(folder.name, ""),
                 site=_site(folder.name),
             )
             for folder in self._folders()
-            if _file(folder, self.modality).exists() and (folder.name in parts or not parts)
+            if _file(folder, self.modality).exists() and (folder.name in splits or not splits)
         ]
         if not found:
             raise UserError(f"{self.source} holds no patients with {self.modality}; expected {EXPECTED}.")
@@ -49,10 +49,10 @@ class Lgg:
 
     def notes(self) -> tuple[str, ...]:
         """How many patients were left out, and why."""
-        folders, parts = self._folders(), self._parts()
+        folders, splits = self._folders(), self._splits()
         without = sum(not _file(folder, self.modality).exists() for folder in folders)
-        unlisted = sum(folder.name not in parts for folder in folders) if parts else 0
-        absent = len(parts.keys() - {folder.name for folder in folders})
+        unlisted = sum(folder.name not in splits for folder in folders) if splits else 0
+        absent = len(splits.keys() - {folder.name for folder in folders})
         return tuple(
             sentence
             for count, sentence in (
@@ -71,16 +71,16 @@ class Lgg:
             if folder.is_dir() and any(_file(folder, kind).exists() for kind in (*MODALITIES, "seg"))
         )
 
-    def _parts(self) -> dict[str, str]:
+    def _splits(self) -> dict[str, str]:
         path = self.source / "patients.csv"
         if not path.is_file():
             return {}
         try:
             with path.open(newline="", encoding="utf-8-sig") as handle:
-                return {line["patient"]: _PARTS[line["part"]] for line in csv.DictReader(handle)}
+                return {line["patient"]: _SPLITS[line["part"]] for line in csv.DictReader(handle)}
         except (KeyError, csv.Error, UnicodeDecodeError) as error:
             raise UserError(
-                f"{path} must have the columns patient and part, part being one of {', '.join(_PARTS)} ({error})."
+                f"{path} must have the columns patient and part, part being one of {', '.join(_SPLITS)} ({error})."
             ) from error
 
 

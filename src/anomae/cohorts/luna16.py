@@ -37,13 +37,13 @@ class Luna16:
 
         patch_side: pixels; the paper has 64.  patch_spacing_mm: of a pixel of a patch, which the paper does not tell.
         candidates: the table's file name in `source`; "" takes candidates.csv or candidates_V2.csv.
-        subsets: which of the ten go to which part, such as "train=0-5,validation=6,test=7-9"; "" fixes no part.
+        subsets: which of the ten go to which split, such as "train=0-5,validation=6,test=7-9"; "" fixes no split.
         rows: only these rows of the table are cut (the released lists name a tenth of them); None: all.
         """
         if not 1 <= patch_side <= 1024 or not 0.01 <= patch_spacing_mm <= 100:
             raise UserError("patch_side must be 1 to 1024 pixels and patch_spacing_mm 0.01 to 100 mm.")
         self.source, self.side, self.spacing_mm, self.table_name = source, patch_side, patch_spacing_mm, candidates
-        self.parts = parse_subsets(subsets) if subsets else {}
+        self.splits = parse_subsets(subsets) if subsets else {}
         self.rows = None if rows is None else np.unique(np.asarray(rows, dtype=np.int64))
 
     def cases(self) -> list[Case]:
@@ -55,10 +55,10 @@ class Luna16:
                 f"None of the {len(wanted)} scans that the candidates name is among the {len(scans)} scans under "
                 f"{self.source}; the table and the subsets do not belong together."
             )
-        used = [uid for uid in there if not self.parts or self._part(scans[uid])]
+        used = [uid for uid in there if not self.splits or self._split(scans[uid])]
         if not used:
             raise UserError(f"No scan under {self.source} lies in a subset that was given a part; change subsets.")
-        return [Case(uid, uid, scans[uid], part=self._part(scans[uid])) for uid in used]
+        return [Case(uid, uid, scans[uid], split=self._split(scans[uid])) for uid in used]
 
     def read(self, case: Case) -> CaseSlices:
         """The patches of one scan, in HU.  Raises UnreadableScan where it is broken or not axial."""
@@ -93,12 +93,12 @@ class Luna16:
         """How many scans of the table are not on disk, and how many on disk are not used."""
         scans, wanted = self._scans(), self._wanted_scans()
         absent = sum(uid not in scans for uid in wanted)
-        unused = sum(bool(self.parts) and not self._part(path) for uid, path in scans.items() if uid in set(wanted))
+        unused = sum(bool(self.splits) and not self._split(path) for uid, path in scans.items() if uid in set(wanted))
         return tuple(
             sentence
             for count, sentence in (
                 (absent, f"{absent} of {len(wanted)} scans that the candidates name are not under {self.source}"),
-                (unused, f"{unused} scans lie in subsets that were given no part"),
+                (unused, f"{unused} scans lie in subsets that were given no split"),
             )
             if count
         )
@@ -125,6 +125,6 @@ class Luna16:
             raise UserError(f"{self.source} holds no scans; expected {EXPECTED}.")
         return found
 
-    def _part(self, scan: Path) -> str:
+    def _split(self, scan: Path) -> str:
         subset = scan.relative_to(self.source).parts[0].removeprefix("subset")
-        return self.parts.get(int(subset), "") if subset.isdigit() else ""
+        return self.splits.get(int(subset), "") if subset.isdigit() else ""

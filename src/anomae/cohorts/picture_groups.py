@@ -18,7 +18,7 @@ PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
 def group_near_duplicates(cases: Sequence[Case], per_cluster: int = 0) -> tuple[list[Case], list[str]]:
     """Cases of pictures with their near-duplicate cluster as patient, and what was found, a sentence each.
 
-    Of pictures of one class and part with equal pixels the first is kept.  per_cluster: of each class and part of a
+    Of pictures of one class and split with equal pixels the first is kept.  per_cluster: of each class and split of a
     cluster so many are kept, the first ones; 0: all.  A picture that cannot be read, a scan, and a TIFF of several
     pages stay as they are.
     """
@@ -28,7 +28,7 @@ def group_near_duplicates(cases: Sequence[Case], per_cluster: int = 0) -> tuple[
     for case in cases:
         picture = _read_picture(case)
         if picture is not None:
-            digest = (picture_digest(picture), case.label, case.part)
+            digest = (picture_digest(picture), case.label, case.split)
             if digest in digests:
                 continue
             digests.add(digest)
@@ -63,7 +63,7 @@ def _first_of_each(cases: Sequence[Case], count: int) -> list[Case]:
     seen: Counter[tuple[str, int, str]] = Counter()
     chosen = []
     for case in cases:
-        group = (case.patient, case.label, case.part)
+        group = (case.patient, case.label, case.split)
         seen[group] += 1
         if seen[group] <= count:
             chosen.append(case)

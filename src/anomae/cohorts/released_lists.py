@@ -12,7 +12,7 @@ from anomae.cohorts.case import ABNORMAL, HEALTHY, UNKNOWN
 from anomae.cohorts.source_folder import existing_folder
 from anomae.errors import UserError
 
-# File -> part and label of what it lists.
+# File -> split and label of what it lists.
 LISTS = {
     "normal_training_samples": ("train", HEALTHY),
     "normal_val_samples": ("validation", HEALTHY),
@@ -20,7 +20,7 @@ LISTS = {
     "normal_test_samples": ("test", HEALTHY),
     "abnormal_test_samples": ("test", ABNORMAL),
 }
-_PARTS = np.array([part for part, _ in LISTS.values()] + [""], dtype=np.str_)
+_SPLITS = np.array([split for split, _ in LISTS.values()] + [""], dtype=np.str_)
 _LABELS = np.array([label for _, label in LISTS.values()] + [UNKNOWN], dtype=np.int8)
 
 # Cohort -> the folders its lists may lie in, and how a list names a slice.
@@ -84,7 +84,7 @@ class ReleasedLists:
             raise UserError(f"The lists of {self.cohort} name slices, not rows.")
         return self.keys
 
-    def parts_of(
+    def splits_of(
         self, cases: npt.NDArray[np.str_] | str, slices: npt.NDArray[np.int64]
     ) -> tuple[npt.NDArray[np.str_], npt.NDArray[np.int8]]:
         """Part ("" where not listed) and listed label (UNKNOWN where not listed) of n slices; each (n,).
@@ -93,7 +93,7 @@ class ReleasedLists:
         """
         place, listed = self._find(cases, slices)
         lists = np.where(listed, self.lists[place] if len(self.keys) else 0, len(LISTS))
-        return _PARTS[lists], _LABELS[lists]
+        return _SPLITS[lists], _LABELS[lists]
 
     def compare(
         self, cases: npt.NDArray[np.str_], slices: npt.NDArray[np.int64], labels: npt.NDArray[np.int8]
@@ -104,7 +104,7 @@ class ReleasedLists:
         """
         place, listed = self._find(cases, slices)
         absent = len(self.keys) - len(np.unique(place[listed]))
-        _, told = self.parts_of(cases, slices)
+        _, told = self.splits_of(cases, slices)
         against = int(np.sum(listed & (labels != UNKNOWN) & (labels != told)))
         unlisted = int(np.sum(~listed))
         return tuple(

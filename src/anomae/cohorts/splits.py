@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from anomae.cohorts.case import ABNORMAL, PARTS, Case
+from anomae.cohorts.case import ABNORMAL, SPLITS, Case
 from anomae.errors import LeakySplit, UserError
 from anomae.seeds import generator
 
@@ -15,18 +15,18 @@ _SUBSETS = re.compile(r"(train|validation|test)=(\d(?:-\d)?(?:\+\d(?:-\d)?)*)")
 
 
 def split_patients(cases: Sequence[Case], seed: int, test: float = 0.4, validation: float = 0.2) -> dict[str, str]:
-    """Patient -> part, from a seed, or as the data set fixes it where every case has a part.
+    """Patient -> split, from a seed, or as the data set fixes it where every case has one.
 
     test: share of the patients; validation: share of the rest (paper, section 4.1: 369 scans into 176, 45 and 148).
     Patients all of whose cases are abnormal as a whole are of no use for training; validation and test share them in
     the same proportion as the others.  Depends on the names of the patients and the seed, not on the order of cases.
-    Raises UserError where there are too few patients, or only some cases have a fixed part, and LeakySplit where the
-    fixed parts put a patient in several splits.
+    Raises UserError where there are too few patients, or only some cases have a fixed split, and LeakySplit where the
+    fixed splits put a patient in several splits.
     """
-    fixed = sum(bool(case.part) for case in cases)
+    fixed = sum(bool(case.split) for case in cases)
     if fixed == len(cases) > 0:
-        refuse_leaks([case.patient for case in cases], [case.part for case in cases])
-        return {case.patient: case.part for case in cases}
+        refuse_leaks([case.patient for case in cases], [case.split for case in cases])
+        return {case.patient: case.split for case in cases}
     if fixed:
         raise UserError(f"{fixed} of {len(cases)} cases have a part fixed by the data set, the others have none.")
     useful = {case.patient for case in cases if case.label != ABNORMAL}
@@ -40,20 +40,20 @@ def split_slices(
     test: float = 0.4,
     validation: float = 0.2,
 ) -> npt.NDArray[np.str_]:
-    """The part of each of n slices, by patient (n,) and label (n,), as `split_patients` would; (n,).
+    """The split of each of n slices, by patient (n,) and label (n,), as `split_patients` would; (n,).
 
     For cohorts whose cases hold slices of several patients.
     """
     names = np.asarray(patients, dtype=np.str_)
     useful = set(names[labels != ABNORMAL].tolist())
-    parts = split_names(useful, set(names.tolist()) - useful, seed, test, validation)
-    return np.array([parts[name] for name in names.tolist()], dtype=np.str_)
+    splits = split_names(useful, set(names.tolist()) - useful, seed, test, validation)
+    return np.array([splits[name] for name in names.tolist()], dtype=np.str_)
 
 
 def split_names(
     useful: Iterable[str], only_abnormal: Iterable[str], seed: int, test: float = 0.4, validation: float = 0.2
 ) -> dict[str, str]:
-    """Name -> part: `useful` to all three parts, `only_abnormal` to validation and test; see `split_patients`."""
+    """Name -> split: `useful` to all three splits, `only_abnormal` to validation and test; see `split_patients`."""
     if not 0 < test < 1 or not 0 <= validation < 1:
         raise UserError(f"The shares must be 0 < test < 1 and 0 <= validation < 1, not {test} and {validation}.")
     healthy, abnormal = _shuffled(useful, seed, "split"), _shuffled(only_abnormal, seed, "split abnormal")
@@ -70,52 +70,52 @@ def split_names(
     n_abnormal = round(share * len(abnormal))
     if validation > 0 and len(abnormal) >= 2:
         n_abnormal = min(max(n_abnormal, 1), len(abnormal) - 1)
-    parts = dict.fromkeys(healthy, "train")
-    parts.update(dict.fromkeys(healthy[:n_test], "test"))
-    parts.update(dict.fromkeys(healthy[n_test : n_test + n_validation], "validation"))
-    parts.update(dict.fromkeys(abnormal, "test"))
-    parts.update(dict.fromkeys(abnormal[:n_abnormal], "validation"))
-    return parts
+    splits = dict.fromkeys(healthy, "train")
+    splits.update(dict.fromkeys(healthy[:n_test], "test"))
+    splits.update(dict.fromkeys(healthy[n_test : n_test + n_validation], "validation"))
+    splits.update(dict.fromkeys(abnormal, "test"))
+    splits.update(dict.fromkeys(abnormal[:n_abnormal], "validation"))
+    return splits
 
 
 def parse_subsets(text: str) -> dict[int, str]:
-    """Subset (0..9) -> part, from "train=0-5,validation=6,test=7-9" ("train=0-3+5" for 0 to 3 and 5).
+    """Subset (0..9) -> split, from "train=0-5,validation=6,test=7-9" ("train=0-3+5" for 0 to 3 and 5).
 
     Raises UserError where the text is none such, or a subset is given twice.
     """
-    parts: dict[int, str] = {}
+    splits: dict[int, str] = {}
     for piece in text.replace(" ", "").split(","):
         match = _SUBSETS.fullmatch(piece)
         if not match:
             raise UserError(f"subsets is {text!r}; write it like train=0-5,validation=6,test=7-9.")
         for ends in match[2].split("+"):
             for subset in range(int(ends[0]), int(ends[-1]) + 1):
-                if subset in parts:
-                    raise UserError(f"subsets gives subset {subset} to two parts.")
-                parts[subset] = match[1]
-    return parts
+                if subset in splits:
+                    raise UserError(f"subsets gives subset {subset} to two splits.")
+                splits[subset] = match[1]
+    return splits
 
 
 def refuse_leaks(
     patients: Sequence[str] | npt.NDArray[np.str_],
-    parts: Sequence[str] | npt.NDArray[np.str_],
+    splits: Sequence[str] | npt.NDArray[np.str_],
     allow_leak: bool = False,
 ) -> int:
-    """How many patients stand in more than one part; patients (n,), parts (n,), "" where a slice is in none.
+    """How many patients stand in more than one split; patients (n,), splits (n,), "" where a slice is in none.
 
     Raises LeakySplit where that is not 0, unless `allow_leak`.
     """
-    names, sides = np.asarray(patients, dtype=np.str_), np.asarray(parts, dtype=np.str_)
+    names, sides = np.asarray(patients, dtype=np.str_), np.asarray(splits, dtype=np.str_)
     used = sides != ""
     pairs = set(zip(names[used].tolist(), sides[used].tolist(), strict=True))
-    parts_of: dict[str, set[str]] = {}
+    splits_of: dict[str, set[str]] = {}
     for name, side in pairs:
-        parts_of.setdefault(name, set()).add(side)
-    leaking = [found for found in parts_of.values() if len(found) > 1]
+        splits_of.setdefault(name, set()).add(side)
+    leaking = [found for found in splits_of.values() if len(found) > 1]
     if leaking and not allow_leak:
-        meeting = [side for side in PARTS if any(side in found for found in leaking)]
+        meeting = [side for side in SPLITS if any(side in found for found in leaking)]
         raise LeakySplit(
-            f"{len(leaking)} of {len(parts_of)} patients are in more than one split of this split "
+            f"{len(leaking)} of {len(splits_of)} patients are in more than one split "
             f"({', '.join(meeting)}), so what is measured on it would be too good. Split by patient; or, where the "
             "leak is wanted, as in the paper's own LUNA16 split by candidate, say --allow-leak; the report will tell."
         )

@@ -54,8 +54,8 @@ def write_mvtec(order: Order) -> Iterator[None]:
                 write_picture(mask, head.lesions[place])
                 write_picture(order.folder / "test" / defect / f"{name}.{order.file_format}", pictures[place])
             else:
-                part = "train" if kind == "train" else "test"
-                write_picture(order.folder / part / "good" / f"{name}.{order.file_format}", pictures[place])
+                split = "train" if kind == "train" else "test"
+                write_picture(order.folder / split / "good" / f"{name}.{order.file_format}", pictures[place])
         yield
 
 

@@ -171,7 +171,7 @@ def _notes(slices: ScoredSlices, blank: Mapping[str, float | None]) -> list[str]
     notes = []
     patients = len(np.unique(slices.patient))
     if patients < FEW_PATIENTS:
-        notes.append(f"Only {patients} patients (or cases) in the test part: the intervals are rough.")
+        notes.append(f"Only {patients} patients (or cases) in the test split: the intervals are rough.")
     with_lesion = np.isin(slices.patient, slices.patient[slices.label == 1])
     mixed = int(np.count_nonzero(with_lesion & (slices.label == 0)))
     normal = int(np.count_nonzero(slices.label == 0))

@@ -16,12 +16,12 @@ def audit(
     duplicates: Mapping[str, Any] | None,
     labels_seen: str,
     not_audited: Sequence[str],
-    ill_by_part: Mapping[str, float] | None = None,
+    ill_by_split: Mapping[str, float] | None = None,
 ) -> dict[str, Any]:
     """The audit of a report.
 
     content: as `assess` gives it.  leaking: patients in several splits, None where the split is not known.  duplicates:
-    as the stage counted them.  labels_seen: a sentence.  ill_by_part: share of the normal slices of each part whose
+    as the stage counted them.  labels_seen: a sentence.  ill_by_part: share of the normal slices of each split whose
     patient has a lesion elsewhere.
     """
     normal = slices.label == 0
@@ -35,7 +35,7 @@ def audit(
         "normals_of_patients_with_lesions": {
             "slices": int(np.count_nonzero(normal & ill)),
             "of": int(np.count_nonzero(normal)),
-            "by_part": dict(ill_by_part or {}),
+            "by_split": dict(ill_by_split or {}),
         },
         "patients_in_several_splits": leaking,
         "near_duplicates": dict(duplicates) if duplicates else None,
@@ -45,7 +45,7 @@ def audit(
 
 
 def duplicates_warning(duplicates: Mapping[str, Any] | None) -> str:
-    """What is said at the top where test images have near-duplicates in the training part; empty where none has."""
+    """What is said at the top where test images have near-duplicates in the training split; empty where none has."""
     if not duplicates or not (duplicates["equal"] or duplicates["near"]):
         return ""
     said = []

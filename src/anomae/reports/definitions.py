@@ -21,7 +21,7 @@ DEFINITIONS = {
     "beforehand; below 0.5 it is shown as it is, and turned round it would be one minus that.",
     "gain": "AUROC of the score minus that of the best trivial baseline that saw no label, with a paired interval: "
     "both are judged on the same resamples.",
-    "strata": "The same figures on parts of the test set. all: every labelled test slice. without_empty: slices with "
+    "strata": "The same figures on strata of the test set. all: every labelled test slice. without_empty: slices with "
     "any content. mid: relative position 0.35 to 0.80 in the scan and, where known, more than 15 % tissue. site, "
     "scanner, source: one place of origin, one machine, one kind of picture file.",
     "matched": "AUROC over those abnormal-normal pairs only that lie in the same band, every pair counting alike: "
@@ -31,7 +31,7 @@ DEFINITIONS = {
     "by tissue area.",
     "operating_point": "Thresholds taken from normal slices of held-out patients only, by split conformal prediction "
     "with patients as the exchangeable units. Slice: every calibration patient weighs alike, and the bound is on the "
-    "chance that a slice drawn at random from a new healthy patient is flagged; it is seen on the test part as "
+    "chance that a slice drawn at random from a new healthy patient is flagged; it is seen on the test split as "
     "false_positive_rate, the mean over patients of the share of their normal slices flagged. Patient: from the "
     "highest score of each calibration patient; the bound is on the chance that any normal slice of a new patient "
     "is flagged. Both hold on average over calibration sets, for n calibration patients and a bound of 1 / (n + 1) or "
@@ -59,5 +59,5 @@ DEFINITIONS = {
     "patients and near-duplicates in several splits, labels that training or the choice of the checkpoint saw.",
     "blank": "share: empty slices among the test slices. normal_below: share of the normal slices with content that "
     "score below the mean score of the empty ones.",
-    "counts": "Slices, patients and cases by part and label, as prepared; `scored` is what the figures rest on.",
+    "counts": "Slices, patients and cases by split and label, as prepared; `scored` is what the figures rest on.",
 }

@@ -1,4 +1,4 @@
-"""How many slices there are and where they stand: counts by part, and whether a patient is in several splits."""
+"""How many slices there are and where they stand: counts by split, and whether a patient is in several splits."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -18,18 +18,18 @@ FOUND_AS = {"given": "given by the user", "nonzero": "the skull-stripped scan it
 Texts = npt.NDArray[np.str_]
 
 
-def count_parts(
-    part: Texts, label: npt.NDArray[np.int8], empty: npt.NDArray[np.bool_], case: Texts, patient: Texts
+def count_splits(
+    split: Texts, label: npt.NDArray[np.int8], empty: npt.NDArray[np.bool_], case: Texts, patient: Texts
 ) -> dict[str, dict[str, int]]:
-    """By part: slices by label (0, 1, -1 unknown), empty ones, cases and patients; of index columns (n,).
+    """By split: slices by label (0, 1, -1 unknown), empty ones, cases and patients; of index columns (n,).
 
-    Slices in no part ("") are not counted.
+    Slices in no split ("") are not counted.
     """
-    names = [name for name in ("train", "validation", "test") if (part == name).any()]
-    names += sorted({str(name) for name in np.unique(part)} - {*names, ""})
+    names = [name for name in ("train", "validation", "test") if (split == name).any()]
+    names += sorted({str(name) for name in np.unique(split)} - {*names, ""})
     found = {}
     for name in names:
-        here = part == name
+        here = split == name
         found[name] = {
             "normal": int(np.count_nonzero(here & (label == 0))),
             "abnormal": int(np.count_nonzero(here & (label == 1))),
@@ -54,10 +54,10 @@ def count_scored(slices: ScoredSlices) -> dict[str, int]:
     }
 
 
-def in_several_splits(part: Texts, patient: Texts) -> int:
-    """How many patients have slices in more than one part; slices in no part ("") do not count."""
-    part, patient = part[part != ""], patient[part != ""]
-    pairs = np.unique(np.stack([patient, part]), axis=1) if len(part) else np.empty((2, 0), dtype=np.str_)
+def in_several_splits(split: Texts, patient: Texts) -> int:
+    """How many patients have slices in more than one split; slices in no split ("") do not count."""
+    split, patient = split[split != ""], patient[split != ""]
+    pairs = np.unique(np.stack([patient, split]), axis=1) if len(split) else np.empty((2, 0), dtype=np.str_)
     _, sides = np.unique(pairs[0], return_counts=True)
     return int(np.count_nonzero(sides > 1))
 
@@ -76,9 +76,11 @@ def leak_warning(leaking: int, patients: int, allowed: bool, unit: str = "patien
 
 def split_sentences(counts: dict[str, dict[str, int]], leaking: int, split: Any, unit: str = "patient") -> list[str]:
     """How the split was made, in sentences; `split` as the preparation wrote it."""
-    parts = [name for name in counts if name != "scored"]
-    said = [f"{unit.capitalize()}s by part: " + ", ".join(f"{counts[name]['patients']} {name}" for name in parts) + "."]
-    if not leaking and len(parts) > 1:
+    splits = [name for name in counts if name != "scored"]
+    said = [
+        f"{unit.capitalize()}s by split: " + ", ".join(f"{counts[name]['patients']} {name}" for name in splits) + "."
+    ]
+    if not leaking and len(splits) > 1:
         said.append(f"No {unit} is in several splits (counted anew, slice by slice).")
     if isinstance(split, dict):
         said.append("Made by: " + ", ".join(f"{name} {value}" for name, value in split.items()) + ".")

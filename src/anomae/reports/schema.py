@@ -49,9 +49,9 @@ class BesideBaselines(Strict):
 
 
 class Stratum(BesideBaselines):
-    """One part of the test slices."""
+    """Some of the test slices."""
 
-    slices: Count = Field(description="in this part")
+    slices: Count = Field(description="in this stratum")
     abnormal: Count = Field(description="of these")
     normal: Count = Field(description="of these")
     patients: Count = Field(description="with a slice here")
@@ -101,7 +101,7 @@ class MixedNormals(Strict):
 
     slices: Count = Field(description="of the normal test slices")
     of: Count = Field(description="normal test slices")
-    by_part: dict[str, Ratio] = Field(description="their share by part, as prepared; empty where not known")
+    by_split: dict[str, Ratio] = Field(description="their share by split, as prepared; empty where not known")
 
 
 class Audit(Strict):
@@ -131,7 +131,7 @@ class Provenance(Strict):
     unit: Literal["patient", "case"] = Field(description="what is resampled")
     resamples: Count = Field(description="of the bootstrap")
     seed: int = Field(description="of the bootstrap")
-    part: str = Field(description="the part that is reported on")
+    split: str = Field(description="the split that is reported on")
     detector: str | None = Field(default=None, description="of a run; absent for anyone's scores, as the next five")
     recipe: str | None = Field(default=None, description="of a run")
     profile: str | None = Field(default=None, description="of a run")
@@ -181,7 +181,7 @@ class ReportContent(Strict):
     operating_point: OperatingPoint = Field(description="thresholds from normals only, and what they achieve")
     audit: Audit = Field(description="what to know before believing the figures")
     blank: Blank = Field(description="empty slices")
-    counts: dict[str, dict[str, Count]] = Field(description="by part, as prepared; `scored`: what the figures rest on")
+    counts: dict[str, dict[str, Count]] = Field(description="by split, as prepared; `scored`: what the figures rest on")
     notes: list[str] = Field(description="what must be known, a sentence each")
     warnings: list[str] = Field(description="what makes the figures too good or incomplete")
     provenance: Provenance = Field(description="where this comes from")

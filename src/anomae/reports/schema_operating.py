@@ -24,9 +24,9 @@ class Promise(Strict):
     reachable: bool = Field(description="whether there were calibration patients enough for what was asked")
     calibration_patients_needed: Count = Field(description="for what was asked")
     sentence: str = Field(description="the promise in words")
-    false_positive_rate: Share | None = Field(description="seen on the test part; what the bound is about")
-    specificity: Share | None = Field(description="seen on the test part; of patients: of those without a lesion")
-    sensitivity: Share | None = Field(description="seen on the test part")
+    false_positive_rate: Share | None = Field(description="seen on the test split; what the bound is about")
+    specificity: Share | None = Field(description="seen on the test split; of patients: of those without a lesion")
+    sensitivity: Share | None = Field(description="seen on the test split")
     balanced_accuracy: Share | None = Field(description="mean of the two")
 
 

@@ -60,7 +60,7 @@ def one_class_verdict(normal: int, abnormal: int) -> str:
     missing, present = (
         ("abnormal", f"all {normal} are normal") if normal else ("normal", f"all {abnormal} are abnormal")
     )
-    return f"The test part holds no {missing} slice ({present}), so no AUROC can be given."
+    return f"The test split holds no {missing} slice ({present}), so no AUROC can be given."
 
 
 def _beside_chance(auroc: Interval) -> str:

@@ -1,7 +1,7 @@
 """The stage `folds`: all slices of all patients prepared once, and for each fold a light store that shares them.
 
 OUT/
-  store/               every slice of every patient, all in the test part: what the folds share
+  store/               every slice of every patient, all in the test split: what the folds share
   folds/fold1/store/   the same arrays (hard links; copies where links are impossible), its own index.csv and
                        prepare.json: the fold's patients are tested, of the others one in six validates, the rest trains
 """
@@ -18,13 +18,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from anomae.cohorts.case import ABNORMAL, HEALTHY, PARTS
-from anomae.cohorts.folds import fold_of_patients, parts_in_fold
+from anomae.cohorts.case import ABNORMAL, HEALTHY, SPLITS
+from anomae.cohorts.folds import fold_of_patients, splits_in_fold
 from anomae.errors import UserError
 from anomae.files import read_json, write_csv, write_json, written_whole
-from anomae.reports.provenance import count_parts
-from anomae.slices.parting import WHOLE
+from anomae.reports.provenance import count_splits
 from anomae.slices.settings import PrepareSettings
+from anomae.slices.splitting import WHOLE
 from anomae.slices.store import COLUMNS, SliceIndex, SliceStore
 from anomae.stages.prepare import prepare
 
@@ -45,7 +45,7 @@ def prepare_folds(
 ) -> list[SliceStore]:
     """Prepare all slices of a cohort once, into OUT/store, and make the stores of its folds; returns them in order.
 
-    cohort, source, modality, settings, options, workers: as `anomae.stages.prepare.prepare` takes them; parts that the
+    cohort, source, modality, settings, options, workers: as `anomae.stages.prepare.prepare` takes them; splits that the
     data set fixes are not followed.  seed: decides the folds.  What is whole is left as it is; what was stopped goes
     on.
     Raises UserError as `prepare` and `write_folds` do.
@@ -67,11 +67,11 @@ def prepare_folds(
 def write_folds(base: SliceStore, out: Path | str, folds: int, seed: int = 0) -> list[SliceStore]:
     """The stores OUT/fold1/store ... of a store that was prepared with the split `whole`; returns them in order.
 
-    A fold's training part holds healthy slices alone: abnormal ones, and those of unknown label, of the patients who
-    train are in no part.  Each fold has a fingerprint of its own.
+    A fold's training split holds healthy slices alone: abnormal ones, and those of unknown label, of the patients who
+    train are in no split.  Each fold has a fingerprint of its own.
     Raises UserError where `base` is none such, has too few patients, or a store there is of other folds.
     """
-    if set(np.unique(base.index.part)) - {"test"}:
+    if set(np.unique(base.index.split)) - {"test"}:
         raise UserError(f"{base.folder} is split already; prepare one with the split {WHOLE!r} to make folds of it.")
     index = base.index
     ill = np.unique(index.patient[index.label == ABNORMAL]).tolist()
@@ -82,21 +82,21 @@ def write_folds(base: SliceStore, out: Path | str, folds: int, seed: int = 0) ->
         folder = Path(out) / f"fold{fold + 1}" / "store"
         asked = {"number": fold + 1, "of": folds, "seed": seed, "store_fingerprint": base.prepared.get("fingerprint")}
         if not (folder / "prepare.json").exists():
-            parts = parts_in_fold(fold_of, healthy, fold, seed)
-            _write_fold(base, folder, parts, asked)
+            splits = splits_in_fold(fold_of, healthy, fold, seed)
+            _write_fold(base, folder, splits, asked)
         elif read_json(folder / "prepare.json").get("fold") != asked:
             raise UserError(f"{folder} is of other folds; name a new folder, or give the same again.")
         made.append(SliceStore(folder))
     return made
 
 
-def _write_fold(base: SliceStore, folder: Path, parts: Mapping[str, str], asked: dict[str, Any]) -> None:
+def _write_fold(base: SliceStore, folder: Path, splits: Mapping[str, str], asked: dict[str, Any]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for file in sorted(base.folder.iterdir()):
         if file.is_file() and file.name not in OWN and not file.name.startswith("."):
             _share(file, folder / file.name)
-    part, left_out = _part_of_rows(base, parts)
-    _write_index(base.folder / "index.csv", folder / "index.csv", part)
+    split, left_out = _split_of_rows(base, splits)
+    _write_index(base.folder / "index.csv", folder / "index.csv", split)
     fingerprint = hashlib.blake2b(str(base.prepared.get("fingerprint")).encode(), digest_size=16)
     fingerprint.update((folder / "index.csv").read_bytes())
     index = base.index
@@ -108,8 +108,8 @@ def _write_fold(base: SliceStore, folder: Path, parts: Mapping[str, str], asked:
         "split": f"fold {asked['number']} of {asked['of']} by patient from seed {asked['seed']}: its patients are "
         "tested, of the others one in six validates and the rest trains",
         "leaking_patients": 0,
-        "counts": count_parts(part, index.label, index.empty, index.case, index.patient),
-        "share_of_normals_from_patients_with_lesions": _ill_shares(index, part),
+        "counts": count_splits(split, index.label, index.empty, index.case, index.patient),
+        "share_of_normals_from_patients_with_lesions": _ill_shares(index, split),
         "dropped": dict(Counter(base.prepared.get("dropped", {})) + left_out),
         "request": request,
     }
@@ -126,35 +126,35 @@ def _share(file: Path, place: Path) -> None:
             shutil.copyfile(file, temporary)
 
 
-def _part_of_rows(base: SliceStore, parts: Mapping[str, str]) -> tuple[npt.NDArray[np.str_], Counter[str]]:
-    """The part of each row (n,), "" where it is in none; and why rows of patients who train are in none -> how many."""
+def _split_of_rows(base: SliceStore, splits: Mapping[str, str]) -> tuple[npt.NDArray[np.str_], Counter[str]]:
+    """The split of each row (n,), "" where it is in none; and how many rows of training patients are in none, by reason."""
     index = base.index
-    part = np.array([parts[name] for name in index.patient.tolist()], dtype=np.str_)
-    train = part == "train"
+    split = np.array([splits[name] for name in index.patient.tolist()], dtype=np.str_)
+    train = split == "train"
     reasons = {
-        "abnormal in the training part": train & (index.label == ABNORMAL),
-        "of unknown label in the training part": train & (index.label != ABNORMAL) & (index.label != HEALTHY),
-        "of patients without a healthy slice, not tested": part == "",
+        "abnormal in the training split": train & (index.label == ABNORMAL),
+        "of unknown label in the training split": train & (index.label != ABNORMAL) & (index.label != HEALTHY),
+        "of patients without a healthy slice, not tested": split == "",
     }
     if base.prepared["settings"].get("drop_empty_training"):
-        reasons["empty in the training part"] = train & (index.label == HEALTHY) & index.empty
+        reasons["empty in the training split"] = train & (index.label == HEALTHY) & index.empty
     for why in reasons.values():
-        part[why] = ""
-    if not (part == "train").any():
+        split[why] = ""
+    if not (split == "train").any():
         raise UserError("No healthy slice with content is left to train on in one of the folds.")
-    return part, Counter({why: int(which.sum()) for why, which in reasons.items() if which.any()})
+    return split, Counter({why: int(which.sum()) for why, which in reasons.items() if which.any()})
 
 
-def _write_index(source: Path, target: Path, part: npt.NDArray[np.str_]) -> None:
-    """The lines of an index.csv as they are, with other parts; a line at a time."""
+def _write_index(source: Path, target: Path, split: npt.NDArray[np.str_]) -> None:
+    """The lines of an index.csv as they are, with other splits; a line at a time."""
     with source.open(newline="", encoding="utf-8") as handle:
         lines = csv.DictReader(handle)
-        changed = ({**line, "part": str(part[row])} for row, line in enumerate(lines))
+        changed = ({**line, "split": str(split[row])} for row, line in enumerate(lines))
         write_csv(target, COLUMNS, ([line[name] for name in COLUMNS] for line in changed))
 
 
-def _ill_shares(index: SliceIndex, part: npt.NDArray[np.str_]) -> dict[str, float]:
-    """By part: how many of the healthy slices are of patients who have an abnormal slice, 0..1."""
+def _ill_shares(index: SliceIndex, split: npt.NDArray[np.str_]) -> dict[str, float]:
+    """By split: how many of the healthy slices are of patients who have an abnormal slice, 0..1."""
     of_ill = np.isin(index.patient, np.unique(index.patient[index.label == ABNORMAL]))
-    healthy = {name: (part == name) & (index.label == HEALTHY) for name in PARTS}
+    healthy = {name: (split == name) & (index.label == HEALTHY) for name in SPLITS}
     return {name: round(float(of_ill[here].mean()), 6) for name, here in healthy.items() if here.any()}

@@ -116,10 +116,10 @@ def sentences(content: Mapping[str, Any]) -> list[str]:
         said.append("A variant that takes over the method's masked autoencoder counts its own minutes and steps only.")
     for name, trivial_baseline in content["trivial_baselines"].items():
         if trivial_baseline:
-            part, words = content["strata"][name], STRATA[name].removeprefix("ours, ")
+            stratum, words = content["strata"][name], STRATA[name].removeprefix("ours, ")
             said.append(
-                f"Best trivial baseline on {words} ({part['normal']} normal, {part['abnormal']} abnormal of "
-                f"{part['patients']} patients): {trivial_baseline['title']}, {interval_text(trivial_baseline)}."
+                f"Best trivial baseline on {words} ({stratum['normal']} normal, {stratum['abnormal']} abnormal of "
+                f"{stratum['patients']} patients): {trivial_baseline['title']}, {interval_text(trivial_baseline)}."
             )
     for name, summary in content.get("seeds", {}).items():
         if summary["failed"]:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from anomae.errors import UserError
 from anomae.progress import progress
-from anomae.runs.calibration import PART
+from anomae.runs.calibration import CALIBRATION_SPLIT
 from anomae.runs.findings import open_findings
 from anomae.runs.run import Run
 from anomae.runs.score_table import read_table
@@ -22,7 +22,7 @@ Scores = dict[str, npt.NDArray[np.float64]]
 
 
 def labelled_rows(store: SliceStore) -> Rows:
-    """The rows of the store's test part that have a label."""
+    """The rows of the store's test split that have a label."""
     rows = store.rows("test")
     return rows[store.index.label[rows] >= 0]
 
@@ -31,7 +31,7 @@ def pooled_evaluation(stores: Sequence[SliceStore], resamples: int, seed: int) -
     """What judges scores on the test slices of all these stores, which are folds of one or a single one; its rows (n,).
 
     The order of its slices is that of the rows, whatever store tests them.  Trivial baselines are computed in each
-    store, from its own training part, and pooled as they are; of those that not all stores have none is taken.
+    store, from its own training split, and pooled as they are; of those that not all stores have none is taken.
     Raises UserError where all slices are of one class.
     """
     kept, found = [labelled_rows(store) for store in stores], []
@@ -58,7 +58,7 @@ def standardised_scores(run: Path) -> tuple[Rows, Scores]:
     if not (place / "findings.json").exists():
         raise UserError(f"{run} has no scores of healthy validation slices to take its scale from; score it again.")
     table = read_table(place / "scores.csv", ("row", "case", "patient", "slice", "label", "score"))
-    scored_rows(table, found.store, PART)
+    scored_rows(table, found.store, CALIBRATION_SPLIT)
     healthy, labelled = table.scores(), found.store.index.label[found.rows] >= 0
     columns = {
         name: standardised(column[labelled], healthy[name]) for name, column in found.scores.items() if name in healthy

@@ -20,8 +20,8 @@ from anomae.runs.scored_store import scored_rows
 from anomae.slices.store import SliceStore
 from anomae.statistics.achieved import Calibration
 
-PART = "validation"
-NO_PART = "No operating point: the store has no normal slice in its validation part to take a threshold from."
+CALIBRATION_SPLIT = "validation"
+NO_SPLIT = "No operating point: the store has no normal slice in its validation split to take a threshold from."
 
 
 def run_calibration(
@@ -32,10 +32,10 @@ def run_calibration(
     tested: patients of the slices that are judged.  Raises UserError where the files are of another store.
     """
     if not (run.calibration / "findings.json").exists():
-        none = f"No operating point: the validation part was not scored; run `anomae score {run.folder.name}` again."
-        return None, none if len(store.rows(PART, label=0)) else NO_PART, None
+        none = f"No operating point: the validation split was not scored; run `anomae score {run.folder.name}` again."
+        return None, none if len(store.rows(CALIBRATION_SPLIT, label=0)) else NO_SPLIT, None
     table = read_table(run.calibration / "scores.csv", ("row", "case", "patient", "slice", "label", "score"))
-    rows = scored_rows(table, store, PART)
+    rows = scored_rows(table, store, CALIBRATION_SPLIT)
     patient = store.index.patient[rows]
     if not len(rows) or (store.index.label[rows] != 0).any():
         raise UserError(f"{table.path} must hold normal slices only; run `anomae score` again.")
@@ -46,7 +46,7 @@ def run_calibration(
         if len(mapped) != len(rows):
             raise UserError(f"{path} has {len(mapped)} lines where {len(rows)} slices were scored; score again.")
         levels = (np.asarray(mapped, dtype=np.uint32), patient)
-    source = f"{len(rows)} normal slices of {len(np.unique(patient))} patients of the validation part"
+    source = f"{len(rows)} normal slices of {len(np.unique(patient))} patients of the validation split"
     doubts = calibration_doubts(store, patient, tested, run.facts())
     return Calibration(table.numbers("score"), patient, source, doubts), "", levels
 
@@ -59,10 +59,10 @@ def calibration_doubts(
     choice = ((facts.get("settings") or {}).get("classifier") or {}).get("choice")
     if choice == "validation_auroc":
         doubts.append("The checkpoint was chosen on labelled images of these very patients: the bounds are not safe.")
-    elsewhere = np.unique(np.concatenate([tested, index.patient[index.part == "train"]]))
+    elsewhere = np.unique(np.concatenate([tested, index.patient[index.split == "train"]]))
     shared = len(np.intersect1d(np.unique(patient), elsewhere))
     if shared:
-        doubts.append(f"{shared} calibration patients stand in another part too: the bounds are not safe.")
+        doubts.append(f"{shared} calibration patients stand in another split too: the bounds are not safe.")
     ill = np.unique(index.patient[index.label == 1])
     mixed = int(np.count_nonzero(np.isin(np.unique(patient), ill)))
     if mixed:

@@ -28,7 +28,7 @@ class ScoredRun:
     facts: dict[str, Any]
     findings: dict[str, Any]
     store: SliceStore
-    part: str
+    split: str
     table: Table
     rows: npt.NDArray[np.int64]
     scores: dict[str, npt.NDArray[np.float64]]
@@ -42,13 +42,13 @@ def open_findings(run: Run, store: Path | None = None) -> ScoredRun:
     if not (folder / "findings.json").exists() or not (folder / "scores.csv").exists():
         raise UserError(f"{run.folder} has no finished findings; run `anomae score {run.folder}` first.")
     opened, findings = run.open_store(store), read_json(folder / "findings.json")
-    part = str(findings.get("part", "test"))
+    split = str(findings.get("split", "test"))
     table = read_table(folder / "scores.csv", ("row", "case", "patient", "slice", "label", "score"))
-    rows = scored_rows(table, opened, part)
+    rows = scored_rows(table, opened, split)
     maps, reconstructions = (
         finding_array(folder, f"{name}.npy", opened, len(rows)) for name in ("maps", "reconstructions")
     )
-    return ScoredRun(facts, findings, opened, part, table, rows, table.scores(), maps, reconstructions)
+    return ScoredRun(facts, findings, opened, split, table, rows, table.scores(), maps, reconstructions)
 
 
 def file_hashes(run: Run, store: SliceStore) -> dict[str, str]:

@@ -54,7 +54,7 @@ def own_task(run: Run, store: SliceStore, resamples: int, seed: int) -> tuple[In
     auroc = bootstrap.aurocs(labels, {"score": outputs})["score"].interval()
     weak = auroc.low is not None and auroc.low <= 0.5
     return auroc, (
-        f"Its own task: on {table.rows} healthy slices of the validation part the detector tells what "
+        f"Its own task: on {table.rows} healthy slices of the validation split the detector tells what "
         f"was altered from what was not with AUROC {auroc}"
         f"{', not distinguishable from chance: it has not learned what it was trained for' if weak else ''}. "
         f"What it cannot do there, it cannot be expected to do on lesions."

@@ -27,7 +27,7 @@ NAME, SLICES = "pretext.csv", 128
 def write_pretext(detector: Any, store: SliceStore, rows: npt.NDArray[np.int64], run: Run) -> None:
     """Ask `detector` about at most 128 of these rows with content, evenly spaced; nothing where it cannot say.
 
-    rows: of one part of the store; neighbours, where the detector looks at them, are any slices of that part.
+    rows: of one split of the store; neighbours, where the detector looks at them, are any slices of that split.
     """
     judge = getattr(detector, "pretext", None)
     (run.calibration / NAME).unlink(missing_ok=True)
@@ -35,7 +35,7 @@ def write_pretext(detector: Any, store: SliceStore, rows: npt.NDArray[np.int64],
     if judge is None or not len(filled):
         return
     chosen = filled[np.unique(np.linspace(0, len(filled) - 1, SLICES).astype(np.int64))]
-    slices = store.select(chosen, among=store.rows(str(store.index.part[chosen[0]])))
+    slices = store.select(chosen, among=store.rows(str(store.index.split[chosen[0]])))
     given = with_neighbours(detector, slices.read(slice(None)), lambda: slices.neighbours(slice(None)))
     altered = judge(*given)
     columns = [detector.inspect(*given).scores, *altered.values()]
@@ -77,5 +77,5 @@ def pretext_figures(
     others = f"of families left out of training with {np.mean(unseen):.3f}" if unseen else ""
     return figures, (
         f"Pretext task: on {len(rows)} healthy slices of the validation split the detector tells pseudo-lesions "
-        f"{', '.join(part for part in (said, others) if part)}. No real lesion took part in this."
+        f"{', '.join(text for text in (said, others) if text)}. No real lesion took part in this."
     )

@@ -35,7 +35,7 @@ class Run:
 
     @property
     def findings(self) -> Path:
-        """The folder of scores and maps of the store's test part."""
+        """The folder of scores and maps of the store's test split."""
         return self.folder / "findings"
 
     @property

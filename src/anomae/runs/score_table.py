@@ -69,6 +69,8 @@ def read_table(path: Path, needed: Sequence[str]) -> Table:
             handle.seek(0)
             lines = csv.reader(handle, delimiter=";" if ";" in start and "," not in start else ",")
             header = [name.strip() for name in next(lines, [])]
+            if "split" not in header:  # the name of older tables
+                header = ["split" if name == "part" else name for name in header]
             body = [line for line in lines if line]
     except FileNotFoundError as error:
         raise UserError(f"{path} is missing.") from error

@@ -26,7 +26,7 @@ STACKS_WITHOUT_GRID = ("brats2020",)
 Rows = npt.NDArray[np.int64]
 
 
-def scored_rows(table: Table, store: SliceStore, part: str) -> Rows:
+def scored_rows(table: Table, store: SliceStore, split: str) -> Rows:
     """The rows of the store (n,) that the lines of scores.csv mean.
 
     Raises UserError where a line does not say the same as the store's index: the scores are then of other slices.
@@ -46,9 +46,11 @@ def scored_rows(table: Table, store: SliceStore, part: str) -> Rows:
     odd = np.flatnonzero((label != index.label[rows]) & (label >= 0))
     if len(odd):
         raise UserError(f"{table.path}, line {odd[0] + 2}: the label is not that of the store's row: {advice}")
-    odd = np.flatnonzero(index.part[rows] != part)
+    odd = np.flatnonzero(index.split[rows] != split)
     if len(odd):
-        raise UserError(f"{table.path}, line {odd[0] + 2}: this slice is not in the {part} part of the store: {advice}")
+        raise UserError(
+            f"{table.path}, line {odd[0] + 2}: this slice is not in the {split} split of the store: {advice}"
+        )
     return rows
 
 
@@ -89,7 +91,7 @@ def trivial_baselines_on(
     store: SliceStore,
     rows: Rows,
     slices: ScoredSlices,
-    part: str,
+    split: str,
     relative: npt.NDArray[np.float64],
     depth: int,
     bar: Progress,
@@ -105,7 +107,7 @@ def trivial_baselines_on(
             bar.advance(len(images))
 
     index = store.index
-    elsewhere = labelled_elsewhere(index.part, index.label, part)
+    elsewhere = labelled_elsewhere(index.split, index.label, split)
     learned = (relative[elsewhere], index.label[elsewhere]) if len(elsewhere) else None
     trivial_baselines = known_baselines(slices, relative[store.rows("train", label=0)], depth, learned)
     trivial_baselines |= intensity_baselines(batches())

@@ -1,4 +1,4 @@
-"""The rows that one case adds to a store: read, given their parts, prepared, and packed; what a worker does."""
+"""The rows that one case adds to a store: read, given their splits, prepared, and packed; what a worker does."""
 
 import hashlib
 import traceback
@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from anomae.cohorts.case import ABNORMAL, PARTS, UNKNOWN, Case, CaseSlices, Cohort
+from anomae.cohorts.case import ABNORMAL, SPLITS, UNKNOWN, Case, CaseSlices, Cohort
 from anomae.errors import MissingExtra, UserError
-from anomae.slices.parts import Parts
 from anomae.slices.preparing import PreparedCase, prepare_case
 from anomae.slices.settings import PrepareSettings
+from anomae.slices.split_rule import SplitRule
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +37,13 @@ def reason_of(case: Case, error: BaseException) -> str:
     return reason if str(case.source) in reason else f"{case.source}: {reason}"
 
 
-def rows_or_reason(case: Case, cohort: Cohort, parts: Parts, settings: PrepareSettings) -> CaseRows | str:
+def rows_or_reason(case: Case, cohort: Cohort, assigned: SplitRule, settings: PrepareSettings) -> CaseRows | str:
     """The rows of one case, or the reason why there are none: a broken scan is to stop no other.
 
     Raises MissingExtra: what is not installed would be missing for others too.
     """
     try:
-        return read_rows(case, cohort, parts, settings)
+        return read_rows(case, cohort, assigned, settings)
     except MissingExtra:
         raise
     except (UserError, OSError, MemoryError) as error:
@@ -54,25 +54,25 @@ def rows_or_reason(case: Case, cohort: Cohort, parts: Parts, settings: PrepareSe
         return f"{case.source}: unforeseen {type(error).__name__} in {where} ({error}); please report it"
 
 
-def read_rows(case: Case, cohort: Cohort, parts: Parts, settings: PrepareSettings) -> CaseRows:
+def read_rows(case: Case, cohort: Cohort, assigned: SplitRule, settings: PrepareSettings) -> CaseRows:
     """Read one case and prepare those of its slices that stay.
 
-    Slices in no part are dropped, and from the training part, which holds healthy slices only, all others.
+    Slices in no split are dropped, and from the training split, which holds healthy slices only, all others.
     """
     read = cohort.read(case)
-    part = parts.of(case, read)
-    train = part == "train"
+    split = assigned.of(case, read)
+    train = split == "train"
     reasons = {
-        "in no part": part == "",
-        "abnormal in the training part": train & (read.labels == ABNORMAL),
-        "of unknown label in the training part": train & (read.labels == UNKNOWN),
+        "in no split": split == "",
+        "abnormal in the training split": train & (read.labels == ABNORMAL),
+        "of unknown label in the training split": train & (read.labels == UNKNOWN),
     }
     wanted = ~np.any(list(reasons.values()), axis=0)
     prepared = prepare_case(read, settings, wanted)
     stays = ~(prepared.empty & train[prepared.kept] & settings.drop_empty_training)
     dropped = {why: int(which.sum()) for why, which in reasons.items()}
     dropped["outside the middle of the scan"] = int(wanted.sum()) - len(prepared.kept)
-    dropped["empty in the training part"] = int(np.sum(~stays))
+    dropped["empty in the training split"] = int(np.sum(~stays))
 
     images = prepared.images[stays].astype(settings.stored_as)
     lesions = None if prepared.lesions is None else np.packbits(prepared.lesions[stays], axis=-1)
@@ -80,7 +80,7 @@ def read_rows(case: Case, cohort: Cohort, parts: Parts, settings: PrepareSetting
     digest = hashlib.blake2b(images.tobytes(), digest_size=16)
     for packed in (lesions, bodies):
         digest.update(b"" if packed is None else packed.tobytes())
-    entry = _entry(case, read, prepared, stays, part, settings) | {
+    entry = _entry(case, read, prepared, stays, split, settings) | {
         "digest": digest.hexdigest(),
         "dropped": {why: count for why, count in dropped.items() if count},
     }
@@ -92,7 +92,7 @@ def _entry(
     read: CaseSlices,
     prepared: PreparedCase,
     stays: npt.NDArray[np.bool_],
-    part: npt.NDArray[np.str_],
+    split: npt.NDArray[np.str_],
     settings: PrepareSettings,
 ) -> dict[str, Any]:
     """Facts of the case, and under "columns" an entry a row; shared by all rows: one patient, as a text."""
@@ -112,7 +112,7 @@ def _entry(
             "patient": case.patient if patients is None else patients,
             "slice": read.slices[places].tolist(),
             "position_mm": _numbers(read.positions_mm[places]),
-            "part": [PARTS.index(name) for name in part[places]],
+            "split": [SPLITS.index(name) for name in split[places]],
             "label": read.labels[places].tolist(),
             "empty": prepared.empty[stays].astype(int).tolist(),
             "body_fraction": _numbers(prepared.body_fraction[stays]),

@@ -24,7 +24,7 @@ class PrepareSettings(BaseModel):
     bias_correction: of brain and body, "n4" takes the coil's uneven sensitivity out of MRI (anomae.slices.bias).
     slices: "all", or "mid": relative position 0.35 to 0.80 in the scan and over 15 % of the pixels above 0.08 of the
     scan's maximum.
-    drop_empty_training: constant slices do not stay in the training part.
+    drop_empty_training: constant slices do not stay in the training split.
     store_type: of slices.npy; None: float32 for intensity "none", else float16.
     """
 

@@ -31,7 +31,7 @@ COLUMNS = (
     "patient",
     "slice",
     "position_mm",
-    "part",
+    "split",
     "label",
     "empty",
     "body_fraction",
@@ -47,7 +47,7 @@ BLOCK_LINES = 4096
 class SliceIndex:
     """The columns of index.csv, each (n,).
 
-    position_mm: NaN where unknown.  part: "train", "validation" or "test".  label: 0 healthy, 1 abnormal, -1 unknown
+    position_mm: NaN where unknown.  split: "train", "validation" or "test".  label: 0 healthy, 1 abnormal, -1 unknown
     (an empty field in the file).  empty: the slice has no content (constant).  body_fraction and lesion_fraction: share
     of the prepared image, 0..1; NaN (an empty field) where no mask is known.  filled: share of the slice as read that
     is above 0.08 of its scan's maximum, whatever the preparation; NaN in stores that were made before it was kept.
@@ -57,7 +57,7 @@ class SliceIndex:
     patient: npt.NDArray[np.str_]
     slice: npt.NDArray[np.int64]
     position_mm: npt.NDArray[np.float64]
-    part: npt.NDArray[np.str_]
+    split: npt.NDArray[np.str_]
     label: npt.NDArray[np.int8]
     empty: npt.NDArray[np.bool_]
     body_fraction: npt.NDArray[np.float64]
@@ -100,7 +100,7 @@ def _typed(columns: dict[str, tuple[str, ...]], path: Path) -> dict[str, npt.NDA
             "patient": np.array(columns["patient"], dtype=np.str_),
             "slice": np.array(columns["slice"], dtype=np.int64),
             "position_mm": _floats(columns["position_mm"]),
-            "part": np.array(columns["part"], dtype=np.str_),
+            "split": np.array(columns["split"], dtype=np.str_),
             "label": np.array([entry or "-1" for entry in columns["label"]], dtype=np.int8),
             "empty": np.array(columns["empty"], dtype=np.int8).astype(np.bool_),
             "body_fraction": _floats(columns["body_fraction"]),
@@ -220,9 +220,9 @@ class SliceStore:
         """Whether it is kept where the brain or body is: of preparations other than plain."""
         return self._bodies is not None
 
-    def rows(self, part: str, label: int | None = None) -> npt.NDArray[np.int64]:
-        """The rows of `part`, of those with `label` only where it is given, in the order of the store."""
-        wanted = self.index.part == part
+    def rows(self, split: str, label: int | None = None) -> npt.NDArray[np.int64]:
+        """The rows of `split`, of those with `label` only where it is given, in the order of the store."""
+        wanted = self.index.split == split
         if label is not None:
             wanted &= self.index.label == label
         return np.flatnonzero(wanted)

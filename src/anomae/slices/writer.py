@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from anomae.arrays import GrowingArray
-from anomae.cohorts.case import HEALTHY, PARTS, UNKNOWN, Case
+from anomae.cohorts.case import HEALTHY, SPLITS, UNKNOWN, Case
 from anomae.errors import UserError
 from anomae.files import append_json_line, read_json, read_json_lines, write_csv, write_json
 from anomae.slices.rows import CaseRows
@@ -210,7 +210,7 @@ class StoreWriter:
                 one = {name: column[place] if isinstance(column, list) else column for name, column in columns.items()}
                 if self._lesions is not None and one["label"] == HEALTHY and one["lesion_fraction"] is None:
                     one["lesion_fraction"] = 0.0  # called healthy as a whole: its mask is known to be empty
-                one |= {"row": row, "case": line["case"], "site": line["site"], "part": PARTS[one["part"]]}
+                one |= {"row": row, "case": line["case"], "site": line["site"], "split": SPLITS[one["split"]]}
                 one["label"] = None if one["label"] == UNKNOWN else one["label"]
                 yield ["" if one.get(name) is None else one[name] for name in COLUMNS]
                 row += 1

@@ -102,7 +102,7 @@ def _of_runs(places: Sequence[Path], names: Sequence[str]) -> Loaded:
     trivial_baselines = {}
     if slices.both_classes:
         with progress("compare", len(rows), "slices") as bar:
-            trivial_baselines = trivial_baselines_on(first.store, rows, slices, first.part, relative, depth, bar)
+            trivial_baselines = trivial_baselines_on(first.store, rows, slices, first.split, relative, depth, bar)
     scores = {name: run.scores["score"][column] for name, run, column in zip(names, opened, common.T, strict=True)}
     facts = {
         name: {key: run.facts.get(key) for key in ("detector", "recipe", "profile", "seed", "store_fingerprint")}
@@ -116,13 +116,13 @@ def _of_runs(places: Sequence[Path], names: Sequence[str]) -> Loaded:
 def _of_tables(places: Sequence[Path], names: Sequence[str], labels: Path) -> Loaded:
     truth = read_table(labels, ("case", "label"))
     tables = [read_table(place, ("case", "score")) for place in places]
-    part, label = truth.text("part", "test"), truth.labels()
+    split, label = truth.text("split", "test"), truth.labels()
     joined = [dict(zip(*reversed(join(table, truth)), strict=True)) for table in tables]
     rows = np.array(
         [
             row
             for row in range(truth.rows)
-            if part[row] == "test" and label[row] >= 0 and all(row in found for found in joined)
+            if split[row] == "test" and label[row] >= 0 and all(row in found for found in joined)
         ],
         dtype=np.int64,
     )
@@ -144,7 +144,7 @@ def _of_tables(places: Sequence[Path], names: Sequence[str], labels: Path) -> Lo
         truth.text("site")[rows],
     )
     trivial_baselines = (
-        known_baselines(slices, relative[(part == "train") & (label == 0)]) if slices.both_classes else {}
+        known_baselines(slices, relative[(split == "train") & (label == 0)]) if slices.both_classes else {}
     )
     scores = {
         name: table.numbers("score")[[found[row] for row in rows]]
@@ -157,7 +157,7 @@ def _of_tables(places: Sequence[Path], names: Sequence[str], labels: Path) -> Lo
     if "patient" not in truth.columns:
         notes.append("Not audited: patients, since none is named: cases are resampled.")
     notes += [
-        f"{name} scores {table.rows} slices, of which {len(rows)} are common, labelled and of the test part."
+        f"{name} scores {table.rows} slices, of which {len(rows)} are common, labelled and of the test split."
         for name, table in zip(names, tables, strict=True)
         if table.rows > len(rows)
     ]

@@ -1,4 +1,4 @@
-"""Images of the test part that look like one of the training part, equal to the pixel or nearly."""
+"""Images of the test split that look like one of the training split, equal to the pixel or nearly."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ SIMILAR_SLICES = 0.95
 
 
 def duplicates_across(store: SliceStore, rows: npt.NDArray[np.int64], *, scans: bool) -> dict[str, Any] | None:
-    """How many of the tested rows (n,) have a near-duplicate in the training part; None where none is.
+    """How many of the tested rows (n,) have a near-duplicate in the training split; None where none is.
 
     equal: of all.  near: of `compared` tested images (at most 1,000, evenly chosen) against `training` ones (at most
     2,000): fingerprints correlate by 0.70 or more, the level found for pictures of brain MRI, or by 0.95 where

@@ -15,8 +15,8 @@ from anomae.reports.drawings import report_drawings
 from anomae.reports.example_pictures import picture_strips, preparation_strips, sample_strips
 from anomae.reports.provenance import (
     cost_sentence,
-    count_parts,
     count_scored,
+    count_splits,
     in_several_splits,
     leak_warning,
     preparation_sentence,
@@ -55,7 +55,7 @@ def evaluate(
     """
     place = Run(Path(run))
     found = open_findings(place, store)
-    facts, opened, part, rows = found.facts, found.store, found.part, found.rows
+    facts, opened, split, rows = found.facts, found.store, found.split, found.rows
     labelled = np.flatnonzero(opened.index.label[rows] >= 0)
     scores = {name: column[labelled] for name, column in found.scores.items()}
     judged = rows[labelled]
@@ -65,7 +65,7 @@ def evaluate(
     steps = len(judged) * (3 if opened.has_lesions and found.maps is not None else 1)
     with progress("evaluate", steps, "slices") as bar:
         trivial_baselines = (
-            trivial_baselines_on(opened, judged, slices, part, relative, depth, bar) if slices.both_classes else {}
+            trivial_baselines_on(opened, judged, slices, split, relative, depth, bar) if slices.both_classes else {}
         )
         content = assess(slices, scores, trivial_baselines, resamples=resamples, seed=seed)
         pixel = evaluate_maps(opened, judged, found.maps, labelled, levels, resamples, seed, bar)
@@ -80,18 +80,18 @@ def evaluate(
 
     index, prepared = opened.index, opened.prepared
     leaking, near_duplicates = (
-        in_several_splits(index.part, index.patient),
+        in_several_splits(index.split, index.patient),
         duplicates_across(opened, judged, scans=depth > 1),
     )
-    counts: dict[str, Any] = count_parts(index.part, index.label, index.empty, index.case, index.patient)
+    counts: dict[str, Any] = count_splits(index.split, index.label, index.empty, index.case, index.patient)
     choice = facts.get("checkpoint_choice", "")
     learned, learned_words = own_task(place, opened, resamples, seed)
     pretext, pretext_words = pretext_figures(place, opened, _trained_families(facts), resamples, seed)
     content["notes"][:0] = [said for said in (choice, learned_words, pretext_words) if said]
     warnings = [leak_warning(leaking, len(np.unique(index.patient)), bool(prepared.get("allow_leak")))]
-    missed = len(opened.rows(part)) - len(rows)
+    missed = len(opened.rows(split)) - len(rows)
     if missed:
-        warnings.append(f"{missed} slices of the {part} part have no score and are left out of every figure.")
+        warnings.append(f"{missed} slices of the {split} split have no score and are left out of every figure.")
     if len(labelled) < len(rows):
         warnings.append(f"{len(rows) - len(labelled)} scored slices have no known label and are left out.")
     warnings.append(duplicates_warning(near_duplicates))
@@ -108,14 +108,14 @@ def evaluate(
             duplicates=near_duplicates,
             labels_seen=choice or "Not known.",
             not_audited=[],
-            ill_by_part=prepared.get("share_of_normals_from_patients_with_lesions"),
+            ill_by_split=prepared.get("share_of_normals_from_patients_with_lesions"),
         ),
         "provenance": {
-            "title": f"{place.folder.resolve().name} on {opened.folder.resolve().name} ({part} part)",
+            "title": f"{place.folder.resolve().name} on {opened.folder.resolve().name} ({split} split)",
             "unit": "patient",
             "resamples": resamples,
             "seed": seed,
-            "part": part,
+            "split": split,
             "detector": facts.get("detector", found.findings.get("detector")),
             "recipe": facts.get("recipe"),
             "profile": facts.get("profile"),

@@ -11,8 +11,8 @@ from anomae.reports.assessment import assess
 from anomae.reports.audit import audit
 from anomae.reports.drawings import report_drawings
 from anomae.reports.provenance import (
-    count_parts,
     count_scored,
+    count_splits,
     in_several_splits,
     leak_warning,
     split_sentences,
@@ -27,8 +27,8 @@ from anomae.statistics.scored import ScoredSlices
 from anomae.statistics.trivial_baselines import known_baselines, labelled_elsewhere
 
 NO_CALIBRATION = (
-    "No operating point: it needs scores of normal slices that the labels give the part validation, of patients who "
-    "are in no other part."
+    "No operating point: it needs scores of normal slices that the labels give the split validation, of patients who "
+    "are in no other split."
 )
 
 
@@ -44,21 +44,21 @@ def evaluate_scores(
     """Judge anyone's scores; writes OUT/report.json and report.html and returns the content of the former.
 
     scores: CSV with the columns case and score (and any score_<name>), where known also patient and slice.
-    labels: CSV with the columns case and label (0, 1), where known also patient, slice, part, and site, scanner, source
-    (any text), depth (slices of the scan), empty (0, 1), body_fraction (0..1), file_size.  Lines whose part is train or
-    validation need no score: they tell what position is usual, and whether patients are in several splits; scored
-    normal slices of the part validation give the operating point.  bounds: as in `evaluate`.
+    labels: CSV with the columns case and label (0, 1), where known also patient, slice, split, and site, scanner,
+    source (any text), depth (slices of the scan), empty (0, 1), body_fraction (0..1), file_size.  Lines whose split is
+    train or validation need no score: they tell what position is usual, and whether patients are in several splits;
+    scored normal slices of the split validation give the operating point.  bounds: as in `evaluate`.
     What cannot be checked for want of a column is said in the report.
     """
     found, truth = read_table(scores, ("case", "score")), read_table(labels, ("case", "label"))
     ours, theirs = join(found, truth)
-    part, label, values, case = truth.text("part", "test"), truth.labels(), found.scores(), truth.text("case")
+    split, label, values, case = truth.text("split", "test"), truth.labels(), found.scores(), truth.text("case")
     by_slice = "slice" in found.columns and "slice" in truth.columns
     number = truth.whole_numbers("slice") if by_slice else np.full(truth.rows, -1, dtype=np.int64)
     patient, unit = _patients(found, truth, ours, theirs)
     extents = _extents(truth, case, number)
     relative = relative_positions(case, number, extents)
-    kept = (label[theirs] >= 0) & (part[theirs] == "test")
+    kept = (label[theirs] >= 0) & (split[theirs] == "test")
     rows = theirs[kept]
     columns = {name: column[ours[kept]] for name, column in values.items()}
     empty = truth.numbers("empty") > 0 if "empty" in truth.columns else np.zeros(truth.rows, dtype=np.bool_)
@@ -76,30 +76,30 @@ def evaluate_scores(
         truth.text("source")[rows],
     )
     depth = int(np.median([last - first + 1 for first, last in extents.values()])) if extents else 0
-    elsewhere = labelled_elsewhere(part, label, "test")
+    elsewhere = labelled_elsewhere(split, label, "test")
     learned = (relative[elsewhere], label[elsewhere]) if len(elsewhere) else None
-    usual = relative[(part == "train") & (label == 0)]
+    usual = relative[(split == "train") & (label == 0)]
     trivial_baselines = known_baselines(slices, usual, depth, learned) if slices.both_classes else {}
     if trivial_baselines and "file_size" in truth.columns:
         trivial_baselines["file_size"] = truth.numbers("file_size")[rows]
     content = assess(slices, columns, trivial_baselines, resamples=resamples, seed=seed)
 
-    held_out = (label[theirs] == 0) & (part[theirs] == "validation")
-    calibration = _calibration(values["score"][ours[held_out]], theirs[held_out], patient, part, label, unit)
+    held_out = (label[theirs] == 0) & (split[theirs] == "validation")
+    calibration = _calibration(values["score"][ours[held_out]], theirs[held_out], patient, split, label, unit)
     bootstrap = PatientBootstrap(slices.patient, resamples, seed)
     content["operating_point"] = operating_point(
         slices, columns["score"], calibration, NO_CALIBRATION, bootstrap, bounds, unit
     )
-    leaking = in_several_splits(part, patient)
-    counts: dict[str, Any] = count_parts(part, label, empty, case, patient)
+    leaking = in_several_splits(split, patient)
+    counts: dict[str, Any] = count_splits(split, label, empty, case, patient)
     warnings = [leak_warning(leaking, len(np.unique(patient)), allowed=False, unit=unit)]
-    unscored = int(np.count_nonzero((part == "test") & (label >= 0))) - len(rows)
+    unscored = int(np.count_nonzero((split == "test") & (label >= 0))) - len(rows)
     if unscored:
         warnings.append(f"{unscored} labelled test slices have no score and are left out of every figure.")
     unused = found.rows - len(rows) - int(np.count_nonzero(held_out))
     if unused:
-        warnings.append(f"{unused} scored slices have no label of the test part and are left out.")
-    split_known = "part" in truth.columns
+        warnings.append(f"{unused} scored slices have no label of the test split and are left out.")
+    split_known = "split" in truth.columns
     not_audited = _not_audited(truth, by_slice, unit, "position_centre" in trivial_baselines)
     content["notes"] += not_audited
     content |= {
@@ -119,12 +119,12 @@ def evaluate_scores(
             "unit": unit,
             "resamples": resamples,
             "seed": seed,
-            "part": "test",
+            "split": "test",
             "patients_in_several_splits": leaking,
             "checkpoint_choice": "Not known: only scores were given.",
             "split_sentences": split_sentences(counts, leaking, None, unit)
             if split_known
-            else ["Not known: the labels have no column part."],
+            else ["Not known: the labels have no column split."],
             "preparation": "",
             "skipped": "",
             "cost": "",
@@ -164,23 +164,23 @@ def _calibration(
     scores: npt.NDArray[np.float64],
     rows: npt.NDArray[np.int64],
     patient: npt.NDArray[np.str_],
-    part: npt.NDArray[np.str_],
+    split: npt.NDArray[np.str_],
     label: npt.NDArray[np.int8],
     unit: str,
 ) -> Calibration | None:
-    """From scored normal validation lines `rows` (m,) of the labels; patient, part and label of all its lines."""
+    """From scored normal validation lines `rows` (m,) of the labels; patient, split and label of all its lines."""
     if not len(rows):
         return None
     own = np.unique(patient[rows])
-    doubts = ["Whether the scores were tuned on the validation part is not known; if so, the bounds are not safe."]
-    shared = len(np.intersect1d(own, patient[part != "validation"]))
+    doubts = ["Whether the scores were tuned on the validation split is not known; if so, the bounds are not safe."]
+    shared = len(np.intersect1d(own, patient[split != "validation"]))
     if shared:
-        doubts.append(f"{shared} calibration {unit}s stand in another part too: the bounds are not safe.")
+        doubts.append(f"{shared} calibration {unit}s stand in another split too: the bounds are not safe.")
     ill = len(np.intersect1d(own, patient[label == 1]))
     if ill:
         doubts.append(f"{ill} of the calibration {unit}s have a lesion in other slices: they are not healthy people.")
     return Calibration(
-        scores, patient[rows], f"{len(rows)} normal slices of {len(own)} {unit}s of the validation part", doubts
+        scores, patient[rows], f"{len(rows)} normal slices of {len(own)} {unit}s of the validation split", doubts
     )
 
 
@@ -199,6 +199,6 @@ def _not_audited(truth: Table, by_slice: bool, unit: str, position: bool) -> lis
             "Not audited: patients, since none is named: intervals resample cases, and are too narrow where "
             "one patient has several."
         )
-    if "part" not in truth.columns:
-        notes.append("Not audited: the split, since the labels have no column part.")
+    if "split" not in truth.columns:
+        notes.append("Not audited: the split, since the labels have no column split.")
     return notes

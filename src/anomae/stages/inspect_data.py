@@ -16,7 +16,7 @@ from anomae.stages.prepare import with_modality
 def inspect_data(
     cohort: str, source: Path | str, *, modality: str | None = None, options: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
-    """Counts of cases, patients, labels and parts from the names of the files alone, and facts of the first case.
+    """Counts of cases, patients, labels and splits from the names of the files alone, and facts of the first case.
 
     Only that one is read.  Nothing is written; no patient is named.  Raises UserError where the source holds no cases.
     """

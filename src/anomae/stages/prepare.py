@@ -10,16 +10,16 @@ from typing import Any
 
 import numpy as np
 
-from anomae.cohorts.case import HEALTHY, PARTS, Case, Cohort
+from anomae.cohorts.case import HEALTHY, SPLITS, Case, Cohort
 from anomae.cohorts.registry import cohort_options, open_cohort
 from anomae.cohorts.released_lists import ReleasedLists
 from anomae.cohorts.splits import refuse_leaks
 from anomae.errors import UserError
 from anomae.progress import progress, say
-from anomae.reports.provenance import count_parts
-from anomae.slices.parting import SPLITS, SUBSETS, WHOLE, decide_parts
+from anomae.reports.provenance import count_splits
 from anomae.slices.rows import CaseRows, rows_or_reason
 from anomae.slices.settings import PrepareSettings
+from anomae.slices.splitting import SPLIT_RULES, SUBSETS, WHOLE, assign_splits
 from anomae.slices.store import SliceIndex, SliceStore
 from anomae.slices.writer import FINISHED, StoreWriter, clear_journal, refuse_other_request
 from anomae.workers import in_order, usable_cores
@@ -48,7 +48,7 @@ def prepare(
 ) -> SliceStore:
     """Read the scans of a cohort, prepare their slices, and write them into the folder `store`; returns it, opened.
 
-    splits: folder of the released lists (the user's own copy), which then say which slice is in which part.
+    splits: folder of the released lists (the user's own copy), which then say which slice is in which split.
     split: "patient" (by the seed: 40 % of the patients to test, 20 % of the rest to validation), "fixed" (as the data
     set says), "subsets" (LUNA16's) or "whole" (all slices to test, as cross-validation begins); None: fixed where the
     data set fixes all, else patient.
@@ -56,7 +56,7 @@ def prepare(
     workers: processes that read, 0: none beside this one, None: one a core; they change nothing in the result.
 
     A preparation that was stopped, at any moment and in any way, goes on to the same bytes; one that is whole is left
-    as it is.  A broken scan is listed in prepare.json and skipped.  The training part holds healthy slices only.
+    as it is.  A broken scan is listed in prepare.json and skipped.  The training split holds healthy slices only.
 
     Raises UserError where no healthy training slice comes out or the store was begun with other settings, and
     LeakySplit where a patient would is in several splits and `allow_leak` does not say that this is wanted.
@@ -80,16 +80,16 @@ def prepare(
         "seed": seed,
         "split": "released lists" if lists is not None else split or "automatic",
         "lists": None if lists is None else _digest([lists.keys.tobytes(), lists.lists.tobytes()]),
-        "cases": _digest(repr((case.case, case.patient, case.part, case.label, case.site)).encode() for case in cases),
+        "cases": _digest(repr((case.case, case.patient, case.split, case.label, case.site)).encode() for case in cases),
     }
     request = json.loads(json.dumps(asked, default=str))  # as it will be read back
     refuse_other_request(folder, request)
     if (folder / FINISHED).exists():
         return _whole(folder, allow_leak)
-    parts, said = decide_parts(opened, cases, split=split, lists=lists, seed=seed, allow_leak=allow_leak)
+    assigned, said = assign_splits(opened, cases, rule=split, lists=lists, seed=seed, allow_leak=allow_leak)
     writer = StoreWriter(folder, request, settings)
     try:
-        work = partial(rows_or_reason, cohort=opened, parts=parts, settings=settings)
+        work = partial(rows_or_reason, cohort=opened, assigned=assigned, settings=settings)
         _write(writer, cases, work, usable_workers(workers, settings))
         _tell_skipped(writer)
         _finish(writer, opened, lists, said, allow_leak)
@@ -129,8 +129,8 @@ def _usual_settings(cohort: str) -> PrepareSettings:
 
 
 def _split_options(cohort: str, options: dict[str, Any], split: str | None) -> dict[str, Any]:
-    if split is not None and split not in SPLITS:
-        raise UserError(f"There is no split {split!r}; there are {', '.join(SPLITS)}.")
+    if split is not None and split not in SPLIT_RULES:
+        raise UserError(f"There is no split {split!r}; there are {', '.join(SPLIT_RULES)}.")
     if split == "subsets":
         if "subsets" not in cohort_options(cohort):
             raise UserError(f"The cohort {cohort!r} has no subsets; --split subsets is for luna16.")
@@ -148,7 +148,7 @@ def _digest(pieces: Iterable[bytes]) -> str:
 def _whole(folder: Path, allow_leak: bool) -> SliceStore:
     clear_journal(folder)
     store = SliceStore(folder)
-    refuse_leaks(store.index.patient, store.index.part, allow_leak or not store.prepared.get("leaking_patients"))
+    refuse_leaks(store.index.patient, store.index.split, allow_leak or not store.prepared.get("leaking_patients"))
     skipped = len(store.prepared.get("skipped", []))
     without = f" (without {skipped} scans that could not be read)" if skipped else ""
     say(f"{folder} is whole already{without}; to prepare it anew, remove it first.")
@@ -194,8 +194,8 @@ def _finish(writer: StoreWriter, cohort: Cohort, lists: ReleasedLists | None, sp
         "modality": writer.request["options"].get("modality"),
         "split": split,
         "allow_leak": allow_leak,
-        "leaking_patients": refuse_leaks(index.patient, index.part, allow_leak),
-        "counts": count_parts(index.part, index.label, index.empty, index.case, index.patient),
+        "leaking_patients": refuse_leaks(index.patient, index.split, allow_leak),
+        "counts": count_splits(index.split, index.label, index.empty, index.case, index.patient),
         "share_of_normals_from_patients_with_lesions": _ill_shares(index, writer.abnormal_patients),
         "notes": [*cohort.notes(), *(() if lists is None else lists.compare(index.case, index.slice, index.label))],
         "versions": {name: version(name) for name in VERSIONED},
@@ -206,16 +206,16 @@ def _finish(writer: StoreWriter, cohort: Cohort, lists: ReleasedLists | None, sp
 def _refuse_useless(writer: StoreWriter, index: SliceIndex) -> None:
     if writer.done == len(writer.skipped):
         raise UserError(f"None of the {writer.done} scans could be read; the first: {writer.skipped[0]['reason']}")
-    if writer.request["split"] != WHOLE and not np.any((index.part == "train") & (index.label == HEALTHY)):
+    if writer.request["split"] != WHOLE and not np.any((index.split == "train") & (index.label == HEALTHY)):
         dropped = ", ".join(f"{count} {why}" for why, count in writer.dropped.items()) or "none"
         raise UserError(
-            "No healthy slice is left in the training part, so nothing could be learned: "
+            "No healthy slice is left in the training split, so nothing could be learned: "
             f"{len(writer.skipped)} of {writer.done} scans could not be read, slices dropped: {dropped}."
         )
 
 
 def _ill_shares(index: SliceIndex, ill: set[str]) -> dict[str, float]:
-    """By part: how many of the healthy slices are of patients who have a lesion elsewhere, 0..1."""
+    """By split: how many of the healthy slices are of patients who have a lesion elsewhere, 0..1."""
     of_ill = np.isin(index.patient, sorted(ill))
-    healthy = {part: (index.part == part) & (index.label == HEALTHY) for part in PARTS}
-    return {part: round(float(of_ill[here].mean()), 6) for part, here in healthy.items() if here.any()}
+    healthy = {split: (index.split == split) & (index.label == HEALTHY) for split in SPLITS}
+    return {split: round(float(of_ill[here].mean()), 6) for split, here in healthy.items() if here.any()}

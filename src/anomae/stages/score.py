@@ -1,4 +1,4 @@
-"""The stage `score` on the store's test part: scores.csv, maps and reconstructions; memory stays bounded."""
+"""The stage `score` on the store's test split: scores.csv, maps and reconstructions; memory stays bounded."""
 
 import resource
 import sys
@@ -28,42 +28,42 @@ from anomae.statistics.pixels import COARSE_LEVELS, level_counts
 from anomae.training.settings import DeviceSettings
 
 BLOCK = 256
-CALIBRATION_PART = "validation"
+CALIBRATION_SPLIT = "validation"
 
 
 def score(
     run: Path | str,
     *,
-    part: str = "test",
+    split: str = "test",
     store: Path | None = None,
     device: DeviceSettings | None = None,
     maps: bool = True,
     calibration: bool = True,
 ) -> Path:
-    """Score every slice of `part` of the run's store; returns the folder of the findings.
+    """Score every slice of `split` of the run's store; returns the folder of the findings.
 
     Works in blocks of 256 slices, each journalled: a scoring that was stopped goes on, and memory does not grow with
     the number of slices.  scores.csv has a column for every score of the detector and, where the slices are of scans,
     score_neighbours: the score smoothed over the neighbouring slices among those scored.
 
-    A detector that looks at neighbours gets those of the same part of the store, scored or not, whatever their label.
+    A detector that looks at neighbours gets those of the same split of the store, scored or not, whatever their label.
 
     maps: also write maps.npy and reconstructions.npy, (n, h, w) float16 in the order of scores.csv.  calibration: with
-    the test part, score the normal validation slices too, into RUN/calibration: from them `evaluate` takes a threshold
+    the test split, score the normal validation slices too, into RUN/calibration: from them `evaluate` takes a threshold
     that has seen no abnormal image.  Raises UserError where the run is not fitted or its store is gone.
     """
     place = Run(Path(run))
     if not place.is_fitted:
         raise UserError(f"{run} is not fitted yet; run `anomae fit` (again) to finish it.")
     opened = place.open_store(store)
-    rows = opened.rows(part)
+    rows = opened.rows(split)
     if not len(rows):
-        raise UserError(f"The store {opened.folder} has no slice in its {part} part.")
+        raise UserError(f"The store {opened.folder} has no slice in its {split} split.")
     detector = load_detector(place.fitted, device or _device_of(place.facts()))
-    facts = _score_rows(detector, opened, rows, place.findings, part, maps, False)
-    held_out = opened.rows(CALIBRATION_PART, label=0)
-    if calibration and part == "test" and len(held_out):
-        of_normals = _score_rows(detector, opened, held_out, place.calibration, CALIBRATION_PART, False, maps)
+    facts = _score_rows(detector, opened, rows, place.findings, split, maps, False)
+    held_out = opened.rows(CALIBRATION_SPLIT, label=0)
+    if calibration and split == "test" and len(held_out):
+        of_normals = _score_rows(detector, opened, held_out, place.calibration, CALIBRATION_SPLIT, False, maps)
         write_own_task(detector, opened, held_out, place)
         write_pretext(detector, opened, held_out, place)
         _finish(place.calibration, of_normals)
@@ -82,16 +82,16 @@ def _score_rows(
     store: SliceStore,
     rows: npt.NDArray[np.int64],
     folder: Path,
-    part: str,
+    split: str,
     maps: bool,
     levels: bool,
 ) -> dict[str, Any]:
     """Write scores.csv and the arrays of these rows; returns what findings.json is to say, not written yet."""
-    began, earlier = time.monotonic(), _scored_before(folder, len(rows), part, maps or levels)
+    began, earlier = time.monotonic(), _scored_before(folder, len(rows), split, maps or levels)
     (folder / "findings.json").unlink(missing_ok=True)
     found = _Growing(folder, store.image_size, earlier, maps, maps or levels)
-    chosen = store.select(rows, among=store.rows(part))
-    title = "score" if part == "test" else f"score, {part}"
+    chosen = store.select(rows, among=store.rows(split))
+    title = "score" if split == "test" else f"score, {split}"
     try:
         with progress(title, len(rows), "slices", found.rows) as bar:
             for start in range(found.rows, len(rows), BLOCK):
@@ -100,13 +100,13 @@ def _score_rows(
                 images = chosen.read(places)
                 given = with_neighbours(detector, images, partial(chosen.neighbours, places))
                 tissue = tissue_of(store, here, images) if levels else None
-                found.append(detector.inspect(*given), part, len(rows), tissue)
+                found.append(detector.inspect(*given), split, len(rows), tissue)
                 bar.advance(len(images))
     finally:
         found.close()
     seconds, done = time.monotonic() - began, len(rows) - (earlier["rows"] if earlier else 0)
     _write_scores(folder / "scores.csv", store, rows, found.names, found.scores)
-    facts = {"detector": getattr(detector, "name", type(detector).__name__), "part": part, "images": len(rows)}
+    facts = {"detector": getattr(detector, "name", type(detector).__name__), "split": split, "images": len(rows)}
     return {**facts, "seconds": round(seconds, 3), "images_per_s": round(done / max(seconds, 1e-9), 2)}
 
 
@@ -133,7 +133,7 @@ class _Growing:
             for name in earlier["arrays"]:
                 self._open(name)
 
-    def append(self, findings: Findings, part: str, total: int, tissue: npt.NDArray[np.bool_] | None = None) -> None:
+    def append(self, findings: Findings, split: str, total: int, tissue: npt.NDArray[np.bool_] | None = None) -> None:
         """Write one block, then vouch for it.  tissue: (k, h, w), to count the levels of the maps in it."""
         if not self.names:
             self.names = ["score", *(f"score_{name}" for name in findings.other_scores)]
@@ -146,7 +146,7 @@ class _Growing:
         if tissue is not None and findings.maps is not None:
             self._append("tissue_levels", level_counts(findings.maps, tissue))
         self.rows += len(findings.scores)
-        line = {"rows": self.rows, "names": self.names, "arrays": list(self.arrays), "part": part, "total": total}
+        line = {"rows": self.rows, "names": self.names, "arrays": list(self.arrays), "split": split, "total": total}
         append_json_line(self.folder / "journal.jsonl", {**line, "maps": self.kept})
 
     def close(self) -> None:
@@ -174,13 +174,13 @@ class _Growing:
         self.arrays[name] = GrowingArray(self.folder / f"{name}.npy", shape, dtype, self.rows)
 
 
-def _scored_before(folder: Path, total: int, part: str, maps: bool) -> dict[str, Any] | None:
+def _scored_before(folder: Path, total: int, split: str, maps: bool) -> dict[str, Any] | None:
     """The last line of an unfinished scoring of the same slices; None where there is none to go on from."""
     lines = read_json_lines(folder / "journal.jsonl")
     if not lines or (folder / "findings.json").exists():
         return None
     last = lines[-1]
-    same = (last["total"], last["part"], last["maps"]) == (total, part, maps)
+    same = (last["total"], last["split"], last["maps"]) == (total, split, maps)
     return last if same else None
 
 

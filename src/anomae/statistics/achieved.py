@@ -1,4 +1,4 @@
-"""The operating point in the report: thresholds from normals only, and what they achieve on the test part."""
+"""The operating point in the report: thresholds from normals only, and what they achieve on the test split."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -56,7 +56,7 @@ def operating_point(
     with_lesion = np.unique(slices.patient[slices.label == 1])
     if len(with_lesion) and len(np.setdiff1d(slices.patient, with_lesion)) == 0:
         doubts.append(
-            f"Every {unit} of the test part has an abnormal slice: false alarms are counted on their normal slices."
+            f"Every {unit} of the test split has an abnormal slice: false alarms are counted on their normal slices."
         )
     figures = {
         "slice": {
@@ -73,7 +73,7 @@ def operating_point(
         seen = row["false_positive_rate"]
         if seen and seen["low"] is not None and seen["low"] > row["bound"]:
             doubts.append(
-                f"The bound per {level if level == 'slice' else unit} was not kept on this test part: "
+                f"The bound per {level if level == 'slice' else unit} was not kept on this test split: "
                 f"{100 * seen['value']:.1f} % were flagged where {100 * row['bound']:.3g} % was promised."
             )
     return {
@@ -141,14 +141,14 @@ def _by_group(slices: ScoredSlices, flagged: npt.NDArray[np.bool_], bootstrap: P
         names, counts = np.unique(column[column != ""], return_counts=True)
         for name in names[np.argsort(-counts, kind="stable")][:MOST_SITES]:
             places = np.flatnonzero(column == name)
-            part = slices.take(places)
-            own = PatientBootstrap(part.patient, bootstrap.resamples, bootstrap.seed)
-            figures = _by_slice(part, flagged[places], own)
+            split = slices.take(places)
+            own = PatientBootstrap(split.patient, bootstrap.resamples, bootstrap.seed)
+            figures = _by_slice(split, flagged[places], own)
             rows.append(
                 {
                     "kind": kind,
                     "name": str(name),
-                    "slices": len(part),
+                    "slices": len(split),
                     "patients": own.patients,
                     "specificity": figures["specificity"],
                     "sensitivity": figures["sensitivity"],

@@ -51,10 +51,10 @@ class PooledEvaluation:
             places = where.get("rows", np.arange(len(self.slices)))
             if "bands" in where:
                 places = np.flatnonzero(np.isin(where["bands"], _shared(where["bands"], self.slices.label)))
-            part = self.slices.take(places)
-            abnormal = int(np.count_nonzero(part.label))
-            patients = len(np.unique(part.patient))
-            found[name] = {"normal": len(part) - abnormal, "abnormal": abnormal, "patients": patients}
+            split = self.slices.take(places)
+            abnormal = int(np.count_nonzero(split.label))
+            patients = len(np.unique(split.patient))
+            found[name] = {"normal": len(split) - abnormal, "abnormal": abnormal, "patients": patients}
         return found
 
     def baselines(self) -> dict[str, dict[str, Any]]:

@@ -79,20 +79,20 @@ def intensity_baselines(batches: Iterable[npt.NDArray[np.float32]]) -> dict[str,
     for images in batches:
         for name, measure in MEASURES.items():
             found[name].append(measure(images))
-    return {name: np.concatenate(parts) for name, parts in found.items()}
+    return {name: np.concatenate(splits) for name, splits in found.items()}
 
 
-def labelled_elsewhere(part: npt.NDArray[np.str_], label: npt.NDArray[np.int8], tested: str) -> npt.NDArray[np.int64]:
-    """Rows of those parts other than `tested` that hold both normal and abnormal slices, as far as labelled.
+def labelled_elsewhere(split: npt.NDArray[np.str_], label: npt.NDArray[np.int8], tested: str) -> npt.NDArray[np.int64]:
+    """Rows of those splits other than `tested` that hold both normal and abnormal slices, as far as labelled.
 
-    A part of one class is left out: what is missing in it is missing by design, not by position.
+    A split of one class is left out: what is missing in it is missing by design, not by position.
     """
     both = [
         name
-        for name in np.unique(part)
-        if name not in (tested, "") and (label[part == name] == 0).any() and (label[part == name] == 1).any()
+        for name in np.unique(split)
+        if name not in (tested, "") and (label[split == name] == 0).any() and (label[split == name] == 1).any()
     ]
-    return np.flatnonzero(np.isin(part, both) & (label >= 0))
+    return np.flatnonzero(np.isin(split, both) & (label >= 0))
 
 
 def known_baselines(
@@ -104,7 +104,7 @@ def known_baselines(
     """The baselines that need no pixel, (n,) each: those for which every slice is known to lie somewhere.
 
     training_positions: relative positions of the training normals, NaN where unknown.  depth: slices of a usual scan.
-    labelled_elsewhere: relative positions (NaN where unknown) and labels (0, 1) of slices outside the test part, from
+    labelled_elsewhere: relative positions (NaN where unknown) and labels (0, 1) of slices outside the test split, from
     which position is learned; None: from the other test patients, in fifths.
     """
     baselines: dict[str, npt.NDArray[np.float64]] = {}

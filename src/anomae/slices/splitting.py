@@ -10,54 +10,54 @@ from anomae.cohorts.released_lists import ReleasedLists
 from anomae.cohorts.splits import refuse_leaks, split_patients, split_slices
 from anomae.errors import UnreadableScan, UserError
 from anomae.progress import progress
-from anomae.slices.parts import Parts
 from anomae.slices.rows import reason_of
+from anomae.slices.split_rule import SplitRule
 
-WHOLE = "whole"  # no split: every slice to the test part
-SPLITS = ("patient", "fixed", "subsets", WHOLE)
+WHOLE = "whole"  # no split: every slice to the test split
+SPLIT_RULES = ("patient", "fixed", "subsets", WHOLE)
 # LUNA16's ten subsets in nearly the proportions of the paper's split.
 SUBSETS = "train=0-4,validation=5,test=6-9"
 # More slices than any volume that the released lists name.
 _SLICES = 1000
 
 
-def decide_parts(
+def assign_splits(
     cohort: Cohort,
     cases: Sequence[Case],
     *,
-    split: str | None,
+    rule: str | None,
     lists: ReleasedLists | None,
     seed: int,
     allow_leak: bool,
-) -> tuple[Parts, str]:
-    """What decides the part of each slice, and a sentence about it.
+) -> tuple[SplitRule, str]:
+    """What decides the split of each slice, and a sentence about it.
 
-    split: "patient", "fixed", "subsets", "whole" (all to test), or None: fixed where the data set fixes all parts, else
+    rule: "patient", "fixed", "subsets", "whole" (all to test), or None: fixed where the data set fixes all splits, else
     patient.  lists: the released lists, which then decide alone.  Where the images of one file belong to many patients,
     all files are read once to learn of them.
 
     Raises UserError where the data set does not fix what it is asked for or not one case can be read, and LeakySplit
-    where a patient would is in several splits, `allow_leak` does not allow it, and it shows before anything is read.
+    where a patient would be in several splits, `allow_leak` does not allow it, and it shows before anything is read.
     """
     if lists is not None:
         _refuse_listed_leaks(cohort, cases, lists, allow_leak)
-        return Parts(lists=lists), "the released lists"
-    if split == WHOLE:
-        return Parts(everything="test"), "none: every slice is in the test part"
-    if split != "patient" and all(case.part for case in cases):
-        refuse_leaks([case.patient for case in cases], [case.part for case in cases], allow_leak)
-        return Parts(), "LUNA16's subsets" if split == "subsets" else "the data set's own parts"
-    if split != "patient" and any(case.part for case in cases):
+        return SplitRule(lists=lists), "the released lists"
+    if rule == WHOLE:
+        return SplitRule(everything="test"), "none: every slice is in the test split"
+    if rule != "patient" and all(case.split for case in cases):
+        refuse_leaks([case.patient for case in cases], [case.split for case in cases], allow_leak)
+        return SplitRule(), "LUNA16's subsets" if rule == "subsets" else "the data set's own splits"
+    if rule != "patient" and any(case.split for case in cases):
         split_patients(cases, seed)  # refuses, saying how many cases lack a part
     first = _first_readable(cohort, cases)
-    if split != "patient" and first.parts is not None:
-        return Parts(), "the data set's own parts, slice by slice"
-    if split in ("fixed", "subsets"):
-        raise UserError(f"This data set fixes no parts, so --split {split} cannot be followed; use --split patient.")
+    if rule != "patient" and first.splits is not None:
+        return SplitRule(), "the data set's own splits, slice by slice"
+    if rule in ("fixed", "subsets"):
+        raise UserError(f"This data set fixes no splits, so --split {rule} cannot be followed; use --split patient.")
     said = f"patients drawn from seed {seed}, 40 % of them to test and 20 % of the rest to validation"
     if first.patients is not None:
-        return Parts(patients=_split_after_a_look(cohort, cases, seed)), said
-    return Parts(patients=split_patients([replace(case, part="") for case in cases], seed)), said
+        return SplitRule(patients=_split_after_a_look(cohort, cases, seed)), said
+    return SplitRule(patients=split_patients([replace(case, split="") for case in cases], seed)), said
 
 
 def _first_readable(cohort: Cohort, cases: Sequence[Case]) -> CaseSlices:
@@ -79,7 +79,7 @@ def _read_or_reason(cohort: Cohort, case: Case) -> CaseSlices | str:
 
 
 def _split_after_a_look(cohort: Cohort, cases: Sequence[Case], seed: int) -> dict[str, str]:
-    """Patient -> part, of cases that hold slices of several patients each."""
+    """Patient -> split, of cases that hold slices of several patients each."""
     patients, labels = [], []
     with progress("look for patients", len(cases), "files") as bar:
         for case in cases:
@@ -97,8 +97,10 @@ def _refuse_listed_leaks(cohort: Cohort, cases: Sequence[Case], lists: ReleasedL
     """Said before hours are spent, not after."""
     if hasattr(cohort, "scans_of"):
         rows = lists.rows()
-        refuse_leaks(cohort.scans_of(rows), lists.parts_of("", rows)[0], allow_leak)
+        refuse_leaks(cohort.scans_of(rows), lists.splits_of("", rows)[0], allow_leak)
     else:
         numbers = np.arange(_SLICES)
-        pairs = [(case.patient, part) for case in cases for part in set(lists.parts_of(case.case, numbers)[0].tolist())]
-        refuse_leaks([patient for patient, _ in pairs], [part for _, part in pairs], allow_leak)
+        pairs = [
+            (case.patient, split) for case in cases for split in set(lists.splits_of(case.case, numbers)[0].tolist())
+        ]
+        refuse_leaks([patient for patient, _ in pairs], [split for _, split in pairs], allow_leak)
