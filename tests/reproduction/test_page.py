@@ -16,7 +16,7 @@ def cell(table: str, title: str, **changed: Any) -> dict[str, Any]:
         "run": title,
         "score": "score",
         "paper": None,
-        "place": None,
+        "position": None,
         "figures": {"all": SHARE, "mid": None},
         "minutes": 3.04,
         "steps": {"a": 10, "b": 20},
@@ -117,7 +117,7 @@ def test_the_terms_are_said() -> None:
 
 
 def test_three_files_are_written(tmp_path: Path) -> None:
-    made = content(cell("table1", "RD4AD <b>"), cell("fig5", "mask ratio 0.5", place=0.5))
+    made = content(cell("table1", "RD4AD <b>"), cell("fig5", "mask ratio 0.5", position=0.5))
     write_reproduction(tmp_path, made, {}, [])
     assert read_json(tmp_path / "reproduction.json") == made
     assert (tmp_path / "reproduction.md").read_text(encoding="utf-8") == markdown(made)

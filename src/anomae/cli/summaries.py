@@ -99,7 +99,7 @@ def cross_validated(content: dict[str, Any], folder: Path) -> None:
     _page(sentences(content), tables(content)[:2], folder / "cross_validation.html")
 
 
-def _page(sentences: list[str], tables: list[dict[str, Any]], place: Path) -> None:
+def _page(sentences: list[str], tables: list[dict[str, Any]], path: Path) -> None:
     console = Console()
     for sentence in sentences:
         console.print(sentence, highlight=False, soft_wrap=True)
@@ -108,4 +108,4 @@ def _page(sentences: list[str], tables: list[dict[str, Any]], place: Path) -> No
         for row in one["rows"]:
             table.add_row(*row)
         console.print(table)
-    print(f"Page: {place}")
+    print(f"Page: {path}")

@@ -86,7 +86,7 @@ def _pictures(folder: Path) -> Path:
 
 
 def _masks(source: Path, folder: Path) -> Path | None:
-    places: Iterator[Path] = iter((source / "ground_truth" / folder.name,))
+    paths: Iterator[Path] = iter((source / "ground_truth" / folder.name,))
     if (folder / "img").is_dir():
-        places = iter((folder / "label", folder / "labels", source / "ground_truth" / folder.name))
-    return next((place for place in places if place.is_dir()), None)
+        paths = iter((folder / "label", folder / "labels", source / "ground_truth" / folder.name))
+    return next((index for index in paths if index.is_dir()), None)

@@ -26,11 +26,11 @@ def fold_of_patients(patients: Collection[str], ill: Collection[str], folds: int
         )
     groups = {"ill": sorted(names & set(ill)), "others": sorted(names - set(ill))}
     dealt = [
-        group[place]
+        group[index]
         for purpose, group in groups.items()
-        for place in generator(seed, "folds", purpose).permutation(len(group))
+        for index in generator(seed, "folds", purpose).permutation(len(group))
     ]
-    return {name: place % folds for place, name in enumerate(dealt)}
+    return {name: index % folds for index, name in enumerate(dealt)}
 
 
 def splits_in_fold(
@@ -47,7 +47,7 @@ def splits_in_fold(
     if len(others) < 2:
         raise UserError(f"Fold {fold + 1} leaves {len(others)} patient(s) with healthy slices; ask for other folds.")
     count = min(math.ceil(validation * len(others) - 1e-9), len(others) - 1)
-    drawn = [others[place] for place in generator(seed, "validation of fold", fold).permutation(len(others))]
+    drawn = [others[index] for index in generator(seed, "validation of fold", fold).permutation(len(others))]
     splits = {name: "test" if own == fold else "" for name, own in fold_of.items()}
     splits.update(dict.fromkeys(others, "train"))
     splits.update(dict.fromkeys(drawn[: max(count, 1)], "validation"))

@@ -69,7 +69,7 @@ def _check_filters(found: Any, name: str, path: Path) -> None:
     if found.chunks is None:
         return
     properties = found.id.get_create_plist()
-    filters = [properties.get_filter(place)[0] for place in range(properties.get_nfilters())]
+    filters = [properties.get_filter(index)[0] for index in range(properties.get_nfilters())]
     if any(number not in _FILTERS for number in filters):
         raise UnreadableScan(f"{path}: {name!r} is packed with a filter other than gzip and shuffle.")
     chunk_bytes = int(np.prod(found.chunks, dtype=np.int64)) * found.dtype.itemsize
@@ -77,7 +77,7 @@ def _check_filters(found: Any, name: str, path: Path) -> None:
         raise UnreadableScan(f"{path}: {name!r} is cut into chunks of {found.chunks}, which no slice needs.")
     if _GZIP not in filters:
         return
-    for place in range(found.id.get_num_chunks()):
-        skipped, packed = found.id.read_direct_chunk(found.id.get_chunk_info(place).chunk_offset)
+    for index in range(found.id.get_num_chunks()):
+        skipped, packed = found.id.read_direct_chunk(found.id.get_chunk_info(index).chunk_offset)
         if skipped == 0 and len(zlib.decompressobj().decompress(packed, chunk_bytes + 5)) > chunk_bytes + 4:
             raise UnreadableScan(f"{path}: {name!r} unpacks to more than its header says.")

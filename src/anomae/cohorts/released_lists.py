@@ -71,7 +71,7 @@ class ReleasedLists:
 
     def counts(self) -> dict[str, int]:
         """List -> how many slices it names."""
-        return {name: int(np.sum(self.lists == place)) for place, name in enumerate(LISTS)}
+        return {name: int(np.sum(self.lists == index)) for index, name in enumerate(LISTS)}
 
     def slices(self) -> list[tuple[int, int, int]]:
         """Volume (0 for luna16), slice (or row), and the place of its list in LISTS, of everything that is listed."""
@@ -129,8 +129,8 @@ class ReleasedLists:
                 np.broadcast_to(np.asarray(cases, dtype=np.str_), wanted.shape), return_inverse=True
             )
             wanted = np.array([_volume(name) for name in names.tolist()], dtype=np.int64)[inverse] * _STEP + wanted
-        place = np.minimum(np.searchsorted(self.keys, wanted), max(len(self.keys) - 1, 0))
-        return place, (self.keys[place] == wanted if len(self.keys) else np.zeros(len(wanted), dtype=np.bool_))
+        index = np.minimum(np.searchsorted(self.keys, wanted), max(len(self.keys) - 1, 0))
+        return index, (self.keys[index] == wanted if len(self.keys) else np.zeros(len(wanted), dtype=np.bool_))
 
 
 def _volume(case: str) -> int:

@@ -124,7 +124,7 @@ def refuse_leaks(
 
 def _shuffled(names: Iterable[str], seed: int, purpose: str) -> list[str]:
     ordered = sorted(set(names))
-    return [ordered[place] for place in generator(seed, purpose).permutation(len(ordered))]
+    return [ordered[index] for index in generator(seed, purpose).permutation(len(ordered))]
 
 
 def _rounded_up(count: float) -> int:

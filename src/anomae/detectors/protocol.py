@@ -35,7 +35,7 @@ class Images(Protocol):
         """(h, w) in pixels."""
         ...
 
-    def read(self, places: Any) -> npt.NDArray[np.float32]:
+    def read(self, indices: Any) -> npt.NDArray[np.float32]:
         """Images at these places, (k, h, w) float32."""
         ...
 
@@ -43,7 +43,7 @@ class Images(Protocol):
 class HealthySlices(Images, Protocol):
     """What `fit` reads: anomae.slices.store.Slices, or anything like it."""
 
-    def neighbours(self, places: Any) -> npt.NDArray[np.float32]:
+    def neighbours(self, indices: Any) -> npt.NDArray[np.float32]:
         """The slices below and above those at these places, (k, 2, h, w) float32; the slice itself where none is."""
         ...
 

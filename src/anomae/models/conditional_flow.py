@@ -19,11 +19,11 @@ class Coupling(nn.Module):
     order: Tensor
     back: Tensor
 
-    def __init__(self, channels: int, condition: int, kernel: int, hidden: int, place: int) -> None:
-        """The permutation depends on `place` in the flow alone, and is kept with the weights."""
+    def __init__(self, channels: int, condition: int, kernel: int, hidden: int, index: int) -> None:
+        """The permutation depends on `index` in the flow alone, and is kept with the weights."""
         super().__init__()
         self.first = channels // 2
-        order = torch.from_numpy(named_generator(place, "conditional flow", "permutation").permutation(channels))
+        order = torch.from_numpy(named_generator(index, "conditional flow", "permutation").permutation(channels))
         self.register_buffer("order", order)
         self.register_buffer("back", torch.argsort(order))
         rest = channels - self.first
@@ -73,7 +73,7 @@ class ConditionalFlow(nn.Module):
         """Weights from `generator`; `condition`: channels of the encoding of positions."""
         super().__init__()
         self.couplings = nn.ModuleList(
-            Coupling(channels, condition, kernel, hidden, place) for place, kernel in enumerate(KERNELS)
+            Coupling(channels, condition, kernel, hidden, index) for index, kernel in enumerate(KERNELS)
         )
         draw_convolutions(self, generator, rule="torch")
 

@@ -50,10 +50,10 @@ def greedy_coreset(patches: Tensor, count: int, generator: torch.Generator) -> T
     lengths = short.square().sum(dim=1)
     taken = torch.empty(count, dtype=torch.int64, device=patches.device)
     away = torch.full_like(lengths, torch.inf)
-    place = torch.randint(len(patches), (), generator=generator).to(patches.device)
+    index = torch.randint(len(patches), (), generator=generator).to(patches.device)
     for turn in range(count):
-        taken[turn] = place
-        away = torch.minimum(away, lengths + lengths[place] - 2.0 * (short @ short[place]))
-        away[place] = -torch.inf  # rounding must not take a patch twice
-        place = away.argmax()
+        taken[turn] = index
+        away = torch.minimum(away, lengths + lengths[index] - 2.0 * (short @ short[index]))
+        away[index] = -torch.inf  # rounding must not take a patch twice
+        index = away.argmax()
     return taken

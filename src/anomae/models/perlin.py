@@ -32,10 +32,10 @@ def perlin_noise(count: int, size: tuple[int, int], cells: tuple[int, int], gene
 
 def _places(side: int, cells: int, device: torch.device) -> tuple[Tensor, Tensor]:
     """(side,) each: the cell that a pixel lies in, and where in it, 0..1."""
-    places = torch.arange(side, device=device) * cells / side
-    return places.floor().long(), places - places.floor()
+    indices = torch.arange(side, device=device) * cells / side
+    return indices.floor().long(), indices - indices.floor()
 
 
-def _fade(places: Tensor) -> Tensor:
+def _fade(indices: Tensor) -> Tensor:
     """0..1 -> 0..1 with slope and curvature 0 at both ends."""
-    return places**3 * (places * (6 * places - 15) + 10)
+    return indices**3 * (indices * (6 * indices - 15) + 10)

@@ -52,9 +52,9 @@ def write_brats_slices(order: Order) -> Iterator[None]:
         head = _stripped_head(order, number)
         channels = np.stack([_standardised(scan_head(head, modality).voxels) for modality in SLICE_CHANNELS], axis=-1)
         masks = np.stack([head.parts == part for part in (1, 2, 4)], axis=-1).astype(np.uint8)
-        for place, (image, mask) in enumerate(zip(channels, masks, strict=True)):
+        for index, (image, mask) in enumerate(zip(channels, masks, strict=True)):
             with (
-                written_whole(order.folder / f"volume_{number}_slice_{place}.h5") as whole,
+                written_whole(order.folder / f"volume_{number}_slice_{index}.h5") as whole,
                 h5py.File(whole, "w", track_order=False) as file,
             ):
                 file.create_dataset("image", data=image, compression="gzip", compression_opts=1, track_times=False)
@@ -89,8 +89,8 @@ def write_lgg(order: Order) -> Iterator[None]:
     lines = []
     for number in order.numbers():
         name = f"PHANTOM_{'ABCD'[number % 4]}_{number:04d}"
-        place = (number - order.first) % len(_LGG_PARTS)
-        modalities = ("flair",) if place == _LGG_WITHOUT_T1 else ("flair", "t1")
+        index = (number - order.first) % len(_LGG_PARTS)
+        modalities = ("flair",) if index == _LGG_WITHOUT_T1 else ("flair", "t1")
         head = imagine_head(
             order.patient_seed(number), shape=order.shape, modalities=modalities, lesions=order.lesion_count(number)
         )
@@ -101,7 +101,7 @@ def write_lgg(order: Order) -> Iterator[None]:
         lesions = (head.parts > 0).astype(np.uint8)
         write_volume(order.folder / name / f"{name}_seg.{order.file_format}", lesions, grid)
         lesion_slices = int(lesions.any((1, 2)).sum())
-        lines.append((name, _LGG_PARTS[place], len(lesions), lesion_slices, int("t1" in modalities)))
+        lines.append((name, _LGG_PARTS[index], len(lesions), lesion_slices, int("t1" in modalities)))
         yield
     write_csv(order.folder / "patients.csv", ("patient", "part", "slices", "tumour_slices", "has_t1"), lines)
 

@@ -164,8 +164,8 @@ def scatter_blobs(
         rng = generators(i)
         radius = float(np.exp(rng.uniform(*np.log(radius_mm))))
         for _ in range(20):
-            place = np.unravel_index(candidates[int(rng.integers(len(candidates)))], grid.shape)
-            centre = (int(place[0]), int(place[1]), int(place[2]))
+            index = np.unravel_index(candidates[int(rng.integers(len(candidates)))], grid.shape)
+            centre = (int(index[0]), int(index[1]), int(index[2]))
             gaps = [float(np.linalg.norm((np.array(centre) - one.centre) * sides)) - one.radius_mm for one in blobs]
             if min(gaps, default=math.inf) > radius:
                 break

@@ -22,16 +22,16 @@ def bands_plot(bands: Mapping[str, Sequence[Mapping[str, Any]]], titles: Mapping
         panels = figure.subplots(1, len(bands), width_ratios=widths, sharey=True, squeeze=False)[0]
         for axes, (kind, rows) in zip(panels, bands.items(), strict=True):
             for column, shift, colour in (("score", -0.2, SCORE), ("trivial_baseline", 0.2, BASELINE)):
-                for place, row in enumerate(rows):
+                for index, row in enumerate(rows):
                     if row[column] is None:
                         continue
                     value, low, high = (row[column][side] for side in ("value", "low", "high"))
-                    axes.bar(place + shift, value, 0.36, color=colour, alpha=0.75 if column == "score" else 0.45)
+                    axes.bar(index + shift, value, 0.36, color=colour, alpha=0.75 if column == "score" else 0.45)
                     if low is not None:
-                        axes.plot([place + shift] * 2, [low, high], color=INK, lw=1.1)
-            for place, row in enumerate(rows):
+                        axes.plot([index + shift] * 2, [low, high], color=INK, lw=1.1)
+            for index, row in enumerate(rows):
                 if row["score"] is None:
-                    axes.text(place, 0.03, "one\nclass", ha="center", va="bottom", color=QUIET, fontsize=8)
+                    axes.text(index, 0.03, "one\nclass", ha="center", va="bottom", color=QUIET, fontsize=8)
             names = [
                 plain(f"{row['name'].replace(' to ', '-')[:11]}\n{row['abnormal']}/{row['normal']}") for row in rows
             ]
@@ -56,8 +56,8 @@ def roc_curves_plot(curves: Mapping[str, tuple[npt.NDArray[np.float64], npt.NDAr
     with drawing(5.2, 5.4) as (figure, text):
         axes = figure.add_subplot()
         axes.plot([0, 1], [0, 1], color=QUIET, lw=0.8, ls=(0, (4, 3)))
-        for place, (title, (fpr, tpr)) in enumerate(curves.items()):
-            axes.plot(*thin(fpr, tpr), color=COLOURS[place % len(COLOURS)], lw=1.6, label=plain(title))
+        for index, (title, (fpr, tpr)) in enumerate(curves.items()):
+            axes.plot(*thin(fpr, tpr), color=COLOURS[index % len(COLOURS)], lw=1.6, label=plain(title))
         square(axes, "1 - specificity (normal slices flagged)", "sensitivity (abnormal slices found)")
         figure.legend(loc="outside lower center", ncols=2)
     return text()

@@ -31,8 +31,8 @@ def write_comparison(
     }
     ComparisonContent.model_validate(full)
     rows: list[tuple[str, Mapping[str, Any] | None, str]] = [
-        (name, row["auroc"], "score" if place == 0 else "other_score")
-        for place, (name, row) in enumerate(content["runs"].items())
+        (name, row["auroc"], "score" if index == 0 else "other_score")
+        for index, (name, row) in enumerate(content["runs"].items())
     ]
     if content["merged"]:
         rows.append(("all runs merged", content["merged"]["auroc"], "other_score"))

@@ -18,19 +18,19 @@ Rows = npt.NDArray[np.int64]
 def picture_strips(
     store: SliceStore,
     rows: Rows,
-    places: Rows,
+    indices: Rows,
     scores: npt.NDArray[np.float64],
     maps: npt.NDArray[Any] | None,
     reconstructions: npt.NDArray[Any] | None,
 ) -> list[Strip]:
     """Pictures of the best found and the worst judged slices, all on one intensity scale.
 
-    rows: (n,) of the store.  places: (n,), where in `maps` and `reconstructions` each of them stands.
+    rows: (n,) of the store.  indices: (n,), where in `maps` and `reconstructions` each of them stands.
     """
     index = store.index
 
     def stack(found: npt.NDArray[Any] | None) -> Callable[[list[int]], npt.NDArray[np.float32] | None]:
-        return lambda chosen: None if found is None else np.asarray(found[places[chosen]], dtype=np.float32)
+        return lambda chosen: None if found is None else np.asarray(found[indices[chosen]], dtype=np.float32)
 
     return slice_strips(
         choose_slices(index.label[rows], scores, PICTURES),

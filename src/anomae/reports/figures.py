@@ -68,9 +68,9 @@ def roc_plot(
         axes = figure.add_subplot()
         axes.plot([0, 1], [0, 1], color=QUIET, lw=0.8, ls=(0, (4, 3)))
         others = [name for name in trivial_baselines if name != best]
-        for place, name in enumerate(others):
+        for index, name in enumerate(others):
             fpr, tpr, _ = roc_points(labels, trivial_baselines[name])
-            axes.plot(*thin(fpr, tpr), color="#b8c0c8", lw=0.8, label="other baselines" if place == 0 else None)
+            axes.plot(*thin(fpr, tpr), color="#b8c0c8", lw=0.8, label="other baselines" if index == 0 else None)
         if best is not None:
             fpr, tpr, _ = roc_points(labels, trivial_baselines[best])
             axes.plot(*thin(fpr, tpr), color=BASELINE, lw=1.5, label=f"best baseline: {best_title}")
@@ -157,11 +157,11 @@ def loss_plot(journal: Sequence[Mapping[str, Any]]) -> str:
     """The training loss of each stage in the journal, step by step, with its running median."""
     stages = list(dict.fromkeys(str(line["stage"]) for line in journal))
     with drawing(4.6 * max(len(stages), 1), 2.7) as (figure, text):
-        for place, stage in enumerate(stages):
+        for index, stage in enumerate(stages):
             lines = [line for line in journal if line["stage"] == stage]
             steps = np.array([line["step"] for line in lines], dtype=np.float64)
             losses = np.array([line["loss"] for line in lines], dtype=np.float64)
-            axes = figure.add_subplot(1, len(stages), place + 1)
+            axes = figure.add_subplot(1, len(stages), index + 1)
             axes.plot(*thin(steps, losses, 1500), color="#9fb8b4", lw=0.7)
             width = max(1, len(losses) // 40)
             windows = np.lib.stride_tricks.sliding_window_view(losses, width)

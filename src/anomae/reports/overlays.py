@@ -39,11 +39,11 @@ def draw_overlays(
 def _draw_scan(folder: ScoringFolder, scan: ScoredScan, overlays: int, scale: float, label: str) -> None:
     with np.load(folder.highest_path(scan.name), allow_pickle=False) as kept:
         grey, heat, aspect = kept["grey"], kept["heat"], float(kept["aspect"])
-        for place, (number, score) in enumerate(zip(kept["slices"][:overlays], kept["scores"], strict=False)):
+        for index, (number, score) in enumerate(zip(kept["slices"][:overlays], kept["scores"], strict=False)):
             draw_overlay(
                 folder.overlay_path(scan.name, int(number)),
-                grey[place],
-                heat[place],
+                grey[index],
+                heat[index],
                 grey=(0, 255),
                 heat_top=scale,
                 title=f"{scan.name}   slice {number}   score {score:.4g}",

@@ -21,8 +21,8 @@ def run_picture(run: Path | str, out: Path | str | None = None, *, each: int = 5
     sample, misses and false positives included.  out: None: RUN/picture.png.  label: what the map means.  Raises
     UserError where there are no findings with maps, or a class is missing.
     """
-    place = Run(Path(run))
-    found = open_findings(place)
+    opened_run = Run(Path(run))
+    found = open_findings(opened_run)
     if found.maps is None:
         raise UserError(f"{run} has no maps; run `anomae score` without --no-maps.")
     labels, scores = found.store.index.label[found.rows], found.scores["score"]
@@ -32,14 +32,14 @@ def run_picture(run: Path | str, out: Path | str | None = None, *, each: int = 5
     images = [found.store.select(found.rows[places]).read(slice(None)) for places in chosen]
     maps = [np.asarray(found.maps[places], dtype=np.float32) for places in chosen]
     lesions = [found.store.lesions(found.rows[places]) if found.store.has_lesions else None for places in chosen]
-    target = Path(out) if out is not None else place.folder / "picture.png"
+    target = Path(out) if out is not None else opened_run.folder / "picture.png"
     _draw(target, images, maps, [scores[places] for places in chosen], lesions, label)
     return target
 
 
-def _spread(places: npt.NDArray[np.int64], scores: npt.NDArray[np.float64], each: int) -> npt.NDArray[np.int64]:
+def _spread(indices: npt.NDArray[np.int64], scores: npt.NDArray[np.float64], each: int) -> npt.NDArray[np.int64]:
     """Places in the middles of `each` equal stretches of the scores."""
-    rising = places[np.argsort(scores[places], kind="stable")]
+    rising = indices[np.argsort(scores[indices], kind="stable")]
     at = np.unique(((np.arange(each) + 0.5) / each * len(rising)).astype(np.int64)) if len(rising) else rising
     return np.asarray(rising[at[at < len(rising)]])
 

@@ -53,7 +53,7 @@ class PlannedRun:
 class Cell:
     """One row of a table: what it is called, which score of which run it is, and what the paper says.
 
-    paper: data set of the paper -> AUROC.  place: where it stands on the horizontal axis of Fig. 5.
+    paper: data set of the paper -> AUROC.  position: where it stands on the horizontal axis of Fig. 5.
     """
 
     table: str
@@ -61,7 +61,7 @@ class Cell:
     run: str
     score: str = "score"
     paper: Mapping[str, float] = field(default_factory=dict)
-    place: float | None = None
+    position: float | None = None
 
 
 def _varied(name: str, shares: bool, **overrides: Any) -> PlannedRun:
@@ -137,14 +137,14 @@ CELLS = (
     Cell("text", "loss on all tokens, nothing pasted", "all-tokens", paper={BRATS: 0.864}),
     Cell("text", "plain autoencoder (mask ratio 0)", "autoencoder", paper={BRATS: 0.735}),
     Cell("text", "no masked autoencoder: the images", "images", paper={BRATS: 0.874}),
-    Cell("fig5", "mask ratio 0", "autoencoder", paper={BRATS: 0.735}, place=0.0),
+    Cell("fig5", "mask ratio 0", "autoencoder", paper={BRATS: 0.735}, position=0.0),
     *(
         Cell(
             "fig5",
             f"mask ratio {ratio:g}",
             METHOD_RUN if ratio == 0.75 else f"mask-{ratio:g}",
             paper={BRATS: 0.899} if ratio == 0.75 else {},
-            place=ratio,
+            position=ratio,
         )
         for ratio in MASK_RATIOS
     ),
@@ -154,7 +154,7 @@ CELLS = (
             f"{length:g} of the training",
             METHOD_RUN if length == 1.0 else f"length-{length:g}",
             paper={BRATS: 0.899} if length == 1.0 else {},
-            place=length,
+            position=length,
         )
         for length in LENGTHS
     ),

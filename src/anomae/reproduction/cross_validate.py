@@ -76,9 +76,9 @@ def cross_validate(
     recipe, runs = plan.recipe[scale], [run for own in chosen.values() for run in own]
     wanted = {run.name: wanted_of(run, scale, recipe, stores[0], overrides, seed) for run in runs}
     judge, rows = pooled_evaluation(stores, resamples, seed)
-    places = {run.name: [store.folder.parent / "runs" / run.name for store in stores] for run in runs}
+    paths = {run.name: [store.folder.parent / "runs" / run.name for store in stores] for run in runs}
     if estimate:
-        _tell_estimate(runs, places, wanted, stores[0])
+        _tell_estimate(runs, paths, wanted, stores[0])
     facts = {
         "data": data,
         "scale": scale,
@@ -98,13 +98,13 @@ def cross_validate(
         "trivial_baselines": judge.baselines(),
         "best_trivial_baseline": judge.best_baselines(),
     }
-    results = _Results(judge, rows, chosen, places)
+    results = _Results(judge, rows, chosen, paths)
     content = facts | results.content()
-    for place, run in enumerate(runs, start=1):
+    for index, run in enumerate(runs, start=1):
         for store in stores:
             number, folder = store.prepared["fold"]["number"], store.folder.parent / "runs"
             if not is_finished(folder / run.name):
-                say(f"[{place}/{len(runs)}] {run.name}, fold {number} of {folds}")
+                say(f"[{index}/{len(runs)}] {run.name}, fold {number} of {folds}")
             reason = done_or_reason(run, folder, store, recipe, wanted[run.name], seed, resamples)
             if reason:
                 results.failed.setdefault(run.name, {})[str(number)] = reason
@@ -118,9 +118,9 @@ def cross_validate(
 
 
 def _tell_estimate(
-    runs: Sequence[PlannedRun], places: Mapping[str, Sequence[Path]], wanted: Mapping[str, Wanted], store: SliceStore
+    runs: Sequence[PlannedRun], paths: Mapping[str, Sequence[Path]], wanted: Mapping[str, Wanted], store: SliceStore
 ) -> None:
-    left = {run.name: sum(not is_finished(place) for place in places[run.name]) for run in runs}
+    left = {run.name: sum(not is_finished(path) for path in paths[run.name]) for run in runs}
     some = [run for run in runs if left[run.name]]
     if some:
         seconds = estimated_seconds(some, {run.name: wanted[run.name].settings for run in some}, store)
@@ -131,33 +131,33 @@ def _tell_estimate(
 class _Results:
     """What is known of the runs so far.
 
-    chosen: name -> runs that differ by seed alone.  places: run -> its folders, a fold each.  failed: run -> number of
+    chosen: name -> runs that differ by seed alone.  folders: run -> its folders, a fold each.  failed: run -> number of
     the fold -> reason.
     """
 
-    judge: PooledEvaluation
+    evaluation: PooledEvaluation
     rows: Rows
     chosen: Mapping[str, Sequence[PlannedRun]]
-    places: Mapping[str, Sequence[Path]]
+    folders: Mapping[str, Sequence[Path]]
     failed: dict[str, dict[str, str]] = field(default_factory=dict)
     columns: dict[str, Scores] = field(default_factory=dict)
     figures: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def pool(self, name: str) -> None:
         """Pool and judge a run that is finished on every fold."""
-        if name in self.failed or not all(is_finished(place) for place in self.places[name]):
+        if name in self.failed or not all(is_finished(path) for path in self.folders[name]):
             return
         try:
-            self.columns[name] = pooled_scores(self.places[name], self.rows)
+            self.columns[name] = pooled_scores(self.folders[name], self.rows)
         except UserError as error:
             self.failed[name] = {"pooled": str(error)}
             return
-        self.figures[name] = self.judge.figures(self.columns[name])
+        self.figures[name] = self.evaluation.figures(self.columns[name])
 
     def content(self) -> dict[str, Any]:
         """The runs, the spread over seeds, and what is missing."""
         seeds = {
-            name: seed_summary(self.judge, {run.name: self.columns[run.name] for run in own}, self.figures)
+            name: seed_summary(self.evaluation, {run.name: self.columns[run.name] for run in own}, self.figures)
             for name, own in self.chosen.items()
             if len(own) > 1 and all(run.name in self.figures for run in own)
         }
@@ -169,8 +169,8 @@ class _Results:
         """What is known of one run: per fold where it is finished, pooled where it is finished on all."""
         failed = self.failed.get(run.name, {})
         own = [
-            None if str(number) in failed else figures_of(place)
-            for number, place in enumerate(self.places[run.name], start=1)
+            None if str(number) in failed else figures_of(path)
+            for number, path in enumerate(self.folders[run.name], start=1)
         ]
         known = [figures for figures in own if figures]
         scores = {}

@@ -77,8 +77,8 @@ def pictures_of(run: Path) -> list[Any]:
     """Strips of the method's run: input, reconstruction, difference (Fig. 4) and training samples (Fig. 2)."""
     if not (run / "report" / "report.json").exists():
         return []
-    place = Run(run)
-    store, findings = place.open_store(), place.findings
+    opened_run = Run(run)
+    store, findings = opened_run.open_store(), opened_run.findings
     table = read_table(findings / "scores.csv", ("row", "case", "patient", "slice", "label", "score"))
     rows = scored_rows(table, store, "test")
     labelled = np.flatnonzero(store.index.label[rows] >= 0)

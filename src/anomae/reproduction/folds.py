@@ -116,18 +116,18 @@ def _write_fold(base: SliceStore, folder: Path, splits: Mapping[str, str], asked
     write_json(folder / "prepare.json", facts)
 
 
-def _share(file: Path, place: Path) -> None:
-    """The same file at `place`: a hard link where the disk allows it, else a copy."""
-    place.unlink(missing_ok=True)
+def _share(file: Path, path: Path) -> None:
+    """The same file at `path`: a hard link where the disk allows it, else a copy."""
+    path.unlink(missing_ok=True)
     try:
-        os.link(file, place)
+        os.link(file, path)
     except OSError:
-        with written_whole(place) as temporary:
+        with written_whole(path) as temporary:
             shutil.copyfile(file, temporary)
 
 
 def _split_of_rows(base: SliceStore, splits: Mapping[str, str]) -> tuple[npt.NDArray[np.str_], Counter[str]]:
-    """The split of each row (n,), "" where it is in none; and how many rows of training patients are in none, by reason."""
+    """The split of each row (n,), "" where it is in none; and how many training rows are in none, by reason."""
     index = base.index
     split = np.array([splits[name] for name in index.patient.tolist()], dtype=np.str_)
     train = split == "train"

@@ -39,7 +39,7 @@ def write_reproduction(folder: Path, content: Mapping[str, Any], curves: Curves,
     drawings = {}
     if curves:
         drawings["roc"] = roc_curves_plot(curves)
-    varied = [row for row in content["cells"] if row["place"] is not None and row["figures"]]
+    varied = [row for row in content["cells"] if row["position"] is not None and row["figures"]]
     if varied:
         drawings["varied"] = varied_plot(varied)
     page = environment().get_template("reproduction.html.j2")
@@ -76,8 +76,8 @@ def tables(content: Mapping[str, Any]) -> list[dict[str, Any]]:
             rows = [[title, *texts] for title, _, *texts in rows]  # the paper says nothing of these
         if any(row["own_task"] for row in cells):
             told = [OWN_TASK]
-            for place, texts in enumerate(rows):
-                texts.append(interval_text(cells[place]["own_task"] if place < len(cells) else None))
+            for index, texts in enumerate(rows):
+                texts.append(interval_text(cells[index]["own_task"] if index < len(cells) else None))
         own = [heads[0], *heads[2:]] if name == CHOSEN else heads
         found.append({"name": name, "title": words, "rows": rows, "heads": own + told})
     return found

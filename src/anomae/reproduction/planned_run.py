@@ -56,9 +56,9 @@ def _shortened(settings: Any, length: float) -> dict[str, Any]:
     return {f"{key}.epochs": training.epochs * length, f"{key}.warmup_epochs": (training.warmup_epochs or 0) * length}
 
 
-def is_finished(place: Path) -> bool:
-    """Whether the run at `place` is fitted, scored and judged."""
-    return (place / "report" / "report.json").exists()
+def is_finished(path: Path) -> bool:
+    """Whether the run at `path` is fitted, scored and judged."""
+    return (path / "report" / "report.json").exists()
 
 
 def done_or_reason(
@@ -68,14 +68,14 @@ def done_or_reason(
 
     seed: of the bootstrap, the same for all runs.
     """
-    place, method = runs / run.name, runs / METHOD_RUN
+    path, method = runs / run.name, runs / METHOD_RUN
     try:
-        if is_finished(place):
-            _refuse_other(place, wanted)
+        if is_finished(path):
+            _refuse_other(path, wanted)
             return ""
         fit(
             store.folder,
-            place,
+            path,
             detector=run.detector,
             recipe=recipe,
             seed=wanted.seed,
@@ -83,9 +83,9 @@ def done_or_reason(
             autoencoder_of=method if run.shares_autoencoder else None,
             keep_cache=run.name == METHOD_RUN,
         )
-        if not (Run(place).findings / "findings.json").exists():
-            score(place)
-        evaluate(place, seed=seed, resamples=resamples)
+        if not (Run(path).findings / "findings.json").exists():
+            score(path)
+        evaluate(path, seed=seed, resamples=resamples)
     except AnomaeError as error:
         return str(error)
     except Exception as error:  # noqa: BLE001 - one run that fails, for whatever reason, must not take the others along
@@ -93,9 +93,9 @@ def done_or_reason(
     return ""
 
 
-def _refuse_other(place: Path, wanted: Wanted) -> None:
+def _refuse_other(path: Path, wanted: Wanted) -> None:
     """Raises UserError where a finished run was fitted with other settings; those it does not know do not count."""
-    facts = Run(place).facts()
+    facts = Run(path).facts()
     before = dict(flat_settings(facts["settings"]))
     after = dict(flat_settings(wanted.settings.model_dump(mode="json")))
     changed = [
@@ -103,4 +103,4 @@ def _refuse_other(place: Path, wanted: Wanted) -> None:
     ]
     changed += ["seed"] * (facts.get("seed") != wanted.seed)
     if changed:
-        raise UserError(f"{place} was finished with other {', '.join(changed)}; name a new folder, or remove it.")
+        raise UserError(f"{path} was finished with other {', '.join(changed)}; name a new folder, or remove it.")

@@ -54,10 +54,10 @@ def standardised_scores(run: Path) -> tuple[Rows, Scores]:
     Left out is a column of which the healthy validation slices all have the same value, or that they lack.
     Raises UserError where there are no such scores, or `score` itself is one that is left out.
     """
-    found, place = open_findings(Run(run)), Run(run).calibration
-    if not (place / "findings.json").exists():
+    found, calibration = open_findings(Run(run)), Run(run).calibration
+    if not (calibration / "findings.json").exists():
         raise UserError(f"{run} has no scores of healthy validation slices to take its scale from; score it again.")
-    table = read_table(place / "scores.csv", ("row", "case", "patient", "slice", "label", "score"))
+    table = read_table(calibration / "scores.csv", ("row", "case", "patient", "slice", "label", "score"))
     scored_rows(table, found.store, CALIBRATION_SPLIT)
     healthy, labelled = table.scores(), found.store.index.label[found.rows] >= 0
     columns = {

@@ -117,9 +117,9 @@ def reproduce(
         trainings = {run.name: wanted[run.name].settings for run in left}
         say(said(estimated_seconds(left, trainings, store)))
     failed: dict[str, str] = {}
-    for place, run in enumerate(runs, start=1):
+    for index, run in enumerate(runs, start=1):
         if run in left:
-            say(f"[{place}/{len(runs)}] {run.name}")
+            say(f"[{index}/{len(runs)}] {run.name}")
         reason = done_or_reason(run, folder / "runs", store, plan.recipe[scale], wanted[run.name], seed, resamples)
         if reason:
             failed[run.name] = reason
@@ -182,7 +182,7 @@ def _content(
                 "run": cell.run,
                 "score": score,
                 "paper": cell.paper.get(plan.paper),
-                "place": cell.place,
+                "position": cell.position,
                 "figures": figures and figures["scores"].get(score),
                 "minutes": figures and figures["minutes"],
                 "steps": figures and figures["steps"],

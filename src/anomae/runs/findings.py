@@ -55,8 +55,8 @@ def file_hashes(run: Run, store: SliceStore) -> dict[str, str]:
     """SHA-256 of the tables that the figures rest on and of the fitted weights, by name."""
     files = [run.findings / "scores.csv", run.calibration / "scores.csv", store.folder / "index.csv"]
     files += sorted(run.fitted.rglob("*.safetensors")) if run.fitted.is_dir() else []
-    places = {file: file.relative_to(store.folder if file.name == "index.csv" else run.folder) for file in files}
-    return {name.as_posix(): sha256(file) for file, name in places.items() if file.exists()}
+    paths = {file: file.relative_to(store.folder if file.name == "index.csv" else run.folder) for file in files}
+    return {name.as_posix(): sha256(file) for file, name in paths.items() if file.exists()}
 
 
 def sha256(file: Path) -> str:

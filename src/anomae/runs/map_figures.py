@@ -32,7 +32,7 @@ def evaluate_maps(
     store: SliceStore,
     rows: Rows,
     maps: npt.NDArray[Any] | None,
-    places: Rows,
+    indices: Rows,
     calibration: LevelCounts | None,
     resamples: int,
     seed: int,
@@ -40,7 +40,7 @@ def evaluate_maps(
 ) -> dict[str, Any] | None:
     """Pixel and lesion figures of the maps and of the images themselves; None where no mask or map is known.
 
-    rows: (n,) of the store.  places: (n,), where in `maps` each of them stands.  calibration: pixels of held-out
+    rows: (n,) of the store.  indices: (n,), where in `maps` each of them stands.  calibration: pixels of held-out
     healthy tissue by level (m, 4096), and the patient of each of these slices (m,).
     """
     index = store.index
@@ -63,7 +63,7 @@ def evaluate_maps(
             for start in range(0, len(known), BLOCK):
                 here = known[start : start + BLOCK]
                 images, lesions = store.select(rows[here]).read(slice(None)), store.lesions(rows[here])
-                found = np.asarray(maps[places[here]]) if name == "map" else images
+                found = np.asarray(maps[indices[here]]) if name == "map" else images
                 tissue = tissue_of(store, rows[here], images)
                 counter.add(found, lesions, tissue, patient[start : start + BLOCK])
                 yield found, lesions

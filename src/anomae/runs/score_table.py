@@ -26,13 +26,13 @@ class Table:
     def numbers(self, name: str) -> npt.NDArray[np.float64]:
         """A column (n,) of finite numbers.  Raises UserError naming the first line where one is missing or is none."""
         values = np.empty(self.rows)
-        for place, field in enumerate(self.columns[name]):
+        for index, field in enumerate(self.columns[name]):
             try:
-                values[place] = float(field)
+                values[index] = float(field)
             except ValueError as error:
-                raise UserError(f"{self.path}, line {place + 2}: the {name} {field!r} is not a number.") from error
-            if not np.isfinite(values[place]):
-                raise UserError(f"{self.path}, line {place + 2}: the {name} is not a finite number ({field}).")
+                raise UserError(f"{self.path}, line {index + 2}: the {name} {field!r} is not a number.") from error
+            if not np.isfinite(values[index]):
+                raise UserError(f"{self.path}, line {index + 2}: the {name} is not a finite number ({field}).")
         return values
 
     def whole_numbers(self, name: str) -> npt.NDArray[np.int64]:
@@ -47,7 +47,7 @@ class Table:
         """The column label (n,): 0, 1, or -1 where the field is empty."""
         known = {"0": 0, "1": 1, "": -1, "0.0": 0, "1.0": 1}
         fields = self.text("label")
-        odd = [place for place, field in enumerate(fields) if str(field) not in known]
+        odd = [index for index, field in enumerate(fields) if str(field) not in known]
         if odd:
             raise UserError(f"{self.path}, line {odd[0] + 2}: a label must be 0 (normal), 1 (abnormal) or empty.")
         return np.array([known[str(field)] for field in fields], dtype=np.int8)
@@ -81,7 +81,7 @@ def read_table(path: Path, needed: Sequence[str]) -> Table:
         raise UserError(f"{path} lacks the column(s) {', '.join(missing)}; its header must name {', '.join(needed)}.")
     if len(set(header)) < len(header):
         raise UserError(f"{path} names a column twice.")
-    odd = [place for place, line in enumerate(body) if len(line) != len(header)]
+    odd = [index for index, line in enumerate(body) if len(line) != len(header)]
     if odd:
         raise UserError(f"{path}, line {odd[0] + 2}: {len(body[odd[0]])} fields where the header has {len(header)}.")
     columns = list(zip(*body, strict=True)) if body else [()] * len(header)

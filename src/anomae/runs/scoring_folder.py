@@ -30,12 +30,12 @@ FORMAT = "anomae scoring 1"
 class ScoredScan:
     """One line of the journal.
 
-    place: the scan's full path.  file: as the user named it.  stamp: changes when the scan's files do.  name: of its
+    path: the scan's full path.  file: as the user named it.  stamp: changes when the scan's files do.  name: of its
     outputs.  slices, positions_mm (None where unknown), scores: an entry a slice.  pictured: how many of its highest
     slices were kept for overlays.  heat_top: the upper end of a colour scale that suits it; None without maps.
     """
 
-    place: str
+    path: str
     file: str
     stamp: str
     name: str
@@ -67,8 +67,8 @@ class ScoringFolder:
             raise UserError(f"{folder} holds something else than scores; name another folder for what is written.")
         if lines and lines[0]["model"] != model:
             raise UserError(f"{folder} holds scores of another fitted model; name another folder, or remove this one.")
-        self.scans = {line["place"]: ScoredScan(**line) for line in lines[1:]}
-        self._owners = {scan.name.lower(): place for place, scan in self.scans.items()}
+        self.scans = {line["path"]: ScoredScan(**line) for line in lines[1:]}
+        self._owners = {scan.name.lower(): path for path, scan in self.scans.items()}
         if not lines:
             folder.mkdir(parents=True, exist_ok=True)
             append_json_line(self.journal, {"format": FORMAT, "model": model})
@@ -82,20 +82,20 @@ class ScoringFolder:
 
     def name_for(self, file: Path) -> str:
         """A name for the outputs of `file`: safe in any file system, and no other scan's."""
-        place = str(file.resolve())
-        if place in self.scans:
-            return self.scans[place].name
+        path = str(file.resolve())
+        if path in self.scans:
+            return self.scans[path].name
         name, tries = plain_name(file), 0
-        while self._owners.get(name.lower(), place) != place:
-            digest = hashlib.blake2b(f"{tries}{place}".encode(errors="surrogateescape"), digest_size=4).hexdigest()
+        while self._owners.get(name.lower(), path) != path:
+            digest = hashlib.blake2b(f"{tries}{path}".encode(errors="surrogateescape"), digest_size=4).hexdigest()
             name, tries = f"{plain_name(file)}-{digest}", tries + 1
-        self._owners[name.lower()] = place
+        self._owners[name.lower()] = path
         return name
 
     def add(self, scan: ScoredScan) -> None:
         """Enter a scan whose outputs are on the disk."""
         append_json_line(self.journal, asdict(scan))
-        self.scans[scan.place] = scan
+        self.scans[scan.path] = scan
 
     def write_scores(self) -> None:
         """Write scores.csv: all scans of the folder, in the order in which they were first scored."""

@@ -99,9 +99,9 @@ def _median(images: npt.NDArray[Any], inside: npt.NDArray[np.bool_] | None, smal
     """The raw median inside; of all that is brighter than `level` where nothing is said to be inside."""
     step = max(1, -(-images.size // ENOUGH_VOXELS))
     values = [np.empty(0, np.float32)]
-    for place, image in enumerate(images):
+    for index, image in enumerate(images):
         raw, finite = _as_float32(image[::step])
-        wanted = raw > level if inside is None else inside[place, ::step]
+        wanted = raw > level if inside is None else inside[index, ::step]
         values.append(raw[wanted if finite is None else wanted & finite])
     found = np.concatenate(values)
     if inside is not None and found.size:

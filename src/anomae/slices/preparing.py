@@ -84,20 +84,20 @@ def prepare_case(
     images = np.empty((len(kept), *settings.image_size), dtype=np.float32)
     bodies = None if body is None else np.zeros(images.shape, dtype=np.bool_)
     body_fraction = np.empty(len(kept))
-    for row, place in enumerate(kept):
-        scaled = scale.apply(case.images[place])
+    for row, index in enumerate(kept):
+        scaled = scale.apply(case.images[index])
         if body is None or bodies is None:
             images[row] = _rounded(warp.image(scaled), settings)
-            body_fraction[row] = scale.body(case.images[place]).mean() * resizing.placement.share
+            body_fraction[row] = scale.body(case.images[index]).mean() * resizing.placement.share
         else:
-            images[row] = _rounded(warp.image((scaled - outside) * body.where[place]) + outside, settings)
-            bodies[row] = warp.image(body.where[place]) >= 0.5
+            images[row] = _rounded(warp.image((scaled - outside) * body.where[index]) + outside, settings)
+            bodies[row] = warp.image(body.where[index]) >= 0.5
             body_fraction[row] = bodies[row].mean()
     lesions = None
     if case.lesions is not None:
         lesions = np.zeros(images.shape, dtype=np.bool_)
-        for row, place in enumerate(kept):
-            lesions[row] = warp.lesion(case.lesions[place])
+        for row, index in enumerate(kept):
+            lesions[row] = warp.lesion(case.lesions[index])
     non_finite = (f"{scale.non_finite} voxels were no finite numbers; the scan's minimum stands for them",)
     return PreparedCase(
         images=images,
@@ -119,16 +119,16 @@ def _framed(
 ) -> Warp:
     """The crop of a case: of the brain's box over the middle slices, upright; or of the body's over all."""
     brain = settings.preparation == "brain"
-    places = np.flatnonzero(middle & body.where.any(axis=(1, 2))) if brain else np.arange(len(middle))
-    if not len(places):
-        places = np.arange(len(middle))
-    box = box_warp(np.any(body.where[places], axis=0), case.spacing_mm, settings.image_size, settings.margin)
+    indices = np.flatnonzero(middle & body.where.any(axis=(1, 2))) if brain else np.arange(len(middle))
+    if not len(indices):
+        indices = np.arange(len(middle))
+    box = box_warp(np.any(body.where[indices], axis=0), case.spacing_mm, settings.image_size, settings.margin)
     if not brain:
         return box
     total = np.zeros(case.images.shape[1:], dtype=np.float64)
-    for place in places:
-        total += scale.apply(case.images[place]) * body.where[place]
-    return upright(box, (total / len(places)).astype(np.float32))
+    for index in indices:
+        total += scale.apply(case.images[index]) * body.where[index]
+    return upright(box, (total / len(indices)).astype(np.float32))
 
 
 def filled_shares(case: CaseSlices, scale: IntensityScale) -> npt.NDArray[np.float64]:

@@ -85,8 +85,8 @@ def resize_images(images: npt.NDArray[np.float32], settings: PrepareSettings) ->
     Pillow's anti-aliased filters; values stay within the image's own range (bicubic overshoots are cut).
     """
     resized = np.empty((len(images), *settings.image_size), dtype=np.float32)
-    for place, image in enumerate(images):
-        resized[place] = resize_image(image, settings)
+    for index, image in enumerate(images):
+        resized[index] = resize_image(image, settings)
     return resized
 
 
@@ -113,8 +113,8 @@ def resize_lesion(lesion: npt.NDArray[np.bool_], settings: PrepareSettings) -> n
         y, x = np.nonzero(lesion)
         # the prepared pixel that the centre of each lesion pixel falls into
         row, column = (
-            (2 * place + 1) * now // (2 * before)
-            for place, now, before in zip((y, x), kept.shape, lesion.shape, strict=True)
+            (2 * index + 1) * now // (2 * before)
+            for index, now, before in zip((y, x), kept.shape, lesion.shape, strict=True)
         )
         keep_every_lesion(lesion, share, kept, (y, x), (row, column))
         placement.inside(resized)[:] = kept

@@ -55,19 +55,19 @@ def darkest_ring(voxels: npt.NDArray[np.float32], shown: npt.NDArray[np.bool_]) 
 
     depths, values = [np.empty(0)], [np.empty(0, np.float32)]
     last = max(len(voxels) - 1, 1)
-    for place in range(len(voxels)):
-        head = binary_fill_holes(shown[place])
-        if not _MIDDLE[0] <= place / last <= _MIDDLE[1] or not head.any():
+    for index in range(len(voxels)):
+        head = binary_fill_holes(shown[index])
+        if not _MIDDLE[0] <= index / last <= _MIDDLE[1] or not head.any():
             continue
         depth = distance_transform_edt(np.pad(head, 1))[1:-1, 1:-1]
         depths.append((depth[head] - 0.5) / np.sqrt(head.sum() / np.pi))
-        values.append(voxels[place][head])
+        values.append(voxels[index][head])
     ring = np.digitize(np.concatenate(depths), _DEPTHS)
     brightness = np.concatenate(values)
     members = [brightness[ring == number] for number in range(1, len(_DEPTHS))]
     rings = np.array([np.median(member) for member in members if member.size >= _FEWEST])
     ratios = [
-        rings[place] / max(min(rings[:place].max(), rings[place + 1 :].max()), 1e-9)
-        for place in range(1, len(rings) - 1)
+        rings[index] / max(min(rings[:index].max(), rings[index + 1 :].max()), 1e-9)
+        for index in range(1, len(rings) - 1)
     ]
     return float(min(ratios, default=1.0))

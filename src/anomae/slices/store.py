@@ -143,17 +143,18 @@ class Slices:
         """(h, w) in pixels."""
         return (int(self.images.shape[1]), int(self.images.shape[2]))
 
-    def read(self, places: npt.NDArray[np.int64] | slice) -> npt.NDArray[np.float32]:
-        """The images at `places` (of this selection), (k, h, w) float32."""
-        return np.asarray(self.images[self.rows[places]], dtype=np.float32)
+    def read(self, indices: npt.NDArray[np.int64] | slice) -> npt.NDArray[np.float32]:
+        """The images at `indices` (of this selection), (k, h, w) float32."""
+        return np.asarray(self.images[self.rows[indices]], dtype=np.float32)
 
-    def neighbours(self, places: npt.NDArray[np.int64] | slice) -> npt.NDArray[np.float32]:
-        """The slices below and above those at `places`, (k, 2, h, w) float32: of the same case, their numbers one lower
-        and one higher.  Where there is none, the slice itself stands in.
+    def neighbours(self, indices: npt.NDArray[np.int64] | slice) -> npt.NDArray[np.float32]:
+        """The slices below and above those at `indices`, (k, 2, h, w) float32: of the same case, one lower and higher.
+
+         Where there is none, the slice itself stands in.
 
         Raises UserError where a case has a slice number twice.
         """
-        return np.asarray(self.images[self._beside[places]], dtype=np.float32)
+        return np.asarray(self.images[self._beside[indices]], dtype=np.float32)
 
     @cached_property
     def _beside(self) -> npt.NDArray[np.int64]:

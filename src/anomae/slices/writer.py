@@ -206,8 +206,8 @@ class StoreWriter:
         row = 0
         for line in self.lines:
             columns = line.get("columns", {})
-            for place in range(line["rows"]):
-                one = {name: column[place] if isinstance(column, list) else column for name, column in columns.items()}
+            for index in range(line["rows"]):
+                one = {name: column[index] if isinstance(column, list) else column for name, column in columns.items()}
                 if self._lesions is not None and one["label"] == HEALTHY and one["lesion_fraction"] is None:
                     one["lesion_fraction"] = 0.0  # called healthy as a whole: its mask is known to be empty
                 one |= {"row": row, "case": line["case"], "site": line["site"], "split": SPLITS[one["split"]]}

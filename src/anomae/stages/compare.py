@@ -43,7 +43,7 @@ def compare(
     places = [Path(run) for run in runs]
     if len(places) < 2:
         raise UserError("A comparison needs two runs or more.")
-    if len({place.resolve() for place in places}) < len(places):
+    if len({index.resolve() for index in places}) < len(places):
         raise UserError("The same run was given twice.")
     names = _names(places)
     if labels is None:
@@ -78,8 +78,8 @@ Loaded = tuple[
 ]
 
 
-def _of_runs(places: Sequence[Path], names: Sequence[str]) -> Loaded:
-    opened = [open_findings(Run(place)) for place in places]
+def _of_runs(paths: Sequence[Path], names: Sequence[str]) -> Loaded:
+    opened = [open_findings(Run(position)) for position in paths]
     common = _common([run.table for run in opened], names)
     first = opened[0]
     known = first.store.index.label[first.rows[common[:, 0]]] >= 0
@@ -113,9 +113,9 @@ def _of_runs(places: Sequence[Path], names: Sequence[str]) -> Loaded:
     return slices, scores, trivial_baselines, facts, notes, "patient"
 
 
-def _of_tables(places: Sequence[Path], names: Sequence[str], labels: Path) -> Loaded:
+def _of_tables(paths: Sequence[Path], names: Sequence[str], labels: Path) -> Loaded:
     truth = read_table(labels, ("case", "label"))
-    tables = [read_table(place, ("case", "score")) for place in places]
+    tables = [read_table(index, ("case", "score")) for index in paths]
     split, label = truth.text("split", "test"), truth.labels()
     joined = [dict(zip(*reversed(join(table, truth)), strict=True)) for table in tables]
     rows = np.array(
@@ -176,11 +176,11 @@ def _common(tables: Sequence[Table], names: Sequence[str]) -> npt.NDArray[np.int
     return np.array(rows, dtype=np.int64)
 
 
-def _names(places: Sequence[Path]) -> list[str]:
+def _names(paths: Sequence[Path]) -> list[str]:
     """The last part of each path, or as much of it as tells them apart."""
     depth = 1
     while True:
-        names = ["/".join(place.resolve().parts[-depth:]) for place in places]
+        names = ["/".join(index.resolve().parts[-depth:]) for index in paths]
         if len(set(names)) == len(names):
             return names
         depth += 1

@@ -62,14 +62,14 @@ def demo(
     from anomae.stages.score import score
 
     source = pictures or installed_pictures()
-    place = Path(folder) / (PICTURES if source else "phantom")
+    path = Path(folder) / (PICTURES if source else "phantom")
     worth = WORTH if source else WORTH_PHANTOM
     options = {"near_duplicates": True} if source else {}
     say(worth)
-    store, run = place / "store", place / "run"
+    store, run = path / "store", path / "run"
     prepare(
         "folder",
-        source or _made_up(place / "scans", seed),
+        source or _made_up(path / "scans", seed),
         store,
         seed=seed,
         settings=settings or (PICTURES_PREPARED if source else preparation_for("folder")),

@@ -53,15 +53,15 @@ def evaluate(
     per patient.  resamples: of patients, for every interval.
     Raises UserError where there are no findings yet, or where they are of other slices than the store's.
     """
-    place = Run(Path(run))
-    found = open_findings(place, store)
+    opened_run = Run(Path(run))
+    found = open_findings(opened_run, store)
     facts, opened, split, rows = found.facts, found.store, found.split, found.rows
     labelled = np.flatnonzero(opened.index.label[rows] >= 0)
     scores = {name: column[labelled] for name, column in found.scores.items()}
     judged = rows[labelled]
     relative, depth = relative_positions_of(opened)
     slices = replace(slices_at(opened, judged, relative), source=file_kinds(opened, judged))
-    calibration, why_none, levels = run_calibration(place, opened, slices.patient)
+    calibration, why_none, levels = run_calibration(opened_run, opened, slices.patient)
     steps = len(judged) * (3 if opened.has_lesions and found.maps is not None else 1)
     with progress("evaluate", steps, "slices") as bar:
         trivial_baselines = (
@@ -71,8 +71,8 @@ def evaluate(
         pixel = evaluate_maps(opened, judged, found.maps, labelled, levels, resamples, seed, bar)
     bootstrap = PatientBootstrap(slices.patient, resamples, seed)
     content["operating_point"] = operating_point(slices, scores["score"], calibration, why_none, bootstrap, bounds)
-    journal = [line for line in read_json_lines(place.folder / "journal.jsonl") if _is_step(line)]
-    strips = sample_strips(place.folder / "samples" / "pseudo_abnormal.npz")
+    journal = [line for line in read_json_lines(opened_run.folder / "journal.jsonl") if _is_step(line)]
+    strips = sample_strips(opened_run.folder / "samples" / "pseudo_abnormal.npz")
     if len(judged):
         arrays = (found.maps, found.reconstructions)
         strips = picture_strips(opened, judged, labelled, scores["score"], *arrays) + strips
@@ -85,8 +85,8 @@ def evaluate(
     )
     counts: dict[str, Any] = count_splits(index.split, index.label, index.empty, index.case, index.patient)
     choice = facts.get("checkpoint_choice", "")
-    learned, learned_words = own_task(place, opened, resamples, seed)
-    pretext, pretext_words = pretext_figures(place, opened, _trained_families(facts), resamples, seed)
+    learned, learned_words = own_task(opened_run, opened, resamples, seed)
+    pretext, pretext_words = pretext_figures(opened_run, opened, _trained_families(facts), resamples, seed)
     content["notes"][:0] = [said for said in (choice, learned_words, pretext_words) if said]
     warnings = [leak_warning(leaking, len(np.unique(index.patient)), bool(prepared.get("allow_leak")))]
     missed = len(opened.rows(split)) - len(rows)
@@ -111,7 +111,7 @@ def evaluate(
             ill_by_split=prepared.get("share_of_normals_from_patients_with_lesions"),
         ),
         "provenance": {
-            "title": f"{place.folder.resolve().name} on {opened.folder.resolve().name} ({split} split)",
+            "title": f"{opened_run.folder.resolve().name} on {opened.folder.resolve().name} ({split} split)",
             "unit": "patient",
             "resamples": resamples,
             "seed": seed,
@@ -128,7 +128,7 @@ def evaluate(
             "skipped": skipped_sentence(prepared.get("skipped") or []),
             "cost": cost_sentence(found.findings, journal),
             "findings": found.findings,
-            "hashes": file_hashes(place, opened),
+            "hashes": file_hashes(opened_run, opened),
             "tables": {
                 "Run": {
                     name: facts.get(name) for name in ("detector", "recipe", "profile", "seed", "store_fingerprint")
@@ -142,7 +142,7 @@ def evaluate(
         },
     }
     drawings = report_drawings(slices, scores, trivial_baselines, content, journal, resamples, seed)
-    return write_report(place.folder / "report", content, drawings, strips)
+    return write_report(opened_run.folder / "report", content, drawings, strips)
 
 
 def _preparation(prepared: Mapping[str, Any]) -> dict[str, Any]:

@@ -55,20 +55,20 @@ def fit(
     Raises UserError where the store is not whole, the run was begun with other settings, a setting does not exist, or
     the other run's masked autoencoder is not the one that these settings want.
     """
-    opened, place = SliceStore(Path(store)), Run(Path(run))
+    opened, opened_run = SliceStore(Path(store)), Run(Path(run))
     name = recipe or recipe_for(str(opened.prepared.get("cohort", "")))
     settings = overridden(
         settings_for(detector, name, profile, opened.image_size, opened.aligned, opened.modality), overrides or {}
     )
     facts = _facts(opened, detector, name, profile, seed, settings)
-    _begin(place, facts)
-    if not place.is_fitted:
+    _begin(opened_run, facts)
+    if not opened_run.is_fitted:
         if autoencoder_of is not None:
-            take_over_autoencoder(Run(Path(autoencoder_of)), place, facts)
-        _fit(opened, place, detector, settings, seed)
+            take_over_autoencoder(Run(Path(autoencoder_of)), opened_run, facts)
+        _fit(opened, opened_run, detector, settings, seed)
         if not keep_cache:
-            shutil.rmtree(place.folder / "cache", ignore_errors=True)
-    return place.fitted
+            shutil.rmtree(opened_run.folder / "cache", ignore_errors=True)
+    return opened_run.fitted
 
 
 def take_over_autoencoder(other: Run, run: Run, facts: Mapping[str, Any]) -> None:

@@ -31,12 +31,12 @@ def pseudo(
     RUN/pseudo_lesions.png.  What was changed is outlined; families that the run does not learn from are marked.  Raises
     UserError where the run is of another detector or its store has no healthy training slice with content.
     """
-    place = Run(Path(run))
-    facts = place.facts()
+    opened_run = Run(Path(run))
+    facts = opened_run.facts()
     if facts.get("detector") != Anomae.name:
         raise UserError(f"{run} is a run of {facts.get('detector')}; only {Anomae.name} learns from these lesions.")
     settings = AnomaeSettings.model_validate(facts["settings"])
-    opened = place.open_store(store)
+    opened = opened_run.open_store(store)
     rows = opened.rows("train", label=0)
     rows = rows[~opened.index.empty[rows]]
     if not len(rows):
@@ -51,7 +51,7 @@ def pseudo(
         altered = altered_by(images, family, generator)
         title = family if family in families_of(settings.lesions) else f"{family} (not used)"
         sheets.append((title, altered, changed_area(images, altered)))
-    target = Path(out) if out is not None else place.folder / "pseudo_lesions.png"
+    target = Path(out) if out is not None else opened_run.folder / "pseudo_lesions.png"
     with written_whole(target) as temporary:
         _sheet(sheets).save(temporary, format="PNG")
     return target

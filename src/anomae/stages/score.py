@@ -52,23 +52,23 @@ def score(
     the test split, score the normal validation slices too, into RUN/calibration: from them `evaluate` takes a threshold
     that has seen no abnormal image.  Raises UserError where the run is not fitted or its store is gone.
     """
-    place = Run(Path(run))
-    if not place.is_fitted:
+    opened_run = Run(Path(run))
+    if not opened_run.is_fitted:
         raise UserError(f"{run} is not fitted yet; run `anomae fit` (again) to finish it.")
-    opened = place.open_store(store)
+    opened = opened_run.open_store(store)
     rows = opened.rows(split)
     if not len(rows):
         raise UserError(f"The store {opened.folder} has no slice in its {split} split.")
-    detector = load_detector(place.fitted, device or _device_of(place.facts()))
-    facts = _score_rows(detector, opened, rows, place.findings, split, maps, False)
+    detector = load_detector(opened_run.fitted, device or _device_of(opened_run.facts()))
+    facts = _score_rows(detector, opened, rows, opened_run.findings, split, maps, False)
     held_out = opened.rows(CALIBRATION_SPLIT, label=0)
     if calibration and split == "test" and len(held_out):
-        of_normals = _score_rows(detector, opened, held_out, place.calibration, CALIBRATION_SPLIT, False, maps)
-        write_own_task(detector, opened, held_out, place)
-        write_pretext(detector, opened, held_out, place)
-        _finish(place.calibration, of_normals)
-    _finish(place.findings, facts)
-    return place.findings
+        of_normals = _score_rows(detector, opened, held_out, opened_run.calibration, CALIBRATION_SPLIT, False, maps)
+        write_own_task(detector, opened, held_out, opened_run)
+        write_pretext(detector, opened, held_out, opened_run)
+        _finish(opened_run.calibration, of_normals)
+    _finish(opened_run.findings, facts)
+    return opened_run.findings
 
 
 def _device_of(facts: Mapping[str, Any]) -> DeviceSettings:
@@ -96,9 +96,9 @@ def _score_rows(
         with progress(title, len(rows), "slices", found.rows) as bar:
             for start in range(found.rows, len(rows), BLOCK):
                 here = rows[start : start + BLOCK]
-                places = slice(start, start + BLOCK)
-                images = chosen.read(places)
-                given = with_neighbours(detector, images, partial(chosen.neighbours, places))
+                block = slice(start, start + BLOCK)
+                images = chosen.read(block)
+                given = with_neighbours(detector, images, partial(chosen.neighbours, block))
                 tissue = tissue_of(store, here, images) if levels else None
                 found.append(detector.inspect(*given), split, len(rows), tissue)
                 bar.advance(len(images))
@@ -193,7 +193,7 @@ def _write_scores(
     columns = ("row", "case", "patient", "slice", "position_mm", "label", *names)
 
     def lines() -> Any:
-        for place, row in enumerate(rows):
+        for number, row in enumerate(rows):
             label, position = int(index.label[row]), float(index.position_mm[row])
             known = [
                 int(row),
@@ -203,7 +203,7 @@ def _write_scores(
                 "" if np.isnan(position) else f"{position:.3f}",
                 "" if label < 0 else label,
             ]
-            yield [*known, *(repr(float(value)) for value in scores[place])]
+            yield [*known, *(repr(float(value)) for value in scores[number])]
 
     write_csv(path, columns, lines())
 

@@ -133,8 +133,8 @@ def _score(file: Path, scan: _ReadScan, detector: Detector, folder: ScoringFolde
     heat_top = None
     if findings.maps is not None:
         heat = np.zeros(case.images.shape, dtype=np.float32)
-        for place, prepared_map in zip(kept, findings.maps, strict=True):
-            heat[place] = scan.prepared.warp.restore(prepared_map)
+        for index, prepared_map in zip(kept, findings.maps, strict=True):
+            heat[index] = scan.prepared.warp.restore(prepared_map)
         _write_map(folder, name, heat, scan.volume)
         if len(highest):
             heat_top = float(np.percentile(heat[kept[highest]], 99.9))
@@ -149,13 +149,13 @@ def _score(file: Path, scan: _ReadScan, detector: Detector, folder: ScoringFolde
     for old in folder.overlays(name):
         old.unlink()
     return ScoredScan(
-        place=str(file.resolve()),
+        path=str(file.resolve()),
         file=str(file),
         stamp=stamp(file),
         name=name,
         patient=scan.volume.patient or name,  # a file that names nobody is a patient of its own
         slices=case.slices[kept].tolist(),
-        positions_mm=[None if np.isnan(place) else float(place) for place in case.positions_mm[kept]],
+        positions_mm=[None if np.isnan(index) else float(index) for index in case.positions_mm[kept]],
         scores=findings.scores.tolist(),
         pictured=len(highest),
         heat_top=heat_top,
@@ -163,10 +163,10 @@ def _score(file: Path, scan: _ReadScan, detector: Detector, folder: ScoringFolde
     )
 
 
-def _as_grey(images: npt.NDArray[Any], places: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
+def _as_grey(images: npt.NDArray[Any], indices: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
     """These slices as 0..255, black and white where the whole scan has them."""
     low, high = grey_range(images)
-    share = np.clip((images[places].astype(np.float32) - low) / max(high - low, 1e-6), 0, 1)
+    share = np.clip((images[indices].astype(np.float32) - low) / max(high - low, 1e-6), 0, 1)
     return np.asarray(share * 255, dtype=np.uint8)
 
 
@@ -174,9 +174,9 @@ def _inspected(detector: Detector, images: npt.NDArray[np.float32], numbers: npt
     """Judge the prepared slices (n, h, w) of one scan.  numbers: theirs, (n,); where one is not kept is a gap."""
     slices, parts = Slices(images, order=(np.zeros(len(images)), numbers)), []
     for start in range(0, len(images), BATCH):
-        places = slice(start, start + BATCH)
+        block = slice(start, start + BATCH)
         parts.append(
-            detector.inspect(*with_neighbours(detector, slices.read(places), partial(slices.neighbours, places)))
+            detector.inspect(*with_neighbours(detector, slices.read(block), partial(slices.neighbours, block)))
         )
     maps = [part.maps for part in parts if part.maps is not None]
     scores = np.concatenate([np.asarray(part.scores, dtype=np.float64) for part in parts])
@@ -217,11 +217,11 @@ def _found_scans(paths: Sequence[Path], out: Path) -> list[Path]:
     return list(found.values())
 
 
-def _earlier_scale(place: Path) -> float | None:
+def _earlier_scale(path: Path) -> float | None:
     """The colour scale of the overlays that an earlier, finished scoring drew."""
-    if not (place / "scoring.json").exists():
+    if not (path / "scoring.json").exists():
         return None
-    scale: Any = read_json(place / "scoring.json").get("overlay_scale")
+    scale: Any = read_json(path / "scoring.json").get("overlay_scale")
     return scale if isinstance(scale, float) else None
 
 

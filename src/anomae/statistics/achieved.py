@@ -140,10 +140,10 @@ def _by_group(slices: ScoredSlices, flagged: npt.NDArray[np.bool_], bootstrap: P
     for kind, column in slices.groups().items():
         names, counts = np.unique(column[column != ""], return_counts=True)
         for name in names[np.argsort(-counts, kind="stable")][:MOST_SITES]:
-            places = np.flatnonzero(column == name)
-            split = slices.take(places)
+            indices = np.flatnonzero(column == name)
+            split = slices.take(indices)
             own = PatientBootstrap(split.patient, bootstrap.resamples, bootstrap.seed)
-            figures = _by_slice(split, flagged[places], own)
+            figures = _by_slice(split, flagged[indices], own)
             rows.append(
                 {
                     "kind": kind,

@@ -44,11 +44,11 @@ class LesionCounts:
         """Count maps, lesion masks and tissue masks, (k, h, w) each, of patients (k,)."""
         from scipy.ndimage import label
 
-        for place, (one, lesion) in enumerate(zip(float16_levels(maps), lesions, strict=True)):
-            who = int(patient[place])
+        for index, (one, lesion) in enumerate(zip(float16_levels(maps), lesions, strict=True)):
+            who = int(patient[index])
             if self.threshold is not None:
                 flagged = one > self.threshold
-                healthy = ~lesion if tissue is None else tissue[place] & ~lesion
+                healthy = ~lesion if tissue is None else tissue[index] & ~lesion
                 self.flags[who] += [
                     np.count_nonzero(flagged & lesion),
                     np.count_nonzero(flagged & ~lesion),
@@ -119,7 +119,7 @@ def figures_at_threshold(counts: LesionCounts, bootstrap: PatientBootstrap) -> M
     edges = np.quantile(size, (1 / 3, 2 / 3)) if len(size) else np.zeros(2)
     band = np.searchsorted(edges, size, side="left")
     rows = {}
-    for name, here in [("all", band >= 0), *((name, band == place) for place, name in enumerate(SIZES))]:
+    for name, here in [("all", band >= 0), *((name, band == index) for index, name in enumerate(SIZES))]:
         if not here.any():
             continue
         each = np.bincount(who[here], minlength=len(counts.number)).astype(np.float64)

@@ -48,10 +48,10 @@ class PooledEvaluation:
         """Normal and abnormal slices and patients of each stratum; of `position`, those in a band of both classes."""
         found = {}
         for name, where in self._where.items():
-            places = where.get("rows", np.arange(len(self.slices)))
+            indices = where.get("rows", np.arange(len(self.slices)))
             if "bands" in where:
-                places = np.flatnonzero(np.isin(where["bands"], _shared(where["bands"], self.slices.label)))
-            split = self.slices.take(places)
+                indices = np.flatnonzero(np.isin(where["bands"], _shared(where["bands"], self.slices.label)))
+            split = self.slices.take(indices)
             abnormal = int(np.count_nonzero(split.label))
             patients = len(np.unique(split.patient))
             found[name] = {"normal": len(split) - abnormal, "abnormal": abnormal, "patients": patients}

@@ -63,11 +63,11 @@ def abnormal_share(
     known, labels: (m,), relative positions and labels (0, 1) of those scans.  Places are told apart as finely as leaves
     50 slices a place on average; one slice of the overall share is added to every place.
     """
-    places = int(np.clip(len(known) // 50, 5, 50))
-    place = _place(known, places)
-    every, abnormal = np.bincount(place, minlength=places), np.bincount(place, weights=labels, minlength=places)
+    indices = int(np.clip(len(known) // 50, 5, 50))
+    place = _place(known, indices)
+    every, abnormal = np.bincount(place, minlength=indices), np.bincount(place, weights=labels, minlength=indices)
     share = (abnormal + labels.mean()) / (every + 1)
-    return np.asarray(share[_place(relative, places)], dtype=np.float64)
+    return np.asarray(share[_place(relative, indices)], dtype=np.float64)
 
 
 def abnormal_share_across(
@@ -102,5 +102,5 @@ def abnormal_share_of_group(
     return found
 
 
-def _place(relative: npt.NDArray[np.float64], places: int) -> npt.NDArray[np.int64]:
-    return np.rint(relative * (places - 1)).astype(np.int64)
+def _place(relative: npt.NDArray[np.float64], indices: int) -> npt.NDArray[np.int64]:
+    return np.rint(relative * (indices - 1)).astype(np.int64)

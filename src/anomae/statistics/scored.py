@@ -38,10 +38,10 @@ class ScoredSlices:
         """Whether there is a normal and an abnormal slice."""
         return 0 < int(np.count_nonzero(self.label)) < len(self)
 
-    def take(self, places: npt.NDArray[np.int64]) -> "ScoredSlices":
+    def take(self, indices: npt.NDArray[np.int64]) -> "ScoredSlices":
         """These slices only, in this order."""
         columns = ((field.name, getattr(self, field.name)) for field in fields(self))
-        chosen: dict[str, Any] = {name: None if column is None else column[places] for name, column in columns}
+        chosen: dict[str, Any] = {name: None if column is None else column[indices] for name, column in columns}
         return ScoredSlices(**chosen)
 
     def groups(self) -> dict[str, npt.NDArray[np.str_]]:

@@ -58,17 +58,17 @@ def banded_figures(
     )
     for kind, (band, names) in _bands(slices).items():
         for number, name in enumerate(names):
-            places = np.flatnonzero(band == number)
-            abnormal = int(np.count_nonzero(slices.label[places]))
+            indices = np.flatnonzero(band == number)
+            abnormal = int(np.count_nonzero(slices.label[indices]))
             row: dict[str, Any] = {
                 "name": name,
-                "normal": len(places) - abnormal,
+                "normal": len(indices) - abnormal,
                 "abnormal": abnormal,
                 "score": None,
                 "trivial_baseline": None,
             }
-            if 0 < abnormal < len(places):
-                judged = bootstrap.aurocs(slices.label, columns, rows=places)
+            if 0 < abnormal < len(indices):
+                judged = bootstrap.aurocs(slices.label, columns, rows=indices)
                 row |= {column: estimate.interval().to_json() for column, estimate in judged.items()}
             found.setdefault(kind, []).append(row)
     return found

@@ -20,7 +20,7 @@ class Readable(Protocol):
         """(h, w) in pixels."""
         ...
 
-    def read(self, places: Any) -> npt.NDArray[np.float32]:
+    def read(self, indices: Any) -> npt.NDArray[np.float32]:
         """(k, h, w) float32."""
         ...
 
@@ -39,11 +39,11 @@ class ImageFeed:
         resident = len(images) * height * width * 4 <= RESIDENT_BYTES.get(device.type, 0)
         self._resident = torch.from_numpy(images.read(slice(None))).to(device) if resident else None
 
-    def __call__(self, places: npt.NDArray[np.int64]) -> Tensor:
-        """Images (k, h, w) float32 at `places`."""
+    def __call__(self, indices: npt.NDArray[np.int64]) -> Tensor:
+        """Images (k, h, w) float32 at `indices`."""
         if self._resident is not None:
-            return self._resident[torch.from_numpy(places).to(self.device)]
-        block = torch.from_numpy(self.images.read(places))
+            return self._resident[torch.from_numpy(indices).to(self.device)]
+        block = torch.from_numpy(self.images.read(indices))
         if self.device.type == "cuda":
             return block.pin_memory().to(self.device, non_blocking=True)
         return block

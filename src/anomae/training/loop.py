@@ -122,18 +122,18 @@ def _step(
     wrapped: nn.Module,
     optimizer: torch.optim.Optimizer,
     training: Training,
-    places: npt.NDArray[np.int64],
+    indices: npt.NDArray[np.int64],
     step: int,
 ) -> Tensor:
     accumulate = training.settings.accumulate
-    shard_size = len(places) // (fabric.world_size * accumulate)
+    shard_size = len(indices) // (fabric.world_size * accumulate)
     total = torch.zeros((), device=fabric.device)
     for turn in range(accumulate):
         shard = turn * fabric.world_size + fabric.global_rank
         generator = torch.Generator(device=fabric.device)
         generator.manual_seed(derive_seed(training.seed, training.stage, "step", step, shard))
         with fabric.no_backward_sync(wrapped, enabled=turn + 1 < accumulate):
-            part = places[shard * shard_size : (shard + 1) * shard_size]
+            part = indices[shard * shard_size : (shard + 1) * shard_size]
             loss = training.batch_loss(wrapped, part, generator) / accumulate
             fabric.backward(loss)
         total += loss.detach()

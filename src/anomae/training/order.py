@@ -20,9 +20,9 @@ class SampleOrder:
     def step(self, step: int) -> npt.NDArray[np.int64]:
         """The samples of this step, (batch,) int64."""
         first = step * self.batch
-        places = np.arange(first, first + self.batch)
-        epochs = places // self.count
-        taken = [self._epoch(int(epoch))[places[epochs == epoch] % self.count] for epoch in np.unique(epochs)]
+        indices = np.arange(first, first + self.batch)
+        epochs = indices // self.count
+        taken = [self._epoch(int(epoch))[indices[epochs == epoch] % self.count] for epoch in np.unique(epochs)]
         return np.concatenate(taken)
 
     def _epoch(self, epoch: int) -> npt.NDArray[np.int64]:

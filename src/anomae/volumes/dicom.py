@@ -83,7 +83,7 @@ def _choose(folder: Path, found: dict[str, list[Frame]], series: str | int | Non
     if series is None and len(uids) == 1:
         return found[uids[0]]
     kinds = [found[uid][0].modality or "unknown" for uid in uids]
-    listed = [f"{place}: {kinds[place - 1]} of {len(found[uid])}" for place, uid in enumerate(uids[:8], start=1)]
+    listed = [f"{index}: {kinds[index - 1]} of {len(found[uid])}" for index, uid in enumerate(uids[:8], start=1)]
     text = f"holds {len(uids)} DICOM series (kind and number of pictures {'; '.join([*listed, '...'][: len(uids)])}); "
     asked = "" if series is None else "the one asked for is not among them; "
     advice = f"choose one with series=1 to {len(uids)} or put each in a folder of its own."
@@ -118,9 +118,9 @@ def _decode_all(path: Path, ordered: Sequence[Frame], apart: DecoderProcess) -> 
         files[frame.path].append(place)
     voxels: npt.NDArray[Any] | None = None
     notes: dict[str, None] = {}
-    for file, places in files.items():
-        pictures = decode(file, [ordered[place].number for place in places], apart)
-        for place, (pixels, noticed) in zip(places, pictures, strict=True):
+    for file, paths in files.items():
+        pictures = decode(file, [ordered[place].number for place in paths], apart)
+        for place, (pixels, noticed) in zip(paths, pictures, strict=True):
             notes.update(dict.fromkeys(noticed))
             if len(scales) > 1:
                 pixels = rescale(pixels, ordered[place].slope, ordered[place].intercept).astype(np.float32)

@@ -117,14 +117,14 @@ def _codestream_size(frame: bytes) -> tuple[int, int, int] | None:
     if start >= 0 and len(frame) >= start + 42:
         right, bottom, left, top = struct.unpack_from(">4I", frame, start + 8)
         return (bottom - top, right - left, int.from_bytes(frame[start + 40 : start + 42], "big"))
-    place = 2 if frame.startswith(b"\xff\xd8") else len(frame)
-    while place + 10 <= len(frame) and frame[place] == 0xFF:
-        marker = frame[place + 1]
+    index = 2 if frame.startswith(b"\xff\xd8") else len(frame)
+    while index + 10 <= len(frame) and frame[index] == 0xFF:
+        marker = frame[index + 1]
         if marker == 0xFF:
-            place += 1
+            index += 1
         elif marker == 0xF7 or (0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC)):
-            rows, columns, components = struct.unpack_from(">2HB", frame, place + 5)
+            rows, columns, components = struct.unpack_from(">2HB", frame, index + 5)
             return (rows, columns, components)
         else:
-            place += 2 + int.from_bytes(frame[place + 2 : place + 4], "big")
+            index += 2 + int.from_bytes(frame[index + 2 : index + 4], "big")
     return None

@@ -68,12 +68,12 @@ def _read_header(path: Path) -> tuple[dict[str, str], int]:
     if not lines[0].startswith(b"NRRD000"):
         raise broken
     fields: dict[str, str] = {}
-    place = len(lines[0]) + 1
+    index = len(lines[0]) + 1
     for line in lines[1:]:
-        place += len(line) + 1
+        index += len(line) + 1
         text = header_text(line).rstrip("\r")
         if not text:
-            return fields, min(place, len(start))
+            return fields, min(index, len(start))
         if text.startswith("#") or ":=" in text:
             continue
         name, colon, content = text.partition(": ")

@@ -94,13 +94,13 @@ def write_dicom_series(
     try:
         affine = grid.affine_lps()
         turned = monochrome1 and modality not in _PHYSICAL
-        for place, pixels in enumerate(stored):
+        for index, pixels in enumerate(stored):
             one = pydicom.Dataset()
             one.update(whole_series)
-            one.SOPInstanceUID = _uid(series, place)
-            one.InstanceNumber = place + 1
-            one.ImagePositionPatient = [_decimal(mm) for mm in affine[:3, 2] * place + affine[:3, 3]]
-            _write_slice(temporary / f"slice_{place + 1:04d}.dcm", one, ~pixels if turned else pixels, transfer_syntax)
+            one.SOPInstanceUID = _uid(series, index)
+            one.InstanceNumber = index + 1
+            one.ImagePositionPatient = [_decimal(mm) for mm in affine[:3, 2] * index + affine[:3, 3]]
+            _write_slice(temporary / f"slice_{index + 1:04d}.dcm", one, ~pixels if turned else pixels, transfer_syntax)
         temporary.chmod(0o755)
         temporary.replace(folder)
     except BaseException:

@@ -86,13 +86,13 @@ class Anomae:
             )
         channels = [int(array.shape[1]) for array in pool.evidence]
         heads = self._build(evidences, channels, seed)
-        for place, (longer, of_size) in enumerate(zip(settings.sizes, heads, strict=True)):
+        for index, (longer, of_size) in enumerate(zip(settings.sizes, heads, strict=True)):
             for number, head in enumerate(of_size):
                 train_head(
                     fabric,
                     head,
                     pool,
-                    place,
+                    index,
                     settings.head,
                     name=f"head-{longer}-{number}",
                     seed=seed,

@@ -53,8 +53,8 @@ def fit_parts(settings: AnomaeSettings, healthy: HealthySlices, seed: int, folde
     window = Window.measured(healthy, settings)
     features = autoencoder = None
     if settings.wants_backbone:
-        places = np.unique(np.linspace(0, len(healthy) - 1, DRAW_IMAGES).astype(np.int64))
-        few = window.seen(torch.from_numpy(healthy.read(places)))
+        indices = np.unique(np.linspace(0, len(healthy) - 1, DRAW_IMAGES).astype(np.int64))
+        few = window.seen(torch.from_numpy(healthy.read(indices)))
         generator = torch.Generator().manual_seed(derive_seed(seed, "backbone"))
         features = Features(settings.backbone, *make_backbone(settings.backbone, settings.weights, generator, few))
     if "residual" in settings.sources:
@@ -89,8 +89,8 @@ def keep_memories(settings: AnomaeSettings, healthy: HealthySlices, parts: Parts
         )
         halves = []
         for start, end in ((0, max(middle, 1)), (middle, len(healthy))):
-            places = np.linspace(start, end - 1, settings.memory.images).round().astype(np.int64)
-            halves.append(_raw(bare, healthy, parts.window, places))
+            indices = np.linspace(start, end - 1, settings.memory.images).round().astype(np.int64)
+            halves.append(_raw(bare, healthy, parts.window, indices))
         parts.memories.append(torch.stack(halves).half())
 
 
@@ -99,7 +99,7 @@ def evidences_of(
 ) -> list[Evidence]:
     """The evidence at each size, not standardised yet."""
     found = []
-    for place, longer in enumerate(settings.sizes):
+    for index, longer in enumerate(settings.sizes):
         sources: list[Source] = []
         for name in settings.sources:
             if name == "features" and parts.features is not None:
@@ -109,9 +109,9 @@ def evidences_of(
             elif name == "residual" and parts.autoencoder is not None:
                 sources.append(Residual(parts.autoencoder, parts.window))
             elif name == "memory" and parts.features is not None:
-                sources.append(Memory(parts.features, parts.memories[place].float(), settings.memory.near))
+                sources.append(Memory(parts.features, parts.memories[index].float(), settings.memory.near))
             elif name == "hidden" and parts.hidden:
-                sources.append(parts.hidden[place])
+                sources.append(parts.hidden[index])
         if "neighbours" in settings.sources:
             sources.append(Neighbours([source for source in sources if isinstance(source, Features | Pixels)]))
         size = shown_size(image_size, longer, settings.patch)
@@ -127,9 +127,11 @@ def measure(evidences: list[Evidence], healthy: HealthySlices, parts: Parts) -> 
         evidence.measure(_raw(evidence, healthy, parts.window, places, half))
 
 
-def _raw(evidence: Evidence, healthy: HealthySlices, window: Window, places: Any, half: Tensor | None = None) -> Tensor:
+def _raw(
+    evidence: Evidence, healthy: HealthySlices, window: Window, indices: Any, half: Tensor | None = None
+) -> Tensor:
     blocks = []
-    for start in range(0, len(places), BATCH):
-        images = read_seen(healthy, window, places[start : start + BATCH], evidence.stacked).to(evidence.device)
+    for start in range(0, len(indices), BATCH):
+        images = read_seen(healthy, window, indices[start : start + BATCH], evidence.stacked).to(evidence.device)
         blocks.append(evidence.raw(images, None if half is None else half[start : start + BATCH]).cpu())
     return torch.cat(blocks)

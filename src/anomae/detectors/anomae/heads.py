@@ -19,7 +19,7 @@ def train_head(
     fabric: Any,
     head: PatchHead,
     pool: Pool,
-    place: int,
+    index: int,
     settings: HeadSettings,
     *,
     name: str,
@@ -27,11 +27,11 @@ def train_head(
     folder: Path,
     checkpoint_minutes: float,
 ) -> None:
-    """Train `head` in place on the evidence of size number `place`; leaves it with its last weights.
+    """Train `head` in place on the evidence of size number `index`; leaves it with its last weights.
 
     Half of the samples are mirrored, evidence and targets alike.
     """
-    evidence, targets = pool.evidence[place], pool.targets[place]
+    evidence, targets = pool.evidence[index], pool.targets[index]
     positive = torch.tensor(settings.positive_weight, device=fabric.device)
 
     def batch_loss(model: nn.Module, places: npt.NDArray[np.int64], generator: torch.Generator) -> Tensor:

@@ -82,9 +82,9 @@ def fit_hidden(
         return found.clone()  # what is made in inference mode itself cannot be learned from
 
     def measured() -> Iterator[Tensor]:
-        places = np.unique(np.linspace(0, len(healthy) - 1, MEASURED_IMAGES).astype(np.int64))
-        for start in range(0, len(places), BATCH):
-            yield looked_at(window.seen(torch.from_numpy(healthy.read(places[start : start + BATCH]))))
+        indices = np.unique(np.linspace(0, len(healthy) - 1, MEASURED_IMAGES).astype(np.int64))
+        for start in range(0, len(indices), BATCH):
+            yield looked_at(window.seen(torch.from_numpy(healthy.read(indices[start : start + BATCH]))))
 
     channels = looked_at(window.seen(torch.from_numpy(healthy.read(np.array([0]))))).shape[1]
     generator = torch.Generator().manual_seed(derive_seed(seed, "hidden", longer, "weights"))
@@ -92,9 +92,9 @@ def fit_hidden(
     network.measure(measured())
     feed = ImageFeed(healthy, torch.device("cpu"))  # views are made there
 
-    def batch_loss(model: nn.Module, places: npt.NDArray[np.int64], generator: torch.Generator) -> Tensor:
+    def batch_loss(model: nn.Module, indices: npt.NDArray[np.int64], generator: torch.Generator) -> Tensor:
         drawn = int(torch.randint(2**62, (), generator=generator, device=generator.device))
-        views = views_of(window.seen(feed(places)), settings.lesions, torch.Generator().manual_seed(drawn))
+        views = views_of(window.seen(feed(indices)), settings.lesions, torch.Generator().manual_seed(drawn))
         scaled = network.scaled(looked_at(views))
         masks = training_masks(len(views), bare.grid, chosen.mask_ratio, chosen.block, generator)
         return hidden_error(model(scaled, masks), scaled, masks)

@@ -42,9 +42,9 @@ def apart(images: Tensor) -> tuple[Tensor, Tensor | None]:
     return (images, None) if images.ndim == 3 else (images[:, 0].contiguous(), images[:, 1:])
 
 
-def read_seen(healthy: HealthySlices, window: Window, places: npt.NDArray[np.int64], stacked: bool) -> Tensor:
-    """Healthy images at `places` as 0..1, (k, h, w); stacked: with their neighbours, (k, 3, h, w)."""
-    images = healthy.read(places)
+def read_seen(healthy: HealthySlices, window: Window, indices: npt.NDArray[np.int64], stacked: bool) -> Tensor:
+    """Healthy images at `indices` as 0..1, (k, h, w); stacked: with their neighbours, (k, 3, h, w)."""
+    images = healthy.read(indices)
     if stacked:
-        images = np.concatenate([images[:, None], healthy.neighbours(places)], axis=1)
+        images = np.concatenate([images[:, None], healthy.neighbours(indices)], axis=1)
     return window.seen(torch.from_numpy(images))

@@ -87,19 +87,19 @@ def _chunk(
     seed: int,
 ) -> tuple[npt.NDArray[np.int64], Samples]:
     generator = torch.Generator().manual_seed(derive_seed(seed, "pool", chunk))
-    places = drawn_from[torch.randint(len(drawn_from), (CHUNK,), generator=generator).numpy()]
-    return places, make_samples(healthy(places), settings, generator)
+    indices = drawn_from[torch.randint(len(drawn_from), (CHUNK,), generator=generator).numpy()]
+    return indices, make_samples(healthy(indices), settings, generator)
 
 
 def _blocks(
     samples: Samples, half: Tensor, evidences: list[Evidence], settings: LesionSettings
 ) -> list[tuple[str, npt.NDArray[Any]]]:
     blocks: list[tuple[str, npt.NDArray[Any]]] = []
-    for place, evidence in enumerate(evidences):
+    for index, evidence in enumerate(evidences):
         found = evidence.of(samples.images.to(evidence.device), half).clamp(-60000, 60000).half()
         targets = patch_targets(samples.changed, evidence.grid, settings.smallest_share)
         blocks += [
-            (f"evidence-{place}", found.cpu().numpy()),
-            (f"targets-{place}", targets.cpu().numpy().astype(np.uint8)),
+            (f"evidence-{index}", found.cpu().numpy()),
+            (f"targets-{index}", targets.cpu().numpy().astype(np.uint8)),
         ]
     return [*blocks, ("family", samples.family.numpy().astype(np.int8))]

@@ -27,8 +27,8 @@ class Window:
         """`settings.window`; else from percentiles of at most 512 healthy images, with headroom above for lesions."""
         if settings.window is not None:
             return cls(*settings.window)
-        places = np.unique(np.linspace(0, len(images) - 1, ENOUGH_IMAGES).astype(np.int64))
-        low, high = (float(value) for value in np.percentile(images.read(places), settings.percentiles))
+        indices = np.unique(np.linspace(0, len(images) - 1, ENOUGH_IMAGES).astype(np.int64))
+        low, high = (float(value) for value in np.percentile(images.read(indices), settings.percentiles))
         high = low + settings.headroom * (high - low)
         return cls(low, high if high > low else low + 1.0)
 
@@ -48,7 +48,7 @@ def with_tissue(images: HealthySlices, window: Window) -> npt.NDArray[np.int64]:
     """
     shown = np.zeros(len(images), bool)
     for start in range(0, len(images), BLOCK):
-        places = np.arange(start, min(start + BLOCK, len(images)))
-        seen = window.seen(torch.from_numpy(images.read(places)))
-        shown[places] = (seen > BRIGHTER_THAN).flatten(1).float().mean(dim=1).numpy() >= ENOUGH_TISSUE
+        indices = np.arange(start, min(start + BLOCK, len(images)))
+        seen = window.seen(torch.from_numpy(images.read(indices)))
+        shown[indices] = (seen > BRIGHTER_THAN).flatten(1).float().mean(dim=1).numpy() >= ENOUGH_TISSUE
     return np.flatnonzero(shown) if shown.any() else np.arange(len(images))

@@ -93,7 +93,7 @@ class AnoVaeGan:
     def inspect(self, images: npt.NDArray[np.float32]) -> Findings:
         """Judge images (n, h, w): residual scores in the network's range 0..1, map |x - x^|, and x^."""
         reconstructions, measured = self._fitted().apply(images, self.settings.device, self._judge)
-        scores = {name: measured[:, place].astype(np.float64) for place, name in enumerate(RESIDUALS)}
+        scores = {name: measured[:, index].astype(np.float64) for index, name in enumerate(RESIDUALS)}
         return Findings(scores[self.settings.score], np.abs(images - reconstructions), reconstructions, scores)
 
     def save(self, folder: Path) -> None:

@@ -123,7 +123,7 @@ class StudentTeacherDetector:
 
         with in_use(self.settings.device) as device:
             scores, maps = in_fixed_batches(images, device, judge, teacher.batch(device))
-        named = {name: scores[:, place].astype(np.float64) for place, name in enumerate(("max", "mean"))}
+        named = {name: scores[:, index].astype(np.float64) for index, name in enumerate(("max", "mean"))}
         return Findings(named[self.settings.score], maps, None, named)
 
     def save(self, folder: Path) -> None:

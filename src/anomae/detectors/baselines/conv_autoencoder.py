@@ -72,7 +72,7 @@ class ConvAutoencoderDetector:
     def inspect(self, images: npt.NDArray[np.float32]) -> Findings:
         """Judge images (n, h, w): errors in the network's range 0..1, map |x - x^|, and x^."""
         reconstructions, measured = self._fitted().apply(images, self.settings.device, self._judge)
-        scores = {name: measured[:, place].astype(np.float64) for place, name in enumerate(ERRORS)}
+        scores = {name: measured[:, index].astype(np.float64) for index, name in enumerate(ERRORS)}
         return Findings(scores[self.settings.error], np.abs(images - reconstructions), reconstructions, scores)
 
     def save(self, folder: Path) -> None:

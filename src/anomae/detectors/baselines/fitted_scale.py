@@ -22,8 +22,8 @@ class FittedScale:
     @classmethod
     def measured(cls, images: HealthySlices, percentiles: tuple[float, float], lowest: float) -> Self:
         """The scale whose low and high are percentiles over the pixels of at most 512 images, evenly spaced."""
-        places = np.unique(np.linspace(0, len(images) - 1, ENOUGH_IMAGES).astype(np.int64))
-        low, high = (float(value) for value in np.percentile(images.read(places), percentiles))
+        indices = np.unique(np.linspace(0, len(images) - 1, ENOUGH_IMAGES).astype(np.int64))
+        low, high = (float(value) for value in np.percentile(images.read(indices), percentiles))
         return cls(low, high if high > low else low + 1.0, lowest)
 
     def shown(self, images: Tensor) -> Tensor:

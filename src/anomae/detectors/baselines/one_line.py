@@ -45,8 +45,8 @@ class OneLine:
             raise UserError("There is no healthy slice to learn from.")
         self.seed, self.level = seed, self.settings.level
         if self.level is None:
-            places = np.unique(np.linspace(0, len(healthy) - 1, ENOUGH_IMAGES).astype(np.int64))
-            self.level = measure_scale(healthy.read(places), PrepareSettings(intensity="percentile")).body_level
+            indices = np.unique(np.linspace(0, len(healthy) - 1, ENOUGH_IMAGES).astype(np.int64))
+            self.level = measure_scale(healthy.read(indices), PrepareSettings(intensity="percentile")).body_level
         return self
 
     def inspect(self, images: npt.NDArray[np.float32]) -> Findings:

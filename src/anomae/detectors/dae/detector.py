@@ -87,7 +87,7 @@ class DenoisingAutoencoderDetector:
         x is the image within the network's range, lighter and darker pixels cut off; scores are in that range, 0..1.
         """
         maps, reconstructions, measured = self._fitted().apply(images, self.settings.device, self._judge)
-        scores = {name: measured[:, place].astype(np.float64) for place, name in enumerate(SCORES)}
+        scores = {name: measured[:, index].astype(np.float64) for index, name in enumerate(SCORES)}
         return Findings(scores[self.settings.score], maps, reconstructions, scores)
 
     def save(self, folder: Path) -> None:

@@ -97,7 +97,7 @@ class DraemDetector:
         Scores are taken of the map averaged over a square: its maximum, or its mean.
         """
         maps, reconstructions, measured = self._fitted().apply(images, self.settings.device, self._judge)
-        scores = {name: measured[:, place].astype(np.float64) for place, name in enumerate(SCORES)}
+        scores = {name: measured[:, index].astype(np.float64) for index, name in enumerate(SCORES)}
         return Findings(scores[self.settings.score], maps, reconstructions, scores)
 
     def save(self, folder: Path) -> None:

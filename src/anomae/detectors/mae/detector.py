@@ -165,4 +165,4 @@ def _decayed_and_not(network: nn.Module, weight_decay: float) -> Sequence[dict[s
 
 
 def _named(scores: npt.NDArray[np.float64]) -> dict[str, npt.NDArray[np.float64]]:
-    return {name: scores[:, place] for place, name in enumerate(ERRORS)}
+    return {name: scores[:, index] for index, name in enumerate(ERRORS)}

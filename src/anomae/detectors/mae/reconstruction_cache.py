@@ -30,9 +30,9 @@ class Cached:
         """(h, w) in pixels."""
         return (int(self.images.shape[1]), int(self.images.shape[2]))
 
-    def read(self, places: Any) -> npt.NDArray[np.float32]:
+    def read(self, indices: Any) -> npt.NDArray[np.float32]:
         """Images at these places, (k, h, w) float32."""
-        return np.array(self.images[places], dtype=np.float32)
+        return np.array(self.images[indices], dtype=np.float32)
 
 
 def cached_reconstructions(

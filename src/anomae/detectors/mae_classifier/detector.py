@@ -105,7 +105,7 @@ class PseudoAbnormalClassifier:
             return Findings(_probability(self._logits(images, images)))
         reconstructions = self.autoencoder.reconstruct(images)
         errors = self.autoencoder.error_scores(images, reconstructions)
-        others = {name: errors[:, place] for place, name in enumerate(ERRORS)}
+        others = {name: errors[:, index] for index, name in enumerate(ERRORS)}
         scores = _probability(self._logits(images, reconstructions))
         return Findings(scores, np.abs(images - reconstructions), reconstructions, others)
 

@@ -53,8 +53,8 @@ def keep_samples(
     content = images.read(looked_at)
     filled = looked_at[content.max(axis=(1, 2)) > content.min(axis=(1, 2))]  # empty slices give no positives
     among = filled if len(filled) else looked_at
-    places = among[np.unique(np.linspace(0, len(among) - 1, SAMPLES_SHOWN + 2).astype(np.int64)[1:-1])]
-    shown, rebuilt = images.read(places), reconstructions.read(places)
+    indices = among[np.unique(np.linspace(0, len(among) - 1, SAMPLES_SHOWN + 2).astype(np.int64)[1:-1])]
+    shown, rebuilt = images.read(indices), reconstructions.read(indices)
     altered = alter(torch.from_numpy(rebuilt), settings, torch.Generator().manual_seed(derive_seed(seed, "samples")))
     with written_whole(path) as temporary:
         np.savez(temporary, images=shown, reconstructions=rebuilt, pseudo_abnormal=altered.numpy())

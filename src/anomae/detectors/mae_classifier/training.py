@@ -42,8 +42,8 @@ def classifier_inputs(images: Tensor, seen: Tensor, settings: ClassifierSettings
 
 def input_spread(samples: Samples, settings: ClassifierSettings) -> float:
     """Standard deviation of the network's input over at most 1,024 training normals, evenly spaced."""
-    places = np.unique(np.linspace(0, len(samples.images) - 1, 1024).astype(np.int64))
-    pair = torch.from_numpy(samples.images.read(places)), torch.from_numpy(samples.negatives.read(places))
+    indices = np.unique(np.linspace(0, len(samples.images) - 1, 1024).astype(np.int64))
+    pair = torch.from_numpy(samples.images.read(indices)), torch.from_numpy(samples.negatives.read(indices))
     return max(float(classifier_inputs(*pair, settings, 1.0).std()), 1e-6)
 
 

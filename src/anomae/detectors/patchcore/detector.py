@@ -110,7 +110,7 @@ class PatchMemoryDetector:
 
         with in_use(self.settings.device) as device:
             scores, maps = in_fixed_batches(images, device, judge, teacher.batch(device))
-        named = {name: scores[:, place].astype(np.float64) for place, name in enumerate(("max", "mean", "smoothed"))}
+        named = {name: scores[:, index].astype(np.float64) for index, name in enumerate(("max", "mean", "smoothed"))}
         return Findings(named[self.settings.score], maps, None, named)
 
     def save(self, folder: Path) -> None:

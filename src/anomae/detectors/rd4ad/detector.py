@@ -98,7 +98,7 @@ class ReverseDistillationDetector:
 
         with in_use(settings.device) as device:
             scores, maps = in_fixed_batches(images, device, judge, teacher.batch(device))
-        named = {name: scores[:, place].astype(np.float64) for place, name in enumerate(("max", "mean"))}
+        named = {name: scores[:, index].astype(np.float64) for index, name in enumerate(("max", "mean"))}
         return Findings(named[settings.score], maps, None, named)
 
     def save(self, folder: Path) -> None:

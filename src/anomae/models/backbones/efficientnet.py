@@ -120,8 +120,8 @@ class EfficientNet(nn.Module):
         stages: list[nn.Module] = [_convolution(3, inputs, 3, plan=plan, stride=2)]
         for kernel, stride, expansion, count, repeats in STAGES[: last or LEVELS[max(strides)]]:
             outputs, blocks = plan.channels(count), []
-            for place in range(plan.repeats(repeats)):
-                blocks.append(InvertedBottleneck(inputs, outputs, kernel, stride if place == 0 else 1, expansion, plan))
+            for index in range(plan.repeats(repeats)):
+                blocks.append(InvertedBottleneck(inputs, outputs, kernel, stride if index == 0 else 1, expansion, plan))
                 inputs = outputs
             stages.append(nn.Sequential(*blocks))
         self.features = nn.Sequential(*stages)

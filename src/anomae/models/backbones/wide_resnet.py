@@ -51,8 +51,8 @@ def bottlenecks(
 ) -> nn.Sequential:
     """So many bottlenecks one after the other; the first one changes channels and sides, the last one may be signed."""
     blocks = [Bottleneck(inputs, width, outputs, stride, up=up, signed=signed and count == 1)]
-    for place in range(1, count):
-        blocks.append(Bottleneck(outputs, width, outputs, signed=signed and place == count - 1))
+    for index in range(1, count):
+        blocks.append(Bottleneck(outputs, width, outputs, signed=signed and index == count - 1))
     return nn.Sequential(*blocks)
 
 
@@ -67,11 +67,11 @@ class WideResNet(nn.Module):
         self.strides = tuple(strides)
         self.conv1 = nn.Conv2d(3, planes, 7, 2, 3, bias=False)
         self.bn1 = nn.BatchNorm2d(planes)
-        self.stages = [f"layer{place + 1}" for place, stride in enumerate(STRIDES) if stride <= max(strides)]
+        self.stages = [f"layer{index + 1}" for index, stride in enumerate(STRIDES) if stride <= max(strides)]
         inputs = planes
-        for place, name in enumerate(self.stages):
-            inner, outputs = planes * widening * 2**place, planes * EXPANSION * 2**place
-            stage = bottlenecks(blocks[place], inputs, inner, outputs, stride=1 if place == 0 else 2)
+        for index, name in enumerate(self.stages):
+            inner, outputs = planes * widening * 2**index, planes * EXPANSION * 2**index
+            stage = bottlenecks(blocks[index], inputs, inner, outputs, stride=1 if index == 0 else 2)
             self.add_module(name, stage)
             inputs = outputs
 

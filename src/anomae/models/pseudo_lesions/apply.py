@@ -18,8 +18,8 @@ def apply_lesions(images: Tensor, lesions: Lesions, names: Sequence[str]) -> Ten
     the tissue that `foreign` takes from the batch.
     """
     altered, body = images.clone(), tissue(images)
-    for place, name in enumerate(names):
-        rows = torch.nonzero(lesions.family == place)[:, 0]
+    for index, name in enumerate(names):
+        rows = torch.nonzero(lesions.family == index)[:, 0]
         if len(rows):
             target, weight = FAMILIES[name](images[rows], lesions.take(rows), images)
             weight = weight * body[rows]

@@ -49,8 +49,8 @@ class AnomalyClassifier(nn.Module):
         tokens = self.patch_embed(patchify(inputs, self.patch))  # (B, N, D)
         first = self.cls_token.to(tokens.dtype).expand(len(tokens), -1, -1)
         tokens = torch.cat([first, tokens], dim=1) + self.pos_embed.to(tokens.dtype)  # (B, 1+N, D)
-        for place, block in enumerate(self.blocks):
-            tokens = block(tokens, None if keep is None else keep[place])
+        for index, block in enumerate(self.blocks):
+            tokens = block(tokens, None if keep is None else keep[index])
         tokens = self.norm(tokens)
         pooled = tokens[:, 1:].mean(dim=1, dtype=torch.float32) if self.pooling == "mean" else tokens[:, 0].float()
         # A logit of bf16 has 8 bits: of 880 slices 100 shared the five highest scores, and could not be told apart.

@@ -60,8 +60,8 @@ class MaskedAutoencoder(nn.Module):
         seen = F.pad(visible + 1, (1, 0))  # (B, 1+K): the class token is row 0
         whole = with_rows(whole, seen, tokens) + self.decoder_pos_embed.to(tokens.dtype)  # (B, 1+N, D)
         hidden = None if everywhere else _others(visible, self.patch_count)  # (B, N-K)
-        for place, block in enumerate(self.decoder_blocks, start=1):
-            last = place == len(self.decoder_blocks)
+        for index, block in enumerate(self.decoder_blocks, start=1):
+            last = index == len(self.decoder_blocks)
             whole = block(whole, wanted=hidden + 1 if last and hidden is not None else None)
         predictions: Tensor = self.decoder_pred(self.decoder_norm(whole)).float()
         if hidden is None:

@@ -27,14 +27,14 @@ def random_visible(seeds: Sequence[int], patches: int, visible: int, passes: int
     divide passes * K, at most once more than another).
     """
     drawn = np.empty((len(seeds), passes, visible), dtype=np.int64)
-    for place, seed in enumerate(seeds):
+    for index, seed in enumerate(seeds):
         generator = np.random.Generator(np.random.Philox(seed))
         if covering:
             circle = np.resize(generator.permutation(patches), passes * visible)
-            drawn[place] = circle.reshape(passes, visible)
+            drawn[index] = circle.reshape(passes, visible)
         else:
             for turn in range(passes):
-                drawn[place, turn] = generator.permutation(patches)[:visible]
+                drawn[index, turn] = generator.permutation(patches)[:visible]
     return torch.from_numpy(drawn)
 
 

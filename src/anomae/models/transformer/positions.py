@@ -16,8 +16,8 @@ def sincos_positions(grid: tuple[int, int], width: int, class_token: bool) -> Te
     frequencies = 1.0 / 10000 ** (np.arange(width // 4, dtype=np.float64) / (width / 4))
     rows, columns = np.mgrid[: grid[0], : grid[1]]
     halves = []
-    for places in (columns, rows):
-        angles = places.reshape(-1, 1) * frequencies  # (N, D/4)
+    for indices in (columns, rows):
+        angles = indices.reshape(-1, 1) * frequencies  # (N, D/4)
         halves.append(np.concatenate([np.sin(angles), np.cos(angles)], axis=1))
     positions = np.concatenate(halves, axis=1)  # (N, D)
     if class_token:
