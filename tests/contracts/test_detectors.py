@@ -276,7 +276,7 @@ def test_an_unfitted_detector_says_so(form: str, tmp_path: Path) -> None:
         FORMS[form](CPU).inspect(NEW)
     with pytest.raises(UserError, match="no fitted detector"):
         load_detector(tmp_path)
-    (tmp_path / "settings.json").write_text(json.dumps({"detector": "non_finite"}))
+    (tmp_path / "settings.json").write_text(json.dumps({"detector": "strange"}))
     with pytest.raises(UserError, match="'strange'"):
         load_detector(tmp_path)
 

@@ -13,7 +13,7 @@ Pixels = npt.NDArray[np.float64]
 
 
 def healthy_blocks(healthy: HealthySlices) -> Iterator[Pixels]:
-    """All slices in order, (k, h, w), at most BLOCK at a time.  Raises UserError where there is none."""
+    """All slices in order, (k, c, h, w), at most BLOCK at a time.  Raises UserError where there is none."""
     if len(healthy) == 0:
         raise UserError("There is no healthy slice to learn from.")
     for start in range(0, len(healthy), BLOCK):
@@ -21,16 +21,16 @@ def healthy_blocks(healthy: HealthySlices) -> Iterator[Pixels]:
 
 
 def pixel_mean(healthy: HealthySlices) -> Pixels:
-    """The mean image (h, w)."""
-    total = np.zeros(healthy.image_size)
+    """The mean image (c, h, w)."""
+    total = np.zeros((healthy.channels, *healthy.image_size))
     for block in healthy_blocks(healthy):
         total += block.sum(axis=0)
     return total / len(healthy)
 
 
 def pixel_variance(healthy: HealthySlices, mean: Pixels) -> Pixels:
-    """The variance of each pixel (h, w) around `mean`, over n, read once more: no difference of large numbers."""
-    total = np.zeros(healthy.image_size)
+    """The variance of each value (c, h, w) around `mean`, over n, read once more: no difference of large numbers."""
+    total = np.zeros((healthy.channels, *healthy.image_size))
     for block in healthy_blocks(healthy):
         total += np.square(block - mean).sum(axis=0)
     return total / len(healthy)

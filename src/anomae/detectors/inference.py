@@ -8,11 +8,29 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from anomae.errors import UserError
 from anomae.training.allocator import keep_freed_memory
 from anomae.training.devices import chosen_device, chosen_precision
 from anomae.training.settings import DeviceSettings
 
 USE_BATCH = {"cpu": 16, "cuda": 128}
+
+
+def check_images(images: npt.NDArray[np.float32], channels: int, image_size: tuple[int, int]) -> None:
+    """Raises UserError, one sentence, where `images` are not (n, c, h, w) as fitted, are none, or not all finite."""
+    if images.ndim != 4:
+        raise UserError(f"Images are (n, channels, height, width); these have the shape {images.shape}.")
+    if len(images) == 0:
+        raise UserError("There is no image to look at (n is 0).")
+    if images.shape[1] != channels:
+        raise UserError(f"This detector was fitted on {channels} channel(s); these images have {images.shape[1]}.")
+    if images.shape[2:] != tuple(image_size):
+        raise UserError(
+            f"This detector was fitted on images of {image_size[0]}x{image_size[1]} pixels; these have "
+            f"{images.shape[2]}x{images.shape[3]}: prepare them alike."
+        )
+    if not np.isfinite(images).all():
+        raise UserError("The images hold values that are not finite (NaN or infinity); prepare them anew.")
 
 
 @contextmanager
@@ -35,8 +53,8 @@ def in_fixed_batches(
     """Apply `function` to batches of exactly one size (the last is filled up with copies) and join what it gives.
 
     Matrix kernels may round differently for another number of rows; with the number fixed, an image's outcome is the
-    same alone, in any company and in any order.  function(tensor (b, h, w) on the device, the same images as numpy)
-    gives tensors whose first axis is the batch.  size: of a batch; None: USE_BATCH of the device.
+    same alone, in any company and in any order.  function(tensor (b, c, h, w) on the device, the same images as
+    numpy) gives tensors whose first axis is the batch.  size: of a batch; None: USE_BATCH of the device.
     """
     size = size or USE_BATCH[device.type]
     parts: list[tuple[npt.NDArray[np.float32], ...]] = []

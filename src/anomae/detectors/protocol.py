@@ -1,22 +1,33 @@
-"""What a detector is: anything that learns what healthy looks like and then says how far an image is from it."""
+"""What a detector is: anything that learns what healthy looks like and then says how far an image is from it.
+
+Structural: a stranger's class needs no import of ours.  `Detector` learns and gives a `FittedDetector`, which never
+changes.  Images are (n, c, h, w) float32 in the scale that the preparation gave them; c is 1 unless the store says
+otherwise.  anomae.testing.check_detector tries all that is said here.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import BaseModel
+
+from anomae.training.settings import DeviceSettings
+
+Images4 = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What a detector says about n slices.
+    """What a fitted detector says about n images.
 
-    scores: (n,) float64, higher is more anomalous.  maps: (n, h, w) float32 or None: where.
-    reconstructions: (n, h, w) float32 or None: what healthy would look like, in the scale of the prepared images.
-    other_scores: name -> (n,) float64, further scores that came for free, higher is more anomalous.  The name
-    `neighbours` is taken: by the score smoothed over neighbouring slices, which is no one image's.
+    scores: (n,) float64, higher is more anomalous.  maps: (n, h, w) float32, 0 and more, or None: where; what the
+    numbers mean is the detector's `map_name`.  reconstructions: (n, c, h, w) float32 or None: what healthy would look
+    like, in the scale of the prepared images.  other_scores: name -> (n,) float64, further scores that came for free,
+    higher is more anomalous.  The name `neighbours` is taken: by the score smoothed over neighbouring slices, which is
+    no one image's.
     """
 
     scores: npt.NDArray[np.float64]
@@ -26,7 +37,7 @@ class Findings:
 
 
 class Images(Protocol):
-    """Images that are read by place."""
+    """Images that are read by index."""
 
     def __len__(self) -> int: ...
 
@@ -35,53 +46,105 @@ class Images(Protocol):
         """(h, w) in pixels."""
         ...
 
-    def read(self, indices: Any) -> npt.NDArray[np.float32]:
-        """Images at these places, (k, h, w) float32."""
+    @property
+    def channels(self) -> int:
+        """C."""
+        ...
+
+    def read(self, indices: Any) -> Images4:
+        """Images at these indices (an array or a slice), (k, c, h, w) float32."""
         ...
 
 
 class HealthySlices(Images, Protocol):
     """What `fit` reads: anomae.slices.store.Slices, or anything like it."""
 
-    def neighbours(self, indices: Any) -> npt.NDArray[np.float32]:
-        """The slices below and above those at these places, (k, 2, h, w) float32; the slice itself where none is."""
+    def neighbours(self, indices: Any) -> Images4:
+        """The slices below and above those at these indices, (k, 2, c, h, w); the slice itself where none is."""
+        ...
+
+
+class FittedDetector(Protocol):
+    """Unchangeable; says how far an image is from healthy.
+
+    A score depends on the image and on what was fitted alone: not on the batch it came in, its order, the number of
+    workers, or a global generator.
+
+    May have, and need not: `needs_neighbours`, true where `inspect` (and `pretext`) take a second argument `neighbours`
+    (n, 2, c, h, w), see `with_neighbours`; without it each slice stands for its own.  `pretext(images)`: family of
+    pseudo-lesions -> scores (n,) of these healthy images with one of it each, for the pretext figure of the report, and
+    `trained_families`, those that it learned from.
+    """
+
+    @property
+    def name(self) -> str:
+        """As users type it."""
+        ...
+
+    @property
+    def map_name(self) -> str:
+        """What a map's numbers are, with unit, such as "absolute residual, prepared intensity"; "" without maps."""
+        ...
+
+    @property
+    def description(self) -> str:
+        """What a table must say of it beside its name, such as which pre-trained network it uses; "" for nothing."""
+        ...
+
+    def inspect(self, images: Images4) -> Findings:
+        """Judge images (n, c, h, w) of the prepared scale.
+
+        Raises UserError, one clear sentence, for another rank, number of channels or size than was fitted, for no
+        image at all, and for values that are not finite.
+        """
+        ...
+
+    def save(self, folder: Path) -> None:
+        """Write everything `load` needs, settings.json (with the key "detector": the name) last; no pickle."""
         ...
 
 
 class Detector(Protocol):
-    """Learns what healthy looks like, then says how far a slice is from it.
+    """Not fitted: settings, and how to learn."""
 
-    Structural: a class of a stranger needs no import of ours.  A score depends on the image and on what was fitted
-    alone: not on the batch it came in, its order, the number of workers, or a global generator.
+    name: ClassVar[str]
+    settings_type: ClassVar[type[BaseModel]]
 
-    One with an attribute `needs_neighbours` that is true looks at the slices below and above too: its `inspect`, and
-    its `pretext` where it has one, take a second argument `neighbours` (n, 2, h, w), see `with_neighbours`.  Without
-    it, each slice stands for its own neighbours.
-    """
-
-    def fit(self, healthy: HealthySlices, *, seed: int, folder: Path) -> Self:
-        """Learn from healthy slices; `folder` takes journal and checkpoints, and a stopped fit goes on there."""
+    def __init__(self, settings: Any) -> None:
+        """Keep the settings, of `settings_type`; build nothing."""
         ...
 
-    def inspect(self, images: npt.NDArray[np.float32]) -> Findings:
-        """Judge images (n, h, w) of the prepared scale."""
-        ...
+    def fit(self, healthy: HealthySlices, *, seed: int, folder: Path) -> FittedDetector:
+        """Learn from healthy slices; `folder` takes journal and checkpoints, and a stopped fit goes on there.
 
-    def save(self, folder: Path) -> None:
-        """Write everything `load` needs; no pickle."""
+        Raises UserError where there is nothing to learn from.
+        """
         ...
 
     @classmethod
-    def load(cls, folder: Path) -> Self:
-        """Read what `save` wrote."""
+    def load(cls, folder: Path, device: DeviceSettings | None = None) -> FittedDetector:
+        """Read what `save` wrote; device: where it is to compute, None: the best there is.
+
+        Raises UserError where something is missing or broken.
+        """
         ...
 
 
-def with_neighbours(
-    detector: Any, images: npt.NDArray[np.float32], neighbours: Callable[[], npt.NDArray[np.float32]]
-) -> tuple[npt.NDArray[np.float32], ...]:
-    """What `inspect` and `pretext` of `detector` take: images (n, h, w), and their neighbours if it wants them.
+class LabelledValidation(Protocol):
+    """A detector whose checkpoint may be chosen by labelled validation images, if its settings say so.
 
-    neighbours: gives them, (n, 2, h, w); called for such a detector only.
+    `fit` then takes `validation`: images (as for `healthy`) and labels (n,) int8, 0 healthy, 1 abnormal.  The report
+    says that labels were seen.
+    """
+
+    def chooses_by_labels(self) -> bool:
+        """Whether these settings want it."""
+        ...
+
+
+def with_neighbours(detector: Any, images: Images4, neighbours: Callable[[], Images4]) -> tuple[Images4, ...]:
+    """What `inspect` and `pretext` of a fitted detector take: images (n, c, h, w), and neighbours if it wants them.
+
+    neighbours: gives them, (n, 2, c, h, w); called for such a detector only.
     """
     return (images, neighbours()) if getattr(detector, "needs_neighbours", False) else (images,)

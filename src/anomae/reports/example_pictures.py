@@ -35,7 +35,7 @@ def picture_strips(
     return slice_strips(
         choose_slices(index.label[rows], scores, PICTURES),
         lambda place: f"score {scores[place]:.3g}; row {rows[place]}, slice {index.slice[rows[place]]}",
-        lambda chosen: store.select(rows[chosen]).read(slice(None)),
+        lambda chosen: store.select(rows[chosen]).pictures(slice(None)),
         stack(reconstructions),
         stack(maps),
         lambda chosen: store.lesions(rows[chosen]) if store.has_lesions else None,
@@ -59,7 +59,7 @@ def preparation_strips(store: SliceStore, rows: Rows, relative: npt.NDArray[np.f
     these = rows[chosen]
     captions = [f"row {row}; slice {store.index.slice[row]}" for row in these]
     kind = str(store.prepared["settings"]["preparation"])
-    return [body_strip(kind, store.select(these).read(slice(None)), store.bodies(these), captions)]
+    return [body_strip(kind, store.select(these).pictures(slice(None)), store.bodies(these), captions)]
 
 
 def sample_strips(path: Path) -> list[Strip]:

@@ -29,7 +29,7 @@ def run_picture(run: Path | str, out: Path | str | None = None, *, each: int = 5
     chosen = [_spread(np.flatnonzero(labels == kind), scores, each) for kind, _ in CLASSES]
     if not all(len(places) for places in chosen):
         raise UserError(f"{run} has no test slices of both classes to draw.")
-    images = [found.store.select(found.rows[places]).read(slice(None)) for places in chosen]
+    images = [found.store.select(found.rows[places]).pictures(slice(None)) for places in chosen]
     maps = [np.asarray(found.maps[places], dtype=np.float32) for places in chosen]
     lesions = [found.store.lesions(found.rows[places]) if found.store.has_lesions else None for places in chosen]
     target = Path(out) if out is not None else opened_run.folder / "picture.png"

@@ -62,7 +62,7 @@ def evaluate_maps(
         ) -> Iterator[tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]]:
             for start in range(0, len(known), BLOCK):
                 here = known[start : start + BLOCK]
-                images, lesions = store.select(rows[here]).read(slice(None)), store.lesions(rows[here])
+                images, lesions = store.select(rows[here]).pictures(slice(None)), store.lesions(rows[here])
                 found = np.asarray(maps[indices[here]]) if name == "map" else images
                 tissue = tissue_of(store, rows[here], images)
                 counter.add(found, lesions, tissue, patient[start : start + BLOCK])
@@ -89,6 +89,6 @@ def _image_threshold(store: SliceStore) -> int | None:
     counts = []
     for start in range(0, len(rows), BLOCK):
         part = rows[start : start + BLOCK]
-        images = store.select(part).read(slice(None))
+        images = store.select(part).pictures(slice(None))
         counts.append(level_counts(images, tissue_of(store, part, images)))
     return map_threshold(np.concatenate(counts), store.index.patient[rows])

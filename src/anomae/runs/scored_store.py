@@ -12,7 +12,7 @@ from anomae.errors import UserError
 from anomae.files import read_json
 from anomae.progress import Progress
 from anomae.runs.score_table import Table
-from anomae.slices.store import SliceStore
+from anomae.slices.store import SliceStore, grey
 from anomae.statistics.positions import relative_positions
 from anomae.statistics.scored import ScoredSlices
 from anomae.statistics.trivial_baselines import intensity_baselines, known_baselines, labelled_elsewhere
@@ -103,7 +103,7 @@ def trivial_baselines_on(
 
     def batches() -> Iterator[npt.NDArray[np.float32]]:
         for images in store.select(rows).batches(BLOCK):
-            yield images
+            yield grey(images)
             bar.advance(len(images))
 
     index = store.index

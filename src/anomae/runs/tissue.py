@@ -1,7 +1,5 @@
 """Where tissue is in the images of a store: as the preparation kept it, or found again from how much there is."""
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
@@ -9,8 +7,10 @@ from anomae.slices.store import SliceStore
 from anomae.statistics.pixels import tissue_masks
 
 
-def tissue_of(store: SliceStore, rows: npt.NDArray[np.int64], images: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
-    """Tissue (k, h, w) in `images`, which are those of `rows`: the brain or body where the store says it, else the
-    brightest pixels, as many as were tissue in the scan.
+def tissue_of(
+    store: SliceStore, rows: npt.NDArray[np.int64], pictures: npt.NDArray[np.float32]
+) -> npt.NDArray[np.bool_]:
+    """Tissue (k, h, w) in `pictures` (k, h, w), those of `rows` in grey: the brain or body where the store says it,
+    else the brightest pixels, as many as were tissue in the scan.
     """
-    return store.bodies(rows) if store.has_bodies else tissue_masks(images, store.index.body_fraction[rows])
+    return store.bodies(rows) if store.has_bodies else tissue_masks(pictures, store.index.body_fraction[rows])

@@ -24,8 +24,8 @@ MID_THRESHOLD = 0.08
 class PreparedCase:
     """Prepared slices of one case, in the order they were read.
 
-    images: (n, H, W) float32, rounded as a store rounds them.  lesions: (n, H, W) bool, or None where no mask is known.
-    bodies: (n, H, W) bool, the brain or body in the prepared images; None for plain preparation.
+    images: (n, c, H, W) float32, rounded as a store rounds them.  lesions: (n, H, W) bool, or None where no mask is
+    known. bodies: (n, H, W) bool, the brain or body in the prepared images; None for plain preparation.
     kept: (n,) places of these slices among those that were read.  empty: (n,) bool, constant once prepared.
     body_fraction, lesion_fraction: (n,) shares of the prepared image; lesion_fraction NaN where no mask is known.
     filled: (n,) share of the slice as read that is above 0.08 of the scan's maximum, whatever the preparation.
@@ -100,7 +100,7 @@ def prepare_case(
             lesions[row] = warp.lesion(case.lesions[index])
     non_finite = (f"{scale.non_finite} voxels were no finite numbers; the scan's minimum stands for them",)
     return PreparedCase(
-        images=images,
+        images=images[:, None],
         lesions=lesions,
         bodies=bodies,
         kept=kept,

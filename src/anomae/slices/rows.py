@@ -21,8 +21,8 @@ from anomae.slices.split_rule import SplitRule
 class CaseRows:
     """Ready to be written.
 
-    images: (k, H, W), of the type of the store.  lesions, bodies: (k, H, ceil(W / 8)) uint8, numpy.packbits along the
-    last axis, or None.  entry: what is to be said of the case and its rows, as JSON; see `_entry`.
+    images: (k, c, H, W), of the type of the store.  lesions, bodies: (k, H, ceil(W / 8)) uint8, numpy.packbits along
+    the last axis, or None.  entry: what is to be said of the case and its rows, as JSON; see `_entry`.
     """
 
     images: npt.NDArray[Any]

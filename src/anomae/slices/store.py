@@ -1,12 +1,12 @@
 """The store of prepared slices: one memory-mapped array beside an index, read without copies.
 
 STORE/
-  slices.npy     (n, h, w) float16 or float32, memory-mapped
+  slices.npy     (n, c, h, w) float16 or float32, memory-mapped
   lesions.npy    (n, h, ceil(w / 8)) uint8, one bit a pixel (numpy.packbits, axis -1); absent where no mask is known
   bodies.npy     the brain or body in each image, packed likewise; absent where slices were prepared plain
   index.csv      a line a slice, columns COLUMNS
   cases.json     case -> source, grid of the scan (null for pictures and patches), spacing of a prepared pixel, notes
-  prepare.json   settings, counts, what was skipped and why, fingerprint; written last: its presence means "whole"
+  prepare.json   format, settings, counts, what was skipped and why, fingerprint; written last: it means "whole"
 """
 
 import csv
@@ -39,7 +39,7 @@ COLUMNS = (
     "lesion_fraction",
     "site",
 )
-LATER_COLUMNS = ("filled",)  # stores that were made before have them not
+FORMAT = 2  # of a store; 1 had no channel axis
 BLOCK_LINES = 4096
 
 
@@ -50,7 +50,7 @@ class SliceIndex:
     position_mm: NaN where unknown.  split: "train", "validation" or "test".  label: 0 healthy, 1 abnormal, -1 unknown
     (an empty field in the file).  empty: the slice has no content (constant).  body_fraction and lesion_fraction: share
     of the prepared image, 0..1; NaN (an empty field) where no mask is known.  filled: share of the slice as read that
-    is above 0.08 of its scan's maximum, whatever the preparation; NaN in stores that were made before it was kept.
+    is above 0.08 of its scan's maximum, whatever the preparation.
     """
 
     case: npt.NDArray[np.str_]
@@ -76,7 +76,7 @@ def read_index(path: Path) -> SliceIndex:
         with path.open(newline="", encoding="utf-8") as handle:
             lines = csv.reader(handle)
             header = next(lines, [])
-            missing = [name for name in COLUMNS if name not in header and name not in LATER_COLUMNS]
+            missing = [name for name in COLUMNS if name not in header]
             if missing:
                 raise UserError(f"{path} lacks the column(s) {', '.join(missing)}.")
             # Lines are texts of some hundred bytes each; only a block of them is held at a time.
@@ -126,12 +126,12 @@ class Slices:
         order: tuple[npt.ArrayLike, npt.ArrayLike] | None = None,
         among: npt.NDArray[np.int64] | None = None,
     ) -> None:
-        """`images` (n, h, w), an array or a memory map; `rows`: those meant, in order; None: all.
+        """`images` (n, c, h, w), or (n, h, w) of one channel, an array or a memory map; `rows`: those meant; None: all.
 
         order: case and slice number of each image, (n,) both; None: not known, so no slice has neighbours.  among: rows
         that may be neighbours beside `rows`; None: `rows` alone.
         """
-        self.images = images
+        self.images = images if images.ndim == 4 else images[:, None]
         self.rows = np.arange(len(images)) if rows is None else np.asarray(rows, dtype=np.int64)
         self._order, self._among = order, among
 
@@ -141,16 +141,21 @@ class Slices:
     @property
     def image_size(self) -> tuple[int, int]:
         """(h, w) in pixels."""
-        return (int(self.images.shape[1]), int(self.images.shape[2]))
+        return (int(self.images.shape[2]), int(self.images.shape[3]))
+
+    @property
+    def channels(self) -> int:
+        """C."""
+        return int(self.images.shape[1])
 
     def read(self, indices: npt.NDArray[np.int64] | slice) -> npt.NDArray[np.float32]:
-        """The images at `indices` (of this selection), (k, h, w) float32."""
+        """The images at `indices` (of this selection), (k, c, h, w) float32."""
         return np.asarray(self.images[self.rows[indices]], dtype=np.float32)
 
     def neighbours(self, indices: npt.NDArray[np.int64] | slice) -> npt.NDArray[np.float32]:
-        """The slices below and above those at `indices`, (k, 2, h, w) float32: of the same case, one lower and higher.
+        """The slices below and above those at `indices`, (k, 2, c, h, w): of the same case, one lower, one higher.
 
-         Where there is none, the slice itself stands in.
+        Where there is none, the slice itself stands in.
 
         Raises UserError where a case has a slice number twice.
         """
@@ -167,9 +172,18 @@ class Slices:
         return np.asarray(beside[np.searchsorted(allowed, self.rows)], dtype=np.int64)
 
     def batches(self, size: int) -> Iterator[npt.NDArray[np.float32]]:
-        """All images in order, at most `size` at a time, (k, h, w) float32."""
+        """All images in order, at most `size` at a time, (k, c, h, w) float32."""
         for start in range(0, len(self), size):
             yield self.read(slice(start, start + size))
+
+    def pictures(self, indices: npt.NDArray[np.int64] | slice) -> npt.NDArray[np.float32]:
+        """The images at `indices` in grey, (k, h, w) float32, for people and for measures of brightness: see `grey`."""
+        return grey(self.read(indices))
+
+
+def grey(images: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Images (..., c, h, w) as (..., h, w): the mean of their channels; of one channel, that channel as it is."""
+    return images[..., 0, :, :] if images.shape[-3] == 1 else images.mean(axis=-3, dtype=np.float32)
 
 
 class SliceStore:
@@ -185,8 +199,13 @@ class SliceStore:
                 f"{folder} is not a finished store (no prepare.json); run `anomae prepare` again to finish it."
             )
         self.prepared: dict[str, Any] = read_json(folder / "prepare.json")
+        if self.prepared.get("format") != FORMAT:
+            raise UserError(
+                f"{folder} is a store of format {self.prepared.get('format')}, and this version reads format {FORMAT}; "
+                "prepare anew, into a new folder."
+            )
         self.index = read_index(folder / "index.csv")
-        self.images = map_array(folder / "slices.npy")  # (n, h, w)
+        self.images = map_array(folder / "slices.npy")  # (n, c, h, w)
         if len(self.images) != len(self.index):
             raise UserError(
                 f"{folder}: slices.npy has {len(self.images)} rows, index.csv {len(self.index)}; prepare it again."
@@ -198,7 +217,12 @@ class SliceStore:
     @property
     def image_size(self) -> tuple[int, int]:
         """(h, w) in pixels."""
-        return (int(self.images.shape[1]), int(self.images.shape[2]))
+        return (int(self.images.shape[2]), int(self.images.shape[3]))
+
+    @property
+    def channels(self) -> int:
+        """C."""
+        return int(self.images.shape[1])
 
     @property
     def aligned(self) -> bool:

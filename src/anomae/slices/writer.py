@@ -15,7 +15,7 @@ from anomae.errors import UserError
 from anomae.files import append_json_line, read_json, read_json_lines, write_csv, write_json
 from anomae.slices.rows import CaseRows
 from anomae.slices.settings import PrepareSettings
-from anomae.slices.store import COLUMNS, SliceIndex, read_index
+from anomae.slices.store import COLUMNS, FORMAT, SliceIndex, read_index
 
 JOURNAL = "journal.jsonl"
 FINISHED = "prepare.json"
@@ -102,7 +102,7 @@ class StoreWriter:
         self.lines = lines[1:]
         height, width = settings.image_size
         rows = sum(line["rows"] for line in self.lines)
-        self._images = GrowingArray(folder / "slices.npy", (height, width), settings.stored_as, rows)
+        self._images = GrowingArray(folder / "slices.npy", (1, height, width), settings.stored_as, rows)
         self._lesion_shape = (height, (width + 7) // 8)
         self._bodies: GrowingArray | None = None
         if settings.preparation != "plain":
@@ -180,7 +180,7 @@ class StoreWriter:
         for line in self.lines:
             fingerprint.update(line.get("digest", "").encode())
         content = {
-            "format": 1,
+            "format": FORMAT,
             "fingerprint": fingerprint.hexdigest(),
             **facts,
             **({"brain_masks": self.brain_masks} if self.brain_masks else {}),

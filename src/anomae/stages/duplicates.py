@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anomae.cohorts.near_duplicates import SIMILAR, nearest_across, picture_digest, picture_fingerprint
-from anomae.slices.store import SliceStore
+from anomae.slices.store import SliceStore, grey
 
 MOST_TESTED, MOST_TRAINING = 1000, 2000  # a fingerprint takes some milliseconds
 BLOCK = 256
@@ -48,9 +48,9 @@ def _evenly(rows: npt.NDArray[np.int64], most: int) -> npt.NDArray[np.int64]:
 
 
 def _digests(store: SliceStore, rows: npt.NDArray[np.int64]) -> list[str]:
-    return [picture_digest(image) for images in store.select(rows).batches(BLOCK) for image in images]
+    return [picture_digest(image) for images in store.select(rows).batches(BLOCK) for image in grey(images)]
 
 
 def _fingerprints(store: SliceStore, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
-    prints = [picture_fingerprint(image) for images in store.select(rows).batches(BLOCK) for image in images]
+    prints = [picture_fingerprint(image) for images in store.select(rows).batches(BLOCK) for image in grey(images)]
     return np.asarray(prints, dtype=np.float32).reshape(len(rows), -1)

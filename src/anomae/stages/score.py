@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anomae.arrays import GrowingArray
-from anomae.detectors.protocol import Detector, Findings, with_neighbours
+from anomae.detectors.protocol import FittedDetector, Findings, with_neighbours
 from anomae.detectors.registry import load_detector
 from anomae.errors import UserError
 from anomae.files import append_json_line, read_json_lines, write_csv, write_json
@@ -22,7 +22,7 @@ from anomae.runs.pretext import write_pretext
 from anomae.runs.run import Run
 from anomae.runs.scored_store import relative_positions_of
 from anomae.runs.tissue import tissue_of
-from anomae.slices.store import SliceStore
+from anomae.slices.store import SliceStore, grey
 from anomae.statistics.neighbours import NEIGHBOURS, has_neighbours, smoothed_over_neighbours
 from anomae.statistics.pixels import COARSE_LEVELS, level_counts
 from anomae.training.settings import DeviceSettings
@@ -78,7 +78,7 @@ def _device_of(facts: Mapping[str, Any]) -> DeviceSettings:
 
 
 def _score_rows(
-    detector: Detector,
+    detector: FittedDetector,
     store: SliceStore,
     rows: npt.NDArray[np.int64],
     folder: Path,
@@ -99,7 +99,7 @@ def _score_rows(
                 block = slice(start, start + BLOCK)
                 images = chosen.read(block)
                 given = with_neighbours(detector, images, partial(chosen.neighbours, block))
-                tissue = tissue_of(store, here, images) if levels else None
+                tissue = tissue_of(store, here, grey(images)) if levels else None
                 found.append(detector.inspect(*given), split, len(rows), tissue)
                 bar.advance(len(images))
     finally:

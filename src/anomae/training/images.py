@@ -20,13 +20,18 @@ class Readable(Protocol):
         """(h, w) in pixels."""
         ...
 
+    @property
+    def channels(self) -> int:
+        """C."""
+        ...
+
     def read(self, indices: Any) -> npt.NDArray[np.float32]:
-        """(k, h, w) float32."""
+        """(k, c, h, w) float32."""
         ...
 
 
 class ImageFeed:
-    """Gives the images at some places as a float32 tensor (k, h, w) on the device.
+    """Gives the images at some places as a float32 tensor (k, c, h, w) on the device.
 
     Sets that fit into RESIDENT_BYTES (as float32) are read once and stay on the device; larger ones are read from the
     memory map each time, so memory does not grow with their number.
@@ -36,11 +41,12 @@ class ImageFeed:
         """Read the images once if they are few enough."""
         self.images, self.device = images, device
         height, width = images.image_size
-        resident = len(images) * height * width * 4 <= RESIDENT_BYTES.get(device.type, 0)
+        values = len(images) * images.channels * height * width
+        resident = values * 4 <= RESIDENT_BYTES.get(device.type, 0)
         self._resident = torch.from_numpy(images.read(slice(None))).to(device) if resident else None
 
     def __call__(self, indices: npt.NDArray[np.int64]) -> Tensor:
-        """Images (k, h, w) float32 at `indices`."""
+        """Images (k, c, h, w) float32 at `indices`."""
         if self._resident is not None:
             return self._resident[torch.from_numpy(indices).to(self.device)]
         block = torch.from_numpy(self.images.read(indices))

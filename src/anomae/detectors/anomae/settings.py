@@ -42,8 +42,8 @@ class LesionSettings(Settings):
     def _known(self) -> Self:
         from anomae.models.pseudo_lesions.families import FAMILIES
 
-        non_finite = [name for name in self.families if name not in FAMILIES]
-        if non_finite or not self.families:
+        unknown = [name for name in self.families if name not in FAMILIES]
+        if unknown or not self.families:
             raise ValueError(f"families are out of {', '.join(FAMILIES)}")
         if self.weights is not None and (len(self.weights) != len(self.families) or min(self.weights) <= 0):
             raise ValueError("give one weight above 0 for each family")
