@@ -32,6 +32,7 @@ from anomae.detectors.corruption_settings import DenoisingSettings, DraemSetting
 from anomae.detectors.dae.detector import DenoisingAutoencoderDetector
 from anomae.detectors.draem.detector import DraemDetector
 from anomae.detectors.fanogan.detector import FAnoGan
+from anomae.detectors.mae_classifier.recipes import named_recipe
 from anomae.detectors.patchcore.detector import PatchMemoryDetector
 from anomae.detectors.rd4ad.detector import ReverseDistillationDetector
 from anomae.detectors.registry import DETECTORS, load_detector
@@ -44,7 +45,6 @@ from anomae.detectors.teacher_settings import (
 from anomae.errors import UserError
 from anomae.files import read_json_lines
 from anomae.recipes.anomae_settings import anomae_settings
-from anomae.recipes.named import named_recipe
 from anomae.recipes.overrides import overridden
 from anomae.slices.store import Slices
 from anomae.training.journal import Journal

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from anomae.detectors.mae_classifier.recipes import RECIPES, fitting_patch, named_recipe, recipe_for
 from anomae.errors import UserError
-from anomae.recipes.named import RECIPES, fitting_patch, named_recipe, recipe_for
 from anomae.recipes.overrides import overridden, parse_assignments, read_overrides
 from anomae.recipes.preparation import preparation_for
 from anomae.recipes.recipe import PROFILES

@@ -56,7 +56,7 @@ def inspected(facts: dict[str, Any]) -> None:
 
 def list_recipes() -> None:
     """A line a recipe."""
-    from anomae.recipes.named import RECIPES
+    from anomae.detectors.mae_classifier.recipes import RECIPES
 
     for name, make in RECIPES.items():
         print(f"{name:16}{(make.__doc__ or '').strip().splitlines()[0]}")

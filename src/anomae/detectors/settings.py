@@ -87,6 +87,13 @@ class ClassifierSettings(Settings):
     training: TrainingSettings
 
 
+class MaeSettings(Settings):
+    """The masked autoencoder alone."""
+
+    autoencoder: AutoencoderSettings
+    device: DeviceSettings = DeviceSettings()
+
+
 class MethodSettings(Settings):
     """All of the paper's method."""
 

@@ -9,10 +9,11 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from anomae.errors import UserError
-from anomae.models.transformer.mae import MaskedAutoencoder
+from anomae.models.transformer.masked_autoencoder import MaskedAutoencoder
 
 # Positions are sines and cosines that the network makes for its own grid.
 OWN = ("pos_embed", "decoder_pos_embed")
+COLOURS = 3  # channels of published checkpoints
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,16 +27,14 @@ class LoadedParts:
 def load_published_mae(path: Path, network: MaskedAutoencoder) -> LoadedParts:
     """Put a checkpoint's weights into `network`; .safetensors, or .pth read with weights_only.
 
-    A patch embedding for 3 channels is summed over them: a grey picture shown as three equal channels then gives the
-    same tokens.  Raises UserError where the file is not such a checkpoint, or its widths or patch are others.
+    Weights for 3 channels go as they are into a network of 3.  For another number C the patch embedding is summed over
+    the colours and shared out equally, and each channel is predicted as the mean of the colours: a grey picture, shown
+    as C equal channels, then gives the tokens of three equal colours.  Raises UserError where the file is not such a
+    checkpoint, or its widths, patch or channels are others.
     """
-    state = _folded(read_weights(path))
     own = network.state_dict()
+    state = _for_channels(_named(read_weights(path)), own, network.channels)
     wanted = {name for name in own if name not in OWN}
-    # The pixels that a decoder predicts are those of its own channels; another number of them cannot be taken over.
-    for name in ("decoder_pred.weight", "decoder_pred.bias"):
-        if name in state and state[name].shape[:1] == (3 * own[name].shape[0],):
-            state[name] = state[name].reshape(own[name].shape[0], 3, *state[name].shape[1:]).mean(1)
     taken = {name: tensor for name, tensor in state.items() if name in wanted}
     if "patch_embed.proj.weight" not in taken or not any(name.startswith("blocks.0.") for name in taken):
         raise UserError(f"{path} is no masked autoencoder or ViT with timm's parameter names.")
@@ -43,7 +42,7 @@ def load_published_mae(path: Path, network: MaskedAutoencoder) -> LoadedParts:
         if tensor.shape != own[name].shape:
             raise UserError(
                 f"{path} does not fit the network: {name} is {tuple(tensor.shape)} there and {tuple(own[name].shape)} "
-                f"here; set autoencoder.size and autoencoder.patch to those of the checkpoint."
+                f"here; set autoencoder.size and autoencoder.patch to those of the checkpoint (of 1 or 3 channels)."
             )
     depth = {name.split(".")[1] for name in state if name.startswith("blocks.")}
     if len(depth) != len(network.blocks):
@@ -76,9 +75,22 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     return state
 
 
-def _folded(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    names = {name.removeprefix("module.").removeprefix("encoder."): tensor for name, tensor in state.items()}
-    weight = names.get("patch_embed.proj.weight")
-    if weight is not None and weight.ndim == 4 and weight.shape[1] == 3:
-        names["patch_embed.proj.weight"] = weight.sum(dim=1, keepdim=True)
-    return {name: tensor.float() for name, tensor in names.items()}
+def _named(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix("module.").removeprefix("encoder."): tensor for name, tensor in state.items()}
+
+
+def _for_channels(state: dict[str, Tensor], own: dict[str, Tensor], channels: int) -> dict[str, Tensor]:
+    """The weights in float32; those of a checkpoint for COLOURS channels brought to `channels`."""
+    brought = {name: tensor.float() for name, tensor in state.items()}
+    if channels == COLOURS:
+        return brought
+    weight = state.get("patch_embed.proj.weight")
+    if weight is not None and weight.ndim == 4 and weight.shape[1] == COLOURS:
+        shared = weight.sum(dim=1, keepdim=True).float() / channels
+        brought["patch_embed.proj.weight"] = shared.repeat(1, channels, 1, 1)
+    for name in ("decoder_pred.weight", "decoder_pred.bias"):
+        pixels = own[name].shape[0] // channels  # values of a patch are laid out as (row, column, channel)
+        if name in brought and brought[name].shape[:1] == (COLOURS * pixels,):
+            mean = brought[name].reshape(pixels, COLOURS, *brought[name].shape[1:]).mean(1)
+            brought[name] = mean.repeat_interleave(channels, dim=0)
+    return brought

@@ -6,7 +6,7 @@ from torch import Tensor
 
 
 def difference(images: Tensor, reconstructions: Tensor, kind: Literal["l1", "l2", "reconstruction"]) -> Tensor:
-    """(B, H, W): |X - X^| (l1), (X - X^)^2 (l2), or X^ itself; (B, H, W) each."""
+    """(B, C, H, W): |X - X^| (l1), (X - X^)^2 (l2), or X^ itself; (B, C, H, W) each."""
     if kind == "l1":
         return (images - reconstructions).abs()
     if kind == "l2":

@@ -6,9 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from anomae.models.transformer.positions import sincos_positions
+from anomae.models.initialisation import initialise_transformer
+from anomae.models.transformer.masked_autoencoder import Block, sincos_positions
 from anomae.models.transformer.sizes import Size
-from anomae.models.transformer.vit import Block, initialise
 
 SMALLEST_SPREAD = 1e-4
 SMALLEST_PLACE_SPREAD = 0.1  # of the channel's own: where there is never tissue nothing varies
@@ -36,7 +36,7 @@ class FeatureAutoencoder(nn.Module):
         self.blocks = nn.ModuleList(Block(size.width, size.heads) for _ in range(size.depth))
         self.norm = nn.LayerNorm(size.width, eps=1e-6)
         self.predict = nn.Linear(size.width, channels)
-        initialise(self, generator)
+        initialise_transformer(self, generator)
         self.register_buffer("mean", torch.zeros(channels, 1, 1))
         self.register_buffer("spread", torch.ones(channels, 1, 1))
         self.register_buffer("place_mean", torch.zeros(channels, *grid))

@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from anomae.models.transformer.initialisation import draw_convolutions
+from anomae.models.initialisation import draw_convolutions
 
 GROUPS = 8
 

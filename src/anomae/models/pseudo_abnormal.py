@@ -42,9 +42,9 @@ def draw_boxes(
     counts = whole(k[0], k[1], (batch, 1))
     heights = whole(sides[0], sides[1], (batch, most)).clamp(max=height)
     widths = whole(sides[0], sides[1], (batch, most)).clamp(max=width)
-    place = torch.rand(batch, most, 2, generator=generator, device=device)
-    tops = (place[..., 0] * (height - heights + 1)).long()
-    lefts = (place[..., 1] * (width - widths + 1)).long()
+    position = torch.rand(batch, most, 2, generator=generator, device=device)
+    tops = (position[..., 0] * (height - heights + 1)).long()
+    lefts = (position[..., 1] * (width - widths + 1)).long()
     if body is not None:
         tops, lefts = _centred_on(body, heights, widths, generator)
     shape = (batch, most, height, width) if per_pixel else (batch, most)
@@ -55,15 +55,18 @@ def draw_boxes(
 
 
 def apply_boxes(images: Tensor, boxes: Boxes, intensity_origin: float = 0.0) -> Tensor:
-    """(B, H, W): x -> origin + (x - origin) * beta inside each box; where boxes overlap the betas multiply."""
-    height, width = images.shape[1:]
+    """(B, C, H, W): x -> origin + (x - origin) * beta inside each box, in all channels alike.
+
+    Where boxes overlap the betas multiply.
+    """
+    height, width = images.shape[2:]
     rows, columns = torch.arange(height, device=images.device), torch.arange(width, device=images.device)
     edges = boxes.edges.to(images.device)[..., None]  # (B, k, 4, 1)
     in_rows = (rows >= edges[:, :, 0]) & (rows < edges[:, :, 1])  # (B, k, H)
     in_columns = (columns >= edges[:, :, 2]) & (columns < edges[:, :, 3])  # (B, k, W)
     betas = boxes.betas.to(images)
     factor = _one_each(in_rows, in_columns, betas) if betas.ndim == 2 else _pixel_each(in_rows, in_columns, betas)
-    return intensity_origin + (images - intensity_origin) * factor
+    return intensity_origin + (images - intensity_origin) * factor[:, None]
 
 
 def _one_each(in_rows: Tensor, in_columns: Tensor, betas: Tensor) -> Tensor:

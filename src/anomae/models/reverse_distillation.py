@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from anomae.models.anomaly_maps import cosine_distance
 from anomae.models.backbones.wide_resnet import bottlenecks
-from anomae.models.transformer.initialisation import draw_convolutions
+from anomae.models.initialisation import draw_convolutions
 
 
 class ReverseDistillation(nn.Module):

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from anomae.models.transformer.initialisation import draw_convolutions
+from anomae.models.initialisation import draw_convolutions
 
 BLOCKS = 4
 

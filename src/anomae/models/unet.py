@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from anomae.models.transformer.initialisation import draw_convolutions
+from anomae.models.initialisation import draw_convolutions
 
 MOST_GROUPS, CHANNELS_OF_A_GROUP = 8, 4
 Norm = Literal["group", "batch"]

@@ -22,7 +22,7 @@ from anomae.detectors.anomae.window import Window
 from anomae.detectors.inference import in_use
 from anomae.detectors.protocol import HealthySlices
 from anomae.models.feature_autoencoder import FeatureAutoencoder, hidden_error, hidden_residual
-from anomae.models.transformer.masks import complementary_masks, training_masks
+from anomae.models.transformer.feature_masks import complementary_masks, training_masks
 from anomae.models.transformer.sizes import Size
 from anomae.seeds import content_seed, derive_seed
 from anomae.training.images import ImageFeed

@@ -25,7 +25,7 @@ from anomae.files import read_json, write_json
 from anomae.models.anomaly_maps import upsampled
 from anomae.models.conditional_flow import ConditionalFlow, flow_loss
 from anomae.models.student import Student
-from anomae.models.transformer.positions import sincos_positions
+from anomae.models.transformer.masked_autoencoder import sincos_positions
 from anomae.seeds import derive_seed
 from anomae.training.checkpoint import read_tensors, write_tensors
 from anomae.training.devices import make_fabric

@@ -16,7 +16,7 @@ CHUNK = 512
 
 
 class Cached:
-    """Images of a cache (n, h, w), read like anomae.slices.store.Slices."""
+    """Images of a cache (n, c, h, w), read like anomae.slices.store.Slices."""
 
     def __init__(self, path: Path) -> None:
         """Map `path`, a .npy file of float32."""
@@ -28,10 +28,15 @@ class Cached:
     @property
     def image_size(self) -> tuple[int, int]:
         """(h, w) in pixels."""
-        return (int(self.images.shape[1]), int(self.images.shape[2]))
+        return (int(self.images.shape[2]), int(self.images.shape[3]))
+
+    @property
+    def channels(self) -> int:
+        """C."""
+        return int(self.images.shape[1])
 
     def read(self, indices: Any) -> npt.NDArray[np.float32]:
-        """Images at these places, (k, h, w) float32."""
+        """Images at these indices, (k, c, h, w) float32."""
         return np.array(self.images[indices], dtype=np.float32)
 
 
@@ -43,7 +48,7 @@ def cached_reconstructions(
 ) -> Cached:
     """Reconstruct all images in chunks into `path`; chunks made earlier are kept.
 
-    What `reconstruct` gives, (k, h', w') of an image size of its own, may be anything else made of k images.
+    What `reconstruct` gives, (k, c', h', w') of a shape of its own, may be anything else made of k images.
     Several processes share the chunks; each chunk is a file of its own until all are there.  Memory holds one chunk.
     """
     if not path.exists():

@@ -35,7 +35,7 @@ class Samples:
 
 
 def classifier_inputs(images: Tensor, seen: Tensor, settings: ClassifierSettings, scale: float) -> Tensor:
-    """(B, H, W): what the network is shown of images X and of X^ or X^' (for input "image": of the image itself)."""
+    """(B, C, H, W): what the network is shown of images X and of X^ or X^' (for input "image": of the image itself)."""
     kind = "reconstruction" if settings.input == "image" else settings.input
     return difference(images, seen, kind=kind) * scale
 
@@ -68,13 +68,13 @@ def train_classifier(
         ImageFeed(images, fabric.device) for images in (samples.images, samples.negatives, samples.positives)
     )
 
-    def batch_loss(model: nn.Module, places: npt.NDArray[np.int64], generator: torch.Generator) -> Tensor:
-        rows, positive = places // 2, torch.from_numpy(places % 2 == 1).to(fabric.device)
+    def batch_loss(model: nn.Module, indices: npt.NDArray[np.int64], generator: torch.Generator) -> Tensor:
+        rows, positive = indices // 2, torch.from_numpy(indices % 2 == 1).to(fabric.device)
         images, altered = feed(rows), feed_positive(rows)
         if chosen.boxes == "redrawn":
             altered = alter(altered, settings.pseudo_abnormal, generator)
-        positive &= images.amax(dim=(1, 2)) > images.amin(dim=(1, 2))
-        seen = torch.where(positive[:, None, None], altered, feed_negative(rows))
+        positive &= (images.amax(dim=(2, 3)) > images.amin(dim=(2, 3))).any(dim=1)
+        seen = torch.where(positive[:, None, None, None], altered, feed_negative(rows))
         inputs = _augmented(classifier_inputs(images, seen, chosen, scale), chosen, generator)
         depth = SIZES[chosen.size][0].depth
         keep = drop_path_keep(depth, len(inputs), chosen.drop_path, generator) if chosen.drop_path else None

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from anomae.models.backbones.efficientnet import B5, LITE0, EfficientNet, Plan
 from anomae.models.backbones.efficientnet_names import from_flat_names
 from anomae.models.backbones.wide_resnet import WideResNet
-from anomae.models.transformer.initialisation import draw_convolutions
+from anomae.models.initialisation import draw_convolutions
 
 # Of pictures in 0..255.  Source: torchvision; EfficientNet-Lite's own preprocessing.
 IMAGENET = ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))

@@ -6,10 +6,9 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from anomae.models.transformer.patches import patchify
-from anomae.models.transformer.positions import sincos_positions
+from anomae.models.initialisation import initialise_transformer
+from anomae.models.transformer.masked_autoencoder import Block, PatchEmbedding, patch_grid, patchify, sincos_positions
 from anomae.models.transformer.sizes import Size
-from anomae.models.transformer.vit import Block, PatchEmbedding, initialise
 
 
 class AnomalyClassifier(nn.Module):
@@ -25,27 +24,28 @@ class AnomalyClassifier(nn.Module):
         size: Size,
         pooling: Literal["mean", "class"],
         generator: torch.Generator,
+        channels: int = 1,
     ) -> None:
-        """Weights from `generator`.  pooling: mean over the patch tokens (released code), or the class token."""
+        """Weights from `generator`.  pooling: mean over the patch tokens (released code), or the class token.
+
+        Raises ValueError where a side is not a multiple of `patch`.
+        """
         super().__init__()
-        if image_size[0] % patch or image_size[1] % patch:
-            raise ValueError(f"{image_size[0]}x{image_size[1]} pixels cannot be cut into patches of {patch}")
-        self.image_size, self.patch, self.pooling = image_size, patch, pooling
-        self.patch_embed = PatchEmbedding(patch, size.width)
+        self.image_size, self.patch, self.channels, self.pooling = image_size, patch, channels, pooling
+        self.patch_embed = PatchEmbedding(patch, size.width, channels)
         self.cls_token = nn.Parameter(torch.zeros(1, 1, size.width))
-        grid = (image_size[0] // patch, image_size[1] // patch)
-        self.pos_embed = nn.Parameter(sincos_positions(grid, size.width, True))
+        self.pos_embed = nn.Parameter(sincos_positions(patch_grid(image_size, patch), size.width, True))
         self.blocks = nn.ModuleList(Block(size.width, size.heads) for _ in range(size.depth))
         # Named as timm does: fc_norm follows mean pooling, norm precedes the class token's.
         norm = nn.LayerNorm(size.width, eps=1e-6)
         self.norm: nn.Module = norm if pooling == "class" else nn.Identity()
         self.fc_norm: nn.Module = norm if pooling == "mean" else nn.Identity()
         self.head = nn.Linear(size.width, 1)
-        initialise(self, generator)
+        initialise_transformer(self, generator)
         nn.init.normal_(self.head.weight, std=2e-5, generator=generator)
 
     def forward(self, inputs: Tensor, keep: Tensor | None = None) -> Tensor:
-        """(B, H, W) -> logits (B,) float32.  keep: (depth, 2, B) from `drop_path_keep`, or None."""
+        """(B, C, H, W) -> logits (B,) float32.  keep: (depth, 2, B) from `drop_path_keep`, or None."""
         tokens = self.patch_embed(patchify(inputs, self.patch))  # (B, N, D)
         first = self.cls_token.to(tokens.dtype).expand(len(tokens), -1, -1)
         tokens = torch.cat([first, tokens], dim=1) + self.pos_embed.to(tokens.dtype)  # (B, 1+N, D)

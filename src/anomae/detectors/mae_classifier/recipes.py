@@ -1,4 +1,4 @@
-"""The recipes by name: the paper's two, and smaller ones for two cores, each in profile `paper` and `released`.
+"""The paper's recipes by name: its own two, and smaller ones for two cores, each in profile `paper` and `released`.
 
 Profile `paper` is the text, literally; where the text is silent the released code decides.  Profile `released` is the
 released code where it differs: encoder as the classifier's start, layer decay, label smoothing, drop path, random
@@ -7,13 +7,14 @@ the checkpoint chosen on labelled validation images.
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_args
 
+from anomae.detectors.method import Profile
 from anomae.detectors.settings import MethodSettings
 from anomae.errors import UserError
-from anomae.recipes.recipe import PROFILES, Profile
 from anomae.suggestions import nearest_sentence
 
+PROFILES: tuple[Profile, ...] = get_args(Profile)
 Content = dict[str, Any]
 
 
@@ -135,8 +136,8 @@ def _phantom(image_size: tuple[int, int]) -> Content:
     content["autoencoder"] |= {"size": "nano"}
     content["classifier"] |= {"flip": False, "crop_scale": None}
     content["classifier"]["training"] |= {"lr": 5e-4}
-    for part in ("autoencoder", "classifier"):
-        content[part]["training"] |= {"batch": 32}
+    for network in ("autoencoder", "classifier"):
+        content[network]["training"] |= {"batch": 32}
     return content
 
 
@@ -158,8 +159,8 @@ def _narrow(content: Content) -> Content:
 
 
 def _shortened(content: Content, **steps: int) -> Content:
-    for part, count in steps.items():
-        training = content[part]["training"]
+    for network, count in steps.items():
+        training = content[network]["training"]
         training |= {"steps": count, "warmup_steps": max(1, count // 20)}
     return content
 

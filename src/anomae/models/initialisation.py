@@ -1,10 +1,10 @@
-"""Weights of convolutional networks, drawn from one generator."""
+"""Weights of convolutional networks and of transformers, drawn from one generator."""
 
 import math
 from typing import Literal
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 
 def draw_convolutions(
@@ -30,3 +30,28 @@ def draw_convolutions(
             module.reset_running_stats()
             nn.init.ones_(module.weight)
             nn.init.zeros_(module.bias)
+
+
+def initialise_transformer(network: nn.Module, generator: torch.Generator) -> None:
+    """Draw all weights from `generator` alone, as the reference MAE does.
+
+    Linear and patch embedding: Xavier uniform (the embedding on its flattened weight), biases 0; LayerNorm 1 and 0;
+    tokens normal with standard deviation 0.02.
+    """
+    for module in network.modules():
+        if isinstance(module, nn.Linear | nn.Conv2d):
+            _xavier(module.weight, generator)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+        elif isinstance(module, nn.LayerNorm):
+            nn.init.ones_(module.weight)
+            nn.init.zeros_(module.bias)
+    for name, parameter in network.named_parameters():
+        if name in ("cls_token", "mask_token"):
+            nn.init.normal_(parameter, std=0.02, generator=generator)
+
+
+def _xavier(weight: Tensor, generator: torch.Generator) -> None:
+    flat = weight.flatten(1)
+    bound = math.sqrt(6.0 / (flat.shape[0] + flat.shape[1]))
+    nn.init.uniform_(weight, -bound, bound, generator=generator)
