@@ -15,16 +15,16 @@ from safetensors.torch import save_file
 from anomae.errors import UserError
 from anomae.models.checkpoints import load_published_mae
 from anomae.models.transformer.classifier import AnomalyClassifier
-from anomae.models.transformer.mae import MaskedAutoencoder
+from anomae.models.transformer.masked_autoencoder import MaskedAutoencoder, patchify
 from anomae.models.transformer.sizes import Size
 
 ENCODER, DECODER = Size(16, 2, 2), Size(8, 1, 2)
 
 
 def build(
-    seed: int = 0, size: tuple[int, int] = (16, 16), patch: int = 4, encoder: Size = ENCODER
+    seed: int = 0, size: tuple[int, int] = (16, 16), patch: int = 4, encoder: Size = ENCODER, channels: int = 1
 ) -> MaskedAutoencoder:
-    return MaskedAutoencoder(size, patch, encoder, DECODER, torch.Generator().manual_seed(seed)).eval()
+    return MaskedAutoencoder(size, patch, encoder, DECODER, torch.Generator().manual_seed(seed), channels).eval()
 
 
 def published(channels: int = 3) -> dict[str, torch.Tensor]:
@@ -61,11 +61,20 @@ def test_a_facebookresearch_checkpoint_comes_over_whole(channels: int, tmp_path:
         assert torch.equal(own[name], state[name]), name
 
 
+def test_three_channels_come_over_as_they_are(tmp_path: Path) -> None:
+    state, network = published(), build(channels=3)
+    assert load_published_mae(write_pth(tmp_path / "mae.pth", state), network).fresh == ()
+    own = network.state_dict()
+    for name in ("patch_embed.proj.weight", "decoder_pred.weight", "decoder_pred.bias"):
+        assert torch.equal(own[name], state[name]), name
+
+
+@pytest.mark.parametrize("channels", [1, 2, 4])
 @pytest.mark.parametrize("name", ["mae.safetensors", "mae.pth"])
 def test_a_grey_picture_gives_the_tokens_of_three_equal_channels(
-    name: str, tmp_path: Path, rng: torch.Generator
+    name: str, channels: int, tmp_path: Path, rng: torch.Generator
 ) -> None:
-    state, network = published(), build()
+    state, network = published(), build(channels=channels)
     write: Callable[[Path, dict[str, torch.Tensor]], Path] = write_timm if name.endswith("rs") else write_pth
     load_published_mae(write(tmp_path / name, state), network)
     image = torch.randn(2, 1, 16, 16, generator=rng)
@@ -73,19 +82,22 @@ def test_a_grey_picture_gives_the_tokens_of_three_equal_channels(
     expected = (
         torch.nn.functional.conv2d(image.expand(-1, 3, -1, -1), weight, bias, stride=4).flatten(2).transpose(1, 2)
     )
-    patches = torch.nn.functional.unfold(image, 4, stride=4).transpose(1, 2)
+    patches = patchify(image.expand(-1, channels, -1, -1), 4)
     with torch.no_grad():
         torch.testing.assert_close(network.patch_embed(patches), expected, rtol=1e-4, atol=1e-5)
 
 
-def test_predicted_channels_are_averaged_pixel_by_pixel(tmp_path: Path, rng: torch.Generator) -> None:
-    state, network = published(), build()
+@pytest.mark.parametrize("channels", [1, 2])
+def test_predicted_channels_are_averaged_pixel_by_pixel(channels: int, tmp_path: Path, rng: torch.Generator) -> None:
+    state, network = published(), build(channels=channels)
     load_published_mae(write_pth(tmp_path / "mae.pth", state), network)
     token = torch.randn(1, 8, generator=rng)
     # the reference lays a patch out as (row, column, channel)
     theirs = torch.nn.functional.linear(token, state["decoder_pred.weight"], state["decoder_pred.bias"])
     with torch.no_grad():
-        torch.testing.assert_close(network.decoder_pred(token), theirs.view(1, 4, 4, 3).mean(-1).flatten(1))
+        found = network.decoder_pred(token).view(1, 4, 4, channels)
+    expected = theirs.view(1, 4, 4, 3).mean(-1, keepdim=True)
+    torch.testing.assert_close(found, expected.expand(found.shape), rtol=1e-4, atol=1e-5)
 
 
 def test_an_encoder_alone_leaves_the_decoder_as_it_was_drawn(tmp_path: Path) -> None:
@@ -132,6 +144,7 @@ def test_its_encoder_fits_the_classifier(tmp_path: Path) -> None:
     [
         (build(patch=8), r"autoencoder\.patch"),
         (build(encoder=Size(32, 2, 2)), r"autoencoder\.size"),
+        (build(patch=8, channels=3), r"autoencoder\.patch"),
         (build(encoder=Size(16, 3, 2)), "2 encoder blocks"),
         (build(encoder=Size(16, 1, 2)), "2 encoder blocks"),
     ],
@@ -153,14 +166,14 @@ class Harmful:
         return (os.system, (self.command,))
 
 
-@pytest.mark.parametrize("place", ["whole", "inside", "plain pickle", "named safetensors"])
-def test_a_harmful_pickle_is_refused_and_not_run(place: str, tmp_path: Path) -> None:
-    mark, path = tmp_path / "ran", tmp_path / ("mae.safetensors" if place == "named safetensors" else "mae.pth")
+@pytest.mark.parametrize("where", ["whole", "inside", "plain pickle", "named safetensors"])
+def test_a_harmful_pickle_is_refused_and_not_run(where: str, tmp_path: Path) -> None:
+    mark, path = tmp_path / "ran", tmp_path / ("mae.safetensors" if where == "named safetensors" else "mae.pth")
     harm = Harmful(f"touch {mark}")
-    if place == "plain pickle":
+    if where == "plain pickle":
         path.write_bytes(pickle.dumps(harm))
     else:
-        torch.save({"model": published(), "optimizer": harm} if place == "inside" else harm, path)
+        torch.save({"model": published(), "optimizer": harm} if where == "inside" else harm, path)
     with pytest.raises(UserError, match="cannot be read as plain weights"):
         load_published_mae(path, build())
     assert not mark.exists()
@@ -206,9 +219,9 @@ def test_broken_files_are_refused(name: str, tmp_path: Path) -> None:
         with pytest.raises(UserError, match=r"mae\."):
             load_published_mae(path, build())
     for _ in range(150):
-        place = int(torch.randint(len(whole), (1,), generator=generator))
+        index = int(torch.randint(len(whole), (1,), generator=generator))
         byte = int(torch.randint(256, (1,), generator=generator))
-        path.write_bytes(whole[:place] + bytes([byte]) + whole[place + 1 :])
+        path.write_bytes(whole[:index] + bytes([byte]) + whole[index + 1 :])
         try:
             load_published_mae(path, build())
         except UserError:
@@ -223,12 +236,12 @@ def test_a_broken_pickle_within_the_archive_is_refused(tmp_path: Path) -> None:
     (pickled,) = (name for name in entries if name.endswith("data.pkl"))
     whole = entries[pickled]
     for _ in range(150):
-        place = int(torch.randint(len(whole), (1,), generator=generator))
+        index = int(torch.randint(len(whole), (1,), generator=generator))
         byte = int(torch.randint(256, (1,), generator=generator))
         with zipfile.ZipFile(tmp_path / "mae.pth", "w") as archive:
             for name, content in entries.items():
                 archive.writestr(
-                    name, whole[:place] + bytes([byte]) + whole[place + 1 :] if name == pickled else content
+                    name, whole[:index] + bytes([byte]) + whole[index + 1 :] if name == pickled else content
                 )
         try:
             load_published_mae(tmp_path / "mae.pth", build())

@@ -5,31 +5,34 @@ import torch
 
 from anomae.models.crops import draw_crops, erase_random, random_resized_crops, resize_crops, roll_random
 
+SHAPES = ((), (1,), (3,))  # of images without an axis of channels, of one channel, of three
 
-def test_the_whole_image_is_the_identity(rng: torch.Generator) -> None:
-    images = torch.randn(4, 12, 20, generator=rng)
+
+@pytest.mark.parametrize("channels", SHAPES)
+def test_the_whole_image_is_the_identity(channels: tuple[int, ...], rng: torch.Generator) -> None:
+    images = torch.randn(4, *channels, 12, 20, generator=rng)
     found = random_resized_crops(images, generator=rng, scale=(1.0, 1.0))
     torch.testing.assert_close(found, images, rtol=0, atol=1e-4)
 
 
 def test_flip_mirrors_about_half_of_the_images_left_to_right(rng: torch.Generator) -> None:
-    images = torch.randn(400, 6, 8, generator=rng)
+    images = torch.randn(400, 2, 6, 8, generator=rng)
     found = random_resized_crops(images, generator=rng, scale=(1.0, 1.0), flip=True)
-    same = torch.isclose(found, images, atol=1e-4).all(dim=(1, 2))
-    mirrored = torch.isclose(found, images.flip(2), atol=1e-4).all(dim=(1, 2))
+    same = torch.isclose(found, images, atol=1e-4).all(dim=(1, 2, 3))
+    mirrored = torch.isclose(found, images.flip(3), atol=1e-4).all(dim=(1, 2, 3))
     assert torch.equal(same, ~mirrored)
     assert 150 < int(mirrored.sum()) < 250
 
 
-def test_values_stay_within_each_images_range(rng: torch.Generator) -> None:
-    images = torch.randn(50, 9, 13, generator=rng) * torch.rand(50, 1, 1, generator=rng)
+def test_values_stay_within_each_channels_range(rng: torch.Generator) -> None:
+    images = torch.randn(50, 3, 9, 13, generator=rng) * torch.rand(50, 3, 1, 1, generator=rng)
     found = random_resized_crops(images, generator=rng, scale=(0.2, 1.0), flip=True)
-    assert (found.amin((1, 2)) >= images.amin((1, 2)) - 1e-5).all()
-    assert (found.amax((1, 2)) <= images.amax((1, 2)) + 1e-5).all()
+    assert (found.amin((2, 3)) >= images.amin((2, 3)) - 1e-5).all()
+    assert (found.amax((2, 3)) <= images.amax((2, 3)) + 1e-5).all()
 
 
 def test_a_flat_image_stays_flat(rng: torch.Generator) -> None:
-    images = torch.full((8, 10, 10), 3.5)
+    images = torch.full((8, 1, 10, 10), 3.5)
     torch.testing.assert_close(random_resized_crops(images, generator=rng, scale=(0.1, 0.5), flip=True), images)
 
 
@@ -53,11 +56,11 @@ def test_an_elongated_rectangle_is_cut_to_the_image(rng: torch.Generator) -> Non
 
 
 def test_a_crop_shows_its_part_of_the_image() -> None:
-    ramp = torch.linspace(-1, 1, 64).expand(1, 64, 64).contiguous()
+    ramp = torch.linspace(-1, 1, 64).expand(1, 1, 64, 64).contiguous()
     # the left half, all rows
     found = resize_crops(ramp, torch.tensor([[0.5, 1.0]]), torch.tensor([[-0.5, 0.0]]))
     # The filter reaches two pixels: the first three columns see the border, where pixels beyond are the border's.
-    inner = found[0, :, 3:]
+    inner = found[0, 0, :, 3:]
     assert float(found.min()) >= -1
     assert float(found.max()) <= 0.02
     torch.testing.assert_close(inner.diff(dim=1), torch.full((64, 60), 1 / 63), rtol=0.01, atol=1e-5)
@@ -65,9 +68,10 @@ def test_a_crop_shows_its_part_of_the_image() -> None:
 
 @pytest.mark.parametrize("probability", [0.0, 0.25, 1.0])
 def test_erasures_are_rectangles_of_bounded_area(probability: float, rng: torch.Generator) -> None:
-    images = torch.full((800, 40, 30), 7.0)
+    images = torch.full((800, 2, 40, 30), 7.0)
     found = erase_random(images, probability, generator=rng, area=(0.1, 0.2), ratio=(0.5, 2.0))
-    erased = found != 7
+    erased = (found != 7).any(dim=1)
+    assert torch.equal((found != 7).all(dim=1), erased)
     area = erased.sum((1, 2)) / (40 * 30)
     happened = area > 0
     assert float(happened.float().mean()) == pytest.approx(probability, abs=0.06)
@@ -78,13 +82,31 @@ def test_erasures_are_rectangles_of_bounded_area(probability: float, rng: torch.
     assert float(area[happened].max()) <= 0.2 * 1.08
     rows, columns = erased.any(2).sum(1), erased.any(1).sum(1)
     assert torch.equal(rows * columns, erased.sum((1, 2)))
-    noise = found[erased]
+    noise = found.movedim(1, -1)[erased]
     assert float(noise.mean()) == pytest.approx(0, abs=0.05)
     assert float(noise.std()) == pytest.approx(1, abs=0.05)
 
 
+@pytest.mark.parametrize("channels", [1, 3])
+def test_channels_are_treated_alike_and_one_channel_as_no_axis(channels: int, rng: torch.Generator) -> None:
+    plain = torch.randn(6, 10, 14, generator=rng)
+    images = plain[:, None].expand(-1, channels, -1, -1).contiguous()
+    for change in (
+        lambda given, generator: random_resized_crops(given, generator=generator, scale=(0.3, 1.0), flip=True),
+        lambda given, generator: roll_random(given, generator=generator),
+    ):
+        expected = change(plain, torch.Generator().manual_seed(4))
+        found = change(images, torch.Generator().manual_seed(4))
+        assert torch.equal(found, expected[:, None].expand_as(found))
+    erased = erase_random(images, 0.7, generator=torch.Generator().manual_seed(4)) != images
+    assert torch.equal(erased.any(dim=1), erased.all(dim=1))
+    if channels == 1:
+        expected = erase_random(plain, 0.7, generator=torch.Generator().manual_seed(4))
+        assert torch.equal(erase_random(images, 0.7, generator=torch.Generator().manual_seed(4))[:, 0], expected)
+
+
 def test_the_same_seed_gives_the_same(rng: torch.Generator) -> None:
-    images = torch.randn(4, 10, 10, generator=rng)
+    images = torch.randn(4, 1, 10, 10, generator=rng)
 
     def change(seed: int) -> torch.Tensor:
         generator = torch.Generator().manual_seed(seed)
@@ -95,11 +117,12 @@ def test_the_same_seed_gives_the_same(rng: torch.Generator) -> None:
 
 
 def test_a_shift_moves_each_image_around_as_a_whole(rng: torch.Generator) -> None:
-    images = torch.arange(12.0).view(1, 3, 4).expand(300, -1, -1) + 100 * torch.arange(300.0)[:, None, None]
+    images = torch.arange(12.0).view(1, 1, 3, 4) + 100 * torch.arange(300.0)[:, None, None, None]
+    images = torch.cat([images, -images], dim=1)
     found = roll_random(images, generator=rng)
     shifts = set()
     for before, after in zip(images, found, strict=True):
-        row, column = divmod(int(after[0, 0] % 100), 4)
-        assert torch.equal(before.roll((-row, -column), (0, 1)), after)
+        row, column = divmod(int(after[0, 0, 0] % 100), 4)
+        assert torch.equal(before.roll((-row, -column), (1, 2)), after)
         shifts.add((row, column))
     assert len(shifts) == 12  # every one of them

@@ -3,7 +3,7 @@
 import torch
 
 from anomae.models.feature_autoencoder import FeatureAutoencoder, hidden_error, hidden_residual
-from anomae.models.transformer.masks import complementary_masks, training_masks
+from anomae.models.transformer.feature_masks import complementary_masks, training_masks
 from anomae.models.transformer.sizes import Size
 
 CHANNELS, GRID = 6, (4, 5)

@@ -11,11 +11,11 @@ from anomae.models.pseudo_abnormal import Boxes, apply_boxes, draw_boxes
 
 def applied_slowly(images: np.ndarray, edges: np.ndarray, betas: np.ndarray, origin: float) -> np.ndarray:
     changed = images.astype(np.float64)
-    for sample, row, column in np.ndindex(images.shape):
+    for sample, channel, row, column in np.ndindex(images.shape):
         for box, (top, bottom, left, right) in enumerate(edges[sample]):
             if top <= row < bottom and left <= column < right:
                 beta = betas[sample, box] if betas.ndim == 2 else betas[sample, box, row, column]
-                changed[sample, row, column] = origin + (changed[sample, row, column] - origin) * beta
+                changed[sample, channel, row, column] = origin + (changed[sample, channel, row, column] - origin) * beta
     return changed
 
 
@@ -23,15 +23,16 @@ def applied_slowly(images: np.ndarray, edges: np.ndarray, betas: np.ndarray, ori
     seed=st.integers(0, 10**6),
     height=st.integers(1, 9),
     width=st.integers(1, 9),
+    channels=st.integers(1, 3),
     most=st.integers(1, 4),
     origin=st.sampled_from([0.0, -1.5, 3.0]),
     per_pixel=st.booleans(),
 )
 def test_applying_equals_a_slow_loop(
-    seed: int, height: int, width: int, most: int, origin: float, per_pixel: bool
+    seed: int, height: int, width: int, channels: int, most: int, origin: float, per_pixel: bool
 ) -> None:
     rng = torch.Generator().manual_seed(seed)
-    images = torch.randn(2, height, width, generator=rng)
+    images = torch.randn(2, channels, height, width, generator=rng)
     # sides up to twice the frame: boxes overlap and fill it
     boxes = draw_boxes(2, (height, width), k=(0, most), sides=(1, 12), generator=rng, per_pixel=per_pixel)
     found = apply_boxes(images, boxes, origin).numpy()
@@ -41,28 +42,28 @@ def test_applying_equals_a_slow_loop(
 
 def test_where_boxes_overlap_the_betas_multiply() -> None:
     edges = torch.tensor([[[0, 2, 0, 2], [1, 3, 1, 3]]])
-    found = apply_boxes(torch.ones(1, 3, 3), Boxes(edges, torch.tensor([[0.5, 0.25]])))
-    assert found.tolist() == [[[0.5, 0.5, 1], [0.5, 0.125, 0.25], [1, 0.25, 0.25]]]
+    found = apply_boxes(torch.ones(1, 1, 3, 3), Boxes(edges, torch.tensor([[0.5, 0.25]])))
+    assert found[0].tolist() == [[[0.5, 0.5, 1], [0.5, 0.125, 0.25], [1, 0.25, 0.25]]]
 
 
 def test_outside_of_all_boxes_not_a_bit_changes(rng: torch.Generator) -> None:
-    images = torch.randn(3, 9, 9, generator=rng)
+    images = torch.randn(3, 2, 9, 9, generator=rng)
     boxes = Boxes(torch.tensor([[[2, 5, 3, 7], [0, 9, 0, 9]]]).expand(3, -1, -1), torch.tensor([[0.3, 1.0]] * 3))
     for betas in (boxes.betas, boxes.betas[..., None, None].expand(-1, -1, 9, 9)):
         changed = apply_boxes(images, Boxes(boxes.edges, betas)) != images
-        assert changed[:, 2:5, 3:7].all()
-        assert int(changed.sum()) == 3 * 3 * 4
+        assert changed[:, :, 2:5, 3:7].all()
+        assert int(changed.sum()) == 3 * 2 * 3 * 4
 
 
 def test_a_beta_of_zero_leaves_the_origin_only(rng: torch.Generator) -> None:
     edges, betas = torch.tensor([[[1, 3, 1, 3], [2, 4, 2, 4]]]), torch.tensor([[0.0, 0.0]])
-    found = apply_boxes(torch.randn(1, 5, 5, generator=rng), Boxes(edges, betas), intensity_origin=2.0)
-    assert (found[0, 1:3, 1:3] == 2).all()
-    assert found[0, 3, 3] == 2
+    found = apply_boxes(torch.randn(1, 1, 5, 5, generator=rng), Boxes(edges, betas), intensity_origin=2.0)
+    assert (found[0, 0, 1:3, 1:3] == 2).all()
+    assert found[0, 0, 3, 3] == 2
 
 
 def test_what_a_caller_lets_run_in_bf16_stays_exact(rng: torch.Generator) -> None:
-    images = torch.randn(2, 12, 12, generator=rng)
+    images = torch.randn(2, 1, 12, 12, generator=rng)
     boxes = draw_boxes(2, (12, 12), k=(3, 5), sides=(3, 6), generator=rng)
     with torch.autocast("cpu", torch.bfloat16):
         found = apply_boxes(images, boxes)
@@ -70,7 +71,7 @@ def test_what_a_caller_lets_run_in_bf16_stays_exact(rng: torch.Generator) -> Non
 
 
 def test_the_given_images_are_left_alone(rng: torch.Generator) -> None:
-    images = torch.randn(2, 6, 6, generator=rng)
+    images = torch.randn(2, 1, 6, 6, generator=rng)
     before = images.clone()
     apply_boxes(images, draw_boxes(2, (6, 6), k=(3, 3), sides=(2, 4), generator=rng))
     assert torch.equal(images, before)
@@ -78,7 +79,7 @@ def test_the_given_images_are_left_alone(rng: torch.Generator) -> None:
 
 def test_pixels_at_the_origin_do_not_change(rng: torch.Generator) -> None:
     boxes = draw_boxes(4, (8, 8), k=(1, 5), sides=(2, 6), generator=rng)
-    flat = torch.full((4, 8, 8), -2.0)
+    flat = torch.full((4, 1, 8, 8), -2.0)
     assert torch.equal(apply_boxes(flat, boxes, intensity_origin=-2.0), flat)
 
 

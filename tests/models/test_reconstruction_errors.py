@@ -15,17 +15,17 @@ from anomae.models.reconstruction_errors import (
 )
 
 
-def pair(seed: int, height: int = 20, width: int = 27) -> tuple[torch.Tensor, torch.Tensor]:
+def pair(seed: int, height: int = 20, width: int = 27, channels: int = 2) -> tuple[torch.Tensor, torch.Tensor]:
     rng = np.random.default_rng(seed)
-    x = rng.normal(size=(3, height, width)).astype(np.float32)
+    x = rng.normal(size=(3, channels, height, width)).astype(np.float32)
     return torch.from_numpy(x), torch.from_numpy((x + 0.3 * rng.normal(size=x.shape)).astype(np.float32))
 
 
 def test_mse_and_mae_equal_numpy() -> None:
     x, y = pair(0)
     delta = x.numpy().astype(np.float64) - y.numpy()
-    assert mean_squared_error(x, y).numpy() == pytest.approx((delta**2).mean(axis=(1, 2)), rel=1e-5)
-    assert mean_absolute_error(x, y).numpy() == pytest.approx(np.abs(delta).mean(axis=(1, 2)), rel=1e-5)
+    assert mean_squared_error(x, y).numpy() == pytest.approx((delta**2).mean(axis=(1, 2, 3)), rel=1e-5)
+    assert mean_absolute_error(x, y).numpy() == pytest.approx(np.abs(delta).mean(axis=(1, 2, 3)), rel=1e-5)
 
 
 @settings(max_examples=25, deadline=None)
@@ -33,14 +33,18 @@ def test_mse_and_mae_equal_numpy() -> None:
     seed=st.integers(0, 999),
     height=st.integers(7, 20),
     width=st.integers(7, 20),
+    channels=st.integers(1, 3),
     data_range=st.floats(0.1, 10),
     offset=st.sampled_from([0.0, 5.0, 1000.0]),
 )
-def test_ssim_equals_scikit_image(seed: int, height: int, width: int, data_range: float, offset: float) -> None:
-    x, y = (image + offset for image in pair(seed, height, width))
+def test_ssim_equals_scikit_image(
+    seed: int, height: int, width: int, channels: int, data_range: float, offset: float
+) -> None:
+    x, y = (image + offset for image in pair(seed, height, width, channels))
     found = structural_similarity(x, y, data_range).numpy()
     expected = [
-        skimage_ssim(a.double().numpy(), b.double().numpy(), data_range=data_range) for a, b in zip(x, y, strict=True)
+        skimage_ssim(a.double().numpy(), b.double().numpy(), data_range=data_range, channel_axis=0)
+        for a, b in zip(x, y, strict=True)
     ]
     assert found == pytest.approx(expected, abs=1e-7)
 
@@ -48,7 +52,7 @@ def test_ssim_equals_scikit_image(seed: int, height: int, width: int, data_range
 def test_ssim_of_an_image_and_itself_is_one() -> None:
     x, _ = pair(1)
     assert structural_similarity(x, x, 1.0).numpy() == pytest.approx(1.0)
-    flat = torch.zeros(1, 9, 9)
+    flat = torch.zeros(1, 1, 9, 9)
     assert float(structural_similarity(flat, flat, 1.0)) == 1.0
 
 
@@ -58,8 +62,8 @@ def test_scores_rise_with_unlikeness_and_stand_in_order() -> None:
     assert near.shape == (3, 3)
     assert (far > near).all()
     columns = (mean_squared_error(x, y), mean_absolute_error(x, y), -structural_similarity(x, y, 4.0))
-    for place, column in enumerate(columns):
-        assert torch.equal(far[:, place], column.double())
+    for index, column in enumerate(columns):
+        assert torch.equal(far[:, index], column.double())
 
 
 def test_scores_do_not_feel_autocast() -> None:

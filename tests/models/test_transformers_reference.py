@@ -7,9 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from anomae.models.transformer.mae import MaskedAutoencoder, masked_error
-from anomae.models.transformer.masks import training_visible
-from anomae.models.transformer.patches import patchify
+from anomae.models.transformer.masked_autoencoder import MaskedAutoencoder, masked_error, patchify, training_visible
 from anomae.models.transformer.sizes import SIZES, Size
 
 
@@ -20,11 +18,11 @@ def transformers() -> ModuleType:
         return pytest.importorskip("transformers", reason="transformers (extra `benchmark`) is not installed")
 
 
-def theirs_of(transformers: ModuleType, side: int, patch: int, encoder: Size, decoder: Size) -> Any:
+def theirs_of(transformers: ModuleType, side: int, patch: int, encoder: Size, decoder: Size, channels: int = 1) -> Any:
     configuration = transformers.ViTMAEConfig(
         image_size=side,
         patch_size=patch,
-        num_channels=1,
+        num_channels=channels,
         mask_ratio=0.75,
         hidden_size=encoder.width,
         num_hidden_layers=encoder.depth,
@@ -67,29 +65,31 @@ def named_alike(state: dict[str, torch.Tensor], depth: int, decoder_depth: int) 
     return renamed
 
 
-def test_predictions_and_loss_are_the_same(transformers: ModuleType, rng: torch.Generator) -> None:
+@pytest.mark.parametrize("channels", [1, 3])
+def test_predictions_and_loss_are_the_same(transformers: ModuleType, channels: int, rng: torch.Generator) -> None:
     encoder, decoder = Size(24, 2, 3), Size(16, 2, 2)
-    ours = MaskedAutoencoder((32, 32), 8, encoder, decoder, rng).eval()
-    theirs = theirs_of(transformers, 32, 8, encoder, decoder)
+    ours = MaskedAutoencoder((32, 32), 8, encoder, decoder, rng, channels).eval()
+    theirs = theirs_of(transformers, 32, 8, encoder, decoder, channels)
     # biases begin at zero; drawn, or no difference in them would show
     with torch.no_grad():
         for parameter in ours.parameters():
             if parameter.ndim == 1:
                 parameter.add_(torch.randn(parameter.shape, generator=rng), alpha=0.1)
     theirs.load_state_dict(named_alike(ours.state_dict(), 2, 2))
-    images, visible = torch.randn(3, 32, 32, generator=rng), training_visible(3, 16, 4, rng)
+    images, visible = torch.randn(3, channels, 32, 32, generator=rng), training_visible(3, 16, 4, rng)
     # theirs shows the patches with the smallest noise
     noise = torch.rand(3, 16, generator=rng).scatter_(1, visible, -torch.rand(3, 4, generator=rng))
     with torch.no_grad():
-        found, expected = ours(images, visible), theirs(images[:, None], noise=noise)
+        found, expected = ours(images, visible), theirs(images, noise=noise)
     assert torch.equal(expected.mask == 0, torch.zeros(3, 16, dtype=torch.bool).scatter(1, visible, True))
     torch.testing.assert_close(found, expected.logits, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(masked_error(found, images, visible, 8), expected.loss, rtol=1e-5, atol=1e-6)
-    assert torch.equal(patchify(images, 8), theirs.patchify(images[:, None]))
+    assert torch.equal(patchify(images, 8), theirs.patchify(images))
 
 
-def test_both_have_as_many_parameters_at_the_papers_size(transformers: ModuleType) -> None:
+@pytest.mark.parametrize("channels", [1, 3])
+def test_both_have_as_many_parameters_at_the_papers_size(transformers: ModuleType, channels: int) -> None:
     with torch.device("meta"):
-        ours = MaskedAutoencoder((224, 224), 16, *SIZES["base"], None)  # type: ignore[arg-type]
-        theirs = theirs_of(transformers, 224, 16, *SIZES["base"])
+        ours = MaskedAutoencoder((224, 224), 16, *SIZES["base"], None, channels)  # type: ignore[arg-type]
+        theirs = theirs_of(transformers, 224, 16, *SIZES["base"], channels)
     assert sum(p.numel() for p in ours.parameters()) == sum(p.numel() for p in theirs.parameters())

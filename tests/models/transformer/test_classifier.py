@@ -6,38 +6,42 @@ import pytest
 import torch
 
 from anomae.models.transformer.classifier import AnomalyClassifier, drop_path_keep, layer_decay_groups
-from anomae.models.transformer.mae import MaskedAutoencoder
+from anomae.models.transformer.masked_autoencoder import MaskedAutoencoder
 from anomae.models.transformer.sizes import SIZES, Size
 
 SIZE = Size(16, 3, 2)
 Pooling = Literal["mean", "class"]
 
 
-def build(pooling: Pooling = "mean", seed: int = 0) -> AnomalyClassifier:
-    network = AnomalyClassifier((8, 12), 4, SIZE, pooling, torch.Generator().manual_seed(seed)).eval()
+def build(pooling: Pooling = "mean", seed: int = 0, channels: int = 1) -> AnomalyClassifier:
+    network = AnomalyClassifier((8, 12), 4, SIZE, pooling, torch.Generator().manual_seed(seed), channels).eval()
     # the head is begun near zero; larger, or no test would notice what comes before it
     with torch.no_grad():
         network.head.weight.normal_(generator=torch.Generator().manual_seed(seed + 1))
     return network
 
 
+@pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("pooling", ["mean", "class"])
-def test_an_images_logit_does_not_depend_on_its_companions(pooling: Pooling, rng: torch.Generator) -> None:
-    network, images = build(pooling), torch.randn(6, 8, 12, generator=rng)
+def test_an_images_logit_does_not_depend_on_its_companions(
+    pooling: Pooling, channels: int, rng: torch.Generator
+) -> None:
+    network, images = build(pooling, channels=channels), torch.randn(6, channels, 8, 12, generator=rng)
     with torch.no_grad():
         together = network(images)
         assert together.shape == (6,)
         assert together.dtype == torch.float32
         assert float(together.std()) > 1e-3
-        for place in range(6):
-            torch.testing.assert_close(network(images[place : place + 1])[0], together[place], rtol=1e-4, atol=1e-6)
+        for index in range(6):
+            torch.testing.assert_close(network(images[index : index + 1])[0], together[index], rtol=1e-4, atol=1e-6)
         torch.testing.assert_close(network(images.flip(0)), together.flip(0), rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("pooling", ["mean", "class"])
-def test_the_encoder_of_an_autoencoder_comes_over(pooling: Pooling) -> None:
-    encoder = MaskedAutoencoder((8, 12), 4, SIZE, Size(8, 1, 2), torch.Generator().manual_seed(9))
-    network, before = build(pooling), build(pooling).state_dict()
+def test_the_encoder_of_an_autoencoder_comes_over(pooling: Pooling, channels: int) -> None:
+    encoder = MaskedAutoencoder((8, 12), 4, SIZE, Size(8, 1, 2), torch.Generator().manual_seed(9), channels)
+    network, before = build(pooling, channels=channels), build(pooling, channels=channels).state_dict()
     state = encoder.state_dict()
     network.load_encoder(state)
     came = {name for name, tensor in network.state_dict().items() if name in state and torch.equal(tensor, state[name])}
@@ -67,13 +71,13 @@ def test_what_drop_path_keeps_is_one_on_average(rng: torch.Generator) -> None:
 
 def test_without_drop_path_all_is_kept(rng: torch.Generator) -> None:
     assert torch.equal(drop_path_keep(3, 7, 0.0, rng), torch.ones(3, 2, 7))
-    network, images = build(), torch.randn(7, 8, 12, generator=rng)
+    network, images = build(), torch.randn(7, 1, 8, 12, generator=rng)
     with torch.no_grad():
         assert torch.equal(network(images, torch.ones(3, 2, 7)), network(images))
 
 
 def test_dropping_changes_only_the_samples_that_are_dropped(rng: torch.Generator) -> None:
-    network, images = build(), torch.randn(4, 8, 12, generator=rng)
+    network, images = build(), torch.randn(4, 1, 8, 12, generator=rng)
     keep = torch.ones(3, 2, 4)
     keep[1, :, 2] = 0
     with torch.no_grad():
@@ -118,7 +122,7 @@ def test_positions_begin_as_sines_and_are_learned() -> None:
 def test_at_the_start_every_image_is_as_likely_as_not(rng: torch.Generator) -> None:
     network = AnomalyClassifier((8, 12), 4, SIZE, "mean", torch.Generator().manual_seed(0))
     with torch.no_grad():
-        logits = network(torch.randn(5, 8, 12, generator=rng))
+        logits = network(torch.randn(5, 1, 8, 12, generator=rng))
     assert float(logits.abs().max()) < 1e-3
 
 
@@ -133,11 +137,20 @@ def test_an_image_that_cannot_be_cut_is_refused(rng: torch.Generator) -> None:
         AnomalyClassifier((8, 10), 4, SIZE, "mean", rng)
 
 
+@pytest.mark.parametrize("channel", range(3))
+def test_every_channel_matters(channel: int, rng: torch.Generator) -> None:
+    network, images = build(channels=3), torch.randn(2, 3, 8, 12, generator=rng)
+    other = images.clone()
+    other[:, channel] += 1
+    with torch.no_grad():
+        assert not torch.allclose(network(images), network(other), atol=1e-4)
+
+
 def test_logits_are_fine_grained_in_bf16(rng: torch.Generator) -> None:
     network = AnomalyClassifier((32, 32), 8, SIZES["nano"][0], "mean", rng)
     with torch.no_grad():
         network.head.weight.copy_(torch.randn(network.head.weight.shape, generator=rng))
-    inputs = torch.rand(200, 32, 32, generator=rng)
+    inputs = torch.rand(200, 1, 32, 32, generator=rng)
     with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
         logits = network(inputs)
     assert logits.dtype == torch.float32

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from anomae.models.transformer.positions import sincos_positions
+from anomae.models.transformer.masked_autoencoder import sincos_positions
 
 
 @pytest.mark.parametrize(("grid", "width"), [((3, 5), 8), ((4, 2), 12), ((1, 1), 4)])
@@ -28,7 +28,7 @@ def test_the_class_token_stands_first_at_zero() -> None:
     assert not with_token[:, 0].any()
 
 
-def test_every_place_has_positions_of_its_own() -> None:
+def test_every_patch_has_positions_of_its_own() -> None:
     positions = sincos_positions((14, 14), 768, False)[0]
     assert (torch.cdist(positions, positions) + 9 * torch.eye(196)).min() > 0.5
 
