@@ -22,9 +22,16 @@ import torch
 from torch import Tensor
 
 from anomae.extras import require
-from anomae.models.transformer.mae import MaskedAutoencoder, averaged_reconstruction, masked_error
-from anomae.models.transformer.masks import random_visible, training_visible, visible_count
-from anomae.models.transformer.patches import patchify, unpatchify
+from anomae.models.transformer.masked_autoencoder import (
+    MaskedAutoencoder,
+    averaged_reconstruction,
+    masked_error,
+    patchify,
+    random_visible,
+    training_visible,
+    unpatchify,
+    visible_count,
+)
 from anomae.models.transformer.sizes import SIZES, Size
 from anomae.training.devices import chosen_device, make_fabric
 from anomae.training.settings import DeviceSettings
@@ -88,7 +95,7 @@ def their_works(shape: Shape, device: str, precision: str) -> dict[str, Work]:
 
     def fit() -> None:
         with torch.autocast(device, torch.bfloat16, enabled=precision == "bf16"):
-            loss = network(images["fit"][:, None]).loss
+            loss = network(images["fit"]).loss
         loss.backward()
         optimizer.step()
         optimizer.zero_grad()
@@ -96,9 +103,9 @@ def their_works(shape: Shape, device: str, precision: str) -> dict[str, Work]:
     def score() -> None:
         with torch.inference_mode(), torch.autocast(device, torch.bfloat16, enabled=precision == "bf16"):
             spread = images["score"].repeat_interleave(PASSES, dim=0)
-            given = network(spread[:, None])
+            given = network(spread)
             pasted = torch.where(given.mask[..., None] > 0, given.logits.float(), patchify(spread, shape.patch))
-            unpatchify(pasted, size, shape.patch).view(-1, PASSES, *size).mean(dim=1)
+            unpatchify(pasted, size, shape.patch).view(-1, PASSES, 1, *size).mean(dim=1)
 
     return {"fit": fit, "score": score}
 
@@ -128,7 +135,7 @@ def their_network(shape: Shape) -> Any:
 def made_up_images(shape: Shape, device: str) -> dict[str, Tensor]:
     generator = torch.Generator().manual_seed(1)
     sizes = {"fit": shape.fit_batch[device], "score": shape.score_batch[device]}
-    return {kind: torch.rand(size, shape.side, shape.side, generator=generator) for kind, size in sizes.items()}
+    return {kind: torch.rand(size, 1, shape.side, shape.side, generator=generator) for kind, size in sizes.items()}
 
 
 def seconds(work: Work, times: int, device: str) -> float:

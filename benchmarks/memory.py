@@ -24,7 +24,7 @@ import numpy as np
 
 from anomae.arrays import GrowingArray
 from anomae.slices.settings import PrepareSettings
-from anomae.slices.store import COLUMNS
+from anomae.slices.store import COLUMNS, FORMAT
 from anomae.stages.fit import fit
 from anomae.stages.prepare import prepare
 from anomae.stages.score import score
@@ -48,8 +48,8 @@ ALLOWED_GROWTH = 1.10
 def write_scans(folder: Path, count: int) -> None:
     """One noisy ball, under as many names as scans are wanted; reading a file costs the same whatever is in it."""
     rng = np.random.default_rng(0)
-    places = np.meshgrid(*(np.linspace(-1, 1, side, dtype=np.float32) for side in SCAN_SHAPE), indexing="ij")
-    inside = sum(place**2 for place in places) < 0.7
+    coordinates = np.meshgrid(*(np.linspace(-1, 1, side, dtype=np.float32) for side in SCAN_SHAPE), indexing="ij")
+    inside = sum(axis**2 for axis in coordinates) < 0.7
     voxels = np.where(inside, rng.integers(300, 900, SCAN_SHAPE), 0).astype(np.int16)
     first = folder / "healthy" / "scan-0000.nii.gz"
     first.parent.mkdir(parents=True)
@@ -61,20 +61,33 @@ def write_scans(folder: Path, count: int) -> None:
 def write_store(folder: Path, train: int, test: int, side: int) -> None:
     """A store of noise, as `prepare` would leave it.  All have one fingerprint, so that one fit may score each."""
     rng, total = np.random.default_rng(0), train + test
-    images = GrowingArray(folder / "slices.npy", (side, side), np.float16)
+    images = GrowingArray(folder / "slices.npy", (1, side, side), np.float16)
     for start in range(0, total, 1000):
-        images.append(rng.random((min(1000, total - start), side, side), dtype=np.float32))
+        images.append(rng.random((min(1000, total - start), 1, side, side), dtype=np.float32))
     images.close()
     with (folder / "index.csv").open("w", newline="", encoding="utf-8") as handle:
         lines = csv.writer(handle)
         lines.writerow(COLUMNS)
         for row in range(total):
-            part, scan = "train" if row < train else "test", f"scan-{row // 155:05d}"
+            split, scan = "train" if row < train else "test", f"scan-{row // 155:05d}"
             lines.writerow(
-                [row, scan, scan, row % 155, float(row % 155), part, row % 2 if part == "test" else 0, 0, 0.5, "", ""]
+                [
+                    row,
+                    scan,
+                    scan,
+                    row % 155,
+                    float(row % 155),
+                    split,
+                    row % 2 if split == "test" else 0,
+                    0,
+                    0.5,
+                    0.5,
+                    "",
+                    "",
+                ]
             )
     settings = PrepareSettings(image_size=(side, side)).model_dump(mode="json")
-    facts = {"format": 1, "cohort": "folder", "settings": settings, "modality": None, "fingerprint": "made up"}
+    facts = {"format": FORMAT, "cohort": "folder", "settings": settings, "modality": None, "fingerprint": "made up"}
     (folder / "prepare.json").write_text(json.dumps(facts), encoding="utf-8")
 
 
@@ -137,7 +150,9 @@ def measure(folder: Path, arguments: argparse.Namespace) -> bool:
     for count in (few, many):
         (folder / f"store-{count}").mkdir()
         write_store(folder / f"store-{count}", few, count, arguments.side)
-    peak = peak_memory_mb(fit, folder / f"store-{few}", folder / "run", recipe="small", overrides=FEW_STEPS)
+    peak = peak_memory_mb(
+        fit, folder / f"store-{few}", folder / "run", detector="mae-classifier", recipe="small", overrides=FEW_STEPS
+    )
     line(f"fit, {few} slices of {arguments.side} px", peak)
     own = []
     for count in (few, many):

@@ -32,7 +32,7 @@ from anomae.detectors.corruption_settings import DenoisingSettings, DraemSetting
 from anomae.detectors.dae.detector import DenoisingAutoencoderDetector
 from anomae.detectors.draem.detector import DraemDetector
 from anomae.detectors.fanogan.detector import FAnoGan
-from anomae.detectors.mae_classifier.recipes import named_recipe
+from anomae.detectors.method import Situation
 from anomae.detectors.patchcore.detector import PatchMemoryDetector
 from anomae.detectors.rd4ad.detector import ReverseDistillationDetector
 from anomae.detectors.registry import DETECTORS, load_detector
@@ -82,8 +82,10 @@ SOME = {**FEW, "steps": 16}
 
 
 def make_paper(name: str, device: DeviceSettings) -> Any:
-    settings = overridden(named_recipe("phantom", "paper", (SIDE, SIDE)), SHORT).model_copy(update={"device": device})
-    return DETECTORS[name](settings) if name == "mae-classifier" else DETECTORS[name](settings.autoencoder, device)
+    method = DETECTORS[name]
+    settings = method.recipe(Situation("phantom", "paper", (SIDE, SIDE)))
+    short = {key: value for key, value in SHORT.items() if key.partition(".")[0] in settings.model_fields_set}
+    return method.detector(overridden(settings, short).model_copy(update={"device": device}))
 
 
 def make_fanogan(arch: str, device: DeviceSettings) -> Any:

@@ -104,7 +104,7 @@ class MaskedAutoencoderDetector:
         return FittedMaskedAutoencoder(settings, network.eval(), int(content["seed"]))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class FittedMaskedAutoencoder:
     """Rebuilds images from some of their patches, and says how far they are from that."""
 

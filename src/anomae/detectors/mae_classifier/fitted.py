@@ -22,7 +22,7 @@ from anomae.seeds import derive_seed
 from anomae.training.checkpoint import write_tensors
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class FittedPseudoAbnormalClassifier:
     """The score is the probability of "pseudo-abnormal".
 

@@ -1,0 +1,63 @@
+"""The paper's recipes: the text, the released code, and what holds in all of them."""
+
+import pytest
+
+from anomae.detectors.mae_classifier.recipes import PROFILES, RECIPES, fitting_patch, named_recipe, recipe_for
+from anomae.errors import UserError
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_recipe_holds_in_every_profile(name: str, profile: str) -> None:
+    settings = named_recipe(name, profile, (64, 64))
+    assert type(settings).model_validate_json(settings.model_dump_json()) == settings
+
+
+def test_profile_paper_is_the_text() -> None:
+    """PAPER.md: sections 3 and 4 of the paper."""
+    settings = named_recipe("brats2020", "paper", (224, 224))
+    autoencoder, boxes, classifier = settings.autoencoder, settings.pseudo_abnormal, settings.classifier
+    assert (autoencoder.size, autoencoder.mask_ratio, autoencoder.passes) == ("base", 0.75, 4)
+    assert (autoencoder.training.epochs, classifier.training.epochs) == (1600, 100)
+    assert (boxes.k_min, boxes.k_max, boxes.side_min, boxes.side_max) == (1, 10, 10, 40)
+    assert (classifier.training.lr, classifier.training.weight_decay) == (1e-3, 0.05)
+    assert (classifier.input, classifier.choice, classifier.label_smoothing) == ("l1", "last", 0)
+    luna = named_recipe("luna16", "paper", (64, 64)).pseudo_abnormal
+    assert (luna.side_min, luna.side_max) == (5, 12)
+
+
+def test_profile_released_is_the_code() -> None:
+    """What the released code does otherwise than the text."""
+    settings = named_recipe("brats2020", "released", (224, 224))
+    boxes, classifier = settings.pseudo_abnormal, settings.classifier
+    assert (boxes.k_min, boxes.k_max, boxes.side_min, boxes.side_max) == (1, 9, 10, 39)
+    assert (classifier.training.lr, classifier.training.layer_decay) == (5e-4, 0.75)
+    assert (classifier.label_smoothing, classifier.drop_path, classifier.erase) == (0.1, 0.1, 0.25)
+    assert (classifier.start, classifier.positives, classifier.boxes) == ("encoder", "separate", "frozen")
+    assert classifier.choice == "validation_auroc"
+    assert settings.autoencoder.training.lr == 7.5e-5
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_what_starts_from_the_encoder_has_its_size(name: str) -> None:
+    settings = named_recipe(name, "released", (64, 64))
+    own, wanted = settings.autoencoder, settings.classifier
+    assert (wanted.size, wanted.patch) == (own.size, own.patch)
+
+
+@pytest.mark.parametrize(("size", "patch"), [((224, 224), 16), ((96, 96), 8), ((50, 50), 5), ((48, 64), 4)])
+def test_patches_fit_the_image(size: tuple[int, int], patch: int) -> None:
+    assert fitting_patch(size) == patch
+
+
+def test_images_without_a_patch_are_refused() -> None:
+    with pytest.raises(UserError, match="image_size"):
+        fitting_patch((97, 89))
+
+
+def test_unknown_recipes_name_near_misses() -> None:
+    with pytest.raises(UserError, match="Did you mean brats2020"):
+        named_recipe("brats2021", "paper", (64, 64))
+    with pytest.raises(UserError, match="Did you mean paper"):
+        named_recipe("small", "papr", (64, 64))  # type: ignore[arg-type]
+    assert (recipe_for("lgg"), recipe_for("folder")) == ("lgg", "small")
