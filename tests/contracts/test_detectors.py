@@ -32,7 +32,6 @@ from anomae.detectors.corruption_settings import DenoisingSettings, DraemSetting
 from anomae.detectors.dae.detector import DenoisingAutoencoderDetector
 from anomae.detectors.draem.detector import DraemDetector
 from anomae.detectors.fanogan.detector import FAnoGan
-from anomae.detectors.method import Situation
 from anomae.detectors.patchcore.detector import PatchMemoryDetector
 from anomae.detectors.rd4ad.detector import ReverseDistillationDetector
 from anomae.detectors.registry import DETECTORS, load_detector
@@ -45,6 +44,7 @@ from anomae.detectors.teacher_settings import (
 from anomae.errors import UserError
 from anomae.files import read_json_lines
 from anomae.recipes.anomae_settings import anomae_settings
+from anomae.recipes.named import named_recipe
 from anomae.recipes.overrides import overridden
 from anomae.slices.store import Slices
 from anomae.training.journal import Journal
@@ -82,10 +82,8 @@ SOME = {**FEW, "steps": 16}
 
 
 def make_paper(name: str, device: DeviceSettings) -> Any:
-    method = DETECTORS[name]
-    settings = method.recipe(Situation("phantom", "paper", (SIDE, SIDE)))
-    short = {key: value for key, value in SHORT.items() if key.partition(".")[0] in settings.model_fields_set}
-    return method.detector(overridden(settings, short).model_copy(update={"device": device}))
+    settings = overridden(named_recipe("phantom", "paper", (SIDE, SIDE)), SHORT).model_copy(update={"device": device})
+    return DETECTORS[name](settings) if name == "mae-classifier" else DETECTORS[name](settings.autoencoder, device)
 
 
 def make_fanogan(arch: str, device: DeviceSettings) -> Any:

@@ -5,12 +5,10 @@ import torch
 
 from anomae.models.crops import draw_crops, erase_random, random_resized_crops, resize_crops, roll_random
 
-SHAPES = ((), (1,), (3,))  # of images without an axis of channels, of one channel, of three
 
-
-@pytest.mark.parametrize("channels", SHAPES)
-def test_the_whole_image_is_the_identity(channels: tuple[int, ...], rng: torch.Generator) -> None:
-    images = torch.randn(4, *channels, 12, 20, generator=rng)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_the_whole_image_is_the_identity(channels: int, rng: torch.Generator) -> None:
+    images = torch.randn(4, channels, 12, 20, generator=rng)
     found = random_resized_crops(images, generator=rng, scale=(1.0, 1.0))
     torch.testing.assert_close(found, images, rtol=0, atol=1e-4)
 
@@ -87,22 +85,19 @@ def test_erasures_are_rectangles_of_bounded_area(probability: float, rng: torch.
     assert float(noise.std()) == pytest.approx(1, abs=0.05)
 
 
-@pytest.mark.parametrize("channels", [1, 3])
-def test_channels_are_treated_alike_and_one_channel_as_no_axis(channels: int, rng: torch.Generator) -> None:
-    plain = torch.randn(6, 10, 14, generator=rng)
-    images = plain[:, None].expand(-1, channels, -1, -1).contiguous()
+def test_channels_are_treated_alike(rng: torch.Generator) -> None:
+    grey = torch.randn(6, 1, 10, 14, generator=rng)
+    images = grey.expand(-1, 3, -1, -1).contiguous()
     for change in (
         lambda given, generator: random_resized_crops(given, generator=generator, scale=(0.3, 1.0), flip=True),
         lambda given, generator: roll_random(given, generator=generator),
     ):
-        expected = change(plain, torch.Generator().manual_seed(4))
+        expected = change(grey, torch.Generator().manual_seed(4))
         found = change(images, torch.Generator().manual_seed(4))
-        assert torch.equal(found, expected[:, None].expand_as(found))
+        assert torch.equal(found, expected.expand_as(found))
+        assert not torch.equal(found, images)
     erased = erase_random(images, 0.7, generator=torch.Generator().manual_seed(4)) != images
     assert torch.equal(erased.any(dim=1), erased.all(dim=1))
-    if channels == 1:
-        expected = erase_random(plain, 0.7, generator=torch.Generator().manual_seed(4))
-        assert torch.equal(erase_random(images, 0.7, generator=torch.Generator().manual_seed(4))[:, 0], expected)
 
 
 def test_the_same_seed_gives_the_same(rng: torch.Generator) -> None:

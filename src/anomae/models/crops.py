@@ -1,7 +1,4 @@
-"""Random crops, mirrors, shifts and erasures of whole batches on their device; all is drawn from a generator.
-
-Images are (B, C, H, W), or (B, H, W) where there is no axis of channels; all channels of an image are treated alike.
-"""
+"""Random crops, mirrors, shifts and erasures of whole batches on their device; all is drawn from a generator."""
 
 import math
 
@@ -20,7 +17,7 @@ def random_resized_crops(
     """(B, C, H, W): of each image a rectangle of `scale` of its area, brought back to H x W; mirrored every other time.
 
     Width to height of the rectangle, relative to the image's, is log-uniform in `ratio`; cut to the image where it
-    would not fit.  Bicubic; values stay within each channel's own range.
+    would not fit.  Bicubic; values stay within the channel's own range.
     """
     return resize_crops(images, *draw_crops(len(images), generator, scale, ratio, flip))
 
@@ -45,17 +42,15 @@ def draw_crops(
 def resize_crops(images: Tensor, sizes: Tensor, centres: Tensor) -> Tensor:
     """Cut the rectangles that `draw_crops` drew and bring them to the images' size, (B, C, H, W).
 
-    Bicubic (Keys, a = -0.5, as Pillow has it), then cut to each channel's own range.
+    Bicubic (Keys, a = -0.5, as Pillow has it), then cut to the channel's own range.
     """
-    height, width = images.shape[-2:]
-    low, high = images.amin(dim=(-2, -1), keepdim=True), images.amax(dim=(-2, -1), keepdim=True)
+    height, width = images.shape[2:]
+    low, high = images.amin(dim=(2, 3), keepdim=True), images.amax(dim=(2, 3), keepdim=True)
     # Two products with narrow-banded matrices: 3 (160 px) times as fast as grid_sample, which is bilinear at that.
     with torch.autocast(images.device.type, enabled=False):
         columns = _resampling(width, sizes[:, 0], centres[:, 0]).to(images.device)
         rows = _resampling(height, sizes[:, 1], centres[:, 1]).to(images.device)
-        if images.ndim == 4:
-            columns, rows = columns[:, None], rows[:, None]
-        resized = torch.matmul(torch.matmul(rows, images), columns.mT)
+        resized = rows[:, None] @ images @ columns.transpose(1, 2)[:, None]  # (B, C, H, W)
     return resized.clamp(low, high)
 
 
@@ -81,7 +76,7 @@ def erase_random(
     ratio: tuple[float, float] = (0.3, 3.3),
 ) -> Tensor:
     """(B, C, H, W): with `probability` a rectangle of `area` of the image becomes N(0, 1) noise (random erasing)."""
-    batch, (height, width) = len(images), images.shape[-2:]
+    batch, (height, width) = len(images), images.shape[2:]
     drawn = torch.rand(5, batch, generator=generator, device=generator.device)
     noise = torch.randn(images.shape, generator=generator, device=generator.device)
     part = (area[0] + (area[1] - area[0]) * drawn[0]) * height * width
@@ -93,17 +88,14 @@ def erase_random(
     in_rows = (rows >= top[:, None]) & (rows < (top + tall)[:, None])
     in_columns = (columns >= left[:, None]) & (columns < (left + wide)[:, None])
     erased = in_rows[:, :, None] & in_columns[:, None, :] & (drawn[4] < probability)[:, None, None]
-    erased = erased[:, None] if images.ndim == 4 else erased
-    return torch.where(erased, noise, images)
+    return torch.where(erased[:, None], noise, images)  # the same rectangle in all channels
 
 
 def roll_random(images: Tensor, *, generator: torch.Generator) -> Tensor:
-    """(B, C, H, W): each shifted by whole pixels, any shift as likely; what leaves on a side comes in on the other."""
-    batch, (height, width) = len(images), images.shape[-2:]
+    """(B, C, H, W): each shifted by whole pixels, any shift as likely; what leaves on one side enters on the other."""
+    batch, channels, height, width = images.shape
     drawn = torch.rand(2, batch, 1, generator=generator, device=generator.device)
     rows = (torch.arange(height, device=images.device) + (drawn[0] * height).long()) % height  # (B, H)
     columns = (torch.arange(width, device=images.device) + (drawn[1] * width).long()) % width  # (B, W)
-    sources = torch.arange(batch, device=images.device)[:, None, None]
-    if images.ndim == 3:
-        return images[sources, rows[:, :, None], columns[:, None, :]]
-    return images.movedim(1, -1)[sources, rows[:, :, None], columns[:, None, :]].movedim(-1, 1).contiguous()
+    each, channel = (torch.arange(count, device=images.device) for count in (batch, channels))
+    return images[each[:, None, None, None], channel[:, None, None], rows[:, None, :, None], columns[:, None, None, :]]

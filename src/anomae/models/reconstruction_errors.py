@@ -9,17 +9,17 @@ SSIM_WINDOW = 7
 
 
 def mean_squared_error(images: Tensor, reconstructions: Tensor) -> Tensor:
-    """(B,) mean over channels and pixels of the squared difference; (B, C, H, W) each."""
+    """(B,) mean over pixels and channels of the squared difference; (B, C, H, W) each."""
     return (images - reconstructions).float().square().mean(dim=(1, 2, 3))
 
 
 def mean_absolute_error(images: Tensor, reconstructions: Tensor) -> Tensor:
-    """(B,) mean over channels and pixels of the absolute difference; (B, C, H, W) each."""
+    """(B,) mean over pixels and channels of the absolute difference; (B, C, H, W) each."""
     return (images - reconstructions).float().abs().mean(dim=(1, 2, 3))
 
 
 def structural_similarity(images: Tensor, reconstructions: Tensor, data_range: float) -> Tensor:
-    """(B,) SSIM of each channel, averaged, at most 1; (B, C, H, W) each, sides at least 7.
+    """(B,) mean SSIM of the channels, at most 1; (B, C, H, W) each, sides at least 7.
 
     Uniform 7x7 window, sample covariance, windows wholly inside the image: scikit-image's `structural_similarity` with
     its defaults (Wang et al. 2004).  Computed in float64: variances are differences of nearly equal numbers.
@@ -42,10 +42,7 @@ def _window_mean(images: Tensor) -> Tensor:
 
 
 def error_scores(images: Tensor, reconstructions: Tensor, ssim_range: float) -> Tensor:
-    """(B, 3) of images (B, C, H, W), in the order of ERRORS, SSIM negated.
-
-    Each is higher the less the reconstruction is like the image.
-    """
+    """(B, 3) in the order of ERRORS, SSIM negated: each higher the less the reconstruction is like the image."""
     similarity = structural_similarity(images, reconstructions, ssim_range)
     errors = (mean_squared_error(images, reconstructions), mean_absolute_error(images, reconstructions))
     return torch.stack([*(error.double() for error in errors), -similarity], dim=1)

@@ -3,8 +3,8 @@
 from typing import Any
 
 from anomae.detectors.anomae.settings import AnomaeSettings
-from anomae.detectors.mae_classifier.recipes import named_recipe
 from anomae.recipes.baselines import Scale, scale_of
+from anomae.recipes.named import named_recipe
 
 CANDIDATES = ("luna16", "luna16-patches", "reproduce-small-patches")
 BRIGHT_LESIONS = ("flair", "t2")

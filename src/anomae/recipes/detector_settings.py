@@ -2,10 +2,10 @@
 
 from pydantic import BaseModel
 
-from anomae.detectors.mae_classifier.recipes import named_recipe
 from anomae.errors import UserError
 from anomae.recipes.anomae_settings import anomae_settings
 from anomae.recipes.baselines import BASELINES, baseline_settings, scale_of
+from anomae.recipes.named import named_recipe
 from anomae.recipes.recipe import Profile
 from anomae.suggestions import nearest_sentence
 

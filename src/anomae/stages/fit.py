@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel
 
-from anomae.detectors.mae_classifier.recipes import recipe_for
 from anomae.detectors.settings import MethodSettings
 from anomae.errors import UserError
 from anomae.files import write_json, written_whole
 from anomae.recipes.detector_settings import ANOMAE, settings_for
+from anomae.recipes.named import recipe_for
 from anomae.recipes.overrides import overridden
 from anomae.recipes.recipe import Profile
 from anomae.runs.run import Run
@@ -46,7 +46,7 @@ def fit(
     """Fit a detector on the healthy training slices of `store`; returns the folder of the fitted detector.
 
     detector: a name in anomae.detectors.DETECTORS; the paper's method is "mae-classifier".
-    recipe: a name in anomae.detectors.mae_classifier.recipes.RECIPES; None: that of the store's cohort, else `small`.
+    recipe: a name in anomae.recipes.named.RECIPES; None: that of the store's cohort, else `small`.
     overrides: dotted setting -> value, as `--set` takes them.  A run that was stopped, at any moment and in any way,
     goes on to the same weights as if it had not been.
     autoencoder_of: a run on the same store whose masked autoencoder, trained with the same settings and seed, is taken

@@ -139,13 +139,16 @@ def _choice_by_labels(
     scale: float,
 ) -> Choice:
     """AUROC on labelled validation images at the end of each epoch: what the released code does, not the text."""
-    from sklearn.metrics import roc_auc_score
+    from scipy.stats import rankdata
 
     shown = images.read(slice(None))
     reconstructions = shown if autoencoder is None else autoencoder.reconstruct(shown)
 
     def measure(model: nn.Module) -> float:
-        return float(roc_auc_score(labels, logits_of(model, shown, reconstructions, settings, scale)))
+        ranks = rankdata(logits_of(model, shown, reconstructions, settings, scale))
+        abnormal = labels == 1
+        count = int(np.sum(abnormal))
+        return float((ranks[abnormal].sum() - count * (count + 1) / 2) / (count * (len(labels) - count)))
 
     epochs = settings.classifier.training.epochs
     return Choice(measure, max(1, min(100, round(epochs or 20))))
