@@ -8,7 +8,7 @@ otherwise.  anomae.testing.check_detector tries all that is said here.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -107,8 +107,15 @@ class FittedDetector(Protocol):
 class Detector(Protocol):
     """Not fitted: settings, and how to learn."""
 
-    name: ClassVar[str]
-    settings_type: ClassVar[type[BaseModel]]
+    @property
+    def name(self) -> str:
+        """As users type it; an attribute of the class."""
+        ...
+
+    @property
+    def settings_type(self) -> type[BaseModel]:
+        """Of the settings; an attribute of the class.  `--set` changes its fields, so each needs a default."""
+        ...
 
     def __init__(self, settings: Any) -> None:
         """Keep the settings, of `settings_type`; build nothing."""

@@ -112,7 +112,7 @@ class Teacher:
             levels: list[Tensor] = self.network(self.pictures(images))  # (B * c, C, H / stride, W / stride) each
         if self.channels == 1:
             return levels
-        return [level.unflatten(0, (-1, self.channels)).flatten(1, 2) for level in levels]
+        return [level.reshape(-1, self.channels * level.shape[1], *level.shape[2:]) for level in levels]
 
     def batch(self, device: torch.device) -> int:
         """Images a batch in use: fewer where they are shown larger or in more channels, so that memory stays the same.

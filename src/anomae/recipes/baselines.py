@@ -19,11 +19,6 @@ from anomae.detectors.baselines.settings import (
     PrincipalComponentsSettings,
 )
 from anomae.detectors.corruption_settings import DenoisingSettings, DraemSettings
-from anomae.detectors.teacher_settings import (
-    PatchMemorySettings,
-    ReverseDistillationSettings,
-    StudentTeacherSettings,
-)
 
 Scale = Literal["tiny", "small", "paper"]
 SCALES: tuple[Scale, ...] = ("tiny", "small", "paper")
@@ -36,12 +31,10 @@ _SCALES_OF_RECIPES: dict[str, Scale] = {
     "phantom": "tiny",
     "tiny": "tiny",
 }
-_ADAM = {"lr": 0.005, "min_lr": 0.005, "betas": (0.5, 0.999), "weight_decay": 0.0, "batch": 16}
 _AUTOENCODER = {"lr": 1e-3, "weight_decay": 0.0, "batch": 16}
 # The originals' rate, 1e-4, is for widths and lengths that these have not; chosen on healthy slices and made-up heads.
 _DENOISING = {"lr": 2e-3, "weight_decay": 0.0, "batch": 8}
 _SEGMENTING = {"lr": 2e-3, "weight_decay": 0.0, "batch": 8}
-_L2 = {"lr": 2e-4, "min_lr": 2e-4, "weight_decay": 1e-5, "batch": 8}
 
 BASELINES: dict[str, tuple[type[BaseModel], dict[Scale, dict[str, Any]]]] = {
     "anovaegan": (
@@ -65,45 +58,6 @@ BASELINES: dict[str, tuple[type[BaseModel], dict[Scale, dict[str, Any]]]] = {
                 "critic_steps": 2,
                 "training": {"steps": 150, "batch": 16},
                 "encoder_training": {"steps": 150, "batch": 16},
-            },
-        },
-    ),
-    "rd4ad": (
-        ReverseDistillationSettings,
-        {
-            "small": {"teacher": {"input_size": 128}, "training": {**_ADAM, "steps": 1500}},
-            "tiny": {
-                "teacher": {"backbone": "tiny", "weights": "random", "input_size": 64},
-                "training": {**_ADAM, "steps": 60},
-            },
-        },
-    ),
-    "ast": (
-        StudentTeacherSettings,
-        {
-            "small": {
-                "teacher": {"input_size": 256},
-                "student_width": 256,
-                "flow": {**_L2, "steps": 1000},
-                "student": {**_L2, "steps": 1000},
-            },
-            "tiny": {
-                "teacher": {"backbone": "tiny", "weights": "random", "input_size": 64},
-                "flow_width": 16,
-                "student_width": 32,
-                "flow": {**_L2, "steps": 60},
-                "student": {**_L2, "steps": 60},
-            },
-        },
-    ),
-    "patchcore": (
-        PatchMemorySettings,
-        {
-            "small": {"teacher": {"input_size": 128}, "memory": 2000, "candidates": 10_000},
-            "tiny": {
-                "teacher": {"backbone": "tiny", "weights": "random", "input_size": 64},
-                "memory": 200,
-                "candidates": 2000,
             },
         },
     ),

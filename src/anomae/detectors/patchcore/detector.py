@@ -5,8 +5,8 @@ the nearest patch kept, are the original's; it reduces widths to 1024 by averagi
 out (anomalib does so too), and so is the re-weighting of the score, which its paper has and its released code has not.
 The greedy coreset is taken from a random part of the patches, so that time and memory stay bounded (the original takes
 it from all), and the default backbone is EfficientNet-Lite0, which works offline, not WideResNet-50-2.  With `near`,
-which is not the original's, a patch is compared with those from about its own position alone: for images that are aligned.  Of images with several channels
-the features are concatenated over the channels.
+which is not the original's, a patch is compared with those from about its own position alone: for images that are
+aligned.  Of images with several channels the features are concatenated over the channels.
 """
 
 from dataclasses import dataclass
