@@ -114,7 +114,10 @@ class Detector(Protocol):
 
     @property
     def settings_type(self) -> type[BaseModel]:
-        """Of the settings; an attribute of the class.  `--set` changes its fields, so each needs a default."""
+        """Of the settings; an attribute of the class.
+
+        `--set` changes its fields, which in another package's class all need a default.
+        """
         ...
 
     def __init__(self, settings: Any) -> None:

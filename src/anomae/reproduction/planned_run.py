@@ -62,7 +62,7 @@ def is_finished(path: Path) -> bool:
 def done_or_reason(
     run: PlannedRun, runs: Path, store: SliceStore, recipe: str, wanted: Wanted, seed: int, resamples: int
 ) -> str:
-    """Fit, score and evaluate one run in RUNS/<its name>, each unless it is done; the reason where that failed, else "".
+    """Fit, score and evaluate one run in RUNS/<its name>, each unless it is done; why that failed, else "".
 
     seed: of the bootstrap, the same for all runs.
     """

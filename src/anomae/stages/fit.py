@@ -136,9 +136,8 @@ def _chooses_by_labels(detector: Detector) -> bool:
 
 def _choice(detector: Detector) -> str:
     if _chooses_by_labels(detector):
-        return (
-            "The checkpoint was chosen by its AUROC on labelled validation images: labels of abnormal images were seen."
-        )
+        chosen_by = "its AUROC on labelled validation images: labels of abnormal images were seen"
+        return f"The checkpoint was chosen by {chosen_by}."
     return "The last checkpoint was taken; training and this choice saw no abnormal image."
 
 
