@@ -94,13 +94,16 @@ class FittedDetector(Protocol):
     def inspect(self, images: Images4) -> Findings:
         """Judge images (n, c, h, w) of the prepared scale.
 
-        Raises UserError, one clear sentence, for another rank, number of channels or size than was fitted, for no
-        image at all, and for values that are not finite.
+        Raises UserError (a class that imports nothing of ours: ValueError), one clear sentence, for another rank,
+        number of channels or size than was fitted, for no image at all, and for values that are not finite.
         """
         ...
 
     def save(self, folder: Path) -> None:
-        """Write everything `load` needs, settings.json (with the key "detector": the name) last; no pickle."""
+        """Write everything `load` needs into `folder`, which exists: settings.json last, its key "detector" the name.
+
+        No pickle.
+        """
         ...
 
 

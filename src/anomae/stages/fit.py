@@ -117,6 +117,7 @@ def _fit(store: SliceStore, run: Run, detector: Detector, asked: str, seed: int)
         known = rows[store.index.label[rows] >= 0]
         labelled = {"validation": (store.select(known), np.asarray(store.index.label[known], dtype=np.int8))}
     fitted = detector.fit(healthy, seed=seed, folder=run.folder, **labelled)
+    run.fitted.mkdir(parents=True, exist_ok=True)
     fitted.save(run.fitted)
     write_json(run.fitted / "prepare.json", _preparation(store))
     facts = {"detector": fitted.name, "asked": asked, "training_slices": len(healthy), "seed": seed}
