@@ -1,4 +1,4 @@
-"""docs/extending.md is run: a stranger's detector and reader in packages of their own, through the real command line."""
+"""docs/extending.md is run: a detector and a reader in packages of their own, through the real command line."""
 
 import json
 import os
