@@ -21,7 +21,7 @@ RECIPES = {"tiny": "phantom", "small": "small", "paper": "brats2020"}
 
 # A whole detector of ours, as its file would be.
 ONE_FILE = '''
-"""The brightest pixel."""
+"""How bright an image is."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,74 +38,74 @@ from anomae.files import read_json, write_json
 from anomae.training.settings import DeviceSettings
 
 
-class BrightestSettings(BaseModel):
+class BrightnessSettings(BaseModel):
     above: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
-class FittedBrightest:
-    name: ClassVar[str] = "brightest"
+class FittedBrightness:
+    name: ClassVar[str] = "brightness"
     map_name: ClassVar[str] = "prepared intensity"
     description: ClassVar[str] = ""
-    settings: BrightestSettings
+    settings: BrightnessSettings
     channels: int
     image_size: tuple[int, int]
 
     def inspect(self, images: Images4) -> Findings:
         check_images(images, self.channels, self.image_size)
         maps = np.maximum(images.astype(np.float32) - self.settings.above, 0).sum(axis=1)
-        return Findings(maps.reshape(len(maps), -1).max(axis=1).astype(np.float64), maps)
+        return Findings(np.array([one.sum() for one in maps], dtype=np.float64), maps)
 
     def save(self, folder: Path) -> None:
         facts = {"detector": self.name, "channels": self.channels, "image_size": list(self.image_size)}
         write_json(folder / "settings.json", {**facts, "settings": self.settings.model_dump()})
 
 
-class Brightest:
-    """The score is the highest intensity."""
+class Brightness:
+    """The score is the sum of all intensities."""
 
-    name = "brightest"
-    settings_type = BrightestSettings
+    name = "brightness"
+    settings_type = BrightnessSettings
 
-    def __init__(self, settings: BrightestSettings) -> None:
+    def __init__(self, settings: BrightnessSettings) -> None:
         self.settings = settings
 
-    def fit(self, healthy: HealthySlices, *, seed: int, folder: Path) -> FittedBrightest:
+    def fit(self, healthy: HealthySlices, *, seed: int, folder: Path) -> FittedBrightness:
         if len(healthy) == 0:
             raise UserError("There is no healthy slice to learn from.")
-        return FittedBrightest(self.settings, healthy.channels, healthy.image_size)
+        return FittedBrightness(self.settings, healthy.channels, healthy.image_size)
 
     @classmethod
-    def load(cls, folder: Path, device: DeviceSettings | None = None) -> FittedBrightest:
+    def load(cls, folder: Path, device: DeviceSettings | None = None) -> FittedBrightness:
         content = read_json(folder / "settings.json")
         height, width = content["image_size"]
-        return FittedBrightest(BrightestSettings(**content["settings"]), content["channels"], (height, width))
+        return FittedBrightness(BrightnessSettings(**content["settings"]), content["channels"], (height, width))
 
 
-METHOD = Method(Brightest, by_scale(BrightestSettings, {"tiny": {"above": 0.5}}))
+METHOD = Method(Brightness, by_scale(BrightnessSettings, {"tiny": {"above": 0.5}}))
 '''
 
 
 @pytest.fixture
-def brightest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+def brightness(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """A detector added as one would add it: one file, and one line in the registry."""
-    (tmp_path / "brightest_of_a_test.py").write_text(ONE_FILE)
+    (tmp_path / "brightness_of_a_test.py").write_text(ONE_FILE)
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setitem(registry._OURS, "brightest", "brightest_of_a_test")
-    return "brightest"
+    monkeypatch.setitem(registry._OURS, "brightness", "brightness_of_a_test")
+    return "brightness"
 
 
 def test_a_detector_is_one_file_and_one_line(
-    brightest: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    brightness: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert list(DETECTORS) == [*OURS, brightest]
-    method = method_named(brightest)
+    assert list(DETECTORS) == [*OURS, brightness]
+    method = method_named(brightness)
     settings = method.settings(Situation("phantom", "paper", (32, 32)))
     assert settings.model_dump() == {"above": 0.5}
     check_detector(lambda: method.detector(settings), tmp_path, draws=False, refusals=(UserError,))
-    assert load_detector(tmp_path / "saved").name == brightest
+    assert load_detector(tmp_path / "saved").name == brightness
     list_detectors()
-    assert f"{brightest:18}The score is the highest intensity." in capsys.readouterr().out
+    assert f"{brightness:18}The score is the sum of all intensities." in capsys.readouterr().out
 
 
 def test_names_are_had_without_torch() -> None:
@@ -135,7 +135,7 @@ def test_settings_hold_at_every_scale(name: str, scale: str) -> None:
 
 
 def test_a_profile_is_refused_where_a_method_has_it_not() -> None:
-    assert {name for name in OURS if DETECTORS[name].profiles == PROFILES} == {"mae-classifier", "mae"}
+    assert {name for name in OURS if DETECTORS[name].profiles == PROFILES} == {"mae-classifier"}
     with pytest.raises(UserError, match="give it with --detector mae-classifier"):
         method_named("pca").settings(Situation("small", "released", (64, 64)))
     with pytest.raises(UserError, match="Did you mean released"):
