@@ -9,9 +9,9 @@ import torch
 from scipy.ndimage import gaussian_filter
 from sklearn.metrics import roc_auc_score
 
-from anomae.detectors.ast.detector import StudentTeacherDetector
-from anomae.detectors.patchcore.detector import PatchMemoryDetector
-from anomae.detectors.rd4ad.detector import ReverseDistillationDetector
+from anomae.detectors.ast.detector import FittedStudentTeacher
+from anomae.detectors.patchcore.detector import FittedPatchMemory
+from anomae.detectors.rd4ad.detector import FittedReverseDistillation
 from anomae.detectors.registry import DETECTORS
 from anomae.detectors.teacher_settings import (
     PatchMemorySettings,
@@ -44,13 +44,13 @@ SMALL: dict[str, Any] = {
 
 @pytest.fixture(scope="module", params=SMALL)
 def fitted(request: pytest.FixtureRequest, healthy_heads: np.ndarray, tmp_path_factory: Any) -> Any:
-    detector = DETECTORS[request.param](SMALL[request.param])
+    detector = DETECTORS[request.param].detector(SMALL[request.param])
     return detector.fit(Slices(healthy_heads), seed=0, folder=tmp_path_factory.mktemp("fit"))
 
 
 @pytest.fixture(scope="module")
 def findings(fitted: Any, spotted_heads: tuple[np.ndarray, ...]) -> Any:
-    return fitted.inspect(spotted_heads[0])
+    return fitted.inspect(spotted_heads[0][:, None])
 
 
 def test_bright_spots_are_found_far_better_than_by_chance(
@@ -70,7 +70,7 @@ def test_it_says_which_teacher_it_has(fitted: Any, tmp_path: Path) -> None:
     assert "tiny residual network, random frozen" in fitted.description
     fitted.save(tmp_path)
     assert '"teacher": "tiny residual network, random frozen"' in (tmp_path / "settings.json").read_text()
-    assert DETECTORS[fitted.name].load(tmp_path, CPU).description == fitted.description
+    assert DETECTORS[fitted.name].detector.load(tmp_path, CPU).description == fitted.description
 
 
 def test_the_chosen_score_is_one_of_those_given(fitted: Any, findings: Any) -> None:
@@ -83,7 +83,7 @@ def fit(name: str, healthy: np.ndarray, folder: Path, **changes: Any) -> Any:
     few = {"training": steps(2, 0.005), "flow": steps(2, 0.01), "student": steps(2, 0.01)}
     settings = SMALL[name]
     update = {key: value for key, value in few.items() if hasattr(settings, key)} | changes
-    detector = DETECTORS[name](settings.model_copy(update=update))
+    detector = DETECTORS[name].detector(settings.model_copy(update=update))
     return detector.fit(Slices(healthy), seed=0, folder=folder)
 
 
@@ -91,12 +91,10 @@ def fit(name: str, healthy: np.ndarray, folder: Path, **changes: Any) -> Any:
 def test_map_and_score_of_rd4ad_by_definition(combine: str, healthy_heads: np.ndarray, tmp_path: Path) -> None:
     """Against numpy and scipy; the image is as large as the teacher's input, so the map is shown as it was made."""
     images = np.kron(healthy_heads[:6], np.ones((1, 2, 2), np.float32))
-    detector: ReverseDistillationDetector = fit("rd4ad", images, tmp_path, combine=combine)
-    assert detector.teacher is not None
-    assert detector.network is not None
-    found = detector.inspect(images)
+    detector: FittedReverseDistillation = fit("rd4ad", images, tmp_path, combine=combine)
+    found = detector.inspect(images[:, None])
     with torch.no_grad():
-        taught = detector.teacher.levels(torch.from_numpy(images))
+        taught = detector.teacher.levels(torch.from_numpy(images[:, None]))
         decoded = detector.network(taught)
     large = []
     for a, b in zip(taught, decoded, strict=True):
@@ -117,12 +115,10 @@ def test_map_and_score_of_rd4ad_by_definition(combine: str, healthy_heads: np.nd
 
 def test_map_and_score_of_ast_by_definition(healthy_heads: np.ndarray, tmp_path: Path) -> None:
     images = healthy_heads[:6]
-    detector: StudentTeacherDetector = fit("ast", images, tmp_path, teacher=TINY.model_copy(update={"input_size": 96}))
-    assert detector.teacher is not None
-    assert detector.networks is not None
-    found = detector.inspect(images)
-    features = detector.teacher.levels(torch.from_numpy(images))[0]
-    cached = np.load(tmp_path / "cache" / "features.npy").reshape(features.shape)
+    detector: FittedStudentTeacher = fit("ast", images, tmp_path, teacher=TINY.model_copy(update={"input_size": 96}))
+    found = detector.inspect(images[:, None])
+    features = detector.teacher.levels(torch.from_numpy(images[:, None]))[0]
+    cached = np.load(tmp_path / "cache" / "features.npy")
     assert np.allclose(cached, features.numpy(), atol=1e-4)
     angles = np.arange(3)[:, None] * 10000 ** (-2 * np.arange(8) / 16)
     line = np.concatenate([np.sin(angles), np.cos(angles)], axis=1)  # (3, 16)
@@ -143,13 +139,11 @@ def test_a_memory_of_all_patches_knows_the_images_it_saw(
     subset: str, healthy_heads: np.ndarray, tmp_path: Path
 ) -> None:
     images = healthy_heads[:6]
-    detector: PatchMemoryDetector = fit("patchcore", images, tmp_path, memory=6 * 64, subset=subset)
-    assert detector.teacher is not None
-    assert detector.memory is not None
-    features = patch_features(detector.teacher.levels(torch.from_numpy(images)))  # (6, 96, 8, 8)
+    detector: FittedPatchMemory = fit("patchcore", images, tmp_path, memory=6 * 64, subset=subset)
+    features = patch_features(detector.teacher.levels(torch.from_numpy(images[:, None])))  # (6, 96, 8, 8)
     assert torch.allclose(detector.memory, features.permute(0, 2, 3, 1).reshape(-1, 96), atol=1e-4)
-    assert detector.inspect(images).scores.max() < 1e-3
-    assert detector.inspect(images[:, ::-1].copy()).scores.min() > 0.1
+    assert detector.inspect(images[:, None]).scores.max() < 1e-3
+    assert detector.inspect(images[:, None, ::-1].copy()).scores.min() > 0.1
 
 
 def test_a_memory_keeps_no_more_than_it_may(healthy_heads: np.ndarray, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from anomae.detectors.patchcore.detector import PatchMemoryDetector
+from anomae.detectors.patchcore.detector import FittedPatchMemory, PatchMemoryDetector
 from anomae.detectors.teacher_settings import PatchMemorySettings, TeacherSettings
 from anomae.models.patch_memory import patch_features
 from anomae.slices.store import Slices
@@ -17,28 +17,27 @@ TINY = TeacherSettings(backbone="tiny", weights="random", input_size=64)  # 8 x 
 CPU = DeviceSettings(accelerator="cpu", precision="fp32")
 
 
-def fit(healthy: np.ndarray, folder: Path, **settings: Any) -> PatchMemoryDetector:
+def fit(healthy: np.ndarray, folder: Path, **settings: Any) -> FittedPatchMemory:
     chosen = PatchMemorySettings(**{"teacher": TINY, "memory": 500, "candidates": 1000, "sigma": 0.0, **settings})
     detector = PatchMemoryDetector(chosen.model_copy(update={"device": CPU}))
     return detector.fit(Slices(healthy), seed=0, folder=folder)
 
 
 def test_distances_by_definition(healthy_heads: np.ndarray, tmp_path: Path) -> None:
-    """Every patch of five images kept; the images to be judged are as large as the teacher's input."""
+    """Every patch of five images kept; the images that are scored are as large as the teacher's input."""
     images = np.kron(healthy_heads, np.ones((1, 2, 2), np.float32))
     detector = fit(images[:5], tmp_path, near=0.25, memory=5 * 64)
-    assert detector.teacher is not None
-    features = patch_features(detector.teacher.levels(torch.from_numpy(images[:12]))).double().numpy()
+    features = patch_features(detector.teacher.levels(torch.from_numpy(images[:12, None]))).double().numpy()
     known, new = (part.reshape(len(part), 96, 64).transpose(0, 2, 1) for part in (features[:5], features[5:]))
     expected = np.empty((7, 64))
     for place in range(64):
         near = [at for at in range(64) if np.hypot(at // 8 - place // 8, at % 8 - place % 8) <= 0.25 * 8]
         away = np.linalg.norm(new[:, place][:, None] - known[:, near].reshape(1, -1, 96), axis=2)
         expected[:, place] = away.min(axis=1)
-    found = detector.inspect(images[5:12])
+    found = detector.inspect(images[5:12, None])
     np.testing.assert_allclose(found.other_scores["max"], expected.max(axis=1), atol=1e-3)
     np.testing.assert_allclose(found.other_scores["mean"], expected.mean(axis=1), atol=1e-3)
-    anywhere = fit(images[:5], tmp_path, memory=5 * 64).inspect(images[5:12])
+    anywhere = fit(images[:5], tmp_path, memory=5 * 64).inspect(images[5:12, None])
     assert (found.scores >= anywhere.scores - 1e-5).all()
     assert found.other_scores["mean"].sum() > anywhere.other_scores["mean"].sum()
 
@@ -59,7 +58,7 @@ def test_what_is_healthy_elsewhere_alone_lies_farther_from_a_memory_that_knows_p
 
     def rise(near: float | None) -> float:
         """How much farther from memory those of a new place lie, in distances of the healthy ones."""
-        scores = fit(healthy, tmp_path, near=near, memory=2560, candidates=2560).inspect(new).scores
+        scores = fit(healthy, tmp_path, near=near, memory=2560, candidates=2560).inspect(new[:, None]).scores
         return float(np.median(scores[20:]) / np.median(scores[:20]))
 
     assert rise(0.15) > 1.2 * rise(None)
@@ -68,19 +67,17 @@ def test_what_is_healthy_elsewhere_alone_lies_farther_from_a_memory_that_knows_p
 @pytest.mark.parametrize("subset", ["coreset", "random"])
 def test_the_memory_is_spread_over_all_places(subset: str, healthy_heads: np.ndarray, tmp_path: Path) -> None:
     detector = fit(healthy_heads, tmp_path, near=0.0, memory=128, candidates=1500, subset=subset)
-    assert detector.memory is not None
-    assert detector.places is not None
+    assert detector.positions is not None
     assert detector.memory.shape == (128, 96)
-    assert torch.bincount(detector.places, minlength=64).tolist() == [2] * 64
+    assert torch.bincount(detector.positions, minlength=64).tolist() == [2] * 64
     assert detector.memory.unique(dim=0).shape[0] > 64
     again = fit(healthy_heads, tmp_path, near=0.0, memory=128, candidates=1500, subset=subset)
-    assert again.memory is not None
     assert torch.equal(again.memory, detector.memory)
 
 
 def test_without_near_nothing_new_is_kept(healthy_heads: np.ndarray, tmp_path: Path) -> None:
     fit(healthy_heads, tmp_path, near=None).save(tmp_path)
-    assert b'"places"' not in (tmp_path / "memory.safetensors").read_bytes()
+    assert b'"positions"' not in (tmp_path / "memory.safetensors").read_bytes()
     named = fit(healthy_heads, tmp_path, near=0.1)
     assert (
         named.description

@@ -5,20 +5,27 @@ from typing import Any
 import numpy as np
 import pytest
 
-from anomae.recipes.baselines import BASELINES, baseline_settings
-from anomae.recipes.detector_settings import METHOD, settings_for
+from anomae.detectors.method import PAPERS
+from anomae.detectors.registry import DETECTORS, method_named
 from anomae.recipes.overrides import overridden
 from anomae.reproduction import estimate as stage
 from anomae.reproduction.cells import RUNS, PlannedRun
 from anomae.reproduction.estimate import estimated_seconds, said, trainings
 from anomae.slices.store import SliceStore
+from anomae.stages.fit import situation_of
 
 from ..stages.conftest import SHORT
+
+BASELINES = [name for name in DETECTORS if name not in ("anomae", "mae", PAPERS)]
+
+
+def settings_of(detector: str, store: SliceStore) -> Any:
+    return method_named(detector).settings(situation_of(store, "phantom"))
 
 
 @pytest.fixture
 def settings(heads: SliceStore) -> Any:
-    return overridden(settings_for(METHOD, "phantom", "paper", heads.image_size), SHORT)
+    return overridden(settings_of(PAPERS, heads), SHORT)
 
 
 def test_every_training_is_counted(heads: SliceStore, settings: Any) -> None:
@@ -51,21 +58,24 @@ def test_what_costs_the_same_is_measured_once(
     assert seconds == {"method": 6.0, "k-1-5": 0.0, "autoencoder": 24.0, "length-0.5": 3.0}
 
 
-@pytest.mark.parametrize("detector", [name for name in BASELINES if list(trainings(baseline_settings(name, "tiny")))])
+@pytest.mark.parametrize("detector", BASELINES)
 def test_each_training_of_a_baseline_has_a_rate(detector: str, heads: SliceStore) -> None:
-    chosen = baseline_settings(detector, "tiny")
+    chosen = settings_of(detector, heads)
     rates = stage._rates(detector, chosen, heads.select(heads.rows("train", label=0)))
     assert rates.keys() == {name for name, _ in trainings(chosen)}
     assert all(0 <= rate < 60 for rate in rates.values())
 
 
-def test_the_masked_autoencoder_alone_has_one_training(heads: SliceStore, settings: Any) -> None:
+def test_the_masked_autoencoder_alone_has_one_training(heads: SliceStore) -> None:
+    of_autoencoder = {key: value for key, value in SHORT.items() if not key.startswith("classifier.")}
+    settings = overridden(settings_of("mae", heads), of_autoencoder)
+    assert dict(trainings(settings)).keys() == {"autoencoder.training"}
     seconds = estimated_seconds([PlannedRun("mae", "mae")], {"mae": settings}, heads)
     assert 0 < seconds["mae"] < 60
 
 
 def test_what_cannot_be_had_is_not_known(heads: SliceStore) -> None:
-    chosen = overridden(baseline_settings("rd4ad", "tiny"), {"teacher.weights": "/nowhere/net.pth"})
+    chosen = overridden(settings_of("rd4ad", heads), {"teacher.weights": "/nowhere/net.pth"})
     seconds = estimated_seconds([RUNS["rd4ad"]], {"rd4ad": chosen}, heads)
     assert np.isnan(seconds["rd4ad"])
     assert said(seconds).endswith("Not known: rd4ad.")
@@ -73,7 +83,7 @@ def test_what_cannot_be_had_is_not_known(heads: SliceStore) -> None:
 
 def test_anomae_is_estimated_by_its_pool_and_its_heads(heads: SliceStore) -> None:
     brief = {"sources": "pixels", "sizes": 32, "heads": 1, "head.width": 8, "pool": 1000}
-    chosen = overridden(settings_for("anomae", "phantom", "paper", heads.image_size), brief)
+    chosen = overridden(settings_of("anomae", heads), brief)
     longer = overridden(chosen, {"pool": 50_000, "head.training.steps": 50_000})
     runs = [PlannedRun("short", "anomae"), PlannedRun("long", "anomae")]
     seconds = [

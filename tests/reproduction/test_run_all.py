@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from anomae.detectors.adversarial_settings import FAnoGanSettings
+from anomae.detectors.method import PAPERS, SCALES, Situation
+from anomae.detectors.registry import method_named
 from anomae.errors import UserError
 from anomae.files import read_json
-from anomae.recipes.baselines import SCALES
-from anomae.recipes.detector_settings import METHOD, settings_for
 from anomae.recipes.overrides import overridden
 from anomae.recipes.preparation import preparation_for, reproduction_preparation
 from anomae.reproduction import planned_run
@@ -21,7 +21,7 @@ from anomae.slices.settings import PrepareSettings
 
 from ..stages.conftest import SHORT
 
-OVERRIDES = {METHOD: SHORT}
+OVERRIDES = {PAPERS: SHORT}
 
 
 def run(out: Path, only: tuple[str, ...]) -> dict[str, Any]:
@@ -58,7 +58,7 @@ def test_the_settings_of_every_run_hold(name: str, scale: Any) -> None:
     planned = RUNS[name]
     for data, plan in REPRODUCTIONS.items():
         side = plan.image_size[scale]
-        settings = settings_for(planned.detector, plan.recipe[scale], "paper", (side, side))
+        settings = method_named(planned.detector).settings(Situation(plan.recipe[scale], "paper", (side, side)))
         given = {**planned.overrides, **planned.by_scale.get(scale, {})}
         found = overridden(settings, given)
         assert found is not None, data
@@ -66,7 +66,7 @@ def test_the_settings_of_every_run_hold(name: str, scale: Any) -> None:
 
 def test_the_other_architecture_of_fanogan_is_its_authors() -> None:
     planned = RUNS["fanogan-schlegl"]
-    settings = settings_for("fanogan", "brats2020", "paper", (64, 64))
+    settings = method_named("fanogan").settings(Situation("brats2020", "paper", (64, 64)))
     found = overridden(settings, {**planned.overrides, **planned.by_scale["paper"]})
     assert found == FAnoGanSettings(arch="schlegl")
 

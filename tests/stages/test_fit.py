@@ -9,10 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from anomae.detectors.registry import load_detector
 from anomae.errors import UserError
 from anomae.files import read_json, read_json_lines
 from anomae.slices.store import SliceStore
 from anomae.stages.fit import fit
+from anomae.stages.prepare import prepare
 from anomae.training.checkpoint import read_tensors
 
 from .conftest import SHORT
@@ -150,3 +152,56 @@ def test_every_ablation_of_the_paper_runs(heads: SliceStore, tmp_path: Path, ove
     scores = np.load(findings / "scores.npy")
     assert np.isfinite(scores).all()
     assert (findings / "maps.npy").exists() == (overrides.get("classifier.input") != "image")
+
+
+# A detector of another module that keeps what it was given.
+ASKING = """
+import json
+from pathlib import Path
+from pydantic import BaseModel
+
+class AskingSettings(BaseModel):
+    labels: bool = True
+
+class Fitted:
+    name, map_name, description = "asking", "", ""
+    def __init__(self, given): self.given = given
+    def save(self, folder):
+        (folder / "settings.json").write_text(json.dumps({"detector": "asking", "given": self.given}))
+
+class Asking:
+    name, settings_type = "asking", AskingSettings
+    def __init__(self, settings): self.settings = settings
+    def chooses_by_labels(self): return self.settings.labels
+    def fit(self, healthy, *, seed, folder, **more):
+        given = {name: [len(value[0]), value[1].tolist()] for name, value in more.items()}
+        return Fitted({"healthy": len(healthy), "seed": seed, **given})
+    @classmethod
+    def load(cls, folder, device=None):
+        return Fitted(json.loads((Path(folder) / "settings.json").read_text())["given"])
+"""
+
+
+@pytest.mark.parametrize("labels", [True, False])
+def test_labelled_validation_images_are_given_to_a_detector_that_asks_for_them(
+    labels: bool, heads: SliceStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "asking_of_a_test.py").write_text(ASKING)
+    monkeypatch.syspath_prepend(tmp_path)
+    asked, run = "asking_of_a_test:Asking", tmp_path / "run"
+    fitted = fit(heads.folder, run, detector=asked, seed=5, overrides={"labels": labels})
+    given = load_detector(fitted).given  # type: ignore[attr-defined]
+    assert (given.pop("healthy"), given.pop("seed")) == (len(heads.rows("train", label=0)), 5)
+    known = [label for label in heads.index.label[heads.rows("validation")].tolist() if label >= 0]
+    assert set(known) == {0, 1}
+    assert given == ({"validation": [len(known), known]} if labels else {})
+    facts = read_json(run / "run.json")
+    assert ("labels of abnormal images were seen" in facts["checkpoint_choice"]) == labels
+    assert (facts["detector"], facts["asked"]) == ("asking", asked)
+    assert read_json(fitted / "fitted.json")["asked"] == asked
+
+
+def test_a_store_without_healthy_training_slices_is_refused(tmp_path: Path) -> None:
+    whole = prepare("phantom", "heads:2", tmp_path / "store", workers=0, split="whole", options={"size": "10x40x40"})
+    with pytest.raises(UserError, match="no healthy slice to learn from in the train split"):
+        fit(whole.folder, tmp_path / "run", detector="patchcore", recipe="phantom")

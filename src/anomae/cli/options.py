@@ -26,7 +26,11 @@ Set = Annotated[
 ]
 FromToml = Annotated[Path | None, typer.Option("--settings", help="A TOML file of settings.")]
 DetectorName = Annotated[
-    str, typer.Option("--detector", help="anomae, mae-classifier (the paper's), or a baseline: see `anomae detectors`.")
+    str,
+    typer.Option(
+        "--detector",
+        help="anomae, mae-classifier (the paper's), a baseline (`anomae detectors`), or any class: module:Class.",
+    ),
 ]
 Recipe = Annotated[
     str | None,

@@ -32,12 +32,17 @@ def cohort_and_preparation(
 
 
 def by_detector(assignments: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Detector -> its overrides, from DETECTOR.key=value.  Raises UserError, naming near misses, for no detector."""
-    from anomae.reproduction.chosen import refuse_unknown
+    """Detector -> its overrides, from DETECTOR.key=value, or module:Class.key=value.
+
+    Raises UserError, naming near misses, where there is no such detector.
+    """
+    from anomae.detectors.registry import refuse_unknown
 
     found: dict[str, dict[str, Any]] = {}
     for key, value in parse_assignments(assignments).items():
-        detector, dot, setting = key.partition(".")
+        module, colon, rest = key.rpartition(":")
+        name, dot, setting = rest.partition(".")
+        detector = module + colon + name
         if not dot:
             raise UserError(f"--set {key!r} names no detector; write DETECTOR.key=value.")
         refuse_unknown(detector)

@@ -6,6 +6,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from anomae.errors import UserError
 from anomae.slices.store import SliceStore
 
 
@@ -64,10 +65,11 @@ def list_recipes() -> None:
 
 def show_recipe(name: str, detector: str, profile: Any, side: int) -> None:
     """Every setting of a detector under one recipe, as --set takes it."""
-    from anomae.recipes.detector_settings import settings_for
+    from anomae.detectors.method import Situation
+    from anomae.detectors.registry import method_named
     from anomae.recipes.overrides import flat_settings
 
-    chosen = settings_for(detector, name, profile, (side, side), aligned=True)
+    chosen = method_named(detector).settings(Situation(name, profile, (side, side), aligned=True))
     for key, value in flat_settings(chosen.model_dump(mode="json")):
         print(f"{key}={'none' if value is None else value}")
 
@@ -78,11 +80,15 @@ def _figures(figures: dict[str, Any]) -> tuple[str, str]:
 
 
 def list_detectors() -> None:
-    """A line a detector."""
+    """A line a detector; of another package's that cannot be imported, why."""
     from anomae.detectors.registry import DETECTORS
 
-    for name, made in DETECTORS.items():
-        print(f"{name:18}{(made.__doc__ or '').strip().splitlines()[0]}")
+    for name in DETECTORS:
+        try:
+            line = (DETECTORS[name].detector.__doc__ or "").strip().partition("\n")[0]
+        except UserError as error:
+            line = str(error)
+        print(f"{name:18}{line}")
 
 
 def reproduced(content: dict[str, Any], folder: Path) -> None:

@@ -1,12 +1,5 @@
-"""Every method behind one protocol, a file a method; DETECTORS names them."""
+"""Every method behind one protocol and one registry: DETECTORS names them, load_detector reads a fitted one."""
 
-from typing import Any
+from anomae.detectors.registry import DETECTORS, load_detector
 
-
-def __getattr__(name: str) -> Any:
-    """DETECTORS and load_detector, imported with torch only when they are asked for."""
-    if name in ("DETECTORS", "load_detector"):
-        from anomae.detectors import registry
-
-        return getattr(registry, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__all__ = ["DETECTORS", "load_detector"]

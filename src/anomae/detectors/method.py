@@ -6,9 +6,16 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
+from anomae.detectors.protocol import Detector
+from anomae.errors import UserError
+from anomae.suggestions import nearest_sentence
+
+DEFAULT = "anomae"  # taken where no detector is named
+PAPERS = "mae-classifier"  # the paper's method
 Scale = Literal["tiny", "small", "paper"]
 SCALES: tuple[Scale, ...] = ("tiny", "small", "paper")
 Profile = Literal["paper", "released"]
+PROFILES: tuple[Profile, ...] = ("paper", "released")
 # Recipes that are not `small` in what they cost.
 _SCALES_OF_RECIPES: dict[str, Scale] = {
     "brats2020": "paper",
@@ -49,19 +56,34 @@ class Situation:
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """detector: its class (anomae.detectors.protocol.Detector).  recipe: its settings in a situation.
+    """detector: its class.  recipe: its settings in a situation, see `settings`.
 
     profiles: those of the paper that it has; a baseline has "paper" alone.
     """
 
-    detector: Any
+    detector: type[Detector]
     recipe: Callable[[Situation], BaseModel]
     profiles: tuple[Profile, ...] = ("paper",)
 
     @property
     def name(self) -> str:
         """As users type it."""
-        return str(self.detector.name)
+        return str(self.detector.name)  # of the class; the protocol's property is what is read of an instance
+
+    def settings(self, situation: Situation) -> BaseModel:
+        """What the recipe gives in a situation.
+
+        Raises UserError for a profile that there is not, or that this method has not; and what the recipe raises, for
+        a name that it does not know.
+        """
+        if situation.profile not in PROFILES:
+            near = nearest_sentence(situation.profile, PROFILES)
+            raise UserError(f"There is no profile {situation.profile!r}. {near}")
+        if situation.profile not in self.profiles:
+            raise UserError(
+                f"The profile {situation.profile!r} is of the paper's method: give it with --detector {PAPERS}."
+            )
+        return self.recipe(situation)
 
 
 def by_scale(kind: type[BaseModel], changes: dict[Scale, dict[str, Any]]) -> Callable[[Situation], BaseModel]:

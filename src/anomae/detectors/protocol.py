@@ -8,7 +8,7 @@ otherwise.  anomae.testing.check_detector tries all that is said here.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -94,21 +94,34 @@ class FittedDetector(Protocol):
     def inspect(self, images: Images4) -> Findings:
         """Judge images (n, c, h, w) of the prepared scale.
 
-        Raises UserError, one clear sentence, for another rank, number of channels or size than was fitted, for no
-        image at all, and for values that are not finite.
+        Raises UserError (a class that imports nothing of ours: ValueError), one clear sentence, for another rank,
+        number of channels or size than was fitted, for no image at all, and for values that are not finite.
         """
         ...
 
     def save(self, folder: Path) -> None:
-        """Write everything `load` needs, settings.json (with the key "detector": the name) last; no pickle."""
+        """Write everything `load` needs into `folder`, which exists: settings.json last, its key "detector" the name.
+
+        No pickle.
+        """
         ...
 
 
 class Detector(Protocol):
     """Not fitted: settings, and how to learn."""
 
-    name: ClassVar[str]
-    settings_type: ClassVar[type[BaseModel]]
+    @property
+    def name(self) -> str:
+        """As users type it; an attribute of the class."""
+        ...
+
+    @property
+    def settings_type(self) -> type[BaseModel]:
+        """Of the settings; an attribute of the class.
+
+        `--set` changes its fields, which in another package's class all need a default.
+        """
+        ...
 
     def __init__(self, settings: Any) -> None:
         """Keep the settings, of `settings_type`; build nothing."""

@@ -1,7 +1,8 @@
 """Every method by name: ours, those of installed packages, and any class by "module:Class"; found again on disk.
 
 A method of ours is one file or folder with a METHOD (anomae.detectors.method), and one line here.  A package of its own
-offers its classes as entry points of the group "anomae.detectors"; it needs no import of ours.
+offers its classes as entry points of the group "anomae.detectors"; it needs no import of ours.  Names are had without
+importing a method, and so without torch.
 """
 
 from collections.abc import Iterator, Mapping
@@ -13,7 +14,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from anomae.detectors.method import Method, Situation
-from anomae.detectors.protocol import Detector, FittedDetector
+from anomae.detectors.protocol import FittedDetector
 from anomae.errors import UserError
 from anomae.files import read_json
 from anomae.suggestions import nearest_sentence
@@ -42,16 +43,18 @@ ATTRIBUTES = ("name", "settings_type", "fit", "load")
 
 
 class _Methods(Mapping[str, Method]):
-    """Names at once, methods when they are asked for."""
+    """Names at once, methods when they are asked for; a name of ours is never another package's."""
 
     def __getitem__(self, name: str) -> Method:
         if name in _OURS:
-            method: Method = import_module(_OURS[name]).METHOD
-            return method
+            return _ours(name)
         for point in entry_points(group=GROUP):
             if point.name == name:
                 return _foreign(_loaded(point), name)
         raise KeyError(name)
+
+    def __contains__(self, name: object) -> bool:
+        return name in list(self)  # without importing the method
 
     def __iter__(self) -> Iterator[str]:
         yield from _OURS
@@ -69,46 +72,56 @@ def method_named(name: str) -> Method:
 
     Raises UserError, naming near misses, where there is none; where a module or class is missing, or is no detector.
     """
+    if ":" not in name:
+        refuse_unknown(name)
+        return DETECTORS[name]
+    module, _, attribute = name.partition(":")
+    try:
+        found = getattr(import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError) as error:  # ValueError: a name such as ":Class"
+        raise UserError(f"The detector {name} cannot be imported ({error}); is its package installed?") from error
+    return _foreign(found, name)
+
+
+def refuse_unknown(name: str) -> None:
+    """Raises UserError, naming near misses, where there is no method of this name; imports none of ours."""
     if ":" in name:
-        module, _, attribute = name.partition(":")
-        try:
-            found = getattr(import_module(module), attribute)
-        except (ImportError, AttributeError) as error:
-            raise UserError(f"The detector {name} cannot be imported ({error}); is its package installed?") from error
-        return _foreign(found, name)
-    if name not in DETECTORS:
+        method_named(name)
+    elif name not in DETECTORS:
         raise UserError(f"There is no detector {name!r}. {nearest_sentence(name, list(DETECTORS))}")
-    return DETECTORS[name]
-
-
-def make_detector(name: str, settings: BaseModel) -> Detector:
-    """A detector of this name, not fitted; settings: those that `method_named(name).recipe` gives for it."""
-    detector: Detector = method_named(name).detector(settings)
-    return detector
 
 
 def load_detector(folder: Path, device: DeviceSettings | None = None) -> FittedDetector:
     """The fitted detector in `folder`.  Raises UserError where there is none, or one of an unknown name.
 
-    fitted.json says which class it was where that was named as "module:Class"; else settings.json names the detector.
+    What was asked for stands in fitted.json: the name of an entry point, "module:Class", or a name of ours, which
+    settings.json has too.
     """
     if not (folder / "settings.json").exists():
         raise UserError(f"{folder} holds no fitted detector; run `anomae fit` first, or again to finish it.")
-    name = read_json(folder / "settings.json").get("detector")
-    asked = read_json(folder / "fitted.json").get("asked") if (folder / "fitted.json").exists() else None
-    if asked is None and name not in DETECTORS:
+    content = read_json(folder / "settings.json")
+    name = str(content.get("detector"))
+    if (folder / "fitted.json").exists():
+        name = str(read_json(folder / "fitted.json").get("asked", name))
+    if ":" not in name and name not in DETECTORS:
         raise UserError(
             f"{folder} holds a detector {name!r} that this version does not know; it knows {', '.join(DETECTORS)}."
         )
+    if name in _OURS and "channels" not in content:
+        raise UserError(f"{folder} was fitted by an earlier version, whose images had no channels; fit anew.")
     try:
-        fitted: FittedDetector = method_named(str(asked or name)).detector.load(folder, device)
+        return method_named(name).detector.load(folder, device)
     except ValidationError as error:
         unknown = ", ".join(".".join(map(str, entry["loc"])) for entry in error.errors())
         raise UserError(
             f"{folder} was fitted with settings that this version does not have or allow ({unknown}); fit anew, or use "
             "the version that fitted it."
         ) from error
-    return fitted
+
+
+def _ours(name: str) -> Method:
+    method: Method = import_module(_OURS[name]).METHOD
+    return method
 
 
 def _loaded(point: EntryPoint) -> Any:
@@ -119,14 +132,28 @@ def _loaded(point: EntryPoint) -> Any:
 
 
 def _foreign(found: Any, name: str) -> Method:
-    """A stranger's class as a method: its settings' defaults are its only recipe.  A Method is taken as it is."""
+    """A stranger's class as a method: its settings' defaults are its only recipe.  A Method is taken as it is.
+
+    found: what was imported.  Raises UserError where it is no detector, or goes by the name of one of ours.
+    """
     if isinstance(found, Method):
         return found
     missing = [attribute for attribute in ATTRIBUTES if not hasattr(found, attribute)]
     if missing:
         raise UserError(f"{name} is no detector: it lacks {', '.join(missing)} (see docs/extending.md).")
+    if found.name in _OURS:
+        ours = _ours(found.name)
+        if found is ours.detector:
+            return ours
+        raise UserError(f"{name} has the name of another detector, {found.name!r}; give it a name of its own.")
 
     def recipe(_: Situation) -> BaseModel:
-        return found.settings_type()  # type: ignore[no-any-return]
+        try:
+            return found.settings_type()  # type: ignore[no-any-return]
+        except ValidationError as error:
+            wanted = ", ".join(".".join(map(str, entry["loc"])) for entry in error.errors())
+            raise UserError(
+                f"The settings of {name} have no defaults for {wanted}; give every one a default."
+            ) from error
 
     return Method(found, recipe)

@@ -2,8 +2,9 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -14,7 +15,7 @@ from anomae.detectors.inference import USE_BATCH
 from anomae.detectors.protocol import HealthySlices
 from anomae.detectors.teacher_settings import TeacherSettings
 from anomae.errors import UserError
-from anomae.models.backbones.build import BACKBONES, draw_backbone
+from anomae.models.backbones.build import BACKBONES, Backbone, draw_backbone
 from anomae.models.backbones.weights import load_backbone
 from anomae.seeds import derive_seed
 from anomae.training.checkpoint import read_tensors, write_tensors
@@ -23,35 +24,27 @@ WINDOW_IMAGES, DRAW_IMAGES = 256, 16
 FULL_BATCH_PIXELS = 256 * 256
 
 
+@dataclass(frozen=True, slots=True, eq=False)
 class Teacher:
-    """A backbone that is never trained, and the window of intensities in which it sees.
+    """A backbone that is never trained, and the window of intensities in which it sees each channel.
 
-    description: what a table must say of it, such as "EfficientNet-Lite0, ImageNet (package)" or
-    "WideResNet-50-2, random frozen".  channels: of each level.  size: (H, W) of the pictures it is shown.
+    It is shown every channel as a grey picture of its own; the features of the channels are concatenated.
+
+    strides: of the levels that it gives.  image_size: (h, w) of the prepared images.  windows: of each channel the
+    intensities that become 0 and 255.  description: what a table must say of it, such as
+    "EfficientNet-Lite0, ImageNet (package)" or "WideResNet-50-2, random frozen".
     """
 
-    def __init__(
-        self,
-        settings: TeacherSettings,
-        strides: Sequence[int],
-        image_size: tuple[int, int],
-        window: tuple[float, float],
-    ) -> None:
-        """Builds the network, without weights yet: `of_normals` and `load` give them."""
-        self.settings, self.image_size, self.window = settings, image_size, window
-        self.backbone = BACKBONES[settings.backbone]
-        network = self.backbone.build(strides).requires_grad_(False).eval()
-        # With few channels a CPU convolves so in two thirds of the time (EfficientNet-Lite0, fp32 and bf16).
-        self.network: nn.Module = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.channels = [self.backbone.channels[stride] for stride in strides]
-        self.description = ""
-        longer = max(image_size)
-        height, width = (max(32, round(settings.input_size * side / longer / 32) * 32) for side in image_size)
-        self.size = (height, width)
+    settings: TeacherSettings
+    strides: tuple[int, ...]
+    image_size: tuple[int, int]
+    windows: tuple[tuple[float, float], ...]
+    network: nn.Module
+    description: str
 
     @classmethod
     def of_normals(cls, settings: TeacherSettings, strides: Sequence[int], healthy: HealthySlices, seed: int) -> Self:
-        """The teacher that `settings` name; its window is measured on at most 256 training normals, evenly spaced.
+        """The teacher that `settings` name; its windows are measured on at most 256 training normals, evenly spaced.
 
         Random weights depend on `seed`; their batch norms are measured on 16 normals.  Raises UserError where there is
         no normal, or no file of weights; MissingExtra where the extra that ships them is not installed.
@@ -59,41 +52,83 @@ class Teacher:
         if len(healthy) == 0:
             raise UserError("There is no healthy slice to learn from.")
         shown = healthy.read(np.unique(np.linspace(0, len(healthy) - 1, WINDOW_IMAGES).astype(np.int64)))
-        low, high = (float(value) for value in np.percentile(shown, settings.percentiles))
-        teacher = cls(settings, strides, healthy.image_size, (low, high if high > low else low + 1.0))
+        windows = []
+        for channel in range(healthy.channels):
+            low, high = (float(value) for value in np.percentile(shown[:, channel], settings.percentiles))
+            windows.append((low, high if high > low else low + 1.0))
+        network, backbone = _network(settings, strides), BACKBONES[settings.backbone]
+        teacher = cls(settings, tuple(strides), healthy.image_size, tuple(windows), network, "")
         if settings.weights == "random":
             few = torch.from_numpy(shown[np.linspace(0, len(shown) - 1, DRAW_IMAGES).astype(np.int64)])
             generator = torch.Generator().manual_seed(derive_seed(seed, "teacher", "weights"))
-            draw_backbone(teacher.network, generator, teacher.pictures(few))
-            teacher.description = f"{teacher.backbone.title}, random frozen"
+            draw_backbone(network, generator, teacher.pictures(few))
+            description = f"{backbone.title}, random frozen"
         else:
-            teacher.description = load_backbone(settings.backbone, settings.weights, teacher.network)
-        return teacher
+            description = load_backbone(settings.backbone, settings.weights, network)
+        return cls(settings, tuple(strides), healthy.image_size, tuple(windows), network, description)
+
+    @property
+    def backbone(self) -> Backbone:
+        """What is known of the network."""
+        return BACKBONES[self.settings.backbone]
+
+    @property
+    def channels(self) -> int:
+        """C of the prepared images."""
+        return len(self.windows)
+
+    @property
+    def widths(self) -> list[int]:
+        """Of each level: features at a position, those of all channels together."""
+        return [self.channels * self.backbone.channels[stride] for stride in self.strides]
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(H, W) of the pictures it is shown."""
+        longer = max(self.image_size)
+        height, width = (max(32, round(self.settings.input_size * side / longer / 32) * 32) for side in self.image_size)
+        return (height, width)
 
     def pictures(self, images: Tensor) -> Tensor:
-        """Prepared images (B, h, w) -> what the network is shown, (B, 3, H, W): windowed, resized, normalised."""
-        low, high = self.window
-        grey = ((images.float() - low) * (255.0 / (high - low))).clamp(0.0, 255.0)
+        """Prepared images (B, c, h, w) -> what the network is shown, (B * c, 3, H, W): windowed, resized, normalised.
+
+        The channels of an image follow each other.
+        """
+        low = torch.tensor([window[0] for window in self.windows], device=images.device)[:, None, None]
+        factor = [255.0 / (high - low) for low, high in self.windows]
+        scale = torch.tensor(factor, device=images.device)[:, None, None]
+        grey = ((images.float() - low) * scale).clamp(0.0, 255.0).flatten(0, 1)  # (B * c, h, w)
         if grey.shape[1:] != self.size:
             grey = F.interpolate(grey[:, None], self.size, mode="bilinear", antialias=True)[:, 0]
         return self.backbone.normalise(grey)
 
     def levels(self, images: Tensor) -> list[Tensor]:
-        """Prepared images (B, h, w) -> the features at each stride, (B, C, H / stride, W / stride).
+        """Prepared images (B, c, h, w) -> the features at each stride, (B, c * C, H / stride, W / stride).
 
         Always in float32: in bfloat16 the distances to a memory of patches change their order (rank correlation 0.97).
         """
         self.network.to(images.device)
         with torch.no_grad(), torch.autocast(images.device.type, enabled=False):
-            return self.network(self.pictures(images))  # type: ignore[no-any-return]
+            levels: list[Tensor] = self.network(self.pictures(images))  # (B * c, C, H / stride, W / stride) each
+        if self.channels == 1:
+            return levels
+        return [level.reshape(-1, self.channels * level.shape[1], *level.shape[2:]) for level in levels]
 
     def batch(self, device: torch.device) -> int:
-        """Images a batch in use: fewer where they are shown larger, so that memory stays the same."""
-        return max(1, min(USE_BATCH[device.type], USE_BATCH[device.type] * FULL_BATCH_PIXELS // math.prod(self.size)))
+        """Images a batch in use: fewer where they are shown larger or in more channels, so that memory stays the same.
+
+        Those of a batch that are shown smaller than 256 x 256 are not more.
+        """
+        full = USE_BATCH[device.type]
+        return max(1, min(full, full * FULL_BATCH_PIXELS // (self.channels * math.prod(self.size))))
+
+    def facts(self) -> dict[str, Any]:
+        """What a detector's settings.json says of the images, and of the teacher."""
+        return {"channels": self.channels, "image_size": list(self.image_size), "teacher": self.description}
 
     def save(self, path: Path) -> None:
-        """Write weights, window and description as one safetensors file."""
-        facts = {"window": self.window, "image_size": self.image_size, "description": self.description}
+        """Write weights, windows and description as one safetensors file."""
+        facts = {"windows": self.windows, "image_size": self.image_size, "description": self.description}
         write_tensors(path, dict(self.network.state_dict()), facts)
 
     @classmethod
@@ -101,8 +136,14 @@ class Teacher:
         """Read what `save` wrote.  Raises UserError where it is missing or broken."""
         tensors, facts = read_tensors(path)
         height, width = facts["image_size"]
-        low, high = facts["window"]
-        teacher = cls(settings, strides, (height, width), (low, high))
-        teacher.network.load_state_dict(tensors)
-        teacher.description = str(facts["description"])
-        return teacher
+        windows = tuple((float(low), float(high)) for low, high in facts["windows"])
+        network = _network(settings, strides)
+        network.load_state_dict(tensors)
+        return cls(settings, tuple(strides), (height, width), windows, network, str(facts["description"]))
+
+
+def _network(settings: TeacherSettings, strides: Sequence[int]) -> nn.Module:
+    """The network, without weights yet."""
+    network = BACKBONES[settings.backbone].build(strides).requires_grad_(False).eval()
+    # With few channels a CPU convolves so in two thirds of the time (EfficientNet-Lite0, fp32 and bf16).
+    return network.to(memory_format=torch.channels_last)  # type: ignore[no-any-return, call-overload]

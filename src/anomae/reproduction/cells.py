@@ -9,8 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from anomae.detectors.adversarial_settings import SCHLEGL
-from anomae.recipes.baselines import Scale
-from anomae.recipes.detector_settings import METHOD
+from anomae.detectors.method import PAPERS, Scale
 
 BRATS, LUNA = "BRATS2020", "LUNA16"
 TABLES = (
@@ -41,7 +40,7 @@ class PlannedRun:
     """
 
     name: str
-    detector: str = METHOD
+    detector: str = PAPERS
     overrides: Mapping[str, Any] = field(default_factory=dict)
     length: float = 1.0
     shares_autoencoder: bool = False

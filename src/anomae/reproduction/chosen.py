@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
+from anomae.detectors.registry import refuse_unknown
 from anomae.errors import UserError
 from anomae.reproduction.cells import Cell, PlannedRun
-from anomae.suggestions import nearest_sentence
 
 CHOSEN = "chosen"
 
@@ -25,14 +25,6 @@ def runs_of_detectors(names: Sequence[str], seeds: Sequence[int]) -> dict[str, l
         name: [PlannedRun(f"{name}-seed{seed}", name, seed=seed) for seed in seeds] or [PlannedRun(name, name)]
         for name in names
     }
-
-
-def refuse_unknown(detector: str) -> None:
-    """Raises UserError, naming near misses, where there is no such detector."""
-    from anomae.detectors.registry import DETECTORS  # with torch: only where one is named
-
-    if detector not in DETECTORS:
-        raise UserError(f"There is no detector {detector!r}. {nearest_sentence(detector, DETECTORS)}")
 
 
 def cells_of_detectors(runs: dict[str, list[PlannedRun]]) -> list[Cell]:

@@ -17,10 +17,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from anomae.detectors.method import Scale
 from anomae.errors import UserError
 from anomae.files import read_json
 from anomae.progress import say
-from anomae.recipes.baselines import Scale
 from anomae.reproduction.cells import METHOD_RUN, PlannedRun
 from anomae.reproduction.cross_validation_page import write_cross_validation
 from anomae.reproduction.data_sets import Reproduction

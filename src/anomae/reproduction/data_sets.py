@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from anomae.recipes.baselines import Scale
+from anomae.detectors.method import Scale
 from anomae.reproduction.cells import BRATS, LUNA
 
 

@@ -9,10 +9,12 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from anomae.detectors.method import DEFAULT, PAPERS
+from anomae.detectors.registry import method_named
 from anomae.errors import AnomaeError
 from anomae.files import read_json_lines
 from anomae.progress import duration
-from anomae.recipes.detector_settings import ANOMAE, METHOD
+from anomae.recipes.overrides import overridden
 from anomae.reproduction.cells import PlannedRun
 from anomae.slices.store import SliceStore
 
@@ -23,7 +25,7 @@ STEPS = 9  # measured of each training; the first, which builds and warms up, is
 def estimated_seconds(runs: Sequence[PlannedRun], settings: Mapping[str, Any], store: SliceStore) -> dict[str, float]:
     """Run -> seconds of its trainings, by the rates of one measured run of each kind of network.
 
-    Preparing pictures, scoring and judging are not in it, and a variant that differs in neither architecture nor
+    Preparing pictures, scoring and evaluating are not in it, and a variant that differs in neither architecture nor
     masked autoencoder is taken to cost as much as what was measured.
     NaN for a detector that cannot be had here; its run will say why.
     """
@@ -33,7 +35,7 @@ def estimated_seconds(runs: Sequence[PlannedRun], settings: Mapping[str, Any], s
     for run in runs:
         chosen = settings[run.name]
         kind = _kind(run.detector, chosen)
-        if run.detector == ANOMAE:
+        if run.detector == DEFAULT:
             if kind not in rates:
                 rates[kind] = {"whole": _anomae_seconds(chosen, store.select(healthy[:256]))}
             seconds[run.name] = rates[kind]["whole"]
@@ -42,8 +44,8 @@ def estimated_seconds(runs: Sequence[PlannedRun], settings: Mapping[str, Any], s
             try:
                 rates[kind] = _rates(run.detector, chosen, store.select(healthy[:256]))
             except AnomaeError:
-                rates[kind] = {name: math.nan for name, _ in _trainings_of(run.detector, chosen)}
-        steps = {name: _steps(training, len(healthy)) for name, training in _trainings_of(run.detector, chosen)}
+                rates[kind] = {name: math.nan for name, _ in trainings(chosen)}
+        steps = {name: _steps(training, len(healthy)) for name, training in trainings(chosen)}
         if run.shares_autoencoder or _sees_images(chosen):
             steps.pop("autoencoder.training", None)
         seconds[run.name] = sum(count * rates[kind].get(name, 0.0) for name, count in steps.items())
@@ -55,15 +57,12 @@ def _anomae_seconds(settings: Any, sample: Any) -> float:
 
     Its masked autoencoder, where a source wants it, is left out of the measured fit and counted as nothing.
     """
-    from anomae.detectors.registry import make_detector
-    from anomae.recipes.overrides import overridden
-
     sources = [name for name in settings.sources if name not in ("residual", "hidden")] or ["pixels"]
     short = {"sources": sources, "pool": SAMPLES, "heads": 1, "head.training.steps": STEPS}
     with tempfile.TemporaryDirectory() as folder:
         began = time.monotonic()
         try:
-            made = make_detector(ANOMAE, overridden(settings, short))
+            made = method_named(DEFAULT).detector(overridden(settings, short))
             made.fit(sample, seed=0, folder=Path(folder))
         except AnomaeError:
             return math.nan
@@ -104,15 +103,6 @@ def trainings(settings: BaseModel, prefix: str = "") -> Iterator[tuple[str, Any]
                 yield from trainings(part, f"{prefix}{name}.")
 
 
-def _trainings_of(detector: str, settings: Any) -> Iterator[tuple[str, Any]]:
-    """The trainings that a detector does: the masked autoencoder alone has the settings of a classifier too."""
-    return (
-        (name, training)
-        for name, training in trainings(settings)
-        if detector != "mae" or name.startswith("autoencoder.")
-    )
-
-
 def _sees_images(settings: Any) -> bool:
     return getattr(getattr(settings, "classifier", None), "input", None) == "image"
 
@@ -123,18 +113,15 @@ def _steps(training: Any, count: int) -> float:
 
 def _rates(detector: str, settings: Any, sample: Any) -> dict[str, float]:
     """Seconds a step of each training; empty where there is none."""
-    from anomae.detectors.registry import make_detector
-    from anomae.recipes.overrides import overridden
-
-    names = [name for name, _ in _trainings_of(detector, settings)]
+    names = [name for name, _ in trainings(settings)]
     if _sees_images(settings):
         names.remove("autoencoder.training")
     if not names:
         return {}
     short: dict[str, Any] = {f"{name}.steps": STEPS for name in names}
-    short |= {"classifier.choice": "last"} if detector == METHOD else {}
+    short |= {"classifier.choice": "last"} if detector == PAPERS else {}
     with tempfile.TemporaryDirectory() as folder:
-        made = make_detector(detector, overridden(settings, short))
+        made = method_named(detector).detector(overridden(settings, short))
         made.fit(sample, seed=0, folder=Path(folder))
         lines = read_json_lines(Path(folder) / "journal.jsonl")
     # Trainings follow each other as the settings name them.

@@ -1,19 +1,19 @@
-"""One run of a reproduction: its settings at a scale; fitted, scored and judged, each unless it is done."""
+"""One run of a reproduction: its settings at a scale; fitted, scored and evaluated, each unless it is done."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from anomae.detectors.method import PAPERS, Scale
+from anomae.detectors.registry import method_named
 from anomae.errors import AnomaeError, UserError
-from anomae.recipes.baselines import Scale
-from anomae.recipes.detector_settings import METHOD, settings_for
 from anomae.recipes.overrides import flat_settings, overridden
 from anomae.reproduction.cells import METHOD_RUN, PlannedRun
 from anomae.runs.run import Run
 from anomae.slices.store import SliceStore
 from anomae.stages.evaluate import evaluate
-from anomae.stages.fit import CHANGEABLE, fit
+from anomae.stages.fit import CHANGEABLE, fit, situation_of
 from anomae.stages.score import score
 
 Overrides = Mapping[str, Mapping[str, Any]]
@@ -36,10 +36,8 @@ def wanted_of(run: PlannedRun, scale: Scale, recipe: str, store: SliceStore, ove
     Raises UserError where a setting does not exist or hold.
     """
     given = {**overrides.get(run.detector, {}), **run.overrides, **run.by_scale.get(scale, {})}
-    settings = overridden(
-        settings_for(run.detector, recipe, "paper", store.image_size, store.aligned, store.modality), given
-    )
-    if run.length != 1.0 and run.detector == METHOD:
+    settings = overridden(method_named(run.detector).settings(situation_of(store, recipe)), given)
+    if run.length != 1.0 and run.detector == PAPERS:
         given |= _shortened(settings, run.length)
         settings = overridden(settings, given)
     return Wanted(settings, given, seed if run.seed is None else run.seed)
@@ -57,14 +55,14 @@ def _shortened(settings: Any, length: float) -> dict[str, Any]:
 
 
 def is_finished(path: Path) -> bool:
-    """Whether the run at `path` is fitted, scored and judged."""
+    """Whether the run at `path` is fitted, scored and evaluated."""
     return (path / "report" / "report.json").exists()
 
 
 def done_or_reason(
     run: PlannedRun, runs: Path, store: SliceStore, recipe: str, wanted: Wanted, seed: int, resamples: int
 ) -> str:
-    """Fit, score and judge one run in RUNS/<its name>, each unless it is done; the reason where that failed, else "".
+    """Fit, score and evaluate one run in RUNS/<its name>, each unless it is done; why that failed, else "".
 
     seed: of the bootstrap, the same for all runs.
     """

@@ -15,9 +15,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from anomae.detectors.method import SCALES, Scale
 from anomae.errors import UserError
 from anomae.progress import say
-from anomae.recipes.baselines import SCALES, Scale
 from anomae.recipes.preparation import reproduction_preparation
 from anomae.reports.report import score_title
 from anomae.reproduction.cells import METHOD_RUN, TABLES, Cell, chosen_cells, chosen_runs

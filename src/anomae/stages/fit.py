@@ -8,15 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic import BaseModel
 
-from anomae.detectors.settings import MethodSettings
+from anomae.detectors.mae_classifier.recipes import recipe_for
+from anomae.detectors.method import DEFAULT, Profile, Situation
+from anomae.detectors.protocol import Detector
+from anomae.detectors.registry import method_named
 from anomae.errors import UserError
 from anomae.files import write_json, written_whole
-from anomae.recipes.detector_settings import ANOMAE, settings_for
-from anomae.recipes.named import recipe_for
 from anomae.recipes.overrides import overridden
-from anomae.recipes.recipe import Profile
 from anomae.runs.run import Run
 from anomae.slices.store import SliceStore
 
@@ -35,7 +34,7 @@ def fit(
     store: Path | str,
     run: Path | str,
     *,
-    detector: str = ANOMAE,
+    detector: str = DEFAULT,
     recipe: str | None = None,
     profile: Profile = "paper",
     seed: int = 0,
@@ -45,8 +44,9 @@ def fit(
 ) -> Path:
     """Fit a detector on the healthy training slices of `store`; returns the folder of the fitted detector.
 
-    detector: a name in anomae.detectors.DETECTORS; the paper's method is "mae-classifier".
-    recipe: a name in anomae.recipes.named.RECIPES; None: that of the store's cohort, else `small`.
+    detector: a name in anomae.detectors.DETECTORS, or any class as "module:Class"; the paper's method is
+    "mae-classifier".  recipe: a name in anomae.detectors.mae_classifier.recipes.RECIPES; None: that of the store's
+    cohort, else `small`.
     overrides: dotted setting -> value, as `--set` takes them.  A run that was stopped, at any moment and in any way,
     goes on to the same weights as if it had not been.
     autoencoder_of: a run on the same store whose masked autoencoder, trained with the same settings and seed, is taken
@@ -57,18 +57,34 @@ def fit(
     """
     opened, opened_run = SliceStore(Path(store)), Run(Path(run))
     name = recipe or recipe_for(str(opened.prepared.get("cohort", "")))
-    settings = overridden(
-        settings_for(detector, name, profile, opened.image_size, opened.aligned, opened.modality), overrides or {}
-    )
-    facts = _facts(opened, detector, name, profile, seed, settings)
+    method = method_named(detector)
+    settings = overridden(method.settings(situation_of(opened, name, profile)), overrides or {})
+    made = method.detector(settings)
+    facts = {
+        "store": str(opened.folder.resolve()),
+        "store_fingerprint": opened.prepared.get("fingerprint"),
+        "detector": method.name,
+        "asked": detector,
+        "recipe": name,
+        "profile": profile,
+        "seed": seed,
+        "checkpoint_choice": _choice(made),
+        "settings": settings.model_dump(mode="json"),
+        "versions": {"python": platform.python_version(), **{package: version(package) for package in VERSIONED}},
+    }
     _begin(opened_run, facts)
     if not opened_run.is_fitted:
         if autoencoder_of is not None:
             take_over_autoencoder(Run(Path(autoencoder_of)), opened_run, facts)
-        _fit(opened, opened_run, detector, settings, seed)
+        _fit(opened, opened_run, made, detector, seed)
         if not keep_cache:
             shutil.rmtree(opened_run.folder / "cache", ignore_errors=True)
     return opened_run.fitted
+
+
+def situation_of(store: SliceStore, recipe: str, profile: Profile = "paper") -> Situation:
+    """What a method's recipe may look at where it is fitted on `store`."""
+    return Situation(recipe, profile, store.image_size, store.channels, store.aligned, store.modality)
 
 
 def take_over_autoencoder(other: Run, run: Run, facts: Mapping[str, Any]) -> None:
@@ -90,20 +106,22 @@ def take_over_autoencoder(other: Run, run: Run, facts: Mapping[str, Any]) -> Non
                 shutil.copyfile(file, temporary)
 
 
-def _fit(store: SliceStore, run: Run, name: str, settings: BaseModel, seed: int) -> None:
-    from anomae.detectors.registry import make_detector
-
+def _fit(store: SliceStore, run: Run, detector: Detector, asked: str, seed: int) -> None:
+    """Fit and save; asked: the name by which scoring finds the class again."""
     healthy = store.select(store.rows("train", label=0))
+    if len(healthy) == 0:
+        raise UserError(f"There is no healthy slice to learn from in the train split of {store.folder}.")
     labelled: dict[str, Any] = {}
-    if chooses_by_labels(settings):
+    if _chooses_by_labels(detector):
         rows = store.rows("validation")
         known = rows[store.index.label[rows] >= 0]
         labelled = {"validation": (store.select(known), np.asarray(store.index.label[known], dtype=np.int8))}
-    detector = make_detector(name, settings)
-    detector.fit(healthy, seed=seed, folder=run.folder, **labelled)
-    detector.save(run.fitted)
+    fitted = detector.fit(healthy, seed=seed, folder=run.folder, **labelled)
+    run.fitted.mkdir(parents=True, exist_ok=True)
+    fitted.save(run.fitted)
     write_json(run.fitted / "prepare.json", _preparation(store))
-    write_json(run.fitted / "fitted.json", {"detector": detector.name, "training_slices": len(healthy), "seed": seed})
+    facts = {"detector": fitted.name, "asked": asked, "training_slices": len(healthy), "seed": seed}
+    write_json(run.fitted / "fitted.json", facts)
 
 
 def _preparation(store: SliceStore) -> dict[str, Any]:
@@ -111,30 +129,17 @@ def _preparation(store: SliceStore) -> dict[str, Any]:
     return {key: store.prepared.get(key) for key in ("cohort", "settings", "modality", "fingerprint")}
 
 
-def chooses_by_labels(settings: BaseModel) -> bool:
-    """Whether labelled validation images choose the checkpoint (profile `released` of the paper's method only)."""
-    return isinstance(settings, MethodSettings) and settings.classifier.choice == "validation_auroc"
+def _chooses_by_labels(detector: Detector) -> bool:
+    """Whether it wants labelled validation images: anomae.detectors.protocol.LabelledValidation."""
+    asks = getattr(detector, "chooses_by_labels", None)
+    return bool(asks is not None and asks())
 
 
-def _facts(
-    store: SliceStore, detector: str, recipe: str, profile: str, seed: int, settings: BaseModel
-) -> dict[str, Any]:
-    chosen = (
-        "The checkpoint was chosen by its AUROC on labelled validation images: labels of abnormal images were seen."
-        if chooses_by_labels(settings)
-        else "The last checkpoint was taken; training and this choice saw no abnormal image."
-    )
-    return {
-        "store": str(store.folder.resolve()),
-        "store_fingerprint": store.prepared.get("fingerprint"),
-        "detector": detector,
-        "recipe": recipe,
-        "profile": profile,
-        "seed": seed,
-        "checkpoint_choice": chosen,
-        "settings": settings.model_dump(mode="json"),
-        "versions": {"python": platform.python_version(), **{package: version(package) for package in VERSIONED}},
-    }
+def _choice(detector: Detector) -> str:
+    if _chooses_by_labels(detector):
+        chosen_by = "its AUROC on labelled validation images: labels of abnormal images were seen"
+        return f"The checkpoint was chosen by {chosen_by}."
+    return "The last checkpoint was taken; training and this choice saw no abnormal image."
 
 
 def _begin(run: Run, facts: dict[str, Any]) -> None:

@@ -5,22 +5,23 @@ the nearest patch kept, are the original's; it reduces widths to 1024 by averagi
 out (anomalib does so too), and so is the re-weighting of the score, which its paper has and its released code has not.
 The greedy coreset is taken from a random part of the patches, so that time and memory stay bounded (the original takes
 it from all), and the default backbone is EfficientNet-Lite0, which works offline, not WideResNet-50-2.  With `near`,
-which is not the original's, a patch is compared with those from about its own place alone: for images that are aligned.
+which is not the original's, a patch is compared with those from about its own position alone: for images that are
+aligned.  Of images with several channels the features are concatenated over the channels.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from anomae.detectors.inference import in_fixed_batches, in_use
-from anomae.detectors.protocol import Findings, HealthySlices
+from anomae.detectors.inference import check_images, in_fixed_batches, in_use
+from anomae.detectors.protocol import Findings, HealthySlices, Images4
 from anomae.detectors.teacher import Teacher
 from anomae.detectors.teacher_settings import PatchMemorySettings
-from anomae.errors import UserError
 from anomae.files import read_json, write_json
 from anomae.models.anomaly_maps import gaussian_smooth, upsampled
 from anomae.models.patch_memory import greedy_coreset, nearest_distance, patch_features
@@ -36,72 +37,39 @@ STRIDES = (8, 16)
 CHUNK = 64
 
 
-class PatchMemoryDetector:
-    """The score is the largest distance of a patch's features to the nearest ones in memory."""
+@dataclass(frozen=True, slots=True, eq=False)
+class FittedPatchMemory:
+    """A teacher, and the features (m, D) of the healthy patches that are kept in memory.
 
-    name = "patchcore"
+    positions: (m,) int64, where in the image each of them lay, counted row by row; with `near` alone, else None.
+    """
 
-    def __init__(self, settings: PatchMemorySettings) -> None:
-        """Keep the settings; nothing is built before `fit` or `load`."""
-        self.settings = settings
-        self.seed = 0
-        self.teacher: Teacher | None = None
-        self.memory: Tensor | None = None
-        self.places: Tensor | None = None  # of the memory's patches, counted row by row; only with `near`
+    name: ClassVar[str] = "patchcore"
+    map_name: ClassVar[str] = "Euclidean distance to the nearest healthy patch, features"
+    settings: PatchMemorySettings
+    teacher: Teacher
+    memory: Tensor
+    positions: Tensor | None
+    seed: int
 
     @property
     def description(self) -> str:
         """The method and its teacher, as a table must name them."""
         near = self.settings.near
         where = "" if near is None else f" of patches within {near:g} of the side"
-        return f"PatchCore-style memory{where} ({self._fitted()[0].description})"
+        return f"PatchCore-style memory{where} ({self.teacher.description})"
 
-    def fit(self, healthy: HealthySlices, *, seed: int, folder: Path) -> Self:
-        """Keep at most `memory` patches of the healthy slices; only images with a patch drawn are looked at.
+    def inspect(self, images: Images4) -> Findings:
+        """Images (n, c, h, w): map the distances, upsampled and smoothed; score as the settings choose.
 
-        Nothing is trained, and nothing written: a fit that was stopped starts again, to the same memory.  Raises
-        UserError where there is nothing to learn from or the backbone's weights are not to be found.
+        Raises UserError for images unlike those that were fitted on.
         """
-        settings, self.seed = self.settings, seed
-        self.teacher = Teacher.of_normals(settings.teacher, STRIDES, healthy, seed)
-        height, width = (side // STRIDES[0] for side in self.teacher.size)
-        total = len(healthy) * height * width
-        all_kept = settings.subset == "random" and settings.near is None
-        wanted = settings.memory if all_kept else max(settings.candidates, settings.memory)
-        random = named_generator(seed, "patch memory", "drawn")
-        drawn = np.sort(random.choice(total, min(wanted, total), replace=False, shuffle=False))
-        rows, positions = np.divmod(drawn, height * width)
-        candidates = []
-        looked_at = np.unique(rows)
-        with progress("memory", len(looked_at), "slices", 0) as bar:
-            for start in range(0, len(looked_at), CHUNK):
-                places = looked_at[start : start + CHUNK]
-                features = self._features(healthy.read(places)).reshape(len(places), -1, height * width)
-                inside = (rows >= places[0]) & (rows <= places[-1])
-                candidates.append(features[np.searchsorted(places, rows[inside]), :, positions[inside]])
-                bar.advance(len(places))
-        memory = torch.from_numpy(np.concatenate(candidates))  # (m, D)
-        device = torch.device(chosen_device(settings.device))
-        generator = torch.Generator().manual_seed(derive_seed(seed, "patch memory", "coreset"))
-        self.places = None
-        if settings.near is not None:
-            places_kept = torch.from_numpy(positions)
-            blocks = blocks_of_places((height, width), settings.near)[places_kept]
-            kept = spread_subset(memory.to(device), blocks.to(device), settings.memory, settings.subset, generator)
-            memory, self.places = memory[kept.cpu()], places_kept[kept.cpu()]
-        elif len(memory) > settings.memory:
-            memory = memory[greedy_coreset(memory.to(device), settings.memory, generator).cpu()]
-        self.memory = memory
-        return self
+        teacher, beyond = self.teacher, self._out_of_reach()
+        check_images(images, teacher.channels, teacher.image_size)
 
-    def inspect(self, images: npt.NDArray[np.float32]) -> Findings:
-        """Judge images (n, h, w): map the distances, upsampled and smoothed; score as the settings choose."""
-        teacher, memory = self._fitted()
-        beyond = self._out_of_reach(teacher)
-
-        def judge(block: Tensor, _: npt.NDArray[np.float32]) -> tuple[Tensor, Tensor]:
+        def scores_and_maps(block: Tensor, _: npt.NDArray[np.float32]) -> tuple[Tensor, Tensor]:
             features = patch_features(teacher.levels(block))  # (B, D, H, W)
-            kept, far = memory.to(block.device), None if beyond is None else beyond.to(block.device)
+            kept, far = self.memory.to(block.device), None if beyond is None else beyond.to(block.device)
             each = [nearest_distance(image.flatten(1).T, kept, far) for image in features]
             distances = torch.stack(each).view(len(block), *features.shape[2:])
             large = gaussian_smooth(upsampled(distances, teacher.size, "bilinear"), self.settings.sigma)
@@ -109,46 +77,94 @@ class PatchMemoryDetector:
             return scores, upsampled(large, teacher.image_size, "bilinear")
 
         with in_use(self.settings.device) as device:
-            scores, maps = in_fixed_batches(images, device, judge, teacher.batch(device))
+            scores, maps = in_fixed_batches(images, device, scores_and_maps, teacher.batch(device))
         named = {name: scores[:, index].astype(np.float64) for index, name in enumerate(("max", "mean", "smoothed"))}
         return Findings(named[self.settings.score], maps, None, named)
 
     def save(self, folder: Path) -> None:
         """Write the teacher, the memory, and settings.json last."""
-        teacher, memory = self._fitted()
-        teacher.save(folder / "teacher.safetensors")
-        places = {} if self.places is None else {"places": self.places}
-        write_tensors(folder / "memory.safetensors", {"memory": memory, **places})
-        facts: dict[str, Any] = {"detector": self.name, "seed": self.seed, "teacher": teacher.description}
+        self.teacher.save(folder / "teacher.safetensors")
+        positions = {} if self.positions is None else {"positions": self.positions}
+        write_tensors(folder / "memory.safetensors", {"memory": self.memory, **positions})
+        facts: dict[str, Any] = {"detector": self.name, "seed": self.seed, **self.teacher.facts()}
         write_json(folder / "settings.json", {**facts, "settings": self.settings.model_dump(mode="json")})
 
+    def _out_of_reach(self) -> Tensor | None:
+        """(positions, patches of the memory) bool, or None where a neighbour may lie anywhere."""
+        if self.settings.near is None or self.positions is None:
+            return None
+        return out_of_reach(_grid(self.teacher), self.settings.near, self.positions)
+
+
+class PatchMemoryDetector:
+    """The score is the largest distance of a patch's features to the nearest ones in memory."""
+
+    name: ClassVar[str] = FittedPatchMemory.name
+    settings_type = PatchMemorySettings
+
+    def __init__(self, settings: PatchMemorySettings) -> None:
+        """Keep the settings."""
+        self.settings = settings
+
+    def fit(self, healthy: HealthySlices, *, seed: int, folder: Path) -> FittedPatchMemory:
+        """Keep at most `memory` patches of the healthy slices; only images with a patch drawn are looked at.
+
+        Nothing is trained, and nothing written: a fit that was stopped starts again, to the same memory.  Raises
+        UserError where there is nothing to learn from or the backbone's weights are not to be found.
+        """
+        settings = self.settings
+        teacher = Teacher.of_normals(settings.teacher, STRIDES, healthy, seed)
+        height, width = _grid(teacher)
+        total = len(healthy) * height * width
+        all_kept = settings.subset == "random" and settings.near is None
+        wanted = settings.memory if all_kept else max(settings.candidates, settings.memory)
+        random = named_generator(seed, "patch memory", "drawn")
+        drawn = np.sort(random.choice(total, min(wanted, total), replace=False, shuffle=False))
+        memory = torch.from_numpy(_drawn_features(teacher, healthy, drawn, settings.device))  # (m, D)
+        device = torch.device(chosen_device(settings.device))
+        generator = torch.Generator().manual_seed(derive_seed(seed, "patch memory", "coreset"))
+        positions = None
+        if settings.near is not None:
+            positions = torch.from_numpy(drawn % (height * width))
+            blocks = blocks_of_places((height, width), settings.near)[positions]
+            kept = spread_subset(memory.to(device), blocks.to(device), settings.memory, settings.subset, generator)
+            memory, positions = memory[kept.cpu()], positions[kept.cpu()]
+        elif len(memory) > settings.memory:
+            memory = memory[greedy_coreset(memory.to(device), settings.memory, generator).cpu()]
+        return FittedPatchMemory(settings, teacher, memory, positions, seed)
+
     @classmethod
-    def load(cls, folder: Path, device: DeviceSettings | None = None) -> Self:
+    def load(cls, folder: Path, device: DeviceSettings | None = None) -> FittedPatchMemory:
         """Read what `save` wrote.  Raises UserError where something is missing or broken."""
         content = read_json(folder / "settings.json")
         settings = PatchMemorySettings.model_validate(content["settings"])
-        detector = cls(settings.model_copy(update={"device": device or DeviceSettings()}))
-        detector.seed = int(content["seed"])
-        detector.teacher = Teacher.load(folder / "teacher.safetensors", settings.teacher, STRIDES)
+        teacher = Teacher.load(folder / "teacher.safetensors", settings.teacher, STRIDES)
         tensors, _ = read_tensors(folder / "memory.safetensors")
-        detector.memory, detector.places = tensors["memory"], tensors.get("places")
-        return detector
+        settings = settings.model_copy(update={"device": device or DeviceSettings()})
+        return FittedPatchMemory(settings, teacher, tensors["memory"], tensors.get("positions"), int(content["seed"]))
 
-    def _features(self, images: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        teacher = self.teacher
-        assert teacher is not None
-        with in_use(self.settings.device) as device:
-            size = teacher.batch(device)
-            return in_fixed_batches(images, device, lambda x, _: (patch_features(teacher.levels(x)),), size)[0]
 
-    def _out_of_reach(self, teacher: Teacher) -> Tensor | None:
-        """(places, patches of the memory) bool, or None where a neighbour may lie anywhere."""
-        if self.settings.near is None or self.places is None:
-            return None
-        height, width = teacher.size
-        return out_of_reach((height // STRIDES[0], width // STRIDES[0]), self.settings.near, self.places)
+def _grid(teacher: Teacher) -> tuple[int, int]:
+    """Rows and columns of patches."""
+    height, width = teacher.size
+    return (height // STRIDES[0], width // STRIDES[0])
 
-    def _fitted(self) -> tuple[Teacher, Tensor]:
-        if self.teacher is None or self.memory is None:
-            raise UserError("This memory of patches was not fitted yet.")
-        return self.teacher, self.memory
+
+def _drawn_features(
+    teacher: Teacher, healthy: HealthySlices, drawn: npt.NDArray[np.int64], device: DeviceSettings
+) -> npt.NDArray[np.float32]:
+    """The features (m, D) of the patches `drawn` (m,), rising: image by image, in each counted row by row."""
+    height, width = _grid(teacher)
+    rows, positions = np.divmod(drawn, height * width)
+    found, looked_at = [], np.unique(rows)
+    with progress("memory", len(looked_at), "slices", 0) as bar, in_use(device) as used:
+        size = teacher.batch(used)
+        for start in range(0, len(looked_at), CHUNK):
+            indices = looked_at[start : start + CHUNK]
+            images = healthy.read(indices)
+            (features,) = in_fixed_batches(images, used, lambda x, _: (patch_features(teacher.levels(x)),), size)
+            inside = (rows >= indices[0]) & (rows <= indices[-1])
+            flat = features.reshape(len(indices), -1, height * width)
+            found.append(flat[np.searchsorted(indices, rows[inside]), :, positions[inside]])
+            bar.advance(len(indices))
+    return np.concatenate(found)

@@ -5,21 +5,22 @@ code.  Its layers that are never used (8.4 M parameters) are not built, its imag
 256, and nothing is looked at on the way: the last weights are kept, as there.  `loss="position"` is the paper's text.
 The default teacher is EfficientNet-Lite0, which works offline, not WideResNet-50-2: all widths then follow its levels
 (24, 40 and 112 channels; 0.9 M trained parameters for 83.8 M), and the decoder's levels are not cut off below 0.
+Of images with several channels the teacher's features are concatenated over the channels.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from anomae.detectors.inference import in_fixed_batches, in_use
-from anomae.detectors.protocol import Findings, HealthySlices
+from anomae.detectors.inference import check_images, in_fixed_batches, in_use
+from anomae.detectors.protocol import Findings, HealthySlices, Images4
 from anomae.detectors.teacher import Teacher
 from anomae.detectors.teacher_settings import ReverseDistillationSettings
-from anomae.errors import UserError
 from anomae.files import read_json, write_json
 from anomae.models.anomaly_maps import combined_map, cosine_distance, gaussian_smooth, upsampled
 from anomae.models.reverse_distillation import ReverseDistillation, distillation_loss
@@ -33,37 +34,80 @@ from anomae.training.settings import DeviceSettings
 STRIDES = (4, 8, 16)
 
 
-class ReverseDistillationDetector:
-    """What a decoder that learned to rebuild the teacher's features of healthy images cannot rebuild is not healthy."""
+@dataclass(frozen=True, slots=True, eq=False)
+class FittedReverseDistillation:
+    """A teacher, and the bottleneck and decoder that learned to rebuild its features of healthy images."""
 
-    name = "rd4ad"
+    name: ClassVar[str] = "rd4ad"
+    settings: ReverseDistillationSettings
+    teacher: Teacher
+    network: ReverseDistillation
+    seed: int
 
-    def __init__(self, settings: ReverseDistillationSettings) -> None:
-        """Keep the settings; nothing is built before `fit` or `load`."""
-        self.settings = settings
-        self.seed = 0
-        self.teacher: Teacher | None = None
-        self.network: ReverseDistillation | None = None
+    @property
+    def map_name(self) -> str:
+        """What a map's numbers are: from 0, without unit."""
+        return f"cosine distance, {self.settings.combine} over {len(STRIDES)} levels"
 
     @property
     def description(self) -> str:
         """The method and its teacher, as a table must name them."""
-        return f"RD4AD ({self._fitted()[0].description})"
+        return f"RD4AD ({self.teacher.description})"
 
-    def fit(self, healthy: HealthySlices, *, seed: int, folder: Path) -> Self:
+    def inspect(self, images: Images4) -> Findings:
+        """Images (n, c, h, w): map of 1 - cosine, combined over the levels and smoothed; score its maximum or mean.
+
+        The score is taken of the map at the size of the teacher's input; the map is then brought to that of the image.
+        Raises UserError for images unlike those that were fitted on.
+        """
+        teacher, settings = self.teacher, self.settings
+        check_images(images, teacher.channels, teacher.image_size)
+
+        def scores_and_maps(block: Tensor, _: npt.NDArray[np.float32]) -> tuple[Tensor, Tensor]:
+            levels = teacher.levels(block)
+            pairs = zip(levels, self.network.to(block.device)(levels), strict=True)
+            distances = [cosine_distance(taught, decoded).clamp(min=0) for taught, decoded in pairs]
+            heat = gaussian_smooth(combined_map(distances, teacher.size, settings.combine), settings.sigma)
+            scores = torch.stack([heat.amax(dim=(1, 2)), heat.mean(dim=(1, 2))], dim=1)
+            return scores, upsampled(heat, teacher.image_size, "bilinear")
+
+        with in_use(settings.device) as device:
+            scores, maps = in_fixed_batches(images, device, scores_and_maps, teacher.batch(device))
+        named = {name: scores[:, index].astype(np.float64) for index, name in enumerate(("max", "mean"))}
+        return Findings(named[settings.score], maps, None, named)
+
+    def save(self, folder: Path) -> None:
+        """Write the teacher, the trained weights, and settings.json last."""
+        self.teacher.save(folder / "teacher.safetensors")
+        write_tensors(folder / "weights.safetensors", dict(self.network.state_dict()))
+        facts: dict[str, Any] = {"detector": self.name, "seed": self.seed, **self.teacher.facts()}
+        write_json(folder / "settings.json", {**facts, "settings": self.settings.model_dump(mode="json")})
+
+
+class ReverseDistillationDetector:
+    """What a decoder that learned to rebuild the teacher's features of healthy images cannot rebuild is not healthy."""
+
+    name: ClassVar[str] = FittedReverseDistillation.name
+    settings_type = ReverseDistillationSettings
+
+    def __init__(self, settings: ReverseDistillationSettings) -> None:
+        """Keep the settings."""
+        self.settings = settings
+
+    def fit(self, healthy: HealthySlices, *, seed: int, folder: Path) -> FittedReverseDistillation:
         """Train bottleneck and decoder on healthy slices; a fit stopped at any moment goes on from its checkpoint.
 
         Raises UserError where there is nothing to learn from or the teacher's weights are not to be found, Diverged
         where the loss is no longer finite.
         """
-        settings, self.seed = self.settings, seed
+        settings = self.settings
         teacher = Teacher.of_normals(settings.teacher, STRIDES, healthy, seed)
         network = _build(teacher, derive_seed(seed, "rd4ad", "weights"))
         fabric = make_fabric(settings.device)
         feed = ImageFeed(healthy, fabric.device)
 
-        def batch_loss(model: nn.Module, places: npt.NDArray[np.int64], _: torch.Generator) -> Tensor:
-            levels = teacher.levels(feed(places))
+        def batch_loss(model: nn.Module, indices: npt.NDArray[np.int64], _: torch.Generator) -> Tensor:
+            levels = teacher.levels(feed(indices))
             return distillation_loss(levels, model(levels), settings.loss)
 
         training = Training(
@@ -77,57 +121,20 @@ class ReverseDistillationDetector:
             optimizer=torch.optim.Adam,
         )
         train(fabric, network, training)
-        self.teacher, self.network = teacher, network.eval()
-        return self
-
-    def inspect(self, images: npt.NDArray[np.float32]) -> Findings:
-        """Judge images (n, h, w): map of 1 - cosine, combined over the levels and smoothed; score its maximum or mean.
-
-        The score is taken of the map at the size of the teacher's input; the map is then brought to that of the image.
-        """
-        teacher, network = self._fitted()
-        settings = self.settings
-
-        def judge(block: Tensor, _: npt.NDArray[np.float32]) -> tuple[Tensor, Tensor]:
-            levels = teacher.levels(block)
-            pairs = zip(levels, network.to(block.device)(levels), strict=True)
-            distances = [cosine_distance(taught, decoded).clamp(min=0) for taught, decoded in pairs]
-            heat = gaussian_smooth(combined_map(distances, teacher.size, settings.combine), settings.sigma)
-            scores = torch.stack([heat.amax(dim=(1, 2)), heat.mean(dim=(1, 2))], dim=1)
-            return scores, upsampled(heat, teacher.image_size, "bilinear")
-
-        with in_use(settings.device) as device:
-            scores, maps = in_fixed_batches(images, device, judge, teacher.batch(device))
-        named = {name: scores[:, index].astype(np.float64) for index, name in enumerate(("max", "mean"))}
-        return Findings(named[settings.score], maps, None, named)
-
-    def save(self, folder: Path) -> None:
-        """Write the teacher, the trained weights, and settings.json last."""
-        teacher, network = self._fitted()
-        teacher.save(folder / "teacher.safetensors")
-        write_tensors(folder / "weights.safetensors", dict(network.state_dict()))
-        facts: dict[str, Any] = {"detector": self.name, "seed": self.seed, "teacher": teacher.description}
-        write_json(folder / "settings.json", {**facts, "settings": self.settings.model_dump(mode="json")})
+        return FittedReverseDistillation(settings, teacher, network.eval(), seed)
 
     @classmethod
-    def load(cls, folder: Path, device: DeviceSettings | None = None) -> Self:
+    def load(cls, folder: Path, device: DeviceSettings | None = None) -> FittedReverseDistillation:
         """Read what `save` wrote.  Raises UserError where something is missing or broken."""
         content = read_json(folder / "settings.json")
         settings = ReverseDistillationSettings.model_validate(content["settings"])
-        detector = cls(settings.model_copy(update={"device": device or DeviceSettings()}))
-        detector.seed = int(content["seed"])
-        detector.teacher = Teacher.load(folder / "teacher.safetensors", settings.teacher, STRIDES)
-        network = _build(detector.teacher, 0)
+        teacher = Teacher.load(folder / "teacher.safetensors", settings.teacher, STRIDES)
+        network = _build(teacher, 0)
         network.load_state_dict(read_tensors(folder / "weights.safetensors")[0])
-        detector.network = network.eval()
-        return detector
-
-    def _fitted(self) -> tuple[Teacher, ReverseDistillation]:
-        if self.teacher is None or self.network is None:
-            raise UserError("This reverse distillation was not fitted yet.")
-        return self.teacher, self.network
+        settings = settings.model_copy(update={"device": device or DeviceSettings()})
+        return FittedReverseDistillation(settings, teacher, network.eval(), int(content["seed"]))
 
 
 def _build(teacher: Teacher, seed: int) -> ReverseDistillation:
     generator = torch.Generator().manual_seed(seed)
-    return ReverseDistillation(teacher.channels, generator, signed=teacher.backbone.signed)
+    return ReverseDistillation(teacher.widths, generator, signed=teacher.backbone.signed)

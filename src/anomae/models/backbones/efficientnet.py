@@ -55,8 +55,8 @@ class SamePadded(nn.Conv2d):
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, C', ceil(H / stride), ceil(W / stride))."""
         pads: list[int] = []
-        for place in (1, 0):
-            side, kernel, stride = x.shape[2 + place], self.kernel_size[place], self.stride[place]
+        for axis in (1, 0):
+            side, kernel, stride = x.shape[2 + axis], self.kernel_size[axis], self.stride[axis]
             total = max((math.ceil(side / stride) - 1) * stride + kernel - side, 0)
             pads += [total // 2, total - total // 2]
         return super().forward(F.pad(x, pads))
