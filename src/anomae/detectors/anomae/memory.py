@@ -1,4 +1,4 @@
-"""The source `memory`: how far the features of a patch are from those of healthy images at like places."""
+"""The source `memory`: how far the features of a patch are from those of healthy images at like positions."""
 
 import torch
 from torch import Tensor
@@ -9,7 +9,7 @@ SMALLEST_SPREAD = 1e-4
 
 
 class Memory:
-    """Features of some healthy images; of each patch the distance to the nearest within a few patches of its place.
+    """Features of some healthy images; of each patch the distance to the nearest within a few patches of its position.
 
     The images stand in two halves.  A training image looks into the other half, since its own holds it; a new image has
     the mean of both distances.
