@@ -13,6 +13,7 @@ import pytest
 import anomae.detectors
 from anomae.detectors.adversarial_settings import AnoVaeGanSettings, FAnoGanSettings
 from anomae.detectors.anomae.detector import Anomae
+from anomae.detectors.anomae.method import anomae_recipe
 from anomae.detectors.anomae.settings import SOURCES, AnomaeSettings
 from anomae.detectors.anovaegan.detector import AnoVaeGan
 from anomae.detectors.ast.detector import StudentTeacherDetector
@@ -32,6 +33,7 @@ from anomae.detectors.corruption_settings import DenoisingSettings, DraemSetting
 from anomae.detectors.dae.detector import DenoisingAutoencoderDetector
 from anomae.detectors.draem.detector import DraemDetector
 from anomae.detectors.fanogan.detector import FAnoGan
+from anomae.detectors.method import Situation
 from anomae.detectors.patchcore.detector import PatchMemoryDetector
 from anomae.detectors.rd4ad.detector import ReverseDistillationDetector
 from anomae.detectors.registry import DETECTORS, load_detector
@@ -43,7 +45,6 @@ from anomae.detectors.teacher_settings import (
 )
 from anomae.errors import UserError
 from anomae.files import read_json_lines
-from anomae.recipes.anomae_settings import anomae_settings
 from anomae.recipes.named import named_recipe
 from anomae.recipes.overrides import overridden
 from anomae.slices.store import Slices
@@ -109,7 +110,7 @@ def make_autoencoder(device: DeviceSettings) -> Any:
 
 
 def make_anomae(device: DeviceSettings, **changed: Any) -> Any:
-    settings = anomae_settings("phantom", (SIDE, SIDE), aligned=True).model_dump()
+    settings = anomae_recipe(Situation("phantom", "paper", (SIDE, SIDE), aligned=True)).model_dump()
     head = {**settings["head"], "training": {**settings["head"]["training"], "steps": 8, "batch": 16}}
     autoencoder = {**settings["autoencoder"], "patch": 8}
     autoencoder["training"] = {**autoencoder["training"], "steps": 8, "batch": 8}

@@ -25,7 +25,7 @@ class Evidence:
     sources: Sequence[Source]
     size: tuple[int, int]
     patch: int
-    device: torch.device = torch.device("cpu")
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     mean: Tensor = field(default_factory=lambda: torch.zeros(1))
     spread: Tensor = field(default_factory=lambda: torch.ones(1))
 

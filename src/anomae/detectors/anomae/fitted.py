@@ -120,7 +120,7 @@ class FittedAnomae:
                 head.to(found.device)
                 seen = head.look(found)
                 for flipped in (False, True):
-                    logits, image = head.judge(seen.flip(-1) if flipped else seen)
+                    logits, image = head.logits(seen.flip(-1) if flipped else seen)
                     chances = logits.float().sigmoid()
                     chances = chances.flip(-1) if flipped else chances
                     if chances.shape[1:] != self.evidences[0].grid:

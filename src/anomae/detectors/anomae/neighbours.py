@@ -1,7 +1,7 @@
 """The source `neighbours`: what a patch has that the slices below and above have not.
 
-Where a detector looks at neighbours, images (B, c, h, w) travel as stacks (B, 3, c, h, w): on the second axis the slice,
-the one below and the one above; its neighbours alone are (B, 2, c, h, w).
+Where a detector looks at neighbours, images (B, c, h, w) travel as stacks (B, 3, c, h, w): on the second axis the
+slice, the one below and the one above.  The neighbours alone are (B, 2, c, h, w).
 """
 
 from collections.abc import Sequence
@@ -44,9 +44,7 @@ def apart(images: Tensor) -> tuple[Tensor, Tensor | None]:
     return (images, None) if images.ndim == 4 else (images[:, 0].contiguous(), images[:, 1:])
 
 
-def stacked(
-    images: npt.NDArray[np.float32], neighbours: npt.NDArray[np.float32] | None
-) -> npt.NDArray[np.float32]:
+def stacked(images: npt.NDArray[np.float32], neighbours: npt.NDArray[np.float32] | None) -> npt.NDArray[np.float32]:
     """Images (n, c, h, w) and their neighbours (n, 2, c, h, w) as stacks; without neighbours as they are.
 
     Raises UserError where the neighbours are not of these images' shape, or not all finite.

@@ -76,7 +76,7 @@ class HiddenSettings(Settings):
 
 
 class HeadSettings(Settings):
-    """The network that judges the evidence."""
+    """The network that classifies patches by their evidence."""
 
     width: int = Field(default=64, gt=0, multiple_of=8)
     blocks: int = Field(default=2, ge=0)

@@ -80,8 +80,8 @@ class Pixels:
 def make_backbone(name: str, weights: str, generator: torch.Generator, shown: Tensor) -> tuple[nn.Module, str]:
     """A frozen backbone with the weights that are wanted, and what tables call it.
 
-    shown: some grey pictures (B, H, W) in 0..1, on which random weights get their batch statistics.  Raises MissingExtra or
-    UserError where the weights are not to be had.
+    shown: some grey pictures (B, H, W) in 0..1, on which random weights get their batch statistics.  Raises
+    MissingExtra or UserError where the weights are not to be had.
     """
     backbone = BACKBONES[name]
     network = empty_backbone(name)
