@@ -140,6 +140,16 @@ def test_memory_finds_the_nearest_about_the_same_place(images: torch.Tensor, fea
     assert float(known.max()) < 1e-2  # what it holds is at no distance
 
 
+def test_a_memory_read_from_disk_measures_to_the_bit_what_the_fitted_one_does(
+    images: torch.Tensor, features: Features
+) -> None:
+    raw = features.of(Evidence([], (32, 32), 8).view(images[:12]))
+    kept = torch.stack([raw[:6], raw[6:]])
+    view = Evidence([], (32, 32), 8).view(images[20:30])
+    before, after = (Memory(features, given, 0.3).of(view) for given in (kept, kept.contiguous()))
+    assert torch.equal(before, after)
+
+
 def test_samples_say_what_was_changed(images: torch.Tensor) -> None:
     chosen = LesionSettings(families=("blob", "mass"), healthy=0.5)
     many = images.repeat(10, 1, 1, 1)
