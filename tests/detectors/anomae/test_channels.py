@@ -18,9 +18,9 @@ from .conftest import one_channel, recipe_settings, three_channels
 
 CPU = DeviceSettings(accelerator="cpu")
 SIDE = 32
-FEW: dict[str, Any] = {"pool": 128, "sizes": (32, 48), "heads": 1, "backbone": "tiny", "weights": "random"}
+FEW: dict[str, Any] = {"pool": 128, "sizes": (32,), "heads": 1, "backbone": "tiny", "weights": "random"}
 FORMS: dict[str, dict[str, Any]] = {
-    "features": {"sources": ("features", "pixels", "mirror")},
+    "features": {"sources": ("features", "pixels", "mirror"), "sizes": (32, 48)},
     "memory and hidden": {"sources": ("memory", "hidden"), "memory": {"images": 5}},
     "residual": {"sources": ("residual", "pixels")},
     "candidates": {"sources": ("features", "pixels"), "lesions": {"kind": "centre"}},
