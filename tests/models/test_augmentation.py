@@ -50,3 +50,14 @@ def test_slices_above_one_another_are_moved_alike_and_have_noise_of_their_own() 
 def test_one_slice_is_a_stack_of_one() -> None:
     alone, stack = (random_views(given, torch.Generator().manual_seed(3)) for given in (images(), images()[:, None]))
     assert torch.equal(alone, stack[:, 0])
+
+
+def test_channels_and_slices_of_one_image_are_moved_alike() -> None:
+    plain, stacks = images(), images()[:, None, None].expand(-1, 3, 2, -1, -1)
+    views = random_views(stacks, torch.Generator().manual_seed(0))
+    assert views.shape == stacks.shape
+    assert float((views - views[:, :1, :1]).abs().mean()) < 0.02
+    still = random_views(stacks, torch.Generator().manual_seed(0), untouched=1.0)
+    alone = random_views(plain, torch.Generator().manual_seed(0), untouched=1.0)
+    assert torch.equal(still, still[:, :1, :1].expand_as(still))
+    assert torch.allclose(still[:, 0, 0].mean((1, 2)), alone.mean((1, 2)), atol=0.2)

@@ -17,15 +17,16 @@ NOISE, BLUR = 0.03, 0.5
 
 
 def random_views(images: Tensor, generator: torch.Generator, untouched: float = 0.2) -> Tensor:
-    """(B, H, W) of intensities 0..1 -> the same; all that is drawn comes from `generator` (on the CPU).
+    """(B, ..., H, W) of intensities 0..1 -> the same; all that is drawn comes from `generator` (on the CPU).
 
-    images: or (B, C, H, W), C slices that lie above one another: moved and shown alike, each with noise of its own.
-    untouched: share of the images that are only mirrored, so that images as sharp as new ones are among them.
+    images: what lies between B and H and W (channels, slices above one another, both, or nothing) is moved and shown
+    alike, each picture with noise of its own.  untouched: share of the images that are only mirrored, so that images as
+    sharp as new ones are among them.
     """
     moved = torch.rand(len(images), generator=generator) >= untouched
-    stacks = images if images.ndim == 4 else images[:, None]
-    views = _other_scanner(_moved(stacks, moved.float(), generator), moved.float(), generator)
-    return views if images.ndim == 4 else views[:, 0]
+    pictures = images.reshape(len(images), -1, *images.shape[-2:])  # (B, K, H, W)
+    views = _other_scanner(_moved(pictures, moved.float(), generator), moved.float(), generator)
+    return views.reshape(images.shape)
 
 
 def _moved(images: Tensor, moved: Tensor, generator: torch.Generator) -> Tensor:

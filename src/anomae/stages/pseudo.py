@@ -1,7 +1,7 @@
 """The stage `pseudo`: every family of pseudo-lesions on the user's own healthy images, as one contact sheet."""
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,7 @@ from anomae.files import written_whole
 from anomae.models.pseudo_lesions.apply import changed_area
 from anomae.runs.run import Run
 from anomae.seeds import derive_seed
+from anomae.slices.store import grey
 
 ORANGE = (255, 140, 40)
 TITLE_WIDTH, SMALLEST_SIDE, GAP = 110, 128, 2
@@ -28,8 +29,9 @@ def pseudo(
     """Draw `count` healthy training images, untouched and with a lesion of every family; returns the PNG.
 
     run: of the detector `anomae`, begun or fitted: its settings say what is drawn.  out: the picture; None:
-    RUN/pseudo_lesions.png.  What was changed is outlined; families that the run does not learn from are marked.  Raises
-    UserError where the run is of another detector or its store has no healthy training slice with content.
+    RUN/pseudo_lesions.png.  Of several channels their mean is drawn.  What was changed is outlined; families that the
+    run does not learn from are marked.  Raises UserError where the run is of another detector or its store has no
+    healthy training slice with content.
     """
     opened_run = Run(Path(run))
     facts = opened_run.facts()
@@ -44,32 +46,40 @@ def pseudo(
     # from the inner half of each stretch: the first and last slices of a scan show little
     chosen = rows[np.unique(np.linspace(0, len(rows) - 1, 2 * count + 1).astype(np.int64))[1::2]]
     window = Window.measured(opened.select(rows), settings)
-    images = window.seen(torch.from_numpy(opened.select(chosen).read(slice(None))))
-    sheets: list[tuple[str, Any, Any]] = [("healthy", images, None)]
+    images = window.seen(torch.from_numpy(opened.select(chosen).read(slice(None))))  # (n, c, h, w)
+    sheet = [_Row("healthy", grey(images.numpy()), None)]
     for family in families_of(settings.lesions, every=True):
         generator = torch.Generator().manual_seed(derive_seed(seed, "contact sheet", family))
         altered = altered_by(images, family, generator)
         title = family if family in families_of(settings.lesions) else f"{family} (not used)"
-        sheets.append((title, altered, changed_area(images, altered)))
+        sheet.append(_Row(title, grey(altered.numpy()), changed_area(images, altered).numpy()))
     target = Path(out) if out is not None else opened_run.folder / "pseudo_lesions.png"
     with written_whole(target) as temporary:
-        _sheet(sheets).save(temporary, format="PNG")
+        _sheet(sheet).save(temporary, format="PNG")
     return target
 
 
-def _sheet(sheets: list[tuple[str, Any, Any]]) -> Image.Image:
-    """A row a title, pictures side by side."""
-    first = sheets[0][1]
-    larger = max(1, -(-SMALLEST_SIDE // int(first.shape[1])))
-    height, width = (int(side) * larger + GAP for side in first.shape[1:])
-    page = Image.new("RGB", (TITLE_WIDTH + width * len(first), height * len(sheets)), "white")
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """Pictures (n, h, w) of 0..1 side by side; changed: (n, h, w), what is outlined in them."""
+
+    title: str
+    pictures: npt.NDArray[np.float32]
+    changed: npt.NDArray[np.bool_] | None
+
+
+def _sheet(rows: list[_Row]) -> Image.Image:
+    first = rows[0].pictures
+    larger = max(1, -(-SMALLEST_SIDE // first.shape[1]))
+    height, width = (side * larger + GAP for side in first.shape[1:])
+    page = Image.new("RGB", (TITLE_WIDTH + width * len(first), height * len(rows)), "white")
     pen = ImageDraw.Draw(page)
-    for row, (title, images, changed) in enumerate(sheets):
-        pen.text((4, row * height + height // 2), title, fill="black")
-        for column, image in enumerate(images):
-            outline = None if changed is None else _outlined(changed[column].numpy())
-            picture = _coloured(image.numpy(), outline).resize((width - GAP, height - GAP), Image.Resampling.NEAREST)
-            page.paste(picture, (TITLE_WIDTH + column * width, row * height))
+    for at, row in enumerate(rows):
+        pen.text((4, at * height + height // 2), row.title, fill="black")
+        for column, image in enumerate(row.pictures):
+            outline = None if row.changed is None else _outlined(row.changed[column])
+            picture = _coloured(image, outline).resize((width - GAP, height - GAP), Image.Resampling.NEAREST)
+            page.paste(picture, (TITLE_WIDTH + column * width, at * height))
     return page
 
 

@@ -1,5 +1,6 @@
 """The detector as a whole: finds what does not belong, says where, and what it can do on unseen healthy images."""
 
+from dataclasses import FrozenInstanceError
 from pathlib import Path
 from typing import Any
 
@@ -8,25 +9,29 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from anomae.detectors.anomae.detector import Anomae
+from anomae.detectors.anomae.method import METHOD
 from anomae.detectors.anomae.settings import AnomaeSettings
-from anomae.recipes.anomae_settings import anomae_settings
+from anomae.detectors.method import Situation
+from anomae.errors import UserError
 from anomae.slices.store import Slices
+
+from .conftest import one_channel, recipe_settings
 
 
 @pytest.fixture(scope="module")
-def fitted(healthy_heads: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    settings = anomae_settings("phantom", (32, 32), aligned=False).model_dump()
+def fitted(healthy: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    settings = recipe_settings()
     head = {**settings["head"], "training": {**settings["head"]["training"], "steps": 250}}
     some = {**settings["lesions"], "families": ("blob", "fill", "mass")}
     detector = Anomae(AnomaeSettings.model_validate({**settings, "pool": 1024, "head": head, "lesions": some}))
-    return detector.fit(Slices(healthy_heads), seed=0, folder=tmp_path_factory.mktemp("anomae"))
+    return detector.fit(Slices(healthy), seed=0, folder=tmp_path_factory.mktemp("anomae"))
 
 
 def test_it_finds_discs_that_it_has_never_seen(
     fitted: Any, spotted_heads: tuple[np.ndarray, np.ndarray, np.ndarray]
 ) -> None:
     images, labels, discs = spotted_heads
-    findings = fitted.inspect(images)
+    findings = fitted.inspect(one_channel(images))
     assert roc_auc_score(labels, findings.scores) > 0.75
     assert roc_auc_score(discs[labels == 1].ravel(), findings.maps[labels == 1].ravel()) > 0.85
     assert findings.maps.min() >= 0
@@ -36,7 +41,7 @@ def test_it_finds_discs_that_it_has_never_seen(
 def test_it_says_how_well_it_tells_every_family(
     fitted: Any, spotted_heads: tuple[np.ndarray, np.ndarray, np.ndarray]
 ) -> None:
-    healthy = spotted_heads[0][spotted_heads[1] == 0]
+    healthy = one_channel(spotted_heads[0][spotted_heads[1] == 0])
     altered, unaltered = fitted.pretext(healthy), fitted.inspect(healthy).scores
     assert set(fitted.trained_families) < set(altered)
     truth = np.repeat([0, 1], len(healthy))
@@ -51,9 +56,27 @@ def test_the_cache_holds_the_pool_and_the_fitted_folder_does_not(fitted: Any, tm
     assert sorted(path.name for path in tmp_path.iterdir()) == ["heads.safetensors", "settings.json"]
 
 
+def test_it_says_what_its_map_is_and_cannot_be_changed(fitted: Any) -> None:
+    assert fitted.name == METHOD.name == "anomae"
+    assert fitted.map_name == "probability of being abnormal"
+    with pytest.raises(FrozenInstanceError):
+        fitted.seed = 1
+
+
+def recipe(name: str, side: int, aligned: bool, modality: str = "") -> AnomaeSettings:
+    settings = METHOD.recipe(Situation(name, "paper", (side, side), aligned=aligned, modality=modality))
+    assert isinstance(settings, AnomaeSettings)
+    return settings
+
+
 def test_without_an_aligned_midline_left_and_right_are_not_compared() -> None:
-    assert "mirror" in anomae_settings("lgg", (128, 128), aligned=True).sources
-    assert "mirror" not in anomae_settings("lgg", (128, 128), aligned=False).sources
-    assert anomae_settings("lgg", (128, 128), aligned=True, modality="flair").lesions.brighter > 0.5
-    assert anomae_settings("lgg", (128, 128), aligned=True, modality="t1").lesions.brighter == 0.5
-    assert anomae_settings("luna16-patches", (48, 48), aligned=False).lesions.kind == "centre"
+    assert "mirror" in recipe("lgg", 128, aligned=True).sources
+    assert "mirror" not in recipe("lgg", 128, aligned=False).sources
+    assert recipe("lgg", 128, aligned=True, modality="flair").lesions.brighter > 0.5
+    assert recipe("lgg", 128, aligned=True, modality="t1").lesions.brighter == 0.5
+    assert recipe("luna16-patches", 48, aligned=False).lesions.kind == "centre"
+
+
+def test_a_recipe_that_is_not_there_is_refused() -> None:
+    with pytest.raises(UserError, match="smal"):
+        recipe("smal", 64, aligned=True)

@@ -14,26 +14,27 @@ from anomae.detectors.anomae.settings import AnomaeSettings
 from anomae.detectors.anomae.sources import Features, make_backbone
 from anomae.detectors.anomae.window import Window
 from anomae.files import read_json_lines
-from anomae.recipes.anomae_settings import anomae_settings
 from anomae.slices.store import Slices
 from anomae.training.devices import make_fabric
 
-WINDOW = Window(0.0, 1.0)
+from .conftest import one_channel, recipe_settings, three_channels
+
+WINDOW = Window((0.0,), (1.0,))
 SHORT: dict[str, Any] = {"steps": 150, "batch": 16, "lr": 3e-3, "warmup_steps": 10}
 
 
 def settings(**hidden: Any) -> AnomaeSettings:
-    content = anomae_settings("phantom", (32, 32), aligned=False).model_dump()
     changed = {"sources": ("hidden",), "sizes": (64,), "device": {"accelerator": "cpu", "precision": "fp32"}}
     small = {"width": 64, "depth": 2, "heads": 2, "training": SHORT}
-    return AnomaeSettings.model_validate({**content, **changed, "hidden": {**small, **hidden}})
+    return AnomaeSettings.model_validate({**recipe_settings(), **changed, "hidden": {**small, **hidden}})
 
 
 def fit(healthy: np.ndarray, folder: Path, seed: int = 0, **hidden: Any) -> Hidden:
     chosen, generator = settings(**hidden), torch.Generator().manual_seed(0)
-    features = Features("tiny", *make_backbone("tiny", "random", generator, torch.from_numpy(healthy[:8]).clamp(0, 1)))
+    few = torch.from_numpy(healthy[:8]).clamp(0, 1).flatten(0, 1)
+    features = Features("tiny", *make_backbone("tiny", "random", generator, few))
     fabric = make_fabric(chosen.device)
-    return fit_hidden(chosen, 64, Slices(healthy), features, WINDOW, seed, folder, fabric, False)
+    return fit_hidden(chosen, 64, Slices(healthy), features, WINDOW, seed, folder, fabric)
 
 
 def evidence_of(source: Hidden, images: torch.Tensor) -> torch.Tensor:
@@ -42,15 +43,15 @@ def evidence_of(source: Hidden, images: torch.Tensor) -> torch.Tensor:
 
 
 @pytest.fixture(scope="module")
-def fitted(healthy_heads: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> tuple[Hidden, Path]:
+def fitted(healthy: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> tuple[Hidden, Path]:
     folder = tmp_path_factory.mktemp("hidden")
-    return fit(healthy_heads, folder), folder
+    return fit(healthy, folder), folder
 
 
 @pytest.fixture
 def new(spotted_heads: tuple[np.ndarray, np.ndarray, np.ndarray]) -> torch.Tensor:
     """Healthy heads that it was not trained on."""
-    return torch.from_numpy(spotted_heads[0][spotted_heads[1] == 0]).clamp(0, 1)
+    return torch.from_numpy(one_channel(spotted_heads[0][spotted_heads[1] == 0])).clamp(0, 1)
 
 
 def test_it_expects_healthy_patches_better_than_their_mean_does(fitted: tuple[Hidden, Path], new: torch.Tensor) -> None:
@@ -68,7 +69,7 @@ def test_it_expects_healthy_patches_better_than_their_mean_does(fitted: tuple[Hi
 def test_a_foreign_patch_is_less_expected(fitted: tuple[Hidden, Path], new: torch.Tensor) -> None:
     source, altered = fitted[0], new.clone()
     random = torch.Generator().manual_seed(3)
-    altered[:, 12:16, 16:20] = torch.rand(len(new), 4, 4, generator=random)
+    altered[:, 0, 12:16, 16:20] = torch.rand(len(new), 4, 4, generator=random)
     before, after = evidence_of(source, new), evidence_of(source, altered)
     grown = (after - before).mean(dim=0)  # (4, gh, gw)
     assert (grown[:, 3, 4] > 0.2 * before.mean(dim=(0, 2, 3))).all()
@@ -96,18 +97,29 @@ def test_masks_are_of_the_image_and_the_seed(fitted: tuple[Hidden, Path], new: t
 
 
 def test_the_same_seed_gives_the_same_and_it_outlives_the_process(
-    fitted: tuple[Hidden, Path], healthy_heads: np.ndarray, new: torch.Tensor, tmp_path: Path
+    fitted: tuple[Hidden, Path], healthy: np.ndarray, new: torch.Tensor, tmp_path: Path
 ) -> None:
     source, _ = fitted
-    again = fit(healthy_heads, tmp_path)
+    again = fit(healthy, tmp_path)
     assert torch.equal(evidence_of(again, new), evidence_of(source, new))
     (read,) = read_hidden(written_hidden([source]), settings(), (32, 32), source.features, source.seed)
     assert torch.equal(evidence_of(read, new), evidence_of(source, new))
 
 
-def test_squares_of_patches_may_be_hidden(healthy_heads: np.ndarray, new: torch.Tensor, tmp_path: Path) -> None:
-    source = fit(healthy_heads, tmp_path, block=3, passes=4, mask_ratio=0.25, training={**SHORT, "steps": 3})
+def test_squares_of_patches_may_be_hidden(healthy: np.ndarray, new: torch.Tensor, tmp_path: Path) -> None:
+    source = fit(healthy, tmp_path, block=3, passes=4, mask_ratio=0.25, training={**SHORT, "steps": 3})
     assert torch.isfinite(evidence_of(source, new)).all()
+
+
+def test_features_of_all_channels_are_expected_together(healthy: np.ndarray, tmp_path: Path) -> None:
+    images = np.clip(three_channels(healthy) / np.array([1, 120, 8])[:, None, None], 0, 1).astype(np.float32)
+    source = fit(images, tmp_path, training={**SHORT, "steps": 3})
+    assert len(source.network.mean) == 3 * (16 + 32 + 64)
+    found = evidence_of(source, torch.from_numpy(images[:3]))
+    assert found.shape == (3, 4, 8, 8)
+    other = torch.from_numpy(images[:3])
+    other[:, 2, 12:16, 16:20] = 0
+    assert not torch.allclose(evidence_of(source, other)[:, :, 3, 4], found[:, :, 3, 4])
 
 
 @pytest.mark.parametrize("wrong", [{"passes": 1}, {"mask_ratio": 0}, {"mask_ratio": 1}, {"heads": 3}, {"block": 5}])

@@ -16,10 +16,11 @@ from anomae.detectors.anomae.settings import AnomaeSettings, LesionSettings
 from anomae.detectors.anomae.sources import Features, Pixels, make_backbone
 from anomae.errors import UserError
 from anomae.models.pseudo_lesions.families import FAMILIES
-from anomae.recipes.anomae_settings import anomae_settings
 from anomae.slices.store import Slices
 
-SLICES = 5  # of a head of `healthy_heads`
+from .conftest import recipe_settings, three_channels
+
+SLICES = 5  # of a head of `healthy`
 
 
 def scans(heads: np.ndarray) -> Slices:
@@ -27,35 +28,34 @@ def scans(heads: np.ndarray) -> Slices:
 
 
 def make(sources: str, **changed: Any) -> AnomaeSettings:
-    settings = anomae_settings("phantom", (32, 32), aligned=False).model_dump()
+    settings = recipe_settings()
     head = {**settings["head"], "width": 16, "training": {**settings["head"]["training"], "steps": 20, "batch": 16}}
     few = {"pool": 128, "sizes": (32,), "heads": 1, "backbone": "tiny", "weights": "random", "head": head}
     return AnomaeSettings.model_validate({**settings, **few, "sources": sources, **changed})
 
 
 @pytest.fixture
-def stacks(healthy_heads: np.ndarray) -> torch.Tensor:
-    """Heads with their neighbours, (n, 3, 32, 32)."""
-    slices = scans(healthy_heads)
-    images = np.concatenate([healthy_heads[:, None], slices.neighbours(slice(None))], axis=1)
+def stacks(healthy: np.ndarray) -> torch.Tensor:
+    """Heads with their neighbours, (n, 3, 1, 32, 32)."""
+    images = np.concatenate([healthy[:, None], scans(healthy).neighbours(slice(None))], axis=1)
     return torch.from_numpy(images).clamp(0, 1)
 
 
 @pytest.fixture(scope="module")
-def fitted(healthy_heads: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> Any:
+def fitted(healthy: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> Any:
     detector = Anomae(make("features,pixels,neighbours"))
-    return detector.fit(scans(healthy_heads), seed=0, folder=tmp_path_factory.mktemp("anomae"))
+    return detector.fit(scans(healthy), seed=0, folder=tmp_path_factory.mktemp("anomae"))
 
 
 def test_what_is_in_the_neighbours_too_is_told_from_what_is_not(stacks: torch.Tensor) -> None:
     """The slice is the same: only the evidence of its neighbours can tell a lesion that goes on from one that stops."""
     pixels = Pixels()
     alone, evidence = (Evidence(sources, (32, 32), 8) for sources in ([pixels], [pixels, Neighbours([pixels])]))
-    evidence.measure(evidence.raw(stacks))
+    evidence = evidence.measured(evidence.raw(stacks))
     stops = stacks.clone()
-    stops[:, 0, 8:16, 16:24] = 1.0
+    stops[:, 0, :, 8:16, 16:24] = 1.0
     goes_on = stops.clone()
-    goes_on[:, 1:, 8:16, 16:24] = 1.0
+    goes_on[:, 1:, :, 8:16, 16:24] = 1.0
     assert torch.equal(alone.of(stops), alone.of(goes_on))
     apart, same = (evidence.of(given)[:, 4:] for given in (stops, goes_on))
     mean = 0  # of the channels of `Pixels`
@@ -69,27 +69,27 @@ def test_what_is_in_the_neighbours_too_is_told_from_what_is_not(stacks: torch.Te
 def test_it_is_every_channel_minus_the_mean_of_both_sides(stacks: torch.Tensor) -> None:
     """Against the channels of each slice taken one by one."""
     images = stacks[:6]
-    tiny = Features("tiny", *make_backbone("tiny", "random", torch.Generator().manual_seed(0), stacks[:8, 0]))
+    tiny = Features("tiny", *make_backbone("tiny", "random", torch.Generator().manual_seed(0), stacks[:8, 0, 0]))
     of_slices, compared = Evidence([tiny, Pixels()], (48, 48), 8), Evidence([Neighbours([tiny, Pixels()])], (48, 48), 8)
-    here, below, above = (of_slices.raw(images[:, place].contiguous()) for place in range(3))
+    here, below, above = (of_slices.raw(images[:, index].contiguous()) for index in range(3))
     assert torch.allclose(compared.raw(images), here - (below + above) / 2, atol=1e-5)
 
 
 def test_samples_go_on_into_their_neighbours(stacks: torch.Tensor) -> None:
-    many = stacks.repeat(5, 1, 1, 1)
+    many = stacks.repeat(5, 1, 1, 1, 1)
     samples = make_samples(many, LesionSettings(families=("blob",)), torch.Generator().manual_seed(0))
     again = make_samples(many, LesionSettings(families=("blob",)), torch.Generator().manual_seed(0))
     assert samples.images.shape == many.shape
-    assert samples.changed.shape == many[:, 0].shape
+    assert samples.changed.shape == many[:, 0, 0].shape
     assert torch.equal(samples.images, again.images)
     assert 0 < int((samples.family == HEALTHY).sum()) < len(many)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_lesion_is_in_both_neighbours_about_where_it_is_in_the_slice(stacks: torch.Tensor, family: str) -> None:
-    middle = stacks[2::SLICES].repeat(8, 1, 1, 1)  # slices that have both neighbours
+    middle = stacks[2::SLICES].repeat(8, 1, 1, 1, 1)  # slices that have both neighbours
     made = altered_by(middle, family, torch.Generator().manual_seed(0))
-    changed = (made - middle).abs()
+    changed = (made - middle).abs()[:, :, 0]
     both = (changed[:, 1:] > 0.032).flatten(2).any(2)
     assert both[(changed[:, 0] > 0.1).flatten(1).any(1)].float().mean() > 0.6
     inside = changed[:, 0] > 0.01
@@ -106,8 +106,8 @@ def test_where_a_slice_stands_for_its_neighbour_it_does_so_with_its_lesion(stack
     assert (altered[:, 0] != first[:, 0]).any()
 
 
-def test_a_score_depends_on_the_slice_and_its_neighbours_alone(fitted: Any, healthy_heads: np.ndarray) -> None:
-    images, beside = healthy_heads, scans(healthy_heads).neighbours(slice(None))
+def test_a_score_depends_on_the_slice_and_its_neighbours_alone(fitted: Any, healthy: np.ndarray) -> None:
+    images, beside = healthy, scans(healthy).neighbours(slice(None))
     whole = fitted.inspect(images, beside)
     alone = [fitted.inspect(images[i : i + 1], beside[i : i + 1]).scores for i in range(4)]
     assert np.array_equal(np.concatenate(alone), whole.scores[:4])
@@ -115,38 +115,66 @@ def test_a_score_depends_on_the_slice_and_its_neighbours_alone(fitted: Any, heal
     shuffled = fitted.inspect(images[order], beside[order])
     assert np.array_equal(shuffled.scores, whole.scores[order])
     assert np.array_equal(shuffled.maps, whole.maps[order])
-    assert whole.maps.shape == images.shape
+    assert whole.maps.shape == images[:, 0].shape
     assert (fitted.inspect(images).scores != whole.scores).mean() > 0.9
 
 
-def test_without_neighbours_each_slice_stands_for_its_own(fitted: Any, healthy_heads: np.ndarray) -> None:
-    images = healthy_heads[:20]
+def test_without_neighbours_each_slice_stands_for_its_own(fitted: Any, healthy: np.ndarray) -> None:
+    images = healthy[:20]
     itself = fitted.inspect(images, np.repeat(images[:, None], 2, axis=1))
     assert np.array_equal(fitted.inspect(images).scores, itself.scores)
     assert np.array_equal(fitted.inspect(images).maps, itself.maps)
 
 
-def test_pretext_goes_on_into_the_neighbours(fitted: Any, healthy_heads: np.ndarray) -> None:
-    beside = scans(healthy_heads).neighbours(slice(None))
-    found, again = fitted.pretext(healthy_heads, beside), fitted.pretext(healthy_heads, beside)
+def test_pretext_goes_on_into_the_neighbours(fitted: Any, healthy: np.ndarray) -> None:
+    beside = scans(healthy).neighbours(slice(None))
+    found, again = fitted.pretext(healthy, beside), fitted.pretext(healthy, beside)
     assert set(found) == set(FAMILIES)
     assert all(np.array_equal(found[name], again[name]) for name in found)
-    assert not np.array_equal(found["blob"], fitted.pretext(healthy_heads)["blob"])
+    assert not np.array_equal(found["blob"], fitted.pretext(healthy)["blob"])
 
 
-def test_who_does_not_look_at_neighbours_says_so(healthy_heads: np.ndarray, tmp_path: Path) -> None:
-    detector = Anomae(make("pixels"))
-    assert not detector.needs_neighbours
-    assert Anomae(make("pixels,neighbours")).needs_neighbours
-    detector.fit(scans(healthy_heads), seed=0, folder=tmp_path)
-    given = np.zeros((4, 2, 32, 32), np.float32)
-    images = healthy_heads[:4]
-    assert np.array_equal(detector.inspect(images, given).scores, detector.inspect(images).scores)
+def test_who_does_not_look_at_neighbours_says_so(fitted: Any, healthy: np.ndarray, tmp_path: Path) -> None:
+    other = Anomae(make("pixels")).fit(scans(healthy), seed=0, folder=tmp_path)
+    assert fitted.needs_neighbours
+    assert not other.needs_neighbours
+    given = np.zeros((4, 2, 1, 32, 32), np.float32)
+    images = healthy[:4]
+    assert np.array_equal(other.inspect(images, given).scores, other.inspect(images).scores)
 
 
-def test_where_no_slice_has_a_neighbour_fitting_is_refused(healthy_heads: np.ndarray, tmp_path: Path) -> None:
+def test_where_no_slice_has_a_neighbour_fitting_is_refused(healthy: np.ndarray, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="leave the source neighbours out"):
-        Anomae(make("pixels,neighbours")).fit(Slices(healthy_heads), seed=0, folder=tmp_path)
+        Anomae(make("pixels,neighbours")).fit(Slices(healthy), seed=0, folder=tmp_path)
+
+
+def test_neighbours_unlike_the_images_are_refused(fitted: Any, healthy: np.ndarray) -> None:
+    images, beside = healthy[:4], np.repeat(healthy[:4, None], 2, axis=1)
+    for wrong in (beside[:3], beside[:, :1], beside[:, :, 0], beside[..., :16]):
+        with pytest.raises(UserError, match="two of the same shape"):
+            fitted.inspect(images, wrong)
+    beside[2, 1, 0, 3, 3] = np.nan
+    for asked in (fitted.inspect, fitted.pretext):
+        with pytest.raises(UserError, match="not finite"):
+            asked(images, beside)
+
+
+def test_stacks_of_several_channels(healthy: np.ndarray, tmp_path: Path) -> None:
+    """The channels of the evidence against those of each slice taken one by one; and a fit that uses them."""
+    images = three_channels(healthy)
+    stacks = np.concatenate([images[:, None], scans(images).neighbours(slice(None))], axis=1)[:6]
+    given = torch.from_numpy(stacks / np.array([1, 120, 8], np.float32)[:, None, None]).clamp(0, 1)
+    pixels = Pixels()
+    of_slices, compared = Evidence([pixels], (48, 48), 8), Evidence([Neighbours([pixels])], (48, 48), 8)
+    here, below, above = (of_slices.raw(given[:, index].contiguous()) for index in range(3))
+    assert here.shape == (6, 3 * 4, 6, 6)
+    assert torch.allclose(compared.raw(given), here - (below + above) / 2, atol=1e-5)
+    fitted = Anomae(make("pixels,neighbours")).fit(scans(images), seed=0, folder=tmp_path)
+    beside = scans(images).neighbours(slice(None))
+    whole = fitted.inspect(images, beside)
+    assert np.array_equal(fitted.inspect(images[7:8], beside[7:8]).scores, whole.scores[7:8])
+    assert (fitted.inspect(images).scores != whole.scores).mean() > 0.9
+    assert set(fitted.pretext(images[:6], beside[:6])) == set(FAMILIES)
 
 
 @pytest.mark.parametrize(

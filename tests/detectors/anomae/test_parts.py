@@ -16,48 +16,64 @@ from anomae.detectors.anomae.samples import HEALTHY, altered_by, families_of, ma
 from anomae.detectors.anomae.settings import AnomaeSettings, LesionSettings
 from anomae.detectors.anomae.sources import Features, Pixels, View, make_backbone
 from anomae.detectors.anomae.window import Window, with_tissue
-from anomae.recipes.anomae_settings import anomae_settings
 from anomae.slices.store import Slices
+
+from .conftest import recipe_settings, three_channels
 
 
 @pytest.fixture
-def images(healthy_heads: np.ndarray) -> torch.Tensor:
-    return torch.from_numpy(healthy_heads).clamp(0, 1)
+def images(healthy: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(healthy).clamp(0, 1)
 
 
 @pytest.fixture
 def features(images: torch.Tensor) -> Features:
-    return Features("tiny", *make_backbone("tiny", "random", torch.Generator().manual_seed(0), images[:8]))
+    return Features("tiny", *make_backbone("tiny", "random", torch.Generator().manual_seed(0), images[:8, 0]))
 
 
 def settings(**changed: Any) -> AnomaeSettings:
-    return AnomaeSettings.model_validate(
-        {**anomae_settings("phantom", (32, 32), aligned=False).model_dump(), **changed}
-    )
+    return AnomaeSettings.model_validate({**recipe_settings(), **changed})
 
 
 def test_the_window_leaves_room_above_healthy_tissue() -> None:
     healthy = Slices(np.linspace(100, 300, 4 * 64, dtype=np.float32).reshape(4, 8, 8))
     window = Window.measured(healthy, settings(percentiles=(0, 100), headroom=1.5))
-    assert (window.low, window.high) == pytest.approx((100, 400))
+    assert (*window.low, *window.high) == pytest.approx((100, 400))
     seen = window.seen(torch.tensor([50.0, 100.0, 250.0, 400.0, 900.0]))
     assert seen.tolist() == pytest.approx([0, 0, 0.5, 1, 1])
     assert window.prepared(seen).tolist() == pytest.approx([100, 100, 250, 400, 400])
-    assert Window.measured(healthy, settings(window=(0, 2))) == Window(0, 2)
+    assert Window.measured(healthy, settings(window=(0, 2))) == Window((0,), (2,))
+
+
+def test_of_several_channels_each_has_a_window_of_its_own(healthy: np.ndarray) -> None:
+    images = three_channels(healthy)
+    window = Window.measured(Slices(images), settings())
+    alone = [Window.measured(Slices(images[:, [channel]]), settings()) for channel in range(3)]
+    assert window == Window(tuple(one.low[0] for one in alone), tuple(one.high[0] for one in alone))
+    seen = window.seen(torch.from_numpy(images))
+    for channel, one in enumerate(alone):
+        assert torch.allclose(seen[:, [channel]], one.seen(torch.from_numpy(images[:, [channel]])), atol=1e-6)
+    stacks = torch.from_numpy(np.repeat(images[:, None], 3, axis=1))
+    assert torch.equal(window.seen(stacks), seen[:, None].expand(-1, 3, -1, -1, -1))
+    between = torch.rand(4, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    assert torch.allclose(window.seen(window.prepared(between)), between, atol=1e-5)
+    assert Window.measured(Slices(images), settings(window=(0, 2))) == Window((0,), (2,))
 
 
 def test_samples_are_made_of_slices_that_show_something() -> None:
     stack = np.zeros((600, 16, 16), np.float32)
     stack[5, 3:6, 3:6] = stack[300:] = 1.0
     stack[7, 0, 0] = 1.0  # one bright pixel is no tissue
-    window = Window(0.0, 1.0)
+    window = Window((0.0,), (1.0,))
     assert with_tissue(Slices(stack), window).tolist() == [5, *range(300, 600)]
     assert len(with_tissue(Slices(np.zeros((9, 16, 16), np.float32)), window)) == 9
+    channels = np.stack([np.zeros_like(stack), stack], axis=1)  # one channel that shows something is enough
+    assert with_tissue(Slices(channels), window).tolist() == [5, *range(300, 600)]
 
 
 def test_pixels_of_a_patch(images: torch.Tensor) -> None:
     found = Pixels().of(View(images, images, (4, 4)))
-    patch = images[3, 8:16, 16:24]
+    patch = images[3, 0, 8:16, 16:24]
     assert found[3, :, 1, 2].tolist() == pytest.approx(
         [float(patch.mean()), float(patch.max()), -float(patch.min()), float(patch.std(correction=0))], abs=1e-4
     )
@@ -65,7 +81,7 @@ def test_pixels_of_a_patch(images: torch.Tensor) -> None:
 
 def test_evidence_is_standardised_over_healthy_images(images: torch.Tensor, features: Features) -> None:
     evidence = Evidence([features, Pixels()], (48, 48), 8)
-    evidence.measure(evidence.raw(images))
+    evidence = evidence.measured(evidence.raw(images))
     found = evidence.of(images)
     assert found.shape == (len(images), 16 + 32 + 64 + 4, 6, 6)
     assert torch.allclose(found.mean((0, 2, 3)), torch.zeros(116), atol=1e-4)
@@ -73,8 +89,22 @@ def test_evidence_is_standardised_over_healthy_images(images: torch.Tensor, feat
     assert ((spread - 1).abs() < 1e-3).float().mean() > 0.9  # channels that never change have no spread
 
 
+def test_channels_are_looked_at_one_by_one(healthy: np.ndarray, features: Features) -> None:
+    """Features and pixels of a picture of three channels are those of three grey ones."""
+    images = three_channels(healthy[:5])
+    shown = Window.measured(Slices(images), settings()).seen(torch.from_numpy(images))
+    for source, count in ((features, 16 + 32 + 64), (Pixels(), 4)):
+        whole = Evidence([source], (48, 48), 8).raw(shown)
+        assert whole.shape == (5, 3 * count, 6, 6)
+        alone = [Evidence([source], (48, 48), 8).raw(shown[:, [channel]]) for channel in range(3)]
+        every = torch.stack(alone, dim=1)  # (5, 3, count, 6, 6)
+        if isinstance(source, Pixels):
+            every = every.transpose(1, 2)  # means of all channels, then maxima of all, and so on
+        assert torch.allclose(whole, every.flatten(1, 2), atol=1e-4)
+
+
 def test_folding_batch_norm_changes_nothing(images: torch.Tensor, features: Features) -> None:
-    pictures = features.backbone.normalise(images * 255)
+    pictures = features.backbone.normalise(images[:, 0] * 255)
     with torch.no_grad():
         apart = [
             (one - other).abs().max() / other.abs().max()
@@ -110,9 +140,19 @@ def test_memory_finds_the_nearest_about_the_same_place(images: torch.Tensor, fea
     assert float(known.max()) < 1e-2  # what it holds is at no distance
 
 
+def test_a_memory_read_from_disk_measures_to_the_bit_what_the_fitted_one_does(
+    images: torch.Tensor, features: Features
+) -> None:
+    raw = features.of(Evidence([], (32, 32), 8).view(images[:12]))
+    kept = torch.stack([raw[:6], raw[6:]])
+    view = Evidence([], (32, 32), 8).view(images[20:30])
+    before, after = (Memory(features, given, 0.3).of(view) for given in (kept, kept.contiguous()))
+    assert torch.equal(before, after)
+
+
 def test_samples_say_what_was_changed(images: torch.Tensor) -> None:
     chosen = LesionSettings(families=("blob", "mass"), healthy=0.5)
-    many = images.repeat(10, 1, 1)
+    many = images.repeat(10, 1, 1, 1)
     samples = make_samples(many, chosen, torch.Generator().manual_seed(0))
     healthy = samples.family == HEALTHY
     assert 0.4 < float(healthy.float().mean()) < 0.6
@@ -123,12 +163,30 @@ def test_samples_say_what_was_changed(images: torch.Tensor) -> None:
     assert torch.equal(samples.images, again.images)
 
 
+def test_samples_of_several_channels(healthy: np.ndarray) -> None:
+    """One view and one lesion for all channels, which show it more and less; what changed is said for all together."""
+    images = three_channels(healthy)
+    many = Window.measured(Slices(images), settings()).seen(torch.from_numpy(images)).repeat(5, 1, 1, 1)
+    chosen = LesionSettings(families=("blob", "fill"), healthy=0.5)
+    samples = make_samples(many, chosen, torch.Generator().manual_seed(0))
+    assert samples.images.shape == many.shape
+    assert samples.changed.shape == (len(many), 32, 32)
+    assert not samples.changed[samples.family == HEALTHY].any()
+    assert samples.changed[samples.family != HEALTHY].flatten(1).any(1).float().mean() > 0.7
+    changed = (altered_by(many, "blob", torch.Generator().manual_seed(0)) - many).abs().amax((2, 3))  # (n, 3)
+    assert (changed.amax(1) > 4 * changed.amin(1)).float().mean() > 0.2
+    for kind in ("area", "centre"):
+        made = make_samples(many, LesionSettings(kind=kind), torch.Generator().manual_seed(0))
+        again = make_samples(many, LesionSettings(kind=kind), torch.Generator().manual_seed(0))
+        assert torch.equal(made.images, again.images)
+
+
 def test_of_candidates_only_the_centre_is_abnormal(images: torch.Tensor) -> None:
     samples = make_samples(images * 0, LesionSettings(kind="centre", healthy=0.5), torch.Generator().manual_seed(0))
     healthy = samples.family == HEALTHY
     assert not samples.changed[healthy].any()
     assert samples.images[healthy].flatten(1).any(1).float().mean() > 0.2  # blobs beside and vessels
-    assert (samples.images[~healthy][:, 14:18, 14:18].mean((1, 2)) > 0.1).float().mean() > 0.8
+    assert (samples.images[~healthy][:, 0, 14:18, 14:18].mean((1, 2)) > 0.1).float().mean() > 0.8
 
 
 def test_targets_are_patches_changed_enough_and_never_none() -> None:
@@ -178,13 +236,13 @@ def test_a_pool_that_was_stopped_goes_on_to_the_same(
     evidence = [Evidence([Pixels()], (32, 32), 8)]
     chosen = LesionSettings()
 
-    def healthy(places: Any) -> torch.Tensor:
-        return images[torch.from_numpy(places)]
+    def healthy(chosen: Any) -> torch.Tensor:
+        return images[torch.from_numpy(chosen)]
 
-    places = np.arange(len(images))
+    indices = np.arange(len(images))
 
     def make(folder: str) -> Pool:
-        return make_pool(tmp_path / folder, 256, healthy, places, len(places) // 2, evidence, chosen, 3, False)
+        return make_pool(tmp_path / folder, 256, healthy, indices, len(indices) // 2, evidence, chosen, 3)
 
     whole = make("whole")
     assert len(whole) == 256

@@ -9,11 +9,12 @@ from anomae.models.pseudo_lesions.families import FAMILIES
 from anomae.models.pseudo_lesions.fields import depth, offsets, soft_weight
 
 
-def heads(count: int = 24, side: int = 64) -> torch.Tensor:
-    """Striped discs of tissue at about 0.5, each with stripes of its own; nothing outside."""
+def heads(count: int = 24, side: int = 64, channels: int = 1) -> torch.Tensor:
+    """Striped discs of tissue at about 0.5, each with stripes of its own; nothing outside.  (count, channels, ...)"""
     y, x = torch.meshgrid(torch.arange(side) / side - 0.5, torch.arange(side) / side - 0.5, indexing="ij")
     waves = torch.linspace(15, 45, count)[:, None, None]
-    return torch.where(torch.hypot(x, y) < 0.4, 0.45 + 0.15 * torch.sin(waves * x + 9 * y), 0.0)
+    images = torch.where(torch.hypot(x, y) < 0.4, 0.45 + 0.15 * torch.sin(waves * x + 9 * y), 0.0)
+    return images[:, None].expand(-1, channels, -1, -1)
 
 
 @pytest.fixture(params=list(FAMILIES))
@@ -57,7 +58,7 @@ def test_a_draw_means_the_same_at_another_resolution(family: str) -> None:
     lesions = draw_lesions(small, (1.0,), torch.Generator().manual_seed(3))
     of_small = apply_lesions(small, lesions, (family,)) - small
     of_large = apply_lesions(large, lesions, (family,)) - large
-    shrunk = torch.nn.functional.avg_pool2d(of_large[:, None], 2)[:, 0]
+    shrunk = torch.nn.functional.avg_pool2d(of_large, 2)
     apart, size = (of_small - shrunk).abs().mean(), of_small.abs().mean()
     assert apart < 0.5 * size
 
@@ -65,17 +66,17 @@ def test_a_draw_means_the_same_at_another_resolution(family: str) -> None:
 def test_families_differ() -> None:
     images = heads()
     made = [altered(name, images) for name in FAMILIES]
-    for place, one in enumerate(made):
-        assert not any(torch.allclose(one, other, atol=1e-3) for other in made[:place])
+    for index, one in enumerate(made):
+        assert not any(torch.allclose(one, other, atol=1e-3) for other in made[:index])
 
 
 def test_each_image_gets_the_family_that_was_drawn() -> None:
     images, names = heads(), tuple(FAMILIES)
     lesions = draw_lesions(images, (1.0,) * len(names), torch.Generator().manual_seed(1))
     together = apply_lesions(images, lesions, names)
-    for place, name in enumerate(names):
+    for index, name in enumerate(names):
         alone = apply_lesions(images, lesions, [name] * len(names))
-        rows = lesions.family == place
+        rows = lesions.family == index
         assert torch.equal(together[rows], alone[rows])
 
 
@@ -84,7 +85,7 @@ def test_deform_moves_tissue_and_makes_no_new_intensity() -> None:
     made = altered("deform", images)
     assert made.max() <= images.max() + 1e-5
     flat = torch.where(images > 0, 0.5, 0.0)
-    inside = torch.nn.functional.avg_pool2d((flat > 0).float()[:, None], 41, 1, 20)[:, 0] == 1
+    inside = torch.nn.functional.avg_pool2d((flat > 0).float(), 41, 1, 20) == 1
     assert torch.allclose(altered("deform", flat)[inside], flat[inside], atol=1e-4)
 
 
@@ -94,7 +95,7 @@ def test_tissue_takes_an_intensity_that_the_image_has() -> None:
     made = apply_lesions(images, lesions, ("tissue",))
     deep = soft_weight(lesions, (64, 64)) > 0.9
     smooth = lesions.texture[:, None, None] < 0.05
-    assert torch.allclose(made[deep & smooth], torch.tensor(0.5), atol=0.06)
+    assert torch.allclose(made[:, 0][deep & smooth], torch.tensor(0.5), atol=0.06)
 
 
 def test_depth_is_one_on_a_regular_outline() -> None:
@@ -107,6 +108,41 @@ def test_depth_is_one_on_a_regular_outline() -> None:
 
 
 def test_a_change_below_the_threshold_is_none() -> None:
-    images = torch.full((1, 8, 8), 0.5)
+    images = torch.full((1, 1, 8, 8), 0.5)
     assert not changed_area(images, images + CHANGED * 0.99).any()
     assert changed_area(images, images + CHANGED * 1.01).all()
+
+
+def test_a_change_in_one_channel_is_a_change() -> None:
+    images = torch.full((1, 3, 8, 8), 0.5)
+    altered_in_one = images.clone()
+    altered_in_one[0, 1, 2, 3] = 0.9
+    assert changed_area(images, altered_in_one).nonzero().tolist() == [[0, 2, 3]]
+
+
+def test_channels_show_one_lesion_each_with_a_strength_of_its_own(family: str) -> None:
+    """Channels that were alike: each has the change of the one that shows it fully, times its strength."""
+    images = heads(channels=3)
+    lesions = draw_lesions(images, (1.0,), torch.Generator().manual_seed(0))
+    change = apply_lesions(images, lesions, (family,)) - images  # (B, 3, H, W)
+    shown = lesions.shown[:, :, None, None]
+    full = change.gather(1, shown.argmax(1, keepdim=True).expand(-1, -1, 64, 64))
+    if family == "deform":  # tissue moves in all channels alike
+        assert torch.equal(change, full.expand_as(change))
+    elif family == "mass":  # it moves alike, and there is a blob of each channel's strength where it went
+        (one, two, three), (f1, f2, f3) = change.unbind(1), shown.unbind(1)
+        alike = torch.isclose((one - two) * (f3 - f2), (three - two) * (f1 - f2), atol=1e-6)
+        assert alike.float().mean() > 0.99  # but where 0..1 cuts one of them off
+        assert not torch.allclose(one, two, atol=0.05)
+    else:
+        assert torch.allclose(change, shown * full, atol=1e-6)
+        assert torch.equal(changed_area(images, images + change), full[:, 0].abs() > CHANGED)
+
+
+def test_of_one_channel_shown_fully_it_is_the_lesion_of_one_channel(family: str) -> None:
+    one, three = heads(), heads(channels=3)
+    lesions = draw_lesions(three, (1.0,), torch.Generator().manual_seed(0))
+    lesions.shown.fill_(1.0)
+    alone = draw_lesions(one, (1.0,), torch.Generator().manual_seed(0))
+    expected = apply_lesions(one, alone, (family,)).expand(-1, 3, -1, -1)
+    assert torch.allclose(apply_lesions(three, lesions, (family,)), expected, atol=1e-6)

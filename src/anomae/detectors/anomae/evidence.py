@@ -1,6 +1,8 @@
 """All evidence of an image at one size: its sources side by side, standardised over healthy images."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Self
 
 import torch
 import torch.nn.functional as F
@@ -12,22 +14,35 @@ from anomae.detectors.anomae.sources import Source, View
 SMALLEST_SPREAD = 1e-4
 
 
+@dataclass(frozen=True, slots=True)
 class Evidence:
-    """Sources at one size, and the mean and spread of each of their channels over healthy images."""
+    """Sources at one size, and the mean and spread of each of their channels over healthy images.
 
-    def __init__(
-        self, sources: Sequence[Source], size: tuple[int, int], patch: int, device: torch.device | None = None
-    ) -> None:
-        """size: (H, W) at which images are shown, multiples of `patch`.  device: None: the CPU."""
-        self.device = device or torch.device("cpu")
-        self.sources, self.size, self.grid = sources, size, (size[0] // patch, size[1] // patch)
-        self.stacked = any(isinstance(source, Neighbours) for source in sources)  # neighbours are looked at
-        self.mean, self.spread = torch.zeros(1), torch.ones(1)
+    size: (H, W) at which images are shown, multiples of `patch`.  mean, spread: (1, C, 1, 1), or as they are here
+    before `measured`.
+    """
+
+    sources: Sequence[Source]
+    size: tuple[int, int]
+    patch: int
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    mean: Tensor = field(default_factory=lambda: torch.zeros(1))
+    spread: Tensor = field(default_factory=lambda: torch.ones(1))
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """(gh, gw) patches."""
+        return self.size[0] // self.patch, self.size[1] // self.patch
+
+    @property
+    def stacked(self) -> bool:
+        """Whether neighbours are looked at."""
+        return any(isinstance(source, Neighbours) for source in self.sources)
 
     def of(self, images: Tensor, half: Tensor | None = None) -> Tensor:
-        """Images (B, h, w) of intensities 0..1, or stacks (B, 3, h, w), -> (B, C, gh, gw) float32, standardised.
+        """Images (B, c, h, w) of intensities 0..1, or stacks, -> (B, C, gh, gw) float32, standardised.
 
-        half: as in `View`.
+        Stacks: see anomae.detectors.anomae.neighbours.  half: as in `View`.
         """
         raw = self.raw(images, half)
         return (raw - self.mean.to(raw.device)) / self.spread.to(raw.device)
@@ -38,20 +53,23 @@ class Evidence:
         return torch.cat([source.of(view).float() for source in self.sources], dim=1)
 
     def view(self, images: Tensor, half: Tensor | None = None) -> View:
-        """Images (B, h, w) or stacks (B, 3, h, w) as the sources see them at this size."""
+        """Images (B, c, h, w) or stacks as the sources see them at this size."""
         slices, beside = apart(images)
-        shown = self._resized(slices[:, None])[:, 0]
-        return View(slices, shown, self.grid, half, None if beside is None else self._resized(beside))
+        return View(slices, self._resized(slices), self.grid, half, None if beside is None else self._resized(beside))
 
     def _resized(self, images: Tensor) -> Tensor:
-        if images.shape[2:] == self.size:
+        """(B, ..., h, w) -> (B, ..., H, W)."""
+        if images.shape[-2:] == self.size:
             return images
-        return F.interpolate(images, self.size, mode="bicubic", antialias=True).clamp(0.0, 1.0)
+        pictures = images.flatten(1, -3)  # (B, K, h, w)
+        resized = F.interpolate(pictures, self.size, mode="bicubic", antialias=True).clamp(0.0, 1.0)
+        return resized.reshape(*images.shape[:-2], *self.size)
 
-    def measure(self, raw: Tensor) -> None:
-        """Take mean and spread of each channel from raw evidence of healthy images (n, C, gh, gw)."""
-        self.mean = raw.mean(dim=(0, 2, 3), keepdim=True)
-        self.spread = raw.std(dim=(0, 2, 3), keepdim=True).clamp_min(SMALLEST_SPREAD)
+    def measured(self, raw: Tensor) -> Self:
+        """The same with mean and spread of each channel, from raw evidence of healthy images (n, C, gh, gw)."""
+        mean = raw.mean(dim=(0, 2, 3), keepdim=True)
+        spread = raw.std(dim=(0, 2, 3), keepdim=True).clamp_min(SMALLEST_SPREAD)
+        return replace(self, mean=mean, spread=spread)
 
 
 def shown_size(image_size: tuple[int, int], longer: int, patch: int) -> tuple[int, int]:

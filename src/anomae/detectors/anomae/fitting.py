@@ -1,5 +1,6 @@
 """From settings and healthy images to the sources and statistics of `anomae`, before any head is trained."""
 
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,73 +17,70 @@ from anomae.detectors.anomae.residual import Residual
 from anomae.detectors.anomae.settings import AnomaeSettings
 from anomae.detectors.anomae.sources import Features, Pixels, Source, make_backbone
 from anomae.detectors.anomae.window import Window
-from anomae.detectors.mae.detector import MaskedAutoencoderDetector
+from anomae.detectors.mae.detector import FittedMaskedAutoencoder, MaskedAutoencoderDetector
 from anomae.detectors.protocol import HealthySlices
+from anomae.detectors.settings import MaeSettings
 from anomae.errors import UserError
 from anomae.seeds import derive_seed
 
 MEASURED_IMAGES, BATCH, DRAW_IMAGES = 256, 32, 16
 
 
+@dataclass(frozen=True, slots=True)
 class Parts:
-    """What the evidence is made of, fitted or read from disk.  Each is None where no source wants it.
+    """What the evidence is made of, fitted or read from disk.  Each is None, or empty, where no source wants it.
 
     memories: kept features by size, (2, M, C, gh, gw).  hidden: the source of that name, by size.
     """
 
-    def __init__(
-        self,
-        window: Window,
-        features: Features | None,
-        autoencoder: MaskedAutoencoderDetector | None,
-        memories: list[Tensor] | None = None,
-        hidden: list[Hidden] | None = None,
-    ) -> None:
-        self.window, self.features, self.autoencoder = window, features, autoencoder
-        self.memories, self.hidden = memories or [], hidden or []
+    window: Window
+    features: Features | None = None
+    autoencoder: FittedMaskedAutoencoder | None = None
+    memories: tuple[Tensor, ...] = ()
+    hidden: tuple[Hidden, ...] = ()
 
 
 def fit_parts(settings: AnomaeSettings, healthy: HealthySlices, seed: int, folder: Path, fabric: Any) -> Parts:
-    """The window, the backbone and the masked autoencoders that `settings.sources` want.
+    """The window, the backbone and the masked autoencoders that `settings.sources` want; memories not yet.
 
     Raises MissingExtra or UserError where the backbone's weights are not to be had, or neighbours are to be looked at
     and no slice has one; Diverged where a loss is lost.
     """
-    if "neighbours" in settings.sources:
+    if settings.wants_neighbours:
         _require_neighbours(healthy)
     window = Window.measured(healthy, settings)
     features = autoencoder = None
     if settings.wants_backbone:
         indices = np.unique(np.linspace(0, len(healthy) - 1, DRAW_IMAGES).astype(np.int64))
-        few = window.seen(torch.from_numpy(healthy.read(indices)))
+        few = window.seen(torch.from_numpy(healthy.read(indices))).flatten(0, 1)  # (k * c, h, w)
         generator = torch.Generator().manual_seed(derive_seed(seed, "backbone"))
         features = Features(settings.backbone, *make_backbone(settings.backbone, settings.weights, generator, few))
     if "residual" in settings.sources:
-        autoencoder = MaskedAutoencoderDetector(settings.autoencoder, settings.device)
-        autoencoder.fit(healthy, seed=seed, folder=folder, fabric=fabric)
+        chosen = MaeSettings(autoencoder=settings.autoencoder, device=settings.device)
+        autoencoder = MaskedAutoencoderDetector(chosen).fit(healthy, seed=seed, folder=folder, fabric=fabric)
     hidden = []
     if "hidden" in settings.sources and features is not None:
         for longer in settings.sizes:
             hidden.append(fit_hidden(settings, longer, healthy, features, window, seed, folder, fabric))
-    return Parts(window, features, autoencoder, hidden=hidden)
+    return Parts(window, features, autoencoder, hidden=tuple(hidden))
 
 
 def _require_neighbours(healthy: HealthySlices) -> None:
-    places = _measured(healthy)
-    if (healthy.neighbours(places) == healthy.read(places)[:, None]).all():
+    indices = _measured(healthy)
+    if (healthy.neighbours(indices) == healthy.read(indices)[:, None]).all():
         raise UserError("No healthy slice has another above or below it; leave the source neighbours out.")
 
 
 def _measured(healthy: HealthySlices) -> npt.NDArray[np.int64]:
-    """At most 256 places, evenly spaced."""
+    """At most 256 indices, evenly spaced."""
     return np.unique(np.linspace(0, len(healthy) - 1, MEASURED_IMAGES).astype(np.int64))
 
 
-def keep_memories(settings: AnomaeSettings, healthy: HealthySlices, parts: Parts, device: torch.device) -> None:
-    """Features of evenly spaced healthy images of each half, for the source `memory`."""
+def with_memories(settings: AnomaeSettings, healthy: HealthySlices, parts: Parts, device: torch.device) -> Parts:
+    """The parts with features of evenly spaced healthy images of each half, where the source `memory` wants them."""
     if "memory" not in settings.sources or parts.features is None:
-        return
-    middle = len(healthy) // 2
+        return parts
+    middle, memories = len(healthy) // 2, []
     for longer in settings.sizes:
         bare = Evidence(
             [parts.features], shown_size(healthy.image_size, longer, settings.patch), settings.patch, device
@@ -91,7 +89,8 @@ def keep_memories(settings: AnomaeSettings, healthy: HealthySlices, parts: Parts
         for start, end in ((0, max(middle, 1)), (middle, len(healthy))):
             indices = np.linspace(start, end - 1, settings.memory.images).round().astype(np.int64)
             halves.append(_raw(bare, healthy, parts.window, indices))
-        parts.memories.append(torch.stack(halves).half())
+        memories.append(torch.stack(halves).half())
+    return replace(parts, memories=tuple(memories))
 
 
 def evidences_of(
@@ -112,19 +111,18 @@ def evidences_of(
                 sources.append(Memory(parts.features, parts.memories[index].float(), settings.memory.near))
             elif name == "hidden" and parts.hidden:
                 sources.append(parts.hidden[index])
-        if "neighbours" in settings.sources:
+        if settings.wants_neighbours:
             sources.append(Neighbours([source for source in sources if isinstance(source, Features | Pixels)]))
         size = shown_size(image_size, longer, settings.patch)
         found.append(Evidence(sources, size, settings.patch, device))
     return found
 
 
-def measure(evidences: list[Evidence], healthy: HealthySlices, parts: Parts) -> None:
-    """Mean and spread of every channel over at most 256 healthy images, evenly spaced."""
-    places = _measured(healthy)
-    half = torch.from_numpy((places >= len(healthy) // 2).astype(np.int64))
-    for evidence in evidences:
-        evidence.measure(_raw(evidence, healthy, parts.window, places, half))
+def measured(evidences: list[Evidence], healthy: HealthySlices, parts: Parts) -> list[Evidence]:
+    """The evidences with mean and spread of every channel over at most 256 healthy images, evenly spaced."""
+    indices = _measured(healthy)
+    half = torch.from_numpy((indices >= len(healthy) // 2).astype(np.int64))
+    return [evidence.measured(_raw(evidence, healthy, parts.window, indices, half)) for evidence in evidences]
 
 
 def _raw(

@@ -1,5 +1,6 @@
-"""How the heads learn: binary cross-entropy a patch (and an image, for candidates) on samples of the pool."""
+"""The heads, and how they learn: binary cross-entropy a patch (and an image, for candidates) on samples of the pool."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,35 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from anomae.detectors.anomae.evidence import Evidence
 from anomae.detectors.anomae.pool import Pool
-from anomae.detectors.anomae.settings import HeadSettings
+from anomae.detectors.anomae.settings import AnomaeSettings, HeadSettings
 from anomae.models.patch_head import PatchHead
+from anomae.seeds import derive_seed
 from anomae.training.loop import Training, train
+
+
+def build_heads(
+    settings: AnomaeSettings, evidences: Sequence[Evidence], channels: Sequence[int], seed: int
+) -> tuple[tuple[PatchHead, ...], ...]:
+    """The heads of each size, not trained.  channels: of the evidence at each size.  seed: of the fit."""
+    built = []
+    for longer, evidence, count in zip(settings.sizes, evidences, channels, strict=True):
+        of_size = []
+        for number in range(settings.heads):
+            generator = torch.Generator().manual_seed(derive_seed(seed, "head", longer, number))
+            head = PatchHead(
+                count,
+                evidence.grid,
+                width=settings.head.width,
+                blocks=settings.head.blocks,
+                mirror="mirror" in settings.sources,
+                centre=settings.lesions.kind == "centre",
+                generator=generator,
+            )
+            of_size.append(head)
+        built.append(tuple(of_size))
+    return tuple(built)
 
 
 def train_head(
@@ -34,8 +60,8 @@ def train_head(
     evidence, targets = pool.evidence[index], pool.targets[index]
     positive = torch.tensor(settings.positive_weight, device=fabric.device)
 
-    def batch_loss(model: nn.Module, places: npt.NDArray[np.int64], generator: torch.Generator) -> Tensor:
-        rows = np.sort(places)
+    def batch_loss(model: nn.Module, drawn: npt.NDArray[np.int64], generator: torch.Generator) -> Tensor:
+        rows = np.sort(drawn)
         seen = torch.from_numpy(evidence[rows]).to(fabric.device)
         truth = torch.from_numpy(targets[rows]).to(fabric.device).float()
         mirrored = torch.rand(len(rows), generator=generator, device=generator.device) < 0.5

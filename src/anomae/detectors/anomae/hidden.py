@@ -4,7 +4,7 @@ A masked autoencoder in the space of the frozen backbone's features.  The backbo
 beside a hidden patch hold a little of it; `hidden.block` hides larger squares.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,7 @@ MEASURED_IMAGES, BATCH = 256, 32
 
 
 class Hidden:
-    """Root mean square and mean absolute residual, absolute deviation from the place's mean, smoothed first channel.
+    """Root mean square and mean absolute residual, absolute deviation from the position's mean, smoothed first channel.
 
     The autoencoder was trained on views of the images that the pool's samples are altered copies of: as with
     `residual`, it has seen their healthy patches.
@@ -76,7 +76,7 @@ def fit_hidden(
     bare = Evidence([features], shown_size(healthy.image_size, longer, settings.patch), settings.patch, fabric.device)
 
     def looked_at(images: Tensor) -> Tensor:
-        """Features (B, C, gh, gw) of images (B, h, w) in 0..1, in the precision of use."""
+        """Features (B, C, gh, gw) of images (B, c, h, w) in 0..1, in the precision of use."""
         with in_use(settings.device):
             found = bare.raw(images.to(fabric.device))
         return found.clone()  # what is made in inference mode itself cannot be learned from
@@ -112,7 +112,7 @@ def fit_hidden(
     return Hidden(features, network.eval(), chosen, seed)
 
 
-def written_hidden(sources: list[Hidden]) -> dict[str, Tensor]:
+def written_hidden(sources: Sequence[Hidden]) -> dict[str, Tensor]:
     """Weights and statistics of the source at every size, by name."""
     return {f"{at}.{name}": value for at, one in enumerate(sources) for name, value in one.network.state_dict().items()}
 

@@ -1,4 +1,4 @@
-"""The source `memory`: how far the features of a patch are from those of healthy images at like places."""
+"""The source `memory`: how far the features of a patch are from those of healthy images at like positions."""
 
 import torch
 from torch import Tensor
@@ -9,7 +9,7 @@ SMALLEST_SPREAD = 1e-4
 
 
 class Memory:
-    """Features of some healthy images; of each patch the distance to the nearest within a few patches of its place.
+    """Features of some healthy images; of each patch the distance to the nearest within a few patches of its position.
 
     The images stand in two halves.  A training image looks into the other half, since its own holds it; a new image has
     the mean of both distances.
@@ -18,6 +18,8 @@ class Memory:
     def __init__(self, features: Features, kept: Tensor, near: float) -> None:
         """kept: (2, M, C, gh, gw), raw features of M images of each half.  near: reach, share of the image's side."""
         self.features, self.near = features, near
+        # Sums round differently in another layout: what was read from disk is laid out as the backbone gave it.
+        kept = kept.permute(0, 1, 3, 4, 2).contiguous().permute(0, 1, 4, 2, 3)
         self.mean = kept.mean(dim=(0, 1, 3, 4))[:, None, None]  # (C, 1, 1)
         self.spread = kept.std(dim=(0, 1, 3, 4)).clamp_min(SMALLEST_SPREAD)[:, None, None]
         self.kept = kept

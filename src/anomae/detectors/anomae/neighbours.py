@@ -1,6 +1,7 @@
 """The source `neighbours`: what a patch has that the slices below and above have not.
 
-Where a detector looks at neighbours, images travel as stacks (B, 3, h, w): the slice, the one below, the one above.
+Where a detector looks at neighbours, images (B, c, h, w) travel as stacks (B, 3, c, h, w): on the second axis the
+slice, the one below and the one above.  The neighbours alone are (B, 2, c, h, w).
 """
 
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ from torch import Tensor
 from anomae.detectors.anomae.sources import Source, View
 from anomae.detectors.anomae.window import Window
 from anomae.detectors.protocol import HealthySlices
+from anomae.errors import UserError
 
 
 class Neighbours:
@@ -38,13 +40,28 @@ class Neighbours:
 
 
 def apart(images: Tensor) -> tuple[Tensor, Tensor | None]:
-    """Slices (B, h, w), with None; or stacks (B, 3, h, w) as slices (B, h, w) and their neighbours (B, 2, h, w)."""
-    return (images, None) if images.ndim == 3 else (images[:, 0].contiguous(), images[:, 1:])
+    """Slices (B, c, h, w), with None; or stacks as slices (B, c, h, w) and their neighbours (B, 2, c, h, w)."""
+    return (images, None) if images.ndim == 4 else (images[:, 0].contiguous(), images[:, 1:])
 
 
-def read_seen(healthy: HealthySlices, window: Window, indices: npt.NDArray[np.int64], stacked: bool) -> Tensor:
-    """Healthy images at `indices` as 0..1, (k, h, w); stacked: with their neighbours, (k, 3, h, w)."""
-    images = healthy.read(indices)
-    if stacked:
-        images = np.concatenate([images[:, None], healthy.neighbours(indices)], axis=1)
+def stacked(images: npt.NDArray[np.float32], neighbours: npt.NDArray[np.float32] | None) -> npt.NDArray[np.float32]:
+    """Images (n, c, h, w) and their neighbours (n, 2, c, h, w) as stacks; without neighbours as they are.
+
+    Raises UserError where the neighbours are not of these images' shape, or not all finite.
+    """
+    if neighbours is None:
+        return images
+    if neighbours.shape != (len(images), 2, *images.shape[1:]):
+        raise UserError(
+            f"Neighbours of images {images.shape} are two of the same shape each; these have the shape "
+            f"{neighbours.shape}."
+        )
+    if not np.isfinite(neighbours).all():
+        raise UserError("The neighbours hold values that are not finite (NaN or infinity); prepare them anew.")
+    return np.concatenate([images[:, None], neighbours], axis=1)
+
+
+def read_seen(healthy: HealthySlices, window: Window, indices: npt.NDArray[np.int64], beside: bool) -> Tensor:
+    """Healthy images at `indices` as 0..1, (k, c, h, w); beside: as stacks with their neighbours."""
+    images = stacked(healthy.read(indices), healthy.neighbours(indices) if beside else None)
     return window.seen(torch.from_numpy(images))

@@ -25,7 +25,7 @@ CHUNK = 64
 class Pool:
     """n samples.  evidence: by size, (n, C, gh, gw) float16, mapped.  targets: by size, (n, gh, gw) uint8.
 
-    family: (n,) int8, the family's place, -1 where the sample is healthy.
+    family: (n,) int8, the family's index, -1 where the sample is healthy.
     """
 
     evidence: list[npt.NDArray[Any]]
@@ -48,9 +48,9 @@ def make_pool(
 ) -> Pool:
     """At least `count` samples (whole chunks of 64) in `folder`; chunks made before are kept.
 
-    healthy: images at places (k,) -> (k, h, w) of intensities 0..1.  drawn_from: places that samples are made of.
-    middle: the first place of the second half of the images.  What a chunk holds depends on the seed and its number
-    alone.
+    healthy: indices (k,) -> these images (k, c, h, w) of intensities 0..1, or stacks.  drawn_from: indices of those
+    that samples are made of.  middle: the first index of the second half of the images.  What a chunk holds depends on
+    the seed and its number alone.
     """
     folder.mkdir(parents=True, exist_ok=True)
     chunks = -(-count // CHUNK)
@@ -60,8 +60,8 @@ def make_pool(
     try:
         with progress("pseudo-lesions", chunks * CHUNK, "samples", done * CHUNK) as bar:
             for chunk in range(done, chunks):
-                places, samples = _chunk(chunk, healthy, drawn_from, settings, seed)
-                half = torch.from_numpy((places >= middle).astype(np.int64))
+                indices, samples = _chunk(chunk, healthy, drawn_from, settings, seed)
+                half = torch.from_numpy((indices >= middle).astype(np.int64))
                 for name, block in _blocks(samples, half, evidences, settings):
                     if name not in arrays:
                         path = folder / f"{name}.npy"

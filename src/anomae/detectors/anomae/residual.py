@@ -6,7 +6,7 @@ from torch import Tensor
 
 from anomae.detectors.anomae.sources import View
 from anomae.detectors.anomae.window import Window
-from anomae.detectors.mae.detector import MaskedAutoencoderDetector
+from anomae.detectors.mae.detector import FittedMaskedAutoencoder
 
 SMOOTHED_OVER = 3  # patches
 
@@ -14,15 +14,15 @@ SMOOTHED_OVER = 3  # patches
 class Residual:
     """Signed mean, absolute mean, largest absolute value and smoothed signed mean of x - x^ in each patch."""
 
-    def __init__(self, autoencoder: MaskedAutoencoderDetector, window: Window) -> None:
-        """autoencoder: fitted, of the prepared intensities; window: between them and 0..1."""
+    def __init__(self, autoencoder: FittedMaskedAutoencoder, window: Window) -> None:
+        """autoencoder: of the prepared intensities; window: between them and 0..1."""
         self.autoencoder, self.window = autoencoder, window
 
     def of(self, view: View) -> Tensor:
-        """4 channels.  The masks of an image depend on the image and the fit's seed alone."""
+        """4 for each channel of the image.  The masks of an image depend on the image and the fit's seed alone."""
         prepared = self.window.prepared(view.images).float().cpu().numpy()
         rebuilt = self.window.seen(torch.from_numpy(self.autoencoder.reconstruct(prepared)).to(view.images.device))
-        residual = (view.images - rebuilt)[:, None]
+        residual = view.images - rebuilt  # (B, c, h, w)
         mean = F.adaptive_avg_pool2d(residual, view.grid)
         around = F.avg_pool2d(mean, SMOOTHED_OVER, 1, SMOOTHED_OVER // 2, count_include_pad=False)
         size = residual.abs()

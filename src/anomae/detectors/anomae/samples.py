@@ -23,7 +23,7 @@ BESIDE, VESSEL = 0.2, 0.25
 
 @dataclass(frozen=True, slots=True)
 class Samples:
-    """images: (B, h, w) in 0..1, or stacks (B, 3, h, w) as they were given.  changed: (B, h, w) bool, of the slices.
+    """images: (B, c, h, w) in 0..1, or stacks, as they were given.  changed: (B, h, w) bool, of the slices.
 
     family: (B,) int64, HEALTHY where nothing was altered.
     """
@@ -34,10 +34,10 @@ class Samples:
 
 
 def make_samples(images: Tensor, settings: LesionSettings, generator: torch.Generator) -> Samples:
-    """Samples from healthy images (B, h, w) of intensities 0..1; all that is drawn comes from `generator` (CPU).
+    """Samples from healthy images (B, c, h, w) of intensities 0..1; all that is drawn comes from `generator` (CPU).
 
-    images: or stacks (B, 3, h, w), each a slice, the one below, the one above; one view of all three, and a lesion goes
-    on into the neighbours.
+    images: or stacks (see anomae.detectors.anomae.neighbours); one view of all three slices, and a lesion goes on into
+    the neighbours.
     """
     if settings.kind == "centre":
         return _candidates(images, settings, generator)
@@ -47,17 +47,17 @@ def make_samples(images: Tensor, settings: LesionSettings, generator: torch.Gene
     lesions = draw_lesions(slices, weights, generator, settings.brighter)
     altered = apply_lesions(slices, lesions, settings.families)
     healthy = torch.rand(len(images), generator=generator) < settings.healthy
-    made = torch.where(healthy[:, None, None], slices, altered)
+    made = torch.where(healthy[:, None, None, None], slices, altered)
     changed, family = changed_area(slices, made), torch.where(healthy, HEALTHY, lesions.family)
     if beside is not None:
         factors = draw_factors(len(images), generator)
         further = apply_to_neighbours(beside, lesions, settings.families, factors)
-        made = _stacked(images, made, torch.where(healthy[:, None, None, None], beside, further))
+        made = _stacked(images, made, torch.where(healthy[:, None, None, None, None], beside, further))
     return Samples(made, changed, family)
 
 
 def views_of(images: Tensor, settings: LesionSettings, generator: torch.Generator) -> Tensor:
-    """Random views of healthy images (B, h, w), as the samples have them, without any lesion."""
+    """Random views of healthy images (B, c, h, w) or stacks, as the samples have them, without any lesion."""
     return _turned(images, generator) if settings.kind == "centre" else random_views(images, generator)
 
 
@@ -69,9 +69,9 @@ def families_of(settings: LesionSettings, every: bool = False) -> tuple[str, ...
 
 
 def altered_by(images: Tensor, family: str, generator: torch.Generator) -> Tensor:
-    """Each image (B, h, w) with a lesion of one family; NODULE is that of candidates.
+    """Each image (B, c, h, w) with a lesion of one family; NODULE is that of candidates.
 
-    images: or stacks (B, 3, h, w), as in `make_samples`; not of candidates.
+    images: or stacks, as in `make_samples`; not of candidates.
     """
     if family == NODULE:
         return with_nodules(images, generator)
@@ -85,11 +85,11 @@ def altered_by(images: Tensor, family: str, generator: torch.Generator) -> Tenso
 
 
 def _stacked(before: Tensor, slices: Tensor, beside: Tensor) -> Tensor:
-    """Altered slices (B, h, w) and neighbours (B, 2, h, w) as stacks; a slice that stood for a neighbour still does.
+    """Altered slices and their neighbours as stacks; a slice that stood for a neighbour still does.
 
-    before: (B, 3, h, w), the healthy stacks that these were made from.
+    before: the healthy stacks that these were made from.
     """
-    own = (before[:, 1:] == before[:, :1]).flatten(2).all(dim=2)[:, :, None, None]
+    own = (before[:, 1:] == before[:, :1]).flatten(2).all(dim=2)[:, :, None, None, None]
     return torch.cat([slices[:, None], torch.where(own, slices[:, None], beside)], dim=1)
 
 
@@ -106,9 +106,9 @@ def _candidates(images: Tensor, settings: LesionSettings, generator: torch.Gener
     beside = torch.rand(len(images), generator=generator)
     nodules = with_nodules(views, generator)
     blobs, vessels = with_blobs_beside(views, generator), with_vessels(views, generator)
-    kind = beside[:, None, None]
+    kind = beside[:, None, None, None]
     distracted = torch.where(kind < BESIDE, blobs, torch.where(kind < BESIDE + VESSEL, vessels, views))
-    made = torch.where(healthy[:, None, None], distracted, nodules)
+    made = torch.where(healthy[:, None, None, None], distracted, nodules)
     changed = changed_area(views, made) & ~healthy[:, None, None]
     return Samples(made, changed, torch.where(healthy, HEALTHY, 0))
 
@@ -116,7 +116,8 @@ def _candidates(images: Tensor, settings: LesionSettings, generator: torch.Gener
 def _turned(images: Tensor, generator: torch.Generator) -> Tensor:
     """Mirrored and turned by quarters: a candidate has no up and down."""
     drawn = torch.rand(len(images), 3, generator=generator) < 0.5
-    square = images.shape[1] == images.shape[2]
-    images = torch.where(drawn[:, 0, None, None], images.flip(-1), images)
-    images = torch.where(drawn[:, 1, None, None], images.flip(-2), images)
-    return torch.where(drawn[:, 2, None, None], images.transpose(-1, -2), images) if square else images
+    mirrored, upside_down, transposed = drawn.T[..., None, None, None]
+    images = torch.where(mirrored, images.flip(-1), images)
+    images = torch.where(upside_down, images.flip(-2), images)
+    square = images.shape[-2] == images.shape[-1]
+    return torch.where(transposed, images.transpose(-1, -2), images) if square else images

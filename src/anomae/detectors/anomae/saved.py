@@ -1,25 +1,30 @@
 """A fitted `anomae` on disk: backbone, autoencoders, memories and heads, each a safetensors file; no pickle."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
+from anomae.detectors.anomae.evidence import Evidence
 from anomae.detectors.anomae.fitting import Parts
 from anomae.detectors.anomae.hidden import Hidden, read_hidden, written_hidden
 from anomae.detectors.anomae.settings import AnomaeSettings
 from anomae.detectors.anomae.sources import Features, empty_backbone
 from anomae.detectors.anomae.window import Window
 from anomae.detectors.mae.detector import MaskedAutoencoderDetector
-from anomae.files import read_json, write_json
+from anomae.files import read_json
+from anomae.models.patch_head import PatchHead
 from anomae.training.checkpoint import read_tensors, write_tensors
 from anomae.training.settings import DeviceSettings
 
 State = dict[str, Tensor]
 
 
-def write_parts(folder: Path, detector: Any, parts: Parts) -> None:
-    """Write all of a fitted detector; settings.json last."""
+def write_parts(
+    folder: Path, parts: Parts, evidences: Sequence[Evidence], heads: Sequence[Sequence[PatchHead]]
+) -> None:
+    """Write all tensors of a fitted detector; heads: of each evidence."""
     if parts.features is not None:
         named = {"description": parts.features.description}
         write_tensors(folder / "backbone.safetensors", dict(parts.features.network.state_dict()), named)
@@ -30,19 +35,11 @@ def write_parts(folder: Path, detector: Any, parts: Parts) -> None:
     if parts.hidden:
         write_tensors(folder / "hidden.safetensors", written_hidden(parts.hidden))
     tensors: State = {}
-    for at, (evidence, heads) in enumerate(zip(detector.evidences, detector.heads, strict=True)):
+    for at, (evidence, of_size) in enumerate(zip(evidences, heads, strict=True)):
         tensors |= {f"{at}.mean": evidence.mean, f"{at}.spread": evidence.spread}
-        for number, head in enumerate(heads):
+        for number, head in enumerate(of_size):
             tensors |= {f"{at}.{number}.{name}": value for name, value in head.state_dict().items()}
     write_tensors(folder / "heads.safetensors", tensors)
-    facts: dict[str, Any] = {
-        "detector": detector.name,
-        "seed": detector.seed,
-        "image_size": list(detector.image_size),
-        "window": [parts.window.low, parts.window.high],
-        "teacher": detector.description,
-    }
-    write_json(folder / "settings.json", {**facts, "settings": detector.settings.model_dump(mode="json")})
 
 
 def read_parts(
@@ -78,5 +75,6 @@ def read_parts(
         for number in range(settings.heads):
             prefix = f"{at}.{number}."
             states.append({name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)})
-    low, high = content["window"]
-    return content, Parts(Window(low, high), features, autoencoder, memories, hidden), statistics, states
+    low, high = (tuple(values) for values in content["window"])
+    parts = Parts(Window(low, high), features, autoencoder, tuple(memories), tuple(hidden))
+    return content, parts, statistics, states

@@ -51,10 +51,10 @@ class LesionSettings(Settings):
 
 
 class MemorySettings(Settings):
-    """The source `memory`: distance to the nearest healthy patch at like places."""
+    """The source `memory`: distance to the nearest healthy patch at like positions."""
 
     images: int = Field(default=100, gt=0, description="healthy images kept of each half of them")
-    near: float = Field(default=0.12, gt=0, description="how far apart like places may lie, share of the image side")
+    near: float = Field(default=0.12, gt=0, description="how far apart like positions may lie, share of the side")
 
 
 class HiddenSettings(Settings):
@@ -76,7 +76,7 @@ class HiddenSettings(Settings):
 
 
 class HeadSettings(Settings):
-    """The network that judges the evidence."""
+    """The network that classifies patches by their evidence."""
 
     width: int = Field(default=64, gt=0, multiple_of=8)
     blocks: int = Field(default=2, ge=0)
@@ -97,7 +97,9 @@ class AnomaeSettings(Settings):
     weights: str = Field(default="package", description="package, torchvision, transformers, random, or a file")
     percentiles: Percentiles = Field(default=(0.1, 99.9), description="of training pixels: the range of healthy tissue")
     headroom: float = Field(default=1.25, ge=1, description="the range goes on above it, to hold what is brighter")
-    window: tuple[float, float] | None = Field(default=None, description="the range itself, in place of measuring it")
+    window: tuple[float, float] | None = Field(
+        default=None, description="the range itself, of every channel, instead of measuring it"
+    )
     top: int = Field(default=5, gt=0, description="the score is the mean of so many highest patches")
     lesions: LesionSettings = LesionSettings()
     memory: MemorySettings = MemorySettings()
@@ -128,3 +130,8 @@ class AnomaeSettings(Settings):
     def wants_backbone(self) -> bool:
         """Whether a source looks at the features of the frozen backbone."""
         return bool({"features", "memory", "hidden"} & set(self.sources))
+
+    @property
+    def wants_neighbours(self) -> bool:
+        """Whether a source looks at the slices below and above."""
+        return "neighbours" in self.sources

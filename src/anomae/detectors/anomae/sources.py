@@ -18,9 +18,9 @@ STRIDES = (4, 8, 16)
 class View:
     """Images as the sources see them.
 
-    images: (B, h, w), intensities 0..1, at the size they were prepared in.  shown: (B, H, W), resized; a patch is
+    images: (B, c, h, w), intensities 0..1, at the size they were prepared in.  shown: (B, c, H, W), resized; a patch is
     H / gh pixels of it.  grid: (gh, gw).  half: (B,) 0 or 1, the half of the training images that each is of; None:
-    of neither.  beside: (B, 2, H, W), the slices below and above as `shown`; None: each stands for its own.  known:
+    of neither.  beside: (B, 2, c, H, W), the slices below and above as `shown`; None: each stands for its own.  known:
     what one source made that another may use.
     """
 
@@ -41,7 +41,7 @@ class Source(Protocol):
 
 
 class Features:
-    """Levels of a frozen backbone at strides 4, 8 and 16, brought to the grid."""
+    """Levels of a frozen backbone at strides 4, 8 and 16, brought to the grid; of each channel as a grey picture."""
 
     def __init__(self, backbone: str, network: nn.Module, description: str) -> None:
         """network: as `make_backbone` gives it, weights loaded."""
@@ -49,20 +49,28 @@ class Features:
         self._folded = folded(network).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def of(self, view: View) -> Tensor:
-        """24 + 40 + 112 channels with EfficientNet-Lite0; bf16 where the device multiplies it itself."""
+        """24 + 40 + 112 with EfficientNet-Lite0 for each channel of the image, one channel after the other.
+
+        bf16 where the device multiplies it itself.
+        """
         if "features" not in view.known:
             self._folded.to(view.shown.device)
-            pictures = self.backbone.normalise(view.shown * 255.0).contiguous(memory_format=torch.channels_last)
-            view.known["features"] = on_grid(self._folded(pictures), view.grid)
+            found = [self._of_one(channel, view.grid) for channel in view.shown.unbind(1)]
+            view.known["features"] = torch.cat(found, dim=1)
         return view.known["features"]
+
+    def _of_one(self, pictures: Tensor, grid: tuple[int, int]) -> Tensor:
+        """One channel, (B, H, W): a pass of its own, so that memory does not grow with the number of channels."""
+        shown = self.backbone.normalise(pictures * 255.0).contiguous(memory_format=torch.channels_last)
+        return on_grid(self._folded(shown), grid)
 
 
 class Pixels:
     """Mean, maximum, minus the minimum, and spread of the patch's own pixels."""
 
     def of(self, view: View) -> Tensor:
-        """4 channels."""
-        image = view.shown[:, None]
+        """4 for each channel of the image."""
+        image = view.shown
         side = (image.shape[2] // view.grid[0], image.shape[3] // view.grid[1])
         mean = F.avg_pool2d(image, side)
         spread = (F.avg_pool2d(image * image, side) - mean * mean).clamp_min(0).sqrt()
@@ -72,8 +80,8 @@ class Pixels:
 def make_backbone(name: str, weights: str, generator: torch.Generator, shown: Tensor) -> tuple[nn.Module, str]:
     """A frozen backbone with the weights that are wanted, and what tables call it.
 
-    shown: some images (B, H, W) in 0..1, on which random weights get their batch statistics.  Raises MissingExtra or
-    UserError where the weights are not to be had.
+    shown: some grey pictures (B, H, W) in 0..1, on which random weights get their batch statistics.  Raises
+    MissingExtra or UserError where the weights are not to be had.
     """
     backbone = BACKBONES[name]
     network = empty_backbone(name)

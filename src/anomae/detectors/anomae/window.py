@@ -17,38 +17,57 @@ BLOCK, BRIGHTER_THAN, ENOUGH_TISSUE = 256, 0.02, 0.01  # images read at once; of
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Prepared intensities low..high stand for 0..1; what lies outside is cut off."""
+    """Prepared intensities low..high stand for 0..1; what lies outside is cut off.
 
-    low: float
-    high: float
+    low, high: one for each channel, since modalities have ranges of their own; or one alone, for all of them.
+    """
+
+    low: tuple[float, ...]
+    high: tuple[float, ...]
 
     @classmethod
     def measured(cls, images: HealthySlices, settings: AnomaeSettings) -> Self:
         """`settings.window`; else from percentiles of at most 512 healthy images, with headroom above for lesions."""
         if settings.window is not None:
-            return cls(*settings.window)
+            return cls((settings.window[0],), (settings.window[1],))
         indices = np.unique(np.linspace(0, len(images) - 1, ENOUGH_IMAGES).astype(np.int64))
-        low, high = (float(value) for value in np.percentile(images.read(indices), settings.percentiles))
-        high = low + settings.headroom * (high - low)
-        return cls(low, high if high > low else low + 1.0)
+        few, lows, highs = images.read(indices), [], []
+        for channel in range(images.channels):
+            low, high = (float(value) for value in np.percentile(few[:, channel], settings.percentiles))
+            high = low + settings.headroom * (high - low)
+            lows.append(low)
+            highs.append(high if high > low else low + 1.0)
+        return cls(tuple(lows), tuple(highs))
 
     def seen(self, images: Tensor) -> Tensor:
-        """Prepared images (any shape) as 0..1."""
-        return ((images.float() - self.low) / (self.high - self.low)).clamp(0.0, 1.0)
+        """Prepared images (..., c, h, w) as 0..1; of one window, of any shape."""
+        low, width = self._low_and_width(images.device)
+        return ((images.float() - low) / width).clamp(0.0, 1.0)
 
     def prepared(self, images: Tensor) -> Tensor:
-        """Images of 0..1 (any shape) in the scale of the prepared ones."""
-        return self.low + images * (self.high - self.low)
+        """Images (..., c, h, w) of 0..1 in the scale of the prepared ones; of one window, of any shape."""
+        low, width = self._low_and_width(images.device)
+        return low + images * width
+
+    def _low_and_width(self, device: torch.device) -> tuple[Tensor | float, Tensor | float]:
+        """Numbers, or (c, 1, 1) each."""
+        widths = [high - low for low, high in zip(self.low, self.high, strict=True)]
+        if len(widths) == 1:
+            return self.low[0], widths[0]
+        low, width = (torch.tensor(values, device=device)[:, None, None] for values in (self.low, widths))
+        return low, width
 
 
 def with_tissue(images: HealthySlices, window: Window) -> npt.NDArray[np.int64]:
-    """Places of the images that show something, (m,), ascending: at least 1 % of the pixels above 0.02 of 0..1.
+    """Indices of the images that show something, (m,), ascending: at least 1 % of the pixels above 0.02 of 0..1.
 
-    A slice beyond the head holds nothing that a lesion could be laid into.  All places where no image shows anything.
+    A slice beyond the head holds nothing that a lesion could be laid into; one channel that shows something is enough.
+    All indices where no image shows anything.
     """
     shown = np.zeros(len(images), bool)
     for start in range(0, len(images), BLOCK):
         indices = np.arange(start, min(start + BLOCK, len(images)))
         seen = window.seen(torch.from_numpy(images.read(indices)))
-        shown[indices] = (seen > BRIGHTER_THAN).flatten(1).float().mean(dim=1).numpy() >= ENOUGH_TISSUE
+        bright = (seen > BRIGHTER_THAN).any(dim=1)  # (k, h, w)
+        shown[indices] = bright.flatten(1).float().mean(dim=1).numpy() >= ENOUGH_TISSUE
     return np.flatnonzero(shown) if shown.any() else np.arange(len(images))

@@ -1,7 +1,7 @@
-"""What is drawn for pseudo-lesions before any image is touched: families, places, shapes, strengths, noise.
+"""What is drawn for pseudo-lesions before any image is touched: families, positions, shapes, strengths, noise.
 
 All lengths are shares of the image's shorter side, so one draw can be applied at any resolution, to several channels,
-or to neighbouring slices alike.
+or to neighbouring slices alike.  A lesion has one geometry in all channels; how strongly each shows it is drawn too.
 """
 
 import math
@@ -15,7 +15,8 @@ from torch import Tensor
 COARSE, FINE = 8, 24  # cells of a side of the two noise fields
 RADIUS = (1 / 32, 1 / 5)  # of the first half axis, log-uniform
 AMPLITUDE = (0.05, 0.37)  # of a change of intensity; healthy tissue lies in about 0.1..0.8
-MARGIN = 1 / 20  # a centre lies at least so deep in tissue, where there is such a place
+FAINTEST = 0.1  # strength in a channel before the strongest is brought to 1, FAINTEST..1
+MARGIN = 1 / 20  # a centre lies at least so deep in tissue, where there is such a position
 SMALLEST_BODY = 1e-6
 
 
@@ -23,11 +24,11 @@ SMALLEST_BODY = 1e-6
 class Lesions:
     """One pseudo-lesion for each of B images; every field has B rows.
 
-    family: (B,) int64, a place in the list of families given to `draw_lesions`.  centre: (B, 2) y, x in 0..1.
+    family: (B,) int64, an index into the list of families given to `draw_lesions`.  centre: (B, 2) y, x in 0..1.
     radii: (B, 2) half axes, shares of the shorter side.  angle: radians.  irregular, texture, blurred, strength,
-    outward, detail: (B,) in 0..1.  sharpness: 3..13.  sign: -1 or 1.  amplitude: AMPLITUDE.  level: (B,) intensity of a
-    tissue pixel of the image.  other: (B,) int64, the image whose tissue is foreign.  shift: (B, 2) of it, shares.
-    coarse, fine: (B, cells, cells) standard normal noise.
+    outward, detail: (B,) in 0..1.  sharpness: 3..13.  sign: -1 or 1.  amplitude: AMPLITUDE.  level: (B, C) intensities
+    of a tissue pixel of the image.  other: (B,) int64, the image whose tissue is foreign.  shift: (B, 2) of it, shares.
+    coarse, fine: (B, cells, cells) standard normal noise.  shown: (B, C) as `draw_shown` gives it.
     """
 
     family: Tensor
@@ -48,6 +49,7 @@ class Lesions:
     shift: Tensor
     coarse: Tensor
     fine: Tensor
+    shown: Tensor
 
     def __len__(self) -> int:
         return len(self.family)
@@ -60,23 +62,24 @@ class Lesions:
 def draw_lesions(
     images: Tensor, weights: Sequence[float], generator: torch.Generator, brighter: float = 0.5
 ) -> Lesions:
-    """A lesion for each image (B, H, W) of intensities 0..1, its centre in tissue; all from `generator` (on the CPU).
+    """A lesion for each image (B, C, H, W) of intensities 0..1, its centre in tissue; all from `generator` (CPU).
 
-    weights: how often each family is drawn, by its place; they need not sum to one.  brighter: share of the lesions
+    weights: how often each family is drawn, by its index; they need not sum to one.  brighter: share of the lesions
     whose sign is 1.
     """
-    count, height, width = images.shape
+    count, channels, height, width = images.shape
 
     def uniform(*shape: int) -> Tensor:
         return torch.rand(count, *shape, generator=generator)
 
     chances = torch.tensor(weights, dtype=torch.float32)
     family = torch.multinomial(chances, count, replacement=True, generator=generator)
-    places = torch.multinomial(_where_lesions_lie(images).flatten(1), 2, replacement=True, generator=generator)
-    centre = torch.stack([(places[:, 0] // width + 0.5) / height, (places[:, 0] % width + 0.5) / width], dim=1)
+    pixels = torch.multinomial(_where_lesions_lie(images).flatten(1), 2, replacement=True, generator=generator)
+    centre = torch.stack([(pixels[:, 0] // width + 0.5) / height, (pixels[:, 0] % width + 0.5) / width], dim=1)
     first = torch.exp(math.log(RADIUS[0]) + math.log(RADIUS[1] / RADIUS[0]) * uniform())
     second = first * torch.exp(0.25 * torch.randn(count, generator=generator))
-    level = F.avg_pool2d(images[:, None], 3, 1, 1).flatten(1).gather(1, places[:, 1:])[:, 0]
+    around = F.avg_pool2d(images, 3, 1, 1).flatten(2)  # (B, C, H * W)
+    level = around.gather(2, pixels[:, 1:, None].expand(-1, channels, -1))[:, :, 0]
     return Lesions(
         family=family,
         centre=centre,
@@ -96,18 +99,33 @@ def draw_lesions(
         shift=0.4 * uniform(2) - 0.2,
         coarse=torch.randn(count, COARSE, COARSE, generator=generator),
         fine=torch.randn(count, FINE, FINE, generator=generator),
+        shown=draw_shown(count, channels, generator),
     )
 
 
+def draw_shown(count: int, channels: int, generator: torch.Generator) -> Tensor:
+    """(count, channels) in 0..1: how strongly each channel shows a lesion; 1 in the channel that shows it most.
+
+    Of one channel it is 1, and nothing is drawn.
+    """
+    if channels == 1:
+        return torch.ones(count, 1)
+    drawn = FAINTEST + (1 - FAINTEST) * torch.rand(count, channels, generator=generator)
+    return drawn / drawn.amax(dim=1, keepdim=True)
+
+
 def tissue(images: Tensor, level: float = 0.08) -> Tensor:
-    """Where there is tissue in images (B, H, W): a mean over 5 of 128 pixels above `level`; (B, H, W) bool."""
-    side = max(1, round(min(images.shape[1:]) * 5 / 128)) // 2 * 2 + 1
-    return F.avg_pool2d(images[:, None], side, 1, side // 2)[:, 0] > level
+    """Where there is tissue in images (B, C, H, W): a mean over 5 of 128 pixels above `level`; (B, H, W) bool.
+
+    One channel that shows it is enough.
+    """
+    side = max(1, round(min(images.shape[2:]) * 5 / 128)) // 2 * 2 + 1
+    return (F.avg_pool2d(images, side, 1, side // 2) > level).any(dim=1)
 
 
 def _where_lesions_lie(images: Tensor) -> Tensor:
-    """(B, H, W) weights: tissue at least MARGIN deep; nearly nothing elsewhere, so that an empty image has a place."""
+    """(B, H, W) weights: tissue at least MARGIN deep; nearly nothing elsewhere, so that an empty image has some too."""
     body = tissue(images).float()[:, None]
-    deep = max(1, round(min(images.shape[1:]) * MARGIN))
+    deep = max(1, round(min(images.shape[2:]) * MARGIN))
     inner = -F.max_pool2d(-body, 2 * deep + 1, 1, deep)
     return inner[:, 0] + SMALLEST_BODY * body[:, 0] + SMALLEST_BODY**2

@@ -1,4 +1,7 @@
-"""Where and how strongly a drawn lesion acts: fields of weights and noise at the size of the images."""
+"""Where and how strongly a drawn lesion acts: fields of weights and noise at the size of the images.
+
+They are (B, H, W), the same for all channels.
+"""
 
 import torch
 import torch.nn.functional as F
@@ -45,7 +48,7 @@ def texture(lesions: Lesions, size: tuple[int, int]) -> Tensor:
 
 
 def blurred(images: Tensor) -> Tensor:
-    """Images (B, H, W) without detail below about a tenth of their side."""
-    side = max(1, round(min(images.shape[1:]) * 7 / 128)) // 2 * 2 + 1
-    once = F.avg_pool2d(images[:, None], side, 1, side // 2, count_include_pad=False)
-    return F.avg_pool2d(once, side, 1, side // 2, count_include_pad=False)[:, 0]
+    """Images (B, C, H, W) without detail below about a tenth of their side."""
+    side = max(1, round(min(images.shape[2:]) * 7 / 128)) // 2 * 2 + 1
+    once = F.avg_pool2d(images, side, 1, side // 2, count_include_pad=False)
+    return F.avg_pool2d(once, side, 1, side // 2, count_include_pad=False)

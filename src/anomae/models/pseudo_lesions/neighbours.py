@@ -21,7 +21,7 @@ def draw_factors(count: int, generator: torch.Generator) -> Tensor:
 
 
 def apply_to_neighbours(neighbours: Tensor, lesions: Lesions, names: Sequence[str], factors: Tensor) -> Tensor:
-    """Neighbours (B, 2, H, W), intensities 0..1, with the lesions of the slices between them; draws nothing.
+    """Neighbours (B, 2, C, H, W), intensities 0..1, with the lesions of the slices between them; draws nothing.
 
     names: as in `apply_lesions`.  factors: (B, 2) as `draw_factors` gives them.
     """
@@ -29,5 +29,5 @@ def apply_to_neighbours(neighbours: Tensor, lesions: Lesions, names: Sequence[st
     for slices, factor in zip(neighbours.unbind(1), factors.unbind(1), strict=True):
         there = factor > 0
         scaled = replace(lesions, radii=lesions.radii * torch.where(there, factor, 1.0)[:, None])
-        sides.append(torch.where(there[:, None, None], apply_lesions(slices, scaled, names), slices))
+        sides.append(torch.where(there[:, None, None, None], apply_lesions(slices, scaled, names), slices))
     return torch.stack(sides, dim=1)

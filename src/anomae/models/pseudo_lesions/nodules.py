@@ -1,13 +1,17 @@
 """Pseudo-nodules for candidates of lung nodules: abnormal is a round dense structure at the centre of the patch.
 
 Blobs away from the centre and vessels are drawn too, and count as healthy: they teach what is not meant.
-Intensities: 0..1 for -1000..400 HU.  Lengths are shares of the patch's side.
+Intensities: 0..1 for -1000..400 HU.  Lengths are shares of the patch's side.  Of several channels each shows a
+structure with a strength of its own (`draw_shown`).
 """
 
 import math
 
 import torch
 from torch import Tensor
+
+from anomae.models.pseudo_lesions.draws import draw_shown
+from anomae.models.pseudo_lesions.fields import noise_field
 
 COARSE, MIDDLE, FINE = 6, 12, 25
 RADIUS = (1.8 / 50, 14 / 50)
@@ -16,7 +20,7 @@ NODULES, BLOBS, VESSELS = "nodule", "blob beside", "vessel"
 
 
 def with_nodules(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Images (B, H, W) with a round or lobulated nodule near the centre, three in ten with a vessel; (B, H, W)."""
+    """Images (B, C, H, W) with a round or lobulated nodule near the centre, three in ten with a vessel."""
     count = len(images)
     centre = 0.49 + 0.024 * torch.randn(count, 2, generator=generator)
     first = torch.exp(math.log(RADIUS[0]) + math.log(RADIUS[1] / RADIUS[0]) * torch.rand(count, generator=generator))
@@ -25,11 +29,11 @@ def with_nodules(images: Tensor, generator: torch.Generator) -> Tensor:
     beside = 0.49 + 0.12 * torch.randn(count, 2, generator=generator)
     vessel = _vessel(found, beside, generator)
     chosen = torch.rand(count, generator=generator) < 0.3
-    return torch.where(chosen[:, None, None], vessel, found)
+    return torch.where(chosen[:, None, None, None], vessel, found)
 
 
 def with_blobs_beside(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Images (B, H, W) with a blob at least a fifth of the side away from the centre."""
+    """Images (B, C, H, W) with a blob at least a fifth of the side away from the centre."""
     count = len(images)
     angle = 2 * math.pi * torch.rand(count, generator=generator)
     away = (11 + 10 * torch.rand(count, generator=generator)) / 50
@@ -39,7 +43,7 @@ def with_blobs_beside(images: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def with_vessels(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Images (B, H, W) with a long thin structure through about the centre."""
+    """Images (B, C, H, W) with a long thin structure through about the centre."""
     centre = 0.49 + 0.06 * torch.randn(len(images), 2, generator=generator)
     return _vessel(images, centre, generator)
 
@@ -53,7 +57,7 @@ def _vessel(images: Tensor, centre: Tensor, generator: torch.Generator) -> Tenso
 
 def _ellipse(images: Tensor, centre: Tensor, radii: Tensor, irregular: float, generator: torch.Generator) -> Tensor:
     """(B, H, W) weights 0..1 of an ellipse whose outline is as soft as partial volume makes it."""
-    count, height, width = images.shape
+    count, _, height, width = images.shape
     y = ((torch.arange(height) + 0.5) / height)[None, :, None] - centre[:, 0, None, None]
     x = ((torch.arange(width) + 0.5) / width)[None, None, :] - centre[:, 1, None, None]
     angle = (math.pi * torch.rand(count, generator=generator))[:, None, None]
@@ -66,18 +70,20 @@ def _ellipse(images: Tensor, centre: Tensor, radii: Tensor, irregular: float, ge
 
 
 def _denser(images: Tensor, weight: Tensor, generator: torch.Generator) -> Tensor:
-    """Mostly of soft tissue, one in five of ground glass; never darker than what was there."""
-    count = len(images)
+    """Mostly of soft tissue, one in five of ground glass; never darker than what was there.
+
+    weight: (B, H, W).
+    """
+    count, channels = images.shape[:2]
     drawn, dense = torch.rand(count, generator=generator), torch.rand(count, generator=generator) < 0.8
     low, high = (torch.where(dense, a, b) for a, b in zip(SOFT_TISSUE, GROUND_GLASS, strict=True))
-    level = (low + (high - low) * drawn)[:, None, None]
+    level = (low + (high - low) * drawn)[:, None, None, None]
     share = torch.rand(count, 1, 1, generator=generator)
     rough = 1 + 0.08 * _noise(images, MIDDLE, generator) + 0.05 * share * _noise(images, FINE, generator)
-    return torch.maximum(images, images * (1 - weight) + weight * level * rough).clamp(0.0, 1.0)
+    weight = weight[:, None] * draw_shown(count, channels, generator)[:, :, None, None]  # (B, C, H, W)
+    return torch.maximum(images, images * (1 - weight) + weight * level * rough[:, None]).clamp(0.0, 1.0)
 
 
 def _noise(images: Tensor, cells: int, generator: torch.Generator) -> Tensor:
-    from anomae.models.pseudo_lesions.fields import noise_field
-
     drawn = torch.randn(len(images), cells, cells, generator=generator)
-    return noise_field(drawn, (int(images.shape[1]), int(images.shape[2])))
+    return noise_field(drawn, (int(images.shape[2]), int(images.shape[3])))

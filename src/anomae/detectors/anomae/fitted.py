@@ -1,0 +1,138 @@
+"""The detector `anomae`, fitted: scores, maps of probabilities, and the pretext figure's scores."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from anomae.detectors.anomae.evidence import Evidence
+from anomae.detectors.anomae.fitting import Parts
+from anomae.detectors.anomae.neighbours import apart, stacked
+from anomae.detectors.anomae.samples import altered_by, families_of
+from anomae.detectors.anomae.saved import write_parts
+from anomae.detectors.anomae.settings import AnomaeSettings
+from anomae.detectors.inference import check_images, in_fixed_batches, in_use
+from anomae.detectors.protocol import Findings
+from anomae.files import write_json
+from anomae.models.patch_head import PatchHead
+from anomae.seeds import derive_seed
+
+
+@dataclass(frozen=True, slots=True)
+class FittedAnomae:
+    """The score is the mean of the highest patches' probabilities of being abnormal; the map is the probability.
+
+    seed: of the fit.  image_size: (h, w).  channels: c.  evidences, heads: for each of `settings.sizes`.
+    """
+
+    name: ClassVar[str] = "anomae"
+    map_name: ClassVar[str] = "probability of being abnormal"
+
+    settings: AnomaeSettings
+    seed: int
+    image_size: tuple[int, int]
+    channels: int
+    parts: Parts
+    evidences: tuple[Evidence, ...]
+    heads: tuple[tuple[PatchHead, ...], ...]
+
+    @property
+    def description(self) -> str:
+        """What a table must say of it."""
+        features = self.parts.features
+        return features.description if features else "no pre-trained network"
+
+    @property
+    def needs_neighbours(self) -> bool:
+        """Whether `inspect` and `pretext` look at the slices below and above too."""
+        return self.settings.wants_neighbours
+
+    @property
+    def trained_families(self) -> tuple[str, ...]:
+        """The families of pseudo-lesions that it learned from."""
+        return families_of(self.settings.lesions)
+
+    def inspect(self, images: npt.NDArray[np.float32], neighbours: npt.NDArray[np.float32] | None = None) -> Findings:
+        """Inspect images (n, c, h, w): map (n, h, w) of probabilities 0..1, the mean of the highest patches as score.
+
+        neighbours: (n, 2, c, h, w), the slices below and above each, for the source `neighbours` alone; None: each
+        stands for its own.  Raises UserError for images or neighbours unlike those that were fitted on.
+        """
+        window, top = self.parts.window, self.settings.top
+        centred = self.settings.lesions.kind == "centre"
+
+        def found(block: Tensor, _: npt.NDArray[np.float32]) -> tuple[Tensor, ...]:
+            patches, image = self._probabilities(window.seen(block))
+            highest = patches.flatten(1).topk(min(top, patches[0].numel()), dim=1).values.mean(dim=1)
+            large = F.interpolate(patches[:, None], block.shape[-2:], mode="bilinear", align_corners=False)[:, 0]
+            return (highest if image is None else image), highest, large.clamp(0.0, 1.0)
+
+        stacks = self._stacks(images, neighbours)
+        with in_use(self.settings.device) as device:
+            scores, highest, maps = in_fixed_batches(stacks, device, found)
+        others = {"highest_patches": highest.astype(np.float64)} if centred else {}
+        return Findings(scores.astype(np.float64), maps, None, others)
+
+    def pretext(
+        self, images: npt.NDArray[np.float32], neighbours: npt.NDArray[np.float32] | None = None
+    ) -> dict[str, npt.NDArray[np.float64]]:
+        """Family of pseudo-lesions, learned from or not -> scores (n,) of healthy images (n, c, h, w) with one of it.
+
+        neighbours: as in `inspect`; the lesions go on into them.  What is drawn depends on the fit's seed, the family
+        and the number of images alone.
+        """
+        window, found = self.parts.window, {}
+        seen = window.seen(torch.from_numpy(self._stacks(images, neighbours)))
+        for family in families_of(self.settings.lesions, every=True):
+            generator = torch.Generator().manual_seed(derive_seed(self.seed, "pretext", family))
+            slices, beside = apart(window.prepared(altered_by(seen, family, generator)))
+            found[family] = self.inspect(slices.numpy(), None if beside is None else beside.numpy()).scores
+        return found
+
+    def save(self, folder: Path) -> None:
+        """Write backbone, masked autoencoders, memories and heads, whichever there are, and settings.json last."""
+        write_parts(folder, self.parts, self.evidences, self.heads)
+        facts: dict[str, Any] = {
+            "detector": self.name,
+            "seed": self.seed,
+            "image_size": list(self.image_size),
+            "channels": self.channels,
+            "window": [list(self.parts.window.low), list(self.parts.window.high)],
+            "teacher": self.description,
+        }
+        write_json(folder / "settings.json", {**facts, "settings": self.settings.model_dump(mode="json")})
+
+    def _probabilities(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Images (B, c, h, w) of 0..1, or stacks -> probabilities of the first size's patches (B, gh, gw), and of the
+        images (B,).
+
+        The mean over all heads, each looking at the evidence and at its mirror image.
+        """
+        patches, whole = [], []
+        for evidence, heads in zip(self.evidences, self.heads, strict=True):
+            found = evidence.of(images)
+            for head in heads:
+                head.to(found.device)
+                seen = head.look(found)
+                for flipped in (False, True):
+                    logits, image = head.logits(seen.flip(-1) if flipped else seen)
+                    chances = logits.float().sigmoid()
+                    chances = chances.flip(-1) if flipped else chances
+                    if chances.shape[1:] != self.evidences[0].grid:
+                        grid = self.evidences[0].grid
+                        chances = F.interpolate(chances[:, None], grid, mode="bilinear", antialias=True)[:, 0]
+                    patches.append(chances)
+                    whole += [] if image is None else [image.float().sigmoid()]
+        return torch.stack(patches).mean(dim=0), torch.stack(whole).mean(dim=0) if whole else None
+
+    def _stacks(
+        self, images: npt.NDArray[np.float32], neighbours: npt.NDArray[np.float32] | None
+    ) -> npt.NDArray[np.float32]:
+        """The images, checked, with the neighbours that this detector looks at, or as they are."""
+        check_images(images, self.channels, self.image_size)
+        return stacked(images, neighbours if self.needs_neighbours else None)
