@@ -9,22 +9,22 @@ SSIM_WINDOW = 7
 
 
 def mean_squared_error(images: Tensor, reconstructions: Tensor) -> Tensor:
-    """(B,) mean over the pixels of the squared difference; (B, H, W) each."""
-    return (images - reconstructions).float().square().mean(dim=(1, 2))
+    """(B,) mean over pixels and channels of the squared difference; (B, C, H, W) each."""
+    return (images - reconstructions).float().square().mean(dim=(1, 2, 3))
 
 
 def mean_absolute_error(images: Tensor, reconstructions: Tensor) -> Tensor:
-    """(B,) mean over the pixels of the absolute difference; (B, H, W) each."""
-    return (images - reconstructions).float().abs().mean(dim=(1, 2))
+    """(B,) mean over pixels and channels of the absolute difference; (B, C, H, W) each."""
+    return (images - reconstructions).float().abs().mean(dim=(1, 2, 3))
 
 
 def structural_similarity(images: Tensor, reconstructions: Tensor, data_range: float) -> Tensor:
-    """(B,) mean SSIM, at most 1; (B, H, W) each, sides at least 7.
+    """(B,) mean SSIM of the channels, at most 1; (B, C, H, W) each, sides at least 7.
 
     Uniform 7x7 window, sample covariance, windows wholly inside the image: scikit-image's `structural_similarity` with
     its defaults (Wang et al. 2004).  Computed in float64: variances are differences of nearly equal numbers.
     """
-    x, y = images.double()[:, None], reconstructions.double()[:, None]
+    x, y = images.double(), reconstructions.double()
     with torch.autocast(images.device.type, enabled=False):
         mean_x, mean_y = _window_mean(x), _window_mean(y)
         unbiased = SSIM_WINDOW**2 / (SSIM_WINDOW**2 - 1)

@@ -10,15 +10,6 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
-from anomae.detectors.adversarial_settings import AnoVaeGanSettings, FAnoGanSettings
-from anomae.detectors.baselines.settings import (
-    ConvAutoencoderSettings,
-    MeanImageSettings,
-    OneLineSettings,
-    PixelGaussianSettings,
-    PrincipalComponentsSettings,
-)
-from anomae.detectors.corruption_settings import DenoisingSettings, DraemSettings
 from anomae.detectors.teacher_settings import (
     PatchMemorySettings,
     ReverseDistillationSettings,
@@ -37,37 +28,9 @@ _SCALES_OF_RECIPES: dict[str, Scale] = {
     "tiny": "tiny",
 }
 _ADAM = {"lr": 0.005, "min_lr": 0.005, "betas": (0.5, 0.999), "weight_decay": 0.0, "batch": 16}
-_AUTOENCODER = {"lr": 1e-3, "weight_decay": 0.0, "batch": 16}
-# The originals' rate, 1e-4, is for widths and lengths that these have not; chosen on healthy slices and made-up heads.
-_DENOISING = {"lr": 2e-3, "weight_decay": 0.0, "batch": 8}
-_SEGMENTING = {"lr": 2e-3, "weight_decay": 0.0, "batch": 8}
 _L2 = {"lr": 2e-4, "min_lr": 2e-4, "weight_decay": 1e-5, "batch": 8}
 
 BASELINES: dict[str, tuple[type[BaseModel], dict[Scale, dict[str, Any]]]] = {
-    "anovaegan": (
-        AnoVaeGanSettings,
-        {
-            "small": {"width": 16, "training": {"steps": 800, "batch": 16}},
-            "tiny": {"width": 8, "latent": 32, "critic_steps": 2, "training": {"steps": 150, "batch": 16}},
-        },
-    ),
-    "fanogan": (
-        FAnoGanSettings,
-        {
-            "small": {
-                "width": 16,
-                "training": {"steps": 800, "batch": 16},
-                "encoder_training": {"steps": 1000, "batch": 16},
-            },
-            "tiny": {
-                "width": 8,
-                "latent": 32,
-                "critic_steps": 2,
-                "training": {"steps": 150, "batch": 16},
-                "encoder_training": {"steps": 150, "batch": 16},
-            },
-        },
-    ),
     "rd4ad": (
         ReverseDistillationSettings,
         {
@@ -107,41 +70,6 @@ BASELINES: dict[str, tuple[type[BaseModel], dict[Scale, dict[str, Any]]]] = {
             },
         },
     ),
-    "dae": (
-        DenoisingSettings,
-        {
-            "small": {"width": 16, "training": {**_DENOISING, "steps": 1500, "warmup_steps": 50}},
-            "tiny": {"width": 8, "training": {**_DENOISING, "steps": 150, "warmup_steps": 10}},
-        },
-    ),
-    "draem": (
-        DraemSettings,
-        {
-            "small": {
-                "width": 8,
-                "segmentation_width": 8,
-                "halvings": 3,
-                "training": {**_SEGMENTING, "steps": 1500, "warmup_steps": 50},
-            },
-            "tiny": {
-                "width": 8,
-                "segmentation_width": 8,
-                "halvings": 3,
-                "training": {**_SEGMENTING, "steps": 150, "warmup_steps": 10},
-            },
-        },
-    ),
-    "conv-autoencoder": (
-        ConvAutoencoderSettings,
-        {
-            "small": {"width": 16, "training": {**_AUTOENCODER, "steps": 2000, "warmup_steps": 50}},
-            "tiny": {"width": 8, "latent": 32, "training": {**_AUTOENCODER, "steps": 150, "warmup_steps": 10}},
-        },
-    ),
-    "pca": (PrincipalComponentsSettings, {"tiny": {"components": 16}}),
-    "pixel-gaussian": (PixelGaussianSettings, {}),
-    "mean-image": (MeanImageSettings, {}),
-    "one-line": (OneLineSettings, {}),
 }
 
 
