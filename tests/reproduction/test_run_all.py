@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from anomae.detectors.adversarial_settings import FAnoGanSettings
+from anomae.detectors.fanogan.settings import FAnoGanSettings
 from anomae.errors import UserError
 from anomae.files import read_json
 from anomae.recipes.baselines import SCALES
