@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 import anomae.detectors
-from anomae.detectors.adversarial_settings import AnoVaeGanSettings, FAnoGanSettings
 from anomae.detectors.anomae.detector import Anomae
 from anomae.detectors.anomae.settings import SOURCES, AnomaeSettings
 from anomae.detectors.anovaegan.detector import AnoVaeGan
+from anomae.detectors.anovaegan.settings import AnoVaeGanSettings
 from anomae.detectors.ast.detector import StudentTeacherDetector
 from anomae.detectors.baselines.conv_autoencoder import ConvAutoencoderDetector
 from anomae.detectors.baselines.mean_image import MeanImage
@@ -28,10 +28,12 @@ from anomae.detectors.baselines.settings import (
     PixelGaussianSettings,
     PrincipalComponentsSettings,
 )
-from anomae.detectors.corruption_settings import DenoisingSettings, DraemSettings
 from anomae.detectors.dae.detector import DenoisingAutoencoderDetector
+from anomae.detectors.dae.settings import DenoisingSettings
 from anomae.detectors.draem.detector import DraemDetector
+from anomae.detectors.draem.settings import DraemSettings
 from anomae.detectors.fanogan.detector import FAnoGan
+from anomae.detectors.fanogan.settings import FAnoGanSettings
 from anomae.detectors.patchcore.detector import PatchMemoryDetector
 from anomae.detectors.rd4ad.detector import ReverseDistillationDetector
 from anomae.detectors.registry import DETECTORS, load_detector
