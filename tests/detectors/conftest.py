@@ -66,14 +66,17 @@ def with_lesions(images: np.ndarray, seed: int) -> np.ndarray:
 
 
 class Learned:
-    """A detector that was fitted on stripes, and what it says about new ones: 40 healthy, then 40 with lesions."""
+    """A detector that was fitted on stripes, and what it says about new ones: 40 healthy, then 40 with lesions.
+
+    new: (80, 1, side, side).
+    """
 
     def __init__(self, detector: Any, folder: Path, side: int) -> None:
         self.folder, healthy = folder, stripes(side, 400, 0)
-        self.detector = detector.fit(Slices(healthy), seed=0, folder=folder)
-        self.new = np.concatenate([stripes(side, 40, 1), with_lesions(stripes(side, 40, 2), 3)])
+        self.fitted = detector.fit(Slices(healthy), seed=0, folder=folder)
+        self.new = np.concatenate([stripes(side, 40, 1), with_lesions(stripes(side, 40, 2), 3)])[:, None]
         self.labels = np.repeat([0, 1], 40)
-        self.findings = self.detector.inspect(self.new)
+        self.findings = self.fitted.inspect(self.new)
         new, rebuilt = self.new[:40], self.findings.reconstructions[:40]
         # squared error of healthy reconstructions, in units of that of the mean training image
         self.error = float(((rebuilt - new) ** 2).mean() / ((healthy.mean(axis=0) - new) ** 2).mean())

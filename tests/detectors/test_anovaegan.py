@@ -9,8 +9,9 @@ import pytest
 from pydantic import ValidationError
 from sklearn.metrics import roc_auc_score
 
-from anomae.detectors.adversarial_settings import AnoVaeGanSettings, Length
-from anomae.detectors.anovaegan.detector import AnoVaeGan
+from anomae.detectors.adversarial_settings import Length
+from anomae.detectors.anovaegan.detector import AnoVaeGan, FittedAnoVaeGan
+from anomae.detectors.anovaegan.settings import AnoVaeGanSettings
 from anomae.errors import UserError
 from anomae.slices.store import Slices
 from anomae.training.settings import DeviceSettings
@@ -36,19 +37,17 @@ def test_it_rebuilds_healthy_images_and_finds_lesions(stripes: Any) -> None:
 
 
 def test_what_it_says_hangs_together(stripes: Any) -> None:
-    findings, scale = stripes.findings, stripes.detector.fitted.scale
-    assert np.array_equal(findings.maps, np.abs(stripes.new - findings.reconstructions))
+    findings, scale = stripes.findings, stripes.fitted.fitted.scale
+    assert np.array_equal(findings.maps, np.abs(stripes.new - findings.reconstructions)[:, 0])
     assert np.array_equal(findings.scores, findings.other_scores["mae"])
-    healthy = findings.maps[:40].mean(axis=(1, 2)) / (scale.high - scale.low)  # nothing of them is cut off
+    healthy = findings.maps[:40].mean(axis=(1, 2)) / scale.spans[0]  # nothing of them is cut off
     np.testing.assert_allclose(findings.scores[:40], healthy, rtol=0.01)
-    other = AnoVaeGan(changed(score="peak"))
-    other.fitted = stripes.detector.fitted
+    other = FittedAnoVaeGan(changed(score="peak"), stripes.fitted.fitted)
     assert np.array_equal(other.inspect(stripes.new).scores, findings.other_scores["peak"])
 
 
 def test_a_latent_that_is_drawn_in_use_is_another(stripes: Any) -> None:
-    drawn = AnoVaeGan(changed(test_latent="sample"))
-    drawn.fitted = stripes.detector.fitted
+    drawn = FittedAnoVaeGan(changed(test_latent="sample"), stripes.fitted.fitted)
     first = drawn.inspect(stripes.new[:8])
     assert not np.array_equal(first.scores, stripes.findings.scores[:8])
     assert np.array_equal(first.scores, drawn.inspect(stripes.new[7::-1]).scores[::-1])

@@ -26,13 +26,13 @@ def discs(count: int, seed: int, side: int = 16) -> np.ndarray:
 def test_it_rebuilds_unseen_discs_better_than_their_mean_does(tmp_path: Path) -> None:
     training = TrainingSettings(steps=150, batch=8, lr=5e-3, weight_decay=0.0)
     settings = ConvAutoencoderSettings(width=8, latent=16, training=training, device=CPU)
-    healthy, unseen = Slices(discs(64, 0)), discs(32, 1)
+    healthy, unseen = Slices(discs(64, 0)), discs(32, 1)[:, None]
     findings = ConvAutoencoderDetector(settings).fit(healthy, seed=0, folder=tmp_path).inspect(unseen)
     mean = MeanImage(MeanImageSettings()).fit(healthy, seed=0, folder=tmp_path).inspect(unseen)
     errors = [np.square(unseen - found.reconstructions).mean() for found in (findings, mean)]
     assert errors[0] < 0.75 * errors[1]
     # The discs are 0 and 1: the network's range is that of the images, and so are the errors.
-    squared = np.square(unseen - findings.reconstructions).mean(axis=(1, 2))
+    squared = np.square(unseen - findings.reconstructions).mean(axis=(1, 2, 3))
     np.testing.assert_allclose(findings.scores, squared, rtol=1e-5)
     np.testing.assert_array_equal(findings.scores, findings.other_scores["mse"])
     np.testing.assert_allclose(findings.other_scores["mae"], findings.maps.mean(axis=(1, 2)), rtol=1e-5)

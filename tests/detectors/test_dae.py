@@ -9,8 +9,8 @@ from pydantic import ValidationError
 from scipy.ndimage import median_filter
 from sklearn.metrics import roc_auc_score
 
-from anomae.detectors.corruption_settings import DenoisingSettings
-from anomae.detectors.dae.detector import DenoisingAutoencoderDetector
+from anomae.detectors.dae.detector import DenoisingAutoencoderDetector, FittedDenoisingAutoencoder
+from anomae.detectors.dae.settings import DenoisingSettings
 from anomae.errors import UserError
 from anomae.slices.store import Slices
 from anomae.training.settings import DeviceSettings, TrainingSettings
@@ -28,7 +28,7 @@ def fitted(healthy_heads: np.ndarray, tmp_path_factory: pytest.TempPathFactory) 
 
 @pytest.fixture(scope="module")
 def findings(fitted: Any, spotted_heads: tuple[np.ndarray, ...]) -> Any:
-    return fitted.inspect(spotted_heads[0])
+    return fitted.inspect(spotted_heads[0][:, None])
 
 
 def test_bright_spots_are_found_far_better_than_by_chance(findings: Any, spotted_heads: tuple[np.ndarray, ...]) -> None:
@@ -39,27 +39,40 @@ def test_bright_spots_are_found_far_better_than_by_chance(findings: Any, spotted
 
 
 def test_healthy_images_come_back(findings: Any, spotted_heads: tuple[np.ndarray, ...], healthy_heads: Any) -> None:
-    plain, rebuilt = spotted_heads[0][:50], findings.reconstructions[:50]
+    plain, rebuilt = spotted_heads[0][:50], findings.reconstructions[:50, 0]
     assert np.square(rebuilt - plain).mean() < 0.5 * np.square(healthy_heads.mean(axis=0) - plain).mean()
 
 
 def test_map_and_scores_by_definition(fitted: Any, findings: Any, spotted_heads: tuple[np.ndarray, ...]) -> None:
     scale = fitted.fitted.scale
-    within = np.clip(spotted_heads[0], scale.low, scale.high)
-    residual = np.abs(within - findings.reconstructions)
+    within = np.clip(spotted_heads[0], *scale.low, *scale.high)
+    residual = np.abs(within - findings.reconstructions[:, 0])
     expected = np.stack([median_filter(image, 5, mode="mirror") for image in residual])
     np.testing.assert_allclose(findings.maps, expected, atol=1e-5)
-    ranged = expected.reshape(100, -1) / (scale.high - scale.low)
+    ranged = expected.reshape(100, -1) / scale.spans[0]
     highest = np.sort(ranged, axis=1)[:, -10:]  # 1 % of 1,024 pixels
     np.testing.assert_allclose(findings.other_scores["top"], highest.mean(axis=1), atol=1e-5)
     np.testing.assert_allclose(findings.other_scores["peak"], ranged.max(axis=1), atol=1e-5)
     np.testing.assert_allclose(findings.other_scores["mean"], ranged.mean(axis=1), atol=1e-5)
     assert np.array_equal(findings.scores, findings.other_scores["top"])
-    other = DenoisingAutoencoderDetector(SMALL.model_copy(update={"score": "peak", "median": 1}))
-    other.fitted = fitted.fitted
-    found = other.inspect(spotted_heads[0])
+    other = FittedDenoisingAutoencoder(SMALL.model_copy(update={"score": "peak", "median": 1}), fitted.fitted)
+    found = other.inspect(spotted_heads[0][:, None])
     np.testing.assert_allclose(found.maps, residual, atol=1e-5)
     assert np.array_equal(found.scores, found.other_scores["peak"])
+
+
+def test_the_map_of_several_channels_is_the_mean_of_theirs(healthy_heads: np.ndarray, tmp_path: Path) -> None:
+    """In prepared intensities, where the channels have other ranges; the scores are of the network's range."""
+    images = np.stack([healthy_heads, 100 - 50 * healthy_heads, healthy_heads**2], axis=1)
+    few = SMALL.model_copy(update={"training": SHORT.model_copy(update={"steps": 2})})
+    fitted = DenoisingAutoencoderDetector(few).fit(Slices(images), seed=0, folder=tmp_path)
+    findings, scale = fitted.inspect(images), fitted.fitted.scale
+    low, high = (np.array(ends, dtype=np.float32)[:, None, None] for ends in (scale.low, scale.high))
+    residuals = np.abs(np.clip(images, low, high) - findings.reconstructions)
+    filtered = np.stack([median_filter(image, (1, 5, 5), mode="mirror") for image in residuals])
+    np.testing.assert_allclose(findings.maps, filtered.mean(axis=1), rtol=1e-3, atol=1e-3)
+    ranged = (filtered / (high - low)).mean(axis=1)
+    np.testing.assert_allclose(findings.other_scores["peak"], ranged.max(axis=(1, 2)), rtol=1e-3)
 
 
 def test_each_setting_of_the_noise_makes_another_fit(healthy_heads: np.ndarray, tmp_path: Path) -> None:

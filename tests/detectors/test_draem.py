@@ -9,8 +9,8 @@ import torch
 from scipy.ndimage import uniform_filter
 from sklearn.metrics import roc_auc_score
 
-from anomae.detectors.corruption_settings import DraemSettings
-from anomae.detectors.draem.detector import DraemDetector, box_side
+from anomae.detectors.draem.detector import DraemDetector, FittedDraem, box_side
+from anomae.detectors.draem.settings import DraemSettings
 from anomae.errors import UserError
 from anomae.slices.store import Slices
 from anomae.training.settings import DeviceSettings, TrainingSettings
@@ -30,7 +30,7 @@ def fitted(healthy_heads: np.ndarray, tmp_path_factory: pytest.TempPathFactory) 
 
 @pytest.fixture(scope="module")
 def findings(fitted: Any, spotted_heads: tuple[np.ndarray, ...]) -> Any:
-    return fitted.inspect(spotted_heads[0])
+    return fitted.inspect(spotted_heads[0][:, None])
 
 
 def test_bright_spots_are_found_far_better_than_by_chance(findings: Any, spotted_heads: tuple[np.ndarray, ...]) -> None:
@@ -41,21 +41,20 @@ def test_bright_spots_are_found_far_better_than_by_chance(findings: Any, spotted
 
 
 def test_map_and_scores_by_definition(fitted: Any, findings: Any, spotted_heads: tuple[np.ndarray, ...]) -> None:
-    shown = fitted.fitted.scale.shown(torch.from_numpy(spotted_heads[0]))
+    shown = fitted.fitted.scale.shown(torch.from_numpy(spotted_heads[0][:, None]))
     with torch.no_grad():
         reconstructions, logits = fitted.fitted.networks["draem"](shown)
     expected = 1 / (1 + np.exp(-logits.double().numpy()))
     np.testing.assert_allclose(findings.maps, expected, atol=1e-4)
     scale = fitted.fitted.scale
-    prepared = scale.low + (scale.high - scale.low) * reconstructions.numpy()
+    prepared = scale.low[0] + scale.spans[0] * reconstructions.numpy()
     np.testing.assert_allclose(findings.reconstructions, prepared, atol=1e-4)
     smooth = uniform_filter(expected, (0, 3, 3), mode="constant")  # 21 of 256 is 3 of 32
     np.testing.assert_allclose(findings.other_scores["max"], smooth.max(axis=(1, 2)), atol=1e-4)
     np.testing.assert_allclose(findings.other_scores["mean"], smooth.mean(axis=(1, 2)), atol=1e-4)
     assert np.array_equal(findings.scores, findings.other_scores["max"])
-    other = DraemDetector(SMALL.model_copy(update={"score": "mean"}))
-    other.fitted = fitted.fitted
-    assert np.array_equal(other.inspect(spotted_heads[0]).scores, findings.other_scores["mean"])
+    other = FittedDraem(SMALL.model_copy(update={"score": "mean"}), fitted.fitted)
+    assert np.array_equal(other.inspect(spotted_heads[0][:, None]).scores, findings.other_scores["mean"])
 
 
 def test_the_box_is_21_of_256_pixels() -> None:

@@ -9,8 +9,9 @@ import pytest
 import torch
 from sklearn.metrics import roc_auc_score
 
-from anomae.detectors.adversarial_settings import FAnoGanSettings, Length
-from anomae.detectors.fanogan.detector import FAnoGan
+from anomae.detectors.adversarial_settings import Length
+from anomae.detectors.fanogan.detector import FAnoGan, FittedFAnoGan
+from anomae.detectors.fanogan.settings import FAnoGanSettings
 from anomae.errors import UserError
 from anomae.slices.store import Slices
 from anomae.training.checkpoint import read_tensors
@@ -52,16 +53,15 @@ def test_it_rebuilds_healthy_images_and_finds_lesions(stripes: Any) -> None:
 
 
 def test_the_score_is_made_of_pixels_and_features(stripes: Any) -> None:
-    said, new, fitted = stripes.findings.other_scores, stripes.new, stripes.detector.fitted
-    arch = stripes.detector.settings.arch
+    said, new, fitted = stripes.findings.other_scores, stripes.new, stripes.fitted.fitted
+    arch = stripes.fitted.settings.arch
     assert np.array_equal(stripes.findings.scores, said["mse"] + said["features"])
-    assert np.array_equal(stripes.findings.maps, np.abs(new - stripes.findings.reconstructions))
+    assert np.array_equal(stripes.findings.maps, np.abs(new - stripes.findings.reconstructions)[:, 0])
     for settings, expected in (
         (settings_of(arch, score="residual"), said["mse"]),
         (settings_of(arch, kappa=0.5), said["mse"] + 0.5 * said["features"]),
     ):
-        other = FAnoGan(settings)
-        other.fitted = fitted
+        other = FittedFAnoGan(settings, fitted)
         np.testing.assert_allclose(other.inspect(new).scores, expected, rtol=1e-6)
     shown = fitted.scale.shown(torch.from_numpy(new))
     rebuilt = fitted.scale.shown(torch.from_numpy(stripes.findings.reconstructions))
@@ -75,7 +75,7 @@ def test_the_score_is_made_of_pixels_and_features(stripes: Any) -> None:
 def test_the_encoder_leaves_generator_and_critic_as_they_were(stripes: Any) -> None:
     before, _ = read_tensors(stripes.folder / "checkpoints" / "fanogan.safetensors")
     for name in ("generator", "critic"):
-        for key, tensor in stripes.detector.fitted.networks[name].state_dict().items():
+        for key, tensor in stripes.fitted.fitted.networks[name].state_dict().items():
             assert torch.equal(tensor, before[f"model.{name}.{key}"]), key
 
 

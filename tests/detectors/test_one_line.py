@@ -28,12 +28,22 @@ def test_scores_are_those_of_the_reports_to_the_last_bit(measure: str, tmp_path:
     detector = OneLine(OneLineSettings(measure=measure)).fit(Slices(images()), seed=0, folder=tmp_path)
     new = images(20)
     beside = intensity_baselines(new[start : start + 7] for start in range(0, len(new), 7))
-    assert np.array_equal(detector.inspect(new).scores, beside[measure])
+    assert np.array_equal(detector.inspect(new[:, None]).scores, beside[measure])
 
 
 def test_a_level_that_is_given_is_used(tmp_path: Path) -> None:
     detector = OneLine(OneLineSettings(measure="area", level=0.5)).fit(Slices(images()), seed=0, folder=tmp_path)
-    assert np.array_equal(detector.inspect(images()).scores, (images() > 0.5).mean(axis=(1, 2)))
+    assert np.array_equal(detector.inspect(images()[:, None]).scores, (images() > 0.5).mean(axis=(1, 2)))
+
+
+@pytest.mark.parametrize("measure", ["area", "mean", "brightest_spot_5"])
+def test_of_several_channels_their_mean_is_measured(measure: str, tmp_path: Path) -> None:
+    channels = np.stack([images(), 2 * images()[::-1], images() ** 2], axis=1)
+    pictures = channels.mean(axis=1, dtype=np.float32)
+    settings = OneLineSettings(measure=measure)
+    together, alone = (OneLine(settings).fit(Slices(each), seed=0, folder=tmp_path) for each in (channels, pictures))
+    assert together.level == alone.level
+    assert np.array_equal(together.inspect(channels).scores, alone.inspect(pictures[:, None]).scores)
 
 
 def test_the_area_of_the_prepared_image_is_nearly_that_of_the_scan(tmp_path: Path) -> None:

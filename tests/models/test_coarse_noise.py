@@ -1,4 +1,4 @@
-"""Coarse noise: its size, its deviation, its coarseness, and that no place of the image is another's better."""
+"""Coarse noise: its size, its deviation, its coarseness, and that no position in the image is another's better."""
 
 import pytest
 import torch
@@ -7,7 +7,7 @@ from anomae.models.coarse_noise import coarse_noise
 
 
 def noise(count: int, size: tuple[int, int], cells: int, seed: int = 0) -> torch.Tensor:
-    return coarse_noise(count, size, cells, 0.2, torch.Generator().manual_seed(seed))
+    return coarse_noise(count, 1, size, cells, 0.2, torch.Generator().manual_seed(seed))[:, 0]
 
 
 def test_the_generator_decides() -> None:
@@ -35,3 +35,15 @@ def test_it_is_as_strong_at_every_pixel() -> None:
     """Enlarged noise is weaker between the cells' middles; where these lie is left to chance."""
     deviations = noise(4000, (16, 16), 4).std(dim=0)
     assert float(deviations.max() / deviations.min()) < 1.2
+
+
+def test_channels_have_noise_of_their_own_in_the_same_cells() -> None:
+    """A pixel in the middle of a cell is the number drawn for it: all channels have them at the same pixels."""
+    images = coarse_noise(40, 2, (32, 32), 8, 0.2, torch.Generator().manual_seed(0))  # cells of 4 pixels
+    assert images.shape == (40, 2, 32, 32)
+    one, two = images.unbind(dim=1)
+    assert abs(float((one * two).mean() / one.square().mean())) < 0.05
+    # Bilinear enlargement is straight within a cell: where the second difference is not 0, a middle of a cell was passed.
+    bent = [(channel.diff(n=2, dim=2).abs() > 1e-4).any(dim=1) for channel in (one, two)]
+    assert torch.equal(*bent)
+    assert 0.3 < float(bent[0].float().mean()) < 0.7

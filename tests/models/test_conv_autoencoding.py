@@ -16,8 +16,8 @@ def millions(*networks: nn.Module) -> float:
 def test_there_are_as_many_parameters_as_in_the_originals(side: int, two: float, one: float) -> None:
     with torch.device("meta"):
         size = (side, side)
-        rest = ConvGenerator(size, 32, 128, None), PatchCritic(size, 32, None)
-        both = [ConvEncoder(size, 32, 128, heads, None) for heads in (1, 2)]
+        rest = ConvGenerator(size, 1, 32, 128, None), PatchCritic(size, 1, 32, None)
+        both = [ConvEncoder(size, 1, 32, 128, heads, None) for heads in (1, 2)]
     assert millions(both[1], *rest) == pytest.approx(two, abs=0.005)
     assert millions(both[0], *rest) == pytest.approx(one, abs=0.005)
     if side == 224:
@@ -41,12 +41,12 @@ def test_there_are_as_many_parameters_as_in_the_originals(side: int, two: float,
 )
 def test_an_image_of_any_even_size_comes_back(size: tuple[int, int], middle: tuple[int, int]) -> None:
     with torch.device("meta"):
-        (latent,) = ConvEncoder(size, 8, 5, 1, None)(torch.zeros(3, *size))
+        (latent,) = ConvEncoder(size, 2, 8, 5, 1, None)(torch.zeros(3, 2, *size))
         assert latent.shape == (3, 5)
-        assert ConvGenerator(size, 8, 5, None)(latent).shape == (3, *size)
-        critic = PatchCritic(size, 8, None)
-        assert critic(torch.zeros(3, *size)).shape == (3, *middle)
-        assert critic.features(torch.zeros(3, *size)).shape[2:] == middle
+        assert ConvGenerator(size, 2, 8, 5, None)(latent).shape == (3, 2, *size)
+        critic = PatchCritic(size, 2, 8, None)
+        assert critic(torch.zeros(3, 2, *size)).shape == (3, *middle)
+        assert critic.features(torch.zeros(3, 2, *size)).shape[2:] == middle
 
 
 @pytest.mark.parametrize("size", [(15, 64), (64, 33), (14, 14), (2, 2)])
@@ -59,9 +59,9 @@ def test_weights_come_from_the_generator_alone_and_companions_do_not_matter(rng:
     def built(seed: int) -> list[nn.Module]:
         generator = torch.Generator().manual_seed(seed)
         return [
-            ConvEncoder((32, 32), 8, 6, 2, generator),
-            ConvGenerator((32, 32), 8, 6, generator),
-            PatchCritic((32, 32), 8, generator),
+            ConvEncoder((32, 32), 3, 8, 6, 2, generator),
+            ConvGenerator((32, 32), 3, 8, 6, generator),
+            PatchCritic((32, 32), 3, 8, generator),
         ]
 
     for same, other, third in zip(built(1), built(1), built(2), strict=True):
@@ -76,7 +76,7 @@ def test_weights_come_from_the_generator_alone_and_companions_do_not_matter(rng:
                 assert float(weight.detach().abs().max()) <= (6 / fans) ** 0.5
             elif name.endswith("bias"):
                 assert not weight.any()
-    images = torch.randn(5, 32, 32, generator=rng)
+    images = torch.randn(5, 3, 32, 32, generator=rng)
     encoder, generator, critic = built(1)
     with torch.no_grad():
         mu, _ = encoder(images)
@@ -87,14 +87,14 @@ def test_weights_come_from_the_generator_alone_and_companions_do_not_matter(rng:
 
 def test_a_squashed_image_is_the_sigmoid_of_the_other(rng: torch.Generator) -> None:
     plain, squashed = (
-        ConvGenerator((16, 16), 8, 6, torch.Generator().manual_seed(3), squash=squash) for squash in (False, True)
+        ConvGenerator((16, 16), 1, 8, 6, torch.Generator().manual_seed(3), squash=squash) for squash in (False, True)
     )
     latent = torch.randn(2, 6, generator=rng)
     assert torch.equal(plain(latent).sigmoid(), squashed(latent))
 
 
 def test_the_norm_is_each_channels_own_over_its_pixels(rng: torch.Generator) -> None:
-    critic = PatchCritic((32, 32), 8, rng)
+    critic = PatchCritic((32, 32), 1, 8, rng)
     maps = 5 + 3 * torch.randn(2, 8, 16, 16, generator=rng)
     normed = critic.norms[0](maps)
     expected = (maps - maps.mean(dim=(2, 3), keepdim=True)) / (

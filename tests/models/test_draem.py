@@ -19,8 +19,8 @@ def test_the_focal_loss_by_definition(rng: torch.Generator) -> None:
 
 
 def test_what_is_rebuilt_and_outlined_rightly_costs_nothing(rng: torch.Generator) -> None:
-    images = torch.rand(2, 16, 16, generator=rng)
-    masks = images > 0.7
+    images = torch.rand(2, 3, 16, 16, generator=rng)
+    masks = images[:, 0] > 0.7
     right = 100.0 * (2 * masks.float() - 1)
     assert float(draem_loss(images, masks, images, right, 2.0)) == pytest.approx(0.0, abs=1e-6)
     wrongly_outlined = float(draem_loss(images, masks, images, -right, 2.0))
@@ -30,14 +30,15 @@ def test_what_is_rebuilt_and_outlined_rightly_costs_nothing(rng: torch.Generator
 
 
 def test_it_begins_in_the_belief_that_few_pixels_are_anomalous(rng: torch.Generator) -> None:
-    network = ReconstructAndSegment(8, 8, 2, torch.Generator().manual_seed(0)).eval()
-    reconstructions, logits = network(torch.rand(4, 16, 24, generator=rng))
-    assert reconstructions.shape == logits.shape == (4, 16, 24)
+    network = ReconstructAndSegment(3, 8, 8, 2, torch.Generator().manual_seed(0)).eval()
+    reconstructions, logits = network(torch.rand(4, 3, 16, 24, generator=rng))
+    assert reconstructions.shape == (4, 3, 16, 24)
+    assert logits.shape == (4, 16, 24)
     assert 0.01 < float(logits.detach().sigmoid().mean()) < 0.2
 
 
 def test_the_segmentation_learns_through_the_reconstruction(rng: torch.Generator) -> None:
-    network = ReconstructAndSegment(8, 8, 2, torch.Generator().manual_seed(0))
-    _, logits = network(torch.rand(1, 16, 16, generator=rng))
+    network = ReconstructAndSegment(1, 8, 8, 2, torch.Generator().manual_seed(0))
+    _, logits = network(torch.rand(1, 1, 16, 16, generator=rng))
     focal_loss(logits, torch.ones(1, 16, 16, dtype=torch.bool), 2.0).backward()
     assert all(float(weight.grad.abs().sum()) > 0 for weight in network.reconstructive.last.parameters())

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from anomae.detectors.adversarial_settings import FAnoGanSettings
+from anomae.detectors.fanogan.settings import FAnoGanSettings
 from anomae.detectors.method import PAPERS, SCALES, Situation
 from anomae.detectors.registry import method_named
 from anomae.errors import UserError

@@ -9,9 +9,10 @@ from torch import nn
 
 from anomae.errors import Diverged, UserError
 from anomae.files import read_json_lines
-from anomae.training.alternating import Alternating, descend, single_device, train_alternating
+from anomae.training.alternating import Turn, descend, single_device, train_alternating
 from anomae.training.checkpoint import read_tensors
 from anomae.training.settings import DeviceSettings
+from anomae.training.steps import Steps
 
 SAMPLES = torch.randn(37, 5, generator=torch.Generator().manual_seed(0))
 
@@ -20,7 +21,7 @@ class Stopped(Exception):
     pass
 
 
-def make_training(folder: Path, stop_at: int | None = None, spoil: float = 0.0) -> Alternating:
+def make_training(folder: Path, stop_at: int | None = None, spoil: float = 0.0) -> tuple[Steps, Turn]:
     """A giver and a judge, Adam and RMSprop, a live batch norm: everything that has a state to be kept."""
     networks = {"giver": nn.Sequential(nn.Linear(5, 5), nn.BatchNorm1d(5)), "judge": nn.Linear(5, 1)}
     weights = torch.Generator().manual_seed(3)
@@ -33,34 +34,37 @@ def make_training(folder: Path, stop_at: int | None = None, spoil: float = 0.0) 
     }
     taken = 0
 
-    def step(places: np.ndarray, generator: torch.Generator) -> dict[str, torch.Tensor]:
+    def turn(indices: np.ndarray, generator: torch.Generator) -> dict[str, torch.Tensor]:
         nonlocal taken
         if taken == stop_at:
             raise Stopped
         taken += 1
-        noise = torch.randn(len(places), 5, generator=generator)
+        noise = torch.randn(len(indices), 5, generator=generator)
         given = -networks["judge"](networks["giver"](noise)).mean()
         giver = descend(given, optimizers["giver"])
-        judged = networks["judge"](networks["giver"](noise).detach()) - networks["judge"](SAMPLES[places])
-        judge = descend(judged.square().mean() + spoil / len(places), optimizers["judge"])
+        judged = networks["judge"](networks["giver"](noise).detach()) - networks["judge"](SAMPLES[indices])
+        judge = descend(judged.square().mean() + spoil / len(indices), optimizers["judge"])
         return {"loss": judge, "giver": giver}
 
     minutes = 1e-9 if stop_at is not None else 5.0
-    return Alternating("toy", len(SAMPLES), 8, 24, networks, optimizers, step, 7, folder, torch.device("cpu"), minutes)
+    return Steps("toy", len(SAMPLES), 8, 24, networks, optimizers, 7, folder, minutes), turn
 
 
-def tensors(training: Alternating) -> dict[str, torch.Tensor]:
+def train(made: tuple[Steps, Turn]) -> Steps:
+    train_alternating(*made, torch.device("cpu"))
+    return made[0]
+
+
+def tensors(training: Steps) -> dict[str, torch.Tensor]:
     return read_tensors(training.checkpoint)[0]
 
 
 @pytest.mark.parametrize("at", [1, 9, 23])
 def test_going_on_equals_never_stopping(tmp_path: Path, at: int) -> None:
-    whole = make_training(tmp_path / "whole")
-    train_alternating(whole)
+    whole = train(make_training(tmp_path / "whole"))
     with pytest.raises(Stopped):
-        train_alternating(make_training(tmp_path / "cut", stop_at=at))
-    continued = make_training(tmp_path / "cut")
-    train_alternating(continued)
+        train(make_training(tmp_path / "cut", stop_at=at))
+    continued = train(make_training(tmp_path / "cut"))
     expected, found = tensors(whole), tensors(continued)
     assert expected.keys() == found.keys()
     assert {name.rpartition(".")[2] for name in expected} >= {"exp_avg", "square_avg", "running_var", "weight"}
@@ -75,10 +79,9 @@ def test_going_on_equals_never_stopping(tmp_path: Path, at: int) -> None:
 
 
 def test_a_finished_training_is_not_repeated(tmp_path: Path) -> None:
-    train_alternating(make_training(tmp_path))
+    train(make_training(tmp_path))
     before = (tmp_path / "journal.jsonl").read_text()
-    again = make_training(tmp_path, stop_at=0)
-    train_alternating(again)
+    again = train(make_training(tmp_path, stop_at=0))
     assert torch.equal(again.networks["judge"].weight, tensors(again)["model.judge.weight"])  # type: ignore[arg-type]
     assert (tmp_path / "journal.jsonl").read_text() == before
 
@@ -86,8 +89,8 @@ def test_a_finished_training_is_not_repeated(tmp_path: Path) -> None:
 def test_a_lost_loss_stops_with_a_sentence(tmp_path: Path) -> None:
     broken = make_training(tmp_path, spoil=float("nan"))
     with pytest.raises(Diverged, match="no longer a finite number"):
-        train_alternating(broken)
-    assert not broken.checkpoint.exists()
+        train(broken)
+    assert not broken[0].checkpoint.exists()
 
 
 def test_an_optimiser_moves_its_own_parameters_alone() -> None:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from anomae.errors import Diverged
 from anomae.files import read_json_lines
-from anomae.training.checkpoint import load_checkpoint, read_tensors, save_checkpoint
+from anomae.training.checkpoint import load_checkpoints, read_tensors, save_checkpoints
 from anomae.training.devices import make_fabric
 from anomae.training.loop import Choice, Training, train
 from anomae.training.settings import DeviceSettings, TrainingSettings
@@ -32,8 +32,8 @@ def make_model() -> nn.Module:
     return model
 
 
-def noisy_loss(model: nn.Module, places: np.ndarray, generator: torch.Generator) -> Tensor:
-    samples = SAMPLES[torch.from_numpy(places)]
+def noisy_loss(model: nn.Module, indices: np.ndarray, generator: torch.Generator) -> Tensor:
+    samples = SAMPLES[torch.from_numpy(indices)]
     noise = torch.randn(samples.shape, generator=generator)
     return (model(samples + 0.1 * noise) - samples).square().mean()
 
@@ -64,12 +64,12 @@ def test_going_on_equals_never_stopping(tmp_path: Path, at: int) -> None:
 
     calls = 0
 
-    def stopping_loss(model: nn.Module, places: np.ndarray, generator: torch.Generator) -> Tensor:
+    def stopping_loss(model: nn.Module, indices: np.ndarray, generator: torch.Generator) -> Tensor:
         nonlocal calls
         calls += 1
         if calls == at + 1:
             raise Stopped
-        return noisy_loss(model, places, generator)
+        return noisy_loss(model, indices, generator)
 
     cut = make_training(tmp_path / "cut")
     cut_short = Training("toy", len(SAMPLES), stopping_loss, cut.settings, 7, tmp_path / "cut", 1e-9)
@@ -97,8 +97,8 @@ def test_a_finished_training_is_not_repeated(tmp_path: Path) -> None:
 def test_accumulated_shards_make_the_whole_batch(tmp_path: Path) -> None:
     """Without noise, two half batches give the gradient of one whole batch."""
 
-    def plain_loss(model: nn.Module, places: np.ndarray, generator: torch.Generator) -> Tensor:
-        samples = SAMPLES[torch.from_numpy(places)]
+    def plain_loss(model: nn.Module, indices: np.ndarray, generator: torch.Generator) -> Tensor:
+        samples = SAMPLES[torch.from_numpy(indices)]
         return (model(samples) - samples).square().mean()
 
     weights = []
@@ -114,9 +114,9 @@ def test_accumulated_shards_make_the_whole_batch(tmp_path: Path) -> None:
 def test_adam_decays_by_an_l2_term_of_the_loss(tmp_path: Path) -> None:
     """Against the loop with no decay and the term written out; AdamW decays otherwise."""
 
-    def with_term(model: nn.Module, places: np.ndarray, generator: torch.Generator) -> Tensor:
+    def with_term(model: nn.Module, indices: np.ndarray, generator: torch.Generator) -> Tensor:
         term = sum(parameter.square().sum() for parameter in model.parameters())
-        return noisy_loss(model, places, generator) + 0.1 / 2 * term
+        return noisy_loss(model, indices, generator) + 0.1 / 2 * term
 
     weights = []
     for name, loss, decay, optimizer in (
@@ -133,8 +133,8 @@ def test_adam_decays_by_an_l2_term_of_the_loss(tmp_path: Path) -> None:
 
 
 def test_a_lost_loss_stops_with_a_sentence(tmp_path: Path) -> None:
-    def lost(model: nn.Module, places: np.ndarray, generator: torch.Generator) -> Tensor:
-        return noisy_loss(model, places, generator) * float("nan")
+    def lost(model: nn.Module, indices: np.ndarray, generator: torch.Generator) -> Tensor:
+        return noisy_loss(model, indices, generator) * float("nan")
 
     training = make_training(tmp_path)
     broken = Training("toy", 37, lost, training.settings, 7, tmp_path)
@@ -163,10 +163,10 @@ def test_checkpoints_hold_the_whole_state(tmp_path: Path) -> None:
     optimizer = torch.optim.AdamW(model.parameters(), lr=0.1, fused=True)
     noisy_loss(model, np.arange(4), torch.Generator().manual_seed(0)).backward()
     optimizer.step()
-    save_checkpoint(tmp_path / "state.safetensors", model, optimizer, {"step": 1})
+    save_checkpoints(tmp_path / "state.safetensors", {"": model}, {"": optimizer}, {"step": 1})
     other = make_model()
     again = torch.optim.AdamW(other.parameters(), lr=0.1, fused=True)
-    assert load_checkpoint(tmp_path / "state.safetensors", other, again) == {"step": 1}
+    assert load_checkpoints(tmp_path / "state.safetensors", {"": other}, {"": again}) == {"step": 1}
     assert torch.equal(model.weight, other.weight)
     for old, new in zip(optimizer.state.values(), again.state.values(), strict=True):
         assert all(torch.equal(old[name], new[name]) for name in old)

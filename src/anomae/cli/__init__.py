@@ -21,10 +21,12 @@ _THE_DISKS = (
 def main() -> None:
     """Run the command `anomae`; exit code 0: done, 2: the user can put it right, 1: a defect of ours."""
     from anomae.errors import AnomaeError
+    from anomae.training.allocator import keep_freed_memory
 
     # Threads that wait for one another by spinning train at a third of the speed as soon as anything else runs on the
     # same cores (docs/experiments.md); must be set before torch is loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    keep_freed_memory()  # of the whole process, so done here and never by the library
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # as standard error does: a file name may be no UTF-8
     try:

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from anomae.errors import UserError
-from anomae.training.allocator import keep_freed_memory
 from anomae.training.devices import chosen_device, chosen_precision
 from anomae.training.settings import DeviceSettings
 
@@ -37,8 +36,6 @@ def check_images(images: npt.NDArray[np.float32], channels: int, image_size: tup
 def in_use(settings: DeviceSettings) -> Iterator[torch.device]:
     """No gradients, the precision that `settings` choose; gives the device."""
     kind = chosen_device(settings)
-    if kind == "cpu":
-        keep_freed_memory()
     bf16 = chosen_precision(settings) == "bf16"
     with torch.inference_mode(), torch.autocast(kind, dtype=torch.bfloat16, enabled=bf16):
         yield torch.device(kind)

@@ -44,23 +44,29 @@ class ConvEncoder(nn.Module):
     """Halves the image until 8 pixels are left, then gives one or more vectors (`heads`): mu and log sigma, or z."""
 
     def __init__(
-        self, image_size: tuple[int, int], width: int, latent: int, heads: int, generator: torch.Generator | None
+        self,
+        image_size: tuple[int, int],
+        channels: int,
+        width: int,
+        latent: int,
+        heads: int,
+        generator: torch.Generator | None,
     ) -> None:
-        """`width`: channels of the first convolution (32 in DEN, at most 4 times as many follow)."""
+        """`channels`: of the images.  width: those of the first convolution (32 in DEN, at most 4 times later)."""
         super().__init__()
-        channels, height, across = middle_shape(image_size, width)
+        deepest, height, across = middle_shape(image_size, width)
         widths = _widths(halvings(image_size), width)
-        self.blocks = nn.ModuleList(_halving(a, b) for a, b in zip([1, *widths], widths, strict=False))
-        self.squeeze = nn.Conv2d(channels, channels // 8, 1)
-        flat = channels // 8 * height * across
+        self.blocks = nn.ModuleList(_halving(a, b) for a, b in zip([channels, *widths], widths, strict=False))
+        self.squeeze = nn.Conv2d(deepest, deepest // 8, 1)
+        flat = deepest // 8 * height * across
         self.heads = nn.ModuleList(nn.Linear(flat, latent) for _ in range(heads))
         draw_weights(self, generator)
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        """(B, H, W) -> `heads` times (B, Z)."""
-        maps = images[:, None]
+        """(B, C, H, W) -> `heads` times (B, Z)."""
+        maps = images
         for block in self.blocks:
-            maps = F.leaky_relu(block(maps), SLOPE)  # (B, C, H/2^i, W/2^i)
+            maps = F.leaky_relu(block(maps), SLOPE)  # (B, C', H/2^i, W/2^i)
         flat = self.squeeze(maps).flatten(1)
         return tuple(head(flat) for head in self.heads)
 
@@ -71,61 +77,69 @@ class ConvGenerator(nn.Module):
     def __init__(
         self,
         image_size: tuple[int, int],
+        channels: int,
         width: int,
         latent: int,
         generator: torch.Generator | None,
         squash: bool = False,
     ) -> None:
-        """`width`: channels before the last convolution.  squash: images in 0..1 by a sigmoid, else any numbers."""
+        """`channels`: of the images.  width: channels before the last convolution.
+
+        squash: images in 0..1 by a sigmoid, else any numbers.
+        """
         super().__init__()
         self.squash = squash
-        channels, height, across = middle_shape(image_size, width)
-        self.small = (channels // 8, height, across)
+        deepest, height, across = middle_shape(image_size, width)
+        self.small = (deepest // 8, height, across)
         self.dense = nn.Linear(latent, math.prod(self.small))
-        self.spread = nn.Conv2d(channels // 8, channels, 1)
+        self.spread = nn.Conv2d(deepest // 8, deepest, 1)
         self.norm = _spatial_norm(height, across)
         widths = [max(1, 4 // 2**i) * width for i in range(halvings(image_size))]
         self.blocks = nn.ModuleList(
             nn.ConvTranspose2d(a, b, 5, stride=2, padding=2, output_padding=1)
-            for a, b in zip([channels, *widths], widths, strict=False)
+            for a, b in zip([deepest, *widths], widths, strict=False)
         )
         sizes = [(height * 2**i, across * 2**i) for i in range(1, len(widths) + 1)]
         self.norms = nn.ModuleList(_spatial_norm(*size) for size in sizes)
-        self.last = nn.Conv2d(widths[-1], 1, 1)
+        self.last = nn.Conv2d(widths[-1], channels, 1)
         draw_weights(self, generator)
 
     def forward(self, latent: Tensor) -> Tensor:
-        """(B, Z) -> (B, H, W)."""
+        """(B, Z) -> (B, C, H, W)."""
         maps = self.spread(self.dense(latent).view(-1, *self.small))
-        maps = F.relu(self.norm(maps))  # (B, C, h, w)
+        maps = F.relu(self.norm(maps))  # (B, C', h, w)
         for block, norm in zip(self.blocks, self.norms, strict=True):
             maps = F.leaky_relu(norm(block(maps)), SLOPE)
-        images: Tensor = self.last(maps)[:, 0]
+        images: Tensor = self.last(maps)
         return images.sigmoid() if self.squash else images
 
 
 class ConvAutoencoder(nn.Module):
     """Encoder and generator in a row: no noise, no prior, no critic."""
 
-    def __init__(self, image_size: tuple[int, int], width: int, latent: int, generator: torch.Generator | None) -> None:
-        """`width` and `latent`: as of encoder and generator."""
+    def __init__(
+        self, image_size: tuple[int, int], channels: int, width: int, latent: int, generator: torch.Generator | None
+    ) -> None:
+        """`channels`, `width` and `latent`: as of encoder and generator."""
         super().__init__()
-        self.encoder = ConvEncoder(image_size, width, latent, 1, generator)
-        self.decoder = ConvGenerator(image_size, width, latent, generator)
+        self.encoder = ConvEncoder(image_size, channels, width, latent, 1, generator)
+        self.decoder = ConvGenerator(image_size, channels, width, latent, generator)
 
     def forward(self, images: Tensor) -> Tensor:
-        """(B, H, W) -> reconstructions (B, H, W)."""
+        """(B, C, H, W) -> reconstructions (B, C, H, W)."""
         return self.decoder(self.encoder(images)[0])  # type: ignore[no-any-return]
 
 
 class PatchCritic(nn.Module):
-    """A Wasserstein critic with one score for each place of its last maps; the image's score is their mean."""
+    """A Wasserstein critic with one score for each position of its last maps; the image's score is their mean."""
 
-    def __init__(self, image_size: tuple[int, int], width: int, generator: torch.Generator | None) -> None:
-        """The encoder's convolutions with a norm after each."""
+    def __init__(
+        self, image_size: tuple[int, int], channels: int, width: int, generator: torch.Generator | None
+    ) -> None:
+        """The encoder's convolutions with a norm after each; `channels`: of the images."""
         super().__init__()
         widths = _widths(halvings(image_size), width)
-        self.blocks = nn.ModuleList(_halving(a, b) for a, b in zip([1, *widths], widths, strict=False))
+        self.blocks = nn.ModuleList(_halving(a, b) for a, b in zip([channels, *widths], widths, strict=False))
         self.norms = nn.ModuleList(
             _spatial_norm(image_size[0] // 2**i, image_size[1] // 2**i) for i in range(1, len(widths) + 1)
         )
@@ -133,14 +147,14 @@ class PatchCritic(nn.Module):
         draw_weights(self, generator)
 
     def features(self, images: Tensor) -> Tensor:
-        """(B, H, W) -> (B, C, h, w): the last maps."""
-        maps = images[:, None]
+        """(B, C, H, W) -> (B, C', h, w): the last maps."""
+        maps = images
         for block, norm in zip(self.blocks, self.norms, strict=True):
             maps = F.leaky_relu(norm(block(maps)), SLOPE)
         return maps
 
     def forward(self, images: Tensor) -> Tensor:
-        """(B, H, W) -> scores (B, h, w), higher for what looks real."""
+        """(B, C, H, W) -> scores (B, h, w), higher for what looks real."""
         return self.head(self.features(images))[:, 0]  # type: ignore[no-any-return]
 
 

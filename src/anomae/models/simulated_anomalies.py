@@ -24,19 +24,19 @@ MOST_CONTRAST = 0.3  # standard deviation, images being in 0..1
 def simulated_anomalies(
     images: Tensor, others: Tensor, allowed: Tensor, *, share: float, most_seen: float, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
-    """Images (B, H, W) in 0..1 with anomalies, and where they are, (B, H, W) bool.
+    """Images (B, C, H, W) in 0..1 with anomalies, and where they are, (B, H, W) bool: alike in all channels.
 
-    others: healthy images (B, H, W) to take textures from.  allowed: (B, H, W) bool, where an anomaly may be.
+    others: healthy images (B, C, H, W) to take textures from.  allowed: (B, H, W) bool, where an anomaly may be.
     share: of the images that get one, by chance; the rest stay as they are.  most_seen: the image shines through by
     beta, uniform from 0 up to it.  All is drawn from `generator`.
     """
-    batch, size = len(images), (images.shape[1], images.shape[2])
+    batch, size = len(images), (images.shape[2], images.shape[3])
     device = images.device
     drawn = torch.rand(2, batch, 1, 1, generator=generator, device=device)
     masks = anomaly_masks(batch, size, generator) & allowed & (drawn[0] < share)
-    beta = drawn[1] * most_seen
+    beta = (drawn[1] * most_seen)[:, None]  # (B, 1, 1, 1)
     textures = foreign_textures(others, generator)
-    return torch.where(masks, beta * images + (1 - beta) * textures, images), masks
+    return torch.where(masks[:, None], beta * images + (1 - beta) * textures, images), masks
 
 
 def anomaly_masks(count: int, size: tuple[int, int], generator: torch.Generator) -> Tensor:
@@ -50,18 +50,20 @@ def anomaly_masks(count: int, size: tuple[int, int], generator: torch.Generator)
 
 
 def foreign_textures(others: Tensor, generator: torch.Generator) -> Tensor:
-    """(B, H, W) in 0..1: by even chances made of another image (B, H, W), or of Perlin noise.
+    """(B, C, H, W) in 0..1: by even chances made of another image, or of Perlin noise, the same in all channels.
 
-    Either is brought to a grey uniform in 0..1 and a deviation uniform in 0..0.3, then cut to 0..1: another image as it
-    is would hardly be seen in one of its own kind.
+    Either is brought to a grey uniform in 0..1 and a deviation uniform in 0..0.3, drawn for each channel, then cut to
+    0..1: another image as it is would hardly be seen in one of its own kind.
     """
-    batch, device = len(others), generator.device
-    upside_down, inverted, noisy, grey, contrast = torch.rand(5, batch, 1, 1, generator=generator, device=device)
+    batch, channels = others.shape[:2]
+    drawn = torch.rand(3 + 2 * channels, batch, generator=generator, device=generator.device)
+    upside_down, inverted, noisy = drawn[:3, :, None, None, None]  # (B, 1, 1, 1) each
+    grey, contrast = drawn[3:].view(2, channels, batch, 1, 1).transpose(1, 2)  # (B, C, 1, 1) each
     crops = random_resized_crops(others, generator=generator, scale=CROPPED, flip=True)
-    crops = roll_random(torch.where(upside_down < 0.5, crops.flip(1), crops), generator=generator)
-    noise = _any_coarseness(batch, (others.shape[1], others.shape[2]), generator)
+    crops = roll_random(torch.where(upside_down < 0.5, crops.flip(2), crops), generator=generator)
+    noise = _any_coarseness(batch, (others.shape[2], others.shape[3]), generator)[:, None]
     patterns = torch.where(noisy < 0.5, noise, crops)
-    deviation, mean = torch.std_mean(patterns, dim=(1, 2), keepdim=True)
+    deviation, mean = torch.std_mean(patterns, dim=(2, 3), keepdim=True)
     signs = torch.where(inverted < 0.5, -1.0, 1.0)
     textures: Tensor = grey + signs * contrast * MOST_CONTRAST * (patterns - mean) / (deviation + 1e-4)
     return textures.clamp(0, 1)

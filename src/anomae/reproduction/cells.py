@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from anomae.detectors.adversarial_settings import SCHLEGL
+from anomae.detectors.fanogan.settings import SCHLEGL
 from anomae.detectors.method import PAPERS, Scale
 
 BRATS, LUNA = "BRATS2020", "LUNA16"

@@ -1,81 +1,35 @@
-"""The training of networks that learn in turns, each with its own optimiser; stopped anywhere, it goes on alike."""
+"""The training of networks that learn in turns, each with its own optimiser, on one device."""
 
-import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from anomae.errors import UserError
-from anomae.progress import progress
 from anomae.seeds import derive_seed
-from anomae.training.checkpoint import load_checkpoints, save_checkpoints
 from anomae.training.devices import chosen_device
-from anomae.training.journal import Journal
-from anomae.training.order import SampleOrder
 from anomae.training.settings import DeviceSettings
+from anomae.training.steps import Steps, take_steps
 
-Step = Callable[[npt.NDArray[np.int64], torch.Generator], Mapping[str, Tensor]]
-
-
-@dataclass(frozen=True, slots=True)
-class Alternating:
-    """One training of several networks, described.
-
-    stage: its name in journal and files.  count: samples there are.  taken: samples a step is given.  networks: those
-    that learn here, on `device`.  step(places (taken,), generator) updates them and gives its losses by name, detached,
-    one of them named `loss`; all it draws comes from the generator, which depends on seed, stage and step alone.
-    """
-
-    stage: str
-    count: int
-    taken: int
-    steps: int
-    networks: Mapping[str, nn.Module]
-    optimizers: Mapping[str, torch.optim.Optimizer]
-    step: Step
-    seed: int
-    folder: Path
-    device: torch.device
-    checkpoint_minutes: float = 5.0
-
-    @property
-    def checkpoint(self) -> Path:
-        """Where the state is kept."""
-        return self.folder / "checkpoints" / f"{self.stage}.safetensors"
+# samples of a step (b,), generator -> losses by name, detached, one of them named `loss`; updates the networks.
+Turn = Callable[[npt.NDArray[np.int64], torch.Generator], Mapping[str, Tensor]]
 
 
-def train_alternating(training: Alternating) -> None:
+def train_alternating(training: Steps, turn: Turn, device: torch.device) -> None:
     """Train the networks in place, from the last checkpoint if there is one; leaves them in the mode of use.
 
-    Raises Diverged where a loss is no longer finite.
+    All that `turn` draws comes from its generator, on `device`, which depends on seed, stage and step alone.  Raises
+    Diverged where a loss is no longer finite.
     """
-    training.folder.mkdir(parents=True, exist_ok=True)
-    facts: dict[str, Any] = {"step": 0}
-    if training.checkpoint.exists():
-        facts = load_checkpoints(training.checkpoint, training.networks, training.optimizers)
-    order = SampleOrder(training.count, training.taken, training.seed, training.stage)
-    journal = Journal(training.folder / "journal.jsonl", training.stage, training.steps, facts["step"])
-    generator = torch.Generator(device=training.device)
-    saved = time.monotonic()
-    for network in training.networks.values():
-        network.train()
-    with progress(training.stage, training.steps, "steps", facts["step"]) as bar:
-        for step in range(facts["step"], training.steps):
-            generator.manual_seed(derive_seed(training.seed, training.stage, "step", step))
-            losses = training.step(order.step(step), generator)
-            bar.advance(note=journal.take(losses, step + 1))
-            if step + 1 == training.steps or time.monotonic() - saved > training.checkpoint_minutes * 60:
-                journal.flush(step + 1)
-                save_checkpoints(training.checkpoint, training.networks, training.optimizers, {"step": step + 1})
-                saved = time.monotonic()
-    for network in training.networks.values():
-        network.eval()
+    generator = torch.Generator(device=device)
+
+    def step(indices: npt.NDArray[np.int64], number: int) -> tuple[Mapping[str, Tensor], Mapping[str, float]]:
+        generator.manual_seed(derive_seed(training.seed, training.stage, "step", number))
+        return turn(indices, generator), {}
+
+    take_steps(training, step)
 
 
 def descend(loss: Tensor, optimizer: torch.optim.Optimizer) -> Tensor:

@@ -14,20 +14,10 @@ from anomae.errors import UserError
 from anomae.files import written_whole
 
 
-def save_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, facts: dict[str, Any]) -> None:
-    """Write model, optimiser state and `facts` (JSON: step, best value, ...), whole or not at all."""
-    save_checkpoints(path, {"": model}, {"": optimizer}, facts)
-
-
-def load_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
-    """Put model and optimiser back where `save_checkpoint` left them; returns the facts."""
-    return load_checkpoints(path, {"": model}, {"": optimizer})
-
-
 def save_checkpoints(
     path: Path, models: Mapping[str, nn.Module], optimizers: Mapping[str, torch.optim.Optimizer], facts: dict[str, Any]
 ) -> None:
-    """Write several models and optimisers, by name, and `facts` into one file, whole or not at all."""
+    """Write models and optimisers, by name, and `facts` (JSON: step, best value, ...) into one file, whole or not at all."""
     tensors: dict[str, Tensor] = {}
     for name, model in models.items():
         tensors |= {f"{_prefix('model', name)}{key}": tensor for key, tensor in model.state_dict().items()}

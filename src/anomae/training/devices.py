@@ -7,7 +7,6 @@ from typing import Any
 import torch
 
 from anomae.errors import UserError
-from anomae.training.allocator import keep_freed_memory
 from anomae.training.settings import DeviceSettings
 
 
@@ -43,8 +42,6 @@ def make_fabric(settings: DeviceSettings) -> Any:
     from lightning_fabric import Fabric
 
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it says its precision at each start
-    if chosen_device(settings) == "cpu":
-        keep_freed_memory()
     several = settings.devices * settings.nodes > 1
     fabric = Fabric(
         accelerator=chosen_device(settings),

@@ -1,7 +1,6 @@
-"""The one training loop: steps, rate, journal, checkpoints; stopped anywhere, it goes on to the same weights."""
+"""The training of one network: learning rate, shards among devices, choice of the best weights."""
 
 import math
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,13 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from anomae.errors import UserError
-from anomae.progress import progress
 from anomae.seeds import derive_seed
-from anomae.training.checkpoint import load_checkpoint, save_checkpoint, write_tensors
-from anomae.training.journal import Journal
-from anomae.training.order import SampleOrder
+from anomae.training.checkpoint import write_tensors
 from anomae.training.schedule import lr_factor
 from anomae.training.settings import TrainingSettings
+from anomae.training.steps import Steps, checkpoint_path, journal_path, take_steps
 
 BatchLoss = Callable[[nn.Module, npt.NDArray[np.int64], torch.Generator], Tensor]
 
@@ -36,7 +33,7 @@ class Choice:
 class Training:
     """One training, described.
 
-    stage: its name in journal and files.  count: samples an epoch.  batch_loss(model, places (b,), generator) -> the
+    stage: its name in journal and files.  count: samples an epoch.  batch_loss(model, indices (b,), generator) -> the
     mean loss of these samples; all it draws comes from the generator, which depends on seed, stage, step and shard
     alone.  A step's batch is cut into devices x accumulate shards, so two processes do what one does with twice the
     accumulation.  groups: parameter groups with an "lr" each (None: one group).  optimizer: AdamW, or Adam, whose
@@ -58,7 +55,7 @@ class Training:
     @property
     def checkpoint(self) -> Path:
         """Where the state is kept."""
-        return self.folder / "checkpoints" / f"{self.stage}.safetensors"
+        return checkpoint_path(self.folder, self.stage)
 
     @property
     def best(self) -> Path:
@@ -68,7 +65,7 @@ class Training:
     @property
     def journal(self) -> Path:
         """The journal of the run."""
-        return self.folder / "journal.jsonl"
+        return journal_path(self.folder)
 
 
 def train(fabric: Any, model: nn.Module, training: Training) -> dict[str, Any]:
@@ -77,7 +74,6 @@ def train(fabric: Any, model: nn.Module, training: Training) -> dict[str, Any]:
     Raises Diverged where the loss is no longer finite, UserError where the batch cannot be shared among the devices.
     """
     settings, shards = training.settings, fabric.world_size * training.settings.accumulate
-    training.folder.mkdir(parents=True, exist_ok=True)
     if settings.batch % shards:
         raise UserError(
             f"batch={settings.batch} cannot be shared evenly by {shards} (devices x accumulate); change it."
@@ -88,32 +84,31 @@ def train(fabric: Any, model: nn.Module, training: Training) -> dict[str, Any]:
         groups, lr=settings.lr, betas=settings.betas, weight_decay=settings.weight_decay, fused=True
     )
     peaks = [float(group["lr"]) for group in optimizer.param_groups]
-    facts: dict[str, Any] = {"step": 0, **training.facts}
-    if training.checkpoint.exists():
-        facts = load_checkpoint(training.checkpoint, model, optimizer)
-    wrapped, optimizer = fabric.setup(model, optimizer)
+    wrapped, stepper = fabric.setup(model, optimizer)
     steps, warmup = settings.total_steps(training.count), settings.warmup(training.count)
-    order = SampleOrder(training.count, settings.batch, training.seed, training.stage)
-    journal = Journal(training.journal, training.stage, steps, facts["step"], fabric.is_global_zero)
-    saved = time.monotonic()
-    model.train()
-    with progress(training.stage, steps, "steps", facts["step"], fabric.is_global_zero) as bar:
-        for step in range(facts["step"], steps):
-            factor = lr_factor(step, steps, warmup, settings.min_lr / settings.lr)
-            for group, peak in zip(optimizer.param_groups, peaks, strict=True):
-                group["lr"] = peak * factor
-            loss = _step(fabric, wrapped, optimizer, training, order.step(step), step)
-            facts["step"] = step + 1
-            bar.advance(note=journal.take({"loss": loss}, step + 1, lr=settings.lr * factor))
-            _choose(fabric, model, training, facts, steps)
-            due = step + 1 == steps or time.monotonic() - saved > training.checkpoint_minutes * 60
-            if due:
-                journal.flush(step + 1, lr=settings.lr * factor)
-                if fabric.is_global_zero:
-                    save_checkpoint(training.checkpoint, model, optimizer, facts)
-                saved = time.monotonic()
+
+    def step(indices: npt.NDArray[np.int64], number: int) -> tuple[Mapping[str, Tensor], Mapping[str, float]]:
+        factor = lr_factor(number, steps, warmup, settings.min_lr / settings.lr)
+        for group, peak in zip(optimizer.param_groups, peaks, strict=True):
+            group["lr"] = peak * factor
+        loss = _step(fabric, wrapped, stepper, training, indices, number)
+        return {"loss": loss}, {"lr": settings.lr * factor}
+
+    described = Steps(
+        stage=training.stage,
+        count=training.count,
+        batch=settings.batch,
+        steps=steps,
+        networks={"": model},
+        optimizers={"": optimizer},
+        seed=training.seed,
+        folder=training.folder,
+        checkpoint_minutes=training.checkpoint_minutes,
+        facts=training.facts,
+        writes=fabric.is_global_zero,
+    )
+    facts = take_steps(described, step, lambda facts: _choose(fabric, model, training, facts, steps))
     fabric.barrier()
-    model.eval()
     return facts
 
 
@@ -133,8 +128,8 @@ def _step(
         generator = torch.Generator(device=fabric.device)
         generator.manual_seed(derive_seed(training.seed, training.stage, "step", step, shard))
         with fabric.no_backward_sync(wrapped, enabled=turn + 1 < accumulate):
-            part = indices[shard * shard_size : (shard + 1) * shard_size]
-            loss = training.batch_loss(wrapped, part, generator) / accumulate
+            own = indices[shard * shard_size : (shard + 1) * shard_size]
+            loss = training.batch_loss(wrapped, own, generator) / accumulate
             fabric.backward(loss)
         total += loss.detach()
     if training.settings.clip_norm is not None:

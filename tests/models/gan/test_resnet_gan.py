@@ -17,9 +17,9 @@ def test_there_are_as_many_parameters_as_published(side: int, total: float) -> N
     size = (side, side)
     with torch.device("meta"):
         networks = (
-            ResnetGenerator(size, 64, 128, None),
-            ResnetCritic(size, 64, None),
-            ResnetEncoder(size, 64, 128, None),
+            ResnetGenerator(size, 1, 64, 128, None),
+            ResnetCritic(size, 1, 64, None),
+            ResnetEncoder(size, 1, 64, 128, None),
         )
     assert sum(millions(network) for network in networks) == pytest.approx(total, abs=0.05)
     if side == 64:
@@ -43,13 +43,13 @@ def test_there_are_as_many_parameters_as_published(side: int, total: float) -> N
 def test_images_come_back_in_their_size(size: tuple[int, int], times: int) -> None:
     assert halvings(size) == times
     with torch.device("meta"):
-        (latent,) = ResnetEncoder(size, 8, 5, None)(torch.zeros(2, *size))
+        (latent,) = ResnetEncoder(size, 3, 8, 5, None)(torch.zeros(2, 3, *size))
         assert latent.shape == (2, 5)
-        assert ResnetGenerator(size, 8, 5, None)(latent).shape == (2, *size)
-        critic = ResnetCritic(size, 8, None)
-        assert critic(torch.zeros(2, *size)).shape == (2, 1, 1)
+        assert ResnetGenerator(size, 3, 8, 5, None)(latent).shape == (2, 3, *size)
+        critic = ResnetCritic(size, 3, 8, None)
+        assert critic(torch.zeros(2, 3, *size)).shape == (2, 1, 1)
         grid = (size[0] >> times, size[1] >> times)
-        assert critic.features(torch.zeros(2, *size)).shape[2:] == grid
+        assert critic.features(torch.zeros(2, 3, *size)).shape[2:] == grid
 
 
 @pytest.mark.parametrize("size", [(50, 50), (240, 240), (64, 63), (8, 8), (32, 128)])
@@ -82,15 +82,15 @@ def test_a_block_is_what_the_slow_formula_says(turn: str, rng: torch.Generator) 
 
 
 def test_the_inner_convolutions_begin_wider_than_glorots(rng: torch.Generator) -> None:
-    critic = ResnetCritic((16, 16), 32, rng)
+    critic = ResnetCritic((16, 16), 1, 32, rng)
     block = critic.halving.blocks[0]
     assert float(block.conv1.weight.detach().std()) == pytest.approx((4 / (9 * 64)) ** 0.5, rel=0.03)
     assert float(block.conv2.weight.detach().std()) == pytest.approx((4 / (9 * 96)) ** 0.5, rel=0.03)
     assert float(block.shortcut.weight.detach().std()) == pytest.approx((2 / 96) ** 0.5, rel=0.05)
-    again = ResnetCritic((16, 16), 32, torch.Generator().manual_seed(1))
+    again = ResnetCritic((16, 16), 1, 32, torch.Generator().manual_seed(1))
     assert all(torch.equal(a, b) for a, b in zip(critic.parameters(), again.parameters(), strict=True))
 
 
 def test_generated_images_lie_within_one(rng: torch.Generator) -> None:
-    images = ResnetGenerator((16, 16), 8, 4, rng)(100 * torch.randn(3, 4, generator=rng))
+    images = ResnetGenerator((16, 16), 2, 8, 4, rng)(100 * torch.randn(3, 4, generator=rng))
     assert float(images.detach().abs().max()) <= 1

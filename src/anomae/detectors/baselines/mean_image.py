@@ -1,55 +1,60 @@
 """The mean image as a detector: what is unlike the average healthy slice is abnormal."""
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import ClassVar
 
 import numpy as np
-import numpy.typing as npt
 
-from anomae.detectors.baselines.fitted_arrays import load_arrays, save_arrays
+from anomae.detectors.baselines.fitted_arrays import FittedArrays, mean_of_values
+from anomae.detectors.baselines.healthy_blocks import pixel_mean
 from anomae.detectors.baselines.settings import MeanImageSettings
-from anomae.detectors.healthy_blocks import pixel_mean
-from anomae.detectors.protocol import Findings, HealthySlices
-from anomae.errors import UserError
-from anomae.slices.measures import image_mean
+from anomae.detectors.method import Method, by_scale
+from anomae.detectors.protocol import Findings, HealthySlices, Images4
+from anomae.slices.store import grey
 from anomae.training.settings import DeviceSettings
 
 
-class MeanImage:
+@dataclass(frozen=True, slots=True, eq=False)
+class FittedMeanImage:
     """The score is the mean absolute difference from the mean of the healthy slices."""
 
-    name = "mean-image"
+    name: ClassVar[str] = "mean-image"
+    map_name: ClassVar[str] = "absolute residual, prepared intensity"
+    description: ClassVar[str] = ""
+    settings: MeanImageSettings
+    fitted: FittedArrays
 
-    def __init__(self, settings: MeanImageSettings) -> None:
-        """Keep the settings; nothing is learned before `fit` or `load`."""
-        self.settings = settings
-        self.seed = 0
-        self.mean: npt.NDArray[np.float32] | None = None  # (h, w)
-
-    def fit(self, healthy: HealthySlices, *, seed: int, folder: Path) -> Self:
-        """Average the healthy slices; nothing is drawn.  Raises UserError where there is none."""
-        self.seed, self.mean = seed, pixel_mean(healthy).astype(np.float32)
-        return self
-
-    def inspect(self, images: npt.NDArray[np.float32]) -> Findings:
-        """Judge images (n, h, w): score mean |x - mean|, map |x - mean|, reconstruction the mean itself."""
-        mean = self._fitted()
-        maps = np.abs(images - mean)
-        return Findings(image_mean(maps), maps, np.repeat(mean[None], len(images), axis=0))
+    def inspect(self, images: Images4) -> Findings:
+        """Images (n, c, h, w): score mean |x - mean|, map |x - mean|, mean of the channels, reconstruction the mean."""
+        self.fitted.check(images)
+        residuals = np.abs(images - self.fitted.mean)
+        return Findings(mean_of_values(residuals), grey(residuals), self.fitted.means(len(images)))
 
     def save(self, folder: Path) -> None:
         """Write arrays.safetensors and, last, settings.json."""
-        save_arrays(folder, self.name, self.seed, self.settings, {"mean": self._fitted()})
+        self.fitted.save(folder, self.name, self.settings)
+
+
+class MeanImage:
+    """Averages the healthy slices."""
+
+    name: ClassVar[str] = FittedMeanImage.name
+    settings_type = MeanImageSettings
+
+    def __init__(self, settings: MeanImageSettings) -> None:
+        """Keep the settings."""
+        self.settings = settings
+
+    def fit(self, healthy: HealthySlices, *, seed: int, folder: Path) -> FittedMeanImage:
+        """Average the healthy slices; nothing is drawn.  Raises UserError where there is none."""
+        mean = pixel_mean(healthy).astype(np.float32)
+        return FittedMeanImage(self.settings, FittedArrays({"mean": mean}, seed))
 
     @classmethod
-    def load(cls, folder: Path, device: DeviceSettings | None = None) -> Self:
+    def load(cls, folder: Path, device: DeviceSettings | None = None) -> FittedMeanImage:
         """Read what `save` wrote; no device is used.  Raises UserError where something is missing or broken."""
-        content, arrays = load_arrays(folder)
-        detector = cls(MeanImageSettings.model_validate(content["settings"]))
-        detector.seed, detector.mean = int(content["seed"]), arrays["mean"]
-        return detector
+        return FittedMeanImage(*FittedArrays.load(folder, MeanImageSettings))
 
-    def _fitted(self) -> npt.NDArray[np.float32]:
-        if self.mean is None:
-            raise UserError("This mean image was not fitted yet.")
-        return self.mean
+
+METHOD = Method(MeanImage, by_scale(MeanImageSettings, {}))

@@ -2,72 +2,94 @@
 
 The measures, and the direction in which each is held to be abnormal, are those that stand as trivial baselines in every
 report (anomae.statistics.trivial_baselines), to the last bit; the area is taken here of the prepared image, there of
-the raw scan.
-The place of a slice in its scan is no function of its image, so no detector can give it: it stands in every report on
-slices whose place is known (`position_rarity`, `position_centre`), and `anomae evaluate --scores` judges any column.
+the raw scan.  Of several channels their mean is measured.
+The position of a slice in its scan is no function of its image, so no detector can give it: it stands in every report
+on slices whose position is known (`position_rarity`, `position_centre`), and `anomae evaluate --scores` takes any
+column.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import ClassVar
 
 import numpy as np
-import numpy.typing as npt
 
 from anomae.detectors.baselines.settings import OneLineSettings
-from anomae.detectors.protocol import Findings, HealthySlices
+from anomae.detectors.fitted_networks import saved_shape
+from anomae.detectors.inference import check_images
+from anomae.detectors.method import Method, by_scale
+from anomae.detectors.protocol import Findings, HealthySlices, Images4
 from anomae.errors import UserError
 from anomae.files import read_json, write_json
 from anomae.slices.intensity import measure_scale
 from anomae.slices.measures import MEASURES, tissue_area
 from anomae.slices.settings import PrepareSettings
+from anomae.slices.store import grey
 from anomae.training.settings import DeviceSettings
 
 ENOUGH_IMAGES = 512
 
 
-class OneLine:
-    """The score is one measure of the image (`settings.measure`): nothing is learned but where tissue begins."""
+@dataclass(frozen=True, slots=True, eq=False)
+class FittedOneLine:
+    """The score is one measure of the image (`settings.measure`): nothing is learned but where tissue begins (`level`).
 
-    name = "one-line"
+    level: in prepared intensity.  image_size: (h, w).  channels: c.
+    """
+
+    name: ClassVar[str] = "one-line"
+    map_name: ClassVar[str] = ""
+    description: ClassVar[str] = ""
+    settings: OneLineSettings
+    level: float
+    image_size: tuple[int, int]
+    channels: int
+    seed: int
+
+    def inspect(self, images: Images4) -> Findings:
+        """Images (n, c, h, w): the score alone; such a measure has no map."""
+        check_images(images, self.channels, self.image_size)
+        pictures, measure = grey(images), self.settings.measure  # (n, h, w)
+        return Findings(tissue_area(pictures, self.level) if measure == "area" else MEASURES[measure](pictures))
+
+    def save(self, folder: Path) -> None:
+        """Write settings.json."""
+        shape = {"image_size": list(self.image_size), "channels": self.channels}
+        content = {"seed": self.seed, **shape, "level": self.level, "settings": self.settings.model_dump(mode="json")}
+        write_json(folder / "settings.json", {"detector": self.name, **content})
+
+
+class OneLine:
+    """Learns where tissue begins, if the settings do not say it."""
+
+    name: ClassVar[str] = FittedOneLine.name
+    settings_type = OneLineSettings
 
     def __init__(self, settings: OneLineSettings) -> None:
         """Keep the settings."""
         self.settings = settings
-        self.seed = 0
-        self.level: float | None = None
 
-    def fit(self, healthy: HealthySlices, *, seed: int, folder: Path) -> Self:
+    def fit(self, healthy: HealthySlices, *, seed: int, folder: Path) -> FittedOneLine:
         """Learn above which intensity tissue lies, from at most 512 healthy slices, evenly spaced; nothing is drawn.
 
         The rule is that of the preparation of MRI.  Raises UserError where there is no healthy slice.
         """
         if len(healthy) == 0:
             raise UserError("There is no healthy slice to learn from.")
-        self.seed, self.level = seed, self.settings.level
-        if self.level is None:
+        level = self.settings.level
+        if level is None:
             indices = np.unique(np.linspace(0, len(healthy) - 1, ENOUGH_IMAGES).astype(np.int64))
-            self.level = measure_scale(healthy.read(indices), PrepareSettings(intensity="percentile")).body_level
-        return self
-
-    def inspect(self, images: npt.NDArray[np.float32]) -> Findings:
-        """Judge images (n, h, w): the score alone; such a measure has no map."""
-        level, measure = self._fitted(), self.settings.measure
-        return Findings(tissue_area(images, level) if measure == "area" else MEASURES[measure](images))
-
-    def save(self, folder: Path) -> None:
-        """Write settings.json."""
-        content = {"level": self._fitted(), "settings": self.settings.model_dump(mode="json")}
-        write_json(folder / "settings.json", {"detector": self.name, "seed": self.seed, **content})
+            pictures = grey(healthy.read(indices))
+            level = measure_scale(pictures, PrepareSettings(intensity="percentile")).body_level
+        return FittedOneLine(self.settings, float(level), healthy.image_size, healthy.channels, seed)
 
     @classmethod
-    def load(cls, folder: Path, device: DeviceSettings | None = None) -> Self:
+    def load(cls, folder: Path, device: DeviceSettings | None = None) -> FittedOneLine:
         """Read what `save` wrote; no device is used.  Raises UserError where it is missing."""
         content = read_json(folder / "settings.json")
-        detector = cls(OneLineSettings.model_validate(content["settings"]))
-        detector.seed, detector.level = int(content["seed"]), float(content["level"])
-        return detector
+        settings = OneLineSettings.model_validate(content["settings"])
+        channels, image_size = saved_shape(folder, content)
+        return FittedOneLine(settings, float(content["level"]), image_size, channels, int(content["seed"]))
 
-    def _fitted(self) -> float:
-        if self.level is None:
-            raise UserError("This measure was not fitted yet.")
-        return self.level
+
+METHOD = Method(OneLine, by_scale(OneLineSettings, {}))

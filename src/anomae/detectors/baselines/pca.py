@@ -2,46 +2,75 @@
 
 The components are found by randomized subspace iteration (Halko, Martinsson & Tropp, SIAM Review 53, 2011, algorithm
 4.4) on the covariance, which is never held: each pass reads the slices a block at a time.  In memory are a block and
-twice pixels x (components + spare).
+twice pixels x channels x (components + spare).
 """
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import ClassVar
 
 import numpy as np
-import numpy.typing as npt
 
-from anomae.detectors.baselines.fitted_arrays import Arrays, load_arrays, save_arrays
+from anomae.detectors.baselines.fitted_arrays import FittedArrays, mean_of_values
+from anomae.detectors.baselines.healthy_blocks import Pixels, healthy_blocks, pixel_mean
 from anomae.detectors.baselines.settings import PrincipalComponentsSettings
-from anomae.detectors.healthy_blocks import Pixels, healthy_blocks, pixel_mean
-from anomae.detectors.protocol import Findings, HealthySlices
-from anomae.errors import UserError
+from anomae.detectors.method import Method, by_scale
+from anomae.detectors.protocol import Findings, HealthySlices, Images4
 from anomae.progress import progress
 from anomae.seeds import generator
-from anomae.slices.measures import image_mean
+from anomae.slices.store import grey
 from anomae.training.settings import DeviceSettings
 
 # Of the largest variance: a direction with less is rounding, not a component.
 NO_VARIANCE = 1e-10
 
 
-class PrincipalComponents:
-    """The score is the mean squared residual that the leading components of healthy slices leave."""
+@dataclass(frozen=True, slots=True, eq=False)
+class FittedPrincipalComponents:
+    """The score is the mean squared residual that the leading components of healthy slices leave.
 
-    name = "pca"
+    fitted: arrays mean (c, h, w) and components (k, c, h, w).
+    """
+
+    name: ClassVar[str] = "pca"
+    map_name: ClassVar[str] = "absolute residual, prepared intensity"
+    description: ClassVar[str] = ""
+    settings: PrincipalComponentsSettings
+    fitted: FittedArrays
+
+    def inspect(self, images: Images4) -> Findings:
+        """Images (n, c, h, w): score mean (x - x^)^2, map |x - x^| (mean of the channels), reconstruction x^."""
+        self.fitted.check(images)
+        mean = self.fitted.mean.ravel()
+        components = self.fitted.arrays["components"].reshape(-1, len(mean))  # (k, c * h * w)
+        reconstructions = np.empty(images.shape, dtype=np.float32)
+        for image, reconstruction in zip(images, reconstructions, strict=True):  # a product of many rounds otherwise
+            weights = components @ (image.ravel() - mean)  # (k,)
+            reconstruction[:] = (mean + weights @ components).reshape(image.shape)
+        residuals = np.abs(images - reconstructions)
+        return Findings(mean_of_values(np.square(residuals)), grey(residuals), reconstructions)
+
+    def save(self, folder: Path) -> None:
+        """Write arrays.safetensors and, last, settings.json."""
+        self.fitted.save(folder, self.name, self.settings)
+
+
+class PrincipalComponents:
+    """Finds the leading components of healthy slices, all channels together."""
+
+    name: ClassVar[str] = FittedPrincipalComponents.name
+    settings_type = PrincipalComponentsSettings
 
     def __init__(self, settings: PrincipalComponentsSettings) -> None:
-        """Keep the settings; nothing is learned before `fit` or `load`."""
+        """Keep the settings."""
         self.settings = settings
-        self.seed = 0
-        self.arrays: Arrays | None = None  # mean (h, w), components (k, h, w)
 
-    def fit(self, healthy: HealthySlices, *, seed: int, folder: Path) -> Self:
+    def fit(self, healthy: HealthySlices, *, seed: int, folder: Path) -> FittedPrincipalComponents:
         """Find the components; the slices are read `passes` + 2 times.  `seed` decides where the search starts.
 
         Nothing is written: a fit that was stopped starts again.  Raises UserError where there is no healthy slice.
         """
-        settings, size = self.settings, healthy.image_size
+        settings = self.settings
         with progress(self.name, settings.passes + 2, "passes", 0) as bar:
             mean = pixel_mean(healthy)
             bar.advance()
@@ -55,44 +84,22 @@ class PrincipalComponents:
         variances, rotation = np.linalg.eigh((small + small.T) / 2)  # smallest first
         leading = np.flatnonzero(variances > NO_VARIANCE * max(variances[-1], 0.0))[::-1][: settings.components]
         components = np.ascontiguousarray((directions @ rotation[:, leading]).T, dtype=np.float32)
-        self.seed = seed
-        self.arrays = {"mean": mean.astype(np.float32), "components": components.reshape(-1, *size)}
-        return self
-
-    def inspect(self, images: npt.NDArray[np.float32]) -> Findings:
-        """Judge images (n, h, w): score mean (x - x^)^2, map |x - x^|, and the reconstruction x^."""
-        arrays = self._fitted()
-        mean = arrays["mean"].ravel()
-        components = arrays["components"].reshape(-1, len(mean))  # (k, h * w)
-        reconstructions = np.empty(images.shape, dtype=np.float32)
-        for image, reconstruction in zip(images, reconstructions, strict=True):  # a product of many rounds otherwise
-            weights = components @ (image.ravel() - mean)  # (k,)
-            reconstruction[:] = (mean + weights @ components).reshape(image.shape)
-        maps = np.abs(images - reconstructions)
-        return Findings(image_mean(np.square(maps)), maps, reconstructions)
-
-    def save(self, folder: Path) -> None:
-        """Write arrays.safetensors and, last, settings.json."""
-        save_arrays(folder, self.name, self.seed, self.settings, self._fitted())
+        arrays = {"mean": mean.astype(np.float32), "components": components.reshape(-1, *mean.shape)}
+        return FittedPrincipalComponents(settings, FittedArrays(arrays, seed))
 
     @classmethod
-    def load(cls, folder: Path, device: DeviceSettings | None = None) -> Self:
+    def load(cls, folder: Path, device: DeviceSettings | None = None) -> FittedPrincipalComponents:
         """Read what `save` wrote; no device is used.  Raises UserError where something is missing or broken."""
-        content, arrays = load_arrays(folder)
-        detector = cls(PrincipalComponentsSettings.model_validate(content["settings"]))
-        detector.seed, detector.arrays = int(content["seed"]), arrays
-        return detector
-
-    def _fitted(self) -> Arrays:
-        if self.arrays is None:
-            raise UserError("These principal components were not fitted yet.")
-        return self.arrays
+        return FittedPrincipalComponents(*FittedArrays.load(folder, PrincipalComponentsSettings))
 
 
 def _covariance_times(directions: Pixels, healthy: HealthySlices, mean: Pixels) -> Pixels:
-    """The covariance of the pixels times `directions` (h * w, m)."""
+    """The covariance of the values times `directions` (c * h * w, m)."""
     product = np.zeros_like(directions)
     for block in healthy_blocks(healthy):
-        centred = (block - mean).reshape(len(block), -1)  # (k, h * w)
+        centred = (block - mean).reshape(len(block), -1)  # (k, c * h * w)
         product += centred.T @ (centred @ directions)
     return product / len(healthy)
+
+
+METHOD = Method(PrincipalComponents, by_scale(PrincipalComponentsSettings, {"tiny": {"components": 16}}))

@@ -5,124 +5,119 @@ it would take away from a new slice is abnormal.  Against the original: noise, i
 standardisation, group norm, swish, three levels and the median filter of the map are the original's, the latter within
 the slice; levels are halved by max pooling, narrow ones have fewer groups, Adam without AMSGrad follows one half cosine
 over the whole length, nothing is held out, and of what lies outside the tissue nothing is cut from the map.  The
-original scores pixels; the score of an image is ours.
+original scores pixels; the score of an image is ours.  Of several channels each has noise of its own, in the same
+cells and rolled alike, and the map is the mean over them, as there; tissue is where any channel is bright enough.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from anomae.detectors.baselines.fitted_scale import FittedScale
-from anomae.detectors.corruption_settings import DenoisingSettings
-from anomae.detectors.fitted_networks import FittedNetworks
-from anomae.detectors.protocol import Findings, HealthySlices
+from anomae.detectors.dae.settings import DenoisingSettings
+from anomae.detectors.fitted_networks import Build, FittedNetworks, load_networks, named_scores
+from anomae.detectors.one_network import Shown, train_the_one
+from anomae.detectors.protocol import Findings, HealthySlices, Images4
 from anomae.errors import UserError
-from anomae.files import read_json
 from anomae.models.anomaly_maps import highest_mean
 from anomae.models.coarse_noise import coarse_noise
 from anomae.models.gan.residual_scores import median_filtered
 from anomae.models.reconstruction_errors import mean_squared_error
 from anomae.models.unet import UNet, fits
-from anomae.seeds import derive_seed
-from anomae.training.devices import make_fabric
-from anomae.training.images import ImageFeed
-from anomae.training.loop import Training, train
 from anomae.training.settings import DeviceSettings
 
 SCORES = ("top", "peak", "mean")
 
 
-class DenoisingAutoencoderDetector:
+@dataclass(frozen=True, slots=True, eq=False)
+class FittedDenoisingAutoencoder:
     """The score is how much a network that learned to remove noise would change the image, where most."""
 
-    name = "dae"
+    name: ClassVar[str] = "dae"
+    map_name: ClassVar[str] = "absolute residual, median filtered, prepared intensity"
+    description: ClassVar[str] = ""
+    settings: DenoisingSettings
+    fitted: FittedNetworks
+
+    def inspect(self, images: Images4) -> Findings:
+        """Images (n, c, h, w): map |x - x^|, median filtered, mean of the channels, and x^, in prepared intensities.
+
+        x is the image within the network's range, lighter and darker pixels cut off; scores are in that range, 0..1.
+        """
+        maps, reconstructions, measured = self.fitted.apply(images, self.settings.device, self._denoised)
+        scores = named_scores(measured, SCORES)
+        return Findings(scores[self.settings.score], maps, reconstructions, scores)
+
+    def save(self, folder: Path) -> None:
+        """Write weights.safetensors and, last, settings.json."""
+        self.fitted.save(folder, self.name, self.settings)
+
+    def _denoised(self, images: Tensor, _: npt.NDArray[np.float32]) -> tuple[Tensor, Tensor, Tensor]:
+        settings, scale = self.settings, self.fitted.scale
+        shown = scale.shown(images)
+        reconstructions = self.fitted.networks["denoiser"](shown)  # (B, C, H, W)
+        residuals = median_filtered((shown - reconstructions).abs(), settings.median)
+        residual = residuals.mean(dim=1)  # (B, H, W)
+        scores = [highest_mean(residual, settings.top_share), residual.amax(dim=(1, 2)), residual.mean(dim=(1, 2))]
+        maps = scale.prepared_distances(residuals).mean(dim=1)
+        return maps, scale.prepared(reconstructions), torch.stack(scores, dim=1)
+
+
+class DenoisingAutoencoderDetector:
+    """Learns to take coarse noise away from healthy slices."""
+
+    name: ClassVar[str] = FittedDenoisingAutoencoder.name
+    settings_type = DenoisingSettings
 
     def __init__(self, settings: DenoisingSettings) -> None:
-        """Keep the settings; nothing is built before `fit` or `load`."""
+        """Keep the settings."""
         self.settings = settings
-        self.fitted: FittedNetworks | None = None
 
-    def fit(self, healthy: HealthySlices, *, seed: int, folder: Path) -> Self:
+    def fit(self, healthy: HealthySlices, *, seed: int, folder: Path) -> FittedDenoisingAutoencoder:
         """Train on healthy slices.  A fit stopped at any moment goes on from its checkpoint in `folder`.
 
         Raises UserError where there is nothing to learn from or the sides cannot be halved so often, Diverged where
         the loss is no longer finite.
         """
-        settings = self.settings
-        if len(healthy) == 0:
-            raise UserError("There is no healthy slice to learn from.")
-        weights = torch.Generator().manual_seed(derive_seed(seed, self.name, "weights"))
-        networks = self._build(healthy.image_size, weights)
-        scale = FittedScale.measured(healthy, settings.percentiles, lowest=0.0)
-        fabric = make_fabric(settings.device)
-        feed = ImageFeed(healthy, fabric.device)
+        settings, (channels, size) = self.settings, (healthy.channels, healthy.image_size)
 
-        def batch_loss(model: nn.Module, places: npt.NDArray[np.int64], generator: torch.Generator) -> Tensor:
-            clean = scale.shown(feed(places))  # (B, H, W)
-            noise = coarse_noise(len(clean), healthy.image_size, settings.noise_cells, settings.noise_std, generator)
-            noisy = clean + noise * (clean > settings.tissue)
-            return mean_squared_error(clean, model(noisy[:, None])[:, 0]).mean()
+        def loss(model: nn.Module, shown: Shown, indices: npt.NDArray[np.int64], generator: torch.Generator) -> Tensor:
+            clean = shown(indices)  # (B, C, H, W)
+            noise = coarse_noise(len(clean), channels, size, settings.noise_cells, settings.noise_std, generator)
+            noisy = clean + noise * (clean > settings.tissue).any(dim=1, keepdim=True)
+            return mean_squared_error(clean, model(noisy)).mean()
 
-        training = Training(
-            stage=self.name,
-            count=len(healthy),
-            batch_loss=batch_loss,
+        build = _building(settings)
+        fitted = train_the_one(
+            self.name,
+            FittedNetworks.begun(self.name, healthy, build, percentiles=settings.percentiles, seed=seed),
+            healthy,
+            loss,
             settings=settings.training,
-            seed=seed,
+            device=settings.device,
             folder=folder,
-            checkpoint_minutes=settings.device.checkpoint_minutes,
             optimizer=torch.optim.Adam,
         )
-        train(fabric, networks["denoiser"], training)
-        self.fitted = FittedNetworks(networks, scale, healthy.image_size, seed)
-        return self
-
-    def inspect(self, images: npt.NDArray[np.float32]) -> Findings:
-        """Judge images (n, h, w): map |x - x^|, median filtered, and x^, both in prepared intensities.
-
-        x is the image within the network's range, lighter and darker pixels cut off; scores are in that range, 0..1.
-        """
-        maps, reconstructions, measured = self._fitted().apply(images, self.settings.device, self._judge)
-        scores = {name: measured[:, index].astype(np.float64) for index, name in enumerate(SCORES)}
-        return Findings(scores[self.settings.score], maps, reconstructions, scores)
-
-    def save(self, folder: Path) -> None:
-        """Write weights.safetensors and, last, settings.json."""
-        self._fitted().save(folder, self.name, self.settings)
+        return FittedDenoisingAutoencoder(settings, fitted)
 
     @classmethod
-    def load(cls, folder: Path, device: DeviceSettings | None = None) -> Self:
+    def load(cls, folder: Path, device: DeviceSettings | None = None) -> FittedDenoisingAutoencoder:
         """Read what `save` wrote.  Raises UserError where something is missing or broken."""
-        content = read_json(folder / "settings.json")
-        settings = DenoisingSettings.model_validate(content["settings"])
-        detector = cls(settings.model_copy(update={"device": device or DeviceSettings()}))
-        detector.fitted = FittedNetworks.load(folder, content, detector._build)
-        return detector
+        return FittedDenoisingAutoencoder(*load_networks(folder, DenoisingSettings, _building, device))
 
-    def _fitted(self) -> FittedNetworks:
-        if self.fitted is None:
-            raise UserError("This denoising autoencoder was not fitted yet.")
-        return self.fitted
 
-    def _build(self, image_size: tuple[int, int], generator: torch.Generator) -> dict[str, nn.Module]:
-        chosen = self.settings
-        if not fits(image_size, chosen.halvings) or min(image_size) <= chosen.median // 2:
+def _building(settings: DenoisingSettings) -> Build:
+    def build(image_size: tuple[int, int], channels: int, generator: torch.Generator) -> dict[str, nn.Module]:
+        halvings = settings.halvings
+        if not fits(image_size, halvings) or min(image_size) <= settings.median // 2:
             raise UserError(
-                f"The denoising autoencoder cannot halve images of {image_size[0]}x{image_size[1]} pixels "
-                f"{chosen.halvings} times; prepare them with sides that are multiples of {2**chosen.halvings}, or set "
-                f"fewer halvings."
+                f"The denoising autoencoder cannot halve images of {image_size[0]}x{image_size[1]} pixels {halvings} "
+                f"times; prepare them with sides that are multiples of {2**halvings}, or set fewer halvings."
             )
-        return {"denoiser": UNet((1, 1), chosen.width, chosen.halvings, generator, standardised=True)}
+        return {"denoiser": UNet((channels, channels), settings.width, halvings, generator, standardised=True)}
 
-    def _judge(self, images: Tensor, _: npt.NDArray[np.float32]) -> tuple[Tensor, Tensor, Tensor]:
-        fitted, settings = self._fitted(), self.settings
-        shown = fitted.scale.shown(images)
-        reconstructions = fitted.networks["denoiser"](shown[:, None])[:, 0]
-        residual = median_filtered((shown - reconstructions).abs(), settings.median)
-        scores = [highest_mean(residual, settings.top_share), residual.amax(dim=(1, 2)), residual.mean(dim=(1, 2))]
-        intensity = fitted.scale.high - fitted.scale.low
-        return residual * intensity, fitted.scale.prepared(reconstructions), torch.stack(scores, dim=1)
+    return build

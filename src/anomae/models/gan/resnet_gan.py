@@ -61,68 +61,76 @@ class ResidualBlock(nn.Module):
 class ResnetGenerator(nn.Module):
     """From z ~ N(0, 1) to an image in -1..1; batch norm."""
 
-    def __init__(self, image_size: tuple[int, int], width: int, latent: int, generator: torch.Generator | None) -> None:
-        """`width`: channels before the last convolution."""
+    def __init__(
+        self, image_size: tuple[int, int], channels: int, width: int, latent: int, generator: torch.Generator | None
+    ) -> None:
+        """`channels`: of the images.  width: channels before the last convolution."""
         super().__init__()
-        channels, height, across = _base_shape(image_size, width)
-        self.base = (channels, height, across)
-        self.dense = nn.Linear(latent, channels * height * across)
+        deepest, height, across = _base_shape(image_size, width)
+        self.base = (deepest, height, across)
+        self.dense = nn.Linear(latent, deepest * height * across)
         widths = [factor * width for factor in reversed(LAYOUTS[halvings(image_size)])]
         self.blocks = nn.Sequential(*(ResidualBlock(a, b, "up", nn.BatchNorm2d) for a, b in pairwise(widths)))
         self.norm = nn.BatchNorm2d(width)
-        self.last = nn.Conv2d(width, 1, 3, padding=1)
+        self.last = nn.Conv2d(width, channels, 3, padding=1)
         _draw(self, generator)
 
     def forward(self, latent: Tensor) -> Tensor:
-        """(B, Z) -> (B, H, W)."""
+        """(B, Z) -> (B, C, H, W)."""
         maps = self.blocks(self.dense(latent).view(-1, *self.base))
-        return torch.tanh(self.last(F.relu(self.norm(maps))))[:, 0]
+        return torch.tanh(self.last(F.relu(self.norm(maps))))
 
 
 class _Halving(nn.Module):
     """A 3x3 convolution, then residual blocks down to the base grid."""
 
-    def __init__(self, image_size: tuple[int, int], width: int, norm: Callable[[int], nn.Module]) -> None:
+    def __init__(
+        self, image_size: tuple[int, int], channels: int, width: int, norm: Callable[[int], nn.Module]
+    ) -> None:
         super().__init__()
         widths = [factor * width for factor in LAYOUTS[halvings(image_size)]]
-        self.first = nn.Conv2d(1, width, 3, padding=1)
+        self.first = nn.Conv2d(channels, width, 3, padding=1)
         self.blocks = nn.Sequential(*(ResidualBlock(a, b, "down", norm) for a, b in pairwise(widths)))
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.blocks(self.first(images[:, None]))  # type: ignore[no-any-return]
+        return self.blocks(self.first(images))  # type: ignore[no-any-return]
 
 
 class ResnetCritic(nn.Module):
     """A Wasserstein critic with one score an image; layer norm over channels and pixels, gain and bias by channel."""
 
-    def __init__(self, image_size: tuple[int, int], width: int, generator: torch.Generator | None) -> None:
-        """`width`: channels of the first convolution."""
+    def __init__(
+        self, image_size: tuple[int, int], channels: int, width: int, generator: torch.Generator | None
+    ) -> None:
+        """`channels`: of the images.  width: channels of the first convolution."""
         super().__init__()
-        self.halving = _Halving(image_size, width, lambda channels: nn.GroupNorm(1, channels, eps=1e-5))
+        self.halving = _Halving(image_size, channels, width, lambda channels: nn.GroupNorm(1, channels, eps=1e-5))
         self.head = nn.Linear(math.prod(_base_shape(image_size, width)), 1)
         _draw(self, generator)
 
     def features(self, images: Tensor) -> Tensor:
-        """(B, H, W) -> (B, C, h, w): the last maps."""
+        """(B, C, H, W) -> (B, C', h, w): the last maps."""
         return self.halving(images)  # type: ignore[no-any-return]
 
     def forward(self, images: Tensor) -> Tensor:
-        """(B, H, W) -> scores (B, 1, 1), higher for what looks real."""
+        """(B, C, H, W) -> scores (B, 1, 1), higher for what looks real."""
         return self.head(self.features(images).flatten(1))[:, None]  # type: ignore[no-any-return]
 
 
 class ResnetEncoder(nn.Module):
     """From an image to a vector: the critic's layers with batch norm."""
 
-    def __init__(self, image_size: tuple[int, int], width: int, latent: int, generator: torch.Generator | None) -> None:
-        """`width`: channels of the first convolution."""
+    def __init__(
+        self, image_size: tuple[int, int], channels: int, width: int, latent: int, generator: torch.Generator | None
+    ) -> None:
+        """`channels`: of the images.  width: channels of the first convolution."""
         super().__init__()
-        self.halving = _Halving(image_size, width, nn.BatchNorm2d)
+        self.halving = _Halving(image_size, channels, width, nn.BatchNorm2d)
         self.head = nn.Linear(math.prod(_base_shape(image_size, width)), latent)
         _draw(self, generator)
 
     def forward(self, images: Tensor) -> tuple[Tensor]:
-        """(B, H, W) -> ((B, Z),)."""
+        """(B, C, H, W) -> ((B, Z),)."""
         return (self.head(self.halving(images).flatten(1)),)
 
 
