@@ -12,8 +12,9 @@ from typing import IO, Any, Literal, cast
 import numpy as np
 import numpy.typing as npt
 
-from anomae.volumes.headers import SLACK_BYTES, check_ratio, check_size, check_stored, parsing, unreadable
+from anomae.volumes.headers import MAX_VOXELS, SLACK_BYTES, check_ratio, check_size, check_stored, parsing, unreadable
 from anomae.volumes.intensities import rescale, settle
+from anomae.volumes.reader import FileReader
 from anomae.volumes.volume import Grid, Volume
 
 _HEADERS = {
@@ -64,7 +65,7 @@ _MM = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}  # a unit of xyzt_units (unknown, me
 _CHUNK = 2**24
 
 
-def read_nifti(path: Path, max_voxels: int) -> Volume:
+def read_nifti(path: Path, max_voxels: int = MAX_VOXELS) -> Volume:
     """Read one NIfTI volume.  Raises UnreadableScan where it is broken, hostile or holds several volumes."""
     with parsing(path, "NIfTI"), path.open("rb") as plain:
         compressed = plain.read(2) == b"\x1f\x8b"
@@ -210,3 +211,6 @@ def _is_sound(affine: npt.NDArray[np.float64]) -> bool:
         return False
     step = np.linalg.norm(affine[:3, :3], axis=0)
     return bool(step.min() > 1e-9 and abs(np.linalg.det(affine[:3, :3] / step)) > 1e-6)
+
+
+READER = FileReader("nifti", (".nii", ".nii.gz"), read_nifti)
