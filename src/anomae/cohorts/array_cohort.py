@@ -100,6 +100,7 @@ class Arrays:
             patients=patients[kept],
             splits=None if splits is None else splits[kept],
             notes=(f"{between} of {count} images are in no split and are left out",) if between else (),
+            file_slices=kept.astype(np.int64),
         )
 
     def notes(self) -> tuple[str, ...]:

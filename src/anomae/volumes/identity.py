@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+
 from anomae.volumes.headers import unreadable
 
 NOT_KNOWN = -1  # of a slice number or an InstanceNumber
@@ -82,3 +85,20 @@ class DicomSeries:
     def is_one_file(self) -> bool:
         """Whether all slices are frames of one file."""
         return len({picture.path for picture in self.pictures}) == 1
+
+
+@dataclass(frozen=True, slots=True)
+class SliceIdentity:
+    """Where n axial slices come from.
+
+    file_slices: (n,) int64, the index along the file's own slice axis: into a volume file, the last index of the array
+    as nibabel has it (z, pages of a TIFF); into a DICOM file of many frames, the frame from 0; of a DICOM series of many
+    files, the place in the stack, from 0.  NOT_KNOWN where an axial slice cuts across that axis, so that no one slice of
+    the file holds it.
+    sop_instance_uids: (n,) str, and instance_numbers: (n,) int64, of the DICOM instance that holds the slice; "" and
+    NOT_KNOWN where there is none.
+    """
+
+    file_slices: npt.NDArray[np.int64]
+    sop_instance_uids: npt.NDArray[np.str_]
+    instance_numbers: npt.NDArray[np.int64]
