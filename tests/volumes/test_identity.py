@@ -117,7 +117,7 @@ def enhanced(path: Path, pixels: np.ndarray, order: list[int], write_slice) -> P
     )
 
 
-@pytest.mark.parametrize("order", permutations(range(4)))
+@pytest.mark.parametrize("order", list(permutations(range(4))))
 def test_frames_of_one_file_are_counted_as_the_file_counts_them(tmp_path, write_slice, order) -> None:  # type: ignore[no-untyped-def]
     path = enhanced(tmp_path / "a.dcm", distinct(1), list(order), write_slice)
     volume, cut = read_volume(path), read_scan_slices(path)

@@ -4,7 +4,6 @@ L. Fisch et al., deepbet: Fast brain extraction of T1-weighted MRI using convolu
 """
 
 import hashlib
-import warnings
 from functools import cache
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
@@ -99,10 +98,7 @@ def _load() -> tuple[ModuleType, Any]:
             raise UserError(
                 f"{file} is not the file of deepbet 1.0.2: pip install --force-reinstall deepbet==1.0.2, {_WAY_OUT}"
             )
-    with warnings.catch_warnings():
-        # torch means to do without TorchScript one day; the versions that pyproject.toml allows read it
-        warnings.filterwarnings("ignore", message="`torch.jit.load` is", category=DeprecationWarning)
-        networks = deepbet.BrainExtraction(
-            no_gpu=True, model_path=str(folder / "model.pt"), bbox_model_path=str(folder / "bbox_model.pt")
-        )
+    networks = deepbet.BrainExtraction(
+        no_gpu=True, model_path=str(folder / "model.pt"), bbox_model_path=str(folder / "bbox_model.pt")
+    )
     return torch, networks
