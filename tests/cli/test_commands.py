@@ -220,7 +220,7 @@ def test_what_readers_warn_of_is_not_printed_by_the_command(tmp_path: Path) -> N
     command = [sys.executable, "-m", "anomae", "prepare", "folder", str(tmp_path / "scans"), str(tmp_path / "store")]
     for workers, more in (("0", []), ("1", []), ("0", ["--debug"])):
         shutil.rmtree(tmp_path / "store", ignore_errors=True)
-        options = ["--set", "image_size=8", "--set", "intensity=none", "--workers", workers, *more]
+        options = ["--set", "image_size=8", "--set", "intensity=full_range", "--workers", workers, *more]
         done = subprocess.run([*command, *options], capture_output=True, encoding="utf-8", check=False)
         assert done.returncode == 0, done.stderr
         assert ("excess padding" in done.stderr) == bool(more)

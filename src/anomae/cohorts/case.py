@@ -55,8 +55,8 @@ class CaseSlices:
     splits: (n,) str, the split of each slice where the data set itself fixes it slice by slice, else None.
     notes: what the reader noticed, a sentence each.
     file_slices: (n,) int64, sop_instance_uids: (n,) str, instance_numbers: (n,) int64: where each slice lies in its
-    file and which DICOM instance holds it (see anomae.volumes.identity.SliceIdentity); -1 and "" where a slice has none,
-    None where that is so of all.
+    file and which DICOM instance holds it (see anomae.volumes.identity.SliceIdentity); -1 and "" where a slice has
+    none, None where that is so of all.
     """
 
     images: npt.NDArray[Any]

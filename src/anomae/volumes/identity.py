@@ -91,10 +91,9 @@ class DicomSeries:
 class SliceIdentity:
     """Where n axial slices come from.
 
-    file_slices: (n,) int64, the index along the file's own slice axis: into a volume file, the last index of the array
-    as nibabel has it (z, pages of a TIFF); into a DICOM file of many frames, the frame from 0; of a DICOM series of many
-    files, the place in the stack, from 0.  NOT_KNOWN where an axial slice cuts across that axis, so that no one slice of
-    the file holds it.
+    file_slices: (n,) int64, the index along the file's own slice axis: in a volume file the last index of the array as
+    nibabel has it (z; the page of a TIFF), in a DICOM file of many frames the frame from 0, in a DICOM series of many
+    files the voxel slice.  NOT_KNOWN where an axial slice cuts across that axis: no one slice of the file holds it.
     sop_instance_uids: (n,) str, and instance_numbers: (n,) int64, of the DICOM instance that holds the slice; "" and
     NOT_KNOWN where there is none.
     """
