@@ -137,17 +137,22 @@ def _reader_of(path: Path) -> Reader | None:
 
 
 def _by_suffix(path: Path) -> Reader | None:
-    """The reader with the longest suffix that fits; of equal ones the first, so that ours go before others'."""
+    """The reader with the longest suffix that fits, of ours or, if there is none, of installed packages."""
+    return _longest_fit(path, READERS) or _longest_fit(path, _foreign_readers())
+
+
+def _longest_fit(path: Path, readers: tuple[Reader, ...]) -> Reader | None:
     name = path.name.lower()
-    for readers in (READERS, _foreign_readers()):
-        fits = [(len(suffix), reader) for reader in readers for suffix in reader.suffixes if name.endswith(suffix)]
-        if fits:
-            return max(fits, key=lambda fit: fit[0])[1]
-    return None
+    fits = [(len(suffix), reader) for reader in readers for suffix in reader.suffixes if name.endswith(suffix)]
+    return max(fits, key=lambda fit: fit[0])[1] if fits else None
 
 
 def _by_content(path: Path) -> Reader | None:
-    return next((reader for reader in all_readers() if reader.sniff(path)), None)
+    return _first_sniff(path, READERS) or _first_sniff(path, _foreign_readers())
+
+
+def _first_sniff(path: Path, readers: tuple[Reader, ...]) -> Reader | None:
+    return next((reader for reader in readers if reader.sniff(path)), None)
 
 
 @cache
