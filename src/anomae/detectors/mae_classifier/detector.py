@@ -170,13 +170,15 @@ class PseudoAbnormalClassifier:
 
     def _choice_by_labels(self, images: HealthySlices, labels: npt.NDArray[np.int8]) -> Choice:
         """AUROC on labelled validation images at the end of each epoch: what the released code does, not the text."""
-        from sklearn.metrics import roc_auc_score
+        from scipy.stats import rankdata
 
         shown = images.read(slice(None))
         reconstructions = shown if self.autoencoder is None else self.autoencoder.reconstruct(shown)
 
         def measure(model: nn.Module) -> float:
-            return float(roc_auc_score(labels, self._logits(shown, reconstructions, model)))
+            ranks = rankdata(self._logits(shown, reconstructions, model))
+            ill = int(np.sum(labels == 1))
+            return float((ranks[labels == 1].sum() - ill * (ill + 1) / 2) / (ill * (len(labels) - ill)))
 
         epochs = self.settings.classifier.training.epochs
         return Choice(measure, max(1, min(100, round(epochs or 20))))
