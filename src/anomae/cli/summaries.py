@@ -64,8 +64,8 @@ def list_recipes() -> None:
 
 def show_recipe(name: str, detector: str, profile: Any, side: int) -> None:
     """Every setting of a detector under one recipe, as --set takes it."""
-    from anomae.recipes.detector_settings import settings_for
     from anomae.nested import flat_settings
+    from anomae.recipes.detector_settings import settings_for
 
     chosen = settings_for(detector, name, profile, (side, side), aligned=True)
     for key, value in flat_settings(chosen.model_dump(mode="json")):

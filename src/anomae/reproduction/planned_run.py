@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from anomae.errors import AnomaeError, UserError
+from anomae.nested import flat_settings
 from anomae.recipes.baselines import Scale
 from anomae.recipes.detector_settings import METHOD, settings_for
-from anomae.nested import flat_settings
 from anomae.recipes.overrides import overridden
 from anomae.reproduction.cells import METHOD_RUN, PlannedRun
 from anomae.runs.run import Run
