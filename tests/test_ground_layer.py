@@ -1,5 +1,8 @@
-"""The ground trivial baseline: files whole or not at all, arrays that grow, seeds that are their own."""
+"""The ground layer: files whole or not at all, arrays that grow, seeds that are their own."""
 
+import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +13,19 @@ from hypothesis import strategies as st
 from anomae.arrays import GrowingArray, map_array
 from anomae.errors import MissingExtra, UserError
 from anomae.extras import require
-from anomae.files import append_json_line, read_json, read_json_lines, write_csv, write_json, written_whole
+from anomae.files import (
+    append_json_line,
+    keep_json_lines,
+    read_json,
+    read_json_lines,
+    read_json_lines_in_order,
+    write_csv,
+    write_json,
+    written_whole,
+)
+from anomae.nested import flat_settings
 from anomae.seeds import content_seed, derive_seed, generator
+from anomae.suggestions import nearest_sentence
 
 
 def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
@@ -53,6 +67,81 @@ def test_a_journal_survives_a_line_cut_short(tmp_path: Path) -> None:
     assert read_json_lines(path) == [{"step": 1}]
     append_json_line(path, {"step": 3})
     assert read_json_lines(path) == [{"step": 1}, {"step": 3}]
+
+
+DAMAGE = st.binary(min_size=1, max_size=30).filter(lambda noise: b"\n" not in noise)
+
+
+@given(count=st.integers(1, 6), damaged=st.dictionaries(st.integers(0, 5), DAMAGE, max_size=3), tail=DAMAGE)
+def test_a_damaged_line_hides_no_other(
+    tmp_path_factory: pytest.TempPathFactory, count: int, damaged: dict[int, bytes], tail: bytes
+) -> None:
+    """Whatever the disk made of some lines, the others are read; and so is what is appended afterwards."""
+    path = tmp_path_factory.mktemp("journal") / "a.jsonl"
+    lines = [{"step": step, "of": "é"} for step in range(count)]
+    for line in lines:
+        append_json_line(path, line)
+    stored = path.read_bytes().split(b"\n")
+    for index, noise in damaged.items():
+        if index < count:
+            stored[index] = b"\xff" + noise  # no UTF-8, so never JSON
+    path.write_bytes(b"\n".join(stored) + b"\xff" + tail)  # the last one is cut short
+    sound = [line for step, line in enumerate(lines) if step not in damaged]
+    assert read_json_lines(path) == sound
+    first = min((index for index in damaged if index < count), default=count)
+    assert read_json_lines_in_order(path) == (lines[:first], first + 1 if first < count else 0)
+    append_json_line(path, {"step": 99})
+    assert read_json_lines(path) == [*sound, {"step": 99}]
+    keep_json_lines(path, first)
+    assert read_json_lines_in_order(path) == (lines[:first], 0)
+
+
+@pytest.mark.parametrize("line", ["{", "[]", "3", "null", '"a"', "", "\0\0\0"])
+def test_only_objects_are_lines_of_a_journal(tmp_path: Path, line: str) -> None:
+    (tmp_path / "a.jsonl").write_text(f'{{"a": 1}}\n{line}\n{{"a": 2}}\n')
+    assert read_json_lines(tmp_path / "a.jsonl") == [{"a": 1}, {"a": 2}]
+    assert read_json_lines_in_order(tmp_path / "a.jsonl") == ([{"a": 1}], 2)
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o077, 0o002])
+def test_files_have_the_rights_that_the_umask_leaves(tmp_path: Path, umask: int) -> None:
+    program = (
+        f"import os; os.umask({umask}); from pathlib import Path; from anomae.files import write_text\n"
+        "os.umask = None; write_text(Path('a.txt'), 'x')"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert stat.S_IMODE((tmp_path / "a.txt").stat().st_mode) == 0o666 & ~umask
+
+
+def test_a_file_that_a_library_put_there_gets_the_same_rights(tmp_path: Path) -> None:
+    write_json(tmp_path / "plain.json", 1)
+    with written_whole(tmp_path / "a.bin") as temporary:
+        temporary.unlink()
+        temporary.touch(0o600)
+    assert (tmp_path / "a.bin").stat().st_mode == (tmp_path / "plain.json").stat().st_mode
+
+
+def test_nested_tables_have_a_dotted_key_for_every_leaf() -> None:
+    assert dict(flat_settings({"a": {"b": 1, "c": {"d": None}}, "e": [1], "f": {}})) == {
+        "a.b": 1,
+        "a.c.d": None,
+        "e": [1],
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "known", "said"),
+    [
+        ("patchcor", ["patchcore", "pca"], "Did you mean patchcore?"),
+        ("image_sise", ["a.image_size", "b"], "Did you mean a.image_size?"),
+        ("x.lr", ["a.lr", "x.b.lr"], "Did you mean x.b.lr or a.lr?"),
+        ("zzz", ["a", "b"], "There are: a, b."),
+        ("zzz", [], "There are: none."),
+    ],
+)
+def test_near_misses_are_named(name: str, known: list[str], said: str) -> None:
+    assert nearest_sentence(name, known) == said
 
 
 def test_csv_has_a_header(tmp_path: Path) -> None:

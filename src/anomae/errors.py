@@ -18,7 +18,7 @@ class UnreadableScan(UserError):
 
 
 class LeakySplit(UserError):
-    """A split in which a patient (or scan) would is in several splits."""
+    """A patient (or scan) would be in several splits."""
 
 
 class MissingExtra(UserError):

@@ -3,7 +3,8 @@
 import csv
 import json
 import os
-import tempfile
+import secrets
+import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,12 +21,15 @@ _NO_UTF8 = "backslashreplace"
 def written_whole(path: Path) -> Iterator[Path]:
     """A temporary path beside `path`, same suffixes; renamed to `path` if the block ends well, else removed."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=".part-", suffix="".join(path.suffixes[-2:]) or None, dir=path.parent)
+    temporary = path.with_name(f".part-{secrets.token_hex(8)}{''.join(path.suffixes[-2:])}")
+    # Made by the system with all rights but those that the umask withholds; asking for the umask itself means setting
+    # it, for all threads of the process.
+    handle = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666)
+    rights = stat.S_IMODE(os.fstat(handle).st_mode)
     os.close(handle)
-    temporary = Path(name)
     try:
         yield temporary
-        temporary.chmod(0o666 & ~_umask())
+        temporary.chmod(rights)  # a library may have put a file of its own there
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
@@ -72,16 +76,44 @@ def append_json_line(path: Path, content: Mapping[str, Any]) -> None:
 
 
 def read_json_lines(path: Path) -> list[dict[str, Any]]:
-    """All whole lines of a journal; a last line cut short by a crash is left out.  A missing file has no lines."""
+    """All sound lines of a journal whose lines stand for themselves.  A missing file has no lines.
+
+    Left out are a last line that a crash cut short, and lines that the disk damaged.
+    """
+    return [line for line in _parsed_lines(path) if line is not None]
+
+
+def read_json_lines_in_order(path: Path) -> tuple[list[dict[str, Any]], int]:
+    """The sound lines of a journal whose lines build on one another, up to the first damaged one, and its number.
+
+    The number counts from 1 and is 0 where no line is damaged; a last line that a crash cut short is not.
+    """
+    lines = _parsed_lines(path)
+    damaged = lines.index(None) if None in lines else len(lines)
+    return [line for line in lines[:damaged] if line is not None], damaged + 1 if damaged < len(lines) else 0
+
+
+def keep_json_lines(path: Path, count: int) -> None:
+    """Cut a journal off after its first `count` lines, in place: whoever holds it open or locked goes on doing so."""
+    with path.open("r+b") as lines:
+        for _ in range(count):
+            lines.readline()
+        lines.truncate(lines.tell())
+
+
+def _parsed_lines(path: Path) -> list[dict[str, Any] | None]:
+    """Every line that ends with a line end; None where it holds no JSON object."""
     if not path.exists():
         return []
-    found: list[dict[str, Any]] = []
-    for line in path.read_text(encoding="utf-8", errors="replace").split("\n"):
-        try:
-            found.append(json.loads(line))
-        except ValueError:
-            break
-    return found
+    return [_parsed_line(line) for line in path.read_bytes().split(b"\n")[:-1]]
+
+
+def _parsed_line(line: bytes) -> dict[str, Any] | None:
+    try:
+        content = json.loads(line.decode("utf-8"))
+    except ValueError:
+        return None
+    return content if isinstance(content, dict) else None
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
@@ -90,9 +122,3 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]])
         writer = csv.writer(handle, lineterminator="\n")
         writer.writerow(columns)
         writer.writerows(rows)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

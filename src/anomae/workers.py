@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 import threading
+import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -18,6 +19,14 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 # So many items wait, so that no worker has to.
 AHEAD = 2
+
+
+def leave_out_readers_warnings() -> None:
+    """Print nothing of what pydicom and Pillow warn of while they read: it may quote patient data.
+
+    It holds for the whole process, so only a program that owns its process calls it: the command line, and each worker.
+    """
+    warnings.filterwarnings("ignore", module=r"(pydicom|PIL|anomae\.volumes)(\.|$)")
 
 
 def usable_cores() -> int:
@@ -56,6 +65,7 @@ def in_order(function: Callable[[Item], Result], items: Sequence[Item], workers:
 
 def _begin_worker() -> None:
     """Ctrl-C is for the parent to act on; and a worker whose parent was killed must not stay behind."""
+    leave_out_readers_warnings()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 

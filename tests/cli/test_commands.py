@@ -2,14 +2,18 @@
 
 import errno
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import pydicom
 import pytest
 
 from anomae import __version__
 from anomae.cli import main
+from anomae.errors import UserError
+from anomae.volumes.read import read_volume
 
 FIVE = ("prepare", "fit", "score", "evaluate", "compare", "demo", "phantom", "inspect-data", "recipes")
 
@@ -125,49 +129,98 @@ def test_reproduce_hands_on_detectors_seeds_folds_and_settings(  # type: ignore[
 ) -> None:
     given: dict[str, object] = {}
 
-    class Called(Exception):
-        pass
-
     def stage(*_: object, **options: object) -> None:
         given.update(options)
-        raise Called
+        raise UserError("called")
 
     monkeypatch.setattr("anomae.reproduction.run_all.reproduce", stage)
-    with pytest.raises(Called):
-        anomae(
-            "reproduce",
-            "phantom",
-            "--detector",
-            "pca",
-            "--detector",
-            "ast",
-            "--seeds",
-            "0,7",
-            "--folds",
-            "3",
-            "--set",
-            "pca.components=4",
-            "--set",
-            "ast.flow.steps=9",
-            "--set",
-            "ast.teacher.weights=random",
-        )
+    words = "reproduce phantom --detector pca --detector ast --seeds 0,7 --folds 3"
+    settings = ("pca.components=4", "ast.flow.steps=9", "ast.teacher.weights=random")
+    assert anomae(*words.split(), *(word for one in settings for word in ("--set", one)))[2] == "anomae: called\n"
     assert (given["detectors"], given["seeds"], given["folds"]) == (["pca", "ast"], [0, 7], 3)
     assert given["overrides"] == {"pca": {"components": 4}, "ast": {"flow.steps": 9, "teacher.weights": "random"}}
 
 
-@pytest.mark.parametrize(("number", "code"), [(errno.ENOSPC, 2), (errno.EACCES, 2), (errno.EBADF, None)])
-def test_what_the_disk_refuses_is_told_and_other_defects_are_not_hidden(  # type: ignore[no-untyped-def]
-    anomae, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, code: int | None
-) -> None:
-    def refuse(*_: object, **__: object) -> None:
-        raise OSError(number, os.strerror(number), "store/slices.npy")
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EACCES])
+def test_what_the_disk_refuses_is_told(anomae, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:  # type: ignore[no-untyped-def]
+    monkeypatch.setattr("anomae.stages.prepare.prepare", raising(OSError(number, os.strerror(number), "store/a.npy")))
+    code, _, err = anomae("prepare", "phantom", "heads:4", str(tmp_path / "store"))
+    assert (code, err) == (
+        2,
+        f"anomae: store/a.npy: {os.strerror(number)}.  Put that right and give the same command again.\n",
+    )
 
-    monkeypatch.setattr("anomae.stages.prepare.prepare", refuse)
-    arguments = ("prepare", "phantom", "heads:4", str(tmp_path / "store"))
-    if code is None:
-        with pytest.raises(OSError, match="slices"):
-            anomae(*arguments)
+
+def raising(error: Exception):  # type: ignore[no-untyped-def]
+    def stage(*_: object, **__: object) -> None:
+        raise error
+
+    return stage
+
+
+DEFECTS = [
+    TypeError("no\nlen()"),
+    AttributeError("'NoneType' object has no attribute 'x'"),
+    KeyError("rows"),
+    OSError(errno.EBADF, os.strerror(errno.EBADF)),
+]
+
+
+@pytest.mark.parametrize("error", DEFECTS, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("asked", ["no", "first", "last", "environment"])
+def test_a_defect_of_ours_is_one_line_and_its_traceback_where_asked_for(  # type: ignore[no-untyped-def]
+    anomae, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, asked: str
+) -> None:
+    monkeypatch.setattr("anomae.stages.prepare.prepare", raising(error))
+    monkeypatch.delenv("ANOMAE_DEBUG", raising=False)
+    if asked == "environment":
+        monkeypatch.setenv("ANOMAE_DEBUG", "1")
+    arguments = ["prepare", "phantom", "heads:4", str(tmp_path / "store")]
+    arguments = {"first": ["--debug", *arguments], "last": [*arguments, "--debug"]}.get(asked, arguments)
+    code, out, err = anomae(*arguments)
+    assert (code, out) == (1, "")
+    *before, last = err.splitlines()
+    assert last.startswith(f"anomae: a defect of the program ({type(error).__name__}: ")
+    assert "please report it" in last
+    if asked == "no":
+        assert before == []
     else:
-        assert anomae(*arguments)[0] == code
-        assert anomae(*arguments)[2].startswith(f"anomae: store/slices.npy: {os.strerror(number)}.")
+        assert before[0].startswith("Traceback")
+        assert any("in stage" in line for line in before)
+
+
+def test_debug_shows_where_a_users_error_came_from_too(anomae, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+    monkeypatch.setenv("ANOMAE_DEBUG", "0")
+    assert "Traceback" not in anomae("recipes", "brats2021")[2]
+    code, _, err = anomae("recipes", "brats2021", "--debug")
+    assert code == 2
+    assert err.startswith("Traceback")
+    assert "Did you mean brats2020?" in err.splitlines()[-1]
+
+
+def test_what_readers_warn_of_is_not_printed_by_the_command(tmp_path: Path) -> None:
+    """pydicom quotes what stands in a file, and so may quote a patient."""
+    header = pydicom.Dataset()
+    header.file_meta = pydicom.dataset.FileMetaDataset()
+    header.file_meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
+    header.SOPClassUID = pydicom.uid.CTImageStorage
+    header.SOPInstanceUID = "1.2.3"
+    header.Modality, header.PatientID = "CT", "Doe"
+    header.Rows = header.Columns = 8
+    header.BitsAllocated = header.BitsStored = 16
+    header.HighBit, header.PixelRepresentation, header.SamplesPerPixel = 15, 0, 1
+    header.PhotometricInterpretation = "MONOCHROME2"
+    header.PixelData = bytes(range(128)) + bytes(66)  # longer than the picture: pydicom warns of it
+    files = [tmp_path / "scans" / ("abnormal" if n > 4 else "healthy") / f"{n}" / "a.dcm" for n in range(7)]
+    for file in files:
+        file.parent.mkdir(parents=True)
+        header.save_as(file, enforce_file_format=True)
+    with pytest.warns(UserWarning, match="excess padding"):
+        read_volume(files[0])
+    command = [sys.executable, "-m", "anomae", "prepare", "folder", str(tmp_path / "scans"), str(tmp_path / "store")]
+    for workers, more in (("0", []), ("1", []), ("0", ["--debug"])):
+        shutil.rmtree(tmp_path / "store", ignore_errors=True)
+        options = ["--set", "image_size=8", "--set", "intensity=full_range", "--workers", workers, *more]
+        done = subprocess.run([*command, *options], capture_output=True, encoding="utf-8", check=False)
+        assert done.returncode == 0, done.stderr
+        assert ("excess padding" in done.stderr) == bool(more)

@@ -61,7 +61,7 @@ def test_arrays_by_other_names(tmp_path):
     np.testing.assert_array_equal(found.images, given["images"])
     np.testing.assert_array_equal(found.labels, given["labels"])
     assert found.patients.tolist() == ["0", "0", "0", "1", "1", "2", "2", "2", "3", "3"]
-    with pytest.raises(UserError, match=r"no array 'labls'; it has x, y, row"):
+    with pytest.raises(UserError, match=r"no array .labls.. There are: x, y, row"):
         read(tmp_path / "a.npz", images="x", labels="labls")
     with pytest.raises(UserError, match="no array 'images'"):
         read(tmp_path / "a.npz")

@@ -61,7 +61,7 @@ def test_modalities_differ_and_unknown_ones_are_refused(written):
     np.testing.assert_array_equal(usual, open_brats2020(written, "T1").read(case).images)
     flair = open_brats2020(written, "flair")
     assert not np.array_equal(usual, flair.read(flair.cases()[0]).images)
-    with pytest.raises(UserError, match=r"no modality 't1c'.*Did you mean 't1ce'"):
+    with pytest.raises(UserError, match=r"no modality 't1c'.*Did you mean t1ce"):
         open_brats2020(written, "t1c")
 
 

@@ -1,5 +1,6 @@
 """One oblique phantom, written in every format by other libraries, is one and the same Volume to every reader."""
 
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +12,8 @@ from PIL import Image
 
 from anomae.errors import UnreadableScan
 from anomae.volumes.orientation import axial_view
-from anomae.volumes.read import find_scans, is_readable_name, read_volume
+from anomae.volumes.read import READERS, find_scans, is_readable_name, read_volume
+from anomae.volumes.reader import Reader
 from anomae.volumes.volume import Grid, Volume
 
 SHAPE = (5, 7, 9)
@@ -129,6 +131,11 @@ def test_every_format_with_geometry_is_the_same_volume(form: str, dtype: type, t
     assert volume.notes == ()
     assert axial_view(volume.grid) == axial_view(grid)
     assert volume.kind == KINDS.get(form.split()[0], form.split()[0])
+    if volume.kind == "dicom":
+        assert [picture.instance_number for picture in volume.dicom.pictures] == [99, 98, 97, 96, 95]
+    else:
+        assert volume.files[0].path == volume.source
+        assert volume.files[0].sha256 == hashlib.sha256(volume.source.read_bytes()).hexdigest()
 
 
 PLAIN = {
@@ -155,6 +162,34 @@ def test_every_format_of_pictures_is_the_same_single_slice(suffix: str, dtype: t
     np.testing.assert_array_equal(volume.voxels, pixels[np.newaxis])
     assert volume.grid.spacing_mm == (1.0, 1.0, 1.0)
     np.testing.assert_allclose(volume.grid.affine_lps(), np.eye(4), atol=1e-12)
+
+
+def written(form: str, folder: Path) -> Path:
+    if form in GEOMETRIC:
+        return GEOMETRIC[form](folder, phantom(np.uint16), oblique_grid())
+    PLAIN[form](folder / f"picture.{form}", phantom(np.uint16)[0])
+    return folder / f"picture.{form}"
+
+
+@pytest.mark.parametrize("reader", READERS, ids=lambda reader: reader.name)
+def test_every_reader_is_in_this_suite(reader: Reader, tmp_path: Path) -> None:
+    """A reader that is added to the registry is added to GEOMETRIC or PLAIN too, whose every form is tested here."""
+    forms = []
+    for form in dict.fromkeys((*GEOMETRIC, *PLAIN)):
+        (tmp_path / form).mkdir()
+        forms += [form] if read_volume(written(form, tmp_path / form)).kind == reader.name else []
+    assert forms
+    # Every suffix is written by someone, but those that only rename a format.
+    renamed = {".jpg", ".jpeg", ".dicom", ".ima", ".nhdr"}
+    names = " ".join(file.name for form in forms for file in (tmp_path / form).rglob("*"))
+    assert {suffix for suffix in reader.suffixes if f"{suffix} " in f"{names} "} >= set(reader.suffixes) - renamed
+
+
+def test_names_and_suffixes_are_told_apart() -> None:
+    assert len({reader.name for reader in READERS}) == len(READERS)
+    suffixes = [suffix for reader in READERS for suffix in reader.suffixes]
+    assert len(set(suffixes)) == len(suffixes)
+    assert all(suffix.startswith(".") and suffix == suffix.lower() for suffix in suffixes)
 
 
 @pytest.mark.parametrize("form", GEOMETRIC)

@@ -14,6 +14,8 @@ from anomae.errors import UnreadableScan
 from anomae.volumes.read import find_scans, read_volume
 from anomae.volumes.volume import Volume
 
+# pydicom warns of much in these files; the command line leaves that out of what it prints.
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 PYDICOM = Path(pydicom.__file__).parent / "data"
 NIBABEL = Path(nib.__file__).parent / "tests" / "data"
 FILES = [

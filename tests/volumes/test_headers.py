@@ -1,13 +1,20 @@
-"""The judges: sizes, ratios, streams and names."""
+"""The checks of headers: sizes, ratios, streams and names; and whose error is whose."""
 
 import io
+import re
 import warnings
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
+import nibabel as nib
+import numpy as np
 import pytest
+from PIL import Image
 
-from anomae.errors import UnreadableScan, UserError
+import anomae
+from anomae.errors import AnomaeError, UnreadableScan, UserError
+from anomae.volumes import nifti
 from anomae.volumes.headers import (
     MAX_VOXELS,
     check_ratio,
@@ -18,6 +25,7 @@ from anomae.volumes.headers import (
     parsing,
     unreadable,
 )
+from anomae.volumes.read import read_volume
 
 SCAN = Path("scan.nii")
 
@@ -57,19 +65,103 @@ def test_every_true_stream_passes_and_every_cut_one_does_not(size: int, byte: by
             check_stream(SCAN, io.BytesIO(squeezed[:-cut]), size)
 
 
-def test_errors_and_warnings_of_parsers() -> None:
-    with parsing(SCAN, "NIfTI"):
-        warnings.warn("patient Doe", UserWarning, stacklevel=1)
-    for error in (ValueError("patient\nDoe"), MemoryError(), RecursionError(), KeyError("Doe")):
-        with pytest.raises(UnreadableScan) as caught, parsing(SCAN, "NIfTI"):
-            raise error
-        assert caught.value.__cause__ is error
-        assert "Doe" not in str(caught.value)
-        assert "\n" not in str(caught.value)
+def lines_of(module: str, code: str) -> Callable[[], None]:
+    """A function that runs `code` as if it stood in `module`."""
+    compiled = compile(code, module, "exec")
+    return lambda: exec(compiled, {"__name__": module})
+
+
+ANYTHING = ("ValueError", "MemoryError", "RecursionError", "KeyError", "TypeError", "AttributeError", "AssertionError")
+
+
+@pytest.mark.parametrize("name", ANYTHING)
+def test_whatever_a_parser_raises_is_a_broken_file(name: str) -> None:
+    fail = lines_of("pydicom.filereader", f"raise {name}('patient\\nDoe')")
+    with pytest.raises(UnreadableScan) as caught, parsing(SCAN, "NIfTI"):
+        fail()
+    assert type(caught.value.__cause__).__name__ == name
+    assert "Doe" not in str(caught.value)
+    assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "None.x",
+        "{}['x']",
+        "[][0]",
+        "len()",
+        "undefined",
+        "assert False",
+        "import json; json.dumps({1, 2})",
+        "import pathlib; pathlib.Path(None)",
+        "import no_such_module_of_anyone",
+    ],
+)
+def test_defects_of_our_own_lines_stay_what_they_are(code: str) -> None:
+    """Also those that only show in the standard library, which was called wrongly."""
+    fail = lines_of("anomae.volumes.made_up", code)
+    with pytest.raises(Exception) as expected:
+        fail()
+    with pytest.raises(type(expected.value)) as caught, parsing(SCAN, "NIfTI"):
+        fail()
+    assert not isinstance(caught.value, AnomaeError)
+    # Called back by a library, our line is still ours.
+    library = {"__name__": "numpy.made_up", "fail": fail}
+    with pytest.raises(type(expected.value)) as caught, parsing(SCAN, "NIfTI"):
+        exec("fail()", library)
+    assert not isinstance(caught.value, AnomaeError)
+
+
+@pytest.mark.parametrize(
+    "code", ["int('x')", "import struct; struct.unpack('<i', b'')", "import zlib; zlib.decompress(b'')"]
+)
+def test_what_our_lines_find_in_broken_content_is_a_broken_file(code: str) -> None:
+    with pytest.raises(UnreadableScan, match="cut short or broken"), parsing(SCAN, "NIfTI"):
+        lines_of("anomae.volumes.made_up", code)()
+
+
+def test_a_reader_of_ours_with_a_defect_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    nib.save(nib.Nifti1Image(np.zeros((2, 2, 2), np.int16), np.eye(4)), tmp_path / "a.nii")
+    assert read_volume(tmp_path / "a.nii").voxels.shape == (2, 2, 2)
+    monkeypatch.setattr(nifti, "_HEADERS", None)
+    with pytest.raises(TypeError, match="NoneType"):
+        read_volume(tmp_path / "a.nii")
+
+
+def test_errors_on_purpose_and_interruptions_pass() -> None:
     with pytest.raises(UserError, match="mine"), parsing(SCAN, "NIfTI"):
         raise UserError("mine")
     with pytest.raises(KeyboardInterrupt), parsing(SCAN, "NIfTI"):
         raise KeyboardInterrupt
+
+
+def test_reading_leaves_the_filters_of_warnings_to_the_program(tmp_path: Path) -> None:
+    """catch_warnings holds for all threads of a process, so a reader that used it would silence other requests."""
+    nib.save(nib.Nifti1Image(np.zeros((2, 2, 2), np.int16), np.eye(4)), tmp_path / "a.nii")
+    Image.fromarray(np.zeros((4, 4), np.uint8)).save(tmp_path / "a.png")
+    before = warnings.filters
+    with parsing(SCAN, "NIfTI"), pytest.warns(UserWarning, match="seen"):
+        warnings.warn("seen", UserWarning, stacklevel=1)
+    seen = []
+    for name in ("a.nii", "a.png"):
+        with parsing(SCAN, "scan"):
+            seen.append(warnings.filters is before)
+        read_volume(tmp_path / name)
+    assert seen == [True, True]
+    assert warnings.filters is before
+
+
+def test_the_package_sets_nothing_for_the_whole_process() -> None:
+    """But the command line and the workers, whose processes they are."""
+    forbidden = re.compile(r"warnings\.(simplefilter|filterwarnings|catch_warnings)|os\.umask|sys\.setrecursionlimit")
+    root = Path(anomae.__file__).parent
+    found = {
+        path.relative_to(root).as_posix()
+        for path in root.rglob("*.py")
+        if forbidden.search(path.read_text(encoding="utf-8"))
+    }
+    assert found == {"workers.py"}
 
 
 def test_names_beside(tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ import SimpleITK as sitk
 
 from anomae.errors import UnreadableScan, UserError
 from anomae.volumes.headers import MAX_VOXELS
-from anomae.volumes.itk import read_metaimage, read_nrrd
+from anomae.volumes.metaimage import read_metaimage
+from anomae.volumes.nrrd import read_nrrd
 from anomae.volumes.read import read_volume
 from anomae.volumes.volume import Grid
 from anomae.volumes.write import write_volume

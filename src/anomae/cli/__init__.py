@@ -2,8 +2,10 @@
 
 import errno
 import io
+import logging
 import os
 import sys
+import traceback
 
 # What a disk or its owner refuses; any other OSError is a defect of ours.
 _THE_DISKS = (
@@ -19,35 +21,62 @@ _THE_DISKS = (
 
 
 def main() -> None:
-    """Run the command `anomae`; exit code 0: done, 2: the user can put it right, 1: a defect of ours."""
-    from anomae.errors import AnomaeError
+    """Run the command `anomae`; exit code 0: done, 2: the user can put it right, 1: a defect of ours.
+
+    Everything that holds for a whole process (environment, warnings filters, loggers) is set here and nowhere below:
+    the rest of the package also runs inside other people's programs and threads.
+    """
     from anomae.training.allocator import keep_freed_memory
 
+    debug = _wants_debug()
     # Threads that wait for one another by spinning train at a third of the speed as soon as anything else runs on the
     # same cores (docs/experiments.md); must be set before torch is loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     keep_freed_memory()  # of the whole process, so done here and never by the library
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it says its precision at each start
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # as standard error does: a file name may be no UTF-8
     try:
         from anomae.cli import commands, data_commands, lists, reproduce_command  # noqa: F401 - each adds its commands
         from anomae.cli.app import app
         from anomae.progress import Console, reporting
+        from anomae.workers import leave_out_readers_warnings
 
+        if not debug:
+            leave_out_readers_warnings()
         with reporting(Console()):
             app(prog_name="anomae")
-    except AnomaeError as error:
-        print(f"anomae: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
     except KeyboardInterrupt:
         print("anomae: stopped. Give the same command again to go on from here.", file=sys.stderr)
         sys.exit(130)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
-    except OSError as error:
-        if error.errno not in _THE_DISKS:
-            raise
-        place = f"{error.filename}: " if error.filename else ""
-        print(f"anomae: {place}{error.strerror}.  Put that right and give the same command again.", file=sys.stderr)
-        sys.exit(2)
+    except Exception as error:  # noqa: BLE001  nothing is swallowed: it ends with one sentence and an exit code
+        if debug:
+            traceback.print_exception(error)
+        sentence, code = _told(error)
+        print(f"anomae: {sentence}", file=sys.stderr)
+        sys.exit(code)
+
+
+def _wants_debug() -> bool:
+    """Whether --debug stands anywhere on the command line (it is taken out there) or ANOMAE_DEBUG is set."""
+    given = "--debug" in sys.argv[1:]
+    if given:
+        sys.argv = [argument for argument in sys.argv if argument != "--debug"]
+    return given or os.environ.get("ANOMAE_DEBUG", "") not in ("", "0")
+
+
+def _told(error: Exception) -> tuple[str, int]:
+    """What is said of an error, on one line, and the exit code."""
+    from anomae.errors import AnomaeError
+
+    if isinstance(error, AnomaeError):
+        return str(error), error.exit_code
+    if isinstance(error, OSError) and error.errno in _THE_DISKS:
+        file = f"{error.filename}: " if error.filename else ""
+        return f"{file}{error.strerror}.  Put that right and give the same command again.", 2
+    what = " ".join(f"{type(error).__name__}: {error}".split())
+    advice = "please report it; run again with --debug for the details, which may quote patient data."
+    return f"a defect of the program ({what}); {advice}", 1

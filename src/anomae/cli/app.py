@@ -27,5 +27,8 @@ def _anomae(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and leave.")
     ] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show where an error came from; also with ANOMAE_DEBUG=1.")
+    ] = False,
 ) -> None:
-    pass
+    """debug: listed here for the help; anomae.cli.main acts on it, wherever it stands."""

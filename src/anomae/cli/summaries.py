@@ -67,7 +67,7 @@ def show_recipe(name: str, detector: str, profile: Any, side: int) -> None:
     """Every setting of a detector under one recipe, as --set takes it."""
     from anomae.detectors.method import Situation
     from anomae.detectors.registry import method_named
-    from anomae.recipes.overrides import flat_settings
+    from anomae.nested import flat_settings
 
     chosen = method_named(detector).settings(Situation(name, profile, (side, side), aligned=True))
     for key, value in flat_settings(chosen.model_dump(mode="json")):

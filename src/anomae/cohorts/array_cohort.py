@@ -1,6 +1,5 @@
 """Images that stand in one .npz file, with labels, groups and splits beside them."""
 
-import difflib
 import itertools
 import re
 from pathlib import Path
@@ -11,6 +10,7 @@ import numpy.typing as npt
 from anomae.cohorts.case import ABNORMAL, HEALTHY, SPLITS, UNKNOWN, Case, CaseSlices
 from anomae.cohorts.npz_members import list_members, read_member
 from anomae.errors import UnreadableScan, UserError
+from anomae.suggestions import nearest_sentence
 
 # What an array is called where the user does not say.
 USUAL_NAMES = {
@@ -100,6 +100,7 @@ class Arrays:
             patients=patients[kept],
             splits=None if splits is None else splits[kept],
             notes=(f"{between} of {count} images are in no split and are left out",) if between else (),
+            file_slices=kept.astype(np.int64),
         )
 
     def notes(self) -> tuple[str, ...]:
@@ -183,6 +184,4 @@ def parse_blocks(text: str) -> tuple[str, tuple[tuple[str, int, int], ...]]:
 
 
 def _no_such_array(path: Path, name: str, members: list[str]) -> str:
-    near = difflib.get_close_matches(name, members, n=1)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
-    return f"{path} holds no array {name!r}; it has {', '.join(members) or 'none'}.{hint}"
+    return f"{path} holds no array {name!r}. {nearest_sentence(name, members)}"

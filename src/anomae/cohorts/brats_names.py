@@ -1,10 +1,10 @@
 """How BraTS2020 names things: modalities, case numbers, and which site a case came from."""
 
 import csv
-import difflib
 from pathlib import Path
 
 from anomae.errors import UserError
+from anomae.suggestions import nearest_sentence
 
 MODALITIES = ("t1", "t1ce", "t2", "flair")
 
@@ -19,9 +19,7 @@ def known_modality(modality: str) -> str:
     name = modality.lower()
     if name in MODALITIES:
         return name
-    near = difflib.get_close_matches(name, MODALITIES, n=1, cutoff=0.4)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
-    raise UserError(f"BraTS2020 has no modality {modality!r}; it has {', '.join(MODALITIES)}.{hint}")
+    raise UserError(f"BraTS2020 has no modality {modality!r}. {nearest_sentence(name, MODALITIES, likeness=0.4)}")
 
 
 def read_sites(folder: Path) -> dict[int, str]:

@@ -54,6 +54,9 @@ class CaseSlices:
     patients: (n,) str where slices of one case belong to several patients (cohort `arrays`), else None.
     splits: (n,) str, the split of each slice where the data set itself fixes it slice by slice, else None.
     notes: what the reader noticed, a sentence each.
+    file_slices: (n,) int64, sop_instance_uids: (n,) str, instance_numbers: (n,) int64: where each slice lies in its
+    file and which DICOM instance holds it (see anomae.volumes.identity.SliceIdentity); -1 and "" where a slice has
+    none, None where that is so of all.
     """
 
     images: npt.NDArray[Any]
@@ -67,6 +70,9 @@ class CaseSlices:
     patients: npt.NDArray[np.str_] | None = None
     splits: npt.NDArray[np.str_] | None = None
     notes: tuple[str, ...] = ()
+    file_slices: npt.NDArray[np.int64] | None = None
+    sop_instance_uids: npt.NDArray[np.str_] | None = None
+    instance_numbers: npt.NDArray[np.int64] | None = None
 
 
 class Cohort(Protocol):

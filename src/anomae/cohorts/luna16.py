@@ -12,6 +12,7 @@ from anomae.cohorts.patches import cut_patches
 from anomae.cohorts.source_folder import existing_folder
 from anomae.cohorts.splits import parse_subsets
 from anomae.errors import UnreadableScan, UserError
+from anomae.volumes.identity import NOT_KNOWN
 
 EXPECTED = "subset0 to subset9, with .mhd files in them, and candidates.csv"
 
@@ -71,7 +72,9 @@ class Luna16:
         places_mm = table.places_mm[rows]
         volume = read_volume(case.source)
         z = (np.c_[places_mm, np.ones(len(rows))] @ np.linalg.inv(volume.grid.affine_lps()).T)[:, 2]
-        off = int(np.sum((np.rint(z) < 0) | (np.rint(z) >= len(volume.voxels))))
+        nearest = np.rint(z).astype(np.int64)
+        nearest[(nearest < 0) | (nearest >= len(volume.voxels))] = NOT_KNOWN
+        off = int(np.sum(nearest == NOT_KNOWN))
         return CaseSlices(
             images=cut_patches(volume, places_mm, self.side, self.spacing_mm),
             slices=rows,
@@ -80,6 +83,7 @@ class Luna16:
             positions_mm=places_mm[:, 2],
             spacing_mm=(self.spacing_mm, self.spacing_mm),
             notes=(*volume.notes, f"{off} candidates lie above or below the scan") if off else volume.notes,
+            file_slices=nearest,
         )
 
     def scans_of(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.str_]:

@@ -1,8 +1,7 @@
 """Cohorts by name, opened with their options."""
 
-import difflib
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -14,6 +13,7 @@ from anomae.cohorts.lgg import Lgg
 from anomae.cohorts.luna16 import Luna16
 from anomae.cohorts.phantom_cohort import Phantoms
 from anomae.errors import UserError
+from anomae.suggestions import nearest_sentence
 
 # Each takes SOURCE and its options by keyword.
 COHORTS: dict[str, Callable[..., Cohort]] = {
@@ -35,7 +35,7 @@ def open_cohort(name: str, source: Path | str, **options: Any) -> Cohort:
     known = cohort_options(name)
     for key in options:
         if key not in known:
-            raise UserError(f"The cohort {name!r} has no option {key!r}. {_nearest(key, known)}")
+            raise UserError(f"The cohort {name!r} has no option {key!r}. {nearest_sentence(key, known)}")
     opened = COHORTS[name]
     types = get_type_hints(opened.__init__ if inspect.isclass(opened) else opened)
     return opened(Path(source), **{key: _read_as(types[key], key, value) for key, value in options.items()})
@@ -44,7 +44,7 @@ def open_cohort(name: str, source: Path | str, **options: Any) -> Cohort:
 def cohort_options(name: str) -> tuple[str, ...]:
     """The options of a cohort, in order.  Raises UserError, naming near misses, where there is no such cohort."""
     if name not in COHORTS:
-        raise UserError(f"There is no cohort {name!r}. {_nearest(name, COHORTS)}")
+        raise UserError(f"There is no cohort {name!r}. {nearest_sentence(name, COHORTS)}")
     return tuple(inspect.signature(COHORTS[name]).parameters)[1:]
 
 
@@ -57,8 +57,3 @@ def _read_as(wanted: Any, key: str, value: Any) -> Any:
         return TypeAdapter(wanted, config=ConfigDict(coerce_numbers_to_str=True)).validate_python(value)
     except ValidationError as error:
         raise UserError(f"The option {key} cannot be {value!r}: {error.errors()[0]['msg']}.") from error
-
-
-def _nearest(name: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(name, list(known), n=3, cutoff=0.5)
-    return f"Did you mean {' or '.join(near)}?" if near else f"There are: {', '.join(known) or 'none'}."

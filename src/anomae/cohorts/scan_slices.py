@@ -36,7 +36,7 @@ def scan_slices(volume: Volume, lesion: Volume | None = None, label: int = UNKNO
     lesion: its mask, > 0 where abnormal; every slice is then labelled by whether its mask is empty, and `label` counts
     for nothing.  label: else the label of every slice.  Raises UnreadableScan where the mask does not lie on the scan.
     """
-    from anomae.volumes.orientation import axial_view
+    from anomae.volumes.orientation import axial_view, identify_slices
 
     view = axial_view(volume.grid)
     images = view.apply(volume.voxels)  # (n, h, w)
@@ -50,6 +50,7 @@ def scan_slices(volume: Volume, lesion: Volume | None = None, label: int = UNKNO
         notes = (*notes, *lesion.notes)
         if label == HEALTHY and labels.any():
             notes = (*notes, "called healthy, but its lesion mask is not empty; the mask was believed")
+    identity = identify_slices(volume, view)
     is_picture = volume.kind == "picture"
     return CaseSlices(
         images=images,
@@ -61,6 +62,9 @@ def scan_slices(volume: Volume, lesion: Volume | None = None, label: int = UNKNO
         grid=None if is_picture else volume.grid,
         source=volume.source,
         notes=notes,
+        file_slices=identity.file_slices,
+        sop_instance_uids=identity.sop_instance_uids if volume.dicom else None,
+        instance_numbers=identity.instance_numbers if volume.dicom else None,
     )
 
 

@@ -1,6 +1,5 @@
 """Whole made-up data sets on disk, in the layouts that the cohorts read: BraTS2020, LUNA16, LGG, folders, arrays."""
 
-import difflib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from anomae.phantoms.scan_layouts import (
     write_luna,
 )
 from anomae.progress import Progress, Silent
+from anomae.suggestions import nearest_sentence
 
 __all__ = ["LAYOUTS", "SLICE_CHANNELS", "Layout", "write_phantom_data_set"]
 
@@ -73,9 +73,7 @@ def write_phantom_data_set(
     outside 8..1024, or a number of patients that is too small or does not fit.
     """
     if layout not in LAYOUTS:
-        near = difflib.get_close_matches(layout, LAYOUTS, n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise UserError(f"There is no phantom layout {layout!r}; there are {', '.join(LAYOUTS)}.{hint}")
+        raise UserError(f"There is no phantom layout {layout!r}. {nearest_sentence(layout, LAYOUTS)}")
     kind = LAYOUTS[layout]
     file_format = (file_format or kind.formats[0]).removeprefix(".")
     if file_format not in kind.formats:

@@ -1,13 +1,14 @@
 """Settings changed by the user: `--set key=value` and TOML files, with near misses named for unknown keys."""
 
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from anomae.errors import UserError
+from anomae.nested import flat_settings
 from anomae.suggestions import nearest_sentence
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -83,15 +84,6 @@ def _full_key(short: str, known: Sequence[str], also_known: Sequence[str]) -> st
     if endings:
         raise UserError(f"The setting {short!r} is ambiguous: {', '.join(endings)}.")
     raise UserError(f"There is no setting {short!r}. {nearest_sentence(short, [*known, *also_known])}")
-
-
-def flat_settings(content: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Dotted key and value of every leaf of nested tables."""
-    for key, value in content.items():
-        if isinstance(value, Mapping):
-            yield from flat_settings(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
 
 
 def _value(text: str) -> Any:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from anomae.progress import duration
 from anomae.statistics.scored import ScoredSlices
 
 PREPARED_AS = {
@@ -118,15 +119,9 @@ def cost_sentence(findings: dict[str, Any], journal: Sequence[dict[str, Any]]) -
         if isinstance(line.get("seconds"), int | float):
             stages[str(line["stage"])] = float(line["seconds"])
     if stages:
-        said.append("Fitting: " + ", ".join(f"{name} {_duration(seconds)}" for name, seconds in stages.items()) + ".")
+        said.append("Fitting: " + ", ".join(f"{name} {duration(seconds)}" for name, seconds in stages.items()) + ".")
     if findings.get("images_per_s"):
         said.append(f"Scoring: {findings['images']} images at {findings['images_per_s']:.1f} images/s.")
     if findings.get("peak_memory_mb"):
         said.append(f"Peak memory while scoring: {findings['peak_memory_mb']:.0f} MB.")
     return " ".join(said)
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

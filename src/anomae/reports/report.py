@@ -9,6 +9,7 @@ from typing import Any
 from markupsafe import Markup, escape
 
 from anomae.files import read_json, write_json, write_text
+from anomae.nested import flat_settings
 from anomae.reports.definitions import DEFINITIONS
 from anomae.reports.pictures import Strip
 from anomae.reports.schema import ReportContent
@@ -103,14 +104,6 @@ def render(content: Mapping[str, Any], drawings: Mapping[str, str], strips: Sequ
 def score_title(column: str) -> str:
     """What a score column is called in the report."""
     return SCORE_TITLES.get(column, column.removeprefix("score_").replace("_", " "))
-
-
-def flat_settings(settings: Mapping[str, Any], above: str = "") -> list[tuple[str, Any]]:
-    """Nested settings as (dotted name, value)."""
-    rows: list[tuple[str, Any]] = []
-    for name, value in settings.items():
-        rows += flat_settings(value, f"{above}{name}.") if isinstance(value, Mapping) else [(above + name, value)]
-    return rows
 
 
 def _interval(figure: Mapping[str, Any] | None) -> Markup:

@@ -8,7 +8,8 @@ from typing import Any
 from anomae.detectors.method import PAPERS, Scale
 from anomae.detectors.registry import method_named
 from anomae.errors import AnomaeError, UserError
-from anomae.recipes.overrides import flat_settings, overridden
+from anomae.nested import flat_settings
+from anomae.recipes.overrides import overridden
 from anomae.reproduction.cells import METHOD_RUN, PlannedRun
 from anomae.runs.run import Run
 from anomae.slices.store import SliceStore

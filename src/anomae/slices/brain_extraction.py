@@ -4,7 +4,7 @@ L. Fisch et al., deepbet: Fast brain extraction of T1-weighted MRI using convolu
 """
 
 import hashlib
-import warnings
+import threading
 from functools import cache
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
@@ -35,6 +35,8 @@ _WAYS: dict[tuple[int, ...], str] = {
     (1, 2): _SWAPPED.format("front and back, and top and bottom,"),
 }
 _NO_BRAIN = "no brain was found in it; give its mask in a file beside it, or prepare it plain."
+# The number of torch's threads is the whole process's, so one thread of it at a time may have changed it.
+_ALONE = threading.Lock()
 _WAY_OUT = "or prepare without it: --set preparation=plain."
 
 
@@ -55,6 +57,7 @@ def extract_brain(slices: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.bool_
     torch, extraction = _load()
     # deepbet takes x to the right, y to the front, z up; a view goes up, to the back, to the left
     head = np.ascontiguousarray(slices.transpose(2, 1, 0)[::-1, ::-1])
+    _ALONE.acquire()
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -67,6 +70,7 @@ def extract_brain(slices: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.bool_
         raise UnreadableScan(_NO_BRAIN) from error
     finally:
         torch.set_num_threads(threads)
+        _ALONE.release()
     return np.ascontiguousarray(brain[::-1, ::-1].transpose(2, 1, 0)), _WAYS[swapped]
 
 
@@ -99,10 +103,7 @@ def _load() -> tuple[ModuleType, Any]:
             raise UserError(
                 f"{file} is not the file of deepbet 1.0.2: pip install --force-reinstall deepbet==1.0.2, {_WAY_OUT}"
             )
-    with warnings.catch_warnings():
-        # torch means to do without TorchScript one day; the versions that pyproject.toml allows read it
-        warnings.filterwarnings("ignore", message="`torch.jit.load` is", category=DeprecationWarning)
-        networks = deepbet.BrainExtraction(
-            no_gpu=True, model_path=str(folder / "model.pt"), bbox_model_path=str(folder / "bbox_model.pt")
-        )
+    networks = deepbet.BrainExtraction(
+        no_gpu=True, model_path=str(folder / "model.pt"), bbox_model_path=str(folder / "bbox_model.pt")
+    )
     return torch, networks

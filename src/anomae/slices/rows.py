@@ -15,6 +15,7 @@ from anomae.errors import MissingExtra, UserError
 from anomae.slices.preparing import PreparedCase, prepare_case
 from anomae.slices.settings import PrepareSettings
 from anomae.slices.split_rule import SplitRule
+from anomae.volumes.identity import NOT_KNOWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +119,23 @@ def _entry(
             "body_fraction": _numbers(prepared.body_fraction[stays]),
             "filled": _numbers(prepared.filled[stays]),
             "lesion_fraction": _numbers(prepared.lesion_fraction[stays]),
+            **_identity(read, places),
         },
+    }
+
+
+def _identity(read: CaseSlices, places: npt.NDArray[np.int64]) -> dict[str, list[Any] | None]:
+    """Where each row lies in its file; None where that is not known, of one row or (for short) of all."""
+    columns: dict[str, npt.NDArray[Any] | None] = {
+        "file_slice": read.file_slices,
+        "sop_instance_uid": read.sop_instance_uids,
+        "instance_number": read.instance_numbers,
+    }
+    return {
+        name: None
+        if column is None
+        else [None if value in (NOT_KNOWN, "") else value for value in column[places].tolist()]
+        for name, column in columns.items()
     }
 
 

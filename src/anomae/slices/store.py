@@ -24,6 +24,7 @@ from anomae.arrays import map_array
 from anomae.errors import UserError
 from anomae.files import read_json
 from anomae.slices.neighbours import below_and_above
+from anomae.volumes.identity import NOT_KNOWN
 
 COLUMNS = (
     "row",
@@ -38,6 +39,9 @@ COLUMNS = (
     "filled",
     "lesion_fraction",
     "site",
+    "file_slice",
+    "sop_instance_uid",
+    "instance_number",
 )
 FORMAT = 2  # of a store; 1 had no channel axis
 BLOCK_LINES = 4096
@@ -50,7 +54,9 @@ class SliceIndex:
     position_mm: NaN where unknown.  split: "train", "validation" or "test".  label: 0 healthy, 1 abnormal, -1 unknown
     (an empty field in the file).  empty: the slice has no content (constant).  body_fraction and lesion_fraction: share
     of the prepared image, 0..1; NaN (an empty field) where no mask is known.  filled: share of the slice as read that
-    is above 0.08 of its scan's maximum, whatever the preparation.
+    is above 0.08 of its scan's maximum, whatever the preparation.  file_slice: index along the slice axis of the scan's
+    own file, sop_instance_uid and instance_number: of the DICOM instance that holds the slice (see
+    anomae.volumes.identity.SliceIdentity); -1 and "" (empty fields) where there is none.
     """
 
     case: npt.NDArray[np.str_]
@@ -64,6 +70,9 @@ class SliceIndex:
     filled: npt.NDArray[np.float64]
     lesion_fraction: npt.NDArray[np.float64]
     site: npt.NDArray[np.str_]
+    file_slice: npt.NDArray[np.int64]
+    sop_instance_uid: npt.NDArray[np.str_]
+    instance_number: npt.NDArray[np.int64]
 
     def __len__(self) -> int:
         return len(self.case)
@@ -82,8 +91,7 @@ def read_index(path: Path) -> SliceIndex:
             # Lines are texts of some hundred bytes each; only a block of them is held at a time.
             while block := list(islice(lines, BLOCK_LINES)):
                 table = list(zip(*block, strict=True))
-                blank = ("",) * len(block)
-                known = {name: table[header.index(name)] if name in header else blank for name in COLUMNS}
+                known = {name: table[header.index(name)] for name in COLUMNS}
                 blocks.append(_typed(known, path))
     except FileNotFoundError as error:
         raise UserError(f"{path} is missing.") from error
@@ -107,9 +115,16 @@ def _typed(columns: dict[str, tuple[str, ...]], path: Path) -> dict[str, npt.NDA
             "filled": _floats(columns["filled"]),
             "lesion_fraction": _floats(columns["lesion_fraction"]),
             "site": np.array(columns["site"], dtype=np.str_),
+            "file_slice": _numbers(columns["file_slice"]),
+            "sop_instance_uid": np.array(columns["sop_instance_uid"], dtype=np.str_),
+            "instance_number": _numbers(columns["instance_number"]),
         }
     except ValueError as error:
         raise UserError(f"{path} has a field that is not of its type ({error}).") from error
+
+
+def _numbers(fields: tuple[str, ...]) -> npt.NDArray[np.int64]:
+    return np.array([entry or str(NOT_KNOWN) for entry in fields], dtype=np.int64)
 
 
 def _floats(fields: tuple[str, ...]) -> npt.NDArray[np.float64]:

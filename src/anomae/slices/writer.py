@@ -12,7 +12,8 @@ import numpy as np
 from anomae.arrays import GrowingArray
 from anomae.cohorts.case import HEALTHY, SPLITS, UNKNOWN, Case
 from anomae.errors import UserError
-from anomae.files import append_json_line, read_json, read_json_lines, write_csv, write_json
+from anomae.files import append_json_line, keep_json_lines, read_json, read_json_lines_in_order, write_csv, write_json
+from anomae.progress import say
 from anomae.slices.rows import CaseRows
 from anomae.slices.settings import PrepareSettings
 from anomae.slices.store import COLUMNS, FORMAT, SliceIndex, read_index
@@ -34,7 +35,9 @@ def begun_request(folder: Path) -> dict[str, Any] | None:
     if (folder / FINISHED).exists():
         finished: dict[str, Any] = read_json(folder / FINISHED).get("request", {})
         return finished
-    lines = read_json_lines(folder / JOURNAL)
+    lines, damaged = read_json_lines_in_order(folder / JOURNAL)
+    if damaged == 1:
+        raise UserError(f"The first line of {folder / JOURNAL} is damaged; remove {folder}, or name a new folder.")
     if _holds_rows(lines):
         begun: dict[str, Any] = lines[0].get("request", {})
         return begun
@@ -93,7 +96,11 @@ class StoreWriter:
         folder = self.folder
         for unfinished in folder.glob(".part-*"):
             unfinished.unlink()
-        lines = read_json_lines(folder / JOURNAL)
+        lines, damaged = read_json_lines_in_order(folder / JOURNAL)
+        if damaged:
+            # The rows of a case begin where those of the case before end, so nothing behind can be told apart.
+            keep_json_lines(folder / JOURNAL, len(lines))
+            say(f"Line {damaged} of {folder / JOURNAL} is damaged; the cases from there on are prepared again.")
         if not _holds_rows(lines):
             # nothing is lost by beginning anew, and what was skipped may be readable by now
             self._lock.truncate(0)

@@ -26,6 +26,7 @@ from anomae.slices.store import SliceStore, grey
 from anomae.statistics.neighbours import NEIGHBOURS, has_neighbours, smoothed_over_neighbours
 from anomae.statistics.pixels import COARSE_LEVELS, level_counts
 from anomae.training.settings import DeviceSettings
+from anomae.volumes.identity import NOT_KNOWN
 
 BLOCK = 256
 CALIBRATION_SPLIT = "validation"
@@ -190,7 +191,8 @@ def _write_scores(
     index, smoothed = store.index, _over_neighbours(store, rows, scores[:, 0])
     if smoothed is not None:
         names, scores = [*names, NEIGHBOURS], np.column_stack([scores, smoothed])
-    columns = ("row", "case", "patient", "slice", "position_mm", "label", *names)
+    own = ("file_slice", "sop_instance_uid", "instance_number")
+    columns = ("row", "case", "patient", "slice", "position_mm", "label", *own, *names)
 
     def lines() -> Any:
         for number, row in enumerate(rows):
@@ -202,6 +204,7 @@ def _write_scores(
                 int(index.slice[row]),
                 "" if np.isnan(position) else f"{position:.3f}",
                 "" if label < 0 else label,
+                *("" if (value := getattr(index, name)[row]) == NOT_KNOWN else value for name in own),
             ]
             yield [*known, *(repr(float(value)) for value in scores[number])]
 

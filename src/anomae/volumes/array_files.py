@@ -7,15 +7,16 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
-from anomae.volumes.headers import check_ratio, check_size, check_stored, parsing, unreadable
+from anomae.volumes.headers import MAX_VOXELS, check_ratio, check_size, check_stored, parsing, unreadable
 from anomae.volumes.intensities import settle
+from anomae.volumes.reader import FileReader
 from anomae.volumes.volume import Grid, Volume
 
 _VOXEL_NAMES = ("images", "voxels")
 _SIDE_BYTES = 2**16  # the most that a spacing or a direction may take
 
 
-def read_array_file(path: Path, max_voxels: int) -> Volume:
+def read_array_file(path: Path, max_voxels: int = MAX_VOXELS) -> Volume:
     """Read a .npy file, or of an .npz file the array `images` or `voxels` or the only one: [y, x] or [z, y, x].
 
     An .npz may also hold spacing_mm (z, y, x), origin_mm (x, y, z) and direction (9,), as Grid has them; without them a
@@ -92,3 +93,6 @@ def _fits(numbers: dict[str, list[float]]) -> bool:
     lengths = {"spacing_mm": 3, "origin_mm": 3, "direction": 9}
     sound = all(len(entries) == lengths[name] and np.isfinite(entries).all() for name, entries in numbers.items())
     return sound and min(numbers.get("spacing_mm", [1.0])) > 0
+
+
+READER = FileReader("array", (".npy", ".npz"), read_array_file)

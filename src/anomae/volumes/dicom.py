@@ -1,7 +1,7 @@
 """DICOM: a file, or the series that a folder holds, stacked in the order in which the slices lie in the patient."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,18 +10,20 @@ import numpy.typing as npt
 
 from anomae.errors import UnreadableScan
 from anomae.volumes.decoder_process import DecoderProcess
-from anomae.volumes.dicom_headers import Frame, is_dicom, read_frames
+from anomae.volumes.dicom_headers import SUFFIXES, Frame, is_dicom, read_frames
 from anomae.volumes.dicom_pixels import decode
-from anomae.volumes.headers import check_size, parsing, unreadable
+from anomae.volumes.headers import MAX_VOXELS, check_size, parsing, unreadable
+from anomae.volumes.identity import DicomPicture, DicomSeries
 from anomae.volumes.intensities import rescale, settle
+from anomae.volumes.reader import FileReader
 from anomae.volumes.stacking import same_places, stack
 from anomae.volumes.volume import Volume
 
 
-def read_dicom(path: Path, max_voxels: int, series: str | int | None = None) -> Volume:
+def read_dicom(path: Path, max_voxels: int = MAX_VOXELS, series: str | int | None = None) -> Volume:
     """Read a DICOM file, or the series that lies in a folder (not below it), in the units of its rescaling (CT: HU).
 
-    series: which one, where the folder holds several: its SeriesInstanceUID, or its place from 1 in `list_series`.
+    series: which one, where the folder holds several: its SeriesInstanceUID, or its number from 1 in `list_series`.
     Slices are sorted along the normal of ImageOrientationPatient.  Repeated slices are dropped with a note, missing
     ones noted.  Raises UnreadableScan where several series lie there and none is chosen, where slices are of unlike
     patient, size or orientation, where unlike slices lie at one place, or where a picture cannot be decoded.
@@ -47,7 +49,7 @@ def read_dicom(path: Path, max_voxels: int, series: str | int | None = None) -> 
         voxels, decoded = _decode_all(path, ordered, apart)
     voxels, mended = settle(path, voxels)
     notes += [*repeated, *noticed, *decoded, *mended]
-    return Volume(voxels, grid, path, "dicom", patient=ordered[0].patient, notes=tuple(notes))
+    return Volume(voxels, grid, path, "dicom", patient=ordered[0].patient, notes=tuple(notes), dicom=_identity(ordered))
 
 
 def list_series(folder: Path) -> tuple[dict[str, list[Frame]], int]:
@@ -70,6 +72,26 @@ def list_series(folder: Path) -> tuple[dict[str, list[Frame]], int]:
         raise refused[0]
     order = sorted(found, key=lambda uid: (found[uid][0].series_number, uid))
     return {uid: found[uid] for uid in order}, len(refused)
+
+
+def _identity(ordered: Sequence[Frame]) -> DicomSeries:
+    """What `ordered`, a frame a voxel slice, belongs to; what its frames do not agree on is left empty."""
+
+    def shared(of: Callable[[Frame], str]) -> str:
+        found = {of(frame) for frame in ordered}
+        return found.pop() if len(found) == 1 else ""
+
+    return DicomSeries(
+        study_uid=shared(lambda frame: frame.study),
+        series_uid=shared(lambda frame: frame.series),
+        frame_of_reference_uid=shared(lambda frame: frame.frame_of_reference),
+        modality=shared(lambda frame: frame.modality),
+        body_part=shared(lambda frame: frame.body_part),
+        pictures=tuple(
+            DicomPicture(frame.path, frame.sop_class, frame.instance, frame.number + 1, frame.instance_number)
+            for frame in ordered
+        ),
+    )
 
 
 def _choose(folder: Path, found: dict[str, list[Frame]], series: str | int | None) -> list[Frame]:
@@ -114,22 +136,25 @@ def _decode_all(path: Path, ordered: Sequence[Frame], apart: DecoderProcess) -> 
     """The rescaled voxels [z, y, x], and notes.  One rescaling for all keeps integers; several make float32."""
     scales = {(frame.slope, frame.intercept) for frame in ordered}
     files: defaultdict[Path, list[int]] = defaultdict(list)
-    for place, frame in enumerate(ordered):
-        files[frame.path].append(place)
+    for index, frame in enumerate(ordered):
+        files[frame.path].append(index)
     voxels: npt.NDArray[Any] | None = None
     notes: dict[str, None] = {}
-    for file, paths in files.items():
-        pictures = decode(file, [ordered[place].number for place in paths], apart)
-        for place, (pixels, noticed) in zip(paths, pictures, strict=True):
+    for file, indices in files.items():
+        pictures = decode(file, [ordered[index].number for index in indices], apart)
+        for index, (pixels, noticed) in zip(indices, pictures, strict=True):
             notes.update(dict.fromkeys(noticed))
             if len(scales) > 1:
-                pixels = rescale(pixels, ordered[place].slope, ordered[place].intercept).astype(np.float32)
+                pixels = rescale(pixels, ordered[index].slope, ordered[index].intercept).astype(np.float32)
             if voxels is None:
                 voxels = np.empty((len(ordered), *pixels.shape), dtype=pixels.dtype)
             wider = np.result_type(voxels, pixels)
             if wider != voxels.dtype:
                 voxels = voxels.astype(wider)
-            voxels[place] = pixels
+            voxels[index] = pixels
     if voxels is None:
         raise unreadable(path, "holds no picture.")
     return voxels if len(scales) > 1 else rescale(voxels, *scales.pop()), list(notes)
+
+
+READER = FileReader("dicom", SUFFIXES, read_dicom, is_dicom)

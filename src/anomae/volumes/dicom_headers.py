@@ -3,11 +3,13 @@
 import hashlib
 import math
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from anomae.errors import UnreadableScan
 from anomae.volumes.headers import check_stream, parsing, unreadable
+from anomae.volumes.identity import NOT_KNOWN
 
 SUFFIXES = (".dcm", ".dicom", ".ima")
 _DEFLATED = "1.2.840.10008.1.2.1.99"
@@ -15,9 +17,13 @@ _DEFLATED_BYTES = 2**28
 _TAGS = [
     "SOPClassUID",
     "SOPInstanceUID",
+    "StudyInstanceUID",
     "SeriesInstanceUID",
+    "FrameOfReferenceUID",
     "SeriesNumber",
+    "InstanceNumber",
     "Modality",
+    "BodyPartExamined",
     "PatientID",
     "Rows",
     "Columns",
@@ -49,7 +55,8 @@ class NotAPicture(UnreadableScan):
 class Frame:
     """One picture of a DICOM file.
 
-    number: its place in the file, from 0.  series, instance: UIDs, "" where the file has none.  patient: a pseudonym.
+    number: its index in the file, from 0.  study, series, instance, sop_class, frame_of_reference: UIDs; like modality
+    and body_part "" where the file has none.  instance_number: NOT_KNOWN where it has none.  patient: a pseudonym.
     position_mm: (3,) world LPS of the first pixel; orientation: (6,) directions of a row and of a column; each None
     where the file has none.  spacing_mm: (y, x), None where unknown.  depth_mm: the step between slices as the header
     has it, or the thickness.  slope, intercept: of the rescaling.
@@ -57,11 +64,16 @@ class Frame:
 
     path: Path
     number: int
+    study: str
     series: str
     series_number: int
     instance: str
+    instance_number: int
+    sop_class: str
+    frame_of_reference: str
     patient: str
     modality: str
+    body_part: str
     rows: int
     columns: int
     voxel_bytes: int
@@ -95,14 +107,14 @@ def read_frames(path: Path) -> tuple[Frame, ...]:
         photometric = str(header.get("PhotometricInterpretation", "MONOCHROME2"))
         if header.get("SamplesPerPixel", 1) != 1 or not photometric.startswith("MONOCHROME"):
             raise unreadable(path, "is a DICOM picture in colour; only grey pictures are read.")
-        count = int(header.get("NumberOfFrames") or 1)
-        each = list(header.get("PerFrameFunctionalGroupsSequence") or [])
-        shared = list(header.get("SharedFunctionalGroupsSequence") or [])
+        count = integer(header, "NumberOfFrames", 1) or 1
+        each = _items(header, "PerFrameFunctionalGroupsSequence")
+        shared = _items(header, "SharedFunctionalGroupsSequence")
         if count > 1 and len(each) != count:
-            text = f"holds {count} pictures without a place for each, as a film does; convert it to a volume first."
+            text = f"holds {count} pictures without a position for each, as a film does; convert it to a volume first."
             raise unreadable(path, text)
-        places = [[group, *shared[:1], header] for group in each[:count]] or [[*shared[:1], header]]
-        return tuple(_frame(path, number, header, sources) for number, sources in enumerate(places))
+        sources = [[group, *shared[:1], header] for group in each[:count]] or [[*shared[:1], header]]
+        return tuple(_frame(path, number, header, groups) for number, groups in enumerate(sources))
 
 
 def read_dataset(path: Path, *, pixels: bool) -> Any:
@@ -116,7 +128,7 @@ def read_dataset(path: Path, *, pixels: bool) -> Any:
         meta = pydicom.filereader.read_file_meta_info(path)
         if meta.get("TransferSyntaxUID") == _DEFLATED:
             with path.open("rb") as handle:
-                handle.seek(132 + 12 + int(meta.FileMetaInformationGroupLength))
+                handle.seek(132 + 12 + integer(meta, "FileMetaInformationGroupLength", 0))
                 check_stream(path, handle, 0, wbits=-15, at_most=_DEFLATED_BYTES)
     elif forced and _DEFLATED.encode() in path.read_bytes():
         raise unreadable(path, "is deflated DICOM without the usual beginning, which is not supported.")
@@ -160,14 +172,19 @@ def _frame(path: Path, number: int, header: Any, sources: list[Any]) -> Frame:
     return Frame(
         path=path,
         number=number,
+        study=_short(header, "StudyInstanceUID"),
         series=str(header.get("SeriesInstanceUID", "")),
-        series_number=int(header.get("SeriesNumber") or 0),
-        instance=str(header.get("SOPInstanceUID", "")),
+        series_number=integer(header, "SeriesNumber", 0),
+        instance=_short(header, "SOPInstanceUID"),
+        instance_number=_instance_number(header),
+        sop_class=_short(header, "SOPClassUID"),
+        frame_of_reference=_short(header, "FrameOfReferenceUID"),
         patient=pseudonym(str(header.get("PatientID") or "")),
         modality=str(header.get("Modality", "")),
-        rows=int(header.Rows),
-        columns=int(header.Columns),
-        voxel_bytes=max(1, int(header.get("BitsAllocated") or 8) // 8),
+        body_part=_short(header, "BodyPartExamined"),
+        rows=integer(header, "Rows", 0),
+        columns=integer(header, "Columns", 0),
+        voxel_bytes=max(1, integer(header, "BitsAllocated", 8) // 8),
         position_mm=_numbers(_find(sources, "PlanePositionSequence", "ImagePositionPatient"), 3),
         orientation=orientation if orientation and _is_frame_of_axes(orientation) else None,
         spacing_mm=(spacing[0], spacing[1]) if spacing and min(spacing) > 0 else None,
@@ -177,22 +194,66 @@ def _frame(path: Path, number: int, header: Any, sources: list[Any]) -> Frame:
     )
 
 
+def integer(header: Any, name: str, otherwise: int) -> int:
+    """The attribute `name` as a whole number; `otherwise` where it is absent or empty.
+
+    Raises ValueError where it is something else: files may hold anything under any name.
+    """
+    content = header.get(name)
+    if content is None or content == "":
+        return otherwise
+    if not isinstance(content, int | float | Decimal | str):
+        raise ValueError(f"{name} is not one number")
+    return int(content)
+
+
+def _instance_number(header: Any) -> int:
+    """InstanceNumber, NOT_KNOWN where it is absent or broken: no scan is refused for a number that only names it."""
+    try:
+        number = integer(header, "InstanceNumber", NOT_KNOWN)
+    except (ValueError, TypeError, OverflowError):  # TypeError is pydicom's, of a fraction
+        return NOT_KNOWN
+    return number if 0 <= number < 2**31 else NOT_KNOWN
+
+
+def _short(header: Any, name: str) -> str:
+    """The attribute `name` as text, "" where it is absent or no plain text of up to 64 letters, as every UID is."""
+    text = str(header.get(name) or "").strip()
+    return text if len(text) <= 64 and text.isascii() and text.isprintable() else ""
+
+
+def _items(header: Any, name: str) -> list[Any]:
+    """The data sets in the sequence `name`, none where it is absent.  Raises ValueError where it is no sequence."""
+    from pydicom.sequence import Sequence
+
+    content = header.get(name)
+    if content is not None and not isinstance(content, Sequence):
+        raise ValueError(f"{name} is no sequence")
+    return list(content or [])
+
+
 def _find(sources: list[Any], sequence: str, name: str) -> Any:
     """The attribute `name`: of the frame's own group, else of the shared one, else of the file itself."""
     for source in sources:
-        inner = source.get(sequence)
-        for holder in (inner[0] if inner else None, source):
-            if holder is not None and holder.get(name) is not None:
+        for holder in (*_items(source, sequence)[:1], source):
+            if holder.get(name) is not None:
                 return holder.get(name)
     return None
 
 
 def _numbers(content: Any, count: int) -> tuple[float, ...] | None:
-    """`count` finite numbers, or None."""
+    """`count` finite numbers, or None.  Raises ValueError where there are no numbers, or several instead of one."""
+    from pydicom.multival import MultiValue
+
     if content is None or content == "":
         return None
-    entries = tuple(float(entry) for entry in ([content] if count == 1 else content))
-    return entries if len(entries) == count and all(math.isfinite(entry) for entry in entries) else None
+    entries = list(content) if isinstance(content, MultiValue | list | tuple) else [content]
+    if (len(entries) > 1) != (count > 1) or not all(
+        isinstance(entry, int | float | Decimal | str) for entry in entries
+    ):
+        raise ValueError(f"not {count} numbers")
+    numbers = tuple(float(entry) for entry in entries)
+    return numbers if len(numbers) == count and all(math.isfinite(number) for number in numbers) else None
 
 
 def _is_frame_of_axes(orientation: tuple[float, ...]) -> bool:

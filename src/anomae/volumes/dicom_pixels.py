@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anomae.volumes.decoder_process import DecoderProcess, is_extended_jpeg
-from anomae.volumes.dicom_headers import read_dataset
+from anomae.volumes.dicom_headers import integer, read_dataset
 from anomae.volumes.headers import parsing, unreadable
 
 # Modalities whose numbers are physical whatever MONOCHROME1 says of how to display them.
@@ -62,7 +62,8 @@ def _open(path: Path, header: Any, numbers: Sequence[int], apart: DecoderProcess
     except NotImplementedError as error:
         raise unreadable(path, f"is stored in a transfer syntax that is not supported; {_DECOMPRESS}.") from error
     if not decoder.is_encapsulated:
-        if "HighBit" in header and "BitsStored" in header and header.HighBit != header.BitsStored - 1:
+        bits = integer(header, "BitsStored", 0)
+        if bits and integer(header, "HighBit", bits - 1) != bits - 1:
             # DICOM no longer allows it; decoders mask the lowest bits, whatever HighBit says.
             raise unreadable(path, "keeps its numbers in the upper bits (HighBit), which is not supported; convert it.")
         return (pixel_array(header, index=number, raw=True) for number in numbers)
@@ -75,7 +76,7 @@ def _open(path: Path, header: Any, numbers: Sequence[int], apart: DecoderProcess
 
 def _notes(header: Any) -> tuple[str, ...]:
     notes = []
-    if header.get("SOPClassUID", "").startswith(_SECONDARY_CAPTURE):
+    if str(header.get("SOPClassUID", "")).startswith(_SECONDARY_CAPTURE):
         notes.append("It is a secondary capture, a copy of a screen or a film: its numbers may have no unit.")
     if _is_inverted(header):
         notes.append("It is stored with white and black exchanged (MONOCHROME1) and was turned.")
@@ -94,7 +95,7 @@ def _turn(header: Any, pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
     if _is_inverted(header) and pixels.dtype.kind in "iu":
         # -1 - v for signed numbers, 2^bits - 1 - v for the others: the range of BitsStored turned round.
-        top = -1 if pixels.dtype.kind == "i" else (1 << int(header.BitsStored)) - 1
+        top = -1 if pixels.dtype.kind == "i" else (1 << integer(header, "BitsStored", 0)) - 1
         pixels = np.subtract(np.array(top).astype(pixels.dtype), pixels)
     return np.asarray(apply_modality_lut(pixels, header)) if "ModalityLUTSequence" in header else pixels
 
@@ -106,7 +107,7 @@ def _check_codestreams(path: Path, header: Any) -> None:
 
     if header.file_meta.TransferSyntaxUID == RLELossless:
         return  # it claims no size
-    for frame in generate_frames(header.PixelData, number_of_frames=int(header.get("NumberOfFrames") or 1)):
+    for frame in generate_frames(header.PixelData, number_of_frames=integer(header, "NumberOfFrames", 1) or 1):
         if _codestream_size(frame) != (header.Rows, header.Columns, 1):
             raise unreadable(path, "holds a compressed picture of another size than its header says; it is broken.")
 

@@ -1,6 +1,9 @@
-"""Judging what a file claims to hold before memory is spent on it, and turning foreign errors into one sentence."""
+"""Checking what a file claims to hold before memory is spent on it, and turning foreign errors into one sentence."""
 
-import warnings
+import struct
+import sys
+import traceback
+import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,6 +18,7 @@ MAX_BYTES = 2**32
 SLACK_BYTES = 2**20  # trailing bytes that are padding rather than a bomb
 DEFLATE_RATIO = 1032  # the most that deflate can shrink anything
 _CHUNK = 2**20
+_PACKAGE = __name__.partition(".")[0]
 
 
 def unreadable(path: Path, what: str) -> UnreadableScan:
@@ -22,25 +26,50 @@ def unreadable(path: Path, what: str) -> UnreadableScan:
     return UnreadableScan("".join(letter if letter.isprintable() else "?" for letter in f"{path} {what}"))
 
 
+# What the parsers and the standard library say of broken content, wherever it is noticed.
+_OF_THE_CONTENT = (
+    OSError,
+    EOFError,
+    ValueError,
+    ArithmeticError,
+    RuntimeError,
+    MemoryError,
+    struct.error,
+    zlib.error,
+    zipfile.BadZipFile,
+)
+
+
 @contextmanager
 def parsing(path: Path, kind: str) -> Iterator[None]:
-    """Run a foreign parser on `path`: whatever it raises becomes UnreadableScan, whatever it warns of is silenced.
+    """Run a foreign parser on `path`: what it raises of a broken file becomes UnreadableScan.
 
+    Parsers of hostile files raise anything, TypeError and KeyError included; so what a library raises is translated
+    whatever it is.  Raised by this package's own lines, such an error is a defect of the program and stays what it is.
     The parser's own words are left out of the message, for they may quote patient data; they stay in the traceback.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    except AnomaeError:
+        yield
+    except (AnomaeError, ImportError):
         raise
     except FileNotFoundError as error:
         raise unreadable(path, "is missing.") from error
     except PermissionError as error:
         raise unreadable(path, "may not be opened by you; change its permissions.") from error
     except Exception as error:
+        if not isinstance(error, _OF_THE_CONTENT) and _is_our_own(error):
+            raise
         text = f"is not a readable {kind} file ({type(error).__name__}); it may be cut short or broken: copy it again."
         raise unreadable(path, text) from error
+
+
+def _is_our_own(error: Exception) -> bool:
+    """Whether a line of this package raised it, or called into the standard library where it was raised."""
+    packages = [
+        str(frame.f_globals.get("__name__", "")).partition(".")[0]
+        for frame, _ in traceback.walk_tb(error.__traceback__)
+    ]
+    return next(name for name in reversed(packages) if name not in sys.stdlib_module_names) == _PACKAGE
 
 
 def check_size(path: Path, shape: Sequence[int], voxel_bytes: int, max_voxels: int) -> int:

@@ -1,4 +1,4 @@
-"""MetaImage and NRRD, read through ITK once their headers have been judged."""
+"""Reading through ITK: the step that MetaImage and NRRD share, once their headers have been checked."""
 
 import os
 from pathlib import Path
@@ -7,20 +7,9 @@ from typing import Any
 import numpy as np
 
 from anomae.volumes.headers import parsing, unreadable
+from anomae.volumes.identity import SourceFile
 from anomae.volumes.intensities import settle
-from anomae.volumes.metaimage import check_metaimage
-from anomae.volumes.nrrd import check_nrrd
 from anomae.volumes.volume import Grid, Volume
-
-
-def read_metaimage(path: Path, max_voxels: int) -> Volume:
-    """Read a .mhd or .mha file.  Raises UnreadableScan where it is broken, hostile or holds several volumes."""
-    return _read(path, check_metaimage(path, max_voxels), "MetaImageIO", "metaimage")
-
-
-def read_nrrd(path: Path, max_voxels: int) -> Volume:
-    """Read a .nrrd or .nhdr file.  Raises UnreadableScan where it is broken, hostile or holds several volumes."""
-    return _read(path, check_nrrd(path, max_voxels), "NrrdImageIO", "nrrd")
 
 
 def name_for_itk(path: Path) -> str:
@@ -31,11 +20,16 @@ def name_for_itk(path: Path) -> str:
         raise unreadable(path, "has a name that is no UTF-8, which ITK cannot open; rename it.") from error
 
 
-def _read(path: Path, claimed: tuple[int, ...], reader_name: str, kind: str) -> Volume:
+def read_with_itk(path: Path, claimed: tuple[int, ...], holder: Path, reader_name: str, kind: str) -> Volume:
+    """Read `path` with ITK's own reader of that name.
+
+    claimed: the (x, y, z, ...) size that its header was found to claim.  holder: the file with its voxels, which may be
+    `path` itself.  Raises UnreadableScan where ITK refuses it or understands it in another way.
+    """
     import SimpleITK as sitk
 
-    sitk.ProcessObject.SetGlobalWarningDisplay(False)  # ITK would write to the terminal from C++
     with parsing(path, kind):
+        files = tuple(SourceFile.at(file) for file in dict.fromkeys((path, holder)))
         reader = sitk.ImageFileReader()
         reader.SetImageIO(reader_name)
         reader.SetFileName(name_for_itk(path))
@@ -52,7 +46,7 @@ def _read(path: Path, claimed: tuple[int, ...], reader_name: str, kind: str) -> 
         stored = sitk.GetArrayFromImage(image)
     shape = ((1, *stored.shape) if stored.ndim == 2 else stored.shape)[-3:]
     voxels, notes = settle(path, stored.reshape(shape))
-    return Volume(voxels, _grid(path, image, shape), path, kind, notes=notes)
+    return Volume(voxels, _grid(path, image, shape), path, kind, notes=notes, files=files)
 
 
 def _grid(path: Path, image: Any, shape: tuple[int, ...]) -> Grid:
@@ -70,5 +64,5 @@ def _grid(path: Path, image: Any, shape: tuple[int, ...]) -> Grid:
         raise unreadable(path, "has a spacing or direction that no scan can have; its header is broken.")
     z, y, x = (int(side) for side in shape)
     a, b, c = (float(step) for step in steps)
-    u, v, w = (float(place) for place in origin[:3])
+    u, v, w = (float(mm) for mm in origin[:3])
     return Grid((z, y, x), (c, b, a), (u, v, w), tuple(float(entry) for entry in turn.ravel()))

@@ -1,4 +1,4 @@
-"""Judging the header of a MetaImage (.mhd with .raw or .zraw, .mha) before ITK is let near it.
+"""MetaImage (.mhd with .raw or .zraw, .mha): the header checked here, then read through ITK.
 
 The rules are stricter than ITK's on purpose: a line that ITK could understand in another way than we do is refused.
 """
@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 from anomae.volumes.headers import (
+    MAX_VOXELS,
     check_ratio,
     check_size,
     check_stored,
@@ -16,6 +17,9 @@ from anomae.volumes.headers import (
     parsing,
     unreadable,
 )
+from anomae.volumes.itk import read_with_itk
+from anomae.volumes.reader import FileReader
+from anomae.volumes.volume import Volume
 
 _LINE = re.compile(r"([A-Za-z_]\w*)[ \t]*[=:][ \t]*(.*)")
 _BYTES = {
@@ -35,8 +39,16 @@ _BYTES = {
 _HEADER_BYTES = 2**16
 
 
-def check_metaimage(path: Path, max_voxels: int) -> tuple[int, ...]:
-    """The (x, y, z, ...) size that the header claims.  Raises UnreadableScan where it is not possible."""
+def read_metaimage(path: Path, max_voxels: int = MAX_VOXELS) -> Volume:
+    """Read a .mhd or .mha file.  Raises UnreadableScan where it is broken, hostile or holds several volumes."""
+    return read_with_itk(path, *check_metaimage(path, max_voxels), "MetaImageIO", "metaimage")
+
+
+def check_metaimage(path: Path, max_voxels: int) -> tuple[tuple[int, ...], Path]:
+    """The (x, y, z, ...) size that the header claims, and the file with the voxels.
+
+    Raises UnreadableScan where the size is not possible.
+    """
     with parsing(path, "MetaImage"):
         fields, end = _read_header(path)
         sides = tuple(int(side) for side in fields.get("DimSize", "").split())
@@ -64,7 +76,7 @@ def check_metaimage(path: Path, max_voxels: int) -> tuple[int, ...]:
                 check_stream(path, stream, wanted)
         else:
             check_stored(path, wanted, present)
-    return sides
+    return sides, holder
 
 
 def _read_header(path: Path) -> tuple[dict[str, str], int]:
@@ -72,9 +84,9 @@ def _read_header(path: Path) -> tuple[dict[str, str], int]:
     with path.open("rb") as handle:
         start = handle.read(_HEADER_BYTES)
     fields: dict[str, str] = {}
-    place = 0
+    end = 0
     for line in start.splitlines(keepends=True):
-        place += len(line)
+        end += len(line)
         text = header_text(line).strip(" \t\r\n")
         found = _LINE.fullmatch(text)
         if not text:
@@ -83,9 +95,12 @@ def _read_header(path: Path) -> tuple[dict[str, str], int]:
             raise unreadable(path, "has a header that is not a MetaImage's; it is of another kind or broken.")
         fields[found[1]] = found[2]
         if found[1] == "ElementDataFile":
-            return fields, place
+            return fields, end
     raise unreadable(path, "does not say where its voxels are (ElementDataFile); it is cut short or broken.")
 
 
 def _says(fields: dict[str, str], name: str, expected: str) -> bool:
     return fields.get(name, expected)[:1].upper() == expected[0]
+
+
+READER = FileReader("metaimage", (".mhd", ".mha"), read_metaimage)

@@ -1,4 +1,4 @@
-"""Judging the header of an NRRD (.nrrd, .nhdr) before ITK is let near it.
+"""NRRD (.nrrd, .nhdr): the header checked here, then read through ITK.
 
 Source: "Definition of NRRD File Format" (teem.sourceforge.net/nrrd/format.html).
 """
@@ -6,6 +6,7 @@ Source: "Definition of NRRD File Format" (teem.sourceforge.net/nrrd/format.html)
 from pathlib import Path
 
 from anomae.volumes.headers import (
+    MAX_VOXELS,
     check_ratio,
     check_size,
     check_stored,
@@ -15,6 +16,9 @@ from anomae.volumes.headers import (
     parsing,
     unreadable,
 )
+from anomae.volumes.itk import read_with_itk
+from anomae.volumes.reader import FileReader
+from anomae.volumes.volume import Volume
 
 _BYTES = {
     1: "signed char|int8|int8_t|uchar|unsigned char|uint8|uint8_t",
@@ -28,8 +32,16 @@ _TYPES = {name: size for size, names in _BYTES.items() for name in names.split("
 _HEADER_BYTES = 2**20
 
 
-def check_nrrd(path: Path, max_voxels: int) -> tuple[int, ...]:
-    """The sizes that the header claims, fastest axis first.  Raises UnreadableScan where they are not possible."""
+def read_nrrd(path: Path, max_voxels: int = MAX_VOXELS) -> Volume:
+    """Read a .nrrd or .nhdr file.  Raises UnreadableScan where it is broken, hostile or holds several volumes."""
+    return read_with_itk(path, *check_nrrd(path, max_voxels), "NrrdImageIO", "nrrd")
+
+
+def check_nrrd(path: Path, max_voxels: int) -> tuple[tuple[int, ...], Path]:
+    """The sizes that the header claims, fastest axis first, and the file with the voxels.
+
+    Raises UnreadableScan where they are not possible.
+    """
     with parsing(path, "NRRD"):
         fields, end = _read_header(path)
         sides = tuple(int(side) for side in fields.get("sizes", "").split())
@@ -56,7 +68,7 @@ def check_nrrd(path: Path, max_voxels: int) -> tuple[int, ...]:
                 check_stream(path, stream, wanted)
         else:
             raise unreadable(path, "stores its voxels in an encoding that is not supported; save it as raw or gzip.")
-    return sides
+    return sides, holder
 
 
 def _read_header(path: Path) -> tuple[dict[str, str], int]:
@@ -84,3 +96,6 @@ def _read_header(path: Path) -> tuple[dict[str, str], int]:
     if len(start) == _HEADER_BYTES:
         raise broken
     return fields, 0
+
+
+READER = FileReader("nrrd", (".nrrd", ".nhdr"), read_nrrd)

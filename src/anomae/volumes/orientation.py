@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from anomae.volumes.volume import Grid
+from anomae.volumes.identity import NOT_KNOWN, SliceIdentity
+from anomae.volumes.volume import Grid, Volume
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,3 +60,22 @@ def axial_view(grid: Grid) -> AxialView:
     ]
     flips = [bool(cosines[row, axis] < 0) for row, axis in enumerate(best)]
     return AxialView((best[0], best[1], best[2]), (flips[0], flips[1], flips[2]))
+
+
+def identify_slices(volume: Volume, view: AxialView) -> SliceIdentity:
+    """Where each slice of the view of `volume` comes from, in the order of the view."""
+    count = volume.grid.shape[view.axes[0]]
+    if view.axes[0] != 0:
+        unknown = np.full(count, NOT_KNOWN, dtype=np.int64)
+        return SliceIdentity(unknown, np.full(count, "", dtype=np.str_), unknown)
+    stored = np.arange(count, dtype=np.int64)[:: -1 if view.flips[0] else 1]
+    if volume.dicom is None:
+        unknown = np.full(count, NOT_KNOWN, dtype=np.int64)
+        return SliceIdentity(stored, np.full(count, "", dtype=np.str_), unknown)
+    pictures = [volume.dicom.pictures[index] for index in stored]
+    frames = np.array([picture.frame - 1 for picture in pictures], dtype=np.int64)
+    return SliceIdentity(
+        frames if volume.dicom.is_one_file else stored,
+        np.array([picture.sop_instance_uid for picture in pictures], dtype=np.str_),
+        np.array([picture.instance_number for picture in pictures], dtype=np.int64),
+    )

@@ -1,14 +1,16 @@
 """PNG, JPEG and TIFF pictures of grey content, through Pillow; the pages of a TIFF are slices."""
 
-import warnings
+import math
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from anomae.volumes.headers import check_size, parsing, unreadable
+from anomae.errors import UnreadableScan
+from anomae.volumes.headers import MAX_VOXELS, check_size, parsing, unreadable
 from anomae.volumes.intensities import settle
+from anomae.volumes.reader import FileReader
 from anomae.volumes.volume import Grid, Volume
 
 # Scans found as pictures carry a tint of JPEG, a coloured mark or a coloured caption.  Measured on 3,000 brain MRI
@@ -20,20 +22,18 @@ _OTHER = {"1": 1, "LA": 2, "P": 1, "PA": 2, "RGB": 3, "RGBA": 4, "RGBX": 4}
 _PHOTOMETRIC = 262  # TIFF tag; 0: white is zero
 
 
-def read_picture(path: Path, max_voxels: int) -> Volume:
+def read_picture(path: Path, max_voxels: int = MAX_VOXELS) -> Volume:
     """Read a picture as a volume of one slice (a TIFF: of as many as it has pages), 1 mm a pixel.
 
     Raises UnreadableScan where it is in colour, broken, animated, or larger than Pillow's limit against bombs.
     """
     from PIL import Image
 
-    with parsing(path, "picture"), warnings.catch_warnings():
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
+    with parsing(path, "picture"):
         try:
             return _read(path, max_voxels)
         except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-            text = f"claims more pixels than the limit of {Image.MAX_IMAGE_PIXELS or 0:,}; scale it down."
-            raise unreadable(path, text) from error
+            raise _too_large(path) from error
 
 
 def _read(path: Path, max_voxels: int) -> Volume:
@@ -47,6 +47,8 @@ def _read(path: Path, max_voxels: int) -> Volume:
         if pages > 1 and picture.format == "PNG":
             raise unreadable(path, "is an animation; give its pictures one by one.")
         width, height = picture.size
+        if width * height > (Image.MAX_IMAGE_PIXELS or math.inf):  # up to twice as many, Pillow itself only warns
+            raise _too_large(path)
         pixel_bytes = {**_GREY, **_OTHER}[picture.mode]
         check_size(path, (pages, height, width), pixel_bytes, max_voxels)
         slices: list[npt.NDArray[Any]] = []
@@ -68,6 +70,12 @@ def _read(path: Path, max_voxels: int) -> Volume:
     voxels, mended = settle(path, np.stack(slices) if pages > 1 else slices[0][np.newaxis])
     z, y, x = voxels.shape
     return Volume(voxels, Grid((z, y, x)), path, "picture", notes=(*notes, *mended))
+
+
+def _too_large(path: Path) -> UnreadableScan:
+    from PIL import Image
+
+    return unreadable(path, f"claims more pixels than the limit of {Image.MAX_IMAGE_PIXELS or 0:,}; scale it down.")
 
 
 def _grey(path: Path, picture: Any) -> tuple[npt.NDArray[Any], list[str]]:
@@ -94,3 +102,6 @@ def _grey(path: Path, picture: Any) -> tuple[npt.NDArray[Any], list[str]]:
         notes.append("It is slightly coloured; its brightness was taken.")
         return np.asarray(upright.convert("RGB").convert("L")), notes
     return colours[..., 0], notes
+
+
+READER = FileReader("picture", (".png", ".jpg", ".jpeg", ".tif", ".tiff"), read_picture)

@@ -1,35 +1,40 @@
-"""The one door to every scan on disk: read it, tell whether a name could be one, find them below a folder."""
+"""The one door to every scan on disk: read it, tell whether a name could be one, find them below a folder.
+
+A format of ours is one file with a READER (anomae.volumes.reader), and one line here.  A package of its own offers a
+reader as an entry point of the group "anomae.readers".
+"""
 
 from collections.abc import Iterator
+from dataclasses import replace
+from functools import cache
+from importlib.metadata import entry_points
 from pathlib import Path
 
-from anomae.errors import UnreadableScan
-from anomae.volumes.headers import MAX_VOXELS, parsing, unreadable
+from anomae.errors import UnreadableScan, UserError
+from anomae.volumes import array_files, dicom, metaimage, nifti, nrrd, pictures
+from anomae.volumes.dicom_headers import NotAPicture, read_frames
+from anomae.volumes.headers import MAX_VOXELS, check_size, parsing, unreadable
+from anomae.volumes.identity import SourceFile
+from anomae.volumes.intensities import settle
+from anomae.volumes.reader import Reader
 from anomae.volumes.volume import Volume
 
-_KINDS = {
-    ".nii": "nifti",
-    ".nii.gz": "nifti",
-    ".mhd": "metaimage",
-    ".mha": "metaimage",
-    ".nrrd": "nrrd",
-    ".nhdr": "nrrd",
-    ".dcm": "dicom",
-    ".dicom": "dicom",
-    ".ima": "dicom",
-    ".png": "picture",
-    ".jpg": "picture",
-    ".jpeg": "picture",
-    ".tif": "picture",
-    ".tiff": "picture",
-    ".npy": "array",
-    ".npz": "array",
-}
+GROUP = "anomae.readers"
+READERS: tuple[Reader, ...] = (
+    nifti.READER,
+    metaimage.READER,
+    nrrd.READER,
+    pictures.READER,
+    array_files.READER,
+    dicom.READER,
+)
+ATTRIBUTES = ("name", "suffixes", "sniff", "read")
 
 
 def read_volume(path: Path | str, *, max_voxels: int = MAX_VOXELS, series: str | int | None = None) -> Volume:
     """Read a scan: NIfTI, MetaImage, NRRD, DICOM (a file or the folder of a series), PNG, JPEG, TIFF, .npy or .npz.
 
+    Also what the readers of installed packages read.
     max_voxels: larger volumes are refused before memory is spent.  series: which DICOM series of a folder that holds
     several, by SeriesInstanceUID or by number from 1.  Floats arrive as float32, integers as they are stored unless the
     file's own rescaling asks for more.  Raises UnreadableScan, with one sentence, for whatever cannot be read.
@@ -40,39 +45,29 @@ def read_volume(path: Path | str, *, max_voxels: int = MAX_VOXELS, series: str |
             raise unreadable(path, "is missing.")
         if not path.is_dir() and not path.is_file():
             raise unreadable(path, "is neither a file nor a folder.")
-    kind = "dicom" if path.is_dir() else _kind(path)
-    if kind == "nifti":
-        from anomae.volumes.nifti import read_nifti
+        file = SourceFile.at(path)
+    reader = dicom.READER if path.is_dir() else _reader_of(path)
+    if reader is None:
+        known = ", ".join(suffix for each in all_readers() for suffix in each.suffixes)
+        raise unreadable(path, f"is of a kind that is not supported; convert it to one of {known} or to DICOM.")
+    if reader is dicom.READER:
+        return dicom.read_dicom(path, max_voxels, series)
+    if reader in READERS:
+        volume = reader.read(path, max_voxels)
+    else:
+        with parsing(path, reader.name):
+            volume = _checked(path, reader.read(path, max_voxels), max_voxels)
+    return volume if volume.files else replace(volume, files=(file,))
 
-        return read_nifti(path, max_voxels)
-    if kind == "metaimage":
-        from anomae.volumes.itk import read_metaimage
 
-        return read_metaimage(path, max_voxels)
-    if kind == "nrrd":
-        from anomae.volumes.itk import read_nrrd
-
-        return read_nrrd(path, max_voxels)
-    if kind == "picture":
-        from anomae.volumes.pictures import read_picture
-
-        return read_picture(path, max_voxels)
-    if kind == "array":
-        from anomae.volumes.array_files import read_array_file
-
-        return read_array_file(path, max_voxels)
-    from anomae.volumes.dicom import read_dicom
-    from anomae.volumes.dicom_headers import is_dicom
-
-    if kind == "dicom" or is_dicom(path):
-        return read_dicom(path, max_voxels, series)
-    known = ", ".join(suffix for suffix in _KINDS if suffix != ".dicom")
-    raise unreadable(path, f"is of a kind that is not supported; convert it to one of {known} or to DICOM.")
+def all_readers() -> tuple[Reader, ...]:
+    """Ours, then those of installed packages by name.  Raises UserError where one of these is none."""
+    return (*READERS, *_foreign_readers())
 
 
 def is_readable_name(path: Path) -> bool:
     """Whether a file of this name is a scan, by its suffix alone; a name that starts with a dot never is."""
-    return not path.name.startswith(".") and bool(_kind(path))
+    return not path.name.startswith(".") and _by_suffix(path) is not None
 
 
 def find_scans(folder: Path) -> list[Path]:
@@ -98,8 +93,6 @@ def find_scans(folder: Path) -> list[Path]:
 
 def _find_in(folder: Path, waiting: list[Path]) -> Iterator[Path]:
     """The scans in `folder`; the folders in it go to the end of `waiting`, the first one last."""
-    from anomae.volumes.dicom_headers import is_dicom
-
     sliced: list[Path] = []
     with parsing(folder, "folder of scans"):
         entries = sorted(folder.iterdir())
@@ -107,16 +100,17 @@ def _find_in(folder: Path, waiting: list[Path]) -> Iterator[Path]:
     for entry in entries:
         if _is_hidden(entry) or entry.is_dir():
             continue
-        if _kind(entry) not in ("", "dicom") and (entry.is_file() or entry.is_symlink()):
+        reader = _by_suffix(entry)
+        if reader is None and entry.is_file():
+            reader = _by_content(entry)
+        if reader is dicom.READER:
+            sliced += [entry] if entry.is_file() else []
+        elif reader is not None and (entry.is_file() or entry.is_symlink()):
             yield entry
-        elif entry.is_file() and is_dicom(entry):
-            sliced.append(entry)
     yield from _group_dicom(folder, sliced)
 
 
 def _group_dicom(folder: Path, files: list[Path]) -> set[Path]:
-    from anomae.volumes.dicom_headers import NotAPicture, read_frames
-
     scans: set[Path] = set()
     series: dict[str, list[Path]] = {}
     for file in files:
@@ -138,6 +132,49 @@ def _is_hidden(path: Path) -> bool:
     return path.name.startswith((".", "__MACOSX"))
 
 
-def _kind(path: Path) -> str:
+def _reader_of(path: Path) -> Reader | None:
+    return _by_suffix(path) or _by_content(path)
+
+
+def _by_suffix(path: Path) -> Reader | None:
+    """The reader with the longest suffix that fits, of ours or, if there is none, of installed packages."""
+    return _longest_fit(path, READERS) or _longest_fit(path, _foreign_readers())
+
+
+def _longest_fit(path: Path, readers: tuple[Reader, ...]) -> Reader | None:
     name = path.name.lower()
-    return _KINDS.get(".nii.gz" if name.endswith(".nii.gz") else path.suffix.lower(), "")
+    fits = [(len(suffix), reader) for reader in readers for suffix in reader.suffixes if name.endswith(suffix)]
+    return max(fits, key=lambda fit: fit[0])[1] if fits else None
+
+
+def _by_content(path: Path) -> Reader | None:
+    return _first_sniff(path, READERS) or _first_sniff(path, _foreign_readers())
+
+
+def _first_sniff(path: Path, readers: tuple[Reader, ...]) -> Reader | None:
+    return next((reader for reader in readers if reader.sniff(path)), None)
+
+
+@cache
+def _foreign_readers() -> tuple[Reader, ...]:
+    """The readers of installed packages, by name; looked for once a process."""
+    readers = []
+    for point in sorted(entry_points(group=GROUP), key=lambda point: point.name):
+        try:
+            reader = point.load()
+        except (ImportError, AttributeError) as error:
+            raise UserError(f"The reader {point.name} ({point.value}) cannot be imported: {error}.") from error
+        missing = [attribute for attribute in ATTRIBUTES if not hasattr(reader, attribute)]
+        if missing:
+            raise UserError(f"{point.name} ({point.value}) is no reader: it lacks {', '.join(missing)}.")
+        readers.append(reader)
+    return tuple(readers)
+
+
+def _checked(path: Path, volume: object, max_voxels: int) -> Volume:
+    """What another package's reader gave, once it is known to be a volume.  Raises ValueError where it is not."""
+    if not isinstance(volume, Volume) or volume.voxels.shape != volume.grid.shape:
+        raise ValueError("a reader gives an anomae.volumes.volume.Volume whose grid has the shape of its voxels")
+    check_size(path, volume.voxels.shape, volume.voxels.dtype.itemsize, max_voxels)
+    voxels, notes = settle(path, volume.voxels)
+    return replace(volume, voxels=voxels, notes=(*volume.notes, *notes))

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from anomae.volumes.identity import DicomSeries, SourceFile
+
 
 @dataclass(frozen=True, slots=True)
 class Grid:
@@ -56,9 +58,12 @@ class Volume:
     """A scan as read.
 
     voxels: [z, y, x], in the units of the file after its own rescaling (CT: HU).  A picture has one slice (z = 1).
-    source: the file or folder it came from.  kind: "nifti", "metaimage", "nrrd", "dicom", "picture" or "array".
+    source: the file or folder it came from.  kind: the name of the reader: "nifti", "metaimage", "nrrd", "dicom",
+    "picture", "array", or that of an installed package.
     patient: a pseudonym (hash of the DICOM PatientID), empty where the file names none.
     notes: what was noticed and mended while reading, a sentence each; empty where all was well.
+    files: the files it was read from, the one with the header first; empty for DICOM, where `dicom` names them, and for
+    volumes that were made.  dicom: the series with the mapping from voxel slice to instance and frame, else None.
     """
 
     voxels: npt.NDArray[Any]
@@ -67,3 +72,5 @@ class Volume:
     kind: str
     patient: str = ""
     notes: tuple[str, ...] = field(default=())
+    files: tuple[SourceFile, ...] = field(default=())
+    dicom: DicomSeries | None = None
