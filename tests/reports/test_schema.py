@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from anomae.reports.schema import SliceFigures
 from anomae.reports.schema_maps import MapFigures
-from anomae.reports.schema_parts import Share
+from anomae.reports.schema_values import Share
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 

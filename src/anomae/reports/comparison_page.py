@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from anomae.files import read_json, write_json, write_text
-from anomae.reports.comparison_figures import differences_plot, runs_roc_plot
+from anomae.reports.comparison_plots import differences_plot, runs_roc_plot
 from anomae.reports.comparison_schema import ComparisonContent
 from anomae.reports.definitions import DEFINITIONS
-from anomae.reports.figures import baselines_plot
+from anomae.reports.plots import baselines_plot
 from anomae.reports.report import METRIC_TITLES, environment
 from anomae.statistics.scored import ScoredSlices
 

@@ -5,7 +5,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from anomae.reports.schema import SliceFigures
-from anomae.reports.schema_parts import Count, Difference, Ratio, Share, Signed, Strict
+from anomae.reports.schema_values import Count, Difference, Ratio, Share, Signed, Strict
 
 
 class ComparedRun(SliceFigures):

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from anomae.reports.schema_maps import Pixel
 from anomae.reports.schema_operating import OperatingPoint
-from anomae.reports.schema_parts import Count, Difference, Pretext, Ratio, Share, Strict
+from anomae.reports.schema_values import Count, Difference, Pretext, Ratio, Share, Strict
 
 
 class SliceFigures(Strict):

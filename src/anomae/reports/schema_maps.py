@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from anomae.reports.schema_parts import Count, Ratio, Share, Strict
+from anomae.reports.schema_values import Count, Ratio, Share, Strict
 
 
 class Lesions(Strict):

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anomae.files import read_json, read_json_lines
-from anomae.reports.example_pictures import picture_strips, sample_strips
+from anomae.reports.picture_strips import picture_strips, sample_strips
 from anomae.reproduction.cells import Cell
 from anomae.runs.run import Run
 from anomae.runs.score_table import read_table

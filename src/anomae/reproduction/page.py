@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from anomae.files import write_json, write_text
-from anomae.reports.comparison_figures import roc_curves_plot
+from anomae.reports.comparison_plots import roc_curves_plot
 from anomae.reports.pictures import Strip
 from anomae.reports.report import environment, score_title
-from anomae.reproduction.figures import varied_plot
+from anomae.reproduction.varied_plot import varied_plot
 from anomae.statistics.intervals import Interval
 
 CHOSEN = "chosen"  # the table of detectors that the user names

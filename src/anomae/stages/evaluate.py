@@ -11,8 +11,8 @@ from anomae.files import read_json_lines
 from anomae.progress import progress
 from anomae.reports.assessment import assess
 from anomae.reports.audit import audit, duplicates_warning
-from anomae.reports.drawings import report_drawings
-from anomae.reports.example_pictures import picture_strips, preparation_strips, sample_strips
+from anomae.reports.report_plots import report_drawings
+from anomae.reports.picture_strips import picture_strips, preparation_strips, sample_strips
 from anomae.reports.provenance import (
     cost_sentence,
     count_scored,

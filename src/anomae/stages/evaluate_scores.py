@@ -9,7 +9,7 @@ import numpy.typing as npt
 from anomae.errors import UserError
 from anomae.reports.assessment import assess
 from anomae.reports.audit import audit
-from anomae.reports.drawings import report_drawings
+from anomae.reports.report_plots import report_drawings
 from anomae.reports.provenance import (
     count_scored,
     count_splits,

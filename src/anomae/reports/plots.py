@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from anomae.reports.canvas import ABNORMAL, BASELINE, NORMAL, QUIET, RULE, SCORE, drawing, plain, square, thin
+from anomae.reports.plot_style import ABNORMAL, BASELINE, NORMAL, QUIET, RULE, SCORE, drawing, plain, square, thin
 from anomae.statistics.intervals import PatientBootstrap
 from anomae.statistics.metrics import precision_recall_points, roc_points
 from anomae.statistics.scored import ScoredSlices

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from anomae.reports.canvas import BASELINE, INK, QUIET, RULE, SCORE, drawing, plain, square, thin
+from anomae.reports.plot_style import BASELINE, INK, QUIET, RULE, SCORE, drawing, plain, square, thin
 from anomae.statistics.metrics import roc_points
 
 COLOURS = ("#00695c", "#4477aa", "#cc4c33", "#8a6bbe", "#b7791f", "#5b9a92", "#7b8794", "#a0527a")

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from anomae.reports.canvas import QUIET, RULE, drawing
-from anomae.reports.comparison_figures import COLOURS
+from anomae.reports.plot_style import QUIET, RULE, drawing
+from anomae.reports.comparison_plots import COLOURS
 
 AXES = {"mask ratio": "mask ratio", "of the training": "share of the full training"}
 LINES = {"all": ("all slices", COLOURS[0]), "mid": ("middle slices", COLOURS[1])}

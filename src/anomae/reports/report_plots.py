@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anomae.reports import figures
-from anomae.reports.comparison_figures import bands_plot
+from anomae.reports.comparison_plots import bands_plot
 from anomae.reports.report import score_title
 from anomae.statistics.scored import ScoredSlices
 from anomae.statistics.trivial_baselines import TRIVIAL_BASELINES
