@@ -1,45 +1,42 @@
-"""Figures of whole patients and whole scans, and of the slices of one band of the scan or of tissue area."""
+"""Figures of patients and scans, and of the slices of one band of the scan or of tissue area."""
 
-from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from anomae.statistics.aggregation import WAYS, whole
+from anomae.reports.schema import Aggregate, Band
+from anomae.reports.schema_values import MetricFigures, Share
+from anomae.statistics.aggregation import WAYS, aggregated
 from anomae.statistics.intervals import PatientBootstrap
-from anomae.statistics.metrics import SLICE_METRICS
 from anomae.statistics.scored import ScoredSlices
 
 BANDS = 5
 
 
-def whole_figures(
-    slices: ScoredSlices, unit: str, scores: npt.NDArray[np.float64], resamples: int, seed: int
-) -> dict[str, Any] | None:
-    """AUROC of each way to aggregate, and under `metrics` every metric; null where units are of one class.
+def aggregated_figures(
+    slices: ScoredSlices, level: str, scores: npt.NDArray[np.float64], bootstrap: PatientBootstrap
+) -> Aggregate | None:
+    """AUROC of each way to aggregate, and under `metrics` every metric; None figures where all are of one class.
 
-    unit: "patient" or "case".  None where a unit is a slice: the slice figures say it already.
+    level: "patient" or "case".  bootstrap: over the patients of `slices`.  None where each has one slice: the slice
+    figures say it already.
     """
-    patient, label, columns = whole(slices, unit, scores)
+    patient, label, columns = aggregated(slices, level, scores)
     if len(label) == len(slices):
         return None
     abnormal = int(np.count_nonzero(label))
-    content: dict[str, Any] = {"normal": len(label) - abnormal, "abnormal": abnormal}
-    if abnormal in (0, len(label)):
-        nothing = dict.fromkeys(SLICE_METRICS)
-        return {**content, **dict.fromkeys(columns), "metrics": dict.fromkeys(WAYS, nothing)}
-    bootstrap = PatientBootstrap(patient, resamples, seed)
-    judged = bootstrap.aurocs(label, columns)
-    metrics = bootstrap.metrics(label, {way: columns[way] for way in WAYS})
-    return {
-        **content,
-        **{way: estimate.interval().to_json() for way, estimate in judged.items()},
-        "metrics": {
-            way: {name: estimate.interval().to_json() for name, estimate in row.items()} for way, row in metrics.items()
-        },
-    }
+    shares: dict[str, Any] = dict.fromkeys(columns)
+    metrics = dict.fromkeys(WAYS, MetricFigures.of(None))
+    if abnormal not in (0, len(label)):
+        own = bootstrap.of(patient)
+        shares = {way: Share.of(auroc) for way, auroc in own.aurocs(label, columns).items()}
+        measured = own.metrics(label, {way: columns[way] for way in WAYS})
+        metrics = {way: MetricFigures.of(measured[way]) for way in WAYS}
+    return Aggregate.model_validate(
+        {"normal": len(label) - abnormal, "abnormal": abnormal, **shares, "metrics": metrics}
+    )
 
 
 def banded_figures(
@@ -47,31 +44,33 @@ def banded_figures(
     scores: npt.NDArray[np.float64],
     trivial_baseline: npt.NDArray[np.float64] | None,
     bootstrap: PatientBootstrap,
-) -> dict[str, list[dict[str, Any]]]:
+) -> dict[str, list[Band]]:
     """AUROC of the score, and of the best `trivial_baseline` of all slices, in each fifth of the scan and of tissue.
 
     Bands without both classes have no figure.  Kinds of which nothing is known are left out.
     """
-    found: dict[str, list[dict[str, Any]]] = {}
-    columns: Mapping[str, Any] = (
-        {"score": scores} if trivial_baseline is None else {"score": scores, "trivial_baseline": trivial_baseline}
-    )
+    kinds: dict[str, list[Band]] = {}
+    columns = {"score": scores}
+    if trivial_baseline is not None:
+        columns["trivial_baseline"] = trivial_baseline
     for kind, (band, names) in _bands(slices).items():
         for number, name in enumerate(names):
             indices = np.flatnonzero(band == number)
             abnormal = int(np.count_nonzero(slices.label[indices]))
-            row: dict[str, Any] = {
-                "name": name,
-                "normal": len(indices) - abnormal,
-                "abnormal": abnormal,
-                "score": None,
-                "trivial_baseline": None,
-            }
+            shares: dict[str, Share] = {}
             if 0 < abnormal < len(indices):
-                judged = bootstrap.aurocs(slices.label, columns, rows=indices)
-                row |= {column: estimate.interval().to_json() for column, estimate in judged.items()}
-            found.setdefault(kind, []).append(row)
-    return found
+                aurocs = bootstrap.aurocs(slices.label, columns, rows=indices)
+                shares = {column: Share.of(auroc) for column, auroc in aurocs.items()}
+            kinds.setdefault(kind, []).append(
+                Band(
+                    name=name,
+                    normal=len(indices) - abnormal,
+                    abnormal=abnormal,
+                    score=shares.get("score"),
+                    trivial_baseline=shares.get("trivial_baseline"),
+                )
+            )
+    return kinds
 
 
 def _bands(slices: ScoredSlices) -> dict[str, tuple[npt.NDArray[np.int64], list[str]]]:
