@@ -19,14 +19,17 @@ class ScoreFigures(MetricFigures):
     gain: Difference | None = Field(description="its AUROC minus that of `best_trivial_baseline`")
 
 
-class TrivialBaselineFigures(Share):
+class ComparedBaseline(Share):
     """AUROC of a trivial baseline."""
 
     title: str = Field(description="its name in sentences")
+    uses_labels: bool = Field(description="whether it has seen labels; then it is never `best_trivial_baseline`")
+
+
+class TrivialBaselineFigures(ComparedBaseline):
+    """AUROC of a trivial baseline, and its direction."""
+
     direction: str = Field(description="what was fixed beforehand to be more abnormal")
-    uses_labels: bool = Field(
-        description="whether it has seen labels; then it is never `best_trivial_baseline`"
-    )
 
 
 class BesideBaselines(Strict):
