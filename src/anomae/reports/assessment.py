@@ -28,7 +28,9 @@ Columns = Mapping[str, npt.NDArray[np.float64]]
 FEW_PATIENTS = 20
 
 
-def assess(slices: ScoredSlices, scores: Columns, trivial_baselines: Columns, bootstrap: PatientBootstrap) -> Assessment:
+def assess(
+    slices: ScoredSlices, scores: Columns, trivial_baselines: Columns, bootstrap: PatientBootstrap
+) -> Assessment:
     """Every figure that scores and labels give.
 
     scores: the score columns (n,), `score` among them, higher is more anomalous.  trivial_baselines: (n,), named as in
@@ -50,7 +52,7 @@ def assess(slices: ScoredSlices, scores: Columns, trivial_baselines: Columns, bo
         verdict=_verdict(whole_test, best, label_free(trivial_baselines), matched),
         tone=tone(whole_test["score"].interval(), figures["score"].gain.interval if figures["score"].gain else None),
         slice=MetricFigures.of(metrics["score"]),
-        scores=figures,
+        scores=dict(figures),
         trivial_baselines={
             name: TrivialBaselineFigures.of(
                 whole_test[name],
@@ -166,9 +168,7 @@ def _matched(
     return sections
 
 
-def _beside_baselines(
-    aurocs: Mapping[str, Estimate], scores: Columns, trivial_baselines: Columns
-) -> BesideBaselines:
+def _beside_baselines(aurocs: Mapping[str, Estimate], scores: Columns, trivial_baselines: Columns) -> BesideBaselines:
     """AUROC of each score and baseline, the best baseline that has seen no label, and the score's gain over it."""
     best = best_baseline(aurocs, trivial_baselines)
     return BesideBaselines(

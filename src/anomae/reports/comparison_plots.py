@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from anomae.reports.plot_style import BASELINE, INK, QUIET, RULE, SCORE, plain, plot, square, thin
 from anomae.reports.comparison_schema import Pair
+from anomae.reports.plot_style import BASELINE, INK, QUIET, RULE, SCORE, plain, plot, square, thin
 from anomae.reports.schema import Band
 from anomae.reports.schema_values import Share
 from anomae.statistics.metrics import roc_points
@@ -30,7 +30,7 @@ def bands_plot(bands: Mapping[str, Sequence[Band]], titles: Mapping[str, str], b
                     if share is None:
                         continue
                     axes.bar(index + shift, share.value, 0.36, color=colour, alpha=0.75 if column == "score" else 0.45)
-                    if share.low is not None:
+                    if share.low is not None and share.high is not None:
                         axes.plot([index + shift] * 2, [share.low, share.high], color=INK, lw=1.1)
             for index, row in enumerate(rows):
                 if row.score is None:
@@ -71,7 +71,7 @@ def differences_plot(pairs: Sequence[Pair]) -> str:
         for height, pair in enumerate(pairs):
             by_patient, delong = pair.difference, pair.delong
             axes.plot([delong.low, delong.high], [height - 0.2] * 2, color=QUIET, lw=1)
-            if by_patient.low is not None:
+            if by_patient.low is not None and by_patient.high is not None:
                 axes.plot([by_patient.low, by_patient.high], [height] * 2, color=SCORE, lw=2.4)
             axes.plot(by_patient.value, height, "o", color=SCORE, ms=5.5)
         axes.axvline(0, color=INK, lw=0.8, ls=(0, (4, 3)))

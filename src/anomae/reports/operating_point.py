@@ -157,7 +157,10 @@ def _rates(
 ) -> tuple[Estimate | None, Estimate | None]:
     """Specificity and sensitivity over slices."""
     abnormal = slices.label == 1
-    true_negatives, true_positives = (_counted(~flagged & ~abnormal, bootstrap), _counted(flagged & abnormal, bootstrap))
+    true_negatives, true_positives = (
+        _counted(~flagged & ~abnormal, bootstrap),
+        _counted(flagged & abnormal, bootstrap),
+    )
     return (
         ratio_estimate(bootstrap, true_negatives, _counted(~abnormal, bootstrap)),
         ratio_estimate(bootstrap, true_positives, _counted(abnormal, bootstrap)),

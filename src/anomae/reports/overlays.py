@@ -11,9 +11,7 @@ from anomae.progress import progress
 from anomae.runs.scoring_folder import ScoredScan, ScoringFolder
 
 
-def draw_overlays(
-    folder: ScoringFolder, overlays: int, scale_before: float | None, map_name: str
-) -> float | None:
+def draw_overlays(folder: ScoringFolder, overlays: int, scale_before: float | None, map_name: str) -> float | None:
     """Draw the highest slices of all scans of `folder` on one colour scale; returns its upper end.
 
     overlays: of a scan, at most.  scale_before: of the overlays that are there; drawn anew is only what is missing, or

@@ -33,7 +33,7 @@ def baselines_plot(rows: Sequence[tuple[str, Share | None, str]]) -> str:
             if share is None:
                 continue
             colour = colours[kind]
-            if share.low is not None:
+            if share.low is not None and share.high is not None:
                 axes.plot([share.low, share.high], [height] * 2, color=colour, lw=2.2, solid_capstyle="butt")
             axes.plot(share.value, height, "o", color=colour, ms=6.5 if kind == "score" else 5)
         axes.axvline(0.5, color=QUIET, lw=0.8, ls=(0, (4, 3)))

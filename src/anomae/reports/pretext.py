@@ -10,14 +10,19 @@ def pretext_section(figures: PretextFigures | None) -> Pretext | None:
     if figures is None:
         return None
     mean = figures.mean()
-    return None if mean is None else Pretext(
-        slices=figures.slices,
-        families={
-            name: PretextFamily.of(auroc, trained=name in figures.trained) for name, auroc in figures.families.items()
-        },
-        mean=Share.of(mean),
-        mean_trained=Share.of_known(figures.mean(trained=True)),
-        mean_left_out=Share.of_known(figures.mean(trained=False)),
+    return (
+        None
+        if mean is None
+        else Pretext(
+            slices=figures.slices,
+            families={
+                name: PretextFamily.of(auroc, trained=name in figures.trained)
+                for name, auroc in figures.families.items()
+            },
+            mean=Share.of(mean),
+            mean_trained=Share.of_known(figures.mean(trained=True)),
+            mean_left_out=Share.of_known(figures.mean(trained=False)),
+        )
     )
 
 

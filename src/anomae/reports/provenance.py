@@ -105,6 +105,15 @@ def preparation_sentence(prepared: Mapping[str, Any]) -> str:
     return f"{sentence}; brain mask {found}." if found else f"{sentence}."
 
 
+def preparation_table(prepared: Mapping[str, Any]) -> dict[str, Any]:
+    """What prepare.json says of the slices: cohort, modality, seed, fingerprint and settings."""
+    kept = {
+        name: prepared[name] for name in ("cohort", "modality", "seed", "fingerprint") if prepared.get(name) is not None
+    }
+    settings = prepared.get("settings")
+    return {**kept, **(settings if isinstance(settings, dict) else {})}
+
+
 def skipped_sentence(skipped: Sequence[Any]) -> str:
     """How many scans could not be read; empty where all could."""
     return f"{len(skipped)} scan(s) could not be read and were left out; prepare.json says why." if skipped else ""

@@ -74,7 +74,11 @@ def _draw(
             if lesion is not None and lesion[column].any():
                 above.contour(lesion[column], [0.5], colors="#ff8c28", linewidths=0.9)
     figure.text(
-        0.5, 0.005, f"colour: {map_name}, up to {top:.2g}; slices spread evenly over the scores of their class", ha="center", fontsize=7.5
+        0.5,
+        0.005,
+        f"colour: {map_name}, up to {top:.2g}; slices spread evenly over the scores of their class",
+        ha="center",
+        fontsize=7.5,
     )
     figure.subplots_adjust(0.01, 0.025, 0.99, 0.965, 0.03, 0.12)
     with written_whole(path) as temporary:

@@ -74,7 +74,9 @@ class Aggregate(Strict):
     max: Share | None = Field(description="AUROC of the highest slice score")
     mean_of_top_3: Share | None = Field(description="AUROC of the mean of the three highest")
     slices: Share | None = Field(description="AUROC of the number of slices: a trivial baseline")
-    metrics: dict[Literal["max", "mean_of_top_3"], MetricFigures] = Field(description="every metric of each aggregation")
+    metrics: dict[Literal["max", "mean_of_top_3"], MetricFigures] = Field(
+        description="every metric of each aggregation"
+    )
 
 
 class NearDuplicates(Strict):
@@ -175,7 +177,9 @@ class ReportContent(Assessment):
     pretext: Pretext | None = Field(
         default=None, description="on held-out normals; null where the detector learned from no pseudo-lesions"
     )
-    operating_point: OperatingPoint = Field(description="thresholds from normals only, and what they achieve on the test split")
+    operating_point: OperatingPoint = Field(
+        description="thresholds from normals only, and what they achieve on the test split"
+    )
     audit: Audit = Field(description="what may make the figures better than the detector is")
     counts: dict[str, dict[str, Count]] = Field(description="by split, as prepared; `scored`: what the figures rest on")
     warnings: list[str] = Field(description="what makes the figures too good or incomplete")

@@ -17,5 +17,7 @@ class Pretext(Strict):
     slices: Count = Field(description="normal slices of the validation split, each unaltered and altered")
     families: dict[str, PretextFamily] = Field(description="by family of pseudo-lesions")
     mean: Share = Field(description="mean AUROC over all families")
-    mean_trained: Share | None = Field(description="over those it learned from; null where it learned from none of them")
+    mean_trained: Share | None = Field(
+        description="over those it learned from; null where it learned from none of them"
+    )
     mean_left_out: Share | None = Field(description="over the others; null where there are none")

@@ -1,6 +1,7 @@
 """One sentence that says what a score is worth beside the best trivial baseline."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from anomae.statistics.intervals import Interval
 
@@ -44,7 +45,7 @@ def verdict(
     return "; ".join(parts) + "."
 
 
-def tone(auroc: Interval, gain: Interval | None) -> str:
+def tone(auroc: Interval, gain: Interval | None) -> Literal["above", "level", "below"]:
     """How the verdict may be coloured: "above" the best baseline and chance, "below" one of them, or "level"."""
     if auroc.low is None or auroc.high is None or gain is None or gain.low is None or gain.high is None:
         return "level"

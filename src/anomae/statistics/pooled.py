@@ -1,4 +1,4 @@
-"""Scores of several runs on the same slices, pooled over the folds that tested them, evaluated beside every baseline."""
+"""Scores of several runs on the same slices, pooled over folds and evaluated beside every baseline."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -12,7 +12,7 @@ MOST_SITES = 12
 
 
 def strata(slices: ScoredSlices) -> dict[str, npt.NDArray[np.int64]]:
-    """Indices of the slices in each stratum: `all`, `without_empty`, `mid`, `site: NAME`, `scanner: ...`, `source: ...`.
+    """Indices of the slices in each stratum: `all`, `without_empty`, `mid`, `site: NAME`, `scanner: ...`, `source: ..`.
 
     `without_empty` where some slice is empty; `mid` (relative position 0.35..0.80 and more than 15 % filled) where
     positions are known: filled as it was scanned, so that the same slices count under every preparation, or by tissue
