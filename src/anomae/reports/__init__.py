@@ -1,1 +1,1 @@
-"""Reports: schema, metric definitions, pages, drawings."""
+"""Reports: schema, sections, pages.  `figures` are numbers, a `plot` is a drawn chart, a `picture` an image of a slice."""

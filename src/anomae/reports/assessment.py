@@ -1,4 +1,4 @@
-"""The sections of a report that scores and labels give, from plain arrays: scores, trivial baselines, strata, patients."""
+"""The sections of a report that scores and labels give, from plain arrays: baselines, strata, patients, verdict."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -67,7 +67,7 @@ def leak_warning(leaking: int, patients: int, allowed: bool, unit: str = "patien
     if leaking:
         return (
             f"{leaking} of {patients} {unit}s are in more than one split"
-            f"{' (allowed with --allow-leak)' if allowed else ''}: the figures below are too optimistic for new {unit}s."
+            f"{' (allowed with --allow-leak)' if allowed else ''}: the figures are too optimistic for new {unit}s."
         )
     if allowed:
         return f"The split was made with --allow-leak; according to the index no {unit} is in several splits."

@@ -80,7 +80,7 @@ class PatientBootstrap:
         self.resamples = resamples if self.patients >= FEWEST_PATIENTS else 0
 
     def of(self, patients: npt.ArrayLike, most: int | None = None) -> "PatientBootstrap":
-        """The same for other slices of these patients (m,): as many resamples, or `most` of them, from the same seed."""
+        """The same for other slices of these patients (m,): as many resamples, or `most`, from the same seed."""
         return PatientBootstrap(patients, self.wanted if most is None else min(self.wanted, most), self.seed)
 
     def draws(self, rows: int) -> Iterator[npt.NDArray[np.float64]]:

@@ -58,8 +58,8 @@ def slice_threshold(scores: Scores, patient: npt.NDArray[np.str_], bound: float)
     """From normal slices (n,) and their patients (n,): flags a slice of a new healthy patient with at most `bound`.
 
     The bound is on the probability for a slice drawn at random from a new patient, so every patient counts alike
-    however many slices it has; averaged over calibration sets.  Each of p patients weighs 1 / (p + 1), shared among its slices, and the
-    rest stands at infinity; the threshold is the (1 - bound) quantile.
+    however many slices it has; averaged over calibration sets.  Each of p patients weighs 1 / (p + 1), shared among
+    its slices, and the rest stands at infinity; the threshold is the (1 - bound) quantile.
     Raises UserError where there is no slice, a score is not finite, or the bound is not between 0 and 1.
     """
     if not 0 < bound < 1:
