@@ -22,9 +22,11 @@ def compared():
     gains = {"a": 2, "b": 2, "c": 0.5}
     scores = {name: slices.label * gain + rng.normal(size=len(slices)) for name, gain in gains.items()}
     trivial_baselines = known_baselines(slices, slices.relative_position, DEPTH)
-    return slices, scores, compare_scores(
-        slices, scores, trivial_baselines, GROUPS, PatientBootstrap(slices.patient, 200)
-    ).model_dump()
+    return (
+        slices,
+        scores,
+        compare_scores(slices, scores, trivial_baselines, GROUPS, PatientBootstrap(slices.patient, 200)).model_dump(),
+    )
 
 
 def test_pairs(compared):

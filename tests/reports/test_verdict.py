@@ -15,7 +15,7 @@ def test_a_gain_that_may_be_none():
     )
     assert said == (
         "AUROC 0.830 [0.790, 0.870]; the best trivial baseline, slice position, gives 0.820: the gain is "
-        "0.010 [-0.020, 0.040], not distinguishable from zero; AUROC among slices of the same position 0.630 [0.600, 0.660]."
+        "0.010 [-0.020, 0.040], not distinguishable from zero; position-matched AUROC 0.630 [0.600, 0.660]."
     )
 
 
@@ -56,7 +56,7 @@ def test_a_reversed_baseline_and_the_best_among_matched():
     baseline = BestBaseline("slice position", POSITION, Interval(0.01, -0.02, 0.04))
     said = verdict(SCORE, baseline, ("mean intensity", 0.91), Interval(0.63, 0.6, 0.66), ("brightest 9x9 spot", 0.81))
     assert "; mean intensity with its direction reversed gives 0.910; " in said
-    assert said.endswith("AUROC among slices of the same position 0.630 [0.600, 0.660], where brightest 9x9 spot gives 0.810.")
+    assert said.endswith("position-matched AUROC 0.630 [0.600, 0.660], where brightest 9x9 spot gives 0.810.")
 
 
 def test_one_class():

@@ -400,7 +400,7 @@ def test_anyones_scores(tmp_path):
     }
     assert {"position_rarity", "position_centre"} <= set(report["trivial_baselines"])
     assert report["provenance"]["unit"] == "patient"
-    assert "among slices of the same position" in report["verdict"]
+    assert "position-matched AUROC" in report["verdict"]
     assert (tmp_path / "out" / "report.html").exists()
     assert any("only scores were given" in note for note in report["notes"])
 

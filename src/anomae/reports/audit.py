@@ -50,5 +50,7 @@ def duplicates_warning(duplicates: NearDuplicates | None) -> str:
     if duplicates.equal:
         said.append(f"{duplicates.equal} of {duplicates.tested} test images are equal to a training image")
     if duplicates.near:
-        said.append(f"{duplicates.near} of {duplicates.compared} compared test images nearly equal one")
+        said.append(
+            f"{duplicates.near} of {duplicates.compared} compared test images are near-duplicates of a training image"
+        )
     return f"{' and '.join(said)}: the detector may have memorised them."

@@ -41,7 +41,7 @@ def verdict(
         parts.append(f"{mirrored[0]} with its direction reversed gives {mirrored[1]:.3f}")
     if matched is not None:
         beside = f", where {matched_baseline[0]} gives {matched_baseline[1]:.3f}" if matched_baseline else ""
-        parts.append(f"AUROC among slices of the same position {matched}{beside}")
+        parts.append(f"position-matched AUROC {matched}{beside}")
     return "; ".join(parts) + "."
 
 
