@@ -18,7 +18,8 @@ writes `compare.json` (schema version 2), each made of the classes below. Printe
 *means* stands in the file itself, under `definitions`.
 
 Conventions: numbers are finite; `null` means that a figure cannot be given, and a sentence in `notes`, `warnings` or
-beside it says why. A metric is added in `anomae.statistics.metric_specs`. A score is higher where something is more anomalous. "Flagged" is above a threshold, not at it.
+beside it says why. A score is higher where something is more anomalous. "Flagged" is above a threshold, not at it.
+Metrics stand in one list, `anomae.statistics.metric_specs`; what is added there is a key here.
 Keys may be added within a schema version; none is renamed or removed."""
 
 

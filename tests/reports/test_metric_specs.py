@@ -13,9 +13,15 @@ from anomae.statistics.metric_specs import METRICS, MetricSpec
 from ..stages.test_compare import another
 from ..stages.test_evaluate import made_up_run
 
+
+def best_youden(tp: np.ndarray, fp: np.ndarray) -> np.ndarray:
+    abnormal, normal = (np.where(counts[:, -1:] > 0, counts[:, -1:], np.nan) for counts in (tp, fp))
+    return np.asarray(np.max(tp / abnormal - fp / normal, axis=1, initial=0.0))
+
+
 YOUDEN = MetricSpec(
     "best_youden",
-    lambda tp, fp: np.max(tp / tp[:, -1:] - fp / fp[:, -1:], axis=1, initial=0.0),
+    best_youden,
     "best Youden index",
     "The largest sensitivity + specificity - 1 over all thresholds.",
 )

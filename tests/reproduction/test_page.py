@@ -112,7 +112,7 @@ def test_the_terms_are_said() -> None:
     assert "64x48 pixels, recipe reproduce-small, seed 0" in said
     assert "Best trivial baseline on all slices (5 normal, 4 abnormal of 3 patients): slice position, 0.900." in said
     assert "made with --allow-leak: patients may be in several splits" in said
-    assert "takes over the method's masked autoencoder" in said
+    assert "reuses the method's masked autoencoder" in said
     assert "Settings changed by the user: {'x': {'y': 1}}." in said
 
 

@@ -163,7 +163,7 @@ def test_scores_of_other_slices_are_refused(heads: SliceStore, empty_run: Run) -
 @pytest.mark.parametrize("name", ["own_task.csv", "pretext.csv"])
 def test_a_run_scored_by_an_older_version_is_told_what_to_do(heads: SliceStore, empty_run: Run, name: str) -> None:
     (empty_run.calibration / name).write_text("row,unaltered,altered\n0,0.1,0.2\n")
-    with pytest.raises(UserError, match="older version; run `anomae score .*` again"):
+    with pytest.raises(UserError, match=r"older version; run `anomae score .*` again"):
         read(empty_run, heads)
 
 

@@ -1,1 +1,1 @@
-"""Reports: schema, sections, pages.  `figures` are numbers, a `plot` is a drawn chart, a `picture` an image of a slice."""
+"""Reports: schema, sections, pages.  Figures are numbers, a plot is a drawn chart, a picture is an image of a slice."""

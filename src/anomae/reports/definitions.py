@@ -12,21 +12,21 @@ def definitions() -> dict[str, str]:
 
 _DEFINITIONS = {
     "interval": (
-        "value: on all test slices. low, high: 2.5th and 97.5th percentile over resamples of whole patients, drawn with "
-        "replacement; null where there are too few patients. All figures use the same resamples."
+        "value: on all test slices. low, high: 2.5th and 97.5th percentile over resamples of whole patients, drawn "
+        "with replacement; null where there are too few patients. All figures use the same resamples."
     ),
     "score_neighbours": (
-        "The score of a slice smoothed along its scan: 1/4 of the detector's score of the slice below, 1/2 of its own, "
-        "1/4 of that of the slice above, among the scored slices of the scan; a missing neighbour is replaced by the "
-        "slice itself. `score` does not use neighbouring scores."
+        "The score of a slice smoothed along its scan: 1/4 of the detector's score of the slice below, 1/2 of its "
+        "own, 1/4 of that of the slice above, among the scored slices of the scan; a missing neighbour is replaced by "
+        "the slice itself. `score` does not use neighbouring scores."
     ),
     "trivial_baselines": (
-        "AUROC of trivial baselines on the same test slices, each in a direction fixed beforehand. A value below 0.5 is "
-        "shown as it is; with the direction reversed it would be one minus that."
+        "AUROC of trivial baselines on the same test slices, each in a direction fixed beforehand. A value below 0.5 "
+        "is shown as it is; with the direction reversed it would be one minus that."
     ),
     "gain": (
-        "AUROC of the score minus that of the best trivial baseline that saw no label, with a paired interval: both are "
-        "computed on the same resamples."
+        "AUROC of the score minus that of the best trivial baseline that saw no label, with a paired interval: both "
+        "are computed on the same resamples."
     ),
     "strata": (
         "The same figures on subsets of the test set. all: every labelled test slice. without_empty: slices with any "
@@ -34,22 +34,22 @@ _DEFINITIONS = {
         "scanner, source: one site, one scanner, one kind of picture file."
     ),
     "matched": (
-        "AUROC over the abnormal-normal pairs within the same band only, every pair counting alike: position: the same "
-        "tenth of the scan; tissue_area: the same tenth of the test slices by tissue area; site, scanner, source: the "
-        "same one. A score that only separates the bands comes near 0.5."
+        "AUROC over the abnormal-normal pairs within the same band only, every pair counting alike: position: the "
+        "same tenth of the scan; tissue_area: the same tenth of the test slices by tissue area; site, scanner, "
+        "source: the same one. A score that only separates the bands comes near 0.5."
     ),
     "bands": (
         "AUROC of the score and of the best trivial baseline within each fifth of the scan and of the test slices by "
         "tissue area."
     ),
     "operating_point": (
-        "Thresholds taken from normal slices of held-out patients only, by split conformal prediction with patients as "
-        "the exchangeable units. Slice: every calibration patient has the same weight, and the bound is on the "
-        "probability that a slice drawn at random from a new healthy patient is flagged; its estimate on the test split "
-        "is false_positive_rate, the mean over patients of the share of their normal slices flagged. Patient: from the "
-        "highest score of each calibration patient; the bound is on the probability that any normal slice of a new "
-        "patient is flagged. Both hold on average over calibration sets, for n calibration patients and a bound of 1 / "
-        "(n + 1) or more. Scores above the threshold are flagged."
+        "Thresholds taken from normal slices of held-out patients only, by split conformal prediction with patients "
+        "as the exchangeable units. Slice: every calibration patient has the same weight, and the bound is on the "
+        "probability that a slice drawn at random from a new healthy patient is flagged; its estimate on the test "
+        "split is false_positive_rate, the mean over patients of the share of their normal slices flagged. Patient: "
+        "from the highest score of each calibration patient; the bound is on the probability that any normal slice of "
+        "a new patient is flagged. Both hold on average over calibration sets, for n calibration patients and a bound "
+        "of 1 / (n + 1) or more. Scores above the threshold are flagged."
     ),
     "balanced_accuracy": "Mean of sensitivity and specificity at the operating point.",
     "patient": (
@@ -67,19 +67,19 @@ _DEFINITIONS = {
         "threshold chosen beforehand would give."
     ),
     "aupro": (
-        "Area under the per-region overlap curve up to a false-positive rate of 0.3, divided by 0.3: at each threshold "
-        "the share of each lesion covered, averaged over lesions so that small ones count as large ones, against the "
-        "share of all pixels outside lesions flagged. A random map comes to 0.15. A lesion is a connected piece (8 "
-        "neighbours) of the mask in one slice."
+        "Area under the per-region overlap curve up to a false-positive rate of 0.3, divided by 0.3: at each "
+        "threshold the share of each lesion covered, averaged over lesions so that small ones count as large ones, "
+        "against the share of all pixels outside lesions flagged. A random map comes to 0.15. A lesion is a connected "
+        "piece (8 neighbours) of the mask in one slice."
     ),
     "at_threshold": (
         "The map at the threshold above which 1 % of the healthy tissue of held-out normal slices lies, patients "
-        "counting alike (an estimate without a guaranteed bound). detected: lesions with at least half of their pixels "
-        "flagged; touched: with any; by thirds of the lesions by size."
+        "counting alike (an estimate without a guaranteed bound). detected: lesions with at least half of their "
+        "pixels flagged; touched: with any; by thirds of the lesions by size."
     ),
     "delong": (
-        "In comparisons: DeLong's test of two AUROC on the same images. It assumes independent images, which slices of "
-        "one patient are not: rely on the paired bootstrap by patient."
+        "In comparisons: DeLong's test of two AUROC on the same images. It assumes independent images, which slices "
+        "of one patient are not: rely on the paired bootstrap by patient."
     ),
     "pretext": (
         "AUROC of healthy validation slices with a pseudo-lesion of one family against the same slices unaltered, by "
@@ -87,8 +87,9 @@ _DEFINITIONS = {
         "learned from, and the others."
     ),
     "audit": (
-        "What may make the figures better than the detector is: empty slices, normal slices of patients with a lesion, "
-        "patients and near-duplicates in several splits, labels that training or the choice of the checkpoint saw."
+        "What may make the figures better than the detector is: empty slices, normal slices of patients with a "
+        "lesion, patients and near-duplicates in several splits, labels that training or the choice of the checkpoint "
+        "saw."
     ),
     "blank": (
         "share: empty slices among the test slices. normal_below: share of the normal slices with content that score "

@@ -38,7 +38,7 @@ STYLE = {
 
 @contextmanager
 def plot(width: float, height: float) -> Iterator[tuple[Figure, Callable[[], str]]]:
-    """A plot of `width` x `height` inches in the report's style (a matplotlib Figure), and what gives it as SVG text."""
+    """A plot of `width` x `height` inches in the report's style (a matplotlib Figure), and its SVG text when drawn."""
     with rc_context(STYLE):
         figure = Figure(figsize=(width, height), layout="constrained")
 

@@ -1,4 +1,4 @@
-"""The stage `reproduce` with folds: every run on every fold, its test scores pooled over all patients and evaluated once.
+"""The stage `reproduce` with folds: every run on every fold, its test scores pooled over all patients and evaluated.
 
 OUT/
   store/, folds/fold1/store/ ...   as anomae.reproduction.folds leaves them

@@ -29,7 +29,7 @@ def title(content: Mapping[str, Any]) -> str:
 
 
 def tables(content: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The pooled figures, which baselines they differ from, and the differences to every baseline: title, heads, rows of text."""
+    """The pooled figures, the baselines they differ from, the differences to every one: title, heads, rows of text."""
     found, trivial_baselines = [_pooled_table(content)], content["trivial_baselines"]
     clear = [
         [name, *(_clear(beside, trivial_baselines) for beside in figures.values())]

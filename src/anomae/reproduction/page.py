@@ -110,7 +110,7 @@ def sentences(content: Mapping[str, Any]) -> list[str]:
     if any(row["pretext"] for row in content["cells"]):
         said.append(
             "Pretext task: AUROC of altered against unaltered healthy validation slices, the mean over families of "
-            "pseudo-lesions; where it is near 0.5 the detector has learned nothing, and the row says nothing of the idea."
+            "pseudo-lesions; where it is near 0.5 the detector has not learned, and its row says nothing of the idea."
         )
     if any(row["table"] in ("table2b", "table2c", "text", "fig5") for row in content["cells"]):
         said.append("A variant that reuses the method's masked autoencoder counts its own minutes and steps only.")

@@ -39,11 +39,15 @@ def seed_summaries(
         except UserError as error:
             found[name] = {"runs": [run.name for run in own], "scores": {}, "failed": str(error)}
             continue
-        found[name] = seed_summary(evaluation, columns, {run: evaluation.figures(scores) for run, scores in columns.items()})
+        found[name] = seed_summary(
+            evaluation, columns, {run: evaluation.figures(scores) for run, scores in columns.items()}
+        )
     return found
 
 
-def seed_summary(evaluation: PooledEvaluation, columns: Mapping[str, Scores], figures: Mapping[str, Any]) -> dict[str, Any]:
+def seed_summary(
+    evaluation: PooledEvaluation, columns: Mapping[str, Scores], figures: Mapping[str, Any]
+) -> dict[str, Any]:
     """The runs, and by score: the spread of AUROC over them by stratum, and the figures of their scores' mean.
 
     columns: run -> score -> (n,), standardised.  figures: run -> what `evaluation` says of them.

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from anomae.reports.plot_style import QUIET, RULE, plot
 from anomae.reports.comparison_plots import COLOURS
+from anomae.reports.plot_style import QUIET, RULE, plot
 
 AXES = {"mask ratio": "mask ratio", "of the training": "share of the full training"}
 LINES = {"all": ("all slices", COLOURS[0]), "mid": ("middle slices", COLOURS[1])}

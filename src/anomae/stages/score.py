@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anomae.arrays import GrowingArray
-from anomae.detectors.protocol import FittedDetector, Findings, with_neighbours
+from anomae.detectors.protocol import Findings, FittedDetector, with_neighbours
 from anomae.detectors.registry import load_detector
 from anomae.errors import UserError
 from anomae.files import append_json_line, read_json_lines, write_csv, write_json
