@@ -165,6 +165,8 @@ def test_a_run_scored_by_an_older_version_is_told_what_to_do(heads: SliceStore, 
     (empty_run.calibration / name).write_text("row,unaltered,altered\n0,0.1,0.2\n")
     with pytest.raises(UserError, match=r"older version; run `anomae score .*` again"):
         read(empty_run, heads)
+    write_pretext(Boxes(), heads, heads.rows("validation", label=0), empty_run)
+    assert read(empty_run, heads) is not None
 
 
 @pytest.mark.parametrize("detector", ["mae-classifier", "anomae"])

@@ -76,10 +76,10 @@ def _draw(
     figure.text(
         0.5,
         0.005,
-        f"colour: {map_name}, up to {top:.2g}; slices spread evenly over the scores of their class",
+        f"colour: {map_name}, up to {top:.2g}\nslices spread evenly over the scores of their class",
         ha="center",
         fontsize=7.5,
     )
-    figure.subplots_adjust(0.01, 0.025, 0.99, 0.965, 0.03, 0.12)
+    figure.subplots_adjust(0.01, 0.045, 0.99, 0.965, 0.03, 0.12)
     with written_whole(path) as temporary:
         figure.savefig(temporary, format="png")

@@ -25,6 +25,7 @@ from anomae.slices.store import SliceStore
 from anomae.statistics.intervals import Estimate, PatientBootstrap, mean_estimate
 
 SCORES, FACTS = "pretext.csv", "pretext.json"
+OLDER = "own_task.csv"  # what earlier versions wrote for the paper's method
 MOST_SLICES, MOST_ALTERED = 512, 1152  # slices, and slices times families
 
 
@@ -50,7 +51,7 @@ def write_pretext(detector: Any, store: SliceStore, rows: npt.NDArray[np.int64],
     rows: of one split of the store; neighbours, where the detector looks at them, are any slices of that split.  Taken
     are at most 512 slices, and at most 1,152 altered ones over all families, evenly spaced.
     """
-    for name in (SCORES, FACTS):
+    for name in (SCORES, FACTS, OLDER):
         (run.calibration / name).unlink(missing_ok=True)
     filled = rows[~store.index.empty[rows]]
     if not hasattr(detector, "pretext") or not len(filled):
@@ -80,7 +81,7 @@ def read_pretext(run: Run, store: SliceStore, bootstrap: PatientBootstrap) -> Pr
     written by an older version.
     """
     path = run.calibration / SCORES
-    if (run.calibration / "own_task.csv").exists() or (path.exists() and not (run.calibration / FACTS).exists()):
+    if (run.calibration / OLDER).exists() or (path.exists() and not (run.calibration / FACTS).exists()):
         raise UserError(f"{run.folder} was scored by an older version; run `anomae score {run.folder}` again.")
     if not path.exists():
         return None
