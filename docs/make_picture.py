@@ -7,7 +7,6 @@ import sys
 import tempfile
 from pathlib import Path
 
-from anomae.detectors.anomae.detector import Anomae
 from anomae.reports.run_picture import run_picture
 from anomae.slices.settings import PrepareSettings
 from anomae.stages.fit import fit
@@ -28,7 +27,7 @@ def main(folder: Path) -> None:
     prepare("brats2020", folder / "scans", folder / "store", modality="flair", settings=SETTINGS)
     fit(folder / "store", folder / "run", recipe="small", overrides=FIT)
     score(folder / "run")
-    run_picture(folder / "run", DOCS / "found.png", label=Anomae.map_label)
+    run_picture(folder / "run", DOCS / "found.png")
     pseudo(folder / "run", DOCS / "pseudo_lesions.png")
 
 

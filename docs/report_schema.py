@@ -1,4 +1,4 @@
-"""Print docs/report.md from the classes that every report is checked against: python docs/report_schema.py."""
+"""Print docs/report.md from the classes that every report is made of: python docs/report_schema.py."""
 
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -7,22 +7,25 @@ from pydantic import BaseModel
 
 from anomae.reports.comparison_schema import ComparisonContent
 from anomae.reports.schema import ReportContent
+from anomae.reports.schema_values import MetricFigures, Share
+from anomae.statistics.metric_specs import METRICS
 
 HEAD = """# report.json and compare.json
 
-Every key, what it holds, and its range. `anomae evaluate` writes `report.json` (schema version 2), `anomae compare`
-writes `compare.json` (schema version 1); each is checked against this schema when it is written. Printed by
+Every key, what it holds, and its range. `anomae evaluate` writes `report.json` (schema version 3), `anomae compare`
+writes `compare.json` (schema version 2), each made of the classes below. Printed by
 `python docs/report_schema.py > docs/report.md` from `anomae.reports.schema` and `comparison_schema`; what a figure
 *means* stands in the file itself, under `definitions`.
 
 Conventions: numbers are finite; `null` means that a figure cannot be given, and a sentence in `notes`, `warnings` or
 beside it says why. A score is higher where something is more anomalous. "Flagged" is above a threshold, not at it.
+Metrics stand in one list, `anomae.statistics.metric_specs`; what is added there is a key here.
 Keys may be added within a schema version; none is renamed or removed."""
 
 
 def tables() -> str:
     """The whole page."""
-    parts, seen = [HEAD], set()
+    parts, seen = [HEAD], set[type[BaseModel]]()
     for root in (ReportContent, ComparisonContent):
         waiting: list[type[BaseModel]] = [root]
         while waiting:
@@ -31,6 +34,7 @@ def tables() -> str:
                 continue
             seen.add(model)
             parts.append(_table(model))
+            waiting += [Share] * issubclass(model, MetricFigures)
             waiting += [inner for field in model.model_fields.values() for inner in _models(field.annotation)]
     return "\n\n".join(parts) + "\n"
 
@@ -44,6 +48,11 @@ def _table(model: type[BaseModel]) -> str:
         "| key | type | what |",
         "| --- | --- | --- |",
     ]
+    if issubclass(model, MetricFigures):
+        rows += [
+            f"| `{spec.name}` | [Share](#share) or null | {spec.title}; {spec.direction}. {spec.definition} |"
+            for spec in METRICS.values()
+        ]
     for name, field in model.model_fields.items():
         rows.append(f"| `{name}` | {_kind(field.annotation, field.metadata)} | {field.description} |")
     return "\n".join(rows)

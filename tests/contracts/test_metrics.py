@@ -7,19 +7,52 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn import metrics as reference
 
 from anomae.errors import UserError
 from anomae.statistics import metrics
 from anomae.statistics.delong import auroc_covariance
+from anomae.statistics.metric_specs import METRICS as SPECS
+from anomae.statistics.metric_specs import MetricSpec
 
 
 def middle(scores: Any) -> float:
     return float(np.sort(np.asarray(scores))[len(scores) // 2]) if len(scores) else 0.0
 
 
+def of_spec(spec: MetricSpec) -> Callable[..., float]:
+    return lambda labels, scores: float(spec.function(*metrics.Ranked(labels, scores).counts())[0])
+
+
+def curve(labels: Any, scores: Any) -> tuple[Any, Any]:
+    """Specificity and sensitivity at every threshold, by scikit-learn."""
+    fpr, tpr, _ = reference.roc_curve(labels, scores, drop_intermediate=False)
+    return 1 - fpr, tpr
+
+
+def sensitivity_at(specificity: float) -> Callable[..., float]:
+    def found(labels: Any, scores: Any) -> float:
+        specificities, sensitivities = curve(labels, scores)
+        return float(sensitivities[specificities >= specificity - 1e-9].max())
+
+    return found
+
+
+# Every metric of the list, computed in another way: a new one is entered here too.
+REFERENCES: dict[str, Callable[..., float]] = {
+    "auroc": reference.roc_auc_score,
+    "average_precision": reference.average_precision_score,
+    "fpr_at_95_tpr": lambda labels, scores: (
+        1 - max(s for s, t in zip(*curve(labels, scores), strict=True) if t >= 0.95)
+    ),
+    "sensitivity_at_90_specificity": sensitivity_at(0.90),
+    "sensitivity_at_95_specificity": sensitivity_at(0.95),
+    "sensitivity_at_99_specificity": sensitivity_at(0.99),
+}
 METRICS: dict[str, Callable[..., Any]] = {
-    "auroc": metrics.auroc,
-    "average_precision": metrics.average_precision,
+    **{name: of_spec(spec) for name, spec in SPECS.items()},
+    "auroc of one score": metrics.auroc,
+    "average precision of one score": metrics.average_precision,
     "fpr_at_tpr": metrics.fpr_at_tpr,
     "sensitivity_at_specificity": metrics.sensitivity_at_specificity,
     "balanced_accuracy": lambda labels, scores: metrics.balanced_accuracy(labels, scores, middle(scores)),
@@ -44,6 +77,29 @@ def labelled_scores(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
 @pytest.fixture(params=sorted(METRICS))
 def metric(request: pytest.FixtureRequest) -> Callable[..., Any]:
     return METRICS[request.param]
+
+
+def test_every_metric_of_the_list_has_a_reference_here():
+    assert set(REFERENCES) == set(SPECS)
+    assert all(name == spec.name for name, spec in SPECS.items())
+
+
+@pytest.mark.parametrize("name", sorted(REFERENCES))
+@settings(max_examples=50, deadline=None, derandomize=True)
+@given(case=labelled_scores())
+def test_a_metric_equals_its_reference(name, case):
+    np.testing.assert_allclose(METRICS[name](*case), REFERENCES[name](*case), atol=1e-9)
+
+
+@pytest.mark.parametrize("name", sorted(SPECS))
+@settings(max_examples=25, deadline=None, derandomize=True)
+@given(case=labelled_scores())
+def test_the_direction_is_the_better_end(name, case):
+    labels, scores = case
+    sign = 1 if SPECS[name].direction == "higher is better" else -1
+    perfect = METRICS[name](labels, labels.astype(float))
+    assert perfect == pytest.approx(1.0 if sign > 0 else 0.0)
+    assert sign * METRICS[name](labels, scores) <= sign * perfect + 1e-12
 
 
 @pytest.mark.parametrize("name", sorted(set(METRICS) - {"balanced_accuracy"}))

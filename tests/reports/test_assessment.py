@@ -8,6 +8,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from anomae.errors import UserError
 from anomae.reports.assessment import assess
+from anomae.statistics.intervals import PatientBootstrap
 from anomae.statistics.metrics import auroc
 from anomae.statistics.scored import ScoredSlices
 from anomae.statistics.trivial_baselines import known_baselines
@@ -35,36 +36,37 @@ def made_up(patients: int = 24, seed: int = 0) -> ScoredSlices:
     )
 
 
-def judged(slices: ScoredSlices, score: np.ndarray, **more):
+def assessed(slices: ScoredSlices, score: np.ndarray, **more):
     trivial_baselines = known_baselines(slices, slices.relative_position, DEPTH)
-    return assess(slices, {"score": score, "score_mae": score**3}, trivial_baselines, resamples=200, **more)
+    bootstrap = PatientBootstrap(slices.patient, 200, **more)
+    return assess(slices, {"score": score, "score_mae": score**3}, trivial_baselines, bootstrap).model_dump()
 
 
 def test_a_score_that_is_position_gains_nothing_over_position():
     slices = made_up()
-    found = judged(slices, -np.abs(slices.relative_position - 0.5))
+    found = assessed(slices, -np.abs(slices.relative_position - 0.5))
     assert found["trivial_baselines"]["position_centre"]["value"] == found["slice"]["auroc"]["value"] > 0.75
     assert found["gain"]["value"] <= 0
     assert found["tone"] != "above"
-    assert "beyond" not in found["verdict"]
+    assert "more than that baseline explains" not in found["verdict"]
     assert found["matched"]["position"]["scores"]["score"]["value"] < 0.65
 
 
 def test_a_score_that_sees_lesions_gains():
     slices = made_up()
-    found = judged(slices, slices.label + np.random.default_rng(1).normal(0, 0.3, len(slices)))
+    found = assessed(slices, slices.label + np.random.default_rng(1).normal(0, 0.3, len(slices)))
     assert found["tone"] == "above"
     assert found["gain"]["low"] > 0
-    assert "beyond what that baseline explains" in found["verdict"]
+    assert "more than that baseline explains" in found["verdict"]
     assert found["matched"]["position"]["scores"]["score"]["value"] > 0.95
     assert found["patient"]["max"]["value"] > 0.9
     assert (found["patient"]["abnormal"], found["patient"]["normal"]) == (16, 8)
 
 
-def test_the_parts_agree():
+def test_the_sections_agree():
     slices = made_up()
     score = slices.label + np.random.default_rng(1).normal(size=len(slices))
-    found = judged(slices, score)
+    found = assessed(slices, score)
     assert found["slice"]["auroc"]["value"] == pytest.approx(auroc(slices.label, score))
     assert found["scores"]["score_mae"]["auroc"] == found["scores"]["score"]["auroc"]  # x**3 keeps the order
     assert found["strata"]["all"]["scores"]["score"] == found["slice"]["auroc"]
@@ -83,10 +85,10 @@ def test_the_parts_agree():
         assert interval["low"] <= interval["value"] <= interval["high"]
 
 
-def test_whole_patients_have_every_metric_in_both_ways():
+def test_patients_have_every_metric_in_both_ways():
     slices = made_up()
     score = slices.label + np.random.default_rng(1).normal(size=len(slices))
-    found = judged(slices, score)["patient"]
+    found = assessed(slices, score)["patient"]
     names = np.unique(slices.patient)
     truth = [int(slices.label[slices.patient == name].any()) for name in names]
     highest = [score[slices.patient == name].max() for name in names]
@@ -101,16 +103,16 @@ def test_whole_patients_have_every_metric_in_both_ways():
 def test_patients_of_one_slice_are_not_given_twice():
     slices = made_up().take(np.arange(0, 24 * DEPTH, DEPTH // 2))
     score = np.random.default_rng(1).normal(size=len(slices))
-    assert judged(slices, score)["patient"] is not None
+    assert assessed(slices, score)["patient"] is not None
     alone = slices.take(np.arange(1, len(slices), 2))
-    found = judged(alone, score[1::2])
+    found = assessed(alone, score[1::2])
     assert (found["patient"], found["volume"]) == (None, None)
 
 
 def test_bands_hold_the_figures_of_their_slices():
     slices = made_up()
     score = slices.label + np.random.default_rng(1).normal(size=len(slices))
-    found = judged(slices, score)["bands"]
+    found = assessed(slices, score)["bands"]
     assert set(found) == {"position", "tissue_area"}
     assert [row["name"] for row in found["position"]][::4] == ["0.0 to 0.2", "0.8 to 1.0"]
     for rows in found.values():
@@ -124,7 +126,7 @@ def test_bands_hold_the_figures_of_their_slices():
 def test_equal_input_gives_equal_output_and_the_seed_moves_only_intervals():
     slices = made_up()
     score = slices.label + np.random.default_rng(1).normal(size=len(slices))
-    one, same, other = judged(slices, score), judged(slices, score), judged(slices, score, seed=5)
+    one, same, other = assessed(slices, score), assessed(slices, score), assessed(slices, score, seed=5)
     assert json.dumps(one) == json.dumps(same)
     assert one["slice"]["auroc"]["value"] == other["slice"]["auroc"]["value"]
     assert one["slice"]["auroc"]["low"] != other["slice"]["auroc"]["low"]
@@ -132,8 +134,8 @@ def test_equal_input_gives_equal_output_and_the_seed_moves_only_intervals():
 
 def test_what_must_be_known_is_said():
     slices = made_up(patients=6)
-    notes = " ".join(judged(slices, np.where(slices.empty, 2.0, 1.0) + slices.label)["notes"])
-    assert "Only 6 patients" in notes
+    notes = " ".join(assessed(slices, np.where(slices.empty, 2.0, 1.0) + slices.label)["notes"])
+    assert "only 6 patients" in notes
     assert "come from patients who also have abnormal slices" in notes
     assert "12 of 120 test slices are empty" in notes
     assert "An empty slice scores above 100 % of the normal slices with content." in notes
@@ -143,7 +145,9 @@ def test_what_must_be_known_is_said():
 def test_one_class_gives_counts_and_a_sentence(label):
     slices = made_up()
     one = slices.take(np.flatnonzero(slices.label == label))
-    found = assess(one, {"score": np.arange(len(one), dtype=np.float64)}, {})
+    found = assess(
+        one, {"score": np.arange(len(one), dtype=np.float64)}, {}, PatientBootstrap(one.patient, 100)
+    ).model_dump()
     assert found["slice"]["auroc"] is None
     assert "so no AUROC can be given" in found["verdict"]
     json.dumps(found, allow_nan=False)
@@ -156,12 +160,14 @@ def test_a_score_that_is_no_number_is_refused():
             slices,
             {"score": np.zeros(len(slices)), "score_mae": np.where(np.arange(len(slices)) == 4, np.nan, 0)},
             {},
+            PatientBootstrap(slices.patient, 100),
         )
 
 
-def test_a_baseline_turned_round_is_mentioned():
+def test_a_reversed_baseline_is_mentioned():
     slices = made_up()
     score = slices.label * 0.3 + np.random.default_rng(1).normal(size=len(slices))
-    found = assess(slices, {"score": score}, {"mean": -slices.label.astype(np.float64)}, resamples=100)
+    bootstrap = PatientBootstrap(slices.patient, 100)
+    found = assess(slices, {"score": score}, {"mean": -slices.label.astype(np.float64)}, bootstrap).model_dump()
     assert found["trivial_baselines"]["mean"]["value"] == 0.0
-    assert "mean intensity turned round gives 1.000" in found["verdict"]
+    assert "mean intensity with its direction reversed gives 1.000" in found["verdict"]

@@ -6,6 +6,7 @@ from scipy.stats import rankdata
 
 from anomae.reports.comparison import compare_scores, mean_rank
 from anomae.statistics.delong import delong_test
+from anomae.statistics.intervals import PatientBootstrap
 from anomae.statistics.metrics import auroc
 from anomae.statistics.trivial_baselines import known_baselines
 
@@ -21,7 +22,11 @@ def compared():
     gains = {"a": 2, "b": 2, "c": 0.5}
     scores = {name: slices.label * gain + rng.normal(size=len(slices)) for name, gain in gains.items()}
     trivial_baselines = known_baselines(slices, slices.relative_position, DEPTH)
-    return slices, scores, compare_scores(slices, scores, trivial_baselines, GROUPS, resamples=200)
+    return (
+        slices,
+        scores,
+        compare_scores(slices, scores, trivial_baselines, GROUPS, PatientBootstrap(slices.patient, 200)).model_dump(),
+    )
 
 
 def test_pairs(compared):
@@ -39,7 +44,7 @@ def test_spread_over_seeds(compared):
     slices, scores, found = compared
     assert list(found["seeds"]) == ["a"]
     values = [auroc(slices.label, scores[name]) for name in "ab"]
-    spread = found["seeds"]["a"]["auroc"]
+    spread = found["seeds"]["a"]["metrics"]["auroc"]
     assert spread["mean"] == pytest.approx(np.mean(values))
     assert spread["sd"] == pytest.approx(np.std(values, ddof=1))
     assert (spread["min"], spread["max"]) == (pytest.approx(min(values)), pytest.approx(max(values)))
@@ -59,8 +64,8 @@ def test_the_verdict_names_the_best_and_the_baseline(compared):
     assert found["verdict"].startswith(f"Best: {best}, AUROC ")
     pair = next(pair for pair in found["pairs"] if {pair["one"], pair["other"]} == {"a", "b"})
     clear = pair["difference"]["low"] * pair["difference"]["high"] > 0
-    assert ("more than chance" if clear else "not distinguishable from none") in found["verdict"]
-    assert "over 2 seeds of a AUROC" in found["verdict"]
+    assert ("more than chance" if clear else "not distinguishable from zero") in found["verdict"]
+    assert "over 2 seeds of a mean AUROC" in found["verdict"]
     assert (
         f"the best trivial baseline, {found['trivial_baselines'][found['best_trivial_baseline']]['title']}"
         in found["verdict"]

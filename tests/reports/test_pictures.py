@@ -65,27 +65,27 @@ def test_constant_images_have_a_scale():
 def test_the_best_and_the_worst_are_chosen():
     labels, scores = np.array([1, 0, 1, 0, 1]), np.array([0.9, 0.8, 0.5, 0.1, 0.2])
     assert choose_slices(labels, scores, 2) == {
-        "abnormal_found": [0, 2],
-        "normal_flagged": [1, 3],
-        "abnormal_missed": [4, 2],
+        "true_positives": [0, 2],
+        "false_positives": [1, 3],
+        "false_negatives": [4, 2],
     }
 
 
 def test_strips_hold_what_there_is():
     images = np.random.default_rng(0).random((5, 6, 6)).astype(np.float32)
 
-    def nothing(places):
+    def nothing(indices):
         return None
 
     chosen = choose_slices(np.array([1, 0, 1, 0, 1]), np.arange(5.0), 2)
-    strips = slice_strips(chosen, str, lambda places: images[places], nothing, nothing, nothing)
+    strips = slice_strips(chosen, str, lambda indices: images[indices], nothing, nothing, nothing)
     assert [strip.title.split()[0] for strip in strips] == ["Highest-scored", "Highest-scored", "Lowest-scored"]
     assert [[caption for caption, _ in strip.columns] for strip in strips] == [["4", "2"], ["3", "1"], ["0", "2"]]
     assert list(strips[0].columns[0][1]) == ["input"]
     assert "One scale for all pictures" in strips[0].explanation
-    healthy = slice_strips({"normal_flagged": [1]}, str, lambda places: images[places], nothing, nothing, nothing)
+    healthy = slice_strips({"false_positives": [1]}, str, lambda indices: images[indices], nothing, nothing, nothing)
     assert "One scale for all pictures" in healthy[0].explanation
-    assert slice_strips({"normal_flagged": []}, str, lambda places: images[places], nothing, nothing, nothing) == []
+    assert slice_strips({"false_positives": []}, str, lambda indices: images[indices], nothing, nothing, nothing) == []
 
 
 def test_training_samples():

@@ -5,22 +5,22 @@ import numpy as np
 from anomae.reports.provenance import count_splits, in_several_splits
 from anomae.statistics.trivial_baselines import labelled_elsewhere
 
-PART = np.array(["train", "", "validation", "validation", "test", ""])
+SPLIT = np.array(["train", "", "validation", "validation", "test", ""])
 PATIENT = np.array(["a", "a", "b", "b", "c", "d"])
 LABEL = np.array([0, 1, 0, 1, 1, 0], dtype=np.int8)
 
 
-def test_slices_in_no_part_are_not_counted():
-    counts = count_splits(PART, LABEL, np.zeros(6, dtype=np.bool_), PATIENT, PATIENT)
+def test_slices_in_no_split_are_not_counted():
+    counts = count_splits(SPLIT, LABEL, np.zeros(6, dtype=np.bool_), PATIENT, PATIENT)
     assert list(counts) == ["train", "validation", "test"]
     assert counts["train"]["abnormal"] == 0
     assert sum(split["normal"] + split["abnormal"] for split in counts.values()) == 4
 
 
-def test_a_patient_whose_other_slices_are_in_no_part_is_on_one_side():
-    assert in_several_splits(PART, PATIENT) == 0
-    assert in_several_splits(np.where(PART == "", "test", PART), PATIENT) == 1
+def test_a_patient_whose_other_slices_are_in_no_split_is_in_one_split():
+    assert in_several_splits(SPLIT, PATIENT) == 0
+    assert in_several_splits(np.where(SPLIT == "", "test", SPLIT), PATIENT) == 1
 
 
-def test_position_is_learned_from_no_slice_that_is_in_no_part():
-    np.testing.assert_array_equal(labelled_elsewhere(PART, LABEL, "test"), [2, 3])
+def test_position_is_learned_from_no_slice_that_is_in_no_split():
+    np.testing.assert_array_equal(labelled_elsewhere(SPLIT, LABEL, "test"), [2, 3])

@@ -18,10 +18,10 @@ from ..runs.test_pretext import BRIEF
 
 @pytest.fixture(scope="module")
 def run(heads: SliceStore, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    place = tmp_path_factory.mktemp("pictures") / "run"
-    fit(heads.folder, place, recipe="phantom", overrides=BRIEF)
-    score(place)
-    return place
+    path = tmp_path_factory.mktemp("pictures") / "run"
+    fit(heads.folder, path, recipe="phantom", overrides=BRIEF)
+    score(path)
+    return path
 
 
 def test_slices_are_spread_over_the_scores() -> None:
@@ -33,7 +33,7 @@ def test_slices_are_spread_over_the_scores() -> None:
 
 
 def test_a_picture_of_the_run(run: Path, tmp_path: Path) -> None:
-    picture = run_picture(run, tmp_path / "picture.png", each=2, label="probability")
+    picture = run_picture(run, tmp_path / "picture.png", each=2)
     with Image.open(picture) as drawn:
         assert drawn.width > 200
         assert len(drawn.convert("RGB").getcolors(1 << 20) or []) > 50

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from anomae.reports.schema import SliceFigures
 from anomae.reports.schema_maps import MapFigures
-from anomae.reports.schema_parts import Share
+from anomae.reports.schema_values import MetricFigures, Share
+from anomae.statistics.metric_specs import METRICS
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 
@@ -36,6 +36,9 @@ def test_the_schema_bites():
     ):
         with pytest.raises(ValidationError):
             Share.model_validate(bad)
-    with pytest.raises(ValidationError):
-        SliceFigures.model_validate({"auroc": good})
+    every = dict.fromkeys(METRICS, good)
+    assert MetricFigures.model_validate(every)["auroc"] == Share.model_validate(good)
+    for bad in ({"auroc": good}, {**every, "more": good}, {**every, "auroc": {**good, "value": 1.2}}):
+        with pytest.raises(ValidationError):
+            MetricFigures.model_validate(bad)
     assert "aupro" in MapFigures.model_fields

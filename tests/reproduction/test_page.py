@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from anomae.files import read_json
-from anomae.reproduction.page import OWN_TASK, markdown, sentences, tables, write_reproduction
+from anomae.reproduction.page import PRETEXT, markdown, sentences, tables, write_reproduction
 
 SHARE = {"value": 0.7, "low": 0.6, "high": 0.8}
 
@@ -20,7 +20,7 @@ def cell(table: str, title: str, **changed: Any) -> dict[str, Any]:
         "figures": {"all": SHARE, "mid": None},
         "minutes": 3.04,
         "steps": {"a": 10, "b": 20},
-        "own_task": None,
+        "pretext": None,
         "failed": None,
     }
     return {**plain, **changed}
@@ -66,25 +66,25 @@ def test_a_row_holds_the_paper_s_value_ours_and_what_it_took() -> None:
     ]
 
 
-def test_its_own_task_has_a_column_where_any_row_knows_it() -> None:
-    known = cell("table2b", "L1", own_task={"value": 0.8, "low": 0.75, "high": 0.85})
+def test_the_pretext_task_has_a_column_where_any_row_knows_it() -> None:
+    known = cell("table2b", "L1", pretext={"value": 0.8, "low": 0.75, "high": 0.85})
     there, elsewhere = content(known, cell("table2b", "L2")), content(cell("table2b", "L2"))
     (table,) = tables(there)
-    assert table["heads"][-1] == OWN_TASK
+    assert table["heads"][-1] == PRETEXT
     assert [row[-1] for row in table["rows"]] == ["0.800 [0.750, 0.850]", "", ""]
     assert {len(row) for row in table["rows"]} == {len(table["heads"])}
-    assert any(said.startswith("Its own task: ") for said in sentences(there))
-    assert OWN_TASK not in tables(elsewhere)[0]["heads"]
-    assert not any(said.startswith("Its own task: ") for said in sentences(elsewhere))
+    assert any(said.startswith("Pretext task: ") for said in sentences(there))
+    assert PRETEXT not in tables(elsewhere)[0]["heads"]
+    assert not any(said.startswith("Pretext task: ") for said in sentences(elsewhere))
 
 
 def test_seeds_of_a_chosen_detector_have_their_rows_and_the_paper_has_no_column() -> None:
-    known = cell("chosen", "mae-classifier, seed 0", own_task={"value": 0.8, "low": 0.75, "high": 0.85})
+    known = cell("chosen", "mae-classifier, seed 0", pretext={"value": 0.8, "low": 0.75, "high": 0.85})
     over = {"mean": 0.7, "min": 0.65, "max": 0.75, "values": [0.65, 0.75]}
     scores = {"score": {"seeds": {"all": over}, "ensemble": {"all": {"auroc": SHARE}}}}
     seeds = {"mae-classifier": {"runs": ["a", "b"], "scores": scores, "failed": None}}
     (table,) = tables({**content(known), "seeds": seeds})
-    assert table["heads"] == ["", "ours, all slices", "ours, middle slices", "minutes", "steps", OWN_TASK]
+    assert table["heads"] == ["", "ours, all slices", "ours, middle slices", "minutes", "steps", PRETEXT]
     assert table["rows"][1:3] == [
         ["mae-classifier: mean over 2 seeds (range)", "0.700 (0.650 to 0.750)", "", "", "", ""],
         ["mae-classifier: mean of 2 seeds' standardised scores", "0.700 [0.600, 0.800]", "", "", "", ""],
@@ -111,8 +111,8 @@ def test_the_terms_are_said() -> None:
     said = " ".join(sentences({**content(cell("table2c", "k")), "allow_leak": True, "overrides": {"x": {"y": 1}}}))
     assert "64x48 pixels, recipe reproduce-small, seed 0" in said
     assert "Best trivial baseline on all slices (5 normal, 4 abnormal of 3 patients): slice position, 0.900." in said
-    assert "Patients is in several splits" in said
-    assert "takes over the method's masked autoencoder" in said
+    assert "made with --allow-leak: patients may be in several splits" in said
+    assert "reuses the method's masked autoencoder" in said
     assert "Settings changed by the user: {'x': {'y': 1}}." in said
 
 

@@ -38,8 +38,8 @@ def test_doubts(run):
     facts = read_json(run / "run.json")
     write_json(run / "run.json", {**facts, "settings": {"classifier": {"choice": "validation_auroc"}}})
     said = " ".join(loaded(run, ["patient5"])[0].doubts)
-    assert "chosen on labelled images of these very patients" in said
-    assert "1 calibration patients stand in another split too" in said
+    assert "chosen on labelled images of the same patients" in said
+    assert "1 calibration patients are in another split too" in said
 
 
 def test_none_is_a_sentence(run):

@@ -49,7 +49,7 @@ def with_calibration(run: Path) -> Path:
     """The made-up run with its normal validation slices scored as the stage would."""
     store = SliceStore(run.parent / "store")
     rows, index = store.rows("validation", label=0), store.index
-    images = store.select(rows).read(slice(None))
+    images = store.select(rows).pictures(slice(None))
     scores = np.clip(images - 0.55, 0, None).max(axis=(1, 2))
     columns = ("row", "case", "patient", "slice", "position_mm", "label", "score")
     lines = [
@@ -84,12 +84,12 @@ def test_a_person_sees_the_report_of_a_run(browser, tmp_path):
     assert seen["verdict"] == report["verdict"]
     assert 0 < seen["top"] < seen["bottom"] < 400  # without scrolling
     assert seen["size"] >= 18
-    drawings = ("baselines", "bands", "roc", "precision_recall", "histogram", "position", "loss")
-    assert seen["drawn"] == [f"figure-{name}" for name in drawings]
+    plots = ("baselines", "bands", "roc", "precision_recall", "histogram", "position", "loss")
+    assert seen["drawn"] == [f"plot-{name}" for name in plots]
     assert seen["pictures"] == 3 * 6 * 4 + 4 * 5
     assert {"baselines", "scores", "operating", "counts"} <= seen["rows"].keys()
     assert seen["rows"]["baselines"] == len(report["scores"]) + len(report["trivial_baselines"]) + 2
-    for words in ("cannot be promised: it needs at least 19 calibration patients", "Which labels were seen"):
+    for words in ("per slice needs at least 19 calibration patients", "Which labels were seen"):
         assert words in seen["text"]
     printed = browser.print()
     assert printed.startswith(b"%PDF")
@@ -100,7 +100,7 @@ def test_a_person_sees_the_report_of_anyones_scores(browser, tmp_path):
     report = evaluate_scores(*anyones_tables(tmp_path), tmp_path / "out", resamples=100)
     seen = looked_at(browser, tmp_path / "out" / "report.html")
     assert seen["verdict"] == report["verdict"] == read_json(tmp_path / "out" / "report.json")["verdict"]
-    assert {"figure-baselines", "figure-roc", "figure-bands", "figure-position"} <= set(seen["drawn"])
+    assert {"plot-baselines", "plot-roc", "plot-bands", "plot-position"} <= set(seen["drawn"])
     assert "Not audited: trivial baselines from the images" in seen["text"]
     assert report["operating_point"]["sentence"] in seen["text"]
 
@@ -110,9 +110,9 @@ def test_a_person_sees_a_comparison(browser, tmp_path):
     found = compare([run, another(run, "second", 8)], tmp_path / "out", resamples=100)
     seen = looked_at(browser, tmp_path / "out" / "compare.html")
     assert seen["verdict"] == found["verdict"]
-    assert seen["drawn"] == ["figure-runs", "figure-differences", "figure-roc"]
+    assert seen["drawn"] == ["plot-runs", "plot-differences", "plot-roc"]
     assert seen["rows"] == {"runs": 3 + len(found["trivial_baselines"]), "pairs": 1, "seeds": 1}
-    assert "DeLong's test takes images as independent" in seen["text"]
+    assert "DeLong's test assumes independent images" in seen["text"]
 
 
 def test_a_request_or_an_error_would_be_seen(browser, tmp_path):

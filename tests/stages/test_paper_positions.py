@@ -53,7 +53,7 @@ def test_position_alone_on_lists_of_the_papers_shape(script, tmp_path):
     position = report["scores"]["score"]["auroc"]["value"]
     assert position > 0.7
     assert report["best_trivial_baseline"] in ("position_rarity", "position_centre")
-    assert "not distinguishable from none" in report["verdict"]
+    assert "not distinguishable from zero" in report["verdict"]
     assert report["audit"]["position_matched_auroc"]["value"] < position - 0.1
     # The baseline of the report counts training normals at the same slice, as the score does.
     rarity = report["scores"]["score_rarity"]["auroc"]["value"]

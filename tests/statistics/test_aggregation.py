@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from anomae.statistics.aggregation import mean_of_highest, whole
+from anomae.statistics.aggregation import aggregated, mean_of_highest
 from anomae.statistics.scored import ScoredSlices
 
 
@@ -26,10 +26,10 @@ def test_a_patient_with_one_abnormal_slice_is_abnormal():
         site=np.full(4, ""),
     )
     scores = np.array([0.1, 0.5, 0.3, 0.9])
-    patient, label, columns = whole(slices, "patient", scores)
+    patient, label, columns = aggregated(slices, "patient", scores)
     assert (patient.tolist(), label.tolist()) == (["a", "b"], [1, 0])
     np.testing.assert_allclose(columns["max"], [0.5, 0.9])
     np.testing.assert_allclose(columns["mean_of_top_3"], [0.3, 0.9])
     np.testing.assert_allclose(columns["slices"], [3, 1])
-    patient, label, columns = whole(slices, "case", scores)
+    patient, label, columns = aggregated(slices, "case", scores)
     assert (patient.tolist(), label.tolist()) == (["a", "a", "b"], [0, 1, 0])

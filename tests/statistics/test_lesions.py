@@ -12,10 +12,10 @@ from anomae.statistics.pixels import count_pixels, float16_levels
 def made_up(seed: int = 0, count: int = 10):
     rng = np.random.default_rng(seed)
     lesions = np.zeros((count, 20, 22), dtype=np.bool_)
-    for place in range(0, count, 2):
+    for index in range(0, count, 2):
         for _ in range(3):
             y, x, side = rng.integers(0, 14), rng.integers(0, 16), rng.integers(1, 6)
-            lesions[place, y : y + side, x : x + side] = True
+            lesions[index, y : y + side, x : x + side] = True
     lesions[0, 18, 20] = lesions[0, 19, 21] = True  # touching at a corner: one lesion of two pixels
     maps = (rng.normal(size=lesions.shape) + 1.5 * lesions).astype(np.float16)
     return maps, lesions, np.arange(count) // 2
@@ -91,23 +91,23 @@ def test_figures_at_a_threshold_equal_the_obvious_way():
     found = figures_at_threshold(counts, PatientBootstrap(patient, 100))
     flagged = maps > np.float16(0.75)
     dice = 2 * (flagged & lesions).sum() / (flagged.sum() + lesions.sum())
-    assert found["dice"]["value"] == pytest.approx(dice)
-    assert found["dice"]["low"] <= dice <= found["dice"]["high"]
-    assert found["healthy_tissue_flagged"]["value"] == pytest.approx(flagged[tissue & ~lesions].mean())
+    assert found.dice.value == pytest.approx(dice)
+    assert found.dice.low <= dice <= found.dice.high
+    assert found.healthy_tissue_flagged.value == pytest.approx(flagged[tissue & ~lesions].mean())
     shares, sizes = [], []
     for k in range(len(maps)):
         regions = label(lesions[k], connectivity=2)
         for n in range(1, regions.max() + 1):
             shares.append(flagged[k][regions == n].mean())
             sizes.append(int((regions == n).sum()))
-    rows = found["lesions"]
-    assert rows["all"]["lesions"] == len(sizes) == sum(rows[name]["lesions"] for name in ("small", "middle", "large"))
-    assert rows["all"]["found"]["value"] == pytest.approx(np.mean(np.array(shares) >= 0.5))
-    assert rows["all"]["touched"]["value"] == pytest.approx(np.mean(np.array(shares) > 0))
-    assert rows["small"]["largest_px"] < rows["large"]["smallest_px"]
-    limit = rows["small"]["largest_px"]
+    rows = found.lesions
+    assert rows["all"].lesions == len(sizes) == sum(rows[name].lesions for name in ("small", "middle", "large"))
+    assert rows["all"].detected.value == pytest.approx(np.mean(np.array(shares) >= 0.5))
+    assert rows["all"].touched.value == pytest.approx(np.mean(np.array(shares) > 0))
+    assert rows["small"].largest_px < rows["large"].smallest_px
+    limit = rows["small"].largest_px
     small = [share for share, size in zip(shares, sizes, strict=True) if size <= limit]
-    assert rows["small"]["found"]["value"] == pytest.approx(np.mean(np.array(small) >= 0.5))
+    assert rows["small"].detected.value == pytest.approx(np.mean(np.array(small) >= 0.5))
 
 
 def test_the_batches_do_not_matter():

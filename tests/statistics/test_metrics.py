@@ -5,6 +5,7 @@ import pytest
 from sklearn import metrics as reference
 
 from anomae.statistics import metrics
+from anomae.statistics.metric_specs import METRICS
 
 
 def random_case(seed: int, ties: bool) -> tuple[np.ndarray, np.ndarray]:
@@ -60,7 +61,7 @@ def test_minus_zero_equals_zero():
     assert metrics.auroc([0, 1], [0.0, -0.0]) == 0.5
 
 
-def test_turned_round_is_the_mirror():
+def test_reversed_is_the_mirror():
     labels, scores = random_case(3, ties=True)
     assert metrics.auroc(labels, -scores) == pytest.approx(1 - metrics.auroc(labels, scores), abs=1e-12)
 
@@ -70,16 +71,16 @@ def test_whole_number_weights_are_repeated_rows(ties):
     labels, scores = random_case(5, ties)
     weights = np.random.default_rng(1).integers(0, 4, (6, len(labels)))
     counts = metrics.Ranked(labels, scores).counts(weights.astype(np.float64))
-    for name, judge in metrics.SLICE_METRICS.items():
-        found = judge(*counts)
+    for name, spec in METRICS.items():
+        found = spec.function(*counts)
         for row, times in enumerate(weights):
             repeated = metrics.Ranked(np.repeat(labels, times), np.repeat(scores, times)).counts()
-            assert found[row] == pytest.approx(judge(*repeated)[0], abs=1e-12), name
+            assert found[row] == pytest.approx(spec.function(*repeated)[0], abs=1e-12), name
 
 
 def test_a_resample_of_one_class_gives_no_figure():
     labels, scores = np.array([0, 0, 1, 1]), np.array([1.0, 2.0, 3.0, 4.0])
     only_one = np.array([[1.0, 1.0, 0.0, 0.0], [0.0, 0.0, 1.0, 1.0]])
     counts = metrics.Ranked(labels, scores).counts(only_one)
-    for name, judge in metrics.SLICE_METRICS.items():
-        assert np.isnan(judge(*counts)).all(), name
+    for name, spec in METRICS.items():
+        assert np.isnan(spec.function(*counts)).all(), name

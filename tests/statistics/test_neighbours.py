@@ -19,10 +19,10 @@ def scans(draw):
 
 
 def by_hand(scores, case, number):
-    known = {(one, int(place)): score for one, place, score in zip(case, number, scores, strict=True)}
+    known = {(one, int(at)): score for one, at, score in zip(case, number, scores, strict=True)}
     return [
-        known.get((one, place - 1), score) / 4 + score / 2 + known.get((one, place + 1), score) / 4
-        for (one, place), score in known.items()
+        known.get((one, at - 1), score) / 4 + score / 2 + known.get((one, at + 1), score) / 4
+        for (one, at), score in known.items()
     ]
 
 

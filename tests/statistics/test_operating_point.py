@@ -1,13 +1,13 @@
-"""The bound on false alarms is kept, in simulation and by hand, and what cannot be promised is said."""
+"""The bound on false positives holds, in simulation and by hand, and where it cannot be had that is said."""
 
 import numpy as np
 import pytest
 
 from anomae.errors import UserError
-from anomae.statistics.achieved import Calibration, operating_point
+from anomae.reports.operating_point import operating_point
 from anomae.statistics.intervals import PatientBootstrap
 from anomae.statistics.metrics import balanced_accuracy
-from anomae.statistics.operating_point import patient_threshold, slice_threshold, threshold_sentence
+from anomae.statistics.operating_point import Calibration, patient_threshold, slice_threshold, threshold_sentence
 
 from ..reports.test_assessment import made_up
 
@@ -23,20 +23,20 @@ def cohort(rng: np.random.Generator, patients: int) -> tuple[np.ndarray, np.ndar
 @pytest.mark.parametrize(("patients", "bound"), [(19, 0.05), (10, 0.2), (30, 0.1), (4, 0.05)])
 def test_the_bound_holds_for_finite_samples(patients, bound):
     rng = np.random.default_rng(3)
-    slices, wholes, promised = [], [], set()
+    slices, patients_flagged, bounds = [], [], set()
     for _ in range(1500):
         calibration, test = cohort(rng, patients), cohort(rng, 1)[0]
         by_slice, by_patient = slice_threshold(*calibration, bound), patient_threshold(*calibration, bound)
         slices.append(np.mean(test > by_slice.value))
-        wholes.append(test.max() > by_patient.value)
-        promised |= {by_slice.bound, by_patient.bound}
-    assert len(promised) == 1
-    limit = promised.pop()
+        patients_flagged.append(test.max() > by_patient.value)
+        bounds |= {by_slice.bound, by_patient.bound}
+    assert len(bounds) == 1
+    limit = bounds.pop()
     assert limit == max(bound, 1 / (patients + 1))
-    for found in (slices, wholes):
+    for found in (slices, patients_flagged):
         assert np.mean(found) <= limit + 3 * np.std(found) / np.sqrt(len(found))
-    # It is not kept by flagging nothing: the patient-wise bound is nearly used up.
-    assert np.mean(wholes) > limit - 1 / (patients + 1) - 0.03
+    # It does not hold by flagging nothing: the patient-wise bound is nearly used up.
+    assert np.mean(patients_flagged) > limit - 1 / (patients + 1) - 0.03
 
 
 def test_pooling_the_slices_would_break_the_bound():
@@ -70,7 +70,7 @@ def test_too_few_patients_are_said():
     assert (threshold.reachable, threshold.needed, threshold.value) == (False, 19, 9.0)
     assert threshold.bound == pytest.approx(1 / 11)
     sentence = threshold_sentence(threshold, "slice of a new healthy patient")
-    assert "A bound of 5 % per slice cannot be promised: it needs at least 19 calibration patients" in sentence
+    assert "A bound of 5 % per slice needs at least 19 calibration patients" in sentence
     assert "there are 10" in sentence
     assert "9.09 %" in sentence
     assert slice_threshold(np.arange(19.0), np.arange(19).astype(np.str_), 0.05).reachable
@@ -93,7 +93,7 @@ def test_what_is_achieved_is_counted_as_it_should_be():
     score = slices.label + 0.6 * np.random.default_rng(1).normal(size=len(slices))
     rng = np.random.default_rng(5)
     calibration = Calibration(0.6 * rng.normal(size=800), np.repeat(np.arange(40), 20).astype(np.str_), "40 patients")
-    found = operating_point(slices, score, calibration, "", PatientBootstrap(slices.patient, 200))
+    found = operating_point(slices, score, calibration, "", PatientBootstrap(slices.patient, 200)).model_dump()
     by_slice, flagged = found["slice"], score > found["slice"]["threshold"]
     normal = slices.label == 0
     assert by_slice["specificity"]["value"] == pytest.approx(1 - flagged[normal].mean())
@@ -110,21 +110,21 @@ def test_what_is_achieved_is_counted_as_it_should_be():
     assert whole["sensitivity"]["value"] == pytest.approx(np.mean([alarm[slices.patient == p].any() for p in ill]))
     quiet = [not alarm[slices.patient == p].any() for p in healthy]
     assert whole["specificity"]["value"] == pytest.approx(np.mean(quiet))
-    assert whole["found_in_an_abnormal_slice"]["value"] <= whole["sensitivity"]["value"]
+    assert whole["flagged_in_an_abnormal_slice"]["value"] <= whole["sensitivity"]["value"]
 
 
 def test_no_calibration_is_a_sentence():
     slices = made_up()
     found = operating_point(slices, np.zeros(len(slices)), None, "None there.", PatientBootstrap(slices.patient, 100))
-    assert (found["sentence"], found["slice"], found["patient"]) == ("None there.", None, None)
+    assert (found.sentence, found.slice, found.patient) == ("None there.", None, None)
 
 
-def test_a_bound_that_was_not_kept_is_said():
+def test_a_bound_that_did_not_hold_is_said():
     slices = made_up()
     low = Calibration(np.linspace(0, 1, 400), np.repeat(np.arange(40), 10).astype(np.str_), "40 patients")
     found = operating_point(slices, np.full(len(slices), 2.0), low, "", PatientBootstrap(slices.patient, 100))
-    said = " ".join(found["doubts"])
-    assert "The bound per slice was not kept on this test split: 100.0 % were flagged where 5 % was promised" in said
-    assert "The bound per patient was not kept" in said
+    said = " ".join(found.doubts)
+    assert "The bound per slice did not hold on this test split: 100.0 % were flagged, and the bound is 5 %." in said
+    assert "The bound per patient did not hold" in said
     quiet = operating_point(slices, np.full(len(slices), 0.5), low, "", PatientBootstrap(slices.patient, 100))
-    assert "not kept" not in " ".join(quiet["doubts"])
+    assert "did not hold" not in " ".join(quiet.doubts)

@@ -26,18 +26,18 @@ def made_up(patients=12, seed=0):
 
 def test_figures_are_those_of_scikit_learn_and_differences_are_paired():
     slices, scores, trivial_baselines = made_up()
-    judge = PooledEvaluation(slices, trivial_baselines, resamples=300, seed=4)
-    found = judge.figures(scores)
+    evaluation = PooledEvaluation(slices, trivial_baselines, resamples=300, seed=4)
+    found = evaluation.figures(scores)
     middle = (slices.relative_position >= 0.35) & (slices.relative_position <= 0.8)
     bootstrap = PatientBootstrap(slices.patient, 300, 4)
     for name, score in scores.items():
         assert found[name]["all"]["auroc"]["value"] == pytest.approx(roc_auc_score(slices.label, score))
         expected = roc_auc_score(slices.label[middle], score[middle])
         assert found[name]["mid"]["auroc"]["value"] == pytest.approx(expected)
-        judged = bootstrap.aurocs(slices.label, {name: score, **trivial_baselines})
+        aurocs = bootstrap.aurocs(slices.label, {name: score, **trivial_baselines})
         assert set(found[name]["all"]["differences"]) == set(trivial_baselines)
         for trivial_baseline in trivial_baselines:
-            expected = paired_difference(judged[name], judged[trivial_baseline]).to_json()
+            expected = paired_difference(aurocs[name], aurocs[trivial_baseline]).to_json()
             assert found[name]["all"]["differences"][trivial_baseline] == expected
     pairs = wins = 0
     for number in range(10):
@@ -49,11 +49,11 @@ def test_figures_are_those_of_scikit_learn_and_differences_are_paired():
 
 def test_the_best_baseline_has_seen_no_label():
     slices, scores, trivial_baselines = made_up()
-    judge = PooledEvaluation(slices, trivial_baselines, resamples=100)
-    assert judge.baselines()["position_with_labels"]["strata"]["all"]["value"] > 0.6
-    assert next(iter(judge.baselines())) == "position_with_labels"
-    assert set(judge.best_baselines().values()) == {"mean"}
-    figures = judge.figures(scores)["score"]["all"]
+    evaluation = PooledEvaluation(slices, trivial_baselines, resamples=100)
+    assert evaluation.baselines()["position_with_labels"]["strata"]["all"]["value"] > 0.6
+    assert next(iter(evaluation.baselines())) == "position_with_labels"
+    assert set(evaluation.best_baselines().values()) == {"mean"}
+    figures = evaluation.figures(scores)["score"]["all"]
     assert figures["gain"] == figures["differences"]["mean"]
     assert PooledEvaluation(slices, {}, resamples=100).figures(scores)["score"]["all"]["gain"] is None
 

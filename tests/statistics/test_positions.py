@@ -93,7 +93,7 @@ def paper_lists(folder: Path) -> dict[str, np.ndarray]:
     return found
 
 
-def judged(lists: dict[str, np.ndarray]):
+def baselines_of(lists: dict[str, np.ndarray]):
     test = np.concatenate([lists["abnormal_test"], lists["normal_test"]])
     labels = np.repeat([1, 0], [len(lists["abnormal_test"]), len(lists["normal_test"])]).astype(np.int8)
     extents = {str(volume): (0, DEPTH - 1) for volume in range(400)}
@@ -125,7 +125,7 @@ def test_groups_are_learned_from_other_patients_only():
 
 
 def test_position_alone_does_well_on_lists_of_the_papers_shape():
-    test, labels, relative, columns, bootstrap = judged(made_up_lists())
+    test, labels, relative, columns, bootstrap = baselines_of(made_up_lists())
     everywhere = bootstrap.aurocs(labels, columns)
     assert all(estimate.value > 0.85 for estimate in everywhere.values())
     middle = np.flatnonzero((test[:, 1] >= 60) & (test[:, 1] < 100))
@@ -136,7 +136,7 @@ def test_position_alone_does_well_on_lists_of_the_papers_shape():
 
 @pytest.mark.real_data
 def test_the_papers_own_lists(development_images):
-    test, labels, _, columns, bootstrap = judged(paper_lists(development_images / "paper_splits" / "brats"))
+    test, labels, _, columns, bootstrap = baselines_of(paper_lists(development_images / "paper_splits" / "brats"))
     assert (len(labels), int(labels.sum()), bootstrap.patients) == (22_940, 9_737, 148)
     found = bootstrap.aurocs(labels, columns)
     near = found["near_80"].interval()

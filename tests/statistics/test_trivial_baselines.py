@@ -32,14 +32,14 @@ def test_intensity_trivial_baselines_do_not_depend_on_the_batches(size):
     found = intensity_baselines(stack[start : start + size] for start in range(0, len(stack), size))
     spots = {f"brightest_spot_{size}" for size in (5, 9, 17)} | {"darkest_spot_9"}
     assert set(found) == {"mean", "maximum", "spread", "centre_contrast"} | spots
-    for place, image in enumerate(stack.astype(np.float64)):
+    for row, image in enumerate(stack.astype(np.float64)):
         windows = np.lib.stride_tricks.sliding_window_view(image, (3, 3))  # 17 of 128, in an image of 23
-        assert found["mean"][place] == pytest.approx(image.mean(), abs=1e-6)
-        assert found["maximum"][place] == image.max()
-        assert found["spread"][place] == pytest.approx(image.std(), abs=1e-6)
-        assert found["brightest_spot_17"][place] == pytest.approx(windows.mean(axis=(2, 3)).max(), abs=1e-6)
+        assert found["mean"][row] == pytest.approx(image.mean(), abs=1e-6)
+        assert found["maximum"][row] == image.max()
+        assert found["spread"][row] == pytest.approx(image.std(), abs=1e-6)
+        assert found["brightest_spot_17"][row] == pytest.approx(windows.mean(axis=(2, 3)).max(), abs=1e-6)
         centre = image[11:19, 7:15].mean() - np.median(image)
-        assert found["centre_contrast"][place] == pytest.approx(centre, abs=1e-6)
+        assert found["centre_contrast"][row] == pytest.approx(centre, abs=1e-6)
 
 
 def test_tiny_images_and_none_at_all():

@@ -1,4 +1,4 @@
-"""All figures of a report from plain arrays: scores, trivial baselines, strata, matched groups, patients."""
+"""The sections of a report that scores and labels give, from plain arrays: baselines, strata, patients, verdict."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,190 +7,207 @@ import numpy as np
 import numpy.typing as npt
 
 from anomae.errors import UserError
+from anomae.reports.aggregates import aggregated_figures, banded_figures
+from anomae.reports.schema import (
+    Assessment,
+    BesideBaselines,
+    Blank,
+    Matched,
+    ScoreFigures,
+    Stratum,
+    TrivialBaselineFigures,
+)
+from anomae.reports.schema_values import Difference, MetricFigures, Share
 from anomae.reports.verdict import BestBaseline, one_class_verdict, tone, verdict
-from anomae.statistics.intervals import Estimate, Interval, PatientBootstrap, paired_difference
-from anomae.statistics.metrics import SLICE_METRICS
+from anomae.statistics.intervals import Estimate, PatientBootstrap, paired_difference
 from anomae.statistics.scored import ScoredSlices
 from anomae.statistics.strata import matching_bands, strata
 from anomae.statistics.trivial_baselines import TRIVIAL_BASELINES
-from anomae.statistics.wholes import banded_figures, whole_figures
 
 Columns = Mapping[str, npt.NDArray[np.float64]]
 FEW_PATIENTS = 20
 
 
 def assess(
-    slices: ScoredSlices, scores: Columns, trivial_baselines: Columns, *, resamples: int = 2000, seed: int = 0
-) -> dict[str, Any]:
-    """Every figure that scores and labels give, ready for report.json (see `definitions`).
+    slices: ScoredSlices, scores: Columns, trivial_baselines: Columns, bootstrap: PatientBootstrap
+) -> Assessment:
+    """Every figure that scores and labels give.
 
-    scores: the score columns (n,), `score` among them, higher is more anomalous.  trivial_baselines:
-    (n,), named as in TRIVIAL_BASELINES.  Where one class is missing the figures are null and the verdict says why.
+    scores: the score columns (n,), `score` among them, higher is more anomalous.  trivial_baselines: (n,), named as in
+    TRIVIAL_BASELINES.  bootstrap: over the patients of `slices`.  Where one class is missing the figures are None and
+    the verdict says why.  Raises UserError where a score is not finite.
     """
     for name, column in scores.items():
         if not np.isfinite(column).all():
             raise UserError(f"{np.count_nonzero(~np.isfinite(column))} values of {name} are not finite numbers.")
-    content: dict[str, Any] = {"best_trivial_baseline": None, "gain": None, "blank": _blank(slices, scores["score"])}
+    blank = _blank(slices, scores["score"])
     if not slices.both_classes:
-        abnormal = int(np.count_nonzero(slices.label))
-        nothing = dict.fromkeys(SLICE_METRICS)
-        return {
-            **content,
-            "verdict": one_class_verdict(len(slices) - abnormal, abnormal),
-            "tone": "level",
-            "slice": nothing,
-            "scores": dict.fromkeys(scores),
-            "trivial_baselines": {},
-            "strata": {},
-            "matched": {},
-            "bands": {},
-            "patient": None,
-            "volume": None,
-            "notes": [],
-        }
-    bootstrap = PatientBootstrap(slices.patient, resamples, seed)
+        return _of_one_class(slices, scores, blank)
     whole_test = bootstrap.aurocs(slices.label, {**scores, **trivial_baselines})
-    figures = bootstrap.metrics(slices.label, scores)
-    best = _best(whole_test, trivial_baselines)
-    for name in scores:
-        row: dict[str, Any] = {metric: _json(estimate) for metric, estimate in figures[name].items()}
-        row["gain"] = paired_difference(whole_test[name], whole_test[best]).to_json() if best else None
-        content.setdefault("scores", {})[name] = row
-    matched = _matched(slices, scores, trivial_baselines, bootstrap)
-    content |= {
-        "slice": {metric: content["scores"]["score"][metric] for metric in SLICE_METRICS},
-        "best_trivial_baseline": best,
-        "gain": content["scores"]["score"]["gain"],
-        "trivial_baselines": {
-            name: {
-                **whole_test[name].interval().to_json(),
-                "title": TRIVIAL_BASELINES[name].title,
-                "direction": TRIVIAL_BASELINES[name].direction,
-                "uses_labels": TRIVIAL_BASELINES[name].uses_labels,
-            }
+    best = best_baseline(whole_test, trivial_baselines)
+    metrics = bootstrap.metrics(slices.label, scores)
+    figures = {name: ScoreFigures.of(metrics[name], gain=gain_over(whole_test, name, best)) for name in scores}
+    matched, own = _matched(slices, scores, trivial_baselines, bootstrap), scores["score"]
+    return Assessment(
+        verdict=_verdict(whole_test, best, label_free(trivial_baselines), matched),
+        tone=tone(whole_test["score"].interval(), figures["score"].gain.interval if figures["score"].gain else None),
+        slice=MetricFigures.of(metrics["score"]),
+        scores=dict(figures),
+        trivial_baselines={
+            name: TrivialBaselineFigures.of(
+                whole_test[name],
+                title=TRIVIAL_BASELINES[name].title,
+                direction=TRIVIAL_BASELINES[name].direction,
+                uses_labels=TRIVIAL_BASELINES[name].uses_labels,
+            )
             for name in sorted(trivial_baselines, key=lambda name: -whole_test[name].value)
         },
-        "strata": _strata(slices, scores, trivial_baselines, bootstrap),
-        "matched": matched,
-        "bands": banded_figures(slices, scores["score"], trivial_baselines[best] if best else None, bootstrap),
-        "patient": whole_figures(slices, "patient", scores["score"], resamples, seed),
-        "volume": whole_figures(slices, "case", scores["score"], resamples, seed),
-        "notes": _notes(slices, content["blank"]),
-    }
-    content["verdict"] = _verdict(
-        whole_test, best, [name for name in trivial_baselines if not TRIVIAL_BASELINES[name].uses_labels], matched
+        best_trivial_baseline=best,
+        gain=figures["score"].gain,
+        strata=_strata(slices, scores, trivial_baselines, bootstrap),
+        matched=matched,
+        bands=banded_figures(slices, own, trivial_baselines[best] if best else None, bootstrap),
+        patient=aggregated_figures(slices, "patient", own, bootstrap),
+        volume=aggregated_figures(slices, "case", own, bootstrap),
+        blank=blank,
+        notes=_notes(slices, blank),
     )
-    gain = Interval(**content["gain"]) if content["gain"] else None
-    content["tone"] = tone(whole_test["score"].interval(), gain)
-    return content
+
+
+def label_free(trivial_baselines: Columns) -> list[str]:
+    """Those of these baselines that saw no label."""
+    return [name for name in trivial_baselines if not TRIVIAL_BASELINES[name].uses_labels]
+
+
+def best_baseline(aurocs: Mapping[str, Estimate], trivial_baselines: Columns) -> str | None:
+    """The baseline with the highest AUROC of those that saw no label; None where there is none."""
+    return max(label_free(trivial_baselines), key=lambda name: aurocs[name].value, default=None)
+
+
+def gain_over(aurocs: Mapping[str, Estimate], name: str, best: str | None) -> Difference | None:
+    """AUROC of column `name` minus that of the baseline `best`."""
+    return Difference.of(paired_difference(aurocs[name], aurocs[best])) if best else None
+
+
+def _of_one_class(slices: ScoredSlices, scores: Columns, blank: Blank) -> Assessment:
+    abnormal = int(np.count_nonzero(slices.label))
+    return Assessment(
+        verdict=one_class_verdict(len(slices) - abnormal, abnormal),
+        tone="level",
+        slice=MetricFigures.of(None),
+        scores=dict.fromkeys(scores),
+        trivial_baselines={},
+        best_trivial_baseline=None,
+        gain=None,
+        strata={},
+        matched={},
+        bands={},
+        patient=None,
+        volume=None,
+        blank=blank,
+        notes=[],
+    )
 
 
 def _verdict(
-    whole_test: Mapping[str, Estimate], best: str | None, label_free: list[str], matched: Mapping[str, Any]
+    whole_test: Mapping[str, Estimate], best: str | None, free: list[str], matched: Mapping[str, Matched]
 ) -> str:
     baseline, mirrored = None, None
     if best is not None:
         gain = paired_difference(whole_test["score"], whole_test[best])
         baseline = BestBaseline(TRIVIAL_BASELINES[best].title, whole_test[best].interval(), gain)
-        lowest = min(label_free, key=lambda name: whole_test[name].value)
+        lowest = min(free, key=lambda name: whole_test[name].value)
         if 1 - whole_test[lowest].value > whole_test[best].value:
             mirrored = (TRIVIAL_BASELINES[lowest].title, 1 - whole_test[lowest].value)
     within = matched.get("position")
-    if within is None:
+    own = within.scores["score"] if within else None
+    if within is None or own is None:
         return verdict(whole_test["score"].interval(), baseline, mirrored)
-    other = within["best_trivial_baseline"]
-    beside = (TRIVIAL_BASELINES[other].title, within["trivial_baselines"][other]["value"]) if other else None
-    matched_auroc = Interval(**within["scores"]["score"])
-    return verdict(whole_test["score"].interval(), baseline, mirrored, matched_auroc, beside)
+    other = within.best_trivial_baseline
+    reached = within.trivial_baselines[other] if other else None
+    beside = (TRIVIAL_BASELINES[other].title, reached.value) if other and reached else None
+    return verdict(whole_test["score"].interval(), baseline, mirrored, own.interval, beside)
 
 
 def _strata(
     slices: ScoredSlices, scores: Columns, trivial_baselines: Columns, bootstrap: PatientBootstrap
-) -> dict[str, Any]:
-    found = {}
-    for name, places in strata(slices).items():
-        part = slices.take(places)
+) -> dict[str, Stratum]:
+    sections = {}
+    for name, rows in strata(slices).items():
+        part = slices.take(rows)
         abnormal = int(np.count_nonzero(part.label))
-        found[name] = {
-            "slices": len(part),
-            "abnormal": abnormal,
-            "normal": len(part) - abnormal,
-            "patients": len(np.unique(part.patient)),
+        beside: Mapping[str, Any] = {
             "scores": dict.fromkeys(scores),
             "trivial_baselines": dict.fromkeys(trivial_baselines),
             "best_trivial_baseline": None,
             "gain": None,
         }
-        if not part.both_classes:
-            continue
-        found[name] |= _beside_baselines(
-            bootstrap.aurocs(slices.label, {**scores, **trivial_baselines}, rows=places), scores, trivial_baselines
+        if part.both_classes:
+            aurocs = bootstrap.aurocs(slices.label, {**scores, **trivial_baselines}, rows=rows)
+            beside = dict(_beside_baselines(aurocs, scores, trivial_baselines))
+        sections[name] = Stratum(
+            slices=len(part),
+            abnormal=abnormal,
+            normal=len(part) - abnormal,
+            patients=len(np.unique(part.patient)),
+            **beside,
         )
-    return found
+    return sections
 
 
 def _matched(
     slices: ScoredSlices, scores: Columns, trivial_baselines: Columns, bootstrap: PatientBootstrap
-) -> dict[str, Any]:
-    found = {}
+) -> dict[str, Matched]:
+    sections = {}
     for name, bands in matching_bands(slices).items():
         shared = np.intersect1d(bands[(slices.label == 1) & (bands >= 0)], bands[slices.label == 0])
         if len(shared) == 0:
             continue
-        judged = bootstrap.aurocs(slices.label, {**scores, **trivial_baselines}, bands=bands)
-        found[name] = {"bands": len(shared), **_beside_baselines(judged, scores, trivial_baselines)}
-    return found
+        aurocs = bootstrap.aurocs(slices.label, {**scores, **trivial_baselines}, bands=bands)
+        sections[name] = Matched(bands=len(shared), **dict(_beside_baselines(aurocs, scores, trivial_baselines)))
+    return sections
 
 
-def _beside_baselines(judged: Mapping[str, Estimate], scores: Columns, trivial_baselines: Columns) -> dict[str, Any]:
+def _beside_baselines(aurocs: Mapping[str, Estimate], scores: Columns, trivial_baselines: Columns) -> BesideBaselines:
     """AUROC of each score and baseline, the best baseline that has seen no label, and the score's gain over it."""
-    best = _best(judged, trivial_baselines)
-    return {
-        "scores": {column: _json(judged[column]) for column in scores},
-        "trivial_baselines": {column: _json(judged[column]) for column in trivial_baselines},
-        "best_trivial_baseline": best,
-        "gain": paired_difference(judged["score"], judged[best]).to_json() if best else None,
-    }
+    best = best_baseline(aurocs, trivial_baselines)
+    return BesideBaselines(
+        scores={column: Share.of(aurocs[column]) for column in scores},
+        trivial_baselines={column: Share.of(aurocs[column]) for column in trivial_baselines},
+        best_trivial_baseline=best,
+        gain=gain_over(aurocs, "score", best),
+    )
 
 
-def _best(judged: Mapping[str, Estimate], trivial_baselines: Columns) -> str | None:
-    label_free = [name for name in trivial_baselines if not TRIVIAL_BASELINES[name].uses_labels]
-    return max(label_free, key=lambda name: judged[name].value, default=None)
-
-
-def _blank(slices: ScoredSlices, scores: npt.NDArray[np.float64]) -> dict[str, float | None]:
+def _blank(slices: ScoredSlices, scores: npt.NDArray[np.float64]) -> Blank:
     """How many slices are empty, and where their scores stand among the normal slices with content."""
     if not slices.empty.any():
-        return {"share": 0.0, "normal_below": None}
+        return Blank(share=0.0, normal_below=None)
     normal = scores[(slices.label == 0) & ~slices.empty]
     below = float(np.mean(normal < scores[slices.empty].mean())) if len(normal) else None
-    return {"share": float(slices.empty.mean()), "normal_below": below}
+    return Blank(share=float(slices.empty.mean()), normal_below=below)
 
 
-def _notes(slices: ScoredSlices, blank: Mapping[str, float | None]) -> list[str]:
+def _notes(slices: ScoredSlices, blank: Blank) -> list[str]:
     notes = []
     patients = len(np.unique(slices.patient))
     if patients < FEW_PATIENTS:
-        notes.append(f"Only {patients} patients (or cases) in the test split: the intervals are rough.")
+        notes.append(f"The test split has only {patients} patients (or cases): the intervals are rough.")
     with_lesion = np.isin(slices.patient, slices.patient[slices.label == 1])
     mixed = int(np.count_nonzero(with_lesion & (slices.label == 0)))
     normal = int(np.count_nonzero(slices.label == 0))
     if mixed:
         notes.append(
-            f"{mixed} of {normal} normal test slices come from patients who also have abnormal slices: normal means "
-            "free of marked lesion here, not from a healthy person."
+            f"{mixed} of {normal} normal test slices come from patients who also have abnormal slices: here normal "
+            "means without a marked lesion, not from a healthy person."
         )
     if slices.empty.any():
         notes.append(
             f"{np.count_nonzero(slices.empty)} of {len(slices)} test slices are empty; the stratum without_empty "
             "leaves them out."
         )
-        if blank["normal_below"] is not None:
+        if blank.normal_below is not None:
             notes.append(
-                f"An empty slice scores above {100 * blank['normal_below']:.0f} % of the normal slices with content."
+                f"An empty slice scores above {100 * blank.normal_below:.0f} % of the normal slices with content."
             )
     return notes
-
-
-def _json(estimate: Estimate) -> dict[str, float | None]:
-    return estimate.interval().to_json()

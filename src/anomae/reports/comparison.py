@@ -2,14 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import combinations
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from anomae.reports.assessment import best_baseline, gain_over
+from anomae.reports.comparison_schema import ComparedRun, Comparison, DeLongFigures, Pair, SeedSpread, Spread
+from anomae.reports.schema import ComparedBaseline
+from anomae.reports.schema_values import Difference, Share
 from anomae.statistics.delong import delong_test, holm
 from anomae.statistics.intervals import Interval, PatientBootstrap, paired_difference
-from anomae.statistics.metrics import SLICE_METRICS
+from anomae.statistics.metric_specs import METRICS
 from anomae.statistics.scored import ScoredSlices
 from anomae.statistics.strata import matching_bands
 from anomae.statistics.trivial_baselines import TRIVIAL_BASELINES
@@ -21,8 +24,8 @@ MERGED = "merged"
 def mean_rank(columns: Sequence[npt.NDArray[np.float64]]) -> npt.NDArray[np.float64]:
     """The mean over scores (n,) of the share of the images each image ranks above or level with, ties halved; (n,).
 
-    Ranks, not values: scores of unlike detectors have no common scale.  They are taken among these very images, so the
-    merged score of one image depends on the others: it is for judging, not for use.
+    Ranks, not values: scores of unlike detectors have no common scale.  They are taken among these images, so the
+    merged score of one image depends on the others: it is for evaluation, not for use.
     """
     from scipy.stats import rankdata
 
@@ -35,104 +38,105 @@ def compare_scores(
     scores: Columns,
     trivial_baselines: Columns,
     groups: Mapping[str, Sequence[str]],
-    *,
-    resamples: int = 2000,
-    seed: int = 0,
-) -> dict[str, Any]:
+    bootstrap: PatientBootstrap,
+) -> Comparison:
     """All figures of a comparison; scores: run -> (n,), trivial_baselines: name -> (n,), on the same slices.
 
-    groups: name -> runs that differ by seed alone; of those with two runs or more the spread is given.
+    groups: name -> runs that differ by seed alone; of those with two runs or more the spread is given.  bootstrap: over
+    the patients of `slices`.
     """
     columns = {**scores, MERGED: mean_rank(list(scores.values()))} if len(scores) > 1 else dict(scores)
-    bootstrap = PatientBootstrap(slices.patient, resamples, seed)
-    figures = bootstrap.metrics(slices.label, columns)
-    judged = bootstrap.aurocs(slices.label, {**columns, **trivial_baselines})
-    free = [name for name in trivial_baselines if not TRIVIAL_BASELINES[name].uses_labels]
-    best = max(free, key=lambda name: judged[name].value, default=None)
+    metrics = bootstrap.metrics(slices.label, columns)
+    aurocs = bootstrap.aurocs(slices.label, {**columns, **trivial_baselines})
+    best = best_baseline(aurocs, trivial_baselines)
     bands = matching_bands(slices).get("position")
     within = None
     if bands is not None and len(np.intersect1d(bands[(slices.label == 1) & (bands >= 0)], bands[slices.label == 0])):
         within = bootstrap.aurocs(slices.label, columns, bands=bands)
     rows = {
-        name: {
-            **{metric: estimate.interval().to_json() for metric, estimate in figures[name].items()},
-            "gain": paired_difference(judged[name], judged[best]).to_json() if best else None,
-            "position_matched_auroc": within[name].interval().to_json() if within else None,
-        }
+        name: ComparedRun.of(
+            metrics[name],
+            gain=gain_over(aurocs, name, best),
+            position_matched_auroc=Share.of(within[name]) if within else None,
+        )
         for name in columns
     }
-    pairs: list[dict[str, Any]] = []
-    for one, other in combinations(scores, 2):
-        pairs.append(
-            {
-                "one": one,
-                "other": other,
-                "difference": paired_difference(judged[one], judged[other]).to_json(),
-                "delong": delong_test(slices.label, scores[one], scores[other]).to_json(),
-            }
+    tests = {pair: delong_test(slices.label, scores[pair[0]], scores[pair[1]]) for pair in combinations(scores, 2)}
+    adjusted = holm([test.p for test in tests.values()])
+    runs = {name: rows[name] for name in scores}
+    pairs = [
+        Pair(
+            one=one,
+            other=other,
+            difference=Difference.of(paired_difference(aurocs[one], aurocs[other])),
+            delong=DeLongFigures.model_validate({**test.to_json(), "p_holm": p_holm}),
         )
-    for pair, adjusted in zip(pairs, holm([pair["delong"]["p"] for pair in pairs]), strict=True):
-        pair["delong"]["p_holm"] = adjusted
-    content = {
-        "runs": {name: rows[name] for name in scores},
-        "merged": rows.get(MERGED),
-        "pairs": pairs,
-        "seeds": {name: _spread(rows, members) for name, members in groups.items() if len(members) > 1},
-        "trivial_baselines": {
-            name: {
-                **judged[name].interval().to_json(),
-                "title": TRIVIAL_BASELINES[name].title,
-                "uses_labels": TRIVIAL_BASELINES[name].uses_labels,
-            }
-            for name in sorted(trivial_baselines, key=lambda name: -judged[name].value)
-        },
-        "best_trivial_baseline": best,
+        for ((one, other), test), p_holm in zip(tests.items(), adjusted, strict=True)
+    ]
+    seeds = {name: _spread(runs, members) for name, members in groups.items() if len(members) > 1}
+    compared = {
+        name: ComparedBaseline.of(
+            aurocs[name], title=TRIVIAL_BASELINES[name].title, uses_labels=TRIVIAL_BASELINES[name].uses_labels
+        )
+        for name in sorted(trivial_baselines, key=lambda name: -aurocs[name].value)
     }
-    return {"verdict": _verdict(content), **content}
+    return Comparison(
+        verdict=_verdict(runs, pairs, seeds, compared[best] if best else None),
+        runs=runs,
+        merged=rows.get(MERGED),
+        pairs=pairs,
+        seeds=seeds,
+        trivial_baselines=compared,
+        best_trivial_baseline=best,
+    )
 
 
-def _spread(rows: Mapping[str, Any], members: Sequence[str]) -> dict[str, Any]:
+def _value(run: ComparedRun, metric: str) -> float:
+    share = run[metric]
+    return float("nan") if share is None else share.value
+
+
+def _spread(runs: Mapping[str, ComparedRun], members: Sequence[str]) -> SeedSpread:
     """Mean, standard deviation (n - 1), least and most of every metric over runs that differ by seed alone."""
-    found: dict[str, Any] = {"runs": list(members)}
-    for metric in SLICE_METRICS:
-        values = np.array([rows[name][metric]["value"] for name in members])
-        found[metric] = {
-            "mean": float(values.mean()),
-            "sd": float(values.std(ddof=1)),
-            "min": float(values.min()),
-            "max": float(values.max()),
-        }
-    return found
-
-
-def _verdict(content: Mapping[str, Any]) -> str:
-    runs = content["runs"]
-    order = sorted(runs, key=lambda name: -runs[name]["auroc"]["value"])
-    said = [f"Best: {order[0]}, AUROC {Interval(**runs[order[0]]['auroc'])}"]
-    if len(order) > 1:
-        pair = next(pair for pair in content["pairs"] if {pair["one"], pair["other"]} == set(order[:2]))
-        sign = 1 if pair["one"] == order[0] else -1
-        value, low, high = (pair["difference"][side] for side in ("value", "low", "high"))
-        gap = Interval(value, low, high) if sign > 0 else _turned(value, low, high)
-        sure = gap.low is not None and gap.low > 0
-        said.append(f"ahead of {order[1]} by {gap}, {'more than chance' if sure else 'not distinguishable from none'}")
-    for name, spread in content["seeds"].items():
-        auroc = spread["auroc"]
-        said.append(
-            f"over {len(spread['runs'])} seeds of {name} AUROC {auroc['mean']:.3f} with a standard deviation of "
-            f"{auroc['sd']:.3f} ({auroc['min']:.3f} to {auroc['max']:.3f})"
+    spreads = {}
+    for metric in METRICS:
+        values = np.array([_value(runs[name], metric) for name in members])
+        spreads[metric] = Spread(
+            mean=float(values.mean()), sd=float(values.std(ddof=1)), min=float(values.min()), max=float(values.max())
         )
-    if content["best_trivial_baseline"]:
-        trivial_baseline, gain = content["trivial_baselines"][content["best_trivial_baseline"]], runs[order[0]]["gain"]
+    return SeedSpread(runs=list(members), metrics=spreads)
+
+
+def _verdict(
+    runs: Mapping[str, ComparedRun],
+    pairs: Sequence[Pair],
+    seeds: Mapping[str, SeedSpread],
+    baseline: ComparedBaseline | None,
+) -> str:
+    order = sorted(runs, key=lambda name: -_value(runs[name], "auroc"))
+    first, auroc = runs[order[0]], runs[order[0]]["auroc"]
+    said = [f"Best: {order[0]}, AUROC {auroc.interval if auroc else ''}"]
+    if len(order) > 1:
+        pair = next(pair for pair in pairs if {pair.one, pair.other} == set(order[:2]))
+        gap = pair.difference.interval if pair.one == order[0] else _reversed(pair.difference)
+        sure = gap.low is not None and gap.low > 0
+        said.append(f"{gap} above {order[1]}, {'more than chance' if sure else 'not distinguishable from zero'}")
+    for name, seed in seeds.items():
+        spread = seed.metrics["auroc"]
         said.append(
-            f"the best trivial baseline, {trivial_baseline['title']}, gives {trivial_baseline['value']:.3f}: "
-            f"the best run gains "
-            f"{Interval(**gain)} over it"
+            f"over {len(seed.runs)} seeds of {name} mean AUROC {spread.mean:.3f} with a standard deviation of "
+            f"{spread.sd:.3f} ({spread.min:.3f} to {spread.max:.3f})"
+        )
+    if baseline and first.gain:
+        said.append(
+            f"the best trivial baseline, {baseline.title}, gives {baseline.value:.3f}: the gain of the best run is "
+            f"{first.gain.interval}"
         )
     else:
         said.append("no trivial baseline could be computed beside them")
     return "; ".join(said) + "."
 
 
-def _turned(value: float, low: float | None, high: float | None) -> Interval:
-    return Interval(-value, None if high is None else -high, None if low is None else -low)
+def _reversed(difference: Difference) -> Interval:
+    low, high = difference.low, difference.high
+    return Interval(-difference.value, None if high is None else -high, None if low is None else -low)

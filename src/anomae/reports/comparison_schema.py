@@ -4,19 +4,18 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from anomae.reports.schema import SliceFigures
-from anomae.reports.schema_parts import Count, Difference, Ratio, Share, Signed, Strict
+from anomae.reports.schema import ComparedBaseline, ScoreFigures
+from anomae.reports.schema_values import Count, Difference, Ratio, Share, Signed, Strict
 
 
-class ComparedRun(SliceFigures):
-    """One run among others, on the slices that all of them judged."""
+class ComparedRun(ScoreFigures):
+    """One run among others, on the slices that all of them scored."""
 
-    gain: Difference | None = Field(description="its AUROC minus that of `best_trivial_baseline`")
     position_matched_auroc: Share | None = Field(description="among slices of one tenth of the scan")
 
 
 class DeLongFigures(Strict):
-    """DeLong's test of a difference; it takes images as independent."""
+    """DeLong's test of a difference; it assumes independent images."""
 
     value: Signed = Field(description="AUROC of one minus that of the other")
     low: float = Field(description="of the 95 % interval")
@@ -35,27 +34,39 @@ class Pair(Strict):
     delong: DeLongFigures = Field(description="the same by DeLong")
 
 
-class ComparedBaseline(Share):
-    """AUROC of a trivial baseline on the common slices."""
+class Spread(Strict):
+    """A metric over seeds."""
 
-    title: str = Field(description="its name in sentences")
-    uses_labels: bool = Field(description="whether it has seen labels")
+    mean: Ratio = Field(description="over the runs")
+    sd: float = Field(ge=0, description="standard deviation, n - 1")
+    min: Ratio = Field(description="the lowest")
+    max: Ratio = Field(description="the highest")
 
 
-class ComparisonContent(Strict):
-    """compare.json."""
+class SeedSpread(Strict):
+    """Runs that differ by seed alone."""
 
-    schema_version: Literal[1] = Field(description="of this schema")
+    runs: list[str] = Field(description="their names")
+    metrics: dict[str, Spread] = Field(description="every metric")
+
+
+class Comparison(Strict):
+    """The sections of compare.json that scores and labels give."""
+
     verdict: str = Field(description="which run is best, by how much, and beside which baseline")
     runs: dict[str, ComparedRun] = Field(description="by name of its folder")
     merged: ComparedRun | None = Field(description="mean over runs of the rank of a slice among the common slices")
     pairs: list[Pair] = Field(description="every two runs")
-    seeds: dict[str, dict[str, Any]] = Field(
-        description="runs that differ by seed alone: `runs`, and of every metric mean, sd (n - 1), min, max"
-    )
+    seeds: dict[str, SeedSpread] = Field(description="runs that differ by seed alone, by the first of them")
     trivial_baselines: dict[str, ComparedBaseline] = Field(description="the trivial baselines, the best first")
     best_trivial_baseline: str | None = Field(description="the best of them that saw no label")
-    counts: dict[str, Count] = Field(description="what the figures rest on")
-    notes: list[str] = Field(description="what must be known, a sentence each")
+
+
+class ComparisonContent(Comparison):
+    """compare.json."""
+
+    schema_version: Literal[2] = Field(default=2, description="of this schema")
+    counts: dict[str, Count] = Field(description="what the figures are computed on")
+    notes: list[str] = Field(description="what limits the figures, a sentence each")
     provenance: dict[str, Any] = Field(description="unit, resamples, seed, versions; of each run its settings and hash")
     definitions: dict[str, str] = Field(description="what each figure means, a sentence each")

@@ -10,16 +10,12 @@ from anomae.files import written_whole
 from anomae.progress import progress
 from anomae.runs.scoring_folder import ScoredScan, ScoringFolder
 
-RESIDUAL = "residual (units of the prepared slice)"
 
-
-def draw_overlays(
-    folder: ScoringFolder, overlays: int, scale_before: float | None, label: str = RESIDUAL
-) -> float | None:
+def draw_overlays(folder: ScoringFolder, overlays: int, scale_before: float | None, map_name: str) -> float | None:
     """Draw the highest slices of all scans of `folder` on one colour scale; returns its upper end.
 
     overlays: of a scan, at most.  scale_before: of the overlays that are there; drawn anew is only what is missing, or
-    all where the scale has changed.  label: what the maps are.
+    all where the scale has changed.  map_name: what the maps' numbers are, with unit.
     """
     scans = [scan for scan in folder.scans.values() if scan.heat_top is not None and scan.pictured]
     if not scans or not overlays:
@@ -31,12 +27,12 @@ def draw_overlays(
             if scale != scale_before or len(drawn) != min(overlays, scan.pictured):
                 for old in drawn:
                     old.unlink()
-                _draw_scan(folder, scan, overlays, scale, label)
+                _draw_scan(folder, scan, overlays, scale, map_name)
             bar.advance()
     return scale
 
 
-def _draw_scan(folder: ScoringFolder, scan: ScoredScan, overlays: int, scale: float, label: str) -> None:
+def _draw_scan(folder: ScoringFolder, scan: ScoredScan, overlays: int, scale: float, map_name: str) -> None:
     with np.load(folder.highest_path(scan.name), allow_pickle=False) as kept:
         grey, heat, aspect = kept["grey"], kept["heat"], float(kept["aspect"])
         for index, (number, score) in enumerate(zip(kept["slices"][:overlays], kept["scores"], strict=False)):
@@ -48,7 +44,7 @@ def _draw_scan(folder: ScoringFolder, scan: ScoredScan, overlays: int, scale: fl
                 heat_top=scale,
                 title=f"{scan.name}   slice {number}   score {score:.4g}",
                 aspect=aspect,
-                label=label,
+                map_name=map_name,
             )
 
 
@@ -60,14 +56,14 @@ def draw_overlay(
     grey: tuple[float, float],
     heat_top: float,
     title: str,
+    map_name: str,
     aspect: float = 1.0,
-    label: str = RESIDUAL,
 ) -> None:
     """Write a PNG to `path`.
 
     image, heat: (h, w), of the same pixels.  grey: the values of `image` drawn black and white.  heat_top: the value
     of `heat` at the upper end of the colour bar, the same for all pictures that are to be compared; what is below a
-    tenth of it stays grey.  aspect: height of a pixel over its width.  label: what `heat` is.
+    tenth of it stays grey.  aspect: height of a pixel over its width.  map_name: what `heat` is.
     """
     # The object interface draws without a display and leaves the user's pyplot state alone.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -81,11 +77,11 @@ def draw_overlay(
     figure = Figure(figsize=(2 * across + 1.0, panel * across + title_height), dpi=100)
     FigureCanvasAgg(figure)
     figure.suptitle(title, fontsize=10, y=0.99)
-    # Places by hand: matplotlib's own layouts cost more time than all the rest of a picture.
+    # Positions by hand: matplotlib's own layouts cost more time than all the rest of a picture.
     share, top_share = across / (2 * across + 1.0), panel * across / (panel * across + title_height)
     low, high = grey
-    for place in (0.0, share):
-        panel_axes = figure.add_axes((place + 0.005, 0.01, share - 0.01, top_share - 0.02))
+    for left in (0.0, share):
+        panel_axes = figure.add_axes((left + 0.005, 0.01, share - 0.01, top_share - 0.02))
         panel_axes.imshow(
             image, cmap="gray", vmin=low, vmax=max(high, low + 1e-6), aspect=aspect, interpolation="nearest"
         )
@@ -94,7 +90,7 @@ def draw_overlay(
     scale = ScalarMappable(Normalize(0.0, top), "inferno")
     panel_axes.imshow(coloured(heat, top), aspect=aspect, interpolation="nearest")
     bar = figure.colorbar(scale, cax=figure.add_axes((2 * share + 0.005, 0.1 * top_share, 0.02, 0.8 * top_share)))
-    bar.set_label(label, fontsize=8)
+    bar.set_label(map_name, fontsize=8)
     bar.ax.tick_params(labelsize=8)
     with written_whole(path) as temporary:
         figure.savefig(temporary, format="png")

@@ -1,4 +1,4 @@
-"""Rows of pictures: input, reconstruction, difference and map of chosen slices, all on one common intensity scale."""
+"""Rows of pictures (images of slices): input, reconstruction, difference and map, all on one common scale."""
 
 import base64
 import io
@@ -33,13 +33,13 @@ class Scales:
 
 
 def choose_slices(labels: npt.NDArray[Any], scores: npt.NDArray[np.float64], count: int) -> dict[str, list[int]]:
-    """Places of the slices to look at: highest-scored abnormal and normal, lowest-scored abnormal; `count` each."""
+    """Indices of the slices to look at: highest-scored abnormal and normal, lowest-scored abnormal; `count` each."""
     falling = np.argsort(-scores, kind="stable")
     abnormal, normal = falling[labels[falling] == 1], falling[labels[falling] == 0]
     return {
-        "abnormal_found": [int(place) for place in abnormal[:count]],
-        "normal_flagged": [int(place) for place in normal[:count]],
-        "abnormal_missed": [int(place) for place in abnormal[::-1][:count]],
+        "true_positives": [int(index) for index in abnormal[:count]],
+        "false_positives": [int(index) for index in normal[:count]],
+        "false_negatives": [int(index) for index in abnormal[::-1][:count]],
     }
 
 
@@ -61,14 +61,15 @@ def picture_column(
     reconstruction: Images | None = None,
     map_: Images | None = None,
     lesion: npt.NDArray[np.bool_] | None = None,
+    map_name: str = "map",
 ) -> dict[str, str]:
-    """Pictures (h, w) of one slice: input (with the outline of its lesion), reconstruction, difference, map."""
+    """Pictures (h, w) of one slice: input (with the outline of its lesion), reconstruction, difference, `map_name`."""
     column = {"input": grey_png(image, scales.image, lesion)}
     if reconstruction is not None:
         column["reconstruction"] = grey_png(reconstruction, scales.image)
         column["difference"] = heat_png(np.abs(image - reconstruction), (0.0, scales.difference))
     if map_ is not None:
-        column["map"] = heat_png(map_, scales.map)
+        column[map_name] = heat_png(map_, scales.map)
     return column
 
 
@@ -93,7 +94,7 @@ def pseudo_abnormal_strip(samples: Mapping[str, Images], count: int) -> Strip:
         "What the classifier learned from",
         "Training images, their reconstructions, the reconstructions with boxes of altered intensity, and the absolute "
         "differences of image and reconstruction (normal) and of image and altered reconstruction (pseudo-abnormal). "
-        + scale_sentence(scales, reconstructions=True, maps=False),
+        + scale_sentence(scales, reconstructions=True),
         columns,
     )
 
@@ -110,20 +111,20 @@ def body_strip(kind: str, images: Images, bodies: npt.NDArray[np.bool_], caption
     ]
     return Strip(
         f"What the preparation left: the {kind}",
-        f"A slice near mid-scan of some of the test scans; the outline of the {kind} as it was found is blue, and all "
-        "outside it is black. " + scale_sentence(scales, reconstructions=False, maps=False),
+        f"A slice near mid-scan of some of the test scans. The outline of the segmented {kind} is blue; everything "
+        "outside it is black. " + scale_sentence(scales, reconstructions=False),
         columns,
     )
 
 
-def scale_sentence(scales: Scales, reconstructions: bool, maps: bool) -> str:
-    """What black and white mean in the pictures."""
+def scale_sentence(scales: Scales, reconstructions: bool, map_name: str = "") -> str:
+    """What black and white mean in the pictures; map_name: what the maps' numbers are, "" without maps."""
     low, high = scales.image
     text = f"One scale for all pictures: black {low:.3g}, white {high:.3g}"
     if reconstructions:
         text += f"; differences 0 to {scales.difference:.3g}"
-    if maps:
-        text += f"; maps {scales.map[0]:.3g} to {scales.map[1]:.3g}"
+    if map_name:
+        text += f"; {map_name} {scales.map[0]:.3g} to {scales.map[1]:.3g}"
     return text + "."
 
 
@@ -159,7 +160,7 @@ def _bytes(values: Images, scale: tuple[float, float]) -> npt.NDArray[np.uint8]:
 
 
 def _outline(where: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    """The pixels just outside, so that nothing of what is outlined is covered."""
+    """The pixels just outside, so that nothing outlined is covered."""
     padded = np.pad(where, 1)
     beside = padded[:-2, 1:-1] | padded[2:, 1:-1] | padded[1:-1, :-2] | padded[1:-1, 2:]
     return beside & ~where
@@ -181,39 +182,41 @@ def slice_strips(
     reconstructions: Reader,
     maps: Reader,
     lesions: Callable[[list[int]], npt.NDArray[np.bool_] | None],
+    map_name: str = "map",
 ) -> list[Strip]:
-    """The strips of the slices in `chosen`; the readers give the pictures (k, h, w) at these places, or None."""
+    """The strips of the slices in `chosen`; the readers give the pictures (k, h, w) at these indices, or None."""
     titles = {
-        "abnormal_found": ("Highest-scored abnormal slices", "What the detector is surest of, and right."),
-        "normal_flagged": ("Highest-scored normal slices", "The worst false alarms."),
-        "abnormal_missed": ("Lowest-scored abnormal slices", "The worst misses."),
+        "true_positives": ("Highest-scored abnormal slices", "The clearest true positives."),
+        "false_positives": ("Highest-scored normal slices", "The worst false positives."),
+        "false_negatives": ("Lowest-scored abnormal slices", "The worst false negatives."),
     }
-    places = sorted({place for row in chosen.values() for place in row})
-    if not places:
+    indices = sorted({index for row in chosen.values() for index in row})
+    if not indices:
         return []
-    found, healthy, heat, truth = images(places), reconstructions(places), maps(places), lesions(places)
-    if found is None:
+    shown, healthy, heat, truth = images(indices), reconstructions(indices), maps(indices), lesions(indices)
+    if shown is None:
         return []
-    scales = common_scales(found, healthy, heat)
-    at = {place: number for number, place in enumerate(places)}
-    sentence = scale_sentence(scales, healthy is not None, heat is not None)
+    scales = common_scales(shown, healthy, heat)
+    at = {index: number for number, index in enumerate(indices)}
+    sentence = scale_sentence(scales, healthy is not None, "" if heat is None else map_name)
     outlined = " The lesion is outlined in orange." if truth is not None else ""
 
-    shown = [(name, row) for name, row in chosen.items() if row]
+    rows = [(name, row) for name, row in chosen.items() if row]
 
-    def column(place: int) -> tuple[str, dict[str, str]]:
-        one = at[place]
+    def column(index: int) -> tuple[str, dict[str, str]]:
+        one = at[index]
         pictures = picture_column(
             scales,
-            found[one],
+            shown[one],
             None if healthy is None else healthy[one],
             None if heat is None else heat[one],
             None if truth is None else truth[one],
+            map_name,
         )
-        return caption(place), pictures
+        return caption(index), pictures
 
     return [
         # What black and white mean is the same in all of them, and said once.
-        Strip(titles[name][0], titles[name][1] + said, [column(place) for place in row])
-        for (name, row), said in zip(shown, (f" {sentence}{outlined}", "", ""), strict=False)
+        Strip(titles[name][0], titles[name][1] + said, [column(index) for index in row])
+        for (name, row), said in zip(rows, (f" {sentence}{outlined}", "", ""), strict=False)
     ]

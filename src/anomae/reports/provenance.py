@@ -1,4 +1,4 @@
-"""How many slices there are and where they stand: counts by split, and whether a patient is in several splits."""
+"""Where the slices of a report come from: counts by split, patients in several splits, preparation, cost."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -59,19 +59,19 @@ def in_several_splits(split: Texts, patient: Texts) -> int:
     """How many patients have slices in more than one split; slices in no split ("") do not count."""
     split, patient = split[split != ""], patient[split != ""]
     pairs = np.unique(np.stack([patient, split]), axis=1) if len(split) else np.empty((2, 0), dtype=np.str_)
-    _, sides = np.unique(pairs[0], return_counts=True)
-    return int(np.count_nonzero(sides > 1))
+    _, splits = np.unique(pairs[0], return_counts=True)
+    return int(np.count_nonzero(splits > 1))
 
 
 def leak_warning(leaking: int, patients: int, allowed: bool, unit: str = "patient") -> str:
-    """What is said where patients are in several splits; empty where none does and none was allowed to."""
+    """What is said where patients are in several splits; empty where none is and none was allowed to be."""
     if leaking:
         return (
-            f"{leaking} of {patients} {unit}s are in more than one split of the split"
-            f"{' (allowed with --allow-leak)' if allowed else ''}: the figures below are too good for new {unit}s."
+            f"{leaking} of {patients} {unit}s are in more than one split"
+            f"{' (allowed with --allow-leak)' if allowed else ''}: the figures are too optimistic for new {unit}s."
         )
     if allowed:
-        return f"The split was made with --allow-leak; no {unit} is in several splits as far as the index tells."
+        return f"The split was made with --allow-leak; according to the index no {unit} is in several splits."
     return ""
 
 
@@ -82,11 +82,11 @@ def split_sentences(counts: dict[str, dict[str, int]], leaking: int, split: Any,
         f"{unit.capitalize()}s by split: " + ", ".join(f"{counts[name]['patients']} {name}" for name in splits) + "."
     ]
     if not leaking and len(splits) > 1:
-        said.append(f"No {unit} is in several splits (counted anew, slice by slice).")
+        said.append(f"No {unit} is in several splits (counted slice by slice).")
     if isinstance(split, dict):
-        said.append("Made by: " + ", ".join(f"{name} {value}" for name, value in split.items()) + ".")
+        said.append("Split: " + ", ".join(f"{name} {value}" for name, value in split.items()) + ".")
     elif split:
-        said.append(f"Made by: {split}.")
+        said.append(f"Split: {split}.")
     return said
 
 
@@ -104,6 +104,15 @@ def preparation_sentence(prepared: Mapping[str, Any]) -> str:
     found = ", ".join(f"{FOUND_AS.get(name, name)} for {count} scan(s)" for name, count in masks.items())
     sentence = f"{made} ({kind}), intensity {intensity}"
     return f"{sentence}; brain mask {found}." if found else f"{sentence}."
+
+
+def preparation_table(prepared: Mapping[str, Any]) -> dict[str, Any]:
+    """What prepare.json says of the slices: cohort, modality, seed, fingerprint and settings."""
+    kept = {
+        name: prepared[name] for name in ("cohort", "modality", "seed", "fingerprint") if prepared.get(name) is not None
+    }
+    settings = prepared.get("settings")
+    return {**kept, **(settings if isinstance(settings, dict) else {})}
 
 
 def skipped_sentence(skipped: Sequence[Any]) -> str:

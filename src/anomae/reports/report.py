@@ -1,4 +1,4 @@
-"""report.json and the self-contained page report.html, from figures that are already there."""
+"""report.json and the self-contained page report.html: written from a report's content, and read back."""
 
 import base64
 import re
@@ -8,30 +8,23 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
+from anomae.errors import UserError
 from anomae.files import read_json, write_json, write_text
 from anomae.nested import flat_settings
-from anomae.reports.definitions import DEFINITIONS
 from anomae.reports.pictures import Strip
 from anomae.reports.schema import ReportContent
 from anomae.statistics.intervals import three_places
+from anomae.statistics.metric_specs import METRICS
 from anomae.statistics.neighbours import NEIGHBOURS
 from anomae.statistics.trivial_baselines import TRIVIAL_BASELINES
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 SCORE_TITLES = {
     "score": "the detector's score",
     "score_mse": "reconstruction alone: mean squared error",
     "score_mae": "reconstruction alone: mean absolute error",
     "score_ssim": "reconstruction alone: 1 - SSIM",
     NEIGHBOURS: "smoothed over the neighbouring slices of its scan",
-}
-METRIC_TITLES = {
-    "auroc": "AUROC",
-    "average_precision": "average precision",
-    "fpr_at_95_tpr": "normal flagged at 95 % found",
-    "sensitivity_at_90_specificity": "found at 90 % specificity",
-    "sensitivity_at_95_specificity": "found at 95 % specificity",
-    "sensitivity_at_99_specificity": "found at 99 % specificity",
 }
 STRATUM_TITLES = {"all": "all slices", "without_empty": "without empty", "mid": "mid-scan"}
 MATCHED_TITLES = {
@@ -44,20 +37,29 @@ MATCHED_TITLES = {
 
 
 def write_report(
-    folder: Path, content: Mapping[str, Any], drawings: Mapping[str, str], strips: Sequence[Strip]
+    folder: Path, content: ReportContent, plots: Mapping[str, str], strips: Sequence[Strip]
 ) -> dict[str, Any]:
-    """Write FOLDER/figures/*.svg, FOLDER/report.html and last FOLDER/report.json; returns the content of the last.
+    """Write FOLDER/plots/*.svg, FOLDER/report.html and last FOLDER/report.json; returns the content of the last.
 
-    content: as `assess` gives it, with what `ReportContent` names besides.  drawings: name -> SVG text.
+    plots: name -> SVG text.
     """
-    full = {"schema_version": SCHEMA_VERSION, **content, "definitions": DEFINITIONS}
-    ReportContent.model_validate(full)  # what is written is what docs/report.md says
-    for name, drawing in drawings.items():
-        write_text(folder / "figures" / f"{name}.svg", drawing)
-    write_text(folder / "report.html", render(full, drawings, strips))
-    write_json(folder / "report.json", full)
-    written: dict[str, Any] = read_json(folder / "report.json")
-    return written
+    for name, plot in plots.items():
+        write_text(folder / "plots" / f"{name}.svg", plot)
+    written = content.model_dump(mode="json")
+    write_text(folder / "report.html", render(written, plots, strips))
+    write_json(folder / "report.json", written)
+    return read_report(folder / "report.json")
+
+
+def read_report(path: Path) -> dict[str, Any]:
+    """The content of a report.json.  Raises UserError where it is missing, broken, or of another schema version."""
+    content: dict[str, Any] = read_json(path)
+    if content.get("schema_version") != SCHEMA_VERSION:
+        raise UserError(
+            f"{path} has schema version {content.get('schema_version')}, and this version reads {SCHEMA_VERSION}; run "
+            "`anomae evaluate` again (where that refuses too, score or fit anew, as it says)."
+        )
+    return content
 
 
 def environment() -> Any:
@@ -81,24 +83,29 @@ def environment() -> Any:
     return room
 
 
-def render(content: Mapping[str, Any], drawings: Mapping[str, str], strips: Sequence[Strip]) -> str:
-    """The page: one file, no script, nothing fetched."""
+def render(content: Mapping[str, Any], plots: Mapping[str, str], strips: Sequence[Strip]) -> str:
+    """The page, of what report.json holds: one file, no script, nothing fetched."""
     page: str = (
         environment()
         .get_template("report.html.j2")
         .render(
             report=content,
-            drawings=drawings,
+            plots=plots,
             strips=strips,
             score_title=score_title,
             baseline_titles={name: trivial_baseline.title for name, trivial_baseline in TRIVIAL_BASELINES.items()},
-            metric_titles=METRIC_TITLES,
+            metric_titles=metric_titles(),
             stratum_titles=STRATUM_TITLES,
             matched_titles=MATCHED_TITLES,
             aggregation_titles={"max": "highest slice score", "mean_of_top_3": "mean of the three highest"},
         )
     )
     return page
+
+
+def metric_titles() -> dict[str, str]:
+    """Metric -> the head of its column."""
+    return {spec.name: spec.title for spec in METRICS.values()}
 
 
 def score_title(column: str) -> str:
@@ -123,11 +130,11 @@ def _percent(share: float) -> str:
     return f"{100 * share:.3g} %"
 
 
-def _svg_address(drawing: str) -> str:
-    return "data:image/svg+xml;base64," + base64.b64encode(drawing.encode()).decode("ascii")
+def _svg_address(plot: str) -> str:
+    return "data:image/svg+xml;base64," + base64.b64encode(plot.encode()).decode("ascii")
 
 
-def _svg_width(drawing: str) -> Markup:
-    """The width that the drawing itself asks for, in points."""
-    found = re.search(r'width="([\d.]+)pt"', drawing)
+def _svg_width(plot: str) -> Markup:
+    """The width that the plot itself asks for, in points."""
+    found = re.search(r'width="([\d.]+)pt"', plot)
     return escape(found.group(1) if found else "400")

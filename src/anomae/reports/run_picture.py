@@ -14,11 +14,11 @@ from anomae.runs.run import Run
 CLASSES = ((1, "abnormal"), (0, "normal"))
 
 
-def run_picture(run: Path | str, out: Path | str | None = None, *, each: int = 5, label: str = "") -> Path:
+def run_picture(run: Path | str, out: Path | str | None = None, *, each: int = 5) -> Path:
     """Draw `each` abnormal and as many normal test slices, and their maps above them; returns the PNG.
 
     Of each class the slices are those in the middles of `each` equal stretches of its scores, lowest to highest: a fair
-    sample, misses and false positives included.  out: None: RUN/picture.png.  label: what the map means.  Raises
+    sample, misses and false positives included.  out: None: RUN/picture.png.  Raises
     UserError where there are no findings with maps, or a class is missing.
     """
     opened_run = Run(Path(run))
@@ -27,18 +27,18 @@ def run_picture(run: Path | str, out: Path | str | None = None, *, each: int = 5
         raise UserError(f"{run} has no maps; run `anomae score` without --no-maps.")
     labels, scores = found.store.index.label[found.rows], found.scores["score"]
     chosen = [_spread(np.flatnonzero(labels == kind), scores, each) for kind, _ in CLASSES]
-    if not all(len(places) for places in chosen):
+    if not all(len(indices) for indices in chosen):
         raise UserError(f"{run} has no test slices of both classes to draw.")
-    images = [found.store.select(found.rows[places]).pictures(slice(None)) for places in chosen]
-    maps = [np.asarray(found.maps[places], dtype=np.float32) for places in chosen]
-    lesions = [found.store.lesions(found.rows[places]) if found.store.has_lesions else None for places in chosen]
+    images = [found.store.select(found.rows[indices]).pictures(slice(None)) for indices in chosen]
+    maps = [np.asarray(found.maps[indices], dtype=np.float32) for indices in chosen]
+    lesions = [found.store.lesions(found.rows[indices]) if found.store.has_lesions else None for indices in chosen]
     target = Path(out) if out is not None else opened_run.folder / "picture.png"
-    _draw(target, images, maps, [scores[places] for places in chosen], lesions, label)
+    _draw(target, images, maps, [scores[indices] for indices in chosen], lesions, found.map_name)
     return target
 
 
 def _spread(indices: npt.NDArray[np.int64], scores: npt.NDArray[np.float64], each: int) -> npt.NDArray[np.int64]:
-    """Places in the middles of `each` equal stretches of the scores."""
+    """Indices in the middles of `each` equal stretches of the scores."""
     rising = indices[np.argsort(scores[indices], kind="stable")]
     at = np.unique(((np.arange(each) + 0.5) / each * len(rising)).astype(np.int64)) if len(rising) else rising
     return np.asarray(rising[at[at < len(rising)]])
@@ -50,7 +50,7 @@ def _draw(
     maps: list[npt.NDArray[np.float32]],
     scores: list[npt.NDArray[np.float64]],
     lesions: list[npt.NDArray[np.bool_] | None],
-    label: str,
+    map_name: str,
 ) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -73,8 +73,13 @@ def _draw(
             lesion = lesions[row]
             if lesion is not None and lesion[column].any():
                 above.contour(lesion[column], [0.5], colors="#ff8c28", linewidths=0.9)
-    said = f"colour: {label}, up to {top:.2g}" if label else f"colour: the map, up to {top:.3g}"
-    figure.text(0.5, 0.005, f"{said}; slices spread evenly over the scores of their class", ha="center", fontsize=7.5)
-    figure.subplots_adjust(0.01, 0.025, 0.99, 0.965, 0.03, 0.12)
+    figure.text(
+        0.5,
+        0.005,
+        f"colour: {map_name}, up to {top:.2g}\nslices spread evenly over the scores of their class",
+        ha="center",
+        fontsize=7.5,
+    )
+    figure.subplots_adjust(0.01, 0.045, 0.99, 0.965, 0.03, 0.12)
     with written_whole(path) as temporary:
         figure.savefig(temporary, format="png")

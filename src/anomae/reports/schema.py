@@ -1,4 +1,4 @@
-"""The schema of report.json: every key, what it holds, its range; each report is checked against it when written.
+"""The schema of report.json: every key, what it holds, its range; a report is made of these classes.
 
 docs/report.md is printed from these classes by `python docs/report_schema.py`.
 """
@@ -9,34 +9,27 @@ from pydantic import Field
 
 from anomae.reports.schema_maps import Pixel
 from anomae.reports.schema_operating import OperatingPoint
-from anomae.reports.schema_parts import Count, Difference, Pretext, Ratio, Share, Strict
+from anomae.reports.schema_pretext import Pretext
+from anomae.reports.schema_values import Count, Difference, MetricFigures, Ratio, Share, Strict
 
 
-class SliceFigures(Strict):
-    """The metrics of one score; each is a Share, or null where one class is missing."""
-
-    auroc: Share | None = Field(description="area under the ROC curve; 0.5 is chance")
-    average_precision: Share | None = Field(description="precision averaged over steps of recall")
-    fpr_at_95_tpr: Share | None = Field(description="normal flagged where 95 % of the abnormal are found")
-    sensitivity_at_90_specificity: Share | None = Field(description="found with at most 10 % of the normal flagged")
-    sensitivity_at_95_specificity: Share | None = Field(description="found with at most 5 % of the normal flagged")
-    sensitivity_at_99_specificity: Share | None = Field(description="found with at most 1 % of the normal flagged")
-
-
-class ScoreFigures(SliceFigures):
+class ScoreFigures(MetricFigures):
     """The metrics of one score column, and what it gains."""
 
     gain: Difference | None = Field(description="its AUROC minus that of `best_trivial_baseline`")
 
 
-class TrivialBaselineFigures(Share):
+class ComparedBaseline(Share):
     """AUROC of a trivial baseline."""
 
     title: str = Field(description="its name in sentences")
+    uses_labels: bool = Field(description="whether it has seen labels; then it is never `best_trivial_baseline`")
+
+
+class TrivialBaselineFigures(ComparedBaseline):
+    """AUROC of a trivial baseline, and its direction."""
+
     direction: str = Field(description="what was fixed beforehand to be more abnormal")
-    uses_labels: bool = Field(
-        description="whether it has seen labels; such a baseline is never `best_trivial_baseline`"
-    )
 
 
 class BesideBaselines(Strict):
@@ -73,15 +66,17 @@ class Band(Strict):
     trivial_baseline: Share | None = Field(description="AUROC of the report's `best_trivial_baseline` within")
 
 
-class Whole(Strict):
-    """Whole patients or scans, abnormal where any slice is; null figures where all are of one class."""
+class Aggregate(Strict):
+    """Patients or scans, abnormal where any slice is; null figures where all are of one class."""
 
-    normal: Count = Field(description="units without an abnormal slice")
-    abnormal: Count = Field(description="units with one")
+    normal: Count = Field(description="patients or scans without an abnormal slice")
+    abnormal: Count = Field(description="patients or scans with one")
     max: Share | None = Field(description="AUROC of the highest slice score")
     mean_of_top_3: Share | None = Field(description="AUROC of the mean of the three highest")
     slices: Share | None = Field(description="AUROC of the number of slices: a trivial baseline")
-    metrics: dict[Literal["max", "mean_of_top_3"], SliceFigures] = Field(description="every metric of each aggregation")
+    metrics: dict[Literal["max", "mean_of_top_3"], MetricFigures] = Field(
+        description="every metric of each aggregation"
+    )
 
 
 class NearDuplicates(Strict):
@@ -105,7 +100,7 @@ class MixedNormals(Strict):
 
 
 class Audit(Strict):
-    """What to know before believing the figures."""
+    """What may make the figures better than the detector is."""
 
     empty_share: Ratio = Field(description="empty slices among the test slices")
     auroc_without_empty: Share | None = Field(description="of the score; null where no slice is empty")
@@ -118,7 +113,7 @@ class Audit(Strict):
 
 
 class Blank(Strict):
-    """Where empty slices stand."""
+    """How empty slices score."""
 
     share: Ratio = Field(description="empty slices among the test slices")
     normal_below: Ratio | None = Field(description="normal slices with content that score below the mean empty one")
@@ -127,7 +122,7 @@ class Blank(Strict):
 class Provenance(Strict):
     """Where the figures come from."""
 
-    title: str = Field(description="what was judged")
+    title: str = Field(description="what was evaluated")
     unit: Literal["patient", "case"] = Field(description="what is resampled")
     resamples: Count = Field(description="of the bootstrap")
     seed: int = Field(description="of the bootstrap")
@@ -137,9 +132,9 @@ class Provenance(Strict):
     profile: str | None = Field(default=None, description="of a run")
     store_fingerprint: str | None = Field(default=None, description="of the prepared slices")
     allow_leak: bool = Field(default=False, description="whether a leaking split was allowed")
-    patients_in_several_splits: Count = Field(description="counted anew")
+    patients_in_several_splits: Count = Field(description="counted slice by slice")
     checkpoint_choice: str = Field(description="what chose the checkpoint")
-    split_sentences: list[str] = Field(description="how the split was made, counted anew")
+    split_sentences: list[str] = Field(description="how the split was made, and its counts")
     preparation: str = Field(default="", description="what was made of the slices, and how brains were found")
     skipped: str = Field(description="scans left out; may be empty")
     cost: str = Field(description="times, images/s, memory, as far as written down")
@@ -149,13 +144,12 @@ class Provenance(Strict):
     anomae: str = Field(description="version that made the report")
 
 
-class ReportContent(Strict):
-    """report.json."""
+class Assessment(Strict):
+    """The sections of report.json that scores and labels give."""
 
-    schema_version: Literal[2] = Field(description="of this schema")
     verdict: str = Field(description="what the score is worth, in one sentence")
     tone: Literal["above", "level", "below"] = Field(description="the score against the best baseline and chance")
-    slice: SliceFigures = Field(description="the detector's score, slice by slice")
+    slice: MetricFigures = Field(description="the detector's score, slice by slice")
     scores: dict[str, ScoreFigures | None] = Field(
         description="every score column: `score`, `score_<name>`; `score_neighbours` is smoothed over the scan's slices"
     )
@@ -169,20 +163,25 @@ class ReportContent(Strict):
     )
     matched: dict[str, Matched] = Field(description="position, tissue_area, site, scanner, source")
     bands: dict[str, list[Band]] = Field(description="AUROC within fifths: position, tissue_area")
-    patient: Whole | None = Field(description="whole patients; null where each has one slice")
-    volume: Whole | None = Field(description="whole scans; null where each has one slice")
-    pixel: Pixel | None = Field(description="maps; null where no mask or no map is known")
-    own_task: Share | None = Field(
-        default=None, description="AUROC of what it was trained to tell, on held-out normals; null where it cannot say"
-    )
-    pretext: dict[str, Pretext] | None = Field(
-        default=None, description="by family of pseudo-lesions; null where the detector learned from none"
-    )
-    operating_point: OperatingPoint = Field(description="thresholds from normals only, and what they achieve")
-    audit: Audit = Field(description="what to know before believing the figures")
+    patient: Aggregate | None = Field(description="by patient; null where each has one slice")
+    volume: Aggregate | None = Field(description="by scan; null where each has one slice")
     blank: Blank = Field(description="empty slices")
+    notes: list[str] = Field(description="what limits the figures, a sentence each")
+
+
+class ReportContent(Assessment):
+    """report.json."""
+
+    schema_version: Literal[3] = Field(default=3, description="of this schema")
+    pixel: Pixel | None = Field(description="maps; null where no mask or no map is known")
+    pretext: Pretext | None = Field(
+        default=None, description="on held-out normals; null where the detector learned from no pseudo-lesions"
+    )
+    operating_point: OperatingPoint = Field(
+        description="thresholds from normals only, and what they achieve on the test split"
+    )
+    audit: Audit = Field(description="what may make the figures better than the detector is")
     counts: dict[str, dict[str, Count]] = Field(description="by split, as prepared; `scored`: what the figures rest on")
-    notes: list[str] = Field(description="what must be known, a sentence each")
     warnings: list[str] = Field(description="what makes the figures too good or incomplete")
     provenance: Provenance = Field(description="where this comes from")
     definitions: dict[str, str] = Field(description="what each figure means, a sentence each")

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from anomae.reports.schema_parts import Count, Ratio, Share, Strict
+from anomae.reports.schema_values import Count, Ratio, Share, Strict
 
 
 class Lesions(Strict):
@@ -13,7 +13,7 @@ class Lesions(Strict):
     lesions: Count = Field(description="how many")
     smallest_px: Count = Field(description="pixels of the smallest")
     largest_px: Count = Field(description="pixels of the largest")
-    found: Share | None = Field(description="with at least half of their pixels flagged")
+    detected: Share | None = Field(description="with at least half of their pixels flagged")
     touched: Share | None = Field(description="with any pixel flagged")
 
 
@@ -27,12 +27,12 @@ class AtThreshold(Strict):
 
 
 class MapFigures(Strict):
-    """One map judged against the masks."""
+    """One map evaluated against the masks."""
 
     auroc: Share = Field(description="over all pixels")
     average_precision: Share = Field(description="over all pixels")
     aupro: Share = Field(description="area under the per-region overlap curve up to a false-positive rate of 0.3")
-    best_dice: Share = Field(description="at the best threshold for these very masks: an upper bound")
+    best_dice: Share = Field(description="at the best threshold for the tested masks: an upper bound")
     at_threshold: AtThreshold | None = Field(description="null where there is no held-out healthy map")
 
 
@@ -42,5 +42,6 @@ class Pixel(Strict):
     slices: Count = Field(description="with a known mask")
     lesion_share: Ratio = Field(description="of their pixels")
     note: str = Field(description="why something is missing; may be empty")
+    map_name: str = Field(description="what the detector's map holds, with its unit")
     map: MapFigures = Field(description="the map of the detector")
     image_intensity: MapFigures = Field(description="the image itself taken as the map: a trivial baseline")

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from anomae.reports.schema_parts import Count, Ratio, Share, Strict
+from anomae.reports.schema_values import Count, Ratio, Share, Strict
 
 
 class CalibrationSet(Strict):
@@ -15,18 +15,18 @@ class CalibrationSet(Strict):
     slices: Count = Field(description="how many")
 
 
-class Promise(Strict):
-    """A threshold and its bound on false alarms."""
+class OperatingThreshold(Strict):
+    """A threshold and its bound on the false-positive rate."""
 
     threshold: float = Field(description="what is above it is flagged")
     bound_asked: Ratio = Field(description="the bound that was asked for")
-    bound: Ratio = Field(description="the bound that is promised: the asked one, or 1 / (patients + 1)")
+    bound: Ratio = Field(description="the bound that holds: the one asked for, or 1 / (patients + 1)")
     reachable: bool = Field(description="whether there were calibration patients enough for what was asked")
     calibration_patients_needed: Count = Field(description="for what was asked")
-    sentence: str = Field(description="the promise in words")
-    false_positive_rate: Share | None = Field(description="seen on the test split; what the bound is about")
-    specificity: Share | None = Field(description="seen on the test split; of patients: of those without a lesion")
-    sensitivity: Share | None = Field(description="seen on the test split")
+    sentence: str = Field(description="what the threshold guarantees, in words")
+    false_positive_rate: Share | None = Field(description="on the test split: what the bound limits")
+    specificity: Share | None = Field(description="on the test split; of patients: of those without a lesion")
+    sensitivity: Share | None = Field(description="on the test split")
     balanced_accuracy: Share | None = Field(description="mean of the two")
 
 
@@ -41,16 +41,18 @@ class GroupFigures(Strict):
     sensitivity: Share | None = Field(description="of its slices")
 
 
-class SlicePromise(Promise):
+class SliceThreshold(OperatingThreshold):
     """Per slice: false_positive_rate is the mean over patients of the share of their normal slices flagged."""
 
     groups: list[GroupFigures] = Field(description="where groups are known")
 
 
-class PatientPromise(Promise):
+class PatientThreshold(OperatingThreshold):
     """Per patient, flagged where any slice is: false_positive_rate counts patients with a normal slice flagged."""
 
-    found_in_an_abnormal_slice: Share | None = Field(description="patients with a lesion, flagged in a slice with one")
+    flagged_in_an_abnormal_slice: Share | None = Field(
+        description="of the patients with a lesion, those with an abnormal slice flagged"
+    )
 
 
 class OperatingPoint(Strict):
@@ -59,5 +61,5 @@ class OperatingPoint(Strict):
     calibration: CalibrationSet | None = Field(description="null where there is none")
     sentence: str = Field(description="where thresholds come from, or why there are none")
     doubts: list[str] = Field(description="why the bounds may not hold")
-    slice: SlicePromise | None = Field(description="the threshold for slices")
-    patient: PatientPromise | None = Field(description="the threshold for whole patients")
+    slice: SliceThreshold | None = Field(description="the threshold for slices")
+    patient: PatientThreshold | None = Field(description="the threshold for whole patients")

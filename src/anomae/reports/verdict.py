@@ -1,6 +1,7 @@
-"""One sentence in plain words that says what a score is worth beside the best trivial baseline."""
+"""One sentence that says what a score is worth beside the best trivial baseline."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from anomae.statistics.intervals import Interval
 
@@ -24,7 +25,7 @@ def verdict(
     """The sentence.
 
     auroc: of the score.  baseline: the best one whose direction was fixed beforehand.  mirrored: a baseline that does
-    better than `baseline` when turned round, with its AUROC turned round: mentioned, since whoever picks directions by
+    better than `baseline` with its direction reversed, and its AUROC then: mentioned, since whoever picks directions by
     the result could have had it.  matched: the score's AUROC among slices of the same tenth of the scan, and
     matched_baseline: the best baseline there.
     """
@@ -32,19 +33,19 @@ def verdict(
     if baseline is not None:
         parts.append(
             f"the best trivial baseline, {baseline.title}, gives {baseline.auroc.value:.3f}: "
-            f"the gain is {baseline.gain}, {_judged(baseline.gain)}"
+            f"the gain is {baseline.gain}, {_significance(baseline.gain)}"
         )
     else:
         parts.append("no trivial baseline could be computed beside it")
     if mirrored is not None:
-        parts.append(f"{mirrored[0]} turned round gives {mirrored[1]:.3f}")
+        parts.append(f"{mirrored[0]} with its direction reversed gives {mirrored[1]:.3f}")
     if matched is not None:
         beside = f", where {matched_baseline[0]} gives {matched_baseline[1]:.3f}" if matched_baseline else ""
-        parts.append(f"within matched positions {matched}{beside}")
+        parts.append(f"position-matched AUROC {matched}{beside}")
     return "; ".join(parts) + "."
 
 
-def tone(auroc: Interval, gain: Interval | None) -> str:
+def tone(auroc: Interval, gain: Interval | None) -> Literal["above", "level", "below"]:
     """How the verdict may be coloured: "above" the best baseline and chance, "below" one of them, or "level"."""
     if auroc.low is None or auroc.high is None or gain is None or gain.low is None or gain.high is None:
         return "level"
@@ -71,9 +72,9 @@ def _beside_chance(auroc: Interval) -> str:
     return ", worse than chance" if auroc.high < 0.5 else ""
 
 
-def _judged(gain: Interval) -> str:
+def _significance(gain: Interval) -> str:
     if gain.low is None or gain.high is None:
-        return "which so few patients cannot tell from none"
+        return "with too few patients for an interval"
     if gain.low > 0:
-        return "beyond what that baseline explains"
-    return "so the baseline is better" if gain.high < 0 else "not distinguishable from none"
+        return "more than that baseline explains"
+    return "so the baseline is better" if gain.high < 0 else "not distinguishable from zero"

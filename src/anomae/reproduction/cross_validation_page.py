@@ -16,7 +16,7 @@ def write_cross_validation(folder: Path, content: Mapping[str, Any]) -> None:
     """Write FOLDER/cross_validation.html, .md and last .json; content: as the stage `cross_validate` gathers it."""
     head, said, shown = title(content), sentences(content), tables(content)
     page = environment().get_template("reproduction.html.j2")
-    html = page.render(title=head, sentences=said, tables=shown, drawings={}, strips=[])
+    html = page.render(title=head, sentences=said, tables=shown, plots={}, strips=[])
     write_text(folder / "cross_validation.html", html)
     write_text(folder / "cross_validation.md", tables_markdown(head, said, shown))
     write_json(folder / "cross_validation.json", dict(content))
@@ -29,7 +29,7 @@ def title(content: Mapping[str, Any]) -> str:
 
 
 def tables(content: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The pooled figures, what they are clear of, and the differences to every baseline: title, heads, rows of text."""
+    """The pooled figures, the baselines they differ from, the differences to every one: title, heads, rows of text."""
     found, trivial_baselines = [_pooled_table(content)], content["trivial_baselines"]
     clear = [
         [name, *(_clear(beside, trivial_baselines) for beside in figures.values())]
@@ -69,7 +69,7 @@ def _pooled_table(content: Mapping[str, Any]) -> dict[str, Any]:
     rows = []
     for name, run in content["runs"].items():
         if not run["scores"]:
-            state = "; ".join(f"{_place(at)}: {reason.rstrip('.')}" for at, reason in run["failed"].items())
+            state = "; ".join(f"{_where(at)}: {reason.rstrip('.')}" for at, reason in run["failed"].items())
             told = f"failed: {state}" if state else f"{run['finished']} of {content['folds']} folds finished"
             rows.append([name, told, *([""] * len(strata))])
             rows[-1].append("" if run["minutes"] is None else f"{run['minutes']:.1f}")
@@ -90,17 +90,17 @@ def _pooled_table(content: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def sentences(content: Mapping[str, Any]) -> list[str]:
-    """What has to be said before the tables: how it was pooled, and on what."""
+    """The sentences before the tables: how it was pooled, and on what."""
     height, width = content["image_size"]
     said = [
         f"Every patient is tested once, in one of {content['folds']} folds; of the other patients of a fold one in six "
-        "gives healthy validation slices and the rest healthy training slices. No label chose anything. "
+        "gives healthy validation slices and the rest healthy training slices. No label was used to choose anything. "
         f"{height}x{width} pixels, recipe {content['recipe']}, seed {content['seed']}.",
         "Pooled: scores of a fold in standard deviations above the mean of the fold's own healthy validation slices, "
-        "which looks at no label of a tested slice; trivial baselines as they are. Smoothed over neighbours: 1/4 of "
+        "which uses no label of a tested slice; trivial baselines as they are. Smoothed over neighbours: 1/4 of "
         "the score of the slice below, 1/2 of its own, 1/4 of that of the slice above. AUROC with 95 % intervals from "
-        "resamples of whole patients; differences are paired. The interval holds for these fits: it does not count "
-        "that the folds' training patients overlap.",
+        "resamples of whole patients; differences are paired. The interval is for these fits: it does not account "
+        "for the overlap of the folds' training patients.",
     ]
     for stratum, counted in content["counts"].items():
         best = content["best_trivial_baseline"][stratum]
@@ -154,5 +154,5 @@ def _seen(trivial_baseline: Mapping[str, Any]) -> str:
     return " (has seen labels)" if trivial_baseline["uses_labels"] else ""
 
 
-def _place(at: str) -> str:
+def _where(at: str) -> str:
     return f"fold {at}" if at.isdigit() else at

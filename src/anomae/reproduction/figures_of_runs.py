@@ -7,11 +7,12 @@ import numpy as np
 import numpy.typing as npt
 
 from anomae.files import read_json, read_json_lines
-from anomae.reports.example_pictures import picture_strips, sample_strips
+from anomae.reports.picture_strips import picture_strips, sample_strips
+from anomae.reports.report import read_report
 from anomae.reproduction.cells import Cell
+from anomae.runs.findings import open_findings
 from anomae.runs.run import Run
 from anomae.runs.score_table import read_table
-from anomae.runs.scored_store import finding_array, scored_rows
 from anomae.statistics.metrics import roc_points
 
 STRATA = ("all", "mid")
@@ -21,13 +22,13 @@ COUNTED = ("normal", "abnormal", "patients")
 def figures_of(run: Path) -> dict[str, Any] | None:
     """What a run found and took; None: not finished.
 
-    AUROC of every score and trivial baseline by stratum, minutes, steps, teacher, and AUROC of its own task.
+    AUROC of every score and trivial baseline by stratum, minutes, steps, teacher, and mean AUROC of its pretext task.
 
-    A stratum that holds all slices is not given twice.
+    A stratum that holds all slices is not given twice.  Raises UserError where the report is of an older version.
     """
     if not (run / "report" / "report.json").exists():
         return None
-    report, findings = read_json(run / "report" / "report.json"), read_json(Run(run).findings / "findings.json")
+    report, findings = read_report(run / "report" / "report.json"), read_json(Run(run).findings / "findings.json")
     strata = {name: part for name, part in report["strata"].items() if name in STRATA}
     if "mid" in strata and strata["mid"]["slices"] == strata["all"]["slices"]:
         del strata["mid"]
@@ -44,7 +45,7 @@ def figures_of(run: Path) -> dict[str, Any] | None:
         "minutes": (sum(line["seconds"] for line in last.values()) + findings["seconds"]) / 60,
         "steps": {stage: line["steps"] for stage, line in last.items()},
         "teacher": fitted.get("teacher", ""),
-        "own_task": report.get("own_task"),
+        "pretext": report["pretext"] and report["pretext"]["mean"],
     }
 
 
@@ -77,15 +78,11 @@ def pictures_of(run: Path) -> list[Any]:
     """Strips of the method's run: input, reconstruction, difference (Fig. 4) and training samples (Fig. 2)."""
     if not (run / "report" / "report.json").exists():
         return []
-    opened_run = Run(run)
-    store, findings = opened_run.open_store(), opened_run.findings
-    table = read_table(findings / "scores.csv", ("row", "case", "patient", "slice", "label", "score"))
-    rows = scored_rows(table, store, "test")
-    labelled = np.flatnonzero(store.index.label[rows] >= 0)
-    maps = finding_array(findings, "maps.npy", store, len(rows))
-    rebuilt = finding_array(findings, "reconstructions.npy", store, len(rows))
-    scores = table.scores()["score"][labelled]
+    found = open_findings(Run(run))
+    labelled = np.flatnonzero(found.store.index.label[found.rows] >= 0)
+    scores = found.scores["score"][labelled]
+    arrays = (found.maps, found.reconstructions, found.map_name)
     return [
         *sample_strips(run / "samples" / "pseudo_abnormal.npz"),
-        *picture_strips(store, rows[labelled], labelled, scores, maps, rebuilt),
+        *picture_strips(found.store, found.rows[labelled], labelled, scores, *arrays),
     ]

@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from anomae.files import write_json, write_text
-from anomae.reports.comparison_figures import roc_curves_plot
+from anomae.reports.comparison_plots import roc_curves_plot
 from anomae.reports.pictures import Strip
 from anomae.reports.report import environment, score_title
-from anomae.reproduction.figures import varied_plot
+from anomae.reproduction.varied_plot import varied_plot
 from anomae.statistics.intervals import Interval
 
 CHOSEN = "chosen"  # the table of detectors that the user names
@@ -22,11 +22,11 @@ TITLES = {
     "table2c": "Table 2c: how many boxes",
     "text": "Ablations in the text",
     "fig5": "Fig. 5: mask ratio and length of the training",
-    "trivial_baselines": "Trivial baselines: methods that every other must beat",
+    "trivial_baselines": "Trivial baselines",
     "further": "Further baselines",
     CHOSEN: "The chosen detectors",
 }
-OWN_TASK = "its own task, held-out normals"
+PRETEXT = "pretext task, held-out normals"
 STRATA = {"all": "ours, all slices", "mid": "ours, middle slices"}
 Curves = Mapping[str, tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]]
 
@@ -36,17 +36,17 @@ def write_reproduction(folder: Path, content: Mapping[str, Any], curves: Curves,
 
     content: as the stage `reproduce` gathers it.  curves: ROC curves of Table 1 by title.  strips: pictures.
     """
-    drawings = {}
+    plots = {}
     if curves:
-        drawings["roc"] = roc_curves_plot(curves)
+        plots["roc"] = roc_curves_plot(curves)
     varied = [row for row in content["cells"] if row["position"] is not None and row["figures"]]
     if varied:
-        drawings["varied"] = varied_plot(varied)
+        plots["varied"] = varied_plot(varied)
     page = environment().get_template("reproduction.html.j2")
     html = page.render(
         content=content,
         tables=tables(content),
-        drawings=drawings,
+        plots=plots,
         strips=strips,
         title=title(content),
         sentences=sentences(content),
@@ -74,10 +74,10 @@ def tables(content: Mapping[str, Any]) -> list[dict[str, Any]]:
         if name == CHOSEN:
             rows[-1:-1] = _seed_rows(content)
             rows = [[title, *texts] for title, _, *texts in rows]  # the paper says nothing of these
-        if any(row["own_task"] for row in cells):
-            told = [OWN_TASK]
+        if any(row["pretext"] for row in cells):
+            told = [PRETEXT]
             for index, texts in enumerate(rows):
-                texts.append(interval_text(cells[index]["own_task"] if index < len(cells) else None))
+                texts.append(interval_text(cells[index]["pretext"] if index < len(cells) else None))
         own = [heads[0], *heads[2:]] if name == CHOSEN else heads
         found.append({"name": name, "title": words, "rows": rows, "heads": own + told})
     return found
@@ -100,20 +100,20 @@ def tables_markdown(title: str, sentences: Sequence[str], tables: Sequence[Mappi
 
 
 def sentences(content: Mapping[str, Any]) -> list[str]:
-    """What has to be said before the tables: terms, trivial baselines, what is missing."""
+    """The sentences before the tables: terms, trivial baselines, what is missing."""
     height, width = content["image_size"]
     said = [
         f"AUROC of test slices with 95 % intervals by patient; {height}x{width} pixels, recipe {content['recipe']}, "
         f"seed {content['seed']}. Same slices and same healthy training slices for all; no label chose a checkpoint. "
         f"The paper's figures are those of {content['paper_data']}, at its own size, and not of these images."
     ]
-    if any(row["own_task"] for row in content["cells"]):
+    if any(row["pretext"] for row in content["cells"]):
         said.append(
-            "Its own task: AUROC of telling altered reconstructions from unaltered ones, on healthy validation slices; "
-            "where that is near 0.5 the classifier has learned nothing, and the row says nothing of the idea."
+            "Pretext task: AUROC of altered against unaltered healthy validation slices, the mean over families of "
+            "pseudo-lesions; where it is near 0.5 the detector has not learned, and its row says nothing of the idea."
         )
     if any(row["table"] in ("table2b", "table2c", "text", "fig5") for row in content["cells"]):
-        said.append("A variant that takes over the method's masked autoencoder counts its own minutes and steps only.")
+        said.append("A variant that reuses the method's masked autoencoder counts its own minutes and steps only.")
     for name, trivial_baseline in content["trivial_baselines"].items():
         if trivial_baseline:
             stratum, words = content["strata"][name], STRATA[name].removeprefix("ours, ")
@@ -125,7 +125,7 @@ def sentences(content: Mapping[str, Any]) -> list[str]:
         if summary["failed"]:
             said.append(f"The scores of the seeds of {name} cannot be averaged: {summary['failed']}")
     if content["allow_leak"]:
-        said.append("Patients is in several splits; that was allowed when the slices were prepared.")
+        said.append("The split was made with --allow-leak: patients may be in several splits.")
     if content["overrides"]:
         said.append(f"Settings changed by the user: {content['overrides']}.")
     if content["unfinished"]:
@@ -168,7 +168,7 @@ def spread_text(figures: Mapping[str, Any] | None) -> str:
 
 
 def _trivial_baseline_row(content: Mapping[str, Any]) -> list[str]:
-    """What the best baseline that learned nothing reaches on the same slices."""
+    """What the best trivial baseline reaches on the same slices."""
     trivial_baselines = [content["trivial_baselines"].get(name) for name in content["strata"]]
     return [
         "trivial: the best of them",

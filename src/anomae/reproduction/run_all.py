@@ -186,7 +186,7 @@ def _content(
                 "figures": figures and figures["scores"].get(score),
                 "minutes": figures and figures["minutes"],
                 "steps": figures and figures["steps"],
-                "own_task": (figures and score == "score" and figures["own_task"]) or None,
+                "pretext": (figures and score == "score" and figures["pretext"]) or None,
                 "failed": failed.get(cell.run),
             }
         )

@@ -13,13 +13,13 @@ import numpy.typing as npt
 
 from anomae.arrays import map_array
 from anomae.errors import UserError
-from anomae.runs.map_figures import LevelCounts
 from anomae.runs.run import Run
 from anomae.runs.score_table import read_table
 from anomae.runs.scored_store import scored_rows
 from anomae.slices.store import SliceStore
-from anomae.statistics.achieved import Calibration
+from anomae.statistics.operating_point import Calibration
 
+LevelCounts = tuple[npt.NDArray[np.uint32], npt.NDArray[np.str_]]
 CALIBRATION_SPLIT = "validation"
 NO_SPLIT = "No operating point: the store has no normal slice in its validation split to take a threshold from."
 
@@ -29,7 +29,7 @@ def run_calibration(
 ) -> tuple[Calibration | None, str, LevelCounts | None]:
     """The calibration of a run; a sentence where there is none; and the levels of its maps, where they were kept.
 
-    tested: patients of the slices that are judged.  Raises UserError where the files are of another store.
+    tested: patients of the slices that are evaluated.  Raises UserError where the files are of another store.
     """
     if not (run.calibration / "findings.json").exists():
         none = f"No operating point: the validation split was not scored; run `anomae score {run.folder.name}` again."
@@ -58,11 +58,11 @@ def calibration_doubts(
     index, doubts = store.index, []
     choice = ((facts.get("settings") or {}).get("classifier") or {}).get("choice")
     if choice == "validation_auroc":
-        doubts.append("The checkpoint was chosen on labelled images of these very patients: the bounds are not safe.")
+        doubts.append("The checkpoint was chosen on labelled images of the same patients: the bounds may not hold.")
     elsewhere = np.unique(np.concatenate([tested, index.patient[index.split == "train"]]))
     shared = len(np.intersect1d(np.unique(patient), elsewhere))
     if shared:
-        doubts.append(f"{shared} calibration patients stand in another split too: the bounds are not safe.")
+        doubts.append(f"{shared} calibration patients are in another split too: the bounds may not hold.")
     ill = np.unique(index.patient[index.label == 1])
     mixed = int(np.count_nonzero(np.isin(np.unique(patient), ill)))
     if mixed:

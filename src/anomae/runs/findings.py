@@ -1,4 +1,4 @@
-"""A run's findings opened for judging, and what identifies them: hashes of files, versions of packages."""
+"""A run's findings opened for evaluation, and what identifies them: hashes of files, versions of packages."""
 
 import hashlib
 import platform
@@ -23,7 +23,9 @@ VERSIONED = ("numpy", "scipy", "scikit-image", "matplotlib", "pillow")
 
 @dataclass(frozen=True, slots=True)
 class ScoredRun:
-    """facts: run.json.  findings: findings.json.  rows: of the store, (n,), in the order of `table` and the arrays."""
+    """facts: run.json.  findings: findings.json.  rows: of the store, (n,), in the order of `table` and the arrays.
+
+    maps: (n, h, w).  reconstructions: (n, c, h, w)."""
 
     facts: dict[str, Any]
     findings: dict[str, Any]
@@ -35,6 +37,11 @@ class ScoredRun:
     maps: npt.NDArray[Any] | None
     reconstructions: npt.NDArray[Any] | None
 
+    @property
+    def map_name(self) -> str:
+        """What the maps' numbers are, with unit, such as "probability"; "map" where the run does not say."""
+        return str(self.findings.get("map_name") or "map")
+
 
 def open_findings(run: Run, store: Path | None = None) -> ScoredRun:
     """The finished findings of a run.  Raises UserError where there are none, or they are of other slices."""
@@ -45,9 +52,9 @@ def open_findings(run: Run, store: Path | None = None) -> ScoredRun:
     split = str(findings.get("split", "test"))
     table = read_table(folder / "scores.csv", ("row", "case", "patient", "slice", "label", "score"))
     rows = scored_rows(table, opened, split)
-    maps, reconstructions = (
-        finding_array(folder, f"{name}.npy", opened, len(rows)) for name in ("maps", "reconstructions")
-    )
+    maps = finding_array(folder, "maps.npy", (len(rows), *opened.image_size))
+    full = (len(rows), opened.channels, *opened.image_size)
+    reconstructions = finding_array(folder, "reconstructions.npy", full)
     return ScoredRun(facts, findings, opened, split, table, rows, table.scores(), maps, reconstructions)
 
 

@@ -1,13 +1,16 @@
-"""How well a detector tells each family of pseudo-lesions from healthy slices that it has not seen.
+"""The pretext task: how well a detector tells pseudo-lesions in healthy slices that it has not seen, by family.
 
 No label of an abnormal image is needed for this, so it may choose among settings: the figure of a family that was left
-out of training says what a detector makes of lesions that it was not made for.
+out of training says what a detector makes of lesions that it was not made for.  A detector that cannot do its pretext
+task has not learned it, and what it reaches on abnormal images is not owed to it.
 
-RUN/calibration/pretext.csv: row (of the store), unaltered, then a column a family: the scores of each slice, untouched
-and with a pseudo-lesion of that family.
+RUN/calibration/
+  pretext.csv    row (of the store), unaltered, then a column a family: the scores of each slice, unaltered and with a
+                 pseudo-lesion of that family
+  pretext.json   trained_families: those that the detector learned from; written last
 """
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,67 +18,84 @@ import numpy.typing as npt
 
 from anomae.detectors.protocol import with_neighbours
 from anomae.errors import UserError
-from anomae.files import write_csv
+from anomae.files import read_json, write_csv, write_json
 from anomae.runs.run import Run
 from anomae.runs.score_table import read_table
 from anomae.slices.store import SliceStore
-from anomae.statistics.intervals import PatientBootstrap
+from anomae.statistics.intervals import Estimate, PatientBootstrap, mean_estimate
 
-NAME, SLICES = "pretext.csv", 128
+SCORES, FACTS = "pretext.csv", "pretext.json"
+OLDER = "own_task.csv"  # what earlier versions wrote for the paper's method
+MOST_SLICES, MOST_ALTERED = 512, 1152  # slices, and slices times families
+
+
+@dataclass(frozen=True, slots=True)
+class PretextFigures:
+    """AUROC of each family against the unaltered slices, how many slices, and which families were trained on."""
+
+    slices: int
+    families: dict[str, Estimate]
+    trained: tuple[str, ...]
+
+    def mean(self, trained: bool | None = None) -> Estimate | None:
+        """Mean AUROC over all families, or those (not) trained on; None where there are none."""
+        chosen = [
+            auroc for name, auroc in self.families.items() if trained is None or (name in self.trained) == trained
+        ]
+        return mean_estimate(chosen) if chosen else None
 
 
 def write_pretext(detector: Any, store: SliceStore, rows: npt.NDArray[np.int64], run: Run) -> None:
-    """Ask `detector` about at most 128 of these rows with content, evenly spaced; nothing where it cannot say.
+    """Ask a fitted `detector` about some of these rows with content; nothing where it has no pretext task.
 
-    rows: of one split of the store; neighbours, where the detector looks at them, are any slices of that split.
+    rows: of one split of the store; neighbours, where the detector looks at them, are any slices of that split.  Taken
+    are at most 512 slices, and at most 1,152 altered ones over all families, evenly spaced.
     """
-    judge = getattr(detector, "pretext", None)
-    (run.calibration / NAME).unlink(missing_ok=True)
+    for name in (SCORES, FACTS, OLDER):
+        (run.calibration / name).unlink(missing_ok=True)
     filled = rows[~store.index.empty[rows]]
-    if judge is None or not len(filled):
+    if not hasattr(detector, "pretext") or not len(filled):
         return
-    chosen = filled[np.unique(np.linspace(0, len(filled) - 1, SLICES).astype(np.int64))]
-    slices = store.select(chosen, among=store.rows(str(store.index.split[chosen[0]])))
-    given = with_neighbours(detector, slices.read(slice(None)), lambda: slices.neighbours(slice(None)))
-    altered = judge(*given)
-    columns = [detector.inspect(*given).scores, *altered.values()]
+
+    def given(chosen: npt.NDArray[np.int64]) -> tuple[Any, ...]:
+        slices = store.select(chosen, among=store.rows(str(store.index.split[chosen[0]])))
+        return with_neighbours(detector, slices.read(slice(None)), lambda: slices.neighbours(slice(None)))
+
+    families = len(detector.pretext(*given(filled[:1])))  # a score does not depend on its batch: nothing is lost
+    count = min(MOST_SLICES, MOST_ALTERED // max(families, 1))
+    chosen = filled[np.unique(np.linspace(0, len(filled) - 1, count).astype(np.int64))]
+    asked = given(chosen)
+    altered = detector.pretext(*asked)
+    columns = [detector.inspect(*asked).scores, *altered.values()]
     lines = (
         [int(row), *(repr(float(score)) for score in scores)] for row, *scores in zip(chosen, *columns, strict=True)
     )
-    write_csv(run.calibration / NAME, ("row", "unaltered", *altered), lines)
+    write_csv(run.calibration / SCORES, ("row", "unaltered", *altered), lines)
+    write_json(run.calibration / FACTS, {"trained_families": list(detector.trained_families)})
 
 
-def pretext_figures(
-    run: Run, store: SliceStore, trained: Sequence[str], resamples: int, seed: int
-) -> tuple[dict[str, dict[str, Any]] | None, str]:
-    """Family -> AUROC against the untouched slices with its interval by patient, and whether it was trained on.
+def read_pretext(run: Run, store: SliceStore, bootstrap: PatientBootstrap) -> PretextFigures | None:
+    """The figures of a run; None where its detector has no pretext task.
 
-    And what the report says of it; None, "" where nothing is known.  Raises UserError where the scores are of another
-    store.
+    bootstrap: how many resamples, and their seed.  Raises UserError where the scores are of another store, or were
+    written by an older version.
     """
-    path = run.calibration / NAME
+    path = run.calibration / SCORES
+    if (run.calibration / OLDER).exists() or (path.exists() and not (run.calibration / FACTS).exists()):
+        raise UserError(f"{run.folder} was scored by an older version; run `anomae score {run.folder}` again.")
     if not path.exists():
-        return None, ""
+        return None
     table = read_table(path, ("row", "unaltered"))
     rows, index = table.whole_numbers("row"), store.index
     known = len(rows) > 0 and rows.min() >= 0 and rows.max() < len(index)
     if not (known and (index.label[rows] == 0).all()):
         raise UserError(f"{path} names other slices than the normal ones of {store.folder}; run `anomae score` again.")
     patient, labels = np.tile(index.patient[rows], 2), np.repeat([0, 1], len(rows))
-    untouched = table.numbers("unaltered")
+    unaltered = table.numbers("unaltered")
     columns = {
-        name: np.concatenate([untouched, table.numbers(name)])
+        name: np.concatenate([unaltered, table.numbers(name)])
         for name in table.columns
         if name not in ("row", "unaltered")
     }
-    judged = PatientBootstrap(patient, resamples, seed).aurocs(labels, columns)
-    figures: dict[str, dict[str, Any]] = {
-        name: {**judged[name].interval().to_json(), "trained": name in trained} for name in columns
-    }
-    seen, unseen = ([judged[name].value for name in columns if (name in trained) == wanted] for wanted in (True, False))
-    said = f"of the families it was trained on with AUROC {np.mean(seen):.3f} on average" if seen else ""
-    others = f"of families left out of training with {np.mean(unseen):.3f}" if unseen else ""
-    return figures, (
-        f"Pretext task: on {len(rows)} healthy slices of the validation split the detector tells pseudo-lesions "
-        f"{', '.join(text for text in (said, others) if text)}. No real lesion took part in this."
-    )
+    trained = read_json(run.calibration / FACTS)["trained_families"]
+    return PretextFigures(len(rows), bootstrap.of(patient).aurocs(labels, columns), tuple(trained))

@@ -1,4 +1,4 @@
-"""The folder of a run: what stands where, and the facts of run.json.
+"""The folder of a run: what it holds, and the facts of run.json.
 
 RUN/
   run.json           store, recipe, profile, seed, all settings, versions, what chose the checkpoint
@@ -8,7 +8,7 @@ RUN/
   samples/           training samples of the classifier, for the report
   fitted/            the fitted detector, all that scoring needs; its fitted.json is written last
   findings/          scores.csv, maps.npy, reconstructions.npy, findings.json (last)
-  calibration/       the same of normal validation slices: scores.csv, tissue_levels.npy, own_task.csv, pretext.csv,
+  calibration/       the same of normal validation slices: scores.csv, tissue_levels.npy, pretext.csv, pretext.json,
                      findings.json (last)
   report/            report.json, report.html
 """
@@ -19,7 +19,7 @@ from typing import Any
 
 from anomae.errors import UserError
 from anomae.files import read_json
-from anomae.slices.store import SliceStore
+from anomae.slices.store import FORMAT, SliceStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +56,25 @@ class Run:
         return facts
 
     def open_store(self, store: Path | None = None) -> SliceStore:
-        """The store that the run learned from, at its recorded place or at `store`.
+        """The store that the run learned from, at its recorded path or at `store`.
 
-        Raises UserError where it is gone or holds other slices than those that were learned from.
+        Raises UserError where it is gone, of an older version, or holds other slices than those that were learned from.
         """
         facts = self.facts()
-        place = store or Path(facts["store"])
-        if not place.is_dir():
-            raise UserError(f"The store of this run, {place}, is not there; name its new place with --store.")
-        opened = SliceStore(place)
+        folder = store or Path(facts["store"])
+        if not folder.is_dir():
+            raise UserError(f"The store of this run, {folder}, is not there; name its new folder with --store.")
+        if _format_of(folder) != FORMAT:
+            raise UserError(
+                f"{self.folder} was fitted on {folder}, a store of an older version; prepare, fit and score anew."
+            )
+        opened = SliceStore(folder)
         if opened.prepared.get("fingerprint") != facts["store_fingerprint"]:
-            raise UserError(f"{place} holds other slices than this run was fitted on; fit a new run on it.")
+            raise UserError(f"{folder} holds other slices than this run was fitted on; fit a new run on it.")
         return opened
+
+
+def _format_of(store: Path) -> Any:
+    """The format of a finished store; FORMAT where it is not finished, which SliceStore says better."""
+    path = store / "prepare.json"
+    return read_json(path).get("format") if path.exists() else FORMAT

@@ -99,17 +99,17 @@ def join(scores: Table, labels: Table) -> tuple[npt.NDArray[np.int64], npt.NDArr
     for table in (scores, labels):
         number = table.whole_numbers("slice") if by_slice else np.zeros(table.rows, dtype=np.int64)
         seen: dict[tuple[str, int], int] = {}
-        for place, key in enumerate(zip(table.text("case").tolist(), number.tolist(), strict=True)):
+        for line, key in enumerate(zip(table.text("case").tolist(), number.tolist(), strict=True)):
             if key in seen:
                 advice = "" if by_slice else " (or give both tables the column slice)"
                 raise UserError(
-                    f"{table.path}: lines {seen[key] + 2} and {place + 2} mean the same "
+                    f"{table.path}: lines {seen[key] + 2} and {line + 2} mean the same "
                     f"{'slice' if by_slice else 'case'}; keep one{advice}."
                 )
-            seen[key] = place
+            seen[key] = line
         keys.append(seen)
     ours, theirs = keys
-    pairs = [(place, theirs[key]) for key, place in ours.items() if key in theirs]
+    pairs = [(line, theirs[key]) for key, line in ours.items() if key in theirs]
     if not pairs:
         raise UserError(f"No slice of {scores.path} stands in {labels.path}: case (and slice) must be written alike.")
     rows = np.array(pairs, dtype=np.int64)

@@ -1,4 +1,4 @@
-"""What a store tells the report about the scored slices: their columns, their places, and the trivial baselines."""
+"""What a store tells the report about the scored slices: their columns, their positions, and the trivial baselines."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +20,7 @@ from anomae.volumes.orientation import axial_view
 from anomae.volumes.volume import Grid
 
 BLOCK = 64
-# Cohorts whose slice numbers are places in a scan although no grid is known of them.
+# Cohorts whose slice numbers are positions in a scan although no grid is known of them.
 STACKS_WITHOUT_GRID = ("brats2020",)
 
 Rows = npt.NDArray[np.int64]
@@ -55,7 +55,7 @@ def scored_rows(table: Table, store: SliceStore, split: str) -> Rows:
 
 
 def relative_positions_of(store: SliceStore) -> tuple[npt.NDArray[np.float64], int]:
-    """Place in the scan of every row of the store (n,), NaN for pictures and patches; and a scan's usual depth."""
+    """Position in the scan of every row of the store (n,), NaN for pictures and patches; and a scan's usual depth."""
     index = store.index
     path = store.folder / "cases.json"
     cases: dict[str, Any] = read_json(path) if path.exists() else {}
@@ -151,14 +151,14 @@ def _picture_files(store: SliceStore, rows: Rows) -> list[Path] | None:
     return files if all(file.is_absolute() and file.is_file() for file in files) else None
 
 
-def finding_array(folder: Path, name: str, store: SliceStore, lines: int) -> npt.NDArray[Any] | None:
-    """A file of the findings (n, h, w), mapped; None where absent.  Raises UserError where it does not fit."""
+def finding_array(folder: Path, name: str, shape: tuple[int, ...]) -> npt.NDArray[Any] | None:
+    """A file of the findings, mapped; None where absent.  Raises UserError where it is not of this shape."""
     if not (folder / name).exists():
         return None
     mapped = map_array(folder / name)
-    if mapped.shape != (lines, *store.image_size):
+    if mapped.shape != shape:
         raise UserError(
-            f"{folder / name} has shape {mapped.shape} where {lines} scores of {store.image_size} images are: "
-            "run `anomae score` again."
+            f"{folder / name} has shape {mapped.shape} where the scores and the store need {shape}; run `anomae score` "
+            "again."
         )
     return mapped

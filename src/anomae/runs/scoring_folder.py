@@ -4,9 +4,9 @@ OUT/
   scores.csv                     a line a slice: file, patient (the scan's name where it names none), slice,
                                  position_mm, score; higher is more anomalous; score_neighbours, the score smoothed
                                  over the neighbouring slices of its scan, where any scan has several
-  maps/<name>.nii.gz             the residual map of a volume, in the scan's own grid (<name>.tiff for a picture)
+  maps/<name>.nii.gz             the map of a volume, in the scan's own grid (<name>.tiff for a picture)
   overlays/<name>_slice<k>.png   the highest slices of each scan, all on one colour scale
-  scoring.json                   counts, what was skipped and why; written last: its presence means "whole"
+  scoring.json                   counts, what was skipped and why; written last: its presence means "complete"
   journal.jsonl                  a line a scored scan: what makes a stopped scoring go on where it was
   highest/<name>.npz             the highest slices and their maps, from which the overlays are drawn
 """
@@ -105,7 +105,7 @@ class ScoringFolder:
         write_csv(self.folder / "scores.csv", columns, _rows(scans, smoothed))
 
     def map_path(self, name: str, flat: bool) -> Path:
-        """Where the residual map of a volume, or of a picture (`flat`), lies."""
+        """Where the map of a volume, or of a picture (`flat`), lies."""
         return self.folder / "maps" / f"{name}.{'tiff' if flat else 'nii.gz'}"
 
     def highest_path(self, name: str) -> Path:
@@ -160,8 +160,8 @@ def _rows(scans: Iterable[ScoredScan], smoothed: bool) -> Iterator[tuple[Any, ..
     """A line a slice; smoothed: with the score smoothed over neighbours."""
     for scan in scans:
         over = smoothed_over_neighbours(scan.scores, _one_case(scan), scan.slices).tolist()
-        places = zip(scan.slices, scan.positions_mm, scan.scores, over, strict=True)
-        for number, position_mm, score, over_neighbours in places:
+        columns = zip(scan.slices, scan.positions_mm, scan.scores, over, strict=True)
+        for number, position_mm, score, over_neighbours in columns:
             position = "" if position_mm is None else f"{position_mm:.3f}"
             line = (scan.file, scan.patient, number, position, repr(score))
             yield (*line, repr(over_neighbours)) if smoothed else line

@@ -1,4 +1,4 @@
-"""The stage `compare`: several runs, or several tables of scores, on the images that all of them judged."""
+"""The stage `compare`: several runs, or several tables of scores, on the images that all of them scored."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,19 +10,21 @@ import numpy.typing as npt
 from anomae.errors import UserError
 from anomae.progress import progress
 from anomae.reports.comparison import compare_scores
-from anomae.reports.comparison_page import write_comparison
+from anomae.reports.comparison_page import comparison_definitions, write_comparison
+from anomae.reports.comparison_schema import Comparison, ComparisonContent
 from anomae.reports.provenance import count_scored
 from anomae.runs.findings import ScoredRun, open_findings, report_versions, sha256
 from anomae.runs.run import Run
 from anomae.runs.score_table import Table, join, read_table
 from anomae.runs.scored_store import relative_positions_of, slices_at, trivial_baselines_on
+from anomae.statistics.intervals import PatientBootstrap
 from anomae.statistics.positions import relative_positions, seen_extents
 from anomae.statistics.scored import ScoredSlices
 from anomae.statistics.trivial_baselines import known_baselines
 
 NOT_INDEPENDENT = (
-    "DeLong's test takes images as independent; slices of one patient are not, so its p-values are mostly too small. "
-    "The difference with its interval, from resamples of whole patients, comes first."
+    "DeLong's test assumes independent images; slices of one patient are not independent, so its p-values are mostly "
+    "too small. Rely on the difference with its interval, from resamples of whole patients."
 )
 
 
@@ -36,35 +38,38 @@ def compare(
 ) -> dict[str, Any]:
     """Compare runs that were scored, or tables of scores with `labels`; writes OUT/compare.json and compare.html.
 
-    Runs are joined slice by slice, by case and slice number, and judged on the slices that all of them scored.
+    Runs are joined slice by slice, by case and slice number, and compared on the slices that all of them scored.
     Raises UserError where fewer than two are given, a run has no findings, no slice is common, labels disagree, or only
     one class is left.
     """
-    places = [Path(run) for run in runs]
-    if len(places) < 2:
+    paths = [Path(run) for run in runs]
+    if len(paths) < 2:
         raise UserError("A comparison needs two runs or more.")
-    if len({index.resolve() for index in places}) < len(places):
+    if len({path.resolve() for path in paths}) < len(paths):
         raise UserError("The same run was given twice.")
-    names = _names(places)
+    names = _names(paths)
     if labels is None:
-        slices, scores, trivial_baselines, facts, notes, unit = _of_runs(places, names)
+        slices, scores, trivial_baselines, facts, notes, unit = _of_runs(paths, names)
     else:
-        slices, scores, trivial_baselines, facts, notes, unit = _of_tables(places, names, labels)
+        slices, scores, trivial_baselines, facts, notes, unit = _of_tables(paths, names, labels)
     if not slices.both_classes:
         raise UserError("The slices that all of these scored hold one class only, so nothing can be compared.")
     groups = _groups(facts)
-    content = compare_scores(slices, scores, trivial_baselines, groups, resamples=resamples, seed=seed)
-    content |= {
-        "counts": count_scored(slices),
-        "notes": [*notes, NOT_INDEPENDENT],
-        "provenance": {
+    bootstrap = PatientBootstrap(slices.patient, resamples, seed)
+    compared = compare_scores(slices, scores, trivial_baselines, groups, bootstrap)
+    content = ComparisonContent(
+        **{name: getattr(compared, name) for name in Comparison.model_fields},
+        counts=count_scored(slices),
+        notes=[*notes, NOT_INDEPENDENT],
+        provenance={
             "unit": unit,
             "resamples": resamples,
             "seed": seed,
             "runs": facts,
             "versions": report_versions(),
         },
-    }
+        definitions=comparison_definitions(),
+    )
     return write_comparison(Path(out), content, slices, scores)
 
 
@@ -79,7 +84,7 @@ Loaded = tuple[
 
 
 def _of_runs(paths: Sequence[Path], names: Sequence[str]) -> Loaded:
-    opened = [open_findings(Run(position)) for position in paths]
+    opened = [open_findings(Run(path)) for path in paths]
     common = _common([run.table for run in opened], names)
     first = opened[0]
     known = first.store.index.label[first.rows[common[:, 0]]] >= 0
@@ -115,7 +120,7 @@ def _of_runs(paths: Sequence[Path], names: Sequence[str]) -> Loaded:
 
 def _of_tables(paths: Sequence[Path], names: Sequence[str], labels: Path) -> Loaded:
     truth = read_table(labels, ("case", "label"))
-    tables = [read_table(index, ("case", "score")) for index in paths]
+    tables = [read_table(path, ("case", "score")) for path in paths]
     split, label = truth.text("split", "test"), truth.labels()
     joined = [dict(zip(*reversed(join(table, truth)), strict=True)) for table in tables]
     rows = np.array(
@@ -127,7 +132,7 @@ def _of_tables(paths: Sequence[Path], names: Sequence[str], labels: Path) -> Loa
         dtype=np.int64,
     )
     if not len(rows):
-        raise UserError(f"No labelled test slice of {labels} stands in all of the tables of scores.")
+        raise UserError(f"No labelled test slice of {labels} is in all of the tables of scores.")
     by_slice = "slice" in truth.columns and all("slice" in table.columns for table in tables)
     number = truth.whole_numbers("slice") if by_slice else np.full(truth.rows, -1, dtype=np.int64)
     case = truth.text("case")
@@ -180,7 +185,7 @@ def _names(paths: Sequence[Path]) -> list[str]:
     """The last part of each path, or as much of it as tells them apart."""
     depth = 1
     while True:
-        names = ["/".join(index.resolve().parts[-depth:]) for index in paths]
+        names = ["/".join(path.resolve().parts[-depth:]) for path in paths]
         if len(set(names)) == len(names):
             return names
         depth += 1

@@ -54,7 +54,6 @@ def demo(
     `demo`.  settings: of the preparation, if not those of the cohort `folder`.  pictures: a folder with `no` and `yes`;
     None: that of the installed package or, where there is none, made-up scans.
     """
-    from anomae.detectors.anomae.detector import Anomae
     from anomae.reports.run_picture import run_picture
     from anomae.stages.evaluate import evaluate
     from anomae.stages.fit import fit
@@ -79,7 +78,7 @@ def demo(
     fit(store, run, recipe="demo", seed=seed, overrides=chosen)
     score(run)
     evaluate(run, seed=seed)
-    picture = run_picture(run, label=Anomae.map_label)
+    picture = run_picture(run)
     return Demo(run, picture, worth)
 
 

@@ -7,25 +7,16 @@ import numpy as np
 import numpy.typing as npt
 
 from anomae.errors import UserError
-from anomae.reports.assessment import assess
-from anomae.reports.audit import audit
-from anomae.reports.drawings import report_drawings
-from anomae.reports.provenance import (
-    count_scored,
-    count_splits,
-    in_several_splits,
-    leak_warning,
-    split_sentences,
-)
-from anomae.reports.report import write_report
-from anomae.runs.findings import report_versions, sha256
+from anomae.reports.assemble import Evaluated, SplitColumns, write_evaluation
+from anomae.runs.findings import sha256
 from anomae.runs.score_table import Table, join, read_table
-from anomae.statistics.achieved import PATIENT_BOUND, SLICE_BOUND, Calibration, operating_point
 from anomae.statistics.intervals import PatientBootstrap
+from anomae.statistics.operating_point import PATIENT_BOUND, SLICE_BOUND, Calibration
 from anomae.statistics.positions import relative_positions, seen_extents
 from anomae.statistics.scored import ScoredSlices
 from anomae.statistics.trivial_baselines import known_baselines, labelled_elsewhere
 
+ONLY_SCORES = "Not known: only scores were given."
 NO_CALIBRATION = (
     "No operating point: it needs scores of normal slices that the labels give the split validation, of patients who "
     "are in no other split."
@@ -41,12 +32,12 @@ def evaluate_scores(
     resamples: int = 2000,
     seed: int = 0,
 ) -> dict[str, Any]:
-    """Judge anyone's scores; writes OUT/report.json and report.html and returns the content of the former.
+    """Evaluate anyone's scores; writes OUT/report.json and report.html and returns the content of the former.
 
     scores: CSV with the columns case and score (and any score_<name>), where known also patient and slice.
     labels: CSV with the columns case and label (0, 1), where known also patient, slice, split, and site, scanner,
     source (any text), depth (slices of the scan), empty (0, 1), body_fraction (0..1), file_size.  Lines whose split is
-    train or validation need no score: they tell what position is usual, and whether patients are in several splits;
+    train or validation need no score: they show which positions are usual, and whether patients are in several splits;
     scored normal slices of the split validation give the operating point.  bounds: as in `evaluate`.
     What cannot be checked for want of a column is said in the report.
     """
@@ -82,60 +73,42 @@ def evaluate_scores(
     trivial_baselines = known_baselines(slices, usual, depth, learned) if slices.both_classes else {}
     if trivial_baselines and "file_size" in truth.columns:
         trivial_baselines["file_size"] = truth.numbers("file_size")[rows]
-    content = assess(slices, columns, trivial_baselines, resamples=resamples, seed=seed)
-
     held_out = (label[theirs] == 0) & (split[theirs] == "validation")
     calibration = _calibration(values["score"][ours[held_out]], theirs[held_out], patient, split, label, unit)
-    bootstrap = PatientBootstrap(slices.patient, resamples, seed)
-    content["operating_point"] = operating_point(
-        slices, columns["score"], calibration, NO_CALIBRATION, bootstrap, bounds, unit
-    )
-    leaking = in_several_splits(split, patient)
-    counts: dict[str, Any] = count_splits(split, label, empty, case, patient)
-    warnings = [leak_warning(leaking, len(np.unique(patient)), allowed=False, unit=unit)]
+    warnings = []
     unscored = int(np.count_nonzero((split == "test") & (label >= 0))) - len(rows)
     if unscored:
         warnings.append(f"{unscored} labelled test slices have no score and are left out of every figure.")
     unused = found.rows - len(rows) - int(np.count_nonzero(held_out))
     if unused:
         warnings.append(f"{unused} scored slices have no label of the test split and are left out.")
-    split_known = "split" in truth.columns
-    not_audited = _not_audited(truth, by_slice, unit, "position_centre" in trivial_baselines)
-    content["notes"] += not_audited
-    content |= {
-        "pixel": None,
-        "counts": {**counts, "scored": count_scored(slices)},
-        "warnings": [warning for warning in warnings if warning],
-        "audit": audit(
-            slices,
-            content,
-            leaking=leaking if split_known else None,
-            duplicates=None,
-            labels_seen="Not known: only scores were given.",
-            not_audited=not_audited,
-        ),
-        "provenance": {
-            "title": f"{scores.name} against {labels.name}",
-            "unit": unit,
-            "resamples": resamples,
-            "seed": seed,
-            "split": "test",
-            "patients_in_several_splits": leaking,
-            "checkpoint_choice": "Not known: only scores were given.",
-            "split_sentences": split_sentences(counts, leaking, None, unit)
-            if split_known
-            else ["Not known: the labels have no column split."],
-            "preparation": "",
-            "skipped": "",
-            "cost": "",
-            "hashes": {scores.name: sha256(scores), labels.name: sha256(labels)},
-            "tables": {"Versions of this report": report_versions()},
-            "anomae": report_versions()["anomae"],
-        },
-    }
-    return write_report(
-        out, content, report_drawings(slices, columns, trivial_baselines, content, [], resamples, seed), []
+    splits = SplitColumns(
+        split=split, label=label, empty=empty, case=case, patient=patient, known="split" in truth.columns
     )
+    provenance = {
+        "title": f"{scores.name} against {labels.name}",
+        "split": "test",
+        "checkpoint_choice": ONLY_SCORES,
+        "skipped": "",
+        "cost": "",
+        "hashes": {scores.name: sha256(scores), labels.name: sha256(labels)},
+    }
+    evaluated = Evaluated(
+        slices=slices,
+        scores=columns,
+        trivial_baselines=trivial_baselines,
+        bootstrap=PatientBootstrap(slices.patient, resamples, seed),
+        calibration=calibration,
+        why_no_calibration=NO_CALIBRATION,
+        bounds=bounds,
+        splits=splits,
+        labels_seen=ONLY_SCORES,
+        provenance=provenance,
+        unit=unit,
+        not_audited=_not_audited(truth, by_slice, unit, "position_centre" in trivial_baselines),
+        warnings=warnings,
+    )
+    return write_evaluation(out, evaluated)
 
 
 def _patients(found: Table, truth: Table, ours: Any, theirs: Any) -> tuple[npt.NDArray[np.str_], str]:
@@ -172,10 +145,10 @@ def _calibration(
     if not len(rows):
         return None
     own = np.unique(patient[rows])
-    doubts = ["Whether the scores were tuned on the validation split is not known; if so, the bounds are not safe."]
+    doubts = ["It is not known whether the scores were tuned on the validation split; if so, the bounds may not hold."]
     shared = len(np.intersect1d(own, patient[split != "validation"]))
     if shared:
-        doubts.append(f"{shared} calibration {unit}s stand in another split too: the bounds are not safe.")
+        doubts.append(f"{shared} calibration {unit}s are in another split too: the bounds may not hold.")
     ill = len(np.intersect1d(own, patient[label == 1]))
     if ill:
         doubts.append(f"{ill} of the calibration {unit}s have a lesion in other slices: they are not healthy people.")

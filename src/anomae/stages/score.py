@@ -12,12 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 from anomae.arrays import GrowingArray
-from anomae.detectors.protocol import FittedDetector, Findings, with_neighbours
+from anomae.detectors.protocol import Findings, FittedDetector, with_neighbours
 from anomae.detectors.registry import load_detector
 from anomae.errors import UserError
 from anomae.files import append_json_line, read_json_lines, write_csv, write_json
 from anomae.progress import progress
-from anomae.runs.own_task import write_own_task
 from anomae.runs.pretext import write_pretext
 from anomae.runs.run import Run
 from anomae.runs.scored_store import relative_positions_of
@@ -65,7 +64,6 @@ def score(
     held_out = opened.rows(CALIBRATION_SPLIT, label=0)
     if calibration and split == "test" and len(held_out):
         of_normals = _score_rows(detector, opened, held_out, opened_run.calibration, CALIBRATION_SPLIT, False, maps)
-        write_own_task(detector, opened, held_out, opened_run)
         write_pretext(detector, opened, held_out, opened_run)
         _finish(opened_run.calibration, of_normals)
     _finish(opened_run.findings, facts)

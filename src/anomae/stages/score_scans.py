@@ -17,7 +17,7 @@ from anomae.detectors.protocol import Detector, Findings, with_neighbours
 from anomae.errors import MissingExtra, UnreadableScan, UserError
 from anomae.files import read_json, write_json, written_whole
 from anomae.progress import progress, say
-from anomae.reports.overlays import RESIDUAL, draw_overlays, grey_range
+from anomae.reports.overlays import draw_overlays, grey_range
 from anomae.runs.scoring_folder import ScoredScan, ScoringFolder, fingerprint, stamp
 from anomae.slices.preparing import PreparedCase, prepare_case
 from anomae.slices.settings import PrepareSettings, settings_from
@@ -76,7 +76,7 @@ def score_scans(
             bar.advance()
     if len(skipped) == len(files):
         raise UserError(f"None of the {len(files)} scan(s) could be scored; the first: {next(iter(skipped.values()))}")
-    scale = draw_overlays(folder, overlays, scale_before, getattr(detector, "map_label", RESIDUAL))
+    scale = draw_overlays(folder, overlays, scale_before, detector.map_name)
     folder.write_scores()
     scans = folder.scans.values()
     facts = {

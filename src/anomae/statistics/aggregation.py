@@ -22,15 +22,15 @@ def mean_of_highest(
     )
 
 
-def whole(
-    slices: ScoredSlices, unit: str, scores: npt.NDArray[np.float64]
+def aggregated(
+    slices: ScoredSlices, level: str, scores: npt.NDArray[np.float64]
 ) -> tuple[npt.NDArray[np.str_], npt.NDArray[np.int8], dict[str, npt.NDArray[np.float64]]]:
-    """Patient, label and scores (g,) of each whole `unit` ("patient" or "case"): abnormal where any slice of it is.
+    """Patient, label and scores (g,) of each "patient" or "case" (`level`): abnormal where any slice of it is.
 
-    scores: (n,) of the slices.  The scores of a unit are named as in WAYS, and `slices`, the number of its slices: a
+    scores: (n,) of the slices.  Its scores are named as in WAYS; `slices`, the number of its slices, is a
     trivial baseline, since the maximum of more slices is higher by chance alone.
     """
-    _, first, group = np.unique(getattr(slices, unit), return_index=True, return_inverse=True)
+    _, first, group = np.unique(getattr(slices, level), return_index=True, return_inverse=True)
     label = np.zeros(len(first), dtype=np.int8)
     np.maximum.at(label, group, slices.label)
     columns = {way: mean_of_highest(group, scores, highest) for way, highest in WAYS.items()}

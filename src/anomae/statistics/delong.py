@@ -72,7 +72,7 @@ def holm(ps: list[float]) -> list[float]:
     """p-values adjusted for being several (Holm, Scandinavian Journal of Statistics 6, 1979), in the same order."""
     order = sorted(range(len(ps)), key=ps.__getitem__)
     adjusted, least = [0.0] * len(ps), 0.0
-    for rank, place in enumerate(order):
-        least = max(least, min(1.0, (len(ps) - rank) * ps[place]))
-        adjusted[place] = least
+    for rank, index in enumerate(order):
+        least = max(least, min(1.0, (len(ps) - rank) * ps[index]))
+        adjusted[index] = least
     return adjusted

@@ -1,6 +1,6 @@
 """How sure a figure is: 95 % percentile intervals from resampling whole patients, the same resamples for all."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,7 +8,8 @@ import numpy.typing as npt
 
 from anomae.errors import UserError
 from anomae.seeds import generator
-from anomae.statistics.metrics import SLICE_METRICS, Counts, Ranked, area_under_roc
+from anomae.statistics.metric_specs import METRICS, MetricSpec
+from anomae.statistics.metrics import Ranked, area_under_roc
 from anomae.statistics.pairs import PatientPairs, worth_pairing
 
 FEWEST_PATIENTS = 3  # for an interval at all
@@ -54,6 +55,12 @@ class Estimate:
         return Interval(self.value, float(low), float(high))
 
 
+def mean_estimate(estimates: Sequence[Estimate]) -> Estimate:
+    """The mean of figures of the same resamples, resample by resample."""
+    value = float(np.mean([estimate.value for estimate in estimates]))
+    return Estimate(value, np.mean([estimate.resampled for estimate in estimates], axis=0))
+
+
 def paired_difference(one: Estimate, other: Estimate) -> Interval:
     """`one` minus `other` with its interval, from the same resamples of patients (so what they share cancels)."""
     return Estimate(one.value - other.value, one.resampled - other.resampled).interval()
@@ -67,10 +74,14 @@ class PatientBootstrap:
 
     def __init__(self, patients: npt.ArrayLike, resamples: int = 2000, seed: int = 0) -> None:
         """patients: (n,), the unit that each slice belongs to.  Fewer than three give no intervals."""
-        names, place = np.unique(np.asarray(patients), return_inverse=True)
-        self.patient = place.astype(np.int64)
-        self.patients, self.seed = len(names), seed
+        names, index = np.unique(np.asarray(patients), return_inverse=True)
+        self.patient = index.astype(np.int64)
+        self.patients, self.seed, self.wanted = len(names), seed, resamples
         self.resamples = resamples if self.patients >= FEWEST_PATIENTS else 0
+
+    def of(self, patients: npt.ArrayLike, most: int | None = None) -> "PatientBootstrap":
+        """The same for other slices of these patients (m,): as many resamples, or `most`, from the same seed."""
+        return PatientBootstrap(patients, self.wanted if most is None else min(self.wanted, most), self.seed)
 
     def draws(self, rows: int) -> Iterator[npt.NDArray[np.float64]]:
         """How often each patient is drawn, (k, patients) at a time; k is small where `rows` is large."""
@@ -87,7 +98,7 @@ class PatientBootstrap:
         self,
         labels: npt.ArrayLike,
         columns: Mapping[str, npt.ArrayLike],
-        metrics: Mapping[str, Callable[[Counts, Counts], npt.NDArray[np.float64]]] = SLICE_METRICS,
+        metrics: Mapping[str, MetricSpec] = METRICS,
     ) -> dict[str, dict[str, Estimate]]:
         """Estimates by column and metric, for every score column (n,) at once."""
         ranked = {name: Ranked(labels, scores) for name, scores in columns.items()}
@@ -96,12 +107,12 @@ class PatientBootstrap:
         for times in self.draws(len(self.patient)):
             for name, ranks in ranked.items():
                 counts = ranks.counts(times[:, self.patient])
-                for metric, judge in metrics.items():
-                    samples.setdefault((name, metric), []).append(judge(*counts))
+                for metric, spec in metrics.items():
+                    samples.setdefault((name, metric), []).append(spec.function(*counts))
         return {
             name: {
-                metric: Estimate(float(judge(*value[name])[0]), _joined(samples.get((name, metric))))
-                for metric, judge in metrics.items()
+                metric: Estimate(float(spec.function(*value[name])[0]), _joined(samples.get((name, metric))))
+                for metric, spec in metrics.items()
             }
             for name in columns
         }
@@ -142,11 +153,11 @@ class PatientBootstrap:
         ranked = Ranked(labels, scores)
         roc, precision = [], []
         for times in self.draws(len(self.patient)):
-            for found, false in zip(*ranked.counts(times[:, self.patient]), strict=True):
-                if found[-1] > 0 and false[-1] > 0:
-                    roc.append(np.interp(grid, np.append(0, false) / false[-1], np.append(0, found) / found[-1]))
-                    at = np.searchsorted(found, grid * found[-1])
-                    precision.append(found[at] / np.maximum(found[at] + false[at], 1))
+            for tp, fp in zip(*ranked.counts(times[:, self.patient]), strict=True):
+                if tp[-1] > 0 and fp[-1] > 0:
+                    roc.append(np.interp(grid, np.append(0, fp) / fp[-1], np.append(0, tp) / tp[-1]))
+                    at = np.searchsorted(tp, grid * tp[-1])
+                    precision.append(tp[at] / np.maximum(tp[at] + fp[at], 1))
         if len(roc) < 2:
             nothing = np.full((2, len(grid)), np.nan)
             return nothing, nothing
@@ -181,19 +192,19 @@ def _by_ranks(
     if not parts:
         raise UserError("No abnormal and normal slice to compare.")
 
-    def judge(times: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    def auroc(times: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         won, possible = np.zeros(len(times)), np.zeros(len(times))
         for ranked, who in parts:
-            found, false = ranked.counts(times[:, who])
-            pairs = found[:, -1] * false[:, -1]
-            won += np.nan_to_num(area_under_roc(found, false)) * pairs
+            tp, fp = ranked.counts(times[:, who])
+            pairs = tp[:, -1] * fp[:, -1]
+            won += np.nan_to_num(area_under_roc(tp, fp)) * pairs
             possible += pairs
         out = np.full(len(won), np.nan)
         np.divide(won, possible, out=out, where=possible > 0)
         return out
 
-    samples = [judge(times) for times in bootstrap.draws(len(labels))]
-    return Estimate(float(judge(np.ones((1, bootstrap.patients)))[0]), _joined(samples))
+    samples = [auroc(times) for times in bootstrap.draws(len(labels))]
+    return Estimate(float(auroc(np.ones((1, bootstrap.patients)))[0]), _joined(samples))
 
 
 def _joined(samples: list[npt.NDArray[np.float64]] | None) -> npt.NDArray[np.float64]:

@@ -1,16 +1,16 @@
-"""How much of each lesion a map covers: AUPRO, lesions found by size, Dice and healthy tissue at a fixed threshold.
+"""How much of each lesion a map covers: AUPRO, lesions detected by size, Dice and healthy tissue at a fixed threshold.
 
 A lesion is a connected piece of the mask in one slice (8 neighbours, two-dimensional): the same tumour in two
 neighbouring slices counts twice.
 """
 
-from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from anomae.statistics.intervals import Estimate, PatientBootstrap
+from anomae.statistics.intervals import Estimate, Interval, PatientBootstrap
 from anomae.statistics.pixels import LEVELS, MOST_CELLS, PixelCounts, float16_levels
 from anomae.statistics.ratios import ratio
 
@@ -65,8 +65,8 @@ class LesionCounts:
                 share = np.bincount(levels, minlength=LEVELS) / len(levels)
                 self.overlap += share
                 self.coarse[who] += share.reshape(self.coarse.shape[1], -1).sum(axis=1)
-                found = float(np.mean(levels > self.threshold)) if self.threshold is not None else 0.0
-                self.lesions.append((who, len(levels), found))
+                flagged_share = float(np.mean(levels > self.threshold)) if self.threshold is not None else 0.0
+                self.lesions.append((who, len(levels), flagged_share))
 
 
 def aupro(
@@ -78,12 +78,12 @@ def aupro(
     Source: Bergmann et al., IJCV 129 (2021), and anomalib's definition: overlap averaged over regions against the
     false-positive rate over all pixels outside regions, straight between thresholds.
     """
-    false = np.cumsum(normal[:, ::-1], axis=1, dtype=np.float64)
+    fp = np.cumsum(normal[:, ::-1], axis=1, dtype=np.float64)
     covered = np.cumsum(overlap[:, ::-1], axis=1)
     out = np.full(len(normal), np.nan)
     for row in range(len(normal)):
-        if lesions[row] > 0 and false[row, -1] > 0:
-            rate = np.append(0.0, false[row] / false[row, -1])
+        if lesions[row] > 0 and fp[row, -1] > 0:
+            rate = np.append(0.0, fp[row] / fp[row, -1])
             share = np.append(0.0, covered[row] / lesions[row])
             end = int(np.searchsorted(rate, FPR_LIMIT, side="right"))
             across = np.append(rate[:end], FPR_LIMIT)
@@ -103,33 +103,49 @@ def aupro_estimate(pixels: PixelCounts, counts: LesionCounts, bootstrap: Patient
     return Estimate(float(value[0]), np.concatenate(samples) if samples else np.empty(0))
 
 
-def figures_at_threshold(counts: LesionCounts, bootstrap: PatientBootstrap) -> Mapping[str, Any]:
-    """Dice, healthy tissue flagged, and lesions found by size, at the threshold that `counts` was given.
+@dataclass(frozen=True, slots=True)
+class LesionGroup:
+    """Lesions of one size: how many, pixels of the smallest and largest, shares detected and touched (see below)."""
 
-    A lesion is found where at least half of its pixels are flagged; touched where any is.
+    lesions: int
+    smallest_px: int
+    largest_px: int
+    detected: Interval | None
+    touched: Interval | None
+
+
+@dataclass(frozen=True, slots=True)
+class ThresholdFigures:
+    """A map at one threshold.  lesions: "all", "small", "middle", "large" -> those there are."""
+
+    dice: Interval | None
+    healthy_tissue_flagged: Interval | None
+    lesions: dict[str, LesionGroup]
+
+
+def figures_at_threshold(counts: LesionCounts, bootstrap: PatientBootstrap) -> ThresholdFigures:
+    """Dice, healthy tissue flagged, and lesions detected by size, at the threshold that `counts` was given.
+
+    A lesion is detected where at least half of its pixels are flagged; touched where any is.
     """
-    found, elsewhere, healthy_flagged, healthy = counts.flags.T
-    content: dict[str, Any] = {
-        "dice": ratio(bootstrap, 2 * found, found + elsewhere + counts.lesion_pixels),
-        "healthy_tissue_flagged": ratio(bootstrap, healthy_flagged, healthy),
-    }
+    inside, elsewhere, healthy_flagged, healthy = counts.flags.T
     who = np.array([lesion[0] for lesion in counts.lesions], dtype=np.int64)
     size = np.array([lesion[1] for lesion in counts.lesions], dtype=np.float64)
     share = np.array([lesion[2] for lesion in counts.lesions])
     edges = np.quantile(size, (1 / 3, 2 / 3)) if len(size) else np.zeros(2)
     band = np.searchsorted(edges, size, side="left")
-    rows = {}
+
+    def of(hit: npt.NDArray[np.bool_], here: npt.NDArray[np.bool_]) -> Interval | None:
+        over, under = (np.bincount(who[chosen], minlength=len(counts.number)) for chosen in (here & hit, here))
+        return ratio(bootstrap, over.astype(np.float64), under.astype(np.float64))
+
+    groups = {}
     for name, here in [("all", band >= 0), *((name, band == index) for index, name in enumerate(SIZES))]:
-        if not here.any():
-            continue
-        each = np.bincount(who[here], minlength=len(counts.number)).astype(np.float64)
-        rows[name] = {
-            "lesions": int(here.sum()),
-            "smallest_px": int(size[here].min()),
-            "largest_px": int(size[here].max()),
-            **{
-                kind: ratio(bootstrap, np.bincount(who[here & hit], minlength=len(each)).astype(np.float64), each)
-                for kind, hit in (("found", share >= 0.5), ("touched", share > 0))
-            },
-        }
-    return {**content, "lesions": rows}
+        if here.any():
+            ends = int(size[here].min()), int(size[here].max())
+            groups[name] = LesionGroup(int(here.sum()), *ends, of(share >= 0.5, here), of(share > 0, here))
+    return ThresholdFigures(
+        ratio(bootstrap, 2 * inside, inside + elsewhere + counts.lesion_pixels),
+        ratio(bootstrap, healthy_flagged, healthy),
+        groups,
+    )

@@ -1,6 +1,7 @@
-"""How well scores separate abnormal from normal: figures on labels (n,) and scores (n,), and nothing else."""
+"""How well scores separate abnormal from normal: figures on labels (n,) and scores (n,), and nothing else.
 
-from collections.abc import Callable
+tp, fp: true and false positives at each threshold, as `Ranked.counts` gives them.
+"""
 
 import numpy as np
 import numpy.typing as npt
@@ -23,17 +24,17 @@ def checked(labels: npt.ArrayLike, scores: npt.ArrayLike) -> tuple[npt.NDArray[n
         raise UserError("Labels must be 0 (normal) or 1 (abnormal).")
     bad = np.flatnonzero(~np.isfinite(values))
     if len(bad):
-        raise UserError(f"{len(bad)} of {len(values)} scores are not finite numbers, the first in place {bad[0]}.")
+        raise UserError(f"{len(bad)} of {len(values)} scores are not finite numbers, the first at index {bad[0]}.")
     abnormal = int(np.count_nonzero(truth))
     if abnormal in (0, len(truth)):
         raise UserError(
-            f"{abnormal} abnormal and {len(truth) - abnormal} normal: both classes are needed to judge a score."
+            f"{abnormal} abnormal and {len(truth) - abnormal} normal: both classes are needed for a metric."
         )
     return truth.astype(np.bool_), values
 
 
 class Ranked:
-    """Labels and scores sorted once from the highest score down, so that thousands of weightings can be judged."""
+    """Labels and scores sorted once from the highest score down, so that thousands of weightings are cheap."""
 
     def __init__(self, labels: npt.ArrayLike, scores: npt.ArrayLike) -> None:
         """Sort; raises UserError as `checked` does."""
@@ -53,41 +54,41 @@ class Ranked:
         taken = np.ones((1, len(self.order))) if weights is None else weights[:, self.order]  # (r, n)
         flagged = np.cumsum(taken, axis=1)
         taken *= self.abnormal
-        found = np.cumsum(taken, axis=1)
+        tp = np.cumsum(taken, axis=1)
         if len(self.ends) < len(self.order):
-            flagged, found = flagged[:, self.ends], found[:, self.ends]
-        flagged -= found
-        return found, flagged
+            flagged, tp = flagged[:, self.ends], tp[:, self.ends]
+        flagged -= tp
+        return tp, flagged
 
 
-def area_under_roc(found: Counts, false: Counts) -> npt.NDArray[np.float64]:
+def area_under_roc(tp: Counts, fp: Counts) -> npt.NDArray[np.float64]:
     """AUROC (r,) from counts (r, u): the share of abnormal-normal pairs in the right order, a tie counting one half."""
-    won = found.copy()
-    won[:, 1:] += found[:, :-1]  # twice the mean of the true positives before and at each step
-    won[:, 1:] *= np.diff(false, axis=1)
-    won[:, 0] *= false[:, 0]
-    return _ratio(won.sum(axis=1), 2 * found[:, -1] * false[:, -1])
+    won = tp.copy()
+    won[:, 1:] += tp[:, :-1]  # twice the mean of the true positives before and at each step
+    won[:, 1:] *= np.diff(fp, axis=1)
+    won[:, 0] *= fp[:, 0]
+    return _ratio(won.sum(axis=1), 2 * tp[:, -1] * fp[:, -1])
 
 
-def area_under_precision(found: Counts, false: Counts) -> npt.NDArray[np.float64]:
+def area_under_precision(tp: Counts, fp: Counts) -> npt.NDArray[np.float64]:
     """Average precision (r,) from counts (r, u): precision at each threshold, weighted by the gain in recall."""
-    precision = _ratio(found, found + false)
-    steps = np.diff(found, axis=1, prepend=0.0)
-    return _ratio(np.nansum(precision * steps, axis=1), np.where(false[:, -1] > 0, found[:, -1], 0.0))
+    precision = _ratio(tp, tp + fp)
+    steps = np.diff(tp, axis=1, prepend=0.0)
+    return _ratio(np.nansum(precision * steps, axis=1), np.where(fp[:, -1] > 0, tp[:, -1], 0.0))
 
 
-def fpr_from_counts(found: Counts, false: Counts, tpr: float) -> npt.NDArray[np.float64]:
-    """The lowest false-positive rate (r,) at which at least the share `tpr` of the abnormal is found."""
-    enough = found >= tpr * found[:, -1:] - 1e-9
+def fpr_from_counts(tp: Counts, fp: Counts, tpr: float) -> npt.NDArray[np.float64]:
+    """The lowest false-positive rate (r,) at a sensitivity of at least `tpr`."""
+    enough = tp >= tpr * tp[:, -1:] - 1e-9
     first = np.argmax(enough, axis=1)
-    return _ratio(false[np.arange(len(false)), first], np.where(found[:, -1] > 0, false[:, -1], 0.0))
+    return _ratio(fp[np.arange(len(fp)), first], np.where(tp[:, -1] > 0, fp[:, -1], 0.0))
 
 
-def sensitivity_from_counts(found: Counts, false: Counts, specificity: float) -> npt.NDArray[np.float64]:
-    """The highest sensitivity (r,) at which at least the share `specificity` of the normal is left alone."""
-    allowed = false <= (1 - specificity) * false[:, -1:] + 1e-9
-    best = np.max(np.where(allowed, found, 0.0), axis=1)
-    return _ratio(best, np.where(false[:, -1] > 0, found[:, -1], 0.0))
+def sensitivity_from_counts(tp: Counts, fp: Counts, specificity: float) -> npt.NDArray[np.float64]:
+    """The highest sensitivity (r,) at a specificity of at least `specificity`."""
+    allowed = fp <= (1 - specificity) * fp[:, -1:] + 1e-9
+    best = np.max(np.where(allowed, tp, 0.0), axis=1)
+    return _ratio(best, np.where(fp[:, -1] > 0, tp[:, -1], 0.0))
 
 
 def auroc(labels: npt.ArrayLike, scores: npt.ArrayLike) -> float:
@@ -101,12 +102,12 @@ def average_precision(labels: npt.ArrayLike, scores: npt.ArrayLike) -> float:
 
 
 def fpr_at_tpr(labels: npt.ArrayLike, scores: npt.ArrayLike, tpr: float = 0.95) -> float:
-    """The share of normal slices flagged, 0..1, at the highest threshold that finds the share `tpr` of the abnormal."""
+    """The false-positive rate, 0..1, at the highest threshold whose sensitivity is at least `tpr`."""
     return float(fpr_from_counts(*Ranked(labels, scores).counts(), tpr)[0])
 
 
 def sensitivity_at_specificity(labels: npt.ArrayLike, scores: npt.ArrayLike, specificity: float = 0.95) -> float:
-    """The share of abnormal slices found, 0..1, while at least `specificity` of the normal ones is left alone."""
+    """The highest sensitivity, 0..1, at a specificity of at least `specificity`."""
     return float(sensitivity_from_counts(*Ranked(labels, scores).counts(), specificity)[0])
 
 
@@ -122,11 +123,11 @@ def roc_points(
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """False- and true-positive rate (u + 1,) from (0, 0) to (1, 1), and the thresholds, the first infinite."""
     ranked = Ranked(labels, scores)
-    found, false = (counts[0] for counts in ranked.counts())
+    tp, fp = (counts[0] for counts in ranked.counts())
     start = np.zeros(1)
     return (
-        np.concatenate([start, false / false[-1]]),
-        np.concatenate([start, found / found[-1]]),
+        np.concatenate([start, fp / fp[-1]]),
+        np.concatenate([start, tp / tp[-1]]),
         np.concatenate([[np.inf], ranked.thresholds]),
     )
 
@@ -136,19 +137,8 @@ def precision_recall_points(
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Precision and recall (u,) at each threshold, the highest threshold (lowest recall) first, and the thresholds."""
     ranked = Ranked(labels, scores)
-    found, false = (counts[0] for counts in ranked.counts())
-    return found / (found + false), found / found[-1], ranked.thresholds
-
-
-# What the report gives of every score: name -> a function of counts, so that one pass over a resample gives them all.
-SLICE_METRICS: dict[str, Callable[[Counts, Counts], npt.NDArray[np.float64]]] = {
-    "auroc": area_under_roc,
-    "average_precision": area_under_precision,
-    "fpr_at_95_tpr": lambda found, false: fpr_from_counts(found, false, 0.95),
-    "sensitivity_at_90_specificity": lambda found, false: sensitivity_from_counts(found, false, 0.90),
-    "sensitivity_at_95_specificity": lambda found, false: sensitivity_from_counts(found, false, 0.95),
-    "sensitivity_at_99_specificity": lambda found, false: sensitivity_from_counts(found, false, 0.99),
-}
+    tp, fp = (counts[0] for counts in ranked.counts())
+    return tp / (tp + fp), tp / tp[-1], ranked.thresholds
 
 
 def _ratio(over: npt.NDArray[np.float64], under: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

@@ -1,4 +1,4 @@
-"""Thresholds from held-out healthy patients alone, with a bound on false alarms that holds for finite samples.
+"""Thresholds from held-out healthy patients alone, with a bound on false positives that holds for finite samples.
 
 Split conformal prediction for patients with several slices each (the pooled quantile of hierarchical conformal
 prediction: Lee, Barber, Willett, "Distribution-free inference with hierarchical data", 2023): slices of one patient
@@ -6,7 +6,7 @@ are not independent, patients are taken as exchangeable.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -14,14 +14,28 @@ import numpy.typing as npt
 from anomae.errors import UserError
 
 Scores = npt.NDArray[np.float64]
+SLICE_BOUND, PATIENT_BOUND = 0.05, 0.10
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """Normal slices of held-out patients: scores (m,) and patient (m,); where they come from; what weakens the bound.
+
+    doubts: sentences such as that the checkpoint was chosen on these patients.
+    """
+
+    scores: Scores
+    patient: npt.NDArray[np.str_]
+    source: str
+    doubts: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
 class Threshold:
-    """What is above `value` is flagged; a new healthy unit is with a chance of at most `bound`.
+    """An operating threshold: scores above `value` are flagged, healthy ones with a probability of at most `bound`.
 
-    asked: the bound that was asked for.  bound: the one that is promised: `asked`, or, where there are too few
-    calibration patients for it, the smallest that they allow.  patients: how many there are.
+    asked: the bound that was asked for.  bound: the one that holds: `asked`, or, where there are too few calibration
+    patients for it, the smallest that they allow.  patients: how many there are.
     """
 
     value: float
@@ -36,16 +50,16 @@ class Threshold:
 
     @property
     def needed(self) -> int:
-        """The fewest calibration patients with which `asked` can be promised."""
+        """The fewest calibration patients for which the bound `asked` can hold."""
         return math.ceil(1 / self.asked - 1e-9) - 1
 
 
 def slice_threshold(scores: Scores, patient: npt.NDArray[np.str_], bound: float) -> Threshold:
     """From normal slices (n,) and their patients (n,): flags a slice of a new healthy patient with at most `bound`.
 
-    The chance is that of a slice drawn at random from a new patient, so every patient counts alike however many slices
-    it has; averaged over calibration sets.  Each of p patients weighs 1 / (p + 1), shared among its slices, and the
-    rest stands at infinity; the threshold is the (1 - bound) quantile.
+    The bound is on the probability for a slice drawn at random from a new patient, so every patient counts alike
+    however many slices it has; averaged over calibration sets.  Each of p patients weighs 1 / (p + 1), shared among
+    its slices, and the rest stands at infinity; the threshold is the (1 - bound) quantile.
     Raises UserError where there is no slice, a score is not finite, or the bound is not between 0 and 1.
     """
     if not 0 < bound < 1:
@@ -54,10 +68,10 @@ def slice_threshold(scores: Scores, patient: npt.NDArray[np.str_], bound: float)
         raise UserError("There is no calibration slice to take a threshold from.")
     if not np.isfinite(scores).all():
         raise UserError("A calibration score is not a finite number.")
-    _, place, sizes = np.unique(patient, return_inverse=True, return_counts=True)
+    _, index, sizes = np.unique(patient, return_inverse=True, return_counts=True)
     patients = len(sizes)
     order = np.argsort(scores, kind="stable")
-    weight = 1 / ((patients + 1) * sizes[place[order]])
+    weight = 1 / ((patients + 1) * sizes[index[order]])
     below = np.cumsum(weight)
     if bound < 1 / (patients + 1) - 1e-12:
         return Threshold(float(scores.max()), bound, 1 / (patients + 1), patients)
@@ -67,19 +81,19 @@ def slice_threshold(scores: Scores, patient: npt.NDArray[np.str_], bound: float)
 
 def patient_threshold(scores: Scores, patient: npt.NDArray[np.str_], bound: float) -> Threshold:
     """The same for whole patients, flagged where any slice is: from the highest slice score of each."""
-    names, place = np.unique(patient, return_inverse=True)
+    names, index = np.unique(patient, return_inverse=True)
     highest = np.full(len(names), -np.inf)
-    np.maximum.at(highest, place, scores)
+    np.maximum.at(highest, index, scores)
     return slice_threshold(highest, names, bound)
 
 
-def threshold_sentence(threshold: Threshold, unit: str, patients: str = "patients") -> str:
-    """What the threshold promises, or why not what was asked; `unit` as in "slice of a new healthy patient"."""
-    promise = f"a {unit} is flagged with a chance of at most {100 * threshold.bound:.3g} %"
+def threshold_sentence(threshold: Threshold, what: str, patients: str = "patients") -> str:
+    """What the threshold guarantees, or why not what was asked; `what` as in "slice of a new healthy patient"."""
+    guarantee = f"a {what} is flagged with a probability of at most {100 * threshold.bound:.3g} %"
     if threshold.reachable:
-        return f"Above {threshold.value:.4g} {promise} ({threshold.patients} calibration {patients})."
+        return f"Above {threshold.value:.4g}, {guarantee} ({threshold.patients} calibration {patients})."
     return (
-        f"A bound of {100 * threshold.asked:.3g} % per {unit.split(' ')[0]} cannot be promised: it needs at least "
-        f"{threshold.needed} calibration {patients}, and there are {threshold.patients}. The smallest that can is "
-        f"{100 * threshold.bound:.3g} %, at the highest calibration score: above {threshold.value:.4g} {promise}."
+        f"A bound of {100 * threshold.asked:.3g} % per {what.split(' ')[0]} needs at least {threshold.needed} "
+        f"calibration {patients}, and there are {threshold.patients}. The smallest bound they allow is "
+        f"{100 * threshold.bound:.3g} %, at the highest calibration score: above {threshold.value:.4g}, {guarantee}."
     )

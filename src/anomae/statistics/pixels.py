@@ -26,7 +26,7 @@ def float16_levels(values: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
     with np.errstate(over="ignore"):
         small = np.asarray(values, dtype=np.float16) + np.float16(0)  # -0.0 becomes 0.0
     if not np.isfinite(small).all():
-        raise UserError("A map holds values that are not finite (or beyond 65504): it cannot be judged.")
+        raise UserError("A map holds values that are not finite (or beyond 65504): it cannot be evaluated.")
     bits = small.view(np.uint16)
     return np.where(bits & 0x8000, ~bits, bits | 0x8000).astype(np.int64)
 
@@ -96,11 +96,11 @@ def map_threshold(
     """The level above which `share` of a patient's healthy tissue lies, or less, patients counting alike.
 
     counts: (m, 4096) as `level_counts` gives them, of normal slices of held-out patients (m,).  An estimate: no
-    bound is promised for it.  None where there is no tissue.
+    bound holds for it.  None where there is no tissue.
     """
-    names, place = np.unique(patient, return_inverse=True)
+    names, index = np.unique(patient, return_inverse=True)
     summed = np.zeros((len(names), counts.shape[1]))
-    np.add.at(summed, place, counts)
+    np.add.at(summed, index, counts)
     summed = summed[summed.sum(axis=1) > 0]
     if not len(summed):
         return None
@@ -122,26 +122,26 @@ def pixel_figures(counts: PixelCounts, bootstrap: PatientBootstrap) -> dict[str,
     """
     totals = counts.exact.sum(axis=1)
     if not totals.all():
-        raise UserError("No lesion pixel, or nothing but lesion: maps cannot be judged.")
-    judges = {"auroc": area_under_roc, "average_precision": area_under_precision, "best_dice": best_dice}
-    found, false = _falling(counts.exact[None])
-    value = {name: float(judge(found, false)[0]) for name, judge in judges.items()}
-    samples: dict[str, list[npt.NDArray[np.float64]]] = {name: [np.empty(0)] for name in judges}
+        raise UserError("No lesion pixel, or nothing but lesion: maps cannot be evaluated.")
+    metrics = {"auroc": area_under_roc, "average_precision": area_under_precision, "best_dice": best_dice}
+    tp, fp = _falling(counts.exact[None])
+    value = {name: float(metric(tp, fp)[0]) for name, metric in metrics.items()}
+    samples: dict[str, list[npt.NDArray[np.float64]]] = {name: [np.empty(0)] for name in metrics}
     flat = counts.coarse.reshape(len(counts.coarse), -1).astype(np.float64)
     for times in bootstrap.draws(flat.shape[1]):
-        found, false = _falling((times @ flat).reshape(len(times), 2, -1))
-        for name, judge in judges.items():
-            samples[name].append(judge(found, false))
+        tp, fp = _falling((times @ flat).reshape(len(times), 2, -1))
+        for name, metric in metrics.items():
+            samples[name].append(metric(tp, fp))
     return {name: Estimate(value[name], np.concatenate(parts)) for name, parts in samples.items()}
 
 
-def best_dice(found: npt.NDArray[np.float64], false: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def best_dice(tp: npt.NDArray[np.float64], fp: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """The highest Dice (r,) over all thresholds, from true and false positives (r, u).
 
     The threshold is chosen on the tested labels themselves, so this is an upper bound.
     """
-    lesion = found[:, -1:]
-    dice = 2 * found / np.maximum(found + false + lesion, 1)
+    lesion = tp[:, -1:]
+    dice = 2 * tp / np.maximum(tp + fp + lesion, 1)
     return np.where(lesion[:, 0] > 0, dice.max(axis=1), np.nan)
 
 

@@ -1,4 +1,4 @@
-"""Scores of several runs on the same slices, pooled over the folds that tested them: judged beside every baseline."""
+"""Scores of several runs on the same slices, pooled over folds and evaluated beside every baseline."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -17,7 +17,7 @@ STRATA = ("all", "mid", "position")
 
 
 class PooledEvaluation:
-    """Judges score columns on n slices with one set of resamples of patients, so that all differences are paired.
+    """Evaluates score columns on n slices with one set of resamples of patients, so that all differences are paired.
 
     Strata: `all`, `mid` (middle slices) and `position` (pairs within the same tenth of the scan), those that hold both
     classes.
@@ -26,10 +26,9 @@ class PooledEvaluation:
     def __init__(
         self, slices: ScoredSlices, trivial_baselines: Columns, *, resamples: int = 2000, seed: int = 0
     ) -> None:
-        """slices: n of both classes.  trivial_baselines: (n,) each.  Raises UserError for one
-        class."""
+        """slices: n of both classes.  trivial_baselines: (n,) each.  Raises UserError for one class."""
         if not slices.both_classes:
-            raise UserError("The tested slices hold one class only, so nothing can be judged.")
+            raise UserError("The tested slices hold one class only, so nothing can be evaluated.")
         self.slices, self.bootstrap = slices, PatientBootstrap(slices.patient, resamples, seed)
         self._where: dict[str, dict[str, npt.NDArray[np.int64]]] = {"all": {}}
         middle = strata(slices).get("mid")
@@ -38,9 +37,9 @@ class PooledEvaluation:
         bands = matching_bands(slices).get("position")
         if bands is not None and len(_shared(bands, slices.label)):
             self._where["position"] = {"bands": bands}
-        self._trivial_baselines = self._judged(trivial_baselines)
+        self._trivial_baselines = self._aurocs(trivial_baselines)
 
-    def _judged(self, columns: Columns) -> dict[str, dict[str, Estimate]]:
+    def _aurocs(self, columns: Columns) -> dict[str, dict[str, Estimate]]:
         """Stratum -> column -> AUROC."""
         return {name: self.bootstrap.aurocs(self.slices.label, columns, **where) for name, where in self._where.items()}
 
@@ -65,7 +64,7 @@ class PooledEvaluation:
                 "title": TRIVIAL_BASELINES[name].title,
                 "uses_labels": TRIVIAL_BASELINES[name].uses_labels,
                 "strata": {
-                    stratum: judged[name].interval().to_json() for stratum, judged in self._trivial_baselines.items()
+                    stratum: aurocs[name].interval().to_json() for stratum, aurocs in self._trivial_baselines.items()
                 },
             }
             for name in order
@@ -75,8 +74,8 @@ class PooledEvaluation:
         """Stratum -> the best trivial baseline there that saw no label."""
         free = [name for name in self._trivial_baselines["all"] if not TRIVIAL_BASELINES[name].uses_labels]
         return {
-            stratum: max(free, key=lambda name: judged[name].value, default=None)
-            for stratum, judged in self._trivial_baselines.items()
+            stratum: max(free, key=lambda name: aurocs[name].value, default=None)
+            for stratum, aurocs in self._trivial_baselines.items()
         }
 
     def figures(self, scores: Columns) -> dict[str, dict[str, Any]]:
@@ -85,9 +84,9 @@ class PooledEvaluation:
         scores: (n,) each, higher is more anomalous.  Each figure is {"value", "low", "high"}, with the paired 95 %
         interval by patient; the gain is None where there is no baseline.
         """
-        judged, best = self._judged(scores), self.best_baselines()
+        aurocs, best = self._aurocs(scores), self.best_baselines()
         return {
-            name: {stratum: self._beside(stratum, judged[stratum][name], best[stratum]) for stratum in judged}
+            name: {stratum: self._beside(stratum, aurocs[stratum][name], best[stratum]) for stratum in aurocs}
             for name in scores
         }
 
@@ -118,7 +117,7 @@ def spread(values: Sequence[float | None]) -> dict[str, Any]:
 def standardised(scores: npt.NDArray[np.float64], healthy: npt.NDArray[np.float64]) -> npt.NDArray[np.float64] | None:
     """Scores (n,) in standard deviations above the mean of held-out healthy ones (m,); None where these are all alike.
 
-    The deviation is that of the m values themselves (divided by m); no label of a judged slice is looked at.
+    The deviation is that of the m values themselves (divided by m); no label of a tested slice is looked at.
     """
     deviation = float(healthy.std())
     if not deviation > 0:

@@ -10,11 +10,11 @@ from anomae.seeds import generator
 
 def seen_extents(case: npt.NDArray[np.str_], number: npt.NDArray[np.int64]) -> dict[str, tuple[int, int]]:
     """First and last slice number of each case among these slices (n,); cases of one slice are left out."""
-    names, place = np.unique(case, return_inverse=True)
+    names, index = np.unique(case, return_inverse=True)
     first = np.full(len(names), np.iinfo(np.int64).max)
     last = np.full(len(names), np.iinfo(np.int64).min)
-    np.minimum.at(first, place, number)
-    np.maximum.at(last, place, number)
+    np.minimum.at(first, index, number)
+    np.maximum.at(last, index, number)
     return {
         str(name): (int(low), int(high)) for name, low, high in zip(names, first, last, strict=True) if 0 <= low < high
     }
@@ -23,14 +23,14 @@ def seen_extents(case: npt.NDArray[np.str_], number: npt.NDArray[np.int64]) -> d
 def relative_positions(
     case: npt.NDArray[np.str_], number: npt.NDArray[np.int64], extents: Mapping[str, tuple[int, int]]
 ) -> npt.NDArray[np.float64]:
-    """Place in the scan (n,), 0 at the first slice .. 1 at the last; NaN for cases that `extents` does not name."""
-    names, place = np.unique(case, return_inverse=True)
+    """Position in the scan (n,), 0 at the first slice .. 1 at the last; NaN for cases that `extents` does not name."""
+    names, index = np.unique(case, return_inverse=True)
     known = [extents.get(str(name), (0, 0)) for name in names]
     first, last = (
         (np.array(side, dtype=np.float64) for side in zip(*known, strict=True)) if known else (np.empty(0),) * 2
     )
     length = np.where(last > first, last - first, np.nan)
-    position: npt.NDArray[np.float64] = (number - first[place]) / length[place]
+    position: npt.NDArray[np.float64] = (number - first[index]) / length[index]
     return np.where((position >= 0) & (position <= 1), position, np.nan)
 
 
@@ -43,31 +43,31 @@ def tenth_of_scan(relative: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
 def position_rarity(
     relative: npt.NDArray[np.float64], training: npt.NDArray[np.float64], depth: int
 ) -> npt.NDArray[np.float64]:
-    """How rare a place in the scan is among the training normals: minus their count at that place, (n,).
+    """How rare a position in the scan is among the training normals: minus their count there, (n,).
 
-    relative: (n,), training: (m,), relative positions without NaN.  depth: slices of a usual scan; places are told
-    apart that finely where there are at least 20 training normals a place on average, else more coarsely.
+    relative: (n,), training: (m,), relative positions without NaN.  depth: slices of a usual scan; positions are told
+    apart that finely where there are at least 20 training normals at each on average, else more coarsely.
     """
     fine = max(depth, 5)
-    # Whole slices are joined: places that cut across them would hold now one slice and now two, and count that.
+    # Whole slices are joined: bins that cut across them would hold now one slice and now two, and count that.
     step = int(np.clip(-(-20 * fine // max(len(training), 1)), 1, fine // 5))
-    counts = np.bincount(_place(training, fine) // step, minlength=-(-fine // step))
-    return -counts[_place(relative, fine) // step].astype(np.float64)
+    counts = np.bincount(_bin(training, fine) // step, minlength=-(-fine // step))
+    return -counts[_bin(relative, fine) // step].astype(np.float64)
 
 
 def abnormal_share(
     relative: npt.NDArray[np.float64], known: npt.NDArray[np.float64], labels: npt.NDArray[np.int8]
 ) -> npt.NDArray[np.float64]:
-    """The share of abnormal slices at the same place in labelled scans of other patients, (n,).
+    """The share of abnormal slices at the same position in labelled scans of other patients, (n,).
 
-    known, labels: (m,), relative positions and labels (0, 1) of those scans.  Places are told apart as finely as leaves
-    50 slices a place on average; one slice of the overall share is added to every place.
+    known, labels: (m,), relative positions and labels (0, 1) of those scans.  Positions are told apart as finely as
+    leaves 50 slices at each on average; one slice of the overall share is added to each.
     """
-    indices = int(np.clip(len(known) // 50, 5, 50))
-    place = _place(known, indices)
-    every, abnormal = np.bincount(place, minlength=indices), np.bincount(place, weights=labels, minlength=indices)
+    bins = int(np.clip(len(known) // 50, 5, 50))
+    own = _bin(known, bins)
+    every, abnormal = np.bincount(own, minlength=bins), np.bincount(own, weights=labels, minlength=bins)
     share = (abnormal + labels.mean()) / (every + 1)
-    return np.asarray(share[_place(relative, indices)], dtype=np.float64)
+    return np.asarray(share[_bin(relative, bins)], dtype=np.float64)
 
 
 def abnormal_share_across(
@@ -91,16 +91,16 @@ def abnormal_share_of_group(
     One slice of the overall share is added to every group.
     """
     names, who = np.unique(patient, return_inverse=True)
-    _, place = np.unique(group, return_inverse=True)
+    _, index = np.unique(group, return_inverse=True)
     fifth = generator(0, "fifths of the patients").permutation(len(names))[who] % 5
     found = np.zeros(len(labels))
     for one in np.unique(fifth):
         inside = fifth == one
-        every = np.bincount(place[~inside], minlength=place.max() + 1)
-        abnormal = np.bincount(place[~inside], weights=labels[~inside], minlength=place.max() + 1)
-        found[inside] = ((abnormal + labels[~inside].mean()) / (every + 1))[place[inside]]
+        every = np.bincount(index[~inside], minlength=index.max() + 1)
+        abnormal = np.bincount(index[~inside], weights=labels[~inside], minlength=index.max() + 1)
+        found[inside] = ((abnormal + labels[~inside].mean()) / (every + 1))[index[inside]]
     return found
 
 
-def _place(relative: npt.NDArray[np.float64], indices: int) -> npt.NDArray[np.int64]:
-    return np.rint(relative * (indices - 1)).astype(np.int64)
+def _bin(relative: npt.NDArray[np.float64], bins: int) -> npt.NDArray[np.int64]:
+    return np.rint(relative * (bins - 1)).astype(np.int64)

@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from anomae.statistics.intervals import Estimate, PatientBootstrap
+from anomae.statistics.intervals import Estimate, Interval, PatientBootstrap
 
 
 def ratio_estimate(
@@ -23,7 +23,7 @@ def ratio_estimate(
 
 def ratio(
     bootstrap: PatientBootstrap, over: npt.NDArray[np.float64], under: npt.NDArray[np.float64]
-) -> dict[str, float | None] | None:
-    """As `ratio_estimate`, as {"value", "low", "high"}."""
+) -> Interval | None:
+    """The interval of `ratio_estimate`."""
     estimate = ratio_estimate(bootstrap, over, under)
-    return estimate.interval().to_json() if estimate else None
+    return estimate.interval() if estimate else None

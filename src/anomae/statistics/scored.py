@@ -11,7 +11,7 @@ import numpy.typing as npt
 class ScoredSlices:
     """n scored slices of known label, each column (n,).
 
-    label: 0 normal, 1 abnormal.  slice: the number within its case, -1 where unknown.  relative_position: place in the
+    label: 0 normal, 1 abnormal.  slice: the number within its case, -1 where unknown.  relative_position: in the
     scan, 0 first slice .. 1 last, NaN where unknown.  empty: no content at all.  body_fraction: share of the image that
     is tissue, NaN where unknown.  filled: share of the slice as scanned that is above 0.08 of its scan's maximum, NaN
     where unknown.  site, scanner: where and on what it was made; source: what kind of file a picture is;

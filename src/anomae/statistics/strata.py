@@ -1,4 +1,4 @@
-"""Parts of the test set in which a score is judged again, and groups within which slices are compared."""
+"""Subsets of the test set in which a score is evaluated again, and groups within which slices are compared."""
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +12,7 @@ MOST_SITES = 12
 
 
 def strata(slices: ScoredSlices) -> dict[str, npt.NDArray[np.int64]]:
-    """Places of the slices in each stratum: `all`, `without_empty`, `mid`, `site: NAME`, `scanner: ...`, `source: ...`.
+    """Indices of the slices in each stratum: `all`, `without_empty`, `mid`, `site: NAME`, `scanner: ...`, `source: ..`.
 
     `without_empty` where some slice is empty; `mid` (relative position 0.35..0.80 and more than 15 % filled) where
     positions are known: filled as it was scanned, so that the same slices count under every preparation, or by tissue

@@ -1,4 +1,4 @@
-"""Trivial baselines: scores that need no learning, computed on the same images, beside which a detector is judged.
+"""Trivial baselines: scores that need no learning, computed on the same images, beside which a detector is evaluated.
 
 The direction of each is fixed beforehand and said; an AUROC below one half is shown as it is (its mirror is 1 - x).
 """
@@ -30,15 +30,15 @@ class TrivialBaseline:
 
 TRIVIAL_BASELINES = {
     "position_rarity": TrivialBaseline(
-        "slice position", "a place in the scan that is rarer among the training normals is more abnormal"
+        "slice position", "a position in the scan that is rarer among the training normals is more abnormal"
     ),
     "position_centre": TrivialBaseline(
         "nearness to mid-scan", "a slice nearer to the middle of its scan is more abnormal"
     ),
     "position_with_labels": TrivialBaseline(
         "slice position, learned",
-        "a place in the scan with more abnormal slices in other labelled patients is more abnormal: it has seen "
-        "labels, and says how much of them position can explain",
+        "a position in the scan with more abnormal slices in other labelled patients is more abnormal: it has seen "
+        "labels, and shows how much of them position explains",
         uses_labels=True,
     ),
     "not_empty": TrivialBaseline("not being empty", "a slice with any content is more abnormal than an empty one"),
@@ -101,7 +101,7 @@ def known_baselines(
     depth: int = 50,
     labelled_elsewhere: tuple[npt.NDArray[np.float64], npt.NDArray[np.int8]] | None = None,
 ) -> dict[str, npt.NDArray[np.float64]]:
-    """The baselines that need no pixel, (n,) each: those for which every slice is known to lie somewhere.
+    """The baselines that need no pixel, (n,) each: those whose columns are known for every slice.
 
     training_positions: relative positions of the training normals, NaN where unknown.  depth: slices of a usual scan.
     labelled_elsewhere: relative positions (NaN where unknown) and labels (0, 1) of slices outside the test split, from

@@ -1,4 +1,4 @@
-"""The drawings of the report, each an SVG as text; drawn without pyplot, so nothing global is touched."""
+"""The plots of the report, each an SVG as text; made without pyplot, so nothing global is touched."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from anomae.reports.canvas import ABNORMAL, BASELINE, NORMAL, QUIET, RULE, SCORE, drawing, plain, square, thin
+from anomae.reports.plot_style import ABNORMAL, BASELINE, NORMAL, QUIET, RULE, SCORE, plain, plot, square, thin
+from anomae.reports.schema_values import Share
 from anomae.statistics.intervals import PatientBootstrap
 from anomae.statistics.metrics import precision_recall_points, roc_points
 from anomae.statistics.scored import ScoredSlices
@@ -14,8 +15,8 @@ from anomae.statistics.scored import ScoredSlices
 Columns = Mapping[str, npt.NDArray[np.float64]]
 
 
-def baselines_plot(rows: Sequence[tuple[str, Mapping[str, Any] | None, str]]) -> str:
-    """AUROC of each row with its interval, a line a row; rows: (title, {"value", "low", "high"} or None, kind).
+def baselines_plot(rows: Sequence[tuple[str, Share | None, str]]) -> str:
+    """AUROC of each row with its interval, a line a row; rows: (title, AUROC or None, kind).
 
     kind: "score", "other_score", "best_baseline", "baseline" or "labelled".
     """
@@ -26,26 +27,23 @@ def baselines_plot(rows: Sequence[tuple[str, Mapping[str, Any] | None, str]]) ->
         "baseline": QUIET,
         "labelled": "#b0a3c8",
     }
-    with drawing(7.2, 0.55 + 0.27 * len(rows)) as (figure, text):
+    with plot(7.2, 0.55 + 0.27 * len(rows)) as (figure, text):
         axes = figure.add_subplot()
-        for height, (_, interval, kind) in enumerate(rows):
-            if interval is None:
+        for height, (_, share, kind) in enumerate(rows):
+            if share is None:
                 continue
             colour = colours[kind]
-            if interval["low"] is not None:
-                axes.plot(
-                    [interval["low"], interval["high"]], [height] * 2, color=colour, lw=2.2, solid_capstyle="butt"
-                )
-            axes.plot(interval["value"], height, "o", color=colour, ms=6.5 if kind == "score" else 5)
+            if share.low is not None and share.high is not None:
+                axes.plot([share.low, share.high], [height] * 2, color=colour, lw=2.2, solid_capstyle="butt")
+            axes.plot(share.value, height, "o", color=colour, ms=6.5 if kind == "score" else 5)
         axes.axvline(0.5, color=QUIET, lw=0.8, ls=(0, (4, 3)))
         reference = rows[0][1]
         if reference is not None:
-            axes.axvline(reference["value"], color=SCORE, lw=0.8, alpha=0.45)
+            axes.axvline(reference.value, color=SCORE, lw=0.8, alpha=0.45)
         axes.set_yticks(range(len(rows)), [plain(title) for title, _, _ in rows])
         axes.set_ylim(len(rows) - 0.4, -0.6)
-        values = [
-            row[1][side] for row in rows if row[1] for side in ("value", "low", "high") if row[1][side] is not None
-        ]
+        ends = [end for _, share, _ in rows if share for end in (share.value, share.low, share.high)]
+        values = [end for end in ends if end is not None]
         axes.set_xlim(max(0.0, min([0.45, *values]) - 0.03), min(1.0, max([0.75, *values]) + 0.03))
         axes.set_xlabel("AUROC, with 95 % interval over patients   (dashed: chance)")
         axes.tick_params(axis="y", length=0)
@@ -64,7 +62,7 @@ def roc_plot(
     band: npt.NDArray[Any],
 ) -> str:
     """ROC of `score` with its band (2, g) over false-positive rates 0..1; the best baseline, others thin and grey."""
-    with drawing(4.6, 4.7) as (figure, text):
+    with plot(4.6, 4.7) as (figure, text):
         axes = figure.add_subplot()
         axes.plot([0, 1], [0, 1], color=QUIET, lw=0.8, ls=(0, (4, 3)))
         others = [name for name in trivial_baselines if name != best]
@@ -77,7 +75,7 @@ def roc_plot(
         axes.fill_between(np.linspace(0, 1, band.shape[1]), band[0], band[1], color=SCORE, alpha=0.16, lw=0)
         fpr, tpr, _ = roc_points(labels, scores["score"])
         axes.plot(*thin(fpr, tpr), color=SCORE, lw=2, label="score, with 95 % band")
-        square(axes, "1 - specificity (normal slices flagged)", "sensitivity (abnormal slices found)")
+        square(axes, "1 - specificity (normal slices flagged)", "sensitivity (abnormal slices flagged)")
         figure.legend(loc="outside lower center", ncols=2)
     return text()
 
@@ -91,7 +89,7 @@ def precision_recall_plot(
     band: npt.NDArray[Any],
 ) -> str:
     """Precision against recall of `score` with its band (2, g) over recalls 0..1, and of the best baseline."""
-    with drawing(4.6, 4.7) as (figure, text):
+    with plot(4.6, 4.7) as (figure, text):
         axes = figure.add_subplot()
         axes.axhline(float(np.mean(labels)), color=QUIET, lw=0.8, ls=(0, (4, 3)), label="share of abnormal slices")
         if best is not None:
@@ -101,7 +99,7 @@ def precision_recall_plot(
         axes.fill_between(grid[1:], band[0][1:], band[1][1:], color=SCORE, alpha=0.16, lw=0)
         precision, recall, _ = precision_recall_points(labels, scores["score"])
         axes.plot(*thin(recall, precision), color=SCORE, lw=2, label="score, with 95 % band")
-        square(axes, "recall (abnormal slices found)", "precision (flagged slices that are abnormal)")
+        square(axes, "recall (abnormal slices flagged)", "precision (flagged slices that are abnormal)")
         figure.legend(loc="outside lower center", ncols=2)
     return text()
 
@@ -111,7 +109,7 @@ def score_histogram(slices: ScoredSlices, scores: npt.NDArray[np.float64]) -> st
     low, high = np.percentile(scores, (0.2, 99.8))
     bins = int(np.clip(len(np.unique(scores)) // 4, 5, 50))  # fewer where scores are few whole numbers
     edges = np.linspace(low, high if high > low else low + 1, bins + 1)
-    with drawing(4.6, 3.0) as (figure, text):
+    with plot(4.6, 3.0) as (figure, text):
         axes = figure.add_subplot()
         for label, colour, title in ((0, NORMAL, "normal"), (1, ABNORMAL, "abnormal")):
             chosen = np.clip(scores[slices.label == label], edges[0], edges[-1])
@@ -126,11 +124,11 @@ def score_histogram(slices: ScoredSlices, scores: npt.NDArray[np.float64]) -> st
 
 
 def position_plot(slices: ScoredSlices, scores: npt.NDArray[np.float64]) -> str:
-    """Score against place in the scan, a dot a slice (at most 4,000), with the median of each class by tenth."""
+    """Score against position in the scan, a dot a slice (at most 4,000), with the median of each class by tenth."""
     position = slices.relative_position
     known = np.flatnonzero(np.isfinite(position))
     shown = known[:: max(1, -(-len(known) // 4000))]
-    with drawing(4.6, 3.0) as (figure, text):
+    with plot(4.6, 3.0) as (figure, text):
         axes = figure.add_subplot()
         for label, colour, title in ((0, NORMAL, "normal"), (1, ABNORMAL, "abnormal")):
             dots = shown[slices.label[shown] == label]
@@ -139,15 +137,15 @@ def position_plot(slices: ScoredSlices, scores: npt.NDArray[np.float64]) -> str:
             )
             chosen = known[slices.label[known] == label]
             tenth = np.minimum((position[chosen] * 10).astype(int), 9)
-            filled = [place for place in range(10) if np.count_nonzero(tenth == place) >= 5]
-            medians = [float(np.median(scores[chosen[tenth == place]])) for place in filled]
-            centres = [place / 10 + 0.05 for place in filled]
+            filled = [number for number in range(10) if np.count_nonzero(tenth == number) >= 5]
+            medians = [float(np.median(scores[chosen[tenth == number]])) for number in filled]
+            centres = [number / 10 + 0.05 for number in filled]
             axes.plot(centres, medians, "-", color="white", lw=3.6, zorder=2)
             axes.plot(centres, medians, "-", color=colour, lw=1.8, label=f"{title}, median", zorder=3)
         low, high = np.percentile(scores[known], (0.2, 99.8))
         axes.set_ylim(low - 0.05 * (high - low) - 1e-9, high + 0.05 * (high - low) + 1e-9)
         axes.set_xlim(0, 1)
-        axes.set_xlabel("place in the scan (0 first slice, 1 last)")
+        axes.set_xlabel("position in the scan (0 first slice, 1 last)")
         axes.set_ylabel("score")
         axes.legend()
     return text()
@@ -156,7 +154,7 @@ def position_plot(slices: ScoredSlices, scores: npt.NDArray[np.float64]) -> str:
 def loss_plot(journal: Sequence[Mapping[str, Any]]) -> str:
     """The training loss of each stage in the journal, step by step, with its running median."""
     stages = list(dict.fromkeys(str(line["stage"]) for line in journal))
-    with drawing(4.6 * max(len(stages), 1), 2.7) as (figure, text):
+    with plot(4.6 * max(len(stages), 1), 2.7) as (figure, text):
         for index, stage in enumerate(stages):
             lines = [line for line in journal if line["stage"] == stage]
             steps = np.array([line["step"] for line in lines], dtype=np.float64)
@@ -175,8 +173,7 @@ def loss_plot(journal: Sequence[Mapping[str, Any]]) -> str:
 
 
 def curve_bands(
-    slices: ScoredSlices, scores: npt.NDArray[np.float64], resamples: int, seed: int
+    slices: ScoredSlices, scores: npt.NDArray[np.float64], bootstrap: PatientBootstrap
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """The 95 % bands (2, 101) of the ROC and the precision-recall curve."""
-    bootstrap = PatientBootstrap(slices.patient, min(resamples, 1000), seed)
-    return bootstrap.curves(slices.label, scores, np.linspace(0, 1, 101))
+    """The 95 % bands (2, 101) of the ROC and the precision-recall curve, from at most 1,000 resamples."""
+    return bootstrap.of(slices.patient, most=1000).curves(slices.label, scores, np.linspace(0, 1, 101))

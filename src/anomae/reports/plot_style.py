@@ -1,4 +1,4 @@
-"""What all drawings share: a figure in the report's style, its colours, and how lines and names are put into it."""
+"""What all plots share: the report's style, its colours, and how lines and names are put into a plot."""
 
 import io
 from collections.abc import Callable, Iterator
@@ -37,8 +37,8 @@ STYLE = {
 
 
 @contextmanager
-def drawing(width: float, height: float) -> Iterator[tuple[Figure, Callable[[], str]]]:
-    """A figure of `width` x `height` inches in the report's style, and a function that gives it as SVG text."""
+def plot(width: float, height: float) -> Iterator[tuple[Figure, Callable[[], str]]]:
+    """A plot of `width` x `height` inches in the report's style (a matplotlib Figure), and its SVG text when drawn."""
     with rc_context(STYLE):
         figure = Figure(figsize=(width, height), layout="constrained")
 
@@ -71,5 +71,5 @@ def thin(
 
 
 def plain(text: str) -> str:
-    """Text that the drawing's own font surely holds."""
+    """Text that the plot's own font surely holds."""
     return text.encode("ascii", "replace").decode()

@@ -1,11 +1,10 @@
-"""Images of the test split that look like one of the training split, equal to the pixel or nearly."""
-
-from typing import Any
+"""Test images that look like one of the training split, equal to the pixel or nearly."""
 
 import numpy as np
 import numpy.typing as npt
 
 from anomae.cohorts.near_duplicates import SIMILAR, nearest_across, picture_digest, picture_fingerprint
+from anomae.reports.schema import NearDuplicates
 from anomae.slices.store import SliceStore, grey
 
 MOST_TESTED, MOST_TRAINING = 1000, 2000  # a fingerprint takes some milliseconds
@@ -15,7 +14,7 @@ BLOCK = 256
 SIMILAR_SLICES = 0.95
 
 
-def duplicates_across(store: SliceStore, rows: npt.NDArray[np.int64], *, scans: bool) -> dict[str, Any] | None:
+def duplicates_across(store: SliceStore, rows: npt.NDArray[np.int64], *, scans: bool) -> NearDuplicates | None:
     """How many of the tested rows (n,) have a near-duplicate in the training split; None where none is.
 
     equal: of all.  near: of `compared` tested images (at most 1,000, evenly chosen) against `training` ones (at most
@@ -32,15 +31,15 @@ def duplicates_across(store: SliceStore, rows: npt.NDArray[np.int64], *, scans: 
     best = nearest_across(_fingerprints(store, some), _fingerprints(store, others))
     similar = SIMILAR_SLICES if scans else SIMILAR
     near = int(np.count_nonzero(best >= similar))
-    return {
-        "tested": len(full),
-        "equal": equal,
-        "compared": len(some),
-        "training": len(others),
-        "near": near,
-        "similar_from": similar,
-        "sampled": len(some) < len(full) or len(others) < len(taught),
-    }
+    return NearDuplicates(
+        tested=len(full),
+        equal=equal,
+        compared=len(some),
+        training=len(others),
+        near=near,
+        similar_from=similar,
+        sampled=len(some) < len(full) or len(others) < len(taught),
+    )
 
 
 def _evenly(rows: npt.NDArray[np.int64], most: int) -> npt.NDArray[np.int64]:

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from anomae.reports.canvas import QUIET, RULE, drawing
-from anomae.reports.comparison_figures import COLOURS
+from anomae.reports.comparison_plots import COLOURS
+from anomae.reports.plot_style import QUIET, RULE, plot
 
 AXES = {"mask ratio": "mask ratio", "of the training": "share of the full training"}
 LINES = {"all": ("all slices", COLOURS[0]), "mid": ("middle slices", COLOURS[1])}
@@ -19,7 +19,7 @@ def varied_plot(rows: Sequence[Mapping[str, Any]]) -> str:
     """
     panels = {ending: [row for row in rows if ending in row["title"]] for ending in AXES}
     panels = {ending: found for ending, found in panels.items() if found}
-    with drawing(4.2 * len(panels), 3.2) as (figure, text):
+    with plot(4.2 * len(panels), 3.2) as (figure, text):
         for index, (ending, found) in enumerate(panels.items(), start=1):
             axes = figure.add_subplot(1, len(panels), index)
             found = sorted(found, key=lambda row: float(row["position"]))

@@ -1,6 +1,5 @@
-"""The pictures of a report: the best found and the worst judged slices, and what the classifier learned from."""
+"""The pictures of a report: its clearest and its worst slices, and what the classifier learned from."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +8,7 @@ import numpy.typing as npt
 
 from anomae.errors import UserError
 from anomae.reports.pictures import Strip, body_strip, choose_slices, pseudo_abnormal_strip, slice_strips
-from anomae.slices.store import SliceStore
+from anomae.slices.store import SliceStore, grey
 
 PICTURES = 6
 Rows = npt.NDArray[np.int64]
@@ -22,30 +21,36 @@ def picture_strips(
     scores: npt.NDArray[np.float64],
     maps: npt.NDArray[Any] | None,
     reconstructions: npt.NDArray[Any] | None,
+    map_name: str,
 ) -> list[Strip]:
-    """Pictures of the best found and the worst judged slices, all on one intensity scale.
+    """Pictures of the clearest true positives and of the worst errors, all on one intensity scale.
 
-    rows: (n,) of the store.  indices: (n,), where in `maps` and `reconstructions` each of them stands.
+    rows: (n,) of the store.  indices: (n,), where in `maps` (m, h, w) and `reconstructions` (m, c, h, w) each of them
+    stands.  map_name: what the maps' numbers are.
     """
     index = store.index
 
-    def stack(found: npt.NDArray[Any] | None) -> Callable[[list[int]], npt.NDArray[np.float32] | None]:
-        return lambda chosen: None if found is None else np.asarray(found[indices[chosen]], dtype=np.float32)
+    def heat(chosen: list[int]) -> npt.NDArray[np.float32] | None:
+        return None if maps is None else np.asarray(maps[indices[chosen]], dtype=np.float32)
+
+    def healthy(chosen: list[int]) -> npt.NDArray[np.float32] | None:
+        return None if reconstructions is None else grey(np.asarray(reconstructions[indices[chosen]], dtype=np.float32))
 
     return slice_strips(
         choose_slices(index.label[rows], scores, PICTURES),
-        lambda place: f"score {scores[place]:.3g}; row {rows[place]}, slice {index.slice[rows[place]]}",
+        lambda one: f"score {scores[one]:.3g}; row {rows[one]}, slice {index.slice[rows[one]]}",
         lambda chosen: store.select(rows[chosen]).pictures(slice(None)),
-        stack(reconstructions),
-        stack(maps),
+        healthy,
+        heat,
         lambda chosen: store.lesions(rows[chosen]) if store.has_lesions else None,
+        map_name,
     )
 
 
 def preparation_strips(store: SliceStore, rows: Rows, relative: npt.NDArray[np.float64]) -> list[Strip]:
     """What the preparation left of a slice of each of some cases, the nearest to mid-scan; none for plain.
 
-    rows: (n,) of the store.  relative: (n,) their places in the scan, NaN where unknown.  Cases are evenly spaced.
+    rows: (n,) of the store.  relative: (n,) their positions in the scan, NaN where unknown.  Cases are evenly spaced.
     """
     if not store.has_bodies or not len(rows):
         return []
@@ -68,7 +73,13 @@ def sample_strips(path: Path) -> list[Strip]:
         return []
     try:
         with np.load(path, allow_pickle=False) as archive:
-            samples = {name: archive[name] for name in ("images", "reconstructions", "pseudo_abnormal")}
+            samples = {name: _pictures(archive[name]) for name in ("images", "reconstructions", "pseudo_abnormal")}
     except (OSError, ValueError, KeyError) as error:
         raise UserError(f"{path} is not readable ({error}); remove it to have a report without samples.") from error
     return [pseudo_abnormal_strip(samples, PICTURES)] if len(samples["images"]) else []
+
+
+def _pictures(images: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    """Kept images (k, c, h, w), or (k, h, w) of one channel, in grey: (k, h, w)."""
+    stack = np.asarray(images, dtype=np.float32)
+    return grey(stack) if stack.ndim == 4 else stack

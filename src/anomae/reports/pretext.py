@@ -1,0 +1,45 @@
+"""The report's section on the pretext task, and the sentence that goes to the top."""
+
+from anomae.reports.schema_pretext import Pretext, PretextFamily
+from anomae.reports.schema_values import Share
+from anomae.runs.pretext import PretextFigures
+
+
+def pretext_section(figures: PretextFigures | None) -> Pretext | None:
+    """The section; None where the detector has no pretext task."""
+    if figures is None:
+        return None
+    mean = figures.mean()
+    return (
+        None
+        if mean is None
+        else Pretext(
+            slices=figures.slices,
+            families={
+                name: PretextFamily.of(auroc, trained=name in figures.trained)
+                for name, auroc in figures.families.items()
+            },
+            mean=Share.of(mean),
+            mean_trained=Share.of_known(figures.mean(trained=True)),
+            mean_left_out=Share.of_known(figures.mean(trained=False)),
+        )
+    )
+
+
+def pretext_sentence(section: Pretext | None) -> str:
+    """What the section says; empty where there is none."""
+    if section is None:
+        return ""
+    means = [
+        (section.mean_trained, "pseudo-lesions of the kind it was trained on"),
+        (section.mean_left_out, "families left out of training"),
+    ]
+    said = " and ".join(f"{mean.interval} for {words}" for mean, words in means if mean)
+    own = section.mean_trained
+    weak = own is not None and own.low is not None and own.low <= 0.5
+    return (
+        f"Pretext task: on {section.slices} healthy slices of the validation split the detector tells altered slices "
+        f"from unaltered ones with AUROC {said}"
+        f"{', not distinguishable from chance: it has not learned its pretext task' if weak else ''}. No real lesion "
+        "is used; what it cannot do here, it cannot be expected to do on lesions."
+    )

@@ -1,0 +1,77 @@
+"""The metrics of a score, a list: what is added to it stands in report.json, on the page and in docs/report.md."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from anomae.statistics.metrics import (
+    Counts,
+    area_under_precision,
+    area_under_roc,
+    fpr_from_counts,
+    sensitivity_from_counts,
+)
+
+OPTIMISTIC = "The threshold is chosen on the tested labels, so the value is optimistic."
+
+
+@dataclass(frozen=True, slots=True)
+class MetricSpec:
+    """One metric, 0..1.
+
+    name: its key in report.json.  function: true and false positives (r, u), as `Ranked.counts` gives them for r
+    resamples at once, -> (r,), NaN where a class was not drawn.  title: the head of its column.  definition: what it
+    means, in sentences.  direction: which end is better.
+    """
+
+    name: str
+    function: Callable[[Counts, Counts], npt.NDArray[np.float64]]
+    title: str
+    definition: str
+    direction: Literal["higher is better", "lower is better"] = "higher is better"
+
+
+def _sensitivity_at(percent: int) -> MetricSpec:
+    return MetricSpec(
+        f"sensitivity_at_{percent}_specificity",
+        partial(sensitivity_from_counts, specificity=percent / 100),
+        f"sensitivity at {percent} % specificity",
+        f"Highest sensitivity (share of abnormal slices flagged) at a specificity of {percent} % or more (at most "
+        f"{100 - percent} % of the normal slices flagged). {OPTIMISTIC}",
+    )
+
+
+METRICS: dict[str, MetricSpec] = {
+    spec.name: spec
+    for spec in (
+        MetricSpec(
+            "auroc",
+            area_under_roc,
+            "AUROC",
+            "Area under the ROC curve: the chance that an abnormal slice scores above a normal one, a tie counting one "
+            "half. 0.5 is chance.",
+        ),
+        MetricSpec(
+            "average_precision",
+            area_under_precision,
+            "average precision",
+            "Precision averaged over the steps of recall. A random score reaches the share of abnormal slices, so "
+            "values compare only on the same slices.",
+        ),
+        MetricSpec(
+            "fpr_at_95_tpr",
+            partial(fpr_from_counts, tpr=0.95),
+            "false-positive rate at 95 % sensitivity",
+            "Share of normal slices flagged at the highest threshold that flags 95 % or more of the abnormal ones. "
+            f"{OPTIMISTIC}",
+            "lower is better",
+        ),
+        _sensitivity_at(90),
+        _sensitivity_at(95),
+        _sensitivity_at(99),
+    )
+}
