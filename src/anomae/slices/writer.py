@@ -15,7 +15,7 @@ from anomae.errors import UserError
 from anomae.files import append_json_line, read_json, read_json_lines, write_csv, write_json
 from anomae.slices.rows import CaseRows
 from anomae.slices.settings import PrepareSettings
-from anomae.slices.store import COLUMNS, FORMAT, SliceIndex, read_index
+from anomae.slices.store import COLUMNS, FORMAT, SliceIndex, read_index, refuse_other_format
 
 JOURNAL = "journal.jsonl"
 FINISHED = "prepare.json"
@@ -47,6 +47,7 @@ def begun_request(folder: Path) -> dict[str, Any] | None:
 
 def refuse_other_request(folder: Path, request: Mapping[str, Any]) -> None:
     """Raises UserError where `folder` holds a store that was asked for otherwise, or something else."""
+    refuse_other_format(folder)
     begun = begun_request(folder)
     if begun is None or _completed(begun) == _completed(request):
         return
@@ -68,7 +69,8 @@ class StoreWriter:
     def __init__(self, folder: Path, request: Mapping[str, Any], settings: PrepareSettings) -> None:
         """Begin in `folder`, or go on there.
 
-        request: what the store is made of and how, as JSON.  Raises UserError where `folder` holds a store that was
+        request: what the store is made of and how, as JSON, with the number of "channels" of an image; without it they
+        have one.  Raises UserError where `folder` holds a store that was
         asked for otherwise, or something else, or another process is writing there, or it cannot be written to.
         """
         refuse_other_request(folder, request)
@@ -102,7 +104,8 @@ class StoreWriter:
         self.lines = lines[1:]
         height, width = settings.image_size
         rows = sum(line["rows"] for line in self.lines)
-        self._images = GrowingArray(folder / "slices.npy", (1, height, width), settings.stored_as, rows)
+        shape = (int(self.request.get("channels", 1)), height, width)
+        self._images = GrowingArray(folder / "slices.npy", shape, settings.stored_as, rows)
         self._lesion_shape = (height, (width + 7) // 8)
         self._bodies: GrowingArray | None = None
         if settings.preparation != "plain":
