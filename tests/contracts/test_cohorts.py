@@ -104,7 +104,7 @@ def test_slices_labels_and_lesions_agree(opened):
 
 def check_slices(found: CaseSlices):
     count = len(found.images)
-    assert found.images.ndim == 3
+    assert found.images.ndim == 4
     assert count > 0
     assert found.images.dtype.kind in "iuf"
     assert found.slices.shape == found.labels.shape == found.positions_mm.shape == (count,)
@@ -113,11 +113,11 @@ def check_slices(found: CaseSlices):
     assert (np.diff(found.slices) > 0).all()
     assert min(found.spacing_mm) > 0
     if found.lesions is not None:
-        assert found.lesions.shape == found.images.shape
+        assert found.lesions.shape == found.images[:, 0].shape
         assert found.lesions.dtype == np.bool_
         np.testing.assert_array_equal(found.lesions.any(axis=(1, 2)), found.labels == ABNORMAL)
     if found.grid is not None:
-        assert sorted(found.grid.shape) == sorted(found.images.shape)
+        assert sorted(found.grid.shape) == sorted(found.images[:, 0].shape)
         assert (np.diff(found.positions_mm) > 0).all()
     for more in (found.patients, found.splits):
         assert more is None or more.shape == (count,)

@@ -99,16 +99,16 @@ def _coloured(path: Path, picture: Any) -> tuple[Pixels, list[str]]:
     if picture.mode in _GREY or picture.mode in ("1", "LA"):
         pixels, notes = _grey(path, picture)
         return np.repeat(pixels[..., None], 3, axis=-1), notes
-    upright = ImageOps.exif_transpose(picture)
-    return np.asarray(upright.convert("RGB")), _losses(picture, upright)
+    notes = _losses(picture)
+    return np.asarray(ImageOps.exif_transpose(picture).convert("RGB")), notes
 
 
-def _losses(picture: Any, upright: Any) -> list[str]:
-    """What of a picture is not read, a sentence each."""
+def _losses(picture: Any) -> list[str]:
+    """What of a picture whose pixels are not loaded yet will not be read, a sentence each."""
     notes = []
     if any(";16" in str(tile.args) for tile in picture.tile[:1]) and picture.mode in ("RGB", "RGBA", "LA"):
         notes.append("Its 16 bits were read as 8, as it is stored in colour or with transparency.")
-    if upright.mode in ("LA", "PA", "RGBA") or "transparency" in upright.info:
+    if picture.mode in ("LA", "PA", "RGBA") or "transparency" in picture.info:
         notes.append("Its transparency was left out.")
     return notes
 
@@ -118,8 +118,8 @@ def _grey(path: Path, picture: Any) -> tuple[Pixels, list[str]]:
     from PIL import ImageOps
 
     inverted = picture.format == "TIFF" and picture.mode.startswith("I;16") and picture.tag_v2.get(_PHOTOMETRIC) == 0
+    notes = _losses(picture)
     upright = ImageOps.exif_transpose(picture)
-    notes = _losses(picture, upright)
     if upright.mode in ("1", "LA"):
         upright = upright.convert("L")
     if upright.mode in _GREY:
