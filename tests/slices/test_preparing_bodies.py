@@ -142,7 +142,9 @@ def test_a_dot_comes_back_to_its_voxel_however_the_scan_is_stored(spacing, turn)
     flat = np.stack(
         [
             prepared.warp.restore(image)
-            for image in prepare_case(replace(read, images=np.where(voxels > 0, 100, 0)), brain(image_size=64)).images[:, 0]
+            for image in prepare_case(replace(read, images=np.where(voxels > 0, 100, 0)), brain(image_size=64)).images[
+                :, 0
+            ]
         ]
     )
     for place, (row, column) in enumerate(dots):

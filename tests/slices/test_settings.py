@@ -2,8 +2,8 @@
 
 import pytest
 
-from anomae.errors import UserError
 from anomae.cohorts.registry import COHORTS
+from anomae.errors import UserError
 from anomae.recipes.preparation import preparation_for, reproduction_preparation
 from anomae.slices.settings import PrepareSettings, settings_from
 
