@@ -1,4 +1,4 @@
-"""Images that stand in one .npz file, with labels, groups and splits beside them."""
+"""Images in one .npz file, with labels, groups and splits beside them."""
 
 import difflib
 import itertools

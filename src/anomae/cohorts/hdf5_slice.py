@@ -55,10 +55,10 @@ def _checked(file: Any, name: str, path: Path) -> Any:
         names = sorted(ascii(entry)[:40] for entry in file)  # names of damaged files are not even text
         raise UnreadableScan(f"{path} holds no {name!r}; it has {', '.join(names[:8]) or 'nothing'}.")
     if not isinstance(file.get(name, getlink=True), h5py.HardLink):
-        raise UnreadableScan(f"{path}: {name!r} is a link; only what stands in the file itself is read.")
+        raise UnreadableScan(f"{path}: {name!r} is a link; only what the file itself holds is read.")
     found = file[name]
     if not isinstance(found, h5py.Dataset) or found.is_virtual or found.external:
-        raise UnreadableScan(f"{path}: {name!r} does not stand in the file itself.")
+        raise UnreadableScan(f"{path}: {name!r} is not in the file itself.")
     if found.dtype.kind not in "biuf" or found.ndim not in (2, 3) or not 0 < max(found.shape) <= _LARGEST_SIDE:
         raise UnreadableScan(f"{path}: {name!r} is {found.dtype} of shape {found.shape}, not an image.")
     _check_filters(found, name, path)

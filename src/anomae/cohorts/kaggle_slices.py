@@ -14,7 +14,7 @@ from anomae.cohorts.scan_slices import slice_labels
 from anomae.errors import UnreadableScan, UserError
 
 _SLICE_FILE = re.compile(r"volume_(\d{1,5})_slice_(\d{1,5})\.h5")
-_USUAL_PLACES = (".", "data", "content/data", "BraTS2020_training_data/content/data")
+_USUAL_FOLDERS = (".", "data", "content/data", "BraTS2020_training_data/content/data")
 
 
 class KaggleSlices:
@@ -69,9 +69,9 @@ class KaggleSlices:
 
 
 def slice_folder(source: Path) -> Path | None:
-    """The folder in or under `source` that holds slice files, of the places where Kaggle's archive has it, or None."""
-    for place in _USUAL_PLACES:
-        folder = source / place
+    """The folder in or under `source` that holds slice files, of those where Kaggle's archive has it, or None."""
+    for path in _USUAL_FOLDERS:
+        folder = source / path
         if folder.is_dir():
             with os.scandir(folder) as entries:
                 if any(_SLICE_FILE.fullmatch(entry.name) for entry in entries):

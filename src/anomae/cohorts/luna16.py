@@ -1,4 +1,4 @@
-"""LUNA16: chest CTs in ten subsets, and patches around the candidate places that its table names."""
+"""LUNA16: chest CTs in ten subsets, and patches around the candidates that its table names."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -21,7 +21,7 @@ FILE_NAMES = ("candidates.csv", "candidates_V2.csv")
 class Candidates:
     """All lines of the table in its order; line 0 is the first after the header, as the released lists count.
 
-    scans: the seriesuids, in the order they first appear.  scan: (n,) int32, places in `scans`.  places_mm: (n, 3)
+    scans: the seriesuids, in the order they first appear.  scan: (n,) int32, indices in `scans`.  places_mm: (n, 3)
     float64, world x, y, z (LPS).  labels: (n,) int8, 1 for a nodule.
     """
 
@@ -60,7 +60,7 @@ class Candidates:
                 ) from error
         places_mm, classes = np.array(places).reshape(-1, 3), np.array(labels)
         if not np.isfinite(places_mm).all() or not np.isin(classes, (0, 1)).all():
-            raise UserError(f"{path} has a place that is not a number, or a class other than 0 and 1.")
+            raise UserError(f"{path} has a position that is not a number, or a class other than 0 and 1.")
         return cls(tuple(scans), np.array(scan, dtype=np.int32), places_mm, classes.astype(np.int8))
 
 

@@ -64,7 +64,7 @@ class Phantoms(Cohort):
 
 
 class MadeUpHeads(Cohort):
-    """Heads that stand on no disk: every second patient has one to three lesions."""
+    """Heads that are on no disk: every second patient has one to three lesions."""
 
     name = "phantom"
 

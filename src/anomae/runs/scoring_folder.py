@@ -154,7 +154,7 @@ def stamp(scan: Path) -> str:
 
 
 def fingerprint(folder: Path) -> str:
-    """A text that depends on what stands in the files of `folder`: equal for equal models wherever they lie."""
+    """A text that depends on the content of the files of `folder`: equal for equal models wherever they lie."""
     seen = hashlib.blake2b(digest_size=16)
     for file in sorted(path for path in folder.rglob("*") if path.is_file()):
         with file.open("rb") as content:

@@ -25,13 +25,15 @@ _BLOCK = 4096  # rows
 def begun_request(folder: Path) -> dict[str, Any] | None:
     """What a store in `folder`, finished or begun, was asked for; None where there is nothing yet.
 
-    Raises UserError where `folder` holds something else, or no folder can be of that name.
+    Raises UserError where `folder` holds something else, or a store of another version, or no folder can be of that
+    name.
     """
     try:
         folder.exists()
     except OSError as error:
         raise UserError(f"{folder} can be no folder for a store ({error.strerror}); name another.") from error
     if (folder / FINISHED).exists():
+        refuse_other_format(folder)
         finished: dict[str, Any] = read_json(folder / FINISHED).get("request", {})
         return finished
     lines = read_json_lines(folder / JOURNAL)
@@ -47,7 +49,6 @@ def begun_request(folder: Path) -> dict[str, Any] | None:
 
 def refuse_other_request(folder: Path, request: Mapping[str, Any]) -> None:
     """Raises UserError where `folder` holds a store that was asked for otherwise, or something else."""
-    refuse_other_format(folder)
     begun = begun_request(folder)
     if begun is None or _completed(begun) == _completed(request):
         return
