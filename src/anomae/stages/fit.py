@@ -108,7 +108,8 @@ def _fit(store: SliceStore, run: Run, name: str, settings: BaseModel, seed: int)
 
 def _preparation(store: SliceStore) -> dict[str, Any]:
     """What new scans need to be prepared alike: no paths, no patients."""
-    return {key: store.prepared.get(key) for key in ("cohort", "settings", "modality", "fingerprint")}
+    kept = ("cohort", "kind", "channel_names", "settings", "modality", "fingerprint")
+    return {key: store.prepared.get(key) for key in kept}
 
 
 def chooses_by_labels(settings: BaseModel) -> bool:
