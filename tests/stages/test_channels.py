@@ -31,12 +31,13 @@ def scans(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Grey noise; the abnormal ones have a red square that leaves their mean as it was."""
+    """Grey ramps with a little noise; the abnormal ones have a red square that leaves their brightness as it was."""
     folder, rng = tmp_path_factory.mktemp("pictures") / "pictures", np.random.default_rng(0)
     for kind, count in (("healthy", 30), ("abnormal", 10)):
         (folder / kind).mkdir(parents=True)
         for number in range(count):
-            picture = np.repeat(rng.integers(90, 130, (20, 24, 1)), 3, axis=-1)
+            ramp = rng.uniform(-1, 1) * np.arange(24) + rng.uniform(100, 140)
+            picture = np.repeat((ramp + rng.normal(0, 2, (20, 24))).astype(np.int64)[..., None], 3, axis=-1)
             if kind == "abnormal":
                 picture[6:12, 8:14] += np.array([80, -40, -40])
             Image.fromarray(picture.astype(np.uint8)).save(folder / kind / f"{number}.png")
