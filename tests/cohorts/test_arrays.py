@@ -38,7 +38,7 @@ def saved(tmp_path):
 
 def test_everything_that_may_stand_beside_the_images(saved):
     found, given = read(saved), columns()
-    np.testing.assert_array_equal(found.images, given["images"])
+    np.testing.assert_array_equal(found.images[:, 0], given["images"])
     np.testing.assert_array_equal(found.labels, given["labels"])
     np.testing.assert_array_equal(found.patients, given["groups"])
     np.testing.assert_array_equal(found.lesions, given["lesions"] > 0)
@@ -58,7 +58,7 @@ def test_arrays_by_other_names(tmp_path):
     given = columns()
     np.savez(tmp_path / "a.npz", x=given["images"][..., None], y=given["labels"].astype(float), row=given["row"])
     found = read(tmp_path / "a.npz", images="x", labels="y", groups="row//25")
-    np.testing.assert_array_equal(found.images, given["images"])
+    np.testing.assert_array_equal(found.images[:, 0], given["images"])
     np.testing.assert_array_equal(found.labels, given["labels"])
     assert found.patients.tolist() == ["0", "0", "0", "1", "1", "2", "2", "2", "3", "3"]
     with pytest.raises(UserError, match=r"no array .labls.. There are: x, y, row"):
@@ -72,7 +72,7 @@ def test_blocks_of_rows(saved):
     assert found.slices.tolist() == [0, 1, 2, 5, 6, 7, 8, 9]
     assert found.splits.tolist() == ["train"] * 3 + ["test"] * 4 + ["validation"]
     assert found.notes == ("2 of 10 images are in no split and are left out",)
-    np.testing.assert_array_equal(found.images, columns()["images"][found.slices])
+    np.testing.assert_array_equal(found.images[:, 0], columns()["images"][found.slices])
     np.testing.assert_array_equal(found.labels, columns()["labels"][found.slices])
 
 
@@ -177,5 +177,5 @@ def test_the_real_patches(development_images):
     assert counts == {"train": 4889, "validation": 289, "test": 974}
     assert found.notes == ("69 of 6221 images are in no split and are left out",)
     assert refuse_leaks(found.patients, found.splits) == 0
-    assert found.images.shape == (6152, 50, 50)
+    assert found.images.shape == (6152, 1, 50, 50)
     assert found.labels.sum() == 1054

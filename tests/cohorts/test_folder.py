@@ -131,7 +131,7 @@ def test_pictures_of_unlike_size_are_fine(tmp_path):
     draw(tmp_path / "healthy/a.png")
     write_picture(tmp_path / "healthy/b.jpg", np.ones((20, 30)))
     cohort = Folder(tmp_path)
-    assert [cohort.read(case).images.shape for case in cohort.cases()] == [(1, 12, 10), (1, 20, 30)]
+    assert [cohort.read(case).images.shape for case in cohort.cases()] == [(1, 1, 12, 10), (1, 1, 20, 30)]
 
 
 def test_made_up_patients_keep_to_their_folders(tmp_path):

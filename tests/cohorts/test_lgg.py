@@ -72,5 +72,5 @@ def test_the_real_patients(development_images, modality):
         lines = {line["patient"]: line for line in csv.DictReader(handle)}
     for case in cases[::6]:
         found = cohort.read(case)
-        assert found.images.shape == (int(lines[case.case]["slices"]), 160, 160)
+        assert found.images.shape == (int(lines[case.case]["slices"]), 1, 160, 160)
         assert found.labels.sum() == int(lines[case.case]["tumour_slices"])

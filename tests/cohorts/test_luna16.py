@@ -62,7 +62,7 @@ def test_against_simpleitk_resampling(written):
     cohort = Luna16(written, patch_side=12, patch_spacing_mm=3.0)
     for case in cohort.cases():
         image = SimpleITK.ReadImage(str(case.source))
-        for patch, place in zip(cohort.read(case).images, places_of(written, case.case), strict=True):
+        for patch, place in zip(cohort.read(case).images[:, 0], places_of(written, case.case), strict=True):
             index = image.TransformPhysicalPointToContinuousIndex(place)
             z = image.TransformContinuousIndexToPhysicalPoint((0, 0, round(index[2])))[2]
             corner = (place[0] - 5.5 * 3, place[1] - 5.5 * 3, z)
@@ -104,7 +104,7 @@ def test_slices_are_the_rows_of_the_table(written):
             assert lines[row]["seriesuid"] == case.case
             assert int(float(lines[row]["class"])) == label
             assert float(lines[row]["coordZ"]) == z
-        assert slices.images.shape[1:] == (8, 8)
+        assert slices.images.shape[1:] == (1, 8, 8)
         assert slices.lesions is None
 
 
@@ -113,11 +113,11 @@ def test_centres_and_borders(written):
     for case in cohort.cases():
         scan = read_volume(case.source)
         to_index = np.linalg.inv(scan.grid.affine_lps())
-        for value, place in zip(cohort.read(case).images[:, 0, 0], places_of(written, case.case), strict=True):
+        for value, place in zip(cohort.read(case).images[:, 0, 0, 0], places_of(written, case.case), strict=True):
             x, y, z, _ = np.rint(to_index @ (*place, 1)).astype(int)
             assert value == pytest.approx(scan.voxels[z, y, x], abs=0.5)
     wide = Luna16(written, patch_side=64, patch_spacing_mm=20.0)
-    patches = wide.read(wide.cases()[0]).images
+    patches = wide.read(wide.cases()[0]).images[:, 0]
     assert (patches[:, [0, -1]] == AIR_HU).all()
     assert (patches[:, 24:40, 24:40] != AIR_HU).any(axis=(1, 2)).all()
 

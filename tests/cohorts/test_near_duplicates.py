@@ -16,6 +16,7 @@ from anomae.cohorts.near_duplicates import (
     picture_fingerprint,
 )
 from anomae.cohorts.picture_groups import group_near_duplicates
+from anomae.cohorts.scan_slices import read_scan_slices
 from anomae.seeds import generator
 from anomae.volumes.write import write_picture
 
@@ -104,7 +105,11 @@ def test_copies_are_left_out_and_the_rest_is_grouped(heads, tmp_path):
         cases.append(Case(name, name, tmp_path / f"{name}.png", label=label))
     (tmp_path / "broken.png").write_bytes(b"no picture")
     cases.append(Case("broken", "broken", tmp_path / "broken.png", label=HEALTHY))
-    kept, notes = group_near_duplicates(cases)
+
+    def read(case):
+        return read_scan_slices(case.source)
+
+    kept, notes = group_near_duplicates(cases, read)
     assert [case.case for case in kept] == ["a", "b", "c", "e", "f", "broken"]
     first, second = kept[0].patient, kept[2].patient
     assert [case.patient for case in kept] == [first, first, second, first, first, "broken"]
@@ -112,7 +117,7 @@ def test_copies_are_left_out_and_the_rest_is_grouped(heads, tmp_path):
         "5 pictures fall into 2 clusters of near-duplicates",
         "1 pictures are exact copies of another and were left out",
     ]
-    fewer, notes = group_near_duplicates(cases, per_cluster=1)
+    fewer, notes = group_near_duplicates(cases, read, per_cluster=1)
     assert [case.case for case in fewer] == ["a", "c", "e", "broken"]
     assert notes[-1].startswith("2 pictures beyond 1")
 

@@ -12,7 +12,7 @@ def test_heads_are_made_by_seed_and_number():
     assert len(heads.cases()) == 5
     found = [heads.read(case) for case in heads.cases()]
     assert [bool(each.lesions.any()) for each in found] == [False, True, False, True, False]
-    assert found[0].images.shape == (8, 16, 16)
+    assert found[0].images.shape == (8, 1, 16, 16)
     again = open_cohort("phantom", "heads:9", size="8x16x16", seed=1)
     np.testing.assert_array_equal(again.read(again.cases()[4]).images, found[4].images)
     other = open_cohort("phantom", "heads:5", size="8x16x16", seed=2)

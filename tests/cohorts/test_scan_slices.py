@@ -32,7 +32,7 @@ def test_slices_of_one_patient_are_the_same_however_the_scan_is_stored(head, tmp
     spacing = head.grid.spacing_mm
     grid = Grid((x, z, y), (spacing[2], spacing[0], spacing[1]), tuple(corner[:3]), SAGITTAL)
     sagittal = scan_slices(volume(turn(head.voxels), grid, tmp_path), volume(turn(head.lesions), grid, tmp_path))
-    np.testing.assert_array_equal(upright.images, head.voxels)
+    np.testing.assert_array_equal(upright.images[:, 0], head.voxels)
     for name in ("images", "lesions", "labels", "slices"):
         np.testing.assert_array_equal(getattr(upright, name), getattr(sagittal, name))
     np.testing.assert_allclose(upright.positions_mm, sagittal.positions_mm)
@@ -83,7 +83,7 @@ def test_from_files(head, tmp_path):
     write_volume(tmp_path / "scan.nii.gz", head.voxels, head.grid)
     write_volume(tmp_path / "seg.nrrd", head.parts, head.grid)
     found = read_scan_slices(tmp_path / "scan.nii.gz", tmp_path / "seg.nrrd")
-    np.testing.assert_array_equal(found.images, head.voxels)
+    np.testing.assert_array_equal(found.images[:, 0], head.voxels)
     np.testing.assert_array_equal(found.lesions, head.lesions)
     with pytest.raises(UnreadableScan, match=r"other.nii is missing"):
         read_scan_slices(tmp_path / "scan.nii.gz", tmp_path / "other.nii")
@@ -92,7 +92,7 @@ def test_from_files(head, tmp_path):
 def test_a_picture_has_no_place_in_the_world(head, tmp_path):
     write_picture(tmp_path / "a.png", np.clip(head.voxels[7] // 8, 0, 255))
     found = read_scan_slices(tmp_path / "a.png", label=ABNORMAL)
-    assert found.images.shape == (1, 20, 18)
+    assert found.images.shape == (1, 1, 20, 18)
     assert found.grid is None
     assert np.isnan(found.positions_mm).all()
     assert found.labels.tolist() == [ABNORMAL]
@@ -106,7 +106,7 @@ def test_a_real_brats_scan_counts_its_slices_as_the_released_lists_do(developmen
     path = development_images / "brats_case" / "BraTS-GLI-00001-000-t1n.nii.gz"
     found = read_scan_slices(path)
     stored = np.asarray(nibabel.load(path).dataobj)  # [x, y, z]
-    assert found.images.shape == (155, 240, 240)
+    assert found.images.shape == (155, 1, 240, 240)
     assert (np.diff(found.positions_mm) > 0).all()
     for number in (20, 80, 140):
         np.testing.assert_array_equal(np.sort(found.images[number].ravel()), np.sort(stored[:, :, number].ravel()))

@@ -3,15 +3,19 @@
 import pickle
 import shutil
 from dataclasses import dataclass, field
+from typing import get_args
 
 import numpy as np
 import pytest
 
-from anomae.cohorts.case import ABNORMAL, HEALTHY, SPLITS, UNKNOWN, CaseSlices
+from anomae.cohorts.case import ABNORMAL, HEALTHY, SPLITS, UNKNOWN, CaseSlices, Order
+from anomae.cohorts.case import Kind as Kinds
 from anomae.cohorts.describe import describe_cohort
-from anomae.cohorts.registry import COHORTS, open_cohort
+from anomae.cohorts.registry import COHORTS, cohort_options, open_cohort
 from anomae.errors import UnreadableScan, UserError
 from anomae.phantoms.layouts import SLICE_CHANNELS, write_phantom_data_set
+from anomae.recipes.named import RECIPES
+from anomae.slices.settings import PrepareSettings
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,12 @@ KINDS = [
     Kind("luna16", "luna16", {"patch_side": 24, "patch_spacing_mm": 2.0}),
     Kind("lgg", "lgg"),
     Kind("lgg", "lgg", {"modality": "t1"}),
+    Kind("lgg", "lgg", {"modality": "t1,flair"}),
+    Kind("brats2020", "brats2020", {"modality": "flair,t1,t1ce,t2"}),
+    Kind("brats2020", "brats2020-slices", {"channels": ",".join(SLICE_CHANNELS), "modality": "flair,t1"}),
+    Kind("folder", "folder", {"colour": True}, "png"),
+    Kind("folder", "mvtec", {"near_duplicates": True, "colour": True}),
+    Kind("phantom", "brats2020", {"modality": "t2,t1"}),
     Kind("folder", "folder", {}, "png"),
     Kind("folder", "folder", {}, "nii.gz"),
     Kind("folder", "folder", {}, "dicom"),
@@ -91,11 +101,27 @@ def test_cases_are_unique_and_in_a_fixed_order(opened, kind):
         assert case.lesion is None or case.lesion.is_file()
 
 
+def test_what_stages_need_to_know_of_it_is_said(opened, kind):
+    """By the class before anything is opened, and by the opened cohort, which may know better."""
+    told = COHORTS[kind.cohort]
+    assert told.name == kind.cohort
+    for each in (told, opened):
+        assert each.kind in get_args(Kinds)
+        assert each.order in get_args(Order)
+        assert each.channel_names
+    assert opened.recipe == told.recipe
+    assert told.recipe in RECIPES
+    assert told.accepts_rows == ("rows" in cohort_options(kind.cohort))
+    assert bool(told.modalities) == ("modality" in cohort_options(kind.cohort))
+    PrepareSettings.model_validate(dict(told.preparation))
+
+
 def test_slices_labels_and_lesions_agree(opened):
     labels = set()
     for case in opened.cases():
         found = opened.read(case)
         check_slices(found)
+        assert found.channels == len(opened.channel_names)
         if case.label != UNKNOWN and found.lesions is None:
             assert (found.labels == case.label).all()
         labels.update(found.labels.tolist())
@@ -104,7 +130,7 @@ def test_slices_labels_and_lesions_agree(opened):
 
 def check_slices(found: CaseSlices):
     count = len(found.images)
-    assert found.images.ndim == 3
+    assert found.images.ndim == 4
     assert count > 0
     assert found.images.dtype.kind in "iuf"
     assert found.slices.shape == found.labels.shape == found.positions_mm.shape == (count,)
@@ -113,11 +139,11 @@ def check_slices(found: CaseSlices):
     assert (np.diff(found.slices) > 0).all()
     assert min(found.spacing_mm) > 0
     if found.lesions is not None:
-        assert found.lesions.shape == found.images.shape
+        assert found.lesions.shape == found.images[:, 0].shape
         assert found.lesions.dtype == np.bool_
         np.testing.assert_array_equal(found.lesions.any(axis=(1, 2)), found.labels == ABNORMAL)
     if found.grid is not None:
-        assert sorted(found.grid.shape) == sorted(found.images.shape)
+        assert sorted(found.grid.shape) == sorted(found.images[:, 0].shape)
         assert (np.diff(found.positions_mm) > 0).all()
     for more in (found.patients, found.splits):
         assert more is None or more.shape == (count,)

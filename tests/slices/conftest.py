@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from anomae.cohorts.case import ABNORMAL, HEALTHY, Case, CaseSlices
+from anomae.cohorts.case import ABNORMAL, GREY, HEALTHY, Case, CaseSlices
 from anomae.errors import UnreadableScan
 from anomae.slices.rows import rows_or_reason
 from anomae.slices.settings import settings_from
@@ -37,8 +37,8 @@ class MadeUpCohort:
 
     name = "folder"
 
-    def __init__(self, found, splits=None):
-        self.found, self.splits = found, splits or {}
+    def __init__(self, found, splits=None, channel_names=GREY):
+        self.found, self.splits, self.channel_names = found, splits or {}, channel_names
 
     def cases(self):
         return [

@@ -13,7 +13,7 @@ from anomae.slices.settings import settings_from
 def test_it_has_the_size_and_scale_that_were_asked_for(make_case, small):
     case = make_case()
     prepared = prepare_case(case, small)
-    assert prepared.images.shape == (6, 16, 12)
+    assert prepared.images.shape == (6, 1, 16, 12)
     assert prepared.images.dtype == np.float32
     assert prepared.lesions.shape == (6, 16, 12)
     assert prepared.kept.tolist() == list(range(6))
@@ -57,7 +57,7 @@ def test_it_is_rounded_as_a_store_rounds_it(make_case, intensity):
 
 def test_what_it_is_given_is_left_as_it_is(make_case, small):
     case = make_case(kind=np.float32)
-    case.images[2, 3, 3] = np.nan
+    case.images[2, 0, 3, 3] = np.nan
     before = case.images.copy()
     prepare_case(case, small)
     np.testing.assert_array_equal(case.images, before)
@@ -65,7 +65,7 @@ def test_what_it_is_given_is_left_as_it_is(make_case, small):
 
 def test_turned_views_are_read_as_well_as_arrays_of_their_own(make_case, small):
     case = make_case()
-    turned = np.asfortranarray(case.images[::-1].transpose(0, 2, 1)).transpose(0, 2, 1)[::-1]
+    turned = np.asfortranarray(case.images[::-1].transpose(0, 1, 3, 2)).transpose(0, 1, 3, 2)[::-1]
     assert not turned.flags["C_CONTIGUOUS"]
     np.testing.assert_array_equal(
         prepare_case(replace(case, images=turned), small).images, prepare_case(case, small).images
@@ -86,7 +86,7 @@ def test_the_spacing_is_that_of_a_prepared_pixel(make_case):
 
 def test_voxels_that_are_no_numbers_are_mended_and_said(make_case, small):
     case = make_case(kind=np.float64, notes=("read with a note",))
-    case.images[2, 0, :3] = [np.nan, np.inf, -np.inf]
+    case.images[2, 0, 0, :3] = [np.nan, np.inf, -np.inf]
     prepared = prepare_case(case, small)
     assert np.isfinite(prepared.images).all()
     assert prepared.notes[0] == "read with a note"
@@ -112,7 +112,7 @@ def test_a_case_without_slices_has_none(make_case, small):
     none = np.empty(0)
     case = make_case(images=np.zeros((0, 20, 24)), lesions=False, labels=none, slices=none, positions_mm=none)
     prepared = prepare_case(case, small)
-    assert prepared.images.shape == (0, 16, 12)
+    assert prepared.images.shape == (0, 1, 16, 12)
     assert len(prepared.empty) == len(prepared.body_fraction) == 0
 
 

@@ -39,11 +39,12 @@ def test_plain_preparation_has_no_body_and_says_nothing_of_one(case):
 
 def test_the_median_of_the_brain_is_one_half_and_all_else_is_black(case):
     prepared = prepare_case(case, brain())
-    assert prepared.images.min() == 0
-    assert prepared.images.max() <= 1.25
+    images = prepared.images[:, 0]
+    assert images.min() == 0
+    assert images.max() <= 1.25
     deep = binary_erosion(prepared.bodies, np.ones((1, 3, 3)))  # pixels at the edge are partly black
-    assert np.median(prepared.images[deep]) == pytest.approx(0.5, abs=0.02)
-    assert (prepared.images[~prepared.bodies] <= 0.5 * prepared.images.max() + 1e-6).all()  # halves of edge pixels
+    assert np.median(images[deep]) == pytest.approx(0.5, abs=0.02)
+    assert (images[~prepared.bodies] <= 0.5 * images.max() + 1e-6).all()  # halves of edge pixels
     beyond = ~np.pad(prepared.bodies, ((0, 0), (2, 2), (2, 2)))  # two pixels off, nothing is left
     near = (
         sum(
@@ -53,7 +54,7 @@ def test_the_median_of_the_brain_is_one_half_and_all_else_is_black(case):
         )
         > 0
     )
-    padded = np.pad(prepared.images, ((0, 0), (2, 2), (2, 2)))
+    padded = np.pad(images, ((0, 0), (2, 2), (2, 2)))
     assert (padded[beyond & ~near] == 0).all()
     np.testing.assert_allclose(prepared.body_fraction, prepared.bodies.mean(axis=(1, 2)))
     assert prepared.body_found == "nonzero"
@@ -71,7 +72,7 @@ def test_the_crop_is_of_the_brain_and_the_share_filled_of_the_scan(case):
     prepared, plain = prepare_case(case, brain()), prepare_case(case, settings_from({"image_size": 32}))
     assert (prepared.filled == plain.filled).all()
     highest = case.images.max()
-    np.testing.assert_allclose(prepared.filled, (case.images > 0.08 * highest).mean(axis=(1, 2)))
+    np.testing.assert_allclose(prepared.filled, (case.images[:, 0] > 0.08 * highest).mean(axis=(1, 2)))
     mid = len(case.images) // 2
     assert prepared.body_fraction[mid] > 1.2 * plain.body_fraction[mid]
     where = prepared.bodies.any(axis=0)
@@ -95,13 +96,13 @@ def test_a_slice_does_not_depend_on_its_company(case):
 
 
 def test_lesions_go_where_the_image_goes(case):
-    marked = case.images.astype(np.int32)
+    marked = case.images[:, 0].astype(np.int32)
     marked[case.lesions] = marked.max() * 3
     prepared = prepare_case(replace(case, images=marked), brain())
     for row in np.flatnonzero(case.lesions.any(axis=(1, 2))):
         assert prepared.lesions[row].any()
         if prepared.lesions[row].sum() > 12:
-            bright = prepared.images[row] > 1.1
+            bright = prepared.images[row, 0] > 1.1
             both = (bright & prepared.lesions[row]).sum()
             assert 2 * both / (bright.sum() + prepared.lesions[row].sum()) > 0.75
     assert (prepared.lesion_fraction > 0).tolist() == case.lesions.any(axis=(1, 2)).tolist()
@@ -132,16 +133,18 @@ def test_a_dot_comes_back_to_its_voxel_however_the_scan_is_stored(spacing, turn)
     )
     stored = voxels.transpose(order)
     read = scan_slices(Volume(stored, stored_grid, None, "array"))
-    assert (read.images == voxels).all()
+    assert (read.images[:, 0] == voxels).all()
     prepared = prepare_case(read, brain(image_size=64))
     assert prepared.warp.angle != 0
-    heat = np.stack([prepared.warp.restore(image) for image in prepared.images])
+    heat = np.stack([prepared.warp.restore(image) for image in prepared.images[:, 0]])
     back = axial_view(stored_grid).invert(heat)
     assert back.shape == stored.shape
     flat = np.stack(
         [
             prepared.warp.restore(image)
-            for image in prepare_case(replace(read, images=np.where(voxels > 0, 100, 0)), brain(image_size=64)).images
+            for image in prepare_case(replace(read, images=np.where(voxels > 0, 100, 0)), brain(image_size=64)).images[
+                :, 0
+            ]
         ]
     )
     for place, (row, column) in enumerate(dots):
@@ -163,8 +166,8 @@ def test_a_body_is_prepared_of_a_single_picture_too():
     assert prepared.body_found == "level"
     assert prepared.warp.angle == 0
     assert prepared.bodies[0].sum() * prepared.warp.step_mm**2 == pytest.approx(40 * 70, rel=0.05)
-    assert np.median(prepared.images[prepared.bodies]) == pytest.approx(0.5, abs=0.01)
-    assert prepared.images[0, 0, 0] == 0
+    assert np.median(prepared.images[:, 0][prepared.bodies]) == pytest.approx(0.5, abs=0.01)
+    assert prepared.images[0, 0, 0, 0] == 0
     back = prepared.warp.restore(prepared.bodies[0].astype(np.float32))
     assert (back[:3, :3] == 0).all()
     assert back[25, 35] == 1
@@ -173,20 +176,20 @@ def test_a_body_is_prepared_of_a_single_picture_too():
 def test_outside_is_the_darkest_of_the_scale_whatever_the_scale(case):
     for intensity in ("percentile", "median", "window", "none"):
         prepared = prepare_case(case, brain(intensity=intensity, window_hu=(0.0, 2000.0)))
-        assert (prepared.images[:, 0, 0] == prepared.images.min()).all()
+        assert (prepared.images[:, 0, 0, 0] == prepared.images.min()).all()
     hounsfield = replace(case, images=case.images.astype(np.int32) - 1000)
     prepared = prepare_case(hounsfield, brain(intensity="hu/100"))
-    assert prepared.images[0, 0, 0] == prepared.images.min() == -10
+    assert prepared.images[0, 0, 0, 0] == prepared.images.min() == -10
 
 
 def test_bias_correction_evens_out_what_the_coil_did(case):
-    ramp = np.exp(np.linspace(-0.5, 0.5, 48))[None, None]
+    ramp = np.exp(np.linspace(-0.5, 0.5, 48))
     uneven = replace(case, images=case.images * ramp)
     spreads = []
     for bias in ("none", "n4"):
         prepared = prepare_case(uneven, brain(bias_correction=bias))
         columns = [
-            np.median(prepared.images[:, :, split][prepared.bodies[:, :, split]])
+            np.median(prepared.images[:, 0, :, split][prepared.bodies[:, :, split]])
             for split in (slice(4, 13), slice(19, 28))
         ]
         spreads.append(abs(np.log(columns[0] / columns[1])))

@@ -2,8 +2,9 @@
 
 import pytest
 
+from anomae.cohorts.registry import COHORTS
 from anomae.errors import UserError
-from anomae.recipes.preparation import PREPARATIONS, preparation_for
+from anomae.recipes.preparation import preparation_for, reproduction_preparation
 from anomae.slices.settings import PrepareSettings, settings_from
 
 
@@ -34,6 +35,8 @@ def test_they_come_back_from_json():
         ({"window_hu": (float("nan"), 1)}, "window_hu"),
         ({"percentile": 0}, "percentile"),
         ({"body_threshold": 1.0}, "body_threshold"),
+        ({"neighbours": 4}, "neighbours"),
+        ({"neighbours": -1}, "neighbours"),
         ({"imagesize": 64}, "imagesize"),
     ],
 )
@@ -54,9 +57,38 @@ def test_they_cannot_be_changed():
         PrepareSettings().percentile = 1.0
 
 
-@pytest.mark.parametrize("cohort", PREPARATIONS)
+@pytest.mark.parametrize("cohort", COHORTS)
 def test_those_of_every_cohort_hold(cohort):
     assert preparation_for(cohort).checked() == preparation_for(cohort)
+
+
+def test_those_of_the_cohorts_are_what_they_were():
+    """Attributes of the cohorts now; a table of this package before."""
+    told = {
+        "brats2020": {"image_size": 224, "preparation": "brain", "brain_mask": "nonzero"},
+        "luna16": {"image_size": 64, "intensity": "hu/100"},
+        "lgg": {"image_size": 128, "preparation": "brain"},
+        "folder": {"image_size": 64},
+        "arrays": {"image_size": 48, "intensity": "full_range"},
+        "phantom": {"image_size": 64, "intensity": "percentile"},
+    }
+    assert {name: preparation_for(name) for name in COHORTS} == {name: settings_from(told[name]) for name in COHORTS}
+    with pytest.raises(UserError, match="Did you mean lgg"):
+        preparation_for("lg")
+
+
+def test_the_paper_prepared_whole_slices_and_patches_as_they_are():
+    plain = {name: reproduction_preparation(name, "plain") for name in COHORTS}
+    for name in ("brats2020", "lgg"):
+        size = preparation_for(name).image_size
+        assert plain[name] == settings_from({"image_size": size, "intensity": "percentile"})
+    for name in ("luna16", "arrays", "folder", "phantom"):
+        assert plain[name] == preparation_for(name)
+    assert reproduction_preparation("brats2020", "brain").brain_mask == "nonzero"
+    assert reproduction_preparation("folder", "brain").preparation == "brain"
+    for name in ("luna16", "arrays"):
+        with pytest.raises(UserError, match="no brains"):
+            reproduction_preparation(name, "brain")
 
 
 def test_the_intensity_follows_the_preparation_if_none_is_named():

@@ -1,6 +1,7 @@
 """Reading a store: what is not whole is refused, rows are read without loading the rest."""
 
 import csv
+import json
 import shutil
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import pytest
 from anomae.arrays import map_array
 from anomae.errors import UserError
 from anomae.slices.split_rule import SplitRule
-from anomae.slices.store import COLUMNS, LATER_COLUMNS, Slices, SliceStore, read_index
+from anomae.slices.store import COLUMNS, Slices, SliceStore, grey, read_index
 from anomae.slices.writer import StoreWriter
 
 
@@ -38,7 +39,8 @@ def test_slices_are_read_in_the_order_that_was_asked_for(folder):
     chosen = store.select(np.array([12, 3, 3, 0]))
     assert len(chosen) == 4
     assert chosen.image_size == store.image_size == (16, 12)
-    assert chosen.read(slice(0, 0)).shape == (0, 16, 12)
+    assert chosen.channels == store.channels == 1
+    assert chosen.read(slice(0, 0)).shape == (0, 1, 16, 12)
     np.testing.assert_array_equal(chosen.read(np.array([3, 0])), store.images[[0, 12]].astype(np.float32))
     batches = list(chosen.batches(3))
     assert [len(batch) for batch in batches] == [3, 1]
@@ -51,7 +53,7 @@ def test_a_selection_knows_its_neighbours_within_what_is_allowed(folder):
     index, rows = store.index, store.rows("test")
     few = rows[[3, 1]]
     for allowed, found in ((rows, store.select(few, among=rows)), (few, store.select(few))):
-        for pair, row in zip(found.neighbours(slice(None)), few, strict=True):
+        for pair, row in zip(found.neighbours(slice(None)), few, strict=True):  # (2, 1, h, w)
             for image, step in zip(pair, (-1, 1), strict=True):
                 beside = [
                     n for n in allowed if (index.case[n], index.slice[n] - step) == (index.case[row], index.slice[row])
@@ -64,7 +66,16 @@ def test_a_selection_knows_its_neighbours_within_what_is_allowed(folder):
 
 def test_all_rows_of_an_array_can_be_slices():
     images = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
-    np.testing.assert_array_equal(Slices(images).read(slice(None)), images)
+    np.testing.assert_array_equal(Slices(images).read(slice(None)), images[:, None])
+    channels = np.arange(48, dtype=np.float32).reshape(2, 2, 3, 4)
+    np.testing.assert_array_equal(Slices(channels).read(slice(None)), channels)
+    np.testing.assert_array_equal(Slices(channels).pictures(slice(None)), channels.mean(axis=1))
+
+
+def test_grey_of_one_channel_is_that_channel():
+    image = np.random.default_rng(0).random((3, 1, 4, 5), dtype=np.float32)
+    np.testing.assert_array_equal(grey(image), image[:, 0])
+    np.testing.assert_array_equal(grey(np.concatenate([image, image], axis=1)), image[:, 0])
 
 
 def test_images_are_mapped_read_only(folder):
@@ -133,19 +144,21 @@ def test_pickles_are_never_loaded(tmp_path):
         map_array(tmp_path / "objects.npy")
 
 
-def test_a_store_of_before_is_read_and_does_not_say_how_slices_were_filled(folder):
-    with (folder / "index.csv").open(newline="") as handle:
-        lines = list(csv.DictReader(handle))
-    with (folder / "index.csv").open("w", newline="") as handle:
-        writer = csv.DictWriter(handle, [name for name in COLUMNS if name != "filled"], extrasaction="ignore")
-        writer.writeheader()
-        writer.writerows(lines)
-    index = read_index(folder / "index.csv")
-    assert len(index) == len(lines)
-    assert np.isnan(index.filled).all()
+def test_a_store_of_another_version_is_refused_with_what_to_do(folder):
+    facts = json.loads((folder / "prepare.json").read_text())
+    (folder / "prepare.json").write_text(json.dumps({**facts, "format": 1}))
+    with pytest.raises(UserError, match="prepare anew"):
+        SliceStore(folder)
 
 
-@pytest.mark.parametrize("column", [name for name in COLUMNS[1:] if name not in LATER_COLUMNS])
+def test_what_it_says_of_its_cohort(folder):
+    facts = json.loads((folder / "prepare.json").read_text())
+    assert (SliceStore(folder).recipe, SliceStore(folder).numbered_in_order) == ("small", False)
+    (folder / "prepare.json").write_text(json.dumps({**facts, "recipe": "lgg", "order": "numbers"}))
+    assert (SliceStore(folder).recipe, SliceStore(folder).numbered_in_order) == ("lgg", True)
+
+
+@pytest.mark.parametrize("column", COLUMNS[1:])
 def test_an_index_that_lacks_a_column_is_refused(folder, column):
     with (folder / "index.csv").open(newline="") as handle:
         lines = list(csv.DictReader(handle))

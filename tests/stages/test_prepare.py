@@ -15,7 +15,7 @@ import pytest
 from anomae.cohorts.case import ABNORMAL, HEALTHY
 from anomae.cohorts.registry import open_cohort
 from anomae.errors import LeakySplit, MissingExtra, UserError
-from anomae.files import read_json
+from anomae.files import read_json, write_json
 from anomae.phantoms.layouts import write_phantom_data_set
 from anomae.recipes.preparation import preparation_for
 from anomae.slices import brain_extraction
@@ -34,6 +34,25 @@ HEADS = {"size": "8x16x16"}
 
 def made(cohort, source, store, **more):
     return prepare(cohort, source, store, **{"settings": SMALL, "workers": 0} | more)
+
+
+@pytest.mark.parametrize(("cohort", "layout", "place"), [("luna16", "luna16", ""), ("arrays", "arrays", "slices.npz")])
+def test_patches_have_no_neighbours_to_be_channels(tmp_path, cohort, layout, place):
+    write_phantom_data_set(tmp_path / "data", layout, count=3, seed=0, shape=(16, 40, 40))
+    with pytest.raises(UserError, match="neighbours=1 is for whole scans"):
+        made(cohort, tmp_path / "data" / place, tmp_path / "store", settings=SMALL.model_copy(update={"neighbours": 1}))
+    assert not (tmp_path / "store").exists()
+
+
+def test_another_number_of_channels_is_another_request(tmp_path):
+    made("phantom", "heads:4", tmp_path / "store", options=HEADS, modality="flair,t1")
+    with pytest.raises(UserError, match="other options, channels"):
+        made("phantom", "heads:4", tmp_path / "store", options=HEADS)
+    facts = read_json(tmp_path / "store" / "prepare.json")
+    assert (facts["kind"], facts["order"], facts["recipe"]) == ("scans", "grid", "phantom")
+    write_json(tmp_path / "store" / "prepare.json", {**facts, "format": 1})
+    with pytest.raises(UserError, match="prepare anew"):
+        made("phantom", "heads:4", tmp_path / "store", options=HEADS, modality="flair,t1")
 
 
 def files(folder):

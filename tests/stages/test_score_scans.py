@@ -16,10 +16,11 @@ from anomae.cohorts.scan_slices import scan_slices
 from anomae.detectors.protocol import Findings
 from anomae.errors import UserError
 from anomae.files import read_json
-from anomae.runs.scoring_folder import plain_name
+from anomae.inference import score_volume
+from anomae.runs.scoring_folder import ScoringFolder, plain_name
 from anomae.slices.preparing import prepare_case
 from anomae.slices.settings import PrepareSettings
-from anomae.stages import score_scans as stage
+from anomae.slices.store import grey
 from anomae.stages.score_scans import score_scans
 from anomae.volumes.orientation import axial_view
 from anomae.volumes.read import read_volume
@@ -35,7 +36,7 @@ OBLIQUE = (0.98, -0.199, 0.0, 0.199, 0.98, 0.0, 0.0, 0.0, 1.0)
 class Brightness:
     """Marks what is bright: its map is the prepared image, its score the mean; counts what it is asked."""
 
-    name = "brightness"
+    name, map_name, description = "brightness", "brightness, prepared intensity", ""
 
     def __init__(self, stop_after: int | None = None):
         self.seen, self.stop_after = 0, stop_after
@@ -44,7 +45,10 @@ class Brightness:
         if self.stop_after is not None and self.seen >= self.stop_after:
             raise KeyboardInterrupt
         self.seen += len(images)
-        return Findings(images.mean(axis=(1, 2), dtype=np.float64), np.asarray(images, np.float32))
+        return Findings(images.mean(axis=(1, 2, 3), dtype=np.float64), grey(np.asarray(images, np.float32)))
+
+    def save(self, folder):
+        raise AssertionError("nothing is saved where scans are scored")
 
 
 @pytest.fixture
@@ -247,6 +251,31 @@ def test_scores_of_two_models_are_never_mixed(run, tmp_path):
         score(run, [tmp_path / "scan.nii.gz"], out)
 
 
+def test_a_folder_of_an_older_version_is_told_from_a_foreign_one(run, tmp_path):
+    a_scan(tmp_path / "scan.nii.gz")
+    out = score(run, [tmp_path / "scan.nii.gz"], tmp_path / "out")
+    first, *others = (out / "journal.jsonl").read_text().splitlines()
+    (out / "journal.jsonl").write_text("\n".join([first.replace("scoring 2", "scoring 1"), *others]) + "\n")
+    with pytest.raises(UserError, match="older version"):
+        score(run, [tmp_path / "scan.nii.gz"], out)
+
+
+def test_further_columns_are_blank_where_a_scan_has_none(run, tmp_path):
+    """Those that tell where a slice is found again stand before the score, in the order of `further_columns`."""
+    a_scan(tmp_path / "a.nii.gz", shape=(3, 24, 20), blob=(1, 6, 13))
+    a_scan(tmp_path / "b.nii.gz", seed=1, shape=(3, 24, 20), blob=(1, 6, 13))
+    out = score(run, [tmp_path / "a.nii.gz", tmp_path / "b.nii.gz"], tmp_path / "out")
+    folder = ScoringFolder(out, json.loads((out / "journal.jsonl").read_text().splitlines()[0])["model"])
+    own = [scan for scan in folder.scans.values() if scan.name == "a"]
+    for scan in own:
+        folder.add(replace(scan, further={"file_slice": [2, 1, None]}))
+    folder.write_scores()
+    rows = rows_of(out)
+    assert list(rows[0])[3:6] == ["position_mm", "file_slice", "score"]
+    named = [(Path(row["file"]).name, row["file_slice"]) for row in rows]
+    assert named == [("a.nii.gz", "2"), ("a.nii.gz", "1"), ("a.nii.gz", ""), *[("b.nii.gz", "")] * 3]
+
+
 def test_foreign_folders_are_left_alone(run, tmp_path):
     a_scan(tmp_path / "scan.nii.gz")
     (tmp_path / "thesis").mkdir()
@@ -314,13 +343,14 @@ def test_a_picture_gets_a_map_of_its_own_size(run, tmp_path):
     assert 8 <= row < 16
     assert 30 <= column < 40
     assert list(rows_of(out)[0]) == ["file", "patient", "slice", "position_mm", "score"]  # it has no neighbour
+    assert json.loads((out / "scoring.json").read_text())["map_name"] == Brightness.map_name
     assert rows_of(out)[0]["position_mm"] == ""
     assert (out / "overlays" / "picture_slice000.png").exists()
 
 
 def test_patches_are_doubted(run, tmp_path):
     prepared = json.loads((run / "fitted" / "prepare.json").read_text())
-    (run / "fitted" / "prepare.json").write_text(json.dumps(prepared | {"cohort": "luna16"}))
+    (run / "fitted" / "prepare.json").write_text(json.dumps(prepared | {"cohort": "luna16", "kind": "patches"}))
     a_scan(tmp_path / "scan.nii.gz")
     out = score(run, [tmp_path / "scan.nii.gz"], tmp_path / "out")
     assert "patches" in json.loads((out / "scoring.json").read_text())["notes"][0]
@@ -396,7 +426,7 @@ def test_a_map_of_a_brain_lies_on_its_scan_and_is_nothing_outside(run, tmp_path,
 
 
 @pytest.mark.parametrize("batch", [2, 64])
-def test_neighbours_are_those_of_the_scan_by_number(run, tmp_path, monkeypatch, batch):
+def test_neighbours_are_those_of_the_scan_by_number(tmp_path, monkeypatch, batch):
     """Across batches; where a slice in between was not kept, the slice itself stands in."""
 
     class Beside(Remembers):
@@ -412,11 +442,11 @@ def test_neighbours_are_those_of_the_scan_by_number(run, tmp_path, monkeypatch, 
         return replace(prepared, images=prepared.images[kept], kept=prepared.kept[kept])
 
     a_scan(tmp_path / "scan.nii.gz")
-    monkeypatch.setattr(stage, "BATCH", batch)
-    monkeypatch.setattr(stage, "prepare_case", gapped)
+    monkeypatch.setattr(score_volume, "prepare_case", gapped)
     seen = Beside()
-    score(run, [tmp_path / "scan.nii.gz"], tmp_path / "out", seen)
+    settings = PrepareSettings(image_size=(32, 32))
+    score_volume.score_volume(read_volume(tmp_path / "scan.nii.gz"), seen, settings, batch=batch)
     images = np.concatenate(seen.shown)
-    assert len(np.unique(images.mean(axis=(1, 2)))) == 5
+    assert len(np.unique(images.mean(axis=(1, 2, 3)))) == 5
     wanted = [(0, 1), (0, 1), (2, 3), (2, 4), (3, 4)]
     np.testing.assert_array_equal(np.array(seen.beside), images[np.array(wanted)])

@@ -1,13 +1,14 @@
-"""Images that stand in one .npz file, with labels, groups and splits beside them."""
+"""Images in one .npz file, with labels, groups and splits beside them."""
 
 import itertools
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from anomae.cohorts.case import ABNORMAL, HEALTHY, SPLITS, UNKNOWN, Case, CaseSlices
+from anomae.cohorts.case import ABNORMAL, COLOURS, GREY, HEALTHY, SPLITS, UNKNOWN, Case, CaseSlices, Cohort
 from anomae.cohorts.npz_members import list_members, read_member
 from anomae.errors import UnreadableScan, UserError
 from anomae.suggestions import nearest_sentence
@@ -24,13 +25,16 @@ _SPLIT_WORDS = {"val": "validation", "valid": "validation", "report": "test"} | 
 _BLOCK = re.compile(r"(train|validation|test)=(\d*):(\d*)")
 
 
-class Arrays:
-    """One case a .npz file: images (n, h, w), numbered by their place in the file.
+class Arrays(Cohort):
+    """One case a .npz file: images (n, h, w), or in colour (n, h, w, 3), numbered by their index in the file.
 
     Its slices may belong to several patients (`groups`) and to splits of their own, by name or by blocks of rows.
     """
 
     name = "arrays"
+    kind = "pictures"
+    order = "none"
+    preparation = {"image_size": 48, "intensity": "full_range"}  # noqa: RUF012  a ClassVar by its protocol
 
     def __init__(
         self,
@@ -41,6 +45,7 @@ class Arrays:
         splits: str = "",
         lesions: str = "",
         blocks: str = "",
+        colour: bool = False,
     ) -> None:
         """`source`: the file, or a folder of such files.
 
@@ -49,10 +54,12 @@ class Arrays:
         there are none, every image is a patient of its own.
         blocks: splits by ranges of a number, from:to without to, such as
         "candidate_row train=:330000 validation=334000:352000 test=352000:"; what lies between them is left out.
+        colour: the images are (n, h, w, 3), and red, green and blue become three channels.
         """
         self.source, self.blocks = source, parse_blocks(blocks) if blocks else None
         if self.blocks and splits:
             raise UserError("Give either splits or blocks, not both.")
+        self.channel_names = COLOURS if colour else GREY
         self.told = {"images": images, "labels": labels, "groups": groups, "splits": splits, "lesions": lesions}
 
     def cases(self) -> list[Case]:
@@ -76,17 +83,16 @@ class Arrays:
         if not path.is_file():
             raise UnreadableScan(f"{path} is missing.")
         names = self._names(path)
-        images = read_member(path, names["images"])
-        images = images[..., 0] if images.ndim == 4 and images.shape[-1] == 1 else images
-        if images.ndim != 3 or images.dtype.kind not in "biuf":
-            raise UnreadableScan(f"{path}: {names['images']} is {images.dtype} of shape {images.shape}, not (n, h, w).")
+        images = self._images(path, names["images"])
         count = len(images)
         groups = self._column(path, names.get("groups"), count)
         splits = self._splits(path, names, count)
         kept = np.arange(count) if splits is None else np.flatnonzero(splits != "")
         lesions = read_member(path, names["lesions"]) > 0 if "lesions" in names else None
-        if lesions is not None and lesions.shape != images.shape:
-            raise UnreadableScan(f"{path}: {names['lesions']} has shape {lesions.shape}, its images {images.shape}.")
+        if lesions is not None and lesions.shape != (count, *images.shape[2:]):
+            raise UnreadableScan(
+                f"{path}: {names['lesions']} has shape {lesions.shape}, its {count} images {images.shape[2:]}."
+            )
         patients = (
             np.array([f"{case.case}/{row}" for row in range(count)]) if groups is None else groups.astype(np.str_)
         )
@@ -101,11 +107,24 @@ class Arrays:
             splits=None if splits is None else splits[kept],
             notes=(f"{between} of {count} images are in no split and are left out",) if between else (),
             file_slices=kept.astype(np.int64),
+            one_scale=True,
         )
 
     def notes(self) -> tuple[str, ...]:
         """Nothing is left out."""
         return ()
+
+    def _images(self, path: Path, name: str) -> npt.NDArray[Any]:
+        """(n, c, h, w)."""
+        images = read_member(path, name)
+        in_colour = self.channel_names == COLOURS
+        if images.ndim == 3 and not in_colour:
+            images = images[..., None]
+        if images.ndim != 4 or images.shape[-1] != len(self.channel_names) or images.dtype.kind not in "biuf":
+            wanted = "(n, h, w, 3), as colour=true says" if in_colour else "(n, h, w)"
+            hint = "; --set colour=true reads colours" if images.shape[3:] == (3,) else ""
+            raise UnreadableScan(f"{path}: {name} is {images.dtype} of shape {images.shape}, not {wanted}{hint}.")
+        return images.transpose(0, 3, 1, 2)
 
     def _names(self, path: Path) -> dict[str, str]:
         """What of `told` -> the array's name in the file; raises UserError where a told name is not there."""

@@ -48,7 +48,7 @@ def read_given_brain(case: CaseSlices) -> npt.NDArray[np.bool_] | None:
     from anomae.volumes.read import read_volume
 
     given = read_volume(path)
-    depth, height, width = case.images.shape
+    depth, _, height, width = case.images.shape
     grid = case.grid or Grid((depth, height, width))  # a picture: its slices are as they are stored
     require_same_place(grid, case.source, given, "brain mask", case.grid is not None)
     brain = np.asarray(axial_view(grid).apply(given.voxels > 0), dtype=np.bool_)

@@ -4,16 +4,48 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from anomae.cohorts.brats_names import case_name, known_modality, read_sites
-from anomae.cohorts.case import Case, CaseSlices
+from anomae.cohorts.brats_names import MODALITIES, case_name, known_modality, read_sites
+from anomae.cohorts.case import Case, CaseSlices, Cohort
+from anomae.cohorts.channel_slices import channel_names_of, listed_modalities, read_modalities
 from anomae.cohorts.kaggle_slices import KaggleSlices, slice_folder
-from anomae.cohorts.scan_slices import read_scan_slices
 from anomae.cohorts.source_folder import existing_folder
 from anomae.errors import UnreadableScan, UserError
 
 EXPECTED = "BraTS20_Training_001/BraTS20_Training_001_t1.nii.gz and so on (or Kaggle's volume_1_slice_0.h5 files)"
 _CASE_FOLDER = re.compile(r"BraTS20_Training_(\d{1,4})", re.IGNORECASE)
 _DEEPEST = 3  # folders between SOURCE and the case folders, in the ways the archives unpack
+
+
+class Brats2020(Cohort):
+    """BraTS2020 in whichever form the source holds it."""
+
+    name = "brats2020"
+    order = "numbers"  # of Kaggle's slices: their files tell no grid
+    recipe = "brats2020"
+    # The released run took its pictures unscaled from a copy that was scaled already; the official scans are in
+    # arbitrary units, and skull-stripped, so each scan is scaled by the median of its brain, and that cropped.  What
+    # the paper had is `--set preparation=plain --set intensity=none`.
+    preparation = {"image_size": 224, "preparation": "brain", "brain_mask": "nonzero"}  # noqa: RUF012  as in Lgg
+    modalities = MODALITIES
+
+    def __init__(
+        self, source: Path, modality: str | None = None, channel: int | None = None, channels: str | None = None
+    ) -> None:
+        """See `open_brats2020`."""
+        self.inner = open_brats2020(source, modality, channel, channels)
+        self.channel_names = self.inner.channel_names
+
+    def cases(self) -> list[Case]:
+        """A case a volume, by number."""
+        return self.inner.cases()
+
+    def read(self, case: Case) -> CaseSlices:
+        """The axial slices of one case.  Raises UnreadableScan where a file is missing or broken."""
+        return self.inner.read(case)
+
+    def notes(self) -> tuple[str, ...]:
+        """Nothing is left out."""
+        return self.inner.notes()
 
 
 class BratsScans:
@@ -25,8 +57,12 @@ class BratsScans:
     name = "brats2020"
 
     def __init__(self, source: Path, modality: str = "t1") -> None:
-        """`source`: the folder that holds the case folders, or one above it; `modality`: t1, t1ce, t2 or flair."""
-        self.source, self.modality = source, known_modality(modality)
+        """`source`: the folder that holds the case folders, or one above it.
+
+        modality: t1, t1ce, t2 or flair, or several with commas between them, a channel each.
+        """
+        self.source, self.chosen = source, listed_modalities(modality, known_modality)
+        self.channel_names = channel_names_of(self.chosen)
 
     def cases(self) -> list[Case]:
         """A case a folder, by number; one whose files are missing is named all the same, and refused by `read`."""
@@ -36,7 +72,7 @@ class BratsScans:
             Case(
                 case=case_name(number),
                 patient=case_name(number),
-                source=_scan_file(folder, self.modality) or folder / f"{folder.name}_{self.modality}.nii.gz",
+                source=_named(folder, self.chosen[0]),
                 lesion=_scan_file(folder, "seg") or folder / f"{folder.name}_seg.nii.gz",
                 site=sites.get(number, ""),
             )
@@ -45,11 +81,14 @@ class BratsScans:
 
     def read(self, case: Case) -> CaseSlices:
         """The axial slices of one case.  Raises UnreadableScan where a file is missing or broken."""
-        if not case.source.exists():
-            raise UnreadableScan(f"{case.source} is missing: the case has no {self.modality} scan; copy it there.")
+        folder = next(above for above in case.source.parents if _CASE_FOLDER.fullmatch(above.name))
+        scans = {case.source: self.chosen[0]} | {_named(folder, name): name for name in self.chosen[1:]}
+        for scan, name in scans.items():
+            if not scan.exists():
+                raise UnreadableScan(f"{scan} is missing: the case has no {name} scan; copy it there.")
         if case.lesion is None or not case.lesion.exists():
             raise UnreadableScan(f"{case.lesion} is missing: without a segmentation no slice can be labelled.")
-        return read_scan_slices(case.source, case.lesion)
+        return read_modalities({name: scan for scan, name in scans.items()}, case.lesion)
 
     def notes(self) -> tuple[str, ...]:
         """Nothing is left out."""
@@ -72,7 +111,8 @@ def open_brats2020(
 ) -> BratsScans | KaggleSlices:
     """BraTS2020 in whichever form `source` holds it: official folders of scans, or Kaggle's slice files.
 
-    modality: t1 (default), t1ce, t2 or flair.  channel, channels: for the slice files alone, see KaggleSlices.
+    modality: t1 (default), t1ce, t2 or flair, or several with commas between them, a channel each.  channel, channels:
+    for the slice files alone, see KaggleSlices.
     """
     folder = slice_folder(existing_folder(source, EXPECTED))
     if folder is not None:
@@ -92,6 +132,11 @@ def _numbered_folders(folder: Path, depth: int, seen: set[Path]) -> Iterator[tup
             yield int(match[1]), inner
         elif depth and inner != folder and not inner.name.startswith((".", "__MACOSX")):
             yield from _numbered_folders(inner, depth - 1, seen)
+
+
+def _named(folder: Path, modality: str) -> Path:
+    """The scan of a modality in a case folder, or where it would be."""
+    return _scan_file(folder, modality) or folder / f"{folder.name}_{modality}.nii.gz"
 
 
 def _scan_file(folder: Path, kind: str) -> Path | None:

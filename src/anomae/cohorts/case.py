@@ -1,9 +1,9 @@
 """What a cohort hands over: its cases, and of each case the slices with what is known about them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,9 @@ from anomae.volumes.volume import Grid
 
 HEALTHY, ABNORMAL, UNKNOWN = 0, 1, -1
 SPLITS = ("train", "validation", "test")
+GREY, COLOURS = ("intensity",), ("red", "green", "blue")  # what the channels of most slices are, and of colour pictures
+Kind = Literal["scans", "pictures", "patches"]
+Order = Literal["grid", "numbers", "none"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +46,8 @@ class Case:
 class CaseSlices:
     """The slices of one case, as read: nothing scaled, nothing resized.
 
-    images: (n, h, w), any number type, in the units of the scan.
-    slices: (n,) int64, the slice number (axial index; row of candidates.csv for LUNA16; place in the file for arrays).
+    images: (n, c, h, w), any number type, in the units of the scan; (n, h, w) is taken as one channel.
+    slices: (n,) int64, the slice number (axial index; row of candidates.csv for LUNA16; index in the file for arrays).
     labels: (n,) int8, HEALTHY, ABNORMAL or UNKNOWN.
     lesions: (n, h, w) bool, or None where no mask is known.
     positions_mm: (n,) float64, along the slice axis in world coordinates, NaN where unknown.
@@ -57,6 +60,8 @@ class CaseSlices:
     file_slices: (n,) int64, sop_instance_uids: (n,) str, instance_numbers: (n,) int64: where each slice lies in its
     file and which DICOM instance holds it (see anomae.volumes.identity.SliceIdentity); -1 and "" where a slice has
     none, None where that is so of all.
+    one_scale: the channels are intensities of one kind (the colours of a picture) and are scaled together; else each is
+    a scan of its own (a modality) and has a scale of its own.
     """
 
     images: npt.NDArray[Any]
@@ -73,15 +78,41 @@ class CaseSlices:
     file_slices: npt.NDArray[np.int64] | None = None
     sop_instance_uids: npt.NDArray[np.str_] | None = None
     instance_numbers: npt.NDArray[np.int64] | None = None
+    one_scale: bool = False
+
+    def __post_init__(self) -> None:
+        if self.images.ndim == 3:
+            object.__setattr__(self, "images", self.images[:, None])
+
+    @property
+    def channels(self) -> int:
+        """C."""
+        return int(self.images.shape[1])
 
 
 class Cohort(Protocol):
-    """A data set as it lies on disk.
+    """A data set as it lies on disk, and what a stage needs to know of it.
 
     Objects are small and can be sent to another process; `cases` looks at names, `read` opens one case's files.
+    The attributes hold for the class; an opened cohort may know better (a made-up data set has the kind of its layout).
+
+    kind: what its slices are: whole slices of "scans", "pictures", or "patches" cut from scans.
+    order: what tells where in its scan a slice is: "grid", the grid of the scan (where a case has none, nothing does);
+    "numbers", the slice numbers do where a case has no grid; "none", slices are in no order.
+    recipe: of the fit, where none is named.  preparation: how its slices are prepared where nothing else is said, as
+    anomae.slices.settings.PrepareSettings takes it.  accepts_rows: its option `rows` limits what is read.
+    modalities: those that its option `modality` knows; () where there is none.
+    channel_names: what each channel of its slices is.
     """
 
     name: str
+    kind: Kind = "scans"
+    order: Order = "grid"
+    recipe: str = "small"
+    preparation: ClassVar[Mapping[str, Any]] = {"image_size": 64}
+    accepts_rows: bool = False
+    modalities: tuple[str, ...] = ()
+    channel_names: tuple[str, ...] = GREY
 
     def cases(self) -> Sequence[Case]:
         """All cases in a fixed order.  Raises UserError, saying what was looked for and where, if there are none."""

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from anomae.cohorts.brain_files import is_brain_file
-from anomae.cohorts.case import UNKNOWN, Case, CaseSlices
+from anomae.cohorts.case import COLOURS, GREY, UNKNOWN, Case, CaseSlices, Cohort
+from anomae.cohorts.channel_slices import read_colour_slices
 from anomae.cohorts.folder_classes import ClassFolder, find_class_folders
 from anomae.cohorts.picture_groups import PICTURES, group_near_duplicates
 from anomae.cohorts.scan_slices import read_scan_slices
@@ -21,7 +22,7 @@ class _Survey:
     notes: tuple[str, ...]
 
 
-class Folder:
+class Folder(Cohort):
     """One case a scan or picture below healthy/ and abnormal/, or below train/good, test/good, test/<defect>.
 
     The class of the folder holds for every slice of a scan, unless a lesion mask is found (beside the scan as
@@ -39,6 +40,7 @@ class Folder:
         patient_pattern: str = "",
         near_duplicates: bool = False,
         per_cluster: int = 0,
+        colour: bool = False,
     ) -> None:
         r"""`source`: the folder above.
 
@@ -47,7 +49,8 @@ class Folder:
         it the sub-folder of a class folder is the patient, and a file that lies in none is a patient of its own.
         near_duplicates: pictures that are copies of each other, mirrored, turned or otherwise changed, count as one
         patient; of pictures with equal pixels only one is kept.  per_cluster: keep at most so many pictures of a
-        class of each such cluster; 0: all.
+        class of each such cluster; 0: all.  colour: pictures are read in colour, red, green and blue as three channels;
+        all have to be pictures then.
         """
         if patient_pattern and near_duplicates:
             raise UserError("Give either patient_pattern or near_duplicates, not both.")
@@ -56,6 +59,7 @@ class Folder:
         self.source, self.healthy_name, self.abnormal_name = source, healthy_name, abnormal_name
         self.pattern = _compiled(patient_pattern)
         self.near_duplicates, self.per_cluster = near_duplicates, per_cluster
+        self.channel_names = COLOURS if colour else GREY
         self._surveyed: _Survey | None = None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -70,7 +74,8 @@ class Folder:
         label = case.label
         if label == UNKNOWN and case.lesion is None:
             raise UnreadableScan(f"{case.source} has neither a class nor a lesion mask.")
-        return read_scan_slices(case.source, case.lesion, label)
+        read = read_colour_slices if self.channel_names == COLOURS else read_scan_slices
+        return read(case.source, case.lesion, label)
 
     def notes(self) -> tuple[str, ...]:
         """What was left out, and what the near-duplicates came to."""
@@ -95,7 +100,7 @@ class Folder:
         if orphans:
             notes.append(f"{orphans} lesion masks lie beside no scan of their name and were left out")
         if self.near_duplicates:
-            cases, more = group_near_duplicates(cases, self.per_cluster)
+            cases, more = group_near_duplicates(cases, self.read, self.per_cluster)
             notes += more
         return _Survey(cases, tuple(notes))
 

@@ -1,6 +1,7 @@
-"""One HDF5 slice file of Kaggle's BraTS2020, judged before anything is read from it."""
+"""One HDF5 slice file of Kaggle's BraTS2020, checked before anything is read from it."""
 
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,8 @@ _GZIP, _SHUFFLE, _CHECKSUM = 1, 2, 3  # HDF5's own filters; others would load co
 _FILTERS = (_GZIP, _SHUFFLE, _CHECKSUM)
 
 
-def read_slice_file(path: Path, channel: int) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]:
-    """The image (h, w) of one channel and its lesion mask (h, w).
+def read_slice_file(path: Path, channels: Sequence[int]) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]:
+    """The image (c, h, w) of these channels of the file, and its lesion mask (h, w).
 
     The file holds `image` (h, w, 4) and `mask` (h, w), (h, w, 3) or (h, w, 4).  A mask of four channels of which
     exactly one is set in every pixel has the background as its first.  Raises UnreadableScan where the file is broken,
@@ -26,13 +27,13 @@ def read_slice_file(path: Path, channel: int) -> tuple[npt.NDArray[Any], npt.NDA
 
     try:
         with h5py.File(path, "r") as file:
-            image = _judged(file, "image", path)
-            mask = _judged(file, "mask", path)
+            image = _checked(file, "image", path)
+            mask = _checked(file, "mask", path)
             if image.shape[2:] != (CHANNELS,):
                 raise UnreadableScan(f"{path}: image has shape {image.shape}, not (height, width, {CHANNELS}).")
             if mask.shape[:2] != image.shape[:2] or mask.shape[2:] not in ((), (3,), (4,)):
                 raise UnreadableScan(f"{path}: mask has shape {mask.shape} where image has {image.shape}.")
-            pixels: npt.NDArray[Any] = image[:, :, channel]
+            pixels = np.stack([image[:, :, channel] for channel in channels])
             return pixels, _lesion(mask[()] > 0)
     except (OSError, RuntimeError, ValueError, KeyError, zlib.error) as error:
         raise UnreadableScan(f"{path} is not readable as an HDF5 slice file ({error}); copy it again.") from error
@@ -46,7 +47,7 @@ def _lesion(planes: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
     return np.asarray(planes.any(axis=2))
 
 
-def _judged(file: Any, name: str, path: Path) -> Any:
+def _checked(file: Any, name: str, path: Path) -> Any:
     """The data set `name` of an open file, once its header is known to be harmless."""
     import h5py
 
@@ -54,10 +55,10 @@ def _judged(file: Any, name: str, path: Path) -> Any:
         names = sorted(ascii(entry)[:40] for entry in file)  # names of damaged files are not even text
         raise UnreadableScan(f"{path} holds no {name!r}; it has {', '.join(names[:8]) or 'nothing'}.")
     if not isinstance(file.get(name, getlink=True), h5py.HardLink):
-        raise UnreadableScan(f"{path}: {name!r} is a link; only what stands in the file itself is read.")
+        raise UnreadableScan(f"{path}: {name!r} is a link; only what the file itself holds is read.")
     found = file[name]
     if not isinstance(found, h5py.Dataset) or found.is_virtual or found.external:
-        raise UnreadableScan(f"{path}: {name!r} does not stand in the file itself.")
+        raise UnreadableScan(f"{path}: {name!r} is not in the file itself.")
     if found.dtype.kind not in "biuf" or found.ndim not in (2, 3) or not 0 < max(found.shape) <= _LARGEST_SIDE:
         raise UnreadableScan(f"{path}: {name!r} is {found.dtype} of shape {found.shape}, not an image.")
     _check_filters(found, name, path)

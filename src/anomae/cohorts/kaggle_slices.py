@@ -7,20 +7,21 @@ from pathlib import Path
 import numpy as np
 
 from anomae.cohorts.brats_names import MODALITIES, case_name, known_modality, read_sites
-from anomae.cohorts.case import Case, CaseSlices
+from anomae.cohorts.case import GREY, Case, CaseSlices
+from anomae.cohorts.channel_slices import listed_modalities
 from anomae.cohorts.hdf5_slice import read_slice_file
 from anomae.cohorts.scan_slices import slice_labels
 from anomae.errors import UnreadableScan, UserError
 
 _SLICE_FILE = re.compile(r"volume_(\d{1,5})_slice_(\d{1,5})\.h5")
-_USUAL_PLACES = (".", "data", "content/data", "BraTS2020_training_data/content/data")
+_USUAL_FOLDERS = (".", "data", "content/data", "BraTS2020_training_data/content/data")
 
 
 class KaggleSlices:
     """Kaggle's slice files of BraTS2020; one case a volume.
 
-    Which modality stands in which channel is written nowhere in the files, so it has to be told: either
-    `channel` (0..3), or `channels`, the four names in order, with `modality`.
+    Which modality is in which channel of the files is written nowhere in them, so it has to be told: either
+    `channel` (0..3), or `channels`, the four names in order, with `modality` (one, or several with commas between).
     """
 
     name = "brats2020"
@@ -29,7 +30,9 @@ class KaggleSlices:
         self, source: Path, modality: str | None = None, channel: int | None = None, channels: str | None = None
     ) -> None:
         """`source`: the folder of the .h5 files.  Raises UserError where the channel is not told, or told twice."""
-        self.source, self.channel = source, told_channel(modality, channel, channels)
+        self.source, self.channels = source, told_channels(modality, channel, channels)
+        several = len(self.channels) > 1
+        self.channel_names = listed_modalities(modality or "", known_modality) if several else GREY
 
     def cases(self) -> list[Case]:
         """A case a volume, by number; `source` is the folder of its slice files."""
@@ -46,7 +49,7 @@ class KaggleSlices:
         if not files:
             raise UnreadableScan(f"{self.source} holds no slice files of {case.case}.")
         numbers = np.array(sorted(files), dtype=np.int64)
-        images, masks = zip(*(read_slice_file(files[int(number)], self.channel) for number in numbers), strict=True)
+        images, masks = zip(*(read_slice_file(files[int(number)], self.channels) for number in numbers), strict=True)
         if len({image.shape for image in images}) != 1:
             raise UnreadableScan(f"The slice files of {case.case} in {self.source} differ in size.")
         lesions = np.stack(masks)
@@ -66,9 +69,9 @@ class KaggleSlices:
 
 
 def slice_folder(source: Path) -> Path | None:
-    """The folder in or under `source` that holds slice files, of the places where Kaggle's archive has it, or None."""
-    for place in _USUAL_PLACES:
-        folder = source / place
+    """The folder in or under `source` that holds slice files, of those where Kaggle's archive has it, or None."""
+    for path in _USUAL_FOLDERS:
+        folder = source / path
         if folder.is_dir():
             with os.scandir(folder) as entries:
                 if any(_SLICE_FILE.fullmatch(entry.name) for entry in entries):
@@ -88,22 +91,22 @@ def slice_files(folder: Path, volume: int | None = None) -> dict[int, dict[int, 
     return found
 
 
-def told_channel(modality: str | None, channel: int | None, channels: str | None) -> int:
-    """The channel to read (0..3), from what the user told.  Raises UserError where that is not one channel."""
+def told_channels(modality: str | None, channel: int | None, channels: str | None) -> tuple[int, ...]:
+    """The channels to read (0..3), from what the user told.  Raises UserError where that does not say which."""
     if channel is not None and channels is not None:
         raise UserError("Give either channel or channels, not both.")
     if channel is not None:
         if not 0 <= channel < len(MODALITIES):
             raise UserError(f"channel is {channel}; the slice files have channels 0 to {len(MODALITIES) - 1}.")
-        return channel
-    wanted = known_modality(modality or "t1")
+        return (channel,)
+    wanted = listed_modalities(modality or "t1", known_modality)
     if channels is None:
         raise UserError(
             "Kaggle's slice files do not say which of their four channels is which modality, and it is not guessed. "
             f"Tell it: --set channel=0 (0 to 3) for the channel to read, or --set channels={','.join(MODALITIES)} "
-            "for the order of all four, as the place you took the files from describes it."
+            "for the order of all four, as the page that you took the files from describes it."
         )
     names = tuple(known_modality(name.strip()) for name in channels.split(","))
     if sorted(names) != sorted(MODALITIES):
         raise UserError(f"channels is {channels!r}; it must name each of {', '.join(MODALITIES)} once, in order.")
-    return names.index(wanted)
+    return tuple(names.index(name) for name in wanted)

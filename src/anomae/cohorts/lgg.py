@@ -3,8 +3,8 @@
 import csv
 from pathlib import Path
 
-from anomae.cohorts.case import Case, CaseSlices
-from anomae.cohorts.scan_slices import read_scan_slices
+from anomae.cohorts.case import Case, CaseSlices, Cohort
+from anomae.cohorts.channel_slices import channel_names_of, listed_modalities, read_modalities
 from anomae.cohorts.source_folder import existing_folder
 from anomae.errors import UserError
 
@@ -13,55 +13,62 @@ MODALITIES = ("flair", "t1")
 _SPLITS = {"train": "train", "validation": "validation", "report": "test", "test": "test"}
 
 
-class Lgg:
+class Lgg(Cohort):
     """One case a patient; slices are labelled by the tumour mask; site: the hospital in the TCGA bar code."""
 
     name = "lgg"
+    recipe = "lgg"
+    preparation = {"image_size": 128, "preparation": "brain"}  # noqa: RUF012  a ClassVar by its protocol
+    modalities = MODALITIES
 
     def __init__(self, source: Path, modality: str = "flair") -> None:
-        """`source`: the folder of the patients' folders; `modality`: flair or t1."""
-        if modality not in MODALITIES:
-            raise UserError(f"lgg has no modality {modality!r}; it has {' and '.join(MODALITIES)}.")
-        self.source, self.modality = source, modality
+        """`source`: the folder of the patients' folders; `modality`: flair or t1, or both, a channel each: flair,t1."""
+        self.source, self.chosen = source, listed_modalities(modality, _known_modality)
+        self.channel_names = channel_names_of(self.chosen)
 
     def cases(self) -> list[Case]:
-        """A case a patient who has the modality, by name; splits from patients.csv where that is there."""
+        """A case a patient who has the modalities, by name; splits from patients.csv where that is there."""
         splits = self._splits()
         found = [
             Case(
                 case=folder.name,
                 patient=folder.name,
-                source=_file(folder, self.modality),
+                source=_file(folder, self.chosen[0]),
                 lesion=_file(folder, "seg"),
                 split=splits.get(folder.name, ""),
                 site=_site(folder.name),
             )
             for folder in self._folders()
-            if _file(folder, self.modality).exists() and (folder.name in splits or not splits)
+            if self._is_complete(folder) and (folder.name in splits or not splits)
         ]
         if not found:
-            raise UserError(f"{self.source} holds no patients with {self.modality}; expected {EXPECTED}.")
+            raise UserError(f"{self.source} holds no patients with {' and '.join(self.chosen)}; expected {EXPECTED}.")
         return found
 
     def read(self, case: Case) -> CaseSlices:
         """The axial slices of one patient.  Raises UnreadableScan where scan or mask is missing or broken."""
-        return read_scan_slices(case.source, case.lesion)
+        return read_modalities({name: _file(case.source.parent, name) for name in self.chosen}, case.lesion)
 
     def notes(self) -> tuple[str, ...]:
         """How many patients were left out, and why."""
         folders, splits = self._folders(), self._splits()
-        without = sum(not _file(folder, self.modality).exists() for folder in folders)
+        without = sum(not self._is_complete(folder) for folder in folders)
+        several = len(self.chosen) > 1
+        lack = f"have not all of {', '.join(self.chosen)}" if several else f"have no {self.chosen[0]}"
         unlisted = sum(folder.name not in splits for folder in folders) if splits else 0
         absent = len(splits.keys() - {folder.name for folder in folders})
         return tuple(
             sentence
             for count, sentence in (
-                (without, f"{without} of {len(folders)} patients have no {self.modality} and are left out"),
+                (without, f"{without} of {len(folders)} patients {lack} and are left out"),
                 (unlisted, f"{unlisted} patients are not in patients.csv and are left out"),
                 (absent, f"{absent} patients of patients.csv have no folder"),
             )
             if count
         )
+
+    def _is_complete(self, folder: Path) -> bool:
+        return all(_file(folder, name).exists() for name in self.chosen)
 
     def _folders(self) -> list[Path]:
         source = existing_folder(self.source, EXPECTED)
@@ -82,6 +89,12 @@ class Lgg:
             raise UserError(
                 f"{path} must have the columns patient and part, part being one of {', '.join(_SPLITS)} ({error})."
             ) from error
+
+
+def _known_modality(name: str) -> str:
+    if name not in MODALITIES:
+        raise UserError(f"lgg has no modality {name!r}; it has {' and '.join(MODALITIES)}.")
+    return name
 
 
 def _file(folder: Path, kind: str) -> Path:

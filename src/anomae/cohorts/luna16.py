@@ -1,4 +1,4 @@
-"""LUNA16: chest CTs in ten subsets, and patches around the candidate places that its table names."""
+"""LUNA16: chest CTs in ten subsets, and patches around the candidates that its table names."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from anomae.cohorts.case import Case, CaseSlices
+from anomae.cohorts.case import Case, CaseSlices, Cohort
 from anomae.cohorts.luna16_candidates import FILE_NAMES, Candidates, read_candidates
 from anomae.cohorts.patches import cut_patches
 from anomae.cohorts.source_folder import existing_folder
@@ -17,13 +17,18 @@ from anomae.volumes.identity import NOT_KNOWN
 EXPECTED = "subset0 to subset9, with .mhd files in them, and candidates.csv"
 
 
-class Luna16:
+class Luna16(Cohort):
     """One case a scan; its slices are the patches around its candidates, numbered by the row of the table.
 
     A slice is abnormal where the candidate is a nodule.  LUNA16 names no patients: the scan is the unit of a split.
     """
 
     name = "luna16"
+    kind = "patches"
+    order = "none"
+    recipe = "luna16"
+    preparation = {"image_size": 64, "intensity": "hu/100"}  # noqa: RUF012  a ClassVar by its protocol
+    accepts_rows = True
 
     def __init__(
         self,
@@ -58,7 +63,7 @@ class Luna16:
             )
         used = [uid for uid in there if not self.splits or self._split(scans[uid])]
         if not used:
-            raise UserError(f"No scan under {self.source} lies in a subset that was given a part; change subsets.")
+            raise UserError(f"No scan under {self.source} lies in a subset that was given a split; change subsets.")
         return [Case(uid, uid, scans[uid], split=self._split(scans[uid])) for uid in used]
 
     def read(self, case: Case) -> CaseSlices:
@@ -116,7 +121,7 @@ class Luna16:
     def _wanted_scans(self) -> list[str]:
         table = self._table()
         wanted = np.unique(table.scan[self._only_wanted(np.arange(len(table.scan)))])
-        return [table.scans[place] for place in wanted]
+        return [table.scans[index] for index in wanted]
 
     def _only_wanted(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         return rows if self.rows is None else rows[np.isin(rows, self.rows)]

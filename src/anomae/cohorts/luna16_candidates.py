@@ -21,7 +21,7 @@ FILE_NAMES = ("candidates.csv", "candidates_V2.csv")
 class Candidates:
     """All lines of the table in its order; line 0 is the first after the header, as the released lists count.
 
-    scans: the seriesuids, in the order they first appear.  scan: (n,) int32, places in `scans`.  places_mm: (n, 3)
+    scans: the seriesuids, in the order they first appear.  scan: (n,) int32, indices in `scans`.  places_mm: (n, 3)
     float64, world x, y, z (LPS).  labels: (n,) int8, 1 for a nodule.
     """
 
@@ -41,7 +41,7 @@ class Candidates:
         """Read the table.  Raises UserError, with the line, where it is missing or not such a table."""
         scans: dict[str, int] = {}
         # Half a million lines: typed arrays keep them small, and a plain loop is faster than numpy's parsing of text.
-        scan, places, labels = array("i"), array("d"), array("i")
+        scan, positions, labels = array("i"), array("d"), array("i")
         with existing_file(path, "LUNA16's candidates").open(
             newline="", encoding="utf-8-sig", errors="replace"
         ) as handle:
@@ -52,15 +52,15 @@ class Candidates:
                     raise UserError(f"{path} begins with {','.join(header[:8])!r}, not {','.join(COLUMNS)!r}.")
                 for name, x, y, z, kind in lines:
                     scan.append(scans.setdefault(name, len(scans)))
-                    places.extend((float(x), float(y), float(z)))
+                    positions.extend((float(x), float(y), float(z)))
                     labels.append(int(kind))
             except (ValueError, OverflowError, csv.Error) as error:
                 raise UserError(
                     f"{path}, line {lines.line_num}, does not fit {','.join(COLUMNS)} ({error})."
                 ) from error
-        places_mm, classes = np.array(places).reshape(-1, 3), np.array(labels)
+        places_mm, classes = np.array(positions).reshape(-1, 3), np.array(labels)
         if not np.isfinite(places_mm).all() or not np.isin(classes, (0, 1)).all():
-            raise UserError(f"{path} has a place that is not a number, or a class other than 0 and 1.")
+            raise UserError(f"{path} has a position that is not a number, or a class other than 0 and 1.")
         return cls(tuple(scans), np.array(scan, dtype=np.int32), places_mm, classes.astype(np.int8))
 
 

@@ -1,4 +1,4 @@
-"""Arrays in a .npz file, each judged by its header before a byte of it is unpacked; never pickled objects."""
+"""Arrays in a .npz file, each checked by its header before a byte of it is unpacked; never pickled objects."""
 
 import zipfile
 import zlib

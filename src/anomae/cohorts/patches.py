@@ -1,4 +1,4 @@
-"""Square patches cut from a scan around places in the world."""
+"""Square patches cut from a scan around positions in the world."""
 
 import numpy as np
 import numpy.typing as npt

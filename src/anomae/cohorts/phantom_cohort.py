@@ -1,11 +1,16 @@
 """Made-up scans as a cohort: heads generated in memory while they are read, or a made-up data set on disk."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from anomae.cohorts.array_cohort import Arrays
-from anomae.cohorts.brats2020 import open_brats2020
+from anomae.cohorts.brats2020 import Brats2020
+from anomae.cohorts.brats_names import MODALITIES
 from anomae.cohorts.case import Case, CaseSlices, Cohort
+from anomae.cohorts.channel_slices import channel_names_of, listed_modalities
 from anomae.cohorts.folder import Folder
 from anomae.cohorts.kaggle_slices import slice_folder
 from anomae.cohorts.lgg import Lgg
@@ -19,15 +24,19 @@ _HEADS = re.compile(r"heads(?::(\d{1,5}))?")
 _USUAL_COUNT = 24
 
 
-class Phantoms:
-    """A made-up data set: `heads`, `heads:40`, or a folder in one of the layouts of phantom_layouts."""
+class Phantoms(Cohort):
+    """A made-up data set: `heads`, `heads:40`, or a folder in one of the layouts of anomae.phantoms.layouts."""
 
     name = "phantom"
+    recipe = "phantom"
+    preparation = {"image_size": 64, "intensity": "percentile"}  # noqa: RUF012  a ClassVar by its protocol
+    modalities = MODALITIES
 
     def __init__(self, source: Path, modality: str | None = None, seed: int = 0, size: str = "32x96x96") -> None:
         """`source`: the word, or the folder.
 
-        modality: t1, t1ce, t2 or flair, where the layout has several; None: flair for heads, else what is usual there.
+        modality: t1, t1ce, t2 or flair, where the layout has several, or some of them with commas between, a channel
+        each; None: flair for heads, else what is usual there.
         seed: of the heads made in memory, and size: their voxels, slices x rows x columns.
         """
         heads = _HEADS.fullmatch(str(source))
@@ -38,6 +47,8 @@ class Phantoms:
             self.inner = MadeUpHeads(int(heads[1] or _USUAL_COUNT), seed, modality or "flair", size)
         else:
             raise UserError(f"{source} does not exist; expected {EXPECTED}.")
+        self.kind, self.order = self.inner.kind, self.inner.order
+        self.channel_names = self.inner.channel_names
 
     def cases(self) -> list[Case]:
         """All cases in a fixed order."""
@@ -52,23 +63,20 @@ class Phantoms:
         return tuple(self.inner.notes())
 
 
-class MadeUpHeads:
-    """Heads that stand on no disk: every second patient has one to three lesions."""
+class MadeUpHeads(Cohort):
+    """Heads that are on no disk: every second patient has one to three lesions."""
 
     name = "phantom"
 
     def __init__(self, count: int, seed: int, modality: str, size: str) -> None:
         """`count` heads; see Phantoms.  Raises UserError where they cannot be made."""
-        from anomae.phantoms.phantom import MODALITIES
-
         sides = [int(side) if side.isdigit() else 0 for side in size.split("x")]
         if len(sides) != 3 or not all(8 <= side <= 512 for side in sides):
             raise UserError(f"size is {size!r}; write it like 32x96x96, with sides of 8 to 512 voxels.")
-        if modality not in MODALITIES:
-            raise UserError(f"Made-up heads have no modality {modality!r}; there are {', '.join(MODALITIES)}.")
         if count < 2:
             raise UserError("At least two heads are needed, one to train on and one to test on.")
-        self.count, self.seed, self.modality = count, seed, modality
+        self.count, self.seed, self.chosen = count, seed, listed_modalities(modality, _known_modality)
+        self.channel_names = channel_names_of(self.chosen)
         self.shape = (sides[0], sides[1], sides[2])
 
     def cases(self) -> list[Case]:
@@ -83,15 +91,21 @@ class MadeUpHeads:
 
         number = int(case.case.rpartition("_")[2])
         lesions = 1 + number // 2 % 3 if number % 2 == 0 else 0
-        head = make_head(
-            derive_seed(self.seed, "patient", number), shape=self.shape, modality=self.modality, lesions=lesions
-        )
-        scan = Volume(head.voxels, head.grid, case.source, "array")
-        return scan_slices(scan, Volume(head.lesions, head.grid, case.source, "array"))
+        seed = derive_seed(self.seed, "patient", number)
+        heads = [make_head(seed, shape=self.shape, modality=name, lesions=lesions) for name in self.chosen]
+        mask = Volume(heads[0].lesions, heads[0].grid, case.source, "array")
+        scans = [scan_slices(Volume(head.voxels, head.grid, case.source, "array"), mask) for head in heads]
+        return scans[0] if len(scans) == 1 else replace(scans[0], images=np.concatenate([s.images for s in scans], 1))
 
     def notes(self) -> tuple[str, ...]:
         """Nothing is left out."""
         return ()
+
+
+def _known_modality(name: str) -> str:
+    if name not in MODALITIES:
+        raise UserError(f"Made-up heads have no modality {name!r}; there are {', '.join(MODALITIES)}.")
+    return name
 
 
 def _open_folder(source: Path, modality: str | None) -> Cohort:
@@ -101,9 +115,9 @@ def _open_folder(source: Path, modality: str | None) -> Cohort:
     if source.is_file() or any(source.glob("*.npz")):
         return Arrays(source)
     if slice_folder(source):
-        return open_brats2020(source, modality, channels=",".join(SLICE_CHANNELS))
+        return Brats2020(source, modality, channels=",".join(SLICE_CHANNELS))
     if any(source.glob("BraTS20_Training_*")):
-        return open_brats2020(source, modality)
+        return Brats2020(source, modality)
     if (source / "candidates.csv").is_file():
         return Luna16(source)
     if (source / "patients.csv").is_file():

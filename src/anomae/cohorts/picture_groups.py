@@ -1,23 +1,25 @@
 """Pictures grouped by what they show: near-duplicates become one patient, exact copies are left out."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy.typing as npt
 
-from anomae.cohorts.case import Case
+from anomae.cohorts.case import Case, CaseSlices
 from anomae.cohorts.near_duplicates import near_duplicate_clusters, picture_digest, picture_fingerprint
-from anomae.cohorts.scan_slices import read_scan_slices
 from anomae.errors import UnreadableScan
 
 PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
 
 
-def group_near_duplicates(cases: Sequence[Case], per_cluster: int = 0) -> tuple[list[Case], list[str]]:
+def group_near_duplicates(
+    cases: Sequence[Case], read: Callable[[Case], CaseSlices], per_cluster: int = 0
+) -> tuple[list[Case], list[str]]:
     """Cases of pictures with their near-duplicate cluster as patient, and what was found, a sentence each.
 
+    read: gives the picture of a case, in one channel or in colour; colours are compared by their mean.
     Of pictures of one class and split with equal pixels the first is kept.  per_cluster: of each class and split of a
     cluster so many are kept, the first ones; 0: all.  A picture that cannot be read, a scan, and a TIFF of several
     pages stay as they are.
@@ -26,18 +28,18 @@ def group_near_duplicates(cases: Sequence[Case], per_cluster: int = 0) -> tuple[
     kept: list[Case] = []
     digests: set[tuple[str, int, str]] = set()
     for case in cases:
-        picture = _read_picture(case)
+        picture = _read_picture(case, read)
         if picture is not None:
             digest = (picture_digest(picture), case.label, case.split)
             if digest in digests:
                 continue
             digests.add(digest)
-            prints.append(picture_fingerprint(picture))
+            prints.append(picture_fingerprint(picture[0] if len(picture) == 1 else picture.mean(axis=0)))
             members.append(len(kept))
         kept.append(case)
     clusters = near_duplicate_clusters(prints).tolist()
-    for place, cluster in zip(members, clusters, strict=True):
-        kept[place] = replace(kept[place], patient=f"cluster_{cluster:05d}")
+    for member, cluster in zip(members, clusters, strict=True):
+        kept[member] = replace(kept[member], patient=f"cluster_{cluster:05d}")
     notes = [f"{len(members)} pictures fall into {len(set(clusters))} clusters of near-duplicates"]
     if len(kept) < len(cases):
         notes.append(f"{len(cases) - len(kept)} pictures are exact copies of another and were left out")
@@ -48,12 +50,12 @@ def group_near_duplicates(cases: Sequence[Case], per_cluster: int = 0) -> tuple[
     return kept, notes
 
 
-def _read_picture(case: Case) -> npt.NDArray[Any] | None:
-    """The picture (h, w) of a case, or None where it is not one that can be compared."""
+def _read_picture(case: Case, read: Callable[[Case], CaseSlices]) -> npt.NDArray[Any] | None:
+    """The picture (c, h, w) of a case, or None where it is not one that can be compared."""
     if case.source.suffix.lower() not in PICTURES:
         return None
     try:
-        images = read_scan_slices(case.source).images
+        images = read(replace(case, lesion=None)).images
     except UnreadableScan:  # it stays a case, and is refused and listed when it is read for good
         return None
     return images[0] if len(images) == 1 else None

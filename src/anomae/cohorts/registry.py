@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from anomae.cohorts.array_cohort import Arrays
-from anomae.cohorts.brats2020 import open_brats2020
+from anomae.cohorts.brats2020 import Brats2020
 from anomae.cohorts.case import Cohort
 from anomae.cohorts.folder import Folder
 from anomae.cohorts.lgg import Lgg
@@ -15,9 +15,9 @@ from anomae.cohorts.phantom_cohort import Phantoms
 from anomae.errors import UserError
 from anomae.suggestions import nearest_sentence
 
-# Each takes SOURCE and its options by keyword.
-COHORTS: dict[str, Callable[..., Cohort]] = {
-    "brats2020": open_brats2020,
+# Each takes SOURCE and its options by keyword; what stages need to know of it are its attributes, see Cohort.
+COHORTS: dict[str, type[Cohort]] = {
+    "brats2020": Brats2020,
     "luna16": Luna16,
     "lgg": Lgg,
     "folder": Folder,
@@ -36,16 +36,21 @@ def open_cohort(name: str, source: Path | str, **options: Any) -> Cohort:
     for key in options:
         if key not in known:
             raise UserError(f"The cohort {name!r} has no option {key!r}. {nearest_sentence(key, known)}")
-    opened = COHORTS[name]
-    types = get_type_hints(opened.__init__ if inspect.isclass(opened) else opened)
+    opened: Callable[..., Cohort] = cohort_named(name)
+    types = get_type_hints(COHORTS[name].__init__)
     return opened(Path(source), **{key: _read_as(types[key], key, value) for key, value in options.items()})
+
+
+def cohort_named(name: str) -> type[Cohort]:
+    """The class of a cohort.  Raises UserError, naming near misses, where there is no such cohort."""
+    if name not in COHORTS:
+        raise UserError(f"There is no cohort {name!r}. {nearest_sentence(name, COHORTS)}")
+    return COHORTS[name]
 
 
 def cohort_options(name: str) -> tuple[str, ...]:
     """The options of a cohort, in order.  Raises UserError, naming near misses, where there is no such cohort."""
-    if name not in COHORTS:
-        raise UserError(f"There is no cohort {name!r}. {nearest_sentence(name, COHORTS)}")
-    return tuple(inspect.signature(COHORTS[name]).parameters)[1:]
+    return tuple(inspect.signature(cohort_named(name)).parameters)[1:]
 
 
 def _read_as(wanted: Any, key: str, value: Any) -> Any:

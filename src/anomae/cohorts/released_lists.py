@@ -23,11 +23,19 @@ LISTS = {
 _SPLITS = np.array([split for split, _ in LISTS.values()] + [""], dtype=np.str_)
 _LABELS = np.array([label for _, label in LISTS.values()] + [UNKNOWN], dtype=np.int8)
 
-# Cohort -> the folders its lists may lie in, and how a list names a slice.
-_FOLDERS = {"brats2020": ("brats", "brats2020"), "luna16": ("luna16",)}
-_NAMES = {
-    "brats2020": re.compile(r"volume_(\d{1,6})_slice_(\d{1,6})\.npy"),
-    "luna16": re.compile(r"()(\d{1,9})\.npy"),
+
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    """The lists of a cohort: folders they may lie in, how a name is built, and whether it tells volume and slice."""
+
+    folders: tuple[str, ...]
+    name: re.Pattern[str]
+    by_volume: bool
+
+
+_LISTED = {
+    "brats2020": _Listed(("brats", "brats2020"), re.compile(r"volume_(\d{1,6})_slice_(\d{1,6})\.npy"), True),
+    "luna16": _Listed(("luna16",), re.compile(r"()(\d{1,9})\.npy"), False),
 }
 _STEP = 10_000_000  # room for the slice numbers of a volume in one key
 
@@ -37,7 +45,7 @@ class ReleasedLists:
     """Which slice is in which list.
 
     cohort: "brats2020" (slices are named by volume and slice) or "luna16" (by row of candidates.csv).
-    keys: (m,) int64, sorted; lists: (m,) int8, the place of each key's list in LISTS.
+    keys: (m,) int64, sorted; lists: (m,) int8, the index of each key's list in LISTS.
     """
 
     cohort: str
@@ -50,22 +58,20 @@ class ReleasedLists:
 
         Raises UserError where a list is missing, holds a name that is none, or two lists hold the same name.
         """
-        if cohort not in _NAMES:
-            raise UserError(f"The paper released lists for {' and '.join(_NAMES)}, not for {cohort!r}.")
-        expected = ", ".join(f"{name}.txt" for name in LISTS)
-        places = [existing_folder(folder, expected), *(folder / name for name in _FOLDERS[cohort])]
-        place = next((place for place in places if (place / f"{next(iter(LISTS))}.txt").is_file()), None)
-        if place is None:
-            raise UserError(
-                f"{folder} holds no lists for {cohort}; expected {expected}, in it or in {_FOLDERS[cohort][0]}/."
-            )
-        found = [_read_list(place / f"{name}.txt", cohort) for name in LISTS]
+        if cohort not in _LISTED:
+            raise UserError(f"The paper released lists for {' and '.join(_LISTED)}, not for {cohort!r}.")
+        expected, usual = ", ".join(f"{name}.txt" for name in LISTS), _LISTED[cohort].folders
+        candidates = [existing_folder(folder, expected), *(folder / name for name in usual)]
+        own = next((path for path in candidates if (path / f"{next(iter(LISTS))}.txt").is_file()), None)
+        if own is None:
+            raise UserError(f"{folder} holds no lists for {cohort}; expected {expected}, in it or in {usual[0]}/.")
+        found = [_read_list(own / f"{name}.txt", cohort) for name in LISTS]
         keys = np.concatenate(found)
         order = np.argsort(keys, kind="stable")
         twice = int(np.sum(np.diff(keys[order]) == 0))
         if twice:
             raise UserError(
-                f"{twice} names stand in the lists of {place} more than once; the copy is not the released one."
+                f"{twice} names stand in the lists of {own} more than once; the copy is not the released one."
             )
         return cls(cohort, keys[order], np.repeat(np.arange(len(found), dtype=np.int8), [len(k) for k in found])[order])
 
@@ -74,25 +80,25 @@ class ReleasedLists:
         return {name: int(np.sum(self.lists == index)) for index, name in enumerate(LISTS)}
 
     def slices(self) -> list[tuple[int, int, int]]:
-        """Volume (0 for luna16), slice (or row), and the place of its list in LISTS, of everything that is listed."""
+        """Volume (0 for luna16), slice (or row), and the index of its list in LISTS, of everything that is listed."""
         volumes, numbers = np.divmod(self.keys, _STEP)
         return list(zip(volumes.tolist(), numbers.tolist(), self.lists.tolist(), strict=True))
 
     def rows(self) -> npt.NDArray[np.int64]:
         """All listed rows of candidates.csv, ascending: what `Luna16` needs to cut."""
-        if self.cohort != "luna16":
+        if _LISTED[self.cohort].by_volume:
             raise UserError(f"The lists of {self.cohort} name slices, not rows.")
         return self.keys
 
     def splits_of(
         self, cases: npt.NDArray[np.str_] | str, slices: npt.NDArray[np.int64]
     ) -> tuple[npt.NDArray[np.str_], npt.NDArray[np.int8]]:
-        """Part ("" where not listed) and listed label (UNKNOWN where not listed) of n slices; each (n,).
+        """Split ("" where not listed) and listed label (UNKNOWN where not listed) of n slices; each (n,).
 
         cases: the case of each, or of all.  slices: (n,) as CaseSlices has them.
         """
-        place, listed = self._find(cases, slices)
-        lists = np.where(listed, self.lists[place] if len(self.keys) else 0, len(LISTS))
+        index, listed = self._find(cases, slices)
+        lists = np.where(listed, self.lists[index] if len(self.keys) else 0, len(LISTS))
         return _SPLITS[lists], _LABELS[lists]
 
     def compare(
@@ -102,8 +108,8 @@ class ReleasedLists:
 
         Where a label of the data disagrees with the list, the data is right: it has the mask.
         """
-        place, listed = self._find(cases, slices)
-        absent = len(self.keys) - len(np.unique(place[listed]))
+        index, listed = self._find(cases, slices)
+        absent = len(self.keys) - len(np.unique(index[listed]))
         _, told = self.splits_of(cases, slices)
         against = int(np.sum(listed & (labels != UNKNOWN) & (labels != told)))
         unlisted = int(np.sum(~listed))
@@ -124,7 +130,7 @@ class ReleasedLists:
         self, cases: npt.NDArray[np.str_] | str, slices: npt.NDArray[np.int64]
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
         wanted = np.asarray(slices, dtype=np.int64)
-        if self.cohort == "brats2020":
+        if _LISTED[self.cohort].by_volume:
             names, inverse = np.unique(
                 np.broadcast_to(np.asarray(cases, dtype=np.str_), wanted.shape), return_inverse=True
             )
@@ -145,7 +151,7 @@ def _read_list(path: Path, cohort: str) -> npt.NDArray[np.int64]:
         raise UserError(f"{path} is missing.") from error
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path} is not readable as text ({error}).") from error
-    matches = [_NAMES[cohort].fullmatch(name) for name in names]
+    matches = [_LISTED[cohort].name.fullmatch(name) for name in names]
     if not names or None in matches:
         wrong = repr(names[matches.index(None)][:60]) if names else "nothing"
         raise UserError(f"{path} holds {wrong}, which names no slice of {cohort}.")

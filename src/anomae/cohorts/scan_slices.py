@@ -96,5 +96,5 @@ def require_same_place(grid: Grid, source: Path, mask: Volume, what: str, placed
 def _corners_mm(grid: Grid) -> npt.NDArray[np.float64]:
     z, y, x = grid.shape
     corners = np.array([(*corner, 1.0) for corner in itertools.product((0, x - 1), (0, y - 1), (0, z - 1))])
-    places: npt.NDArray[np.float64] = (corners @ grid.affine_lps().T)[:, :3]  # (8, 3)
-    return places
+    world: npt.NDArray[np.float64] = (corners @ grid.affine_lps().T)[:, :3]  # (8, 3)
+    return world

@@ -28,7 +28,7 @@ def split_patients(cases: Sequence[Case], seed: int, test: float = 0.4, validati
         refuse_leaks([case.patient for case in cases], [case.split for case in cases])
         return {case.patient: case.split for case in cases}
     if fixed:
-        raise UserError(f"{fixed} of {len(cases)} cases have a part fixed by the data set, the others have none.")
+        raise UserError(f"{fixed} of {len(cases)} cases have a split fixed by the data set, the others have none.")
     useful = {case.patient for case in cases if case.label != ABNORMAL}
     return split_names(useful, {case.patient for case in cases} - useful, seed, test, validation)
 
@@ -59,7 +59,7 @@ def split_names(
     healthy, abnormal = _shuffled(useful, seed, "split"), _shuffled(only_abnormal, seed, "split abnormal")
     if len(healthy) < 2:
         raise UserError(
-            f"{len(healthy)} patient(s) with healthy slices are too few for a part to train and one to test."
+            f"{len(healthy)} patient(s) with healthy slices are too few for one split to train on and one to test on."
         )
     # Rounded up, as the paper's own counts are; but never so far that nothing is left to train on.
     n_test = min(_rounded_up(test * len(healthy)), len(healthy) - 1)
@@ -101,19 +101,19 @@ def refuse_leaks(
     splits: Sequence[str] | npt.NDArray[np.str_],
     allow_leak: bool = False,
 ) -> int:
-    """How many patients stand in more than one split; patients (n,), splits (n,), "" where a slice is in none.
+    """How many patients are in more than one split; patients (n,), splits (n,), "" where a slice is in none.
 
     Raises LeakySplit where that is not 0, unless `allow_leak`.
     """
-    names, sides = np.asarray(patients, dtype=np.str_), np.asarray(splits, dtype=np.str_)
-    used = sides != ""
-    pairs = set(zip(names[used].tolist(), sides[used].tolist(), strict=True))
+    names, assigned = np.asarray(patients, dtype=np.str_), np.asarray(splits, dtype=np.str_)
+    used = assigned != ""
+    pairs = set(zip(names[used].tolist(), assigned[used].tolist(), strict=True))
     splits_of: dict[str, set[str]] = {}
-    for name, side in pairs:
-        splits_of.setdefault(name, set()).add(side)
+    for name, split in pairs:
+        splits_of.setdefault(name, set()).add(split)
     leaking = [found for found in splits_of.values() if len(found) > 1]
     if leaking and not allow_leak:
-        meeting = [side for side in SPLITS if any(side in found for found in leaking)]
+        meeting = [split for split in SPLITS if any(split in found for found in leaking)]
         raise LeakySplit(
             f"{len(leaking)} of {len(splits_of)} patients are in more than one split "
             f"({', '.join(meeting)}), so what is measured on it would be too good. Split by patient; or, where the "

@@ -1,33 +1,18 @@
 """How the slices of each cohort are prepared where the user says nothing else."""
 
-from typing import Any, Literal
+from typing import Literal
 
+from anomae.cohorts.registry import cohort_named
 from anomae.errors import UserError
 from anomae.slices.settings import PrepareSettings
 
-# brats2020: the released run took its pictures unscaled from a copy that was scaled already; the official scans are in
-# arbitrary units, and skull-stripped, so each scan is scaled by the median of its brain, and that cropped.  What the
-# paper had is `--set preparation=plain --set intensity=none`.
-PREPARATIONS: dict[str, dict[str, Any]] = {
-    "brats2020": {"image_size": 224, "preparation": "brain", "brain_mask": "nonzero"},
-    "luna16": {"image_size": 64, "intensity": "hu/100"},
-    "lgg": {"image_size": 128, "preparation": "brain"},
-    "folder": {"image_size": 64},
-    "arrays": {"image_size": 48, "intensity": "full_range"},
-    "phantom": {"image_size": 64, "intensity": "percentile"},
-}
-
-
 # What the paper did to whole slices of the scans, apart from their size: `anomae reproduce`, if nothing else is asked.
-LITERAL: dict[str, dict[str, Any]] = {
-    "brats2020": {"preparation": "plain", "intensity": "percentile"},
-    "lgg": {"preparation": "plain", "intensity": "percentile"},
-}
+LITERAL = {"preparation": "plain", "intensity": "percentile"}
 
 
 def preparation_for(cohort: str) -> PrepareSettings:
-    """The PrepareSettings of a cohort; those of `folder` for a cohort without its own."""
-    return PrepareSettings.model_validate(PREPARATIONS.get(cohort, PREPARATIONS["folder"]))
+    """The PrepareSettings of a cohort.  Raises UserError, naming near misses, where there is no such cohort."""
+    return PrepareSettings.model_validate(dict(cohort_named(cohort).preparation))
 
 
 def reproduction_preparation(cohort: str, preparation: Literal["plain", "brain"]) -> PrepareSettings:
@@ -36,10 +21,12 @@ def reproduction_preparation(cohort: str, preparation: Literal["plain", "brain"]
     plain: as the paper has them.  brain: those of the cohort, whole slices of scans prepared as brains.  Raises
     UserError for patches, which are no brains.
     """
-    usual = PREPARATIONS.get(cohort, PREPARATIONS["folder"])
+    kind = cohort_named(cohort)
+    usual = kind.preparation
     if preparation == "plain":
-        return PrepareSettings.model_validate({"image_size": usual["image_size"], **LITERAL.get(cohort, usual)})
-    if cohort in ("luna16", "arrays"):
+        paper = LITERAL if usual.get("preparation", "plain") != "plain" else usual
+        return PrepareSettings.model_validate({"image_size": usual["image_size"], **paper})
+    if kind.order == "none":
         raise UserError(f"The patches of {cohort} are no brains; leave --preparation out.")
     mask = {name: usual[name] for name in ("brain_mask",) if name in usual}
     return PrepareSettings.model_validate({"image_size": usual["image_size"], "preparation": "brain", **mask})

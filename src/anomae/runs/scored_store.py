@@ -20,8 +20,6 @@ from anomae.volumes.orientation import axial_view
 from anomae.volumes.volume import Grid
 
 BLOCK = 64
-# Cohorts whose slice numbers are positions in a scan although no grid is known of them.
-STACKS_WITHOUT_GRID = ("brats2020",)
 
 Rows = npt.NDArray[np.int64]
 
@@ -64,7 +62,7 @@ def relative_positions_of(store: SliceStore) -> tuple[npt.NDArray[np.float64], i
         if isinstance(facts, dict) and facts.get("grid"):
             grid = Grid.from_json(facts["grid"])
             extents[name] = (0, grid.shape[axial_view(grid).axes[0]] - 1)
-    if store.prepared.get("cohort") in STACKS_WITHOUT_GRID and len(index):
+    if store.numbered_in_order and len(index):
         # Empty ends may not be in the store: the longest scan says how long all of them are.
         extents = {str(case): (0, int(index.slice.max())) for case in np.unique(index.case)} | extents
     depth = int(np.median([last + 1 for _, last in extents.values()])) if extents else 0

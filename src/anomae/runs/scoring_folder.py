@@ -3,7 +3,8 @@
 OUT/
   scores.csv                     a line a slice: file, patient (the scan's name where it names none), slice,
                                  position_mm, score; higher is more anomalous; score_neighbours, the score smoothed
-                                 over the neighbouring slices of its scan, where any scan has several
+                                 over the neighbouring slices of its scan, where any scan has several; where known, see
+                                 `further_columns`
   maps/<name>.nii.gz             the map of a volume, in the scan's own grid (<name>.tiff for a picture)
   overlays/<name>_slice<k>.png   the highest slices of each scan, all on one colour scale
   scoring.json                   counts, what was skipped and why; written last: its presence means "complete"
@@ -13,17 +14,22 @@ OUT/
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
+from anomae.cohorts.case import CaseSlices
 from anomae.errors import UserError
 from anomae.files import append_json_line, read_json_lines, write_csv
+from anomae.volumes.identity import NOT_KNOWN
 from anomae.statistics.neighbours import NEIGHBOURS, has_neighbours, smoothed_over_neighbours
 
 COLUMNS = ("file", "patient", "slice", "position_mm", "score")
-FORMAT = "anomae scoring 1"
+FORMAT = "anomae scoring 2"  # 1 had no further columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +37,9 @@ class ScoredScan:
     """One line of the journal.
 
     path: the scan's full path.  file: as the user named it.  stamp: changes when the scan's files do.  name: of its
-    outputs.  slices, positions_mm (None where unknown), scores: an entry a slice.  pictured: how many of its highest
-    slices were kept for overlays.  heat_top: the upper end of a colour scale that suits it; None without maps.
+    outputs.  slices, positions_mm (None where unknown), scores: an entry a slice.  further: column -> an entry a slice,
+    see `further_columns`.  pictured: how many of its highest slices were kept for overlays.  heat_top: the upper end of
+    a colour scale that suits it; None without maps.
     """
 
     path: str
@@ -43,6 +50,7 @@ class ScoredScan:
     slices: Sequence[int]
     positions_mm: Sequence[float | None]
     scores: Sequence[float]
+    further: Mapping[str, Sequence[Any]]
     pictured: int
     heat_top: float | None
     notes: Sequence[str]
@@ -63,6 +71,8 @@ class ScoringFolder:
         lines = read_json_lines(self.journal)
         if not lines and folder.is_dir() and any(path != self.journal for path in folder.iterdir()):
             raise UserError(f"{folder} is not empty and holds no scores; name another folder for what is written.")
+        if lines and str(lines[0].get("format")).startswith("anomae scoring") and lines[0]["format"] != FORMAT:
+            raise UserError(f"{folder} holds scores of an older version; name another folder, or remove this one.")
         if lines and lines[0].get("format") != FORMAT:
             raise UserError(f"{folder} holds something else than scores; name another folder for what is written.")
         if lines and lines[0]["model"] != model:
@@ -101,8 +111,9 @@ class ScoringFolder:
         """Write scores.csv: all scans of the folder, in the order in which they were first scored."""
         scans = list(self.scans.values())
         smoothed = any(has_neighbours(_one_case(scan), scan.slices) for scan in scans)
-        columns = (*COLUMNS, NEIGHBOURS) if smoothed else COLUMNS
-        write_csv(self.folder / "scores.csv", columns, _rows(scans, smoothed))
+        further = tuple(dict.fromkeys(name for scan in scans for name in scan.further))
+        columns = (*COLUMNS[:-1], *further, COLUMNS[-1], *((NEIGHBOURS,) if smoothed else ()))
+        write_csv(self.folder / "scores.csv", columns, _rows(scans, further, smoothed))
 
     def map_path(self, name: str, flat: bool) -> Path:
         """Where the map of a volume, or of a picture (`flat`), lies."""
@@ -143,7 +154,7 @@ def stamp(scan: Path) -> str:
 
 
 def fingerprint(folder: Path) -> str:
-    """A text that depends on what stands in the files of `folder`: equal for equal models wherever they lie."""
+    """A text that depends on the content of the files of `folder`: equal for equal models wherever they lie."""
     seen = hashlib.blake2b(digest_size=16)
     for file in sorted(path for path in folder.rglob("*") if path.is_file()):
         with file.open("rb") as content:
@@ -156,12 +167,35 @@ def _one_case(scan: ScoredScan) -> list[int]:
     return [0] * len(scan.slices)
 
 
-def _rows(scans: Iterable[ScoredScan], smoothed: bool) -> Iterator[tuple[Any, ...]]:
-    """A line a slice; smoothed: with the score smoothed over neighbours."""
+def further_columns(case: CaseSlices, kept: npt.NDArray[np.int64]) -> dict[str, list[Any]]:
+    """Columns of scores.csv that say where each slice of a scan is found again in its files: name -> an entry a slice.
+
+    None where a slice has no such entry; a column that is known of no slice is left out.  kept: (k,), indices in the
+    case of the slices that were scored.
+    """
+    known: dict[str, npt.NDArray[Any] | None] = {
+        "file_slice": case.file_slices,
+        "sop_instance_uid": case.sop_instance_uids,
+        "instance_number": case.instance_numbers,
+    }
+    return {
+        name: [None if value in (NOT_KNOWN, "") else value for value in column[kept].tolist()]
+        for name, column in known.items()
+        if column is not None
+    }
+
+
+def _rows(scans: Iterable[ScoredScan], further: Sequence[str], smoothed: bool) -> Iterator[tuple[Any, ...]]:
+    """A line a slice; further: these columns too, blank where a scan has none; smoothed: with the score smoothed."""
     for scan in scans:
         over = smoothed_over_neighbours(scan.scores, _one_case(scan), scan.slices).tolist()
-        columns = zip(scan.slices, scan.positions_mm, scan.scores, over, strict=True)
-        for number, position_mm, score, over_neighbours in columns:
+        blank = [None] * len(scan.slices)
+        columns = (
+            zip(*(scan.further.get(name, blank) for name in further), strict=True) if further else ((),) * len(blank)
+        )
+        lines = zip(scan.slices, scan.positions_mm, scan.scores, over, columns, strict=True)
+        for number, position_mm, score, over_neighbours, more in lines:
             position = "" if position_mm is None else f"{position_mm:.3f}"
-            line = (scan.file, scan.patient, number, position, repr(score))
+            found = ("" if entry is None else entry for entry in more)
+            line = (scan.file, scan.patient, number, position, *found, repr(score))
             yield (*line, repr(over_neighbours)) if smoothed else line

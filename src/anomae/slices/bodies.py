@@ -42,9 +42,13 @@ _NOT_STRIPPED = "it does not look skull-stripped, as brain_mask=nonzero takes it
 
 
 def find_body(case: CaseSlices, settings: PrepareSettings, scale: IntensityScale) -> Body:
-    """The brain or body of a case, as settings.preparation and settings.brain_mask say.  Raises UnreadableScan."""
+    """The brain or body of a case of one channel, as settings.preparation and settings.brain_mask say.
+
+    Raises UnreadableScan where there is none, or a mask that was asked for is missing or broken.
+    """
+    images = case.images[:, 0]
     if settings.preparation == "body":
-        return Body(_largest_filled(scale.body(case.images)), "level")
+        return Body(_largest_filled(scale.body(images)), "level")
     wanted = settings.brain_mask
     if wanted in ("auto", "given"):
         given = read_given_brain(case)
@@ -52,15 +56,15 @@ def find_body(case: CaseSlices, settings: PrepareSettings, scale: IntensityScale
             return Body(given, "given")
         if wanted == "given":
             raise UnreadableScan("no brain mask lies beside it (named like it, with _brain, _brainmask or _bet_mask).")
-    stripped = wanted != "extract" and is_stripped(case.images, scale)
+    stripped = wanted != "extract" and is_stripped(images, scale)
     if wanted == "nonzero" or stripped:
-        shown = scale.read(case.images) != background_of(case.images, scale)
+        shown = scale.read(images) != background_of(images, scale)
         return Body(_largest_filled(shown), "nonzero", () if stripped else (_NOT_STRIPPED,))
-    if len(case.images) < 2:
+    if len(images) < 2:
         raise UnreadableScan("it is a single picture, in which no brain can be searched; use preparation=body.")
     from anomae.slices.brain_extraction import extract_brain
 
-    brain, swapped = extract_brain(scale.read(case.images))
+    brain, swapped = extract_brain(scale.read(images))
     return Body(brain, "extracted", (swapped,) if swapped else ())
 
 

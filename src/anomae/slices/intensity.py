@@ -26,7 +26,7 @@ class IntensityScale:
     """How the intensities of one scan are brought to scale: (raw - offset) / width, cut to low..high.
 
     fill: stands for voxels that are no finite number; the smallest of the scan.  body_level: raw, above it is tissue.
-    strange: how many voxels are no finite number.
+    non_finite: how many voxels are no finite number.
     """
 
     offset: float

@@ -1,4 +1,4 @@
-"""Which slices lie below and above each slice: those of the same scan whose numbers are one lower and one higher."""
+"""Which slices lie below and above each slice: those of the same scan whose numbers are lower and higher."""
 
 import numpy as np
 import numpy.typing as npt
@@ -9,7 +9,7 @@ Numbers = npt.NDArray[np.int64]
 
 
 def below_and_above(case: npt.ArrayLike, slice: npt.ArrayLike) -> tuple[Numbers, Numbers]:
-    """Places of the slice below and of the slice above each slice, (n,) each; its own where there is none.
+    """Indices of the slice below and of the slice above each slice, (n,) each; its own where there is none.
 
     case: (n,), the scan that each slice is of.  slice: (n,), whole numbers.  The order of the n slices changes nothing.
     Raises UserError where a case has a slice number twice.
@@ -25,3 +25,25 @@ def below_and_above(case: npt.ArrayLike, slice: npt.ArrayLike) -> tuple[Numbers,
     below[order[lower + 1]] = order[lower]
     above[order[lower]] = order[lower + 1]
     return below, above
+
+
+def within_reach(slice: npt.ArrayLike, reach: int, group: npt.ArrayLike) -> Numbers:
+    """Indices of the slices whose numbers are -reach..reach from each slice of one scan, (n, 2 * reach + 1).
+
+    slice: (n,), whole numbers.  group: (n,); only slices of one group are neighbours, and those of group "" are no
+    one's.  Where there is no such neighbour, the slice itself stands in.  Raises UserError where a number is there
+    twice.
+    """
+    number, groups = np.asarray(slice, dtype=np.int64), np.asarray(group)
+    order = np.argsort(number, kind="stable")
+    ordered = number[order]
+    if (np.diff(ordered) == 0).any():
+        raise UserError("A scan has two slices of the same number, so which are neighbours is not known.")
+    own = np.arange(len(number))
+    columns = []
+    for step in range(-reach, reach + 1):
+        at = np.minimum(np.searchsorted(ordered, number + step), max(len(number) - 1, 0))
+        found = order[at]
+        there = (ordered[at] == number + step) & (groups[found] == groups) & (groups != "")
+        columns.append(np.where(there, found, own))
+    return np.stack(columns, axis=1).astype(np.int64)

@@ -1,6 +1,7 @@
 """The slices of one case, prepared: scaled, resized, and described; from this case and the settings alone."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -9,8 +10,10 @@ from anomae.cohorts.case import CaseSlices
 from anomae.errors import UnreadableScan
 from anomae.slices.bias import correct_bias
 from anomae.slices.bodies import Body, find_body
+from anomae.slices.channels import ChannelScales, grey_case, measure_channels
 from anomae.slices.framing import box_warp, upright
-from anomae.slices.intensity import IntensityScale, measure_scale
+from anomae.slices.intensity import IntensityScale
+from anomae.slices.neighbours import within_reach
 from anomae.slices.resize import Resizing
 from anomae.slices.settings import PrepareSettings
 from anomae.slices.warp import Warp
@@ -24,11 +27,14 @@ MID_THRESHOLD = 0.08
 class PreparedCase:
     """Prepared slices of one case, in the order they were read.
 
-    images: (n, c, H, W) float32, rounded as a store rounds them.  lesions: (n, H, W) bool, or None where no mask is
-    known. bodies: (n, H, W) bool, the brain or body in the prepared images; None for plain preparation.
-    kept: (n,) places of these slices among those that were read.  empty: (n,) bool, constant once prepared.
+    images: (n, C, H, W) float32, rounded as a store rounds them; C: the channels as read of the lowest neighbour, and
+    so on to those of the highest (settings.neighbours), so the slice's own are in the middle.
+    lesions: (n, H, W) bool, or None where no mask is known.  bodies: (n, H, W) bool, the brain or body in the prepared
+    images; None for plain preparation.  kept: (n,) indices of these slices among those that were read.  empty: (n,)
+    bool, each of its own channels is constant once prepared.
     body_fraction, lesion_fraction: (n,) shares of the prepared image; lesion_fraction NaN where no mask is known.
-    filled: (n,) share of the slice as read that is above 0.08 of the scan's maximum, whatever the preparation.
+    filled: (n,) share of the slice as read that is above 0.08 of the scan's maximum, whatever the preparation; of
+    several channels, of their mean.
     warp: how the slices came to be prepared images, and how maps of these come back.
     body_found: how the brain or body was found, see anomae.slices.bodies.Body; "" for plain preparation.
     notes: what the reader and the preparation noticed, a sentence each.
@@ -53,69 +59,111 @@ class PreparedCase:
 
 
 def prepare_case(
-    case: CaseSlices, settings: PrepareSettings, wanted: npt.NDArray[np.bool_] | None = None
+    case: CaseSlices,
+    settings: PrepareSettings,
+    wanted: npt.NDArray[np.bool_] | None = None,
+    group: npt.NDArray[np.str_] | None = None,
 ) -> PreparedCase:
     """Scale and resize the slices of one case, of the middle only where the settings say so.
 
     wanted: (n,), slices to be prepared; None: all.  Scale, brain and crop come from the whole case whatever is wanted,
-    so a slice does not depend on its company.  Raises UnreadableScan where the case has no finite voxel, no pixels, no
-    brain where one is to be found, or values too large for the store.
+    so a slice does not depend on its company.  Where neighbours are channels: they are slices that are wanted too, and
+    of the same group (n,), such as their split; None: all are of one.  Raises UnreadableScan where the case has no
+    finite voxel, no pixels, no brain where one is to be found, or values too large for the store.
     """
-    count, *shape = case.images.shape
+    count, _, *shape = case.images.shape
     if not all(shape):
         raise UnreadableScan(f"its slices have no pixels (shape {case.images.shape}).")
-    plain = settings.preparation == "plain"
-    scale = measure_scale(case.images, settings)
-    filled = filled_shares(case, scale)
+    scales = measure_channels(case, settings)
+    grey, scale = grey_case(case, scales, settings)
+    filled = filled_shares(grey, scale)
     middle = middle_slices(filled)
-    chosen = np.ones(count, dtype=np.bool_) if wanted is None else wanted
-    if settings.slices == "mid":
-        chosen = chosen & middle
-    kept = np.flatnonzero(chosen)
+    allowed = np.ones(count, dtype=np.bool_) if wanted is None else wanted
+    kept = np.flatnonzero(allowed & middle if settings.slices == "mid" else allowed)
     resizing = Resizing((shape[0], shape[1]), case.spacing_mm, settings)
-    body = None if plain else find_body(case, settings, scale)
+    body = None if settings.preparation == "plain" else find_body(grey, settings, scale)
     if body is not None:
         if settings.bias_correction == "n4":
-            corrected = correct_bias(scale.read(case.images) - np.float32(scale.fill), body.where)
-            case = replace(case, images=corrected)
-        scale = measure_scale(case.images, settings, body.where)
-    warp = resizing if body is None else _framed(case, settings, scale, body, middle)
-    outside = scale.apply(np.full(1, scale.fill))
-    images = np.empty((len(kept), *settings.image_size), dtype=np.float32)
-    bodies = None if body is None else np.zeros(images.shape, dtype=np.bool_)
+            case = _corrected(case, scales, body)
+        scales = measure_channels(case, settings, body.where)
+    warp = resizing if body is None else _framed(case, settings, scales, body, middle)
+    bodies = None if body is None else np.zeros((len(kept), *settings.image_size), dtype=np.bool_)
     body_fraction = np.empty(len(kept))
     for row, index in enumerate(kept):
-        scaled = scale.apply(case.images[index])
         if body is None or bodies is None:
-            images[row] = _rounded(warp.image(scaled), settings)
-            body_fraction[row] = scale.body(case.images[index]).mean() * resizing.placement.share
+            body_fraction[row] = scale.body(grey.images[index, 0]).mean() * resizing.placement.share
         else:
-            images[row] = _rounded(warp.image((scaled - outside) * body.where[index]) + outside, settings)
             bodies[row] = warp.image(body.where[index]) >= 0.5
             body_fraction[row] = bodies[row].mean()
     lesions = None
     if case.lesions is not None:
-        lesions = np.zeros(images.shape, dtype=np.bool_)
+        lesions = np.zeros((len(kept), *settings.image_size), dtype=np.bool_)
         for row, index in enumerate(kept):
             lesions[row] = warp.lesion(case.lesions[index])
-    non_finite = (f"{scale.non_finite} voxels were no finite numbers; the scan's minimum stands for them",)
+    beside = _beside(case, settings, allowed, group)[kept]  # (n, 2 * neighbours + 1)
+    needed, at = np.unique(beside, return_inverse=True)
+    alone = np.empty((len(needed), case.channels, *settings.image_size), dtype=np.float32)
+    for row, index in enumerate(needed):
+        where = None if body is None else body.where[index]
+        alone[row] = _image(case.images[index], settings, scales, warp, where)
+    at = at.reshape(beside.shape)
+    images = own = alone  # (n, c, H, W)
+    if settings.neighbours:
+        images = alone[at].reshape(len(kept), settings.channels_of(case.channels), *settings.image_size)
+        own = alone[at[:, settings.neighbours]]
+    non_finite = (f"{scales.non_finite} voxels were no finite numbers; the scan's minimum stands for them",)
     return PreparedCase(
-        images=images[:, None],
+        images=images,
         lesions=lesions,
         bodies=bodies,
         kept=kept,
-        empty=images.max(axis=(1, 2)) == images.min(axis=(1, 2)),
+        empty=np.all(own.max(axis=(2, 3)) == own.min(axis=(2, 3)), axis=1),
         body_fraction=body_fraction,
         lesion_fraction=np.full(len(kept), np.nan) if lesions is None else lesions.mean(axis=(1, 2)),
         filled=filled[kept],
         warp=warp,
         body_found="" if body is None else body.found,
-        notes=(*case.notes, *(non_finite if scale.non_finite else ()), *(() if body is None else body.notes)),
+        notes=(*case.notes, *(non_finite if scales.non_finite else ()), *(() if body is None else body.notes)),
     )
 
 
+def _beside(
+    case: CaseSlices, settings: PrepareSettings, allowed: npt.NDArray[np.bool_], group: npt.NDArray[np.str_] | None
+) -> npt.NDArray[np.int64]:
+    """Indices of the slices that each slice is made of, (n, 2 * neighbours + 1), itself in the middle."""
+    if not settings.neighbours:
+        return np.arange(len(case.images))[:, None]
+    one = np.full(len(case.images), "all") if group is None else group
+    return within_reach(case.slices, settings.neighbours, np.where(allowed, one, ""))
+
+
+def _image(
+    image: npt.NDArray[Any],
+    settings: PrepareSettings,
+    scales: ChannelScales,
+    warp: Resizing | Warp,
+    where: npt.NDArray[np.bool_] | None,
+) -> npt.NDArray[np.float32]:
+    """One slice (c, h, w), prepared: (c, H, W); where: (h, w), its body, all else is made black; None: nothing is."""
+    scaled = scales.apply(image)
+    if where is None:
+        return np.stack([_rounded(warp.image(channel), settings) for channel in scaled])
+    return np.stack(
+        [
+            _rounded(warp.image((channel - outside) * where) + outside, settings)
+            for channel, outside in zip(scaled, scales.outside, strict=True)
+        ]
+    )
+
+
+def _corrected(case: CaseSlices, scales: ChannelScales, body: Body) -> CaseSlices:
+    """The case without the bias field of each channel."""
+    corrected = [correct_bias(scales.above_fill(case.images, channel), body.where) for channel in range(case.channels)]
+    return replace(case, images=np.stack(corrected, axis=1))
+
+
 def _framed(
-    case: CaseSlices, settings: PrepareSettings, scale: IntensityScale, body: Body, middle: npt.NDArray[np.bool_]
+    case: CaseSlices, settings: PrepareSettings, scales: ChannelScales, body: Body, middle: npt.NDArray[np.bool_]
 ) -> Warp:
     """The crop of a case: of the brain's box over the middle slices, upright; or of the body's over all."""
     brain = settings.preparation == "brain"
@@ -125,19 +173,20 @@ def _framed(
     box = box_warp(np.any(body.where[indices], axis=0), case.spacing_mm, settings.image_size, settings.margin)
     if not brain:
         return box
-    total = np.zeros(case.images.shape[1:], dtype=np.float64)
+    total = np.zeros(case.images.shape[2:], dtype=np.float64)
     for index in indices:
-        total += scale.apply(case.images[index]) * body.where[index]
+        total += scales.apply(case.images[index]).mean(axis=0) * body.where[index]
     return upright(box, (total / len(indices)).astype(np.float32))
 
 
 def filled_shares(case: CaseSlices, scale: IntensityScale) -> npt.NDArray[np.float64]:
-    """Of each slice (n,) the share of its pixels, as read, that is above 0.08 of the scan's maximum."""
-    if not len(case.images):
+    """Of each slice (n,) of one channel the share of its pixels, as read, above 0.08 of the scan's maximum."""
+    images = case.images[:, 0]
+    if not len(images):
         return np.empty(0)
-    highest = max(float(scale.read(image).max()) for image in case.images)
+    highest = max(float(scale.read(image).max()) for image in images)
     level = scale.fill + MID_THRESHOLD * (highest - scale.fill)
-    return np.array([(scale.read(image) > level).mean() for image in case.images], dtype=np.float64)
+    return np.array([(scale.read(image) > level).mean() for image in images], dtype=np.float64)
 
 
 def middle_slices(filled: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:

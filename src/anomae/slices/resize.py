@@ -164,5 +164,5 @@ def keep_every_lesion(
     fullest_first = np.argsort(-share[there], kind="stable")
     fullest_first = fullest_first[lost[lesion_of[fullest_first]]]
     _, chosen = np.unique(lesion_of[fullest_first], return_index=True)
-    place = fullest_first[chosen]
-    kept[there[0][place], there[1][place]] = True
+    pixel = fullest_first[chosen]
+    kept[there[0][pixel], there[1][pixel]] = True

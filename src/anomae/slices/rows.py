@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anomae.cohorts.case import ABNORMAL, SPLITS, UNKNOWN, Case, CaseSlices, Cohort
-from anomae.errors import MissingExtra, UserError
+from anomae.errors import MissingExtra, UnreadableScan, UserError
 from anomae.slices.preparing import PreparedCase, prepare_case
 from anomae.slices.settings import PrepareSettings
 from anomae.slices.split_rule import SplitRule
@@ -69,7 +69,10 @@ def read_rows(case: Case, cohort: Cohort, assigned: SplitRule, settings: Prepare
         "of unknown label in the training split": train & (read.labels == UNKNOWN),
     }
     wanted = ~np.any(list(reasons.values()), axis=0)
-    prepared = prepare_case(read, settings, wanted)
+    if read.channels != len(cohort.channel_names):
+        raise UnreadableScan(f"its slices have {read.channels} channel(s), not {len(cohort.channel_names)}.")
+    # A neighbour is of the same split, and in the training split healthy, as the slice itself is.
+    prepared = prepare_case(read, settings, wanted, group=split)
     stays = ~(prepared.empty & train[prepared.kept] & settings.drop_empty_training)
     dropped = {why: int(which.sum()) for why, which in reasons.items()}
     dropped["outside the middle of the scan"] = int(wanted.sum()) - len(prepared.kept)
@@ -97,12 +100,12 @@ def _entry(
     settings: PrepareSettings,
 ) -> dict[str, Any]:
     """Facts of the case, and under "columns" an entry a row; shared by all rows: one patient, as a text."""
-    places = prepared.kept[stays]
-    patients = None if read.patients is None else read.patients[places].tolist()
+    kept = prepared.kept[stays]
+    patients = None if read.patients is None else read.patients[kept].tolist()
     abnormal = read.labels == ABNORMAL
     ill = [case.patient] * bool(abnormal.any()) if read.patients is None else read.patients[abnormal].tolist()
     return {
-        "rows": len(places),
+        "rows": len(kept),
         "lesions": prepared.lesions is not None,
         "abnormal_patients": sorted(set(ill)),
         "spacing_mm": [round(side, 6) for side in prepared.spacing_mm],
@@ -111,10 +114,10 @@ def _entry(
         "brain_mask": prepared.body_found if settings.preparation == "brain" else "",
         "columns": {
             "patient": case.patient if patients is None else patients,
-            "slice": read.slices[places].tolist(),
-            "position_mm": _numbers(read.positions_mm[places]),
-            "split": [SPLITS.index(name) for name in split[places]],
-            "label": read.labels[places].tolist(),
+            "slice": read.slices[kept].tolist(),
+            "position_mm": _numbers(read.positions_mm[kept]),
+            "split": [SPLITS.index(name) for name in split[kept]],
+            "label": read.labels[kept].tolist(),
             "empty": prepared.empty[stays].astype(int).tolist(),
             "body_fraction": _numbers(prepared.body_fraction[stays]),
             "filled": _numbers(prepared.filled[stays]),

@@ -25,6 +25,8 @@ class PrepareSettings(BaseModel):
     slices: "all", or "mid": relative position 0.35 to 0.80 in the scan and over 15 % of the pixels above 0.08 of the
     scan's maximum.
     drop_empty_training: constant slices do not stay in the training split.
+    neighbours: so many slices below and above each slice are channels beside it, lowest first; the slice itself stands
+    in where there is none (the detector `anomae` has a source of this name, which is something else).
     store_type: of slices.npy; None: float32 for intensity "none", else float16.
     """
 
@@ -42,6 +44,7 @@ class PrepareSettings(BaseModel):
     resampling: Literal["bicubic", "bilinear"] = "bicubic"
     slices: Literal["all", "mid"] = "all"
     drop_empty_training: bool = False
+    neighbours: int = Field(default=0, ge=0, le=3, description="slices on each side that are channels beside a slice")
     store_type: Literal["float16", "float32"] | None = None
 
     @field_validator("image_size", mode="before")
@@ -71,6 +74,10 @@ class PrepareSettings(BaseModel):
         """The number type of slices.npy."""
         return self.store_type or ("float32" if self.intensity == "none" else "float16")
 
+    def channels_of(self, read: int) -> int:
+        """Channels of a prepared slice, where a slice as read has `read`."""
+        return read * (2 * self.neighbours + 1)
+
     def with_size(self, side: int) -> "PrepareSettings":
         """The same for squares of `side` pixels.  Raises UserError where that is out of range."""
         return self.model_copy(update={"image_size": (side, side)}).checked()
@@ -89,6 +96,6 @@ def settings_from(content: Mapping[str, Any]) -> PrepareSettings:
         raise UserError(f"These settings of the preparation do not hold: {complaints}.") from error
 
 
-def _complaint(place: tuple[int | str, ...], message: str) -> str:
-    key, sentence = ".".join(map(str, place)), message.removeprefix("Value error, ")
+def _complaint(location: tuple[int | str, ...], message: str) -> str:
+    key, sentence = ".".join(map(str, location)), message.removeprefix("Value error, ")
     return f"{key}: {sentence}" if key else sentence

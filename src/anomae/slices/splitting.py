@@ -48,7 +48,7 @@ def assign_splits(
         refuse_leaks([case.patient for case in cases], [case.split for case in cases], allow_leak)
         return SplitRule(), "LUNA16's subsets" if rule == "subsets" else "the data set's own splits"
     if rule != "patient" and any(case.split for case in cases):
-        split_patients(cases, seed)  # refuses, saying how many cases lack a part
+        split_patients(cases, seed)  # refuses, saying how many cases have no split
     first = _first_readable(cohort, cases)
     if rule != "patient" and first.splits is not None:
         return SplitRule(), "the data set's own splits, slice by slice"

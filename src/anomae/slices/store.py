@@ -201,6 +201,17 @@ def grey(images: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     return images[..., 0, :, :] if images.shape[-3] == 1 else images.mean(axis=-3, dtype=np.float32)
 
 
+def refuse_other_format(folder: Path) -> None:
+    """Raises UserError where `folder` holds a finished store that another version wrote."""
+    path = folder / "prepare.json"
+    found = read_json(path).get("format") if path.exists() else FORMAT
+    if found != FORMAT:
+        raise UserError(
+            f"{folder} is a store of format {found}, and this version reads format {FORMAT}; prepare anew, into a new "
+            "folder."
+        )
+
+
 class SliceStore:
     """A finished store, opened for reading."""
 
@@ -213,12 +224,8 @@ class SliceStore:
             raise UserError(
                 f"{folder} is not a finished store (no prepare.json); run `anomae prepare` again to finish it."
             )
+        refuse_other_format(folder)
         self.prepared: dict[str, Any] = read_json(folder / "prepare.json")
-        if self.prepared.get("format") != FORMAT:
-            raise UserError(
-                f"{folder} is a store of format {self.prepared.get('format')}, and this version reads format {FORMAT}; "
-                "prepare anew, into a new folder."
-            )
         self.index = read_index(folder / "index.csv")
         self.images = map_array(folder / "slices.npy")  # (n, c, h, w)
         if len(self.images) != len(self.index):
@@ -249,6 +256,16 @@ class SliceStore:
     def modality(self) -> str:
         """Of the scans, such as "flair"; "" where it is not known."""
         return str(self.prepared.get("modality") or "")
+
+    @property
+    def recipe(self) -> str:
+        """The recipe of a fit where none is named: that of the cohort."""
+        return str(self.prepared.get("recipe") or "small")
+
+    @property
+    def numbered_in_order(self) -> bool:
+        """Whether the slice numbers of a case that has no grid still tell where in its scan a slice is."""
+        return self.prepared.get("order") == "numbers"
 
     @property
     def has_lesions(self) -> bool:

@@ -16,7 +16,7 @@ from anomae.files import append_json_line, keep_json_lines, read_json, read_json
 from anomae.progress import say
 from anomae.slices.rows import CaseRows
 from anomae.slices.settings import PrepareSettings
-from anomae.slices.store import COLUMNS, FORMAT, SliceIndex, read_index
+from anomae.slices.store import COLUMNS, FORMAT, SliceIndex, read_index, refuse_other_format
 
 JOURNAL = "journal.jsonl"
 FINISHED = "prepare.json"
@@ -26,13 +26,15 @@ _BLOCK = 4096  # rows
 def begun_request(folder: Path) -> dict[str, Any] | None:
     """What a store in `folder`, finished or begun, was asked for; None where there is nothing yet.
 
-    Raises UserError where `folder` holds something else, or no folder can be of that name.
+    Raises UserError where `folder` holds something else, or a store of another version, or no folder can be of that
+    name.
     """
     try:
         folder.exists()
     except OSError as error:
         raise UserError(f"{folder} can be no folder for a store ({error.strerror}); name another.") from error
     if (folder / FINISHED).exists():
+        refuse_other_format(folder)
         finished: dict[str, Any] = read_json(folder / FINISHED).get("request", {})
         return finished
     lines, damaged = read_json_lines_in_order(folder / JOURNAL)
@@ -71,7 +73,8 @@ class StoreWriter:
     def __init__(self, folder: Path, request: Mapping[str, Any], settings: PrepareSettings) -> None:
         """Begin in `folder`, or go on there.
 
-        request: what the store is made of and how, as JSON.  Raises UserError where `folder` holds a store that was
+        request: what the store is made of and how, as JSON, with the number of "channels" of an image; without it they
+        have one.  Raises UserError where `folder` holds a store that was
         asked for otherwise, or something else, or another process is writing there, or it cannot be written to.
         """
         refuse_other_request(folder, request)
@@ -109,7 +112,8 @@ class StoreWriter:
         self.lines = lines[1:]
         height, width = settings.image_size
         rows = sum(line["rows"] for line in self.lines)
-        self._images = GrowingArray(folder / "slices.npy", (1, height, width), settings.stored_as, rows)
+        shape = (int(self.request.get("channels", 1)), height, width)
+        self._images = GrowingArray(folder / "slices.npy", shape, settings.stored_as, rows)
         self._lesion_shape = (height, (width + 7) // 8)
         self._bodies: GrowingArray | None = None
         if settings.preparation != "plain":

@@ -22,7 +22,7 @@ PICTURES_FIT = {"sources": "features,pixels,mirror"}
 
 WORTH = (
     "What this set is worth: its pictures come from mixed and unknown sources, scanners and sequences, some labels are "
-    "wrong, and most are near-duplicates of a few hundred (kept on one side of the split); it shows that everything "
+    "wrong, and most are near-duplicates of a few hundred (each group kept in one split); it shows that everything "
     "runs, and is no evidence of what the method can do."
 )
 WORTH_PHANTOM = (
@@ -85,8 +85,8 @@ def demo(
 def installed_pictures() -> Path | None:
     """The folder of the demo's pictures in the installed package, found without importing it; None where absent."""
     package = importlib.util.find_spec(PACKAGE)
-    for place in (package.submodule_search_locations or ()) if package else ():
-        folder = Path(place) / PICTURES
+    for parent in (package.submodule_search_locations or ()) if package else ():
+        folder = Path(parent) / PICTURES
         if all(any((folder / name).glob("*.jpg")) for name in CLASSES):
             return folder
     return None

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from anomae.detectors.mae_classifier.recipes import recipe_for
 from anomae.detectors.method import DEFAULT, Profile, Situation
 from anomae.detectors.protocol import Detector
 from anomae.detectors.registry import method_named
@@ -56,7 +55,7 @@ def fit(
     the other run's masked autoencoder is not the one that these settings want.
     """
     opened, opened_run = SliceStore(Path(store)), Run(Path(run))
-    name = recipe or recipe_for(str(opened.prepared.get("cohort", "")))
+    name = recipe or opened.recipe
     method = method_named(detector)
     settings = overridden(method.settings(situation_of(opened, name, profile)), overrides or {})
     made = method.detector(settings)
@@ -126,7 +125,8 @@ def _fit(store: SliceStore, run: Run, detector: Detector, asked: str, seed: int)
 
 def _preparation(store: SliceStore) -> dict[str, Any]:
     """What new scans need to be prepared alike: no paths, no patients."""
-    return {key: store.prepared.get(key) for key in ("cohort", "settings", "modality", "fingerprint")}
+    kept = ("cohort", "kind", "channel_names", "settings", "modality", "fingerprint")
+    return {key: store.prepared.get(key) for key in kept}
 
 
 def _chooses_by_labels(detector: Detector) -> bool:

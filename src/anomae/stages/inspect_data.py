@@ -34,7 +34,7 @@ def _first_case(cohort: Cohort) -> dict[str, Any]:
     counts = {name: int((read.labels == label).sum()) for name, label in (("healthy", 0), ("abnormal", 1))}
     return {
         "first_case": str(case.source),
-        "first_shape": list(read.images.shape),
+        "first_shape": list(read.images[:, 0].shape if read.channels == 1 else read.images.shape),
         "first_type": str(read.images.dtype),
         "first_range": [float(images.min()), float(images.max())] if images.size else None,
         "first_pixel_spacing_mm": [round(side, 4) for side in read.spacing_mm],

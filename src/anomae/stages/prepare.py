@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from anomae.cohorts.case import HEALTHY, SPLITS, Case, Cohort
-from anomae.cohorts.registry import cohort_options, open_cohort
+from anomae.cohorts.registry import cohort_named, cohort_options, open_cohort
 from anomae.cohorts.released_lists import ReleasedLists
 from anomae.cohorts.splits import refuse_leaks
 from anomae.errors import UserError
@@ -48,6 +48,7 @@ def prepare(
 ) -> SliceStore:
     """Read the scans of a cohort, prepare their slices, and write them into the folder `store`; returns it, opened.
 
+    modality: of the cohorts that have several, one, or several with commas between them, which become channels.
     splits: folder of the released lists (the user's own copy), which then say which slice is in which split.
     split: "patient" (by the seed: 40 % of the patients to test, 20 % of the rest to validation), "fixed" (as the data
     set says), "subsets" (LUNA16's) or "whole" (all slices to test, as cross-validation begins); None: fixed where the
@@ -59,19 +60,16 @@ def prepare(
     as it is.  A broken scan is listed in prepare.json and skipped.  The training split holds healthy slices only.
 
     Raises UserError where no healthy training slice comes out or the store was begun with other settings, and
-    LeakySplit where a patient would is in several splits and `allow_leak` does not say that this is wanted.
+    LeakySplit where a patient would be in several splits and `allow_leak` does not say that this is wanted.
     """
     settings = (settings or _usual_settings(cohort)).checked()
     folder, lists = Path(store), ReleasedLists.read(Path(splits), cohort) if splits is not None else None
     chosen = _split_options(cohort, with_modality(cohort, options, modality), split)
     # Of LUNA16's half a million patches the lists name a tenth; only those are cut.
-    only = {"rows": lists.rows()} if lists is not None and cohort == "luna16" else {}
+    only = {"rows": lists.rows()} if lists is not None and cohort_named(cohort).accepts_rows else {}
     opened = open_cohort(cohort, source, **chosen, **only)
     cases = opened.cases()
-    if settings.slices == "mid" and cohort in ("luna16", "arrays"):
-        raise UserError(f"slices=mid is for whole scans; the slices of {cohort} are in no order.")
-    if settings.preparation != "plain" and cohort in ("luna16", "arrays"):
-        raise UserError(f"preparation={settings.preparation} is for whole scans, not for the patches of {cohort}.")
+    refuse_unfit(opened, settings)
     asked = {
         "cohort": cohort,
         "source": str(Path(source).resolve() if Path(source).exists() else source),
@@ -80,6 +78,7 @@ def prepare(
         "seed": seed,
         "split": "released lists" if lists is not None else split or "automatic",
         "lists": None if lists is None else _digest([lists.keys.tobytes(), lists.lists.tobytes()]),
+        "channels": settings.channels_of(len(opened.channel_names)),
         "cases": _digest(repr((case.case, case.patient, case.split, case.label, case.site)).encode() for case in cases),
     }
     request = json.loads(json.dumps(asked, default=str))  # as it will be read back
@@ -100,11 +99,25 @@ def prepare(
     return made
 
 
+def refuse_unfit(cohort: Cohort, settings: PrepareSettings) -> None:
+    """Raises UserError where these settings need whole scans, or an order of slices, and the cohort has none."""
+    if cohort.order != "none":
+        return
+    if settings.slices == "mid":
+        raise UserError(f"slices=mid is for whole scans; the slices of {cohort.name} are in no order.")
+    if settings.neighbours:
+        raise UserError(
+            f"neighbours={settings.neighbours} is for whole scans; the slices of {cohort.name} are in no order."
+        )
+    if settings.preparation != "plain":
+        raise UserError(f"preparation={settings.preparation} is for whole scans, not for the patches of {cohort.name}.")
+
+
 def with_modality(cohort: str, options: Mapping[str, Any] | None, modality: str | None) -> dict[str, Any]:
     """The options with the modality among them.  Raises UserError where the cohort has no modalities."""
     if modality is None:
         return dict(options or {})
-    if "modality" not in cohort_options(cohort):
+    if not cohort_named(cohort).modalities:
         raise UserError(f"The cohort {cohort!r} has no modalities; leave --modality out.")
     return {**(options or {}), "modality": modality}
 
@@ -192,6 +205,11 @@ def _finish(writer: StoreWriter, cohort: Cohort, lists: ReleasedLists | None, sp
     facts = {
         **{name: writer.request[name] for name in ("cohort", "options", "settings", "seed")},
         "modality": writer.request["options"].get("modality"),
+        "kind": cohort.kind,
+        "order": cohort.order,
+        "recipe": cohort.recipe,
+        "channel_names": list(cohort.channel_names),
+        "channels": writer.request["channels"],
         "split": split,
         "allow_leak": allow_leak,
         "leaking_patients": refuse_leaks(index.patient, index.split, allow_leak),

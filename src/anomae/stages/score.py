@@ -48,9 +48,10 @@ def score(
 
     A detector that looks at neighbours gets those of the same split of the store, scored or not, whatever their label.
 
-    maps: also write maps.npy and reconstructions.npy, (n, h, w) float16 in the order of scores.csv.  calibration: with
-    the test split, score the normal validation slices too, into RUN/calibration: from them `evaluate` takes a threshold
-    that has seen no abnormal image.  Raises UserError where the run is not fitted or its store is gone.
+    maps: also write maps.npy, (n, h, w), and reconstructions.npy, (n, c, h, w), float16 in the order of scores.csv.
+    calibration: with the test split, score the normal validation slices too, into RUN/calibration: from them `evaluate`
+    takes a threshold that has seen no abnormal image.  Raises UserError where the run is not fitted or its store is
+    gone.
     """
     opened_run = Run(Path(run))
     if not opened_run.is_fitted:
@@ -88,7 +89,7 @@ def _score_rows(
     """Write scores.csv and the arrays of these rows; returns what findings.json is to say, not written yet."""
     began, earlier = time.monotonic(), _scored_before(folder, len(rows), split, maps or levels)
     (folder / "findings.json").unlink(missing_ok=True)
-    found = _Growing(folder, store.image_size, earlier, maps, maps or levels)
+    found = _Growing(folder, (store.channels, *store.image_size), earlier, maps, maps or levels)
     chosen = store.select(rows, among=store.rows(split))
     title = "score" if split == "test" else f"score, {split}"
     try:
@@ -105,7 +106,7 @@ def _score_rows(
         found.close()
     seconds, done = time.monotonic() - began, len(rows) - (earlier["rows"] if earlier else 0)
     _write_scores(folder / "scores.csv", store, rows, found.names, found.scores)
-    facts = {"detector": getattr(detector, "name", type(detector).__name__), "split": split, "images": len(rows)}
+    facts = {"detector": detector.name, "map_name": detector.map_name, "split": split, "images": len(rows)}
     return {**facts, "seconds": round(seconds, 3), "images_per_s": round(done / max(seconds, 1e-9), 2)}
 
 
@@ -117,10 +118,11 @@ class _Growing:
     """Scores, maps and reconstructions as they grow on disk, and the journal that vouches for them."""
 
     def __init__(
-        self, folder: Path, size: tuple[int, int], earlier: dict[str, Any] | None, maps: bool, kept: bool
+        self, folder: Path, shape: tuple[int, int, int], earlier: dict[str, Any] | None, maps: bool, kept: bool
     ) -> None:
+        """shape: (c, h, w) of an image."""
         folder.mkdir(parents=True, exist_ok=True)
-        self.folder, self.size, self.maps, self.kept = folder, size, maps, kept
+        self.folder, self.shape, self.maps, self.kept = folder, shape, maps, kept
         self.rows = earlier["rows"] if earlier else 0
         self.names: list[str] = list(earlier["names"]) if earlier else []
         self.arrays: dict[str, GrowingArray] = {}
@@ -168,8 +170,10 @@ class _Growing:
         kinds: dict[str, tuple[tuple[int, ...], Any]] = {
             "scores": ((len(self.names),), np.float64),
             "tissue_levels": ((COARSE_LEVELS,), np.uint32),
+            "maps": (self.shape[1:], np.float16),
+            "reconstructions": (self.shape, np.float16),
         }
-        shape, dtype = kinds.get(name, (self.size, np.float16))
+        shape, dtype = kinds[name]
         self.arrays[name] = GrowingArray(self.folder / f"{name}.npy", shape, dtype, self.rows)
 
 
@@ -214,7 +218,7 @@ def _over_neighbours(
 ) -> npt.NDArray[np.float64] | None:
     """The scores (n,) of these rows smoothed over neighbours; None where no slice has one.
 
-    Only where slice numbers are places in a scan: those of pictures and patches count something else.
+    Only where slice numbers are positions in a scan: those of pictures and patches count something else.
     """
     inside = np.isfinite(relative_positions_of(store)[0][rows])
     case, number = store.index.case[rows[inside]], store.index.slice[rows[inside]]

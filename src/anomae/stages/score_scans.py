@@ -1,36 +1,28 @@
-"""The stage `score` on new scans, with nothing but the fitted folder: scores, residual maps and overlay pictures."""
+"""The stage `score` on new scans, with nothing but the fitted folder: scores, maps and overlay pictures."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 import anomae
 from anomae.cohorts.brain_files import is_brain_file
-from anomae.cohorts.case import CaseSlices
-from anomae.cohorts.scan_slices import scan_slices
-from anomae.detectors.protocol import Detector, Findings, with_neighbours
+from anomae.cohorts.channel_slices import read_colour_slices
+from anomae.detectors.protocol import FittedDetector
 from anomae.errors import MissingExtra, UnreadableScan, UserError
-from anomae.files import read_json, write_json, written_whole
+from anomae.files import read_json, write_json
+from anomae.inference.fitted import fitted_folder, learned_in_colour, load_fitted, prepared_facts
+from anomae.inference.score_volume import VolumeResult, score_slices, score_volume
 from anomae.progress import progress, say
 from anomae.reports.overlays import draw_overlays, grey_range
-from anomae.runs.scoring_folder import ScoredScan, ScoringFolder, fingerprint, stamp
-from anomae.slices.preparing import PreparedCase, prepare_case
+from anomae.runs.scoring_folder import ScoredScan, ScoringFolder, fingerprint, further_columns, stamp
+from anomae.runs.scoring_outputs import write_highest, write_map
 from anomae.slices.settings import PrepareSettings, settings_from
-from anomae.slices.store import Slices
 from anomae.training.settings import DeviceSettings
-from anomae.volumes.orientation import axial_view
 from anomae.volumes.read import find_scans, read_volume
-from anomae.volumes.volume import Volume
-from anomae.volumes.write import write_arrays, write_volume
-
-BATCH = 64
-# Of these cohorts a run has seen patches, not whole slices.
-PATCHES = ("luna16",)
+from anomae.volumes.volume import Grid
 
 
 def score_scans(
@@ -40,7 +32,7 @@ def score_scans(
     *,
     overlays: int = 8,
     device: DeviceSettings | None = None,
-    load: Callable[[Path, DeviceSettings | None], Detector] | None = None,
+    load: Callable[[Path, DeviceSettings | None], FittedDetector] | None = None,
 ) -> Path:
     """Score scans that the run never saw; returns `out`, whose files anomae.runs.scoring_folder lists.
 
@@ -49,38 +41,39 @@ def score_scans(
 
     A scan that cannot be read is listed and skipped.  A scoring that was stopped goes on; what is in `out` already and
     has not changed is not scored again.  One scan at a time is in memory.
-    Raises UserError where nothing fitted is found, `out` holds other things, or not one scan could be scored.
+    Raises UserError where nothing fitted is found, the run learned from several modalities as channels, `out` holds
+    other things, or not one scan could be scored.
     """
-    fitted, place = fitted_folder(Path(run)), Path(out)
-    prepared = read_json(fitted / "prepare.json")
-    settings = settings_from(prepared["settings"])
-    files = _found_scans([Path(path) for path in paths], place)
-    detector = (load or _from_registry)(fitted, device)
-    folder = ScoringFolder(place, fingerprint(fitted))
-    scale_before = _earlier_scale(place)
-    (place / "scoring.json").unlink(missing_ok=True)
-    notes = _doubts(prepared)
+    fitted, target = fitted_folder(Path(run)), Path(out)
+    prepared = prepared_facts(fitted)
+    settings, colour = settings_from(prepared["settings"]), learned_in_colour(prepared)
+    files = _found_scans([Path(path) for path in paths], target)
+    detector = (load or load_fitted)(fitted, device)
+    folder = ScoringFolder(target, fingerprint(fitted))
+    scale_before = _earlier_scale(target)
+    (target / "scoring.json").unlink(missing_ok=True)
     skipped: dict[str, str] = {}
     with progress("score", len(files), "scans") as bar:
         for file in files:
             if not folder.scored(file, overlays):
                 try:
-                    scan = _read(file, settings)
+                    result, patient = _scored(file, detector, settings, colour)
                 except MissingExtra:
                     raise  # of no scan alone
                 except (UserError, OSError, MemoryError) as error:
                     skipped[str(file)] = str(error) or type(error).__name__
                     folder.scans.pop(str(file.resolve()), None)
                 else:
-                    folder.add(_score(file, scan, detector, folder, overlays))
+                    folder.add(_written(file, result, patient, folder, overlays))
             bar.advance()
     if len(skipped) == len(files):
         raise UserError(f"None of the {len(files)} scan(s) could be scored; the first: {next(iter(skipped.values()))}")
     scale = draw_overlays(folder, overlays, scale_before, detector.map_name)
     folder.write_scores()
-    scans = folder.scans.values()
+    scans, notes = folder.scans.values(), _doubts(prepared)
     facts = {
-        "detector": getattr(detector, "name", type(detector).__name__),
+        "detector": detector.name,
+        "map_name": detector.map_name,
         "scans": len(scans),
         "slices": sum(len(scan.slices) for scan in scans),
         "skipped": skipped,
@@ -90,61 +83,49 @@ def score_scans(
         "prepare": settings.model_dump(mode="json"),
         "version": anomae.__version__,
     }
-    write_json(place / "scoring.json", facts)
+    write_json(target / "scoring.json", facts)
     for sentence in [*notes, *(f"Skipped: {reason}" for reason in skipped.values())]:
         say(sentence)
-    return place
+    return target
 
 
-def fitted_folder(run: Path) -> Path:
-    """The fitted folder of a run, or `run` itself where it is one.  Raises UserError where there is none."""
-    for folder in (run / "fitted", run):
-        if (folder / "fitted.json").exists() and (folder / "prepare.json").exists():
-            return folder
-    raise UserError(f"{run} holds nothing fitted; run `anomae fit STORE {run}` first, or again to finish it.")
-
-
-@dataclass(frozen=True, slots=True)
-class _ReadScan:
-    """A scan in memory: as read, cut into slices, and those of them prepared that the run would have learned from."""
-
-    volume: Volume
-    case: CaseSlices
-    prepared: PreparedCase
-
-
-def _read(file: Path, settings: PrepareSettings) -> _ReadScan:
-    volume = read_volume(file)
-    case = scan_slices(volume)
+def _scored(file: Path, detector: FittedDetector, settings: PrepareSettings, colour: bool) -> tuple[VolumeResult, str]:
+    """Read and score one scan; also the pseudonym of its patient, "" where the file names none."""
+    score: Callable[..., VolumeResult]
+    if colour:
+        score, patient = partial(score_slices, read_colour_slices(file)), ""
+    else:
+        volume = read_volume(file)
+        score, patient = partial(score_volume, volume), volume.patient
     try:
-        prepared = prepare_case(case, settings)
-    except UnreadableScan as error:
+        return score(detector, settings), patient
+    except MissingExtra:
+        raise
+    except UserError as error:
         raise UnreadableScan(f"{file}: {error}") from error
-    if not len(prepared.kept):
-        raise UserError(f"{file} has no slice of those that this run learned from (slices={settings.slices}).")
-    return _ReadScan(volume, case, prepared)
 
 
-def _score(file: Path, scan: _ReadScan, detector: Detector, folder: ScoringFolder, overlays: int) -> ScoredScan:
-    """Score one scan and write its map and its highest slices."""
-    case, kept = scan.case, scan.prepared.kept
-    findings = _inspected(detector, scan.prepared.images, case.slices[kept])
-    name, highest = folder.name_for(file), np.argsort(-findings.scores, kind="stable")[:overlays]
+def _written(file: Path, result: VolumeResult, patient: str, folder: ScoringFolder, overlays: int) -> ScoredScan:
+    """Write the map and the highest slices of one scan; returns what its journal line says."""
+    case, kept = result.case, result.kept
+    name, highest = folder.name_for(file), np.argsort(-result.scores, kind="stable")[:overlays]
     heat_top = None
-    if findings.maps is not None:
-        heat = np.zeros(case.images.shape, dtype=np.float32)
-        for index, prepared_map in zip(kept, findings.maps, strict=True):
-            heat[index] = scan.prepared.warp.restore(prepared_map)
-        _write_map(folder, name, heat, scan.volume)
+    if result.map is not None and result.axial_map is not None:
+        flat = case.grid is None and len(result.map) == 1
+        z, y, x = result.map.shape
+        write_map(folder.map_path(name, flat), result.map, None if flat else case.grid or Grid((z, y, x)))
         if len(highest):
-            heat_top = float(np.percentile(heat[kept[highest]], 99.9))
-            write_arrays(
+            heat = result.axial_map[kept[highest]]
+            heat_top = float(np.percentile(heat, 99.9))
+            images = case.images[kept[highest]]
+            write_highest(
                 folder.highest_path(name),
-                grey=_as_grey(case.images, kept[highest]),
-                heat=heat[kept[highest]],
-                slices=case.slices[kept[highest]],
-                scores=findings.scores[highest],
-                aspect=np.array(case.spacing_mm[0] / case.spacing_mm[1]),
+                images[:, 0] if case.channels == 1 else images.mean(axis=1),
+                heat,
+                black_and_white=grey_range(case.images),
+                slices=result.slices[highest],
+                scores=result.scores[highest],
+                spacing_mm=case.spacing_mm,
             )
     for old in folder.overlays(name):
         old.unlink()
@@ -153,48 +134,15 @@ def _score(file: Path, scan: _ReadScan, detector: Detector, folder: ScoringFolde
         file=str(file),
         stamp=stamp(file),
         name=name,
-        patient=scan.volume.patient or name,  # a file that names nobody is a patient of its own
-        slices=case.slices[kept].tolist(),
-        positions_mm=[None if np.isnan(index) else float(index) for index in case.positions_mm[kept]],
-        scores=findings.scores.tolist(),
+        patient=patient or name,  # a file that names nobody is a patient of its own
+        slices=result.slices.tolist(),
+        positions_mm=[None if np.isnan(position) else float(position) for position in result.positions_mm],
+        scores=result.scores.tolist(),
+        further=further_columns(case, kept),
         pictured=len(highest),
         heat_top=heat_top,
-        notes=list(scan.prepared.notes),
+        notes=list(result.notes),
     )
-
-
-def _as_grey(images: npt.NDArray[Any], indices: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
-    """These slices as 0..255, black and white where the whole scan has them."""
-    low, high = grey_range(images)
-    share = np.clip((images[indices].astype(np.float32) - low) / max(high - low, 1e-6), 0, 1)
-    return np.asarray(share * 255, dtype=np.uint8)
-
-
-def _inspected(detector: Detector, images: npt.NDArray[np.float32], numbers: npt.NDArray[np.int64]) -> Findings:
-    """Judge the prepared slices (n, h, w) of one scan.  numbers: theirs, (n,); where one is not kept is a gap."""
-    slices, parts = Slices(images, order=(np.zeros(len(images)), numbers)), []
-    for start in range(0, len(images), BATCH):
-        block = slice(start, start + BATCH)
-        parts.append(
-            detector.inspect(*with_neighbours(detector, slices.read(block), partial(slices.neighbours, block)))
-        )
-    maps = [part.maps for part in parts if part.maps is not None]
-    scores = np.concatenate([np.asarray(part.scores, dtype=np.float64) for part in parts])
-    return Findings(scores, np.concatenate(maps) if len(maps) == len(parts) else None)
-
-
-def _write_map(folder: ScoringFolder, name: str, heat: npt.NDArray[np.float32], volume: Volume) -> None:
-    """A volume's map as NIfTI in the scan's own grid, a picture's as a TIFF of its own size; both float32."""
-    flat = volume.kind == "picture" and len(heat) == 1
-    path = folder.map_path(name, flat)
-    if flat:
-        from PIL import Image
-
-        with written_whole(path) as temporary:
-            Image.fromarray(heat[0]).save(temporary, format="TIFF")
-    else:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_volume(path, np.ascontiguousarray(axial_view(volume.grid).invert(heat)), volume.grid)
 
 
 def _found_scans(paths: Sequence[Path], out: Path) -> list[Path]:
@@ -226,16 +174,9 @@ def _earlier_scale(path: Path) -> float | None:
 
 
 def _doubts(prepared: dict[str, Any]) -> list[str]:
-    if prepared.get("cohort") in PATCHES:
+    if prepared.get("kind") == "patches":
         return [
             f"This run learned from patches ({prepared['cohort']}), but whole slices are scored: "
             "its scores say little about them."
         ]
     return []
-
-
-def _from_registry(folder: Path, device: DeviceSettings | None) -> Detector:
-    # torch is imported only once there is something to score
-    from anomae.detectors.registry import load_detector
-
-    return load_detector(folder, device)

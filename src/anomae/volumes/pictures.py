@@ -1,6 +1,7 @@
-"""PNG, JPEG and TIFF pictures of grey content, through Pillow; the pages of a TIFF are slices."""
+"""PNG, JPEG and TIFF pictures, of grey content or in colour, through Pillow; the pages of a TIFF are slices."""
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,12 @@ from anomae.volumes.volume import Grid, Volume
 # pictures from the web: the tints stay within 32 of 255, captions within 6 % of the pixels.
 GREY_TINT = 32
 COLOUR_SHARE = 0.06
+SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
 _GREY = {"L": 1, "I;16": 2, "I;16B": 2, "I;16L": 2, "I;16N": 2, "I": 4, "F": 4}
 _OTHER = {"1": 1, "LA": 2, "P": 1, "PA": 2, "RGB": 3, "RGBA": 4, "RGBX": 4}
 _PHOTOMETRIC = 262  # TIFF tag; 0: white is zero
+Pixels = npt.NDArray[Any]
+PixelsOf = Callable[[Path, Any], tuple[Pixels, list[str]]]
 
 
 def read_picture(path: Path, max_voxels: int = MAX_VOXELS) -> Volume:
@@ -27,16 +31,36 @@ def read_picture(path: Path, max_voxels: int = MAX_VOXELS) -> Volume:
 
     Raises UnreadableScan where it is in colour, broken, animated, or larger than Pillow's limit against bombs.
     """
+    stacked, notes = _read(path, max_voxels, _grey)
+    voxels, mended = settle(path, stacked)
+    z, y, x = voxels.shape
+    return Volume(voxels, Grid((z, y, x)), path, "picture", notes=(*notes, *mended))
+
+
+def read_colours(path: Path, max_voxels: int = MAX_VOXELS) -> tuple[Pixels, tuple[str, ...]]:
+    """Read a picture in its colours: (pages, 3, y, x), red, green and blue, and notes; grey ones have three equal.
+
+    Raises UnreadableScan where it is no picture, and as `read_picture` does.
+    """
+    if not path.name.lower().endswith(SUFFIXES):
+        raise unreadable(path, f"is no picture ({', '.join(SUFFIXES)}); only pictures are read in colour.")
+    stacked, notes = _read(path, max_voxels // 3, _coloured)
+    voxels, mended = settle(path, stacked)
+    return np.ascontiguousarray(voxels.transpose(0, 3, 1, 2)), (*notes, *mended)
+
+
+def _read(path: Path, max_voxels: int, pixels_of: PixelsOf) -> tuple[Pixels, tuple[str, ...]]:
     from PIL import Image
 
     with parsing(path, "picture"):
         try:
-            return _read(path, max_voxels)
+            return _read_pages(path, max_voxels, pixels_of)
         except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
             raise _too_large(path) from error
 
 
-def _read(path: Path, max_voxels: int) -> Volume:
+def _read_pages(path: Path, max_voxels: int, pixels_of: PixelsOf) -> tuple[Pixels, tuple[str, ...]]:
+    """All pages stacked, (pages, ...) as `pixels_of` gives each, and notes."""
     from PIL import Image
 
     # Opened by us rather than by name: Pillow maps named files, and so garbles uncompressed TIFFs stored on their side.
@@ -51,7 +75,7 @@ def _read(path: Path, max_voxels: int) -> Volume:
             raise _too_large(path)
         pixel_bytes = {**_GREY, **_OTHER}[picture.mode]
         check_size(path, (pages, height, width), pixel_bytes, max_voxels)
-        slices: list[npt.NDArray[Any]] = []
+        slices: list[Pixels] = []
         notes: dict[str, None] = {}
         for page in range(pages):
             if pages > 1:
@@ -62,14 +86,12 @@ def _read(path: Path, max_voxels: int) -> Volume:
             if sum((right - left) * (low - top) for left, top, right, low in boxes) < width * height:
                 # Pillow would fill what no strip of the file covers with zeros.
                 raise unreadable(path, "is cut short: it holds less than the pixels it claims; copy it again.")
-            pixels, noticed = _grey(path, picture)
+            pixels, noticed = pixels_of(path, picture)
             notes.update(dict.fromkeys(noticed))
             slices.append(pixels)
     if len({(pixels.dtype, pixels.shape) for pixels in slices}) > 1:
         raise unreadable(path, "has pages of unlike kinds; save each as a picture of its own.")
-    voxels, mended = settle(path, np.stack(slices) if pages > 1 else slices[0][np.newaxis])
-    z, y, x = voxels.shape
-    return Volume(voxels, Grid((z, y, x)), path, "picture", notes=(*notes, *mended))
+    return (np.stack(slices) if pages > 1 else slices[0][np.newaxis]), tuple(notes)
 
 
 def _too_large(path: Path) -> UnreadableScan:
@@ -80,15 +102,34 @@ def _too_large(path: Path) -> UnreadableScan:
 
 def _grey(path: Path, picture: Any) -> tuple[npt.NDArray[Any], list[str]]:
     """The page on which `picture` stands as grey pixels [y, x], upright, and notes."""
+def _coloured(path: Path, picture: Any) -> tuple[Pixels, list[str]]:
+    """The page on which `picture` stands as pixels [y, x, colour], upright, and notes."""
     from PIL import ImageOps
 
+    if picture.mode in _GREY or picture.mode in ("1", "LA"):
+        pixels, notes = _grey(path, picture)
+        return np.repeat(pixels[..., None], 3, axis=-1), notes
+    notes = _losses(picture)
+    return np.asarray(ImageOps.exif_transpose(picture).convert("RGB")), notes
+
+
+def _losses(picture: Any) -> list[str]:
+    """What of a picture whose pixels are not loaded yet will not be read, a sentence each."""
     notes = []
     if any(";16" in str(tile.args) for tile in picture.tile[:1]) and picture.mode in ("RGB", "RGBA", "LA"):
         notes.append("Its 16 bits were read as 8, as it is stored in colour or with transparency.")
-    inverted = picture.format == "TIFF" and picture.mode.startswith("I;16") and picture.tag_v2.get(_PHOTOMETRIC) == 0
-    upright = ImageOps.exif_transpose(picture)
-    if upright.mode in ("LA", "PA", "RGBA") or "transparency" in upright.info:
+    if picture.mode in ("LA", "PA", "RGBA") or "transparency" in picture.info:
         notes.append("Its transparency was left out.")
+    return notes
+
+
+def _grey(path: Path, picture: Any) -> tuple[Pixels, list[str]]:
+    """The page on which `picture` stands as grey pixels [y, x], upright, and notes."""
+    from PIL import ImageOps
+
+    inverted = picture.format == "TIFF" and picture.mode.startswith("I;16") and picture.tag_v2.get(_PHOTOMETRIC) == 0
+    notes = _losses(picture)
+    upright = ImageOps.exif_transpose(picture)
     if upright.mode in ("1", "LA"):
         upright = upright.convert("L")
     if upright.mode in _GREY:
@@ -97,7 +138,7 @@ def _grey(path: Path, picture: Any) -> tuple[npt.NDArray[Any], list[str]]:
     colours = np.asarray(upright.convert("RGB"))
     tint = colours.max(axis=-1) - colours.min(axis=-1)
     if np.mean(tint > GREY_TINT) > COLOUR_SHARE:
-        raise unreadable(path, "is a picture in colour; only pictures of grey content are read.")
+        raise unreadable(path, "is a picture in colour; only pictures of grey content are read, unless colour=true.")
     if tint.any():
         notes.append("It is slightly coloured; its brightness was taken.")
         return np.asarray(upright.convert("RGB").convert("L")), notes

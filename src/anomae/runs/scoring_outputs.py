@@ -1,0 +1,49 @@
+"""What is written of a scored scan beside its scores: its map in its own grid, and its highest slices for overlays."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from anomae.files import written_whole
+from anomae.volumes.volume import Grid
+from anomae.volumes.write import write_arrays, write_volume
+
+
+def write_map(path: Path, voxels: npt.NDArray[np.float32], grid: Grid | None) -> None:
+    """The map (z, y, x) float32 of a volume as NIfTI in its own grid; of a single picture (grid None) as a TIFF."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if grid is not None:
+        write_volume(path, voxels, grid)
+        return
+    from PIL import Image
+
+    with written_whole(path) as temporary:
+        Image.fromarray(voxels[0]).save(temporary, format="TIFF")
+
+
+def write_highest(
+    path: Path,
+    images: npt.NDArray[Any],
+    heat: npt.NDArray[np.float32],
+    *,
+    black_and_white: tuple[float, float],
+    slices: npt.NDArray[np.int64],
+    scores: npt.NDArray[np.float64],
+    spacing_mm: tuple[float, float],
+) -> None:
+    """The highest slices of a scan and what overlays need of them.
+
+    images: (k, h, w) as read; kept as 0..255 between the values drawn black and white.  heat: (k, h, w).
+    """
+    low, high = black_and_white
+    share = np.clip((images.astype(np.float32) - low) / max(high - low, 1e-6), 0, 1)
+    write_arrays(
+        path,
+        grey=np.asarray(share * 255, dtype=np.uint8),
+        heat=heat,
+        slices=slices,
+        scores=scores,
+        aspect=np.array(spacing_mm[0] / spacing_mm[1]),
+    )
