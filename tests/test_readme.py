@@ -1,4 +1,4 @@
-"""The README is run, not believed: its commands and its Python, in the order of the page; its file tree is there."""
+"""The README is run, not believed: its commands and its Python, in the order of the page; tests/test_architecture.py has its tree."""
 
 import os
 import re
@@ -37,12 +37,3 @@ def test_every_file_and_link_that_it_names_is_there():
     assert links
     missing = [link for link in links if not (ROOT / link).exists()]
     assert not missing, missing
-
-
-def test_the_file_tree_is_the_true_one():
-    tree = re.search(r"^```text\n(src/anomae/\n.*?)^```", README, re.MULTILINE | re.DOTALL)
-    assert tree is not None
-    named = set(re.findall(r"^[│├└─ ]+([a-z_]+)(?:/|\.py) ", tree[1], re.MULTILINE))
-    package = ROOT / "src" / "anomae"
-    there = {path.stem for path in package.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}
-    assert named == there - {"__init__", "__main__"}
