@@ -1,4 +1,4 @@
-"""The README is run, not believed: its commands and its Python, in the order of the page; tests/test_architecture.py has its tree."""
+"""The README is run, not believed: its commands and its Python, in the order of the page; its links are there."""
 
 import os
 import re
