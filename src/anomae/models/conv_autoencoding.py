@@ -119,7 +119,7 @@ class ConvAutoencoder(nn.Module):
 
 
 class PatchCritic(nn.Module):
-    """A Wasserstein critic with one score for each place of its last maps; the image's score is their mean."""
+    """A Wasserstein critic with one score for each position of its last maps; the image's score is their mean."""
 
     def __init__(self, image_size: tuple[int, int], width: int, generator: torch.Generator | None) -> None:
         """The encoder's convolutions with a norm after each."""

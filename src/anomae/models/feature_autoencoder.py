@@ -18,7 +18,7 @@ class FeatureAutoencoder(nn.Module):
     """A small transformer over all patches; hidden ones come in as one learned token, never with their features.
 
     It keeps what its features are over healthy images: mean and spread of each channel (C, 1, 1), and, once these are
-    taken off, of each channel at each place (C, gh, gw).
+    taken off, of each channel at each position (C, gh, gw).
     """
 
     mean: Tensor
@@ -64,7 +64,7 @@ class FeatureAutoencoder(nn.Module):
         return (features - self.mean) / self.spread
 
     def deviations(self, scaled: Tensor) -> Tensor:
-        """Scaled features (B, C, gh, gw) in standard deviations from the mean of healthy patches of the same place."""
+        """Scaled features (B, C, gh, gw) in standard deviations from the mean of healthy patches at this position."""
         return (scaled - self.place_mean) / self.place_spread
 
     def forward(self, scaled: Tensor, hidden: Tensor) -> Tensor:

@@ -27,7 +27,7 @@ class PatchHead(nn.Module):
         centre: bool,
         generator: torch.Generator,
     ) -> None:
-        """channels: of the evidence.  grid: (gh, gw) patches.  mirror: see differences to the mirrored place too."""
+        """channels: of the evidence.  grid: (gh, gw) patches.  mirror: see differences to the mirrored position too."""
         super().__init__()
         self.grid = grid
         self.embed = nn.Conv2d(channels, width, 1)
@@ -61,9 +61,9 @@ class PatchHead(nn.Module):
         return self.judge(seen, drop, generator)
 
     def look(self, evidence: Tensor) -> Tensor:
-        """Evidence (B, C, gh, gw) -> (B, D, gh, gw), before any place is known; of mirrored evidence, the mirror image.
+        """Evidence (B, C, gh, gw) -> (B, D, gh, gw), no position known yet; of mirrored evidence, the mirror image.
 
-        A 1x1 convolution of a difference to the mirrored place is the difference of convolutions: so only D channels
+        A 1x1 convolution of a difference to the mirrored position is the difference of convolutions: so only D channels
         are mirrored, where C are several times as many.
         """
         if self.across is None:

@@ -40,7 +40,7 @@ def nearest_distance(patches: Tensor, memory: Tensor, beyond: Tensor | None = No
 
 
 def greedy_coreset(patches: Tensor, count: int, generator: torch.Generator) -> Tensor:
-    """Places (count,) among patches (n, D): one at random, then ever the patch farthest from those taken.
+    """Indices (count,) among patches (n, D): one at random, then ever the patch farthest from those taken.
 
     k-centre greedy on a random projection to at most 32 numbers a patch (PatchCore section 3.2 projects to 128, which
     takes four times as long); what is drawn comes from `generator`, of the CPU.

@@ -9,27 +9,27 @@ from torch import Tensor
 
 from anomae.models.patch_memory import greedy_coreset
 
-CHUNK = 256  # places at a time
+CHUNK = 256  # positions at a time
 
 
 def out_of_reach(grid: tuple[int, int], near: float, kept: Tensor) -> Tensor:
-    """(N, m) bool: which patches of a memory, kept at places (m,), lie too far from each of N = rows * columns places.
+    """(N, m) bool: which patches of a memory, kept at positions (m,), are too far from each of N = rows * columns.
 
-    Too far is more than `near` longer sides of `grid`; near 0: anywhere but at the place itself.  Places are counted
-    row by row.  A place that has none within reach is given all of them.
+    Too far is more than `near` longer sides of `grid`; near 0: anywhere but at the position itself.  Positions are
+    counted row by row.  A position that has none within reach is given all of them.
     """
     reach = (near * max(grid)) ** 2 + 1e-6
     rows, columns = torch.meshgrid(*(torch.arange(side) for side in grid), indexing="ij")
-    places = torch.stack([rows.flatten(), columns.flatten()], dim=1)  # (N, 2)
+    positions = torch.stack([rows.flatten(), columns.flatten()], dim=1)  # (N, 2)
     parts = []
-    for part in places.split(CHUNK):  # type: ignore[no-untyped-call]
-        beyond = (part[:, None] - places[kept]).square().sum(dim=2) > reach  # (n, m)
+    for part in positions.split(CHUNK):  # type: ignore[no-untyped-call]
+        beyond = (part[:, None] - positions[kept]).square().sum(dim=2) > reach  # (n, m)
         parts.append(beyond & ~beyond.all(dim=1, keepdim=True))
     return torch.cat(parts)
 
 
 def blocks_of_places(grid: tuple[int, int], near: float) -> Tensor:
-    """(N,) int64: the block of each place; blocks are squares so small that its places lie within `near`."""
+    """(N,) int64: the block of each position; blocks are squares so small that its positions lie within `near`."""
     side = 1 + math.floor(near * max(grid) / math.sqrt(2) + 1e-6)
     rows, columns = (torch.arange(count) // side for count in grid)
     return (rows[:, None] * (int(columns[-1]) + 1) + columns).flatten()
@@ -48,7 +48,7 @@ def even_shares(available: Sequence[int], total: int) -> list[int]:
 def spread_subset(
     patches: Tensor, blocks: Tensor, count: int, subset: Literal["coreset", "random"], generator: torch.Generator
 ) -> Tensor:
-    """Places (at most count,), rising, among patches (n, D) that lie in blocks (n,): an even share of each block.
+    """Positions (at most count,), rising, among patches (n, D) that lie in blocks (n,): an even share of each block.
 
     coreset: of each block greedily the farthest (`greedy_coreset`); random: any.  Drawn from `generator`, of the CPU.
     """

@@ -36,7 +36,7 @@ class Choice:
 class Training:
     """One training, described.
 
-    stage: its name in journal and files.  count: samples an epoch.  batch_loss(model, places (b,), generator) -> the
+    stage: its name in journal and files.  count: samples an epoch.  batch_loss(model, indices (b,), generator) -> the
     mean loss of these samples; all it draws comes from the generator, which depends on seed, stage, step and shard
     alone.  A step's batch is cut into devices x accumulate shards, so two processes do what one does with twice the
     accumulation.  groups: parameter groups with an "lr" each (None: one group).  optimizer: AdamW, or Adam, whose
@@ -133,8 +133,8 @@ def _step(
         generator = torch.Generator(device=fabric.device)
         generator.manual_seed(derive_seed(training.seed, training.stage, "step", step, shard))
         with fabric.no_backward_sync(wrapped, enabled=turn + 1 < accumulate):
-            part = indices[shard * shard_size : (shard + 1) * shard_size]
-            loss = training.batch_loss(wrapped, part, generator) / accumulate
+            own = indices[shard * shard_size : (shard + 1) * shard_size]
+            loss = training.batch_loss(wrapped, own, generator) / accumulate
             fabric.backward(loss)
         total += loss.detach()
     if training.settings.clip_norm is not None:
