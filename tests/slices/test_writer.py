@@ -181,15 +181,15 @@ import os, signal, sys
 from pathlib import Path
 sys.path.insert(0, {tests!r})
 import anomae.slices.writer as writing
-from anomae.slices.split_rule import Parts
+from anomae.slices.split_rule import SplitRule
 from anomae.slices.rows import rows_or_reason
 from anomae.slices.settings import settings_from
 from conftest import MadeUpCohort, made_up_case
 
 def kill(name, nth, moment):
     owner, _, attribute = name.rpartition(".")
-    place = getattr(writing, owner) if owner else writing
-    true, calls = getattr(place, attribute), []
+    target = getattr(writing, owner) if owner else writing
+    true, calls = getattr(target, attribute), []
     def killing(*given, **more):
         calls.append(1)
         if len(calls) == nth and moment == "before":
@@ -198,14 +198,14 @@ def kill(name, nth, moment):
         if len(calls) == nth and moment == "after":
             os.kill(os.getpid(), signal.SIGKILL)
         return result
-    setattr(place, attribute, killing)
+    setattr(target, attribute, killing)
 
 def whole(folder):
     settings = settings_from({{"image_size": (16, 12)}})
     cohort = MadeUpCohort({{f"case {{n}}": made_up_case(n, lesions=n != 0) for n in range(4)}}, {{"case 3": "test"}})
     writer = writing.StoreWriter(folder, {{"seed": 0}}, settings)
     for case in cohort.cases()[writer.done:]:
-        writer.append(case, rows_or_reason(case, cohort, Parts(), settings))
+        writer.append(case, rows_or_reason(case, cohort, SplitRule(), settings))
     writer.write_index()
     writer.finish({{"seed": 0}})
 
@@ -325,9 +325,9 @@ def test_two_do_not_write_at_once(small, tmp_path):
 def test_what_a_crash_left_of_other_files_is_cleared(cohort, small, write, tmp_path):
     (tmp_path / "store").mkdir()
     StoreWriter(tmp_path / "store", REQUEST, small).close()
-    (tmp_path / "store" / ".split-abc.json").write_text("half")
+    (tmp_path / "store" / ".part-abc.json").write_text("half")
     store = write_whole(tmp_path / "store", cohort, small, write)
-    assert not list(store.folder.glob(".split-*"))
+    assert not list(store.folder.glob(".part-*"))
 
 
 def test_the_store_type_is_the_one_that_was_set(cohort, write, tmp_path):
