@@ -193,5 +193,5 @@ def test_a_run_that_cannot_be_scored_says_why(run: Path, tmp_path: Path) -> None
         score(tmp_path)
     with pytest.raises(UserError, match="--store"):
         score(run, store=tmp_path / "gone")
-    with pytest.raises(UserError, match="no slice in its strange split"):
-        score(run, split="non_finite")
+    with pytest.raises(UserError, match="no slice in its unknown split"):
+        score(run, split="unknown")
