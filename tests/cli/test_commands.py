@@ -73,7 +73,7 @@ def test_help_loads_neither_torch_nor_readers() -> None:
         (("compare", "nowhere", "there", "--out", "out"), "anomae fit"),
         (("recipes", "brats2021"), "Did you mean brats2020?"),
         (("reproduce", "lgg", "--detector", "patchcor"), "Did you mean patchcore?"),
-        (("reproduce", "lgg", "--set", "patchcore=3"), "names no detector; write DETECTOR.KEY=VALUE"),
+        (("reproduce", "lgg", "--set", "patchcore=3"), "names no detector; write DETECTOR.key=value"),
         (("reproduce", "lgg", "--set", "patchcor.memory=3"), "Did you mean patchcore?"),
         (("reproduce", "lgg", "--detector", "pca", "--seeds", "0;1"), "like 0,1,2"),
         (("reproduce", "phantom", "--detector", "pca", "--set", "ast.x=1"), "no run of it is chosen"),

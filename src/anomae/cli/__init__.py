@@ -5,7 +5,7 @@ import io
 import os
 import sys
 
-# What a disk or its owner refuses; any other OSError is a bug of ours.
+# What a disk or its owner refuses; any other OSError is a defect of ours.
 _THE_DISKS = (
     errno.EACCES,
     errno.EPERM,
@@ -19,7 +19,7 @@ _THE_DISKS = (
 
 
 def main() -> None:
-    """Run the command `anomae`; exit code 0: done, 2: the user can fix it, 1: a bug of ours."""
+    """Run the command `anomae`; exit code 0: done, 2: the user can put it right, 1: a defect of ours."""
     from anomae.errors import AnomaeError
 
     # Threads that wait for one another by spinning train at a third of the speed as soon as anything else runs on the
@@ -38,7 +38,7 @@ def main() -> None:
         print(f"anomae: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
-        print("anomae: stopped. Run the same command again to continue from here.", file=sys.stderr)
+        print("anomae: stopped. Give the same command again to go on from here.", file=sys.stderr)
         sys.exit(130)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -46,6 +46,6 @@ def main() -> None:
     except OSError as error:
         if error.errno not in _THE_DISKS:
             raise
-        file = f"{error.filename}: " if error.filename else ""
-        print(f"anomae: {file}{error.strerror}.  Fix that and run the same command again.", file=sys.stderr)
+        place = f"{error.filename}: " if error.filename else ""
+        print(f"anomae: {place}{error.strerror}.  Put that right and give the same command again.", file=sys.stderr)
         sys.exit(2)

@@ -23,7 +23,10 @@ Set = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", hel
 FromToml = Annotated[Path | None, typer.Option("--settings", help="A TOML file of settings.")]
 DetectorName = Annotated[
     str,
-    typer.Option("--detector", help="anomae, mae-classifier (the paper's method) or another of `anomae detectors`."),
+    typer.Option(
+        "--detector",
+        help="anomae, mae-classifier (the paper's), a baseline (`anomae detectors`), or any class: module:Class.",
+    ),
 ]
 Recipe = Annotated[
     str | None,
@@ -37,7 +40,7 @@ Precision = Annotated[str | None, typer.Option(help="auto, bf16 or fp32.")]
 MovedStore = Annotated[Path | None, typer.Option("--store", help="Folder of the store, if it was moved.")]
 Only = Annotated[
     list[str] | None,
-    typer.Option(help="table1, table2a, table2b, table2c, text, fig2 to fig5, simple or further; may be repeated."),
+    typer.Option(help="table1, table2a, table2b, table2c, text, fig2 to fig5, trivial_baselines or further; may be repeated."),
 ]
 Detectors = Annotated[
     list[str] | None,

@@ -1,4 +1,4 @@
-"""From `--set` and `--settings` to settings: of the cohort, of the preparation, of the fit."""
+"""From `--set` and `--settings` to settings: which belong to the cohort, which to the preparation, which to the fit."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -32,14 +32,14 @@ def cohort_and_preparation(
 
 
 def by_detector(assignments: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Detector -> its overrides, from DETECTOR.KEY=VALUE.  Raises UserError, naming near misses, for no detector."""
+    """Detector -> its overrides, from DETECTOR.key=value.  Raises UserError, naming near misses, for no detector."""
     from anomae.reproduction.chosen import refuse_unknown
 
     found: dict[str, dict[str, Any]] = {}
     for key, value in parse_assignments(assignments).items():
         detector, dot, setting = key.partition(".")
         if not dot:
-            raise UserError(f"--set {key!r} names no detector; write DETECTOR.KEY=VALUE.")
+            raise UserError(f"--set {key!r} names no detector; write DETECTOR.key=value.")
         refuse_unknown(detector)
         found.setdefault(detector, {})[setting] = value
     return found
@@ -48,6 +48,6 @@ def by_detector(assignments: Sequence[str]) -> dict[str, dict[str, Any]]:
 def listed_seeds(text: str | None) -> list[int]:
     """Seeds from "0,1,2"; none from None.  Raises UserError where one is no whole number."""
     try:
-        return [int(number) for number in text.split(",")] if text is not None else []
+        return [int(part) for part in text.split(",")] if text is not None else []
     except ValueError as error:
-        raise UserError(f"--seeds is {text!r}; write whole numbers separated by commas, like 0,1,2.") from error
+        raise UserError(f"--seeds is {text!r}; write whole numbers with commas between them, like 0,1,2.") from error

@@ -42,9 +42,9 @@ def draw_boxes(
     counts = whole(k[0], k[1], (batch, 1))
     heights = whole(sides[0], sides[1], (batch, most)).clamp(max=height)
     widths = whole(sides[0], sides[1], (batch, most)).clamp(max=width)
-    drawn = torch.rand(batch, most, 2, generator=generator, device=device)
-    tops = (drawn[..., 0] * (height - heights + 1)).long()
-    lefts = (drawn[..., 1] * (width - widths + 1)).long()
+    place = torch.rand(batch, most, 2, generator=generator, device=device)
+    tops = (place[..., 0] * (height - heights + 1)).long()
+    lefts = (place[..., 1] * (width - widths + 1)).long()
     if body is not None:
         tops, lefts = _centred_on(body, heights, widths, generator)
     shape = (batch, most, height, width) if per_pixel else (batch, most)

@@ -23,7 +23,7 @@ TABLES = (
     "fig3",
     "fig4",
     "fig5",
-    "simple",
+    "trivial_baselines",
     "further",
 )
 MASK_RATIOS = (0.25, 0.5, 0.75, 0.9)
@@ -158,7 +158,7 @@ CELLS = (
         for length in LENGTHS
     ),
     *(
-        Cell("simple", title, name)
+        Cell("trivial_baselines", title, name)
         for title, name in (
             ("mean image", "mean-image"),
             ("Gaussian of each pixel", "pixel-gaussian"),

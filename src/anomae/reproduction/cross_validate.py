@@ -1,4 +1,4 @@
-"""The stage `reproduce` with folds: every run on every fold, its test scores pooled over all patients.
+"""The stage `reproduce` with folds: every run on every fold, its test scores pooled over all patients and judged once.
 
 OUT/
   store/, folds/fold1/store/ ...   as anomae.reproduction.folds leaves them
@@ -52,7 +52,7 @@ def cross_validate(
     estimate: bool,
     workers: int | None = None,
 ) -> dict[str, Any]:
-    """Fit, score and evaluate every run on every fold and pool; returns the content of cross_validation.json.
+    """Fit, score and judge every run on every fold and pool; returns the content of cross_validation.json.
 
     chosen: name -> runs that differ by seed alone, in the order in which they are worked off: of a run every fold
     before the next run, so that its pooled figures are there as early as can be.  settings: of the preparation.  The
@@ -75,7 +75,7 @@ def cross_validate(
     )
     recipe, runs = plan.recipe[scale], [run for own in chosen.values() for run in own]
     wanted = {run.name: wanted_of(run, scale, recipe, stores[0], overrides, seed) for run in runs}
-    evaluation, rows = pooled_evaluation(stores, resamples, seed)
+    judge, rows = pooled_evaluation(stores, resamples, seed)
     paths = {run.name: [store.folder.parent / "runs" / run.name for store in stores] for run in runs}
     if estimate:
         _tell_estimate(runs, paths, wanted, stores[0])
@@ -94,11 +94,11 @@ def cross_validate(
             {**store.prepared["fold"], "fingerprint": store.prepared["fingerprint"], "counts": store.prepared["counts"]}
             for store in stores
         ],
-        "counts": evaluation.counts(),
-        "trivial_baselines": evaluation.baselines(),
-        "best_trivial_baseline": evaluation.best_baselines(),
+        "counts": judge.counts(),
+        "trivial_baselines": judge.baselines(),
+        "best_trivial_baseline": judge.best_baselines(),
     }
-    results = _Results(evaluation, rows, chosen, paths)
+    results = _Results(judge, rows, chosen, paths)
     content = facts | results.content()
     for index, run in enumerate(runs, start=1):
         for store in stores:
@@ -144,7 +144,7 @@ class _Results:
     figures: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def pool(self, name: str) -> None:
-        """Pool and evaluate a run that is finished on every fold."""
+        """Pool and judge a run that is finished on every fold."""
         if name in self.failed or not all(is_finished(path) for path in self.folders[name]):
             return
         try:

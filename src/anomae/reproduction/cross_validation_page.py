@@ -69,7 +69,7 @@ def _pooled_table(content: Mapping[str, Any]) -> dict[str, Any]:
     rows = []
     for name, run in content["runs"].items():
         if not run["scores"]:
-            state = "; ".join(f"{_fold(at)}: {reason.rstrip('.')}" for at, reason in run["failed"].items())
+            state = "; ".join(f"{_place(at)}: {reason.rstrip('.')}" for at, reason in run["failed"].items())
             told = f"failed: {state}" if state else f"{run['finished']} of {content['folds']} folds finished"
             rows.append([name, told, *([""] * len(strata))])
             rows[-1].append("" if run["minutes"] is None else f"{run['minutes']:.1f}")
@@ -154,5 +154,5 @@ def _seen(trivial_baseline: Mapping[str, Any]) -> str:
     return " (has seen labels)" if trivial_baseline["uses_labels"] else ""
 
 
-def _fold(at: str) -> str:
+def _place(at: str) -> str:
     return f"fold {at}" if at.isdigit() else at

@@ -23,7 +23,7 @@ STEPS = 9  # measured of each training; the first, which builds and warms up, is
 def estimated_seconds(runs: Sequence[PlannedRun], settings: Mapping[str, Any], store: SliceStore) -> dict[str, float]:
     """Run -> seconds of its trainings, by the rates of one measured run of each kind of network.
 
-    Preparation, scoring and evaluation are not in it, and a variant that differs in neither architecture nor
+    Preparing pictures, scoring and judging are not in it, and a variant that differs in neither architecture nor
     masked autoencoder is taken to cost as much as what was measured.
     NaN for a detector that cannot be had here; its run will say why.
     """

@@ -22,7 +22,7 @@ TITLES = {
     "table2c": "Table 2c: how many boxes",
     "text": "Ablations in the text",
     "fig5": "Fig. 5: mask ratio and length of the training",
-    "simple": "Simple baselines",
+    "trivial_baselines": "Trivial baselines: methods that every other must beat",
     "further": "Further baselines",
     CHOSEN: "The chosen detectors",
 }
@@ -125,7 +125,7 @@ def sentences(content: Mapping[str, Any]) -> list[str]:
         if summary["failed"]:
             said.append(f"The scores of the seeds of {name} cannot be averaged: {summary['failed']}")
     if content["allow_leak"]:
-        said.append("Patients are in several splits; that was allowed when the slices were prepared.")
+        said.append("Patients is in several splits; that was allowed when the slices were prepared.")
     if content["overrides"]:
         said.append(f"Settings changed by the user: {content['overrides']}.")
     if content["unfinished"]:

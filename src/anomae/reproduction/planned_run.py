@@ -1,4 +1,4 @@
-"""One run of a reproduction: its settings at a scale; fitted, scored and evaluated, each unless it is done."""
+"""One run of a reproduction: its settings at a scale; fitted, scored and judged, each unless it is done."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -57,14 +57,14 @@ def _shortened(settings: Any, length: float) -> dict[str, Any]:
 
 
 def is_finished(path: Path) -> bool:
-    """Whether the run at `path` is fitted, scored and evaluated."""
+    """Whether the run at `path` is fitted, scored and judged."""
     return (path / "report" / "report.json").exists()
 
 
 def done_or_reason(
     run: PlannedRun, runs: Path, store: SliceStore, recipe: str, wanted: Wanted, seed: int, resamples: int
 ) -> str:
-    """Fit, score and evaluate one run in RUNS/<its name>, unless done; the reason where that failed, else "".
+    """Fit, score and judge one run in RUNS/<its name>, each unless it is done; the reason where that failed, else "".
 
     seed: of the bootstrap, the same for all runs.
     """

@@ -28,7 +28,7 @@ def labelled_rows(store: SliceStore) -> Rows:
 
 
 def pooled_evaluation(stores: Sequence[SliceStore], resamples: int, seed: int) -> tuple[PooledEvaluation, Rows]:
-    """The evaluation on the test slices of all these stores, which are folds of one or a single one; its rows (n,).
+    """What judges scores on the test slices of all these stores, which are folds of one or a single one; its rows (n,).
 
     The order of its slices is that of the rows, whatever store tests them.  Trivial baselines are computed in each
     store, from its own training split, and pooled as they are; of those that not all stores have none is taken.

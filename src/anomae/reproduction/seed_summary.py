@@ -31,7 +31,7 @@ def seed_summaries(
     }
     if not done:
         return {}
-    evaluation, rows = pooled_evaluation([store], resamples, seed)
+    judge, rows = pooled_evaluation([store], resamples, seed)
     found: dict[str, Any] = {}
     for name, own in done.items():
         try:
@@ -39,19 +39,16 @@ def seed_summaries(
         except UserError as error:
             found[name] = {"runs": [run.name for run in own], "scores": {}, "failed": str(error)}
             continue
-        figures = {run: evaluation.figures(scores) for run, scores in columns.items()}
-        found[name] = seed_summary(evaluation, columns, figures)
+        found[name] = seed_summary(judge, columns, {run: judge.figures(scores) for run, scores in columns.items()})
     return found
 
 
-def seed_summary(
-    evaluation: PooledEvaluation, columns: Mapping[str, Scores], figures: Mapping[str, Any]
-) -> dict[str, Any]:
+def seed_summary(judge: PooledEvaluation, columns: Mapping[str, Scores], figures: Mapping[str, Any]) -> dict[str, Any]:
     """The runs, and by score: the spread of AUROC over them by stratum, and the figures of their scores' mean.
 
-    columns: run -> score -> (n,), standardised.  figures: run -> what `evaluation` says of them.
+    columns: run -> score -> (n,), standardised.  figures: run -> what `judge` says of them.
     """
-    ensemble = evaluation.figures(mean_of_scores(list(columns.values())))
+    ensemble = judge.figures(mean_of_scores(list(columns.values())))
     scores = {
         name: {
             "seeds": {

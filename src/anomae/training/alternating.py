@@ -28,9 +28,8 @@ class Alternating:
     """One training of several networks, described.
 
     stage: its name in journal and files.  count: samples there are.  taken: samples a step is given.  networks: those
-    that learn here, on `device`.  step(indices (taken,), generator) updates them and gives its losses by name,
-    detached, one of them named `loss`; all it draws comes from the generator, which depends on seed, stage and step
-    alone.
+    that learn here, on `device`.  step(places (taken,), generator) updates them and gives its losses by name, detached,
+    one of them named `loss`; all it draws comes from the generator, which depends on seed, stage and step alone.
     """
 
     stage: str
