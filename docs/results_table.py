@@ -45,5 +45,5 @@ def _cell(figures: dict[str, Any] | None) -> str:
 
 
 if __name__ == "__main__":
-    for place in sys.argv[1:]:
-        print_table(Path(place))
+    for run in sys.argv[1:]:
+        print_table(Path(run))
