@@ -25,11 +25,11 @@ def position_tables(lists: Path, out: Path) -> tuple[Path, Path]:
     """Write OUT/scores.csv and OUT/labels.csv from the released lists; returns their paths."""
     read = ReleasedLists.read(lists, "brats2020")
     kinds = list(LISTS.values())
-    found = [(f"volume_{volume}", number, *kinds[index]) for volume, number, index in read.slices()]
+    found = [(f"volume_{volume}", number, *kinds[kind]) for volume, number, kind in read.slices()]
     usual = Counter(number for _, number, split, _ in found if split == "train")
     labels = [[case, case, number, split, label, DEPTH] for case, number, split, label in found]
-    evaluated = [slice_ for slice_ in found if slice_[2:] in (("test", 0), ("test", 1), ("validation", 0))]
-    scores = [[case, number, -abs(number - 80), -usual[number]] for case, number, _, _ in evaluated]
+    tested = [slice_ for slice_ in found if slice_[2:] in (("test", 0), ("test", 1), ("validation", 0))]
+    scores = [[case, number, -abs(number - 80), -usual[number]] for case, number, _, _ in tested]
     write_csv(out / "labels.csv", ("case", "patient", "slice", "split", "label", "depth"), labels)
     write_csv(out / "scores.csv", ("case", "slice", "score", "score_rarity"), scores)
     return out / "scores.csv", out / "labels.csv"
