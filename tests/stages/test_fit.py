@@ -1,9 +1,7 @@
 """The stage `fit`: goes on where it stopped, refuses what it was not begun with, and leaves what scoring needs."""
 
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -83,27 +81,38 @@ def test_images_that_cannot_be_cut_are_refused_before_anything_is_trained(heads:
     assert not (tmp_path / "run" / "checkpoints").exists()
 
 
+# While the masked autoencoder learns, when its reconstructions are there, while the classifier learns, at the very end.
+KILLS = (
+    ("replace", "autoencoder.safetensors", 5, "after"),
+    ("replace", "reconstructions.npy", 1, "after"),
+    ("replace", "classifier.safetensors", 1, "after"),
+    ("replace", "fitted/settings.json", 1, "before"),
+)
+SCRIPT = """
+import sys
+sys.path.insert(0, {tests!r})
+from forks import forked, import_what_training_does
+from anomae.cli import main
+sys.argv = {command!r}
+import_what_training_does()
+for kill in (*{kills!r}, None):
+    print(forked(main, kill))
+"""
+
+
 def test_killed_at_any_moment_the_command_goes_on_to_the_same_weights(
     run: Path, heads: SliceStore, tmp_path: Path
 ) -> None:
     overrides = [f"--set={key}={value}" for key, value in SHORT.items()]
     frequent = "--set=device.checkpoint_minutes=1e-9"
-    command = [sys.executable, "-m", "anomae", "fit", str(heads.folder), str(tmp_path / "cut")]
+    command = ["anomae", "fit", str(heads.folder), str(tmp_path / "cut")]
     command += ["--detector=mae-classifier", "--recipe=phantom", "--seed=2", *overrides, frequent]
-    moments = ("checkpoints/autoencoder.safetensors", "cache/reconstructions.npy", "checkpoints/classifier.safetensors")
-    kills = 0
-    for moment in moments:
-        process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-        began = time.monotonic()
-        while process.poll() is None and time.monotonic() - began < 120:
-            if (tmp_path / "cut" / moment).exists():
-                process.send_signal(signal.SIGKILL)
-                kills += 1
-                break
-            time.sleep(0.002)
-        process.wait()
-    assert kills == len(moments)
-    assert subprocess.run(command, capture_output=True, check=False).returncode == 0
+    script = SCRIPT.format(tests=str(Path(__file__).parents[1]), command=command, kills=KILLS)
+    ended = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, encoding="utf-8", timeout=600, check=False
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert [line for line in ended.stdout.splitlines() if line.lstrip("-").isdigit()] == ["-9"] * len(KILLS) + ["0"]
     assert weights_of(tmp_path / "cut" / "fitted") == weights_of(run / "fitted")
 
 

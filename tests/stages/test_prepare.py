@@ -170,18 +170,16 @@ def test_the_number_of_workers_changes_nothing(tmp_path):
 def test_killed_in_the_middle_it_goes_on_to_the_same_bytes_and_leaves_no_process(tmp_path):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     command = (
+        f"import sys; sys.path.insert(0, {str(Path(__file__).parents[1])!r})\n"
+        "from forks import kill_at\n"
         "from anomae.stages.prepare import prepare\n"
-        "prepare('phantom', 'heads:16', {!r}, options={{'size': '16x48x48'}}, workers=2)"
+        "kill_at('fsync', '', 4, 'after')\n"
+        f"prepare('phantom', 'heads:16', {str(killed)!r}, options={{'size': '16x48x48'}}, workers=2)"
     )
-    running = subprocess.Popen(
-        [sys.executable, "-c", command.format(str(killed))], stderr=subprocess.DEVNULL, start_new_session=True
-    )
-    journal, until = killed / "journal.jsonl", time.monotonic() + 120
-    while time.monotonic() < until and (not journal.exists() or journal.read_bytes().count(b"\n") < 4):
-        time.sleep(0.005)
-    running.kill()
-    assert running.wait() == -signal.SIGKILL
-    assert 4 <= journal.read_bytes().count(b"\n") < 17
+    running = subprocess.Popen([sys.executable, "-c", command], stderr=subprocess.DEVNULL, start_new_session=True)
+    assert running.wait(timeout=600) == -signal.SIGKILL
+    assert (killed / "journal.jsonl").read_bytes().count(b"\n") == 4
+    until = time.monotonic() + 120
     with pytest.raises(UserError, match="not a finished store"):
         SliceStore(killed)
     while time.monotonic() < until:

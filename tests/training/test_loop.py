@@ -2,10 +2,8 @@
 
 import json
 import os
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -172,44 +170,57 @@ def test_checkpoints_hold_the_whole_state(tmp_path: Path) -> None:
         assert all(torch.equal(old[name], new[name]) for name in old)
 
 
+# At the first checkpoint, at a later one before and after it takes its name, and at lines of the journal.
+KILLS = (
+    ("replace", "toy.safetensors", 1, "before"),
+    ("replace", "toy.safetensors", 1, "after"),
+    ("replace", "toy.safetensors", 7, "before"),
+    ("fsync", "", 3, "before"),
+    ("replace", "toy.safetensors", 11, "after"),
+    ("fsync", "", 2, "after"),
+    ("replace", "journal.jsonl", 1, "before"),
+    ("replace", "journal.jsonl", 1, "after"),
+)
 SCRIPT = """
 import sys
 from pathlib import Path
-sys.path.insert(0, {here!r})
-from test_loop import FP32, make_model, make_training, train, make_fabric
-from anomae.training.loop import Training
-training = make_training(Path(sys.argv[1]), steps=3000)
-train(make_fabric(FP32), make_model(), Training(
-    "toy", training.count, training.batch_loss, training.settings, 7, training.folder, 0.0005))
+sys.path[:0] = {paths!r}
+from forks import forked, import_what_training_does
+from test_loop import FP32, Training, make_fabric, make_model, make_training, train
+
+def fit(name):
+    made = make_training(Path({folder!r}) / name, steps=60)
+    often = Training("toy", made.count, made.batch_loss, made.settings, 7, made.folder, 1e-9)
+    train(make_fabric(FP32), make_model(), often)
+
+import_what_training_does()
+assert forked(lambda: fit("whole")) == 0
+for number, kill in enumerate({kills!r}):
+    print(forked(lambda: fit("cut"), kill), forked(lambda: fit(f"cut {{number}}"), kill))
+    assert forked(lambda: fit(f"cut {{number}}")) == 0
+assert forked(lambda: fit("cut")) == 0
 """
 
 
 def test_killed_at_any_moment_it_goes_on_to_the_same_weights(tmp_path: Path) -> None:
-    script = SCRIPT.format(here=str(Path(__file__).parent))
-
-    def start(folder: Path) -> subprocess.Popen[bytes]:
-        return subprocess.Popen([sys.executable, "-c", script, str(folder)], env={**os.environ, "OMP_NUM_THREADS": "1"})
-
-    assert start(tmp_path / "whole").wait(timeout=120) == 0
-    kills, delay = 0, 0.0
-    checkpoint = tmp_path / "cut" / "checkpoints" / "toy.safetensors"
-    while True:
-        process = start(tmp_path / "cut")
-        before = checkpoint.stat().st_mtime_ns if checkpoint.exists() else 0
-        while process.poll() is None:
-            written = checkpoint.stat().st_mtime_ns if checkpoint.exists() else 0
-            if written != before and kills < 4:
-                time.sleep(delay)
-                process.send_signal(signal.SIGKILL)
-                process.wait()
-                kills, delay = kills + 1, delay + 0.013
-                break
-            time.sleep(0.002)
-        else:
-            break
-    assert kills >= 1
-    whole, cut = (read_tensors(tmp_path / name / "checkpoints" / "toy.safetensors")[0] for name in ("whole", "cut"))
-    assert whole.keys() == cut.keys()
-    assert all(torch.equal(whole[name], cut[name]) for name in whole)
-    lines = [json.loads(line) for line in (tmp_path / "cut" / "journal.jsonl").read_text().splitlines()]
-    assert [line["step"] for line in lines] == sorted({line["step"] for line in lines})
+    """Each kill on a training of its own; and all of them, one after the other, on the same training."""
+    here = Path(__file__).parent
+    script = SCRIPT.format(paths=[str(here), str(here.parent)], folder=str(tmp_path), kills=KILLS)
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        encoding="utf-8",
+        timeout=600,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    first = read_tensors(tmp_path / "whole" / "checkpoints" / "toy.safetensors")[0]
+    rewritten = [kill[1] == "journal.jsonl" for kill in KILLS]  # which only a training does that goes on
+    assert [line.split() for line in done.stdout.splitlines()] == [["-9", "0" if late else "-9"] for late in rewritten]
+    for name in ("cut", *(f"cut {number}" for number in range(len(KILLS)))):
+        cut = read_tensors(tmp_path / name / "checkpoints" / "toy.safetensors")[0]
+        assert first.keys() == cut.keys()
+        assert all(torch.equal(first[key], cut[key]) for key in first), name
+        lines = [json.loads(line) for line in (tmp_path / name / "journal.jsonl").read_text().splitlines()]
+        assert [line["step"] for line in lines] == list(range(1, 61)), name

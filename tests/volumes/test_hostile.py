@@ -35,7 +35,7 @@ MEBIBYTE = 2**20
 
 
 @contextmanager
-def little_time_and_memory(mebibytes: int = 64, seconds: float = 5.0) -> Iterator[None]:
+def little_time_and_memory(mebibytes: int = 64, seconds: float = 20.0) -> Iterator[None]:
     unit = 1 if sys.platform == "darwin" else 1024
     peak, began = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit, time.process_time()
     tracemalloc.start()

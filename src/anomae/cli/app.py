@@ -1,4 +1,4 @@
-"""The program: what it is called and what it says of itself; its commands stand in the files beside this one."""
+"""The program `anomae`; its commands are in the other files of this folder."""
 
 from typing import Annotated
 
@@ -8,7 +8,7 @@ from anomae import __version__
 
 app = typer.Typer(
     name="anomae",
-    help="Find what does not belong in a medical image, having seen only healthy ones.  Not a medical device.",
+    help="Anomaly detection in medical images, trained on healthy images only.  Not a medical device.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -25,7 +25,7 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def _anomae(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and leave.")
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
     ] = False,
     debug: Annotated[
         bool, typer.Option("--debug", help="Show where an error came from; also with ANOMAE_DEBUG=1.")

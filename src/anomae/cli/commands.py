@@ -13,6 +13,7 @@ from anomae.cli.options import (
     Device,
     FromToml,
     Modality,
+    MovedStore,
     Precision,
     Profile,
     Recipe,
@@ -23,7 +24,6 @@ from anomae.cli.options import (
     Split,
     Splits,
     StoreFolder,
-    StorePlace,
 )
 
 
@@ -37,13 +37,15 @@ def prepare(
     split: Split = None,
     allow_leak: AllowLeak = False,
     seed: Seed = 0,
-    workers: Annotated[int | None, typer.Option(min=0, help="Processes that read.  [default: one a core]")] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=0, help="Processes that read scans.  (default: one per core)")
+    ] = None,
     settings: Set = None,
     file: FromToml = None,
 ) -> None:
-    """Scans as they lie on disk -> a store of prepared slices, split by patient.
+    """Read scans and write a store of prepared slices, split by patient.
 
-    A stopped command goes on where it was; a broken scan is listed and skipped.
+    A stopped command continues where it was; a damaged scan is listed and skipped.
     """
     from anomae.cli.settings import cohort_and_preparation
     from anomae.stages.prepare import prepare as stage
@@ -76,13 +78,15 @@ def fit(
     profile: Profile = "paper",
     seed: Seed = 0,
     device: Device = None,
-    devices: Annotated[int, typer.Option(min=1, help="How many devices (processes on CPU) share the work.")] = 1,
+    devices: Annotated[
+        int, typer.Option(min=1, help="Number of devices (processes on a CPU) that share the work.")
+    ] = 1,
     precision: Precision = None,
     keep_cache: Annotated[bool, typer.Option(help="Keep the training reconstructions in RUN/cache.")] = False,
     settings: Set = None,
     file: FromToml = None,
 ) -> None:
-    """A store -> a fitted detector, of the paper's method or a baseline's.  Continues where an earlier fit stopped."""
+    """Fit a detector on the healthy training slices of a store.  Continues where an earlier fit stopped."""
     from anomae.cli.settings import collected
     from anomae.stages.fit import fit as stage
 
@@ -106,54 +110,60 @@ def fit(
 def score(
     run: RunFolder,
     paths: Annotated[
-        list[Path] | None, typer.Argument(help="New scans, pictures or folders; none: the store's test split.")
+        list[Path] | None, typer.Argument(help="New scans, pictures or folders.  (default: the store's test split)")
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder for the findings on new scans.")] = None,
-    split: Annotated[str, typer.Option(help="Part of the store to score: test, validation or train.")] = "test",
-    maps: Annotated[bool, typer.Option(help="Write maps and reconstructions of the store's slices too.")] = True,
-    calibration: Annotated[bool, typer.Option(help="Score the normal validation slices too, for a threshold.")] = True,
-    overlays: Annotated[int, typer.Option(min=0, help="Pictures of the highest slices of each new scan.")] = 8,
+    out: Annotated[Path | None, typer.Option(help="Folder for the results on new scans.")] = None,
+    split: Annotated[str, typer.Option(help="Split of the store to score: test, validation or train.")] = "test",
+    maps: Annotated[bool, typer.Option(help="Also write maps and reconstructions of the store's slices.")] = True,
+    calibration: Annotated[
+        bool, typer.Option(help="Also score the normal validation slices, for an operating threshold.")
+    ] = True,
+    overlays: Annotated[
+        int, typer.Option(min=0, help="How many of the highest-scoring slices of each new scan to draw.")
+    ] = 8,
     device: Device = None,
     precision: Precision = None,
-    store: StorePlace = None,
+    store: MovedStore = None,
 ) -> None:
-    """Give every slice a score and a map: of the store's test split, or of new scans with the fitted folder alone."""
+    """Score every slice of the store's test split, or of new scans, and write anomaly maps."""
     from anomae.errors import UserError
     from anomae.training.settings import DeviceSettings
 
     given = {"accelerator": device, "precision": precision}
     chosen = {key: value for key, value in given.items() if value is not None}
-    where = DeviceSettings.model_validate(chosen) if chosen else None
+    device_settings = DeviceSettings.model_validate(chosen) if chosen else None
     if paths:
         if out is None:
-            raise UserError("Scoring new scans needs a folder for the findings: --out DIR.")
+            raise UserError("Scoring new scans needs a folder for the results: --out DIR.")
         from anomae.stages.score_scans import score_scans
 
-        written = score_scans(run, paths, out, overlays=overlays, device=where)
+        written = score_scans(run, paths, out, overlays=overlays, device=device_settings)
     else:
         if out is not None:
-            raise UserError("--out goes with new scans; the store's test split is written to RUN/findings.")
+            raise UserError("--out is for new scans; results on the store's slices are written to RUN/findings.")
         from anomae.stages.score import score as stage
 
-        written = stage(run, split=split, maps=maps, calibration=calibration, store=store, device=where)
+        written = stage(run, split=split, maps=maps, calibration=calibration, store=store, device=device_settings)
     typer.echo(f"Scores: {written / 'scores.csv'}")
 
 
 @app.command()
 def evaluate(
     run: Annotated[Path | None, typer.Argument(help="Folder of the run.")] = None,
-    scores: Annotated[Path | None, typer.Option(help="Anyone's scores: columns case, patient, slice, score.")] = None,
+    scores: Annotated[
+        Path | None, typer.Option(help="Scores of any program: columns case, patient, slice, score.")
+    ] = None,
     labels: Annotated[Path | None, typer.Option(help="Their labels: columns case, patient, slice, label.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the report on --scores.")] = None,
     slice_bound: Annotated[
-        float, typer.Option(help="Bound on false alarms per healthy slice, for the threshold from normal slices.")
+        float, typer.Option(help="Bound on false positives per healthy slice, for the operating threshold.")
     ] = 0.05,
-    patient_bound: Annotated[float, typer.Option(help="The same per healthy patient.")] = 0.10,
+    patient_bound: Annotated[float, typer.Option(help="The same, per healthy patient.")] = 0.10,
     resamples: Annotated[int, typer.Option(min=100, help="Bootstrap resamples, by patient.")] = 2000,
     seed: Seed = 0,
-    store: StorePlace = None,
+    store: MovedStore = None,
 ) -> None:
-    """What the scores are worth: RUN/report/report.json and report.html, trivial baselines beside every figure."""
+    """Evaluate the scores and compare them with trivial baselines: RUN/report/report.html and report.json."""
     from anomae.errors import UserError
     from anomae.stages.evaluate import evaluate as stage
     from anomae.stages.evaluate import evaluate_scores
@@ -162,25 +172,25 @@ def evaluate(
     if run is not None and (scores or labels or out):
         raise UserError("Give either RUN or --scores, --labels and --out, not both.")
     if run is not None:
-        report, place = stage(run, store=store, bounds=bounds, resamples=resamples, seed=seed), run / "report"
+        report, folder = stage(run, store=store, bounds=bounds, resamples=resamples, seed=seed), run / "report"
     elif scores and labels and out:
-        report, place = evaluate_scores(scores, labels, out, bounds=bounds, resamples=resamples, seed=seed), out
+        report, folder = evaluate_scores(scores, labels, out, bounds=bounds, resamples=resamples, seed=seed), out
     else:
         raise UserError("Give RUN, or all of --scores, --labels and --out.")
     from anomae.cli.summaries import evaluated
 
-    evaluated(report, place)
+    evaluated(report, folder)
 
 
 @app.command()
 def compare(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Scored runs, or tables of scores.")],
     out: Annotated[Path, typer.Option(help="Folder of the comparison.")],
-    labels: Annotated[Path | None, typer.Option(help="Labels, where tables of scores are compared.")] = None,
+    labels: Annotated[Path | None, typer.Option(help="Labels, if tables of scores are compared.")] = None,
     resamples: Annotated[int, typer.Option(min=100, help="Bootstrap resamples, by patient.")] = 2000,
     seed: Seed = 0,
 ) -> None:
-    """Several runs on the same images: paired differences, spread over seeds, all of them merged, trivial baselines."""
+    """Compare runs on the same images: paired differences, spread over seeds, their ensemble, trivial baselines."""
     from anomae.stages.compare import compare as stage
 
     typer.echo(stage(runs, out, labels=labels, resamples=resamples, seed=seed)["verdict"])
@@ -190,12 +200,12 @@ def compare(
 @app.command()
 def pseudo(
     run: RunFolder,
-    out: Annotated[Path | None, typer.Option(help="The picture.  [default: RUN/pseudo_lesions.png]")] = None,
-    count: Annotated[int, typer.Option(min=1, help="How many healthy images.")] = 10,
+    out: Annotated[Path | None, typer.Option(help="Picture to write.  (default: RUN/pseudo_lesions.png)")] = None,
+    count: Annotated[int, typer.Option(min=1, help="Number of healthy images.")] = 10,
     seed: Seed = 0,
-    store: StorePlace = None,
+    store: MovedStore = None,
 ) -> None:
-    """Draw every family of pseudo-lesions on your own healthy images: what the detector `anomae` learns from."""
+    """Draw every family of pseudo-lesions on healthy images of the store, as the detector `anomae` is trained on."""
     from anomae.stages.pseudo import pseudo as stage
 
     typer.echo(f"Contact sheet: {stage(run, out, store=store, count=count, seed=seed)}")
@@ -203,10 +213,10 @@ def pseudo(
 
 @app.command()
 def demo(
-    folder: Annotated[Path, typer.Argument(help="Where the demo works.")] = Path("demo"),
+    folder: Annotated[Path, typer.Argument(help="Folder of the demo.")] = Path("demo"),
     seed: Seed = 0,
 ) -> None:
-    """The whole chain on real pictures: prepare, fit, score, evaluate, report; about ten minutes on two cores."""
+    """Run the whole pipeline on real images: prepare, fit, score, evaluate; about ten minutes on two cores."""
     from anomae.cli.summaries import evaluated
     from anomae.files import read_json
     from anomae.stages.demo import demo as stage

@@ -1,4 +1,4 @@
-"""Commands about data: made-up scans, and a first look at a data set."""
+"""Commands about data: synthetic scans, and a first look at a data set."""
 
 from pathlib import Path
 from typing import Annotated
@@ -11,15 +11,15 @@ from anomae.cli.options import Cohort, Modality, Seed, Set, Source
 
 @app.command()
 def phantom(
-    out: Annotated[Path, typer.Argument(help="Folder to be made.")],
+    out: Annotated[Path, typer.Argument(help="Folder to write.")],
     layout: Annotated[
         str, typer.Option(help="brats2020, brats2020-slices, luna16, lgg, folder, mvtec or arrays.")
     ] = "brats2020",
-    count: Annotated[int, typer.Option(min=1, help="How many patients.")] = 12,
+    count: Annotated[int, typer.Option(min=1, help="Number of patients.")] = 12,
     file_format: Annotated[str | None, typer.Option("--format", help="nii.gz, mha, nrrd, dicom, png, ...")] = None,
     seed: Seed = 0,
 ) -> None:
-    """Write made-up scans with lesions of known place, in the layout of a data set, to try things out."""
+    """Write synthetic scans with known lesions, in the layout of a data set, to try things out."""
     from anomae.stages.phantom import phantom as stage
 
     typer.echo(f"Written: {stage(out, layout=layout, count=count, seed=seed, file_format=file_format)}")
@@ -32,7 +32,7 @@ def inspect_data(
     modality: Modality = None,
     settings: Set = None,
 ) -> None:
-    """What lies in SOURCE: cases, patients, labels, and the first scan's shape and range.  Nothing is written."""
+    """Describe a data set: cases, patients, labels, the first scan's shape and range.  Writes nothing."""
     from anomae.cli.settings import collected
     from anomae.cli.summaries import inspected
     from anomae.stages.inspect_data import inspect_data as stage

@@ -10,12 +10,12 @@ from anomae.cli.options import DetectorName, Profile
 
 @app.command()
 def recipes(
-    name: Annotated[str | None, typer.Argument(help="Show the settings of this one.")] = None,
+    name: Annotated[str | None, typer.Argument(help="Show the settings of this recipe.")] = None,
     detector: DetectorName = "anomae",
     profile: Profile = "paper",
-    side: Annotated[int, typer.Option(min=8, help="Image side, pixels; sizes of some recipes follow it.")] = 96,
+    side: Annotated[int, typer.Option(min=8, help="Image side in pixels; some recipes depend on it.")] = 96,
 ) -> None:
-    """List the recipes, or every setting of a detector under one: what --set takes."""
+    """List the recipes, or with NAME every setting of a detector that --set can change."""
     from anomae.cli.summaries import list_recipes, show_recipe
 
     if name is None:

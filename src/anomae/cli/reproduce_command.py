@@ -12,23 +12,27 @@ from anomae.cli.options import AllowLeak, Detectors, Folds, Modality, Only, Seed
 @app.command()
 def reproduce(
     data: Annotated[str, typer.Argument(help="brats2020, luna16, lgg, luna16-patches, demo or phantom.")],
-    source: Annotated[Path | None, typer.Argument(help="Where its files lie.  [demo: the installed pictures]")] = None,
-    out: Annotated[Path, typer.Option(help="Folder of all runs and of the page.")] = Path("reproduction"),
+    source: Annotated[
+        Path | None, typer.Argument(help="Folder or file of the data set.  (demo: the installed pictures)")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder of all runs and of the results page.")] = Path("reproduction"),
     only: Only = None,
-    scale: Annotated[str, typer.Option(help="tiny, small (minutes a cell on two cores) or paper (a GPU).")] = "small",
+    scale: Annotated[
+        str, typer.Option(help="tiny, small (minutes per cell on two cores) or paper (needs a GPU).")
+    ] = "small",
     modality: Modality = None,
     splits: Splits = None,
     allow_leak: AllowLeak = False,
     seed: Seed = 0,
     preparation: Annotated[
-        str, typer.Option(help="plain (as the paper has it) or brain (all but the brain black, cropped, upright).")
+        str, typer.Option(help="plain (as in the paper) or brain (brain only, cropped, upright).")
     ] = "plain",
     detector: Detectors = None,
     seeds: Seeds = None,
     folds: Folds = None,
     settings: SetOfDetector = None,
 ) -> None:
-    """The paper's tables and figures on your copy of a data set, baselines included; a stopped command goes on."""
+    """Reproduce the paper's tables and figures on your copy of a data set.  Continues where it was stopped."""
     from anomae.cli.settings import by_detector, listed_seeds
     from anomae.cli.summaries import cross_validated, reproduced
     from anomae.reproduction.run_all import reproduce as stage

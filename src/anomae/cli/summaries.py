@@ -11,7 +11,7 @@ from anomae.slices.store import SliceStore
 
 
 def prepared(store: SliceStore) -> None:
-    """Counts by split and label, and where the store is."""
+    """Counts by split and label, and the store's folder."""
     table = Table("split", "healthy", "abnormal", "unknown", "patients")
     for split in ("train", "validation", "test"):
         rows = store.rows(split)
@@ -21,7 +21,9 @@ def prepared(store: SliceStore) -> None:
     Console().print(table)
     skipped = store.prepared.get("skipped", [])
     if skipped:
-        Console(stderr=True).print(f"{len(skipped)} scan(s) could not be read and were skipped; prepare.json says why.")
+        Console(stderr=True).print(
+            f"{len(skipped)} scan(s) could not be read and were skipped; see prepare.json for the reasons."
+        )
     print(f"Store: {store.folder}")
 
 

@@ -57,14 +57,14 @@ def resize_crops(images: Tensor, sizes: Tensor, centres: Tensor) -> Tensor:
 def _resampling(count: int, sizes: Tensor, centres: Tensor) -> Tensor:
     """(B, count, count): what each pixel of a line becomes made of, for the stretch at `centres` of `sizes`, (B,)."""
     middles = (2 * torch.arange(count, device=sizes.device) + 1) / count - 1  # of the pixels, -1..1
-    places = ((centres[:, None] + sizes[:, None] * middles + 1) * count - 1) / 2  # (B, count), in pixels
-    first = places.floor()
+    positions = ((centres[:, None] + sizes[:, None] * middles + 1) * count - 1) / 2  # (B, count), in pixels
+    first = positions.floor()
     taps = torch.arange(-1, 3, device=sizes.device)
-    away = (places - first)[..., None] - taps  # (B, count, 4), -2..2
+    away = (positions - first)[..., None] - taps  # (B, count, 4), -2..2
     near, far = away.abs(), away.abs().clamp(max=2)
     weights = torch.where(near <= 1, (1.5 * near - 2.5) * near**2 + 1, ((2.5 - 0.5 * far) * far - 4) * far + 2)
     sources = (first[..., None].long() + taps).clamp(0, count - 1)  # pixels beyond the border: the border's
-    return torch.zeros(*places.shape, count, device=sizes.device).scatter_add_(2, sources, weights)
+    return torch.zeros(*positions.shape, count, device=sizes.device).scatter_add_(2, sources, weights)
 
 
 def erase_random(

@@ -18,8 +18,8 @@ def perlin_noise(count: int, size: tuple[int, int], cells: tuple[int, int], gene
     device = generator.device
     angles = 2 * math.pi * torch.rand(count, cells[0] + 1, cells[1] + 1, generator=generator, device=device)
     downwards, rightwards = angles.sin(), angles.cos()
-    (top, y), (left, x) = (_places(side, cell, device) for side, cell in zip(size, cells, strict=True))
-    y = y[:, None]  # (H, 1), place within the cell, 0..1
+    (top, y), (left, x) = (_positions(side, cell, device) for side, cell in zip(size, cells, strict=True))
+    y = y[:, None]  # (H, 1), position within the cell, 0..1
 
     def seen_from(below: int, beside: int) -> Tensor:
         """The slope of one corner of each pixel's cell, followed to the pixel; (count, H, W)."""
@@ -30,7 +30,7 @@ def perlin_noise(count: int, size: tuple[int, int], cells: tuple[int, int], gene
     return math.sqrt(2) * torch.lerp(across[0], across[1], _fade(y))
 
 
-def _places(side: int, cells: int, device: torch.device) -> tuple[Tensor, Tensor]:
+def _positions(side: int, cells: int, device: torch.device) -> tuple[Tensor, Tensor]:
     """(side,) each: the cell that a pixel lies in, and where in it, 0..1."""
     indices = torch.arange(side, device=device) * cells / side
     return indices.floor().long(), indices - indices.floor()

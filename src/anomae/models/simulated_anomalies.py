@@ -70,7 +70,7 @@ def foreign_textures(others: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def _any_coarseness(count: int, size: tuple[int, int], generator: torch.Generator) -> Tensor:
-    """(count, H, W) Perlin noise, each of 1, 2, 4 ... cells a side, the two sides apart; no cell below 4 pixels."""
+    """(count, H, W) Perlin noise, each of 1, 2, 4 ... cells along a side, drawn by side; no cell below 4 pixels."""
     most = [max(0, min(MOST_DOUBLINGS, int(math.log2(side / SMALLEST_CELL)))) for side in size]
     drawn = torch.rand(count, 2, generator=generator, device=generator.device).tolist()
     cells = [tuple(2 ** int(one * (top + 1)) for one, top in zip(pair, most, strict=True)) for pair in drawn]

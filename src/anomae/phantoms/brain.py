@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial.transform import Rotation
 
-from anomae.phantoms.shapes import Field, Place, Slab, ball_mm, soft
+from anomae.phantoms.shapes import Field, Slab, Zyx, ball_mm, soft
 
 Box = tuple[slice, slice, slice]
 _EVERYWHERE: Box = (slice(None), slice(None), slice(None))
@@ -46,8 +46,8 @@ class _Frame:
     x: Field
     blur_mm: float
 
-    def within(self, lowest: Place, highest: Place) -> tuple[Box, "_Frame"]:
-        """The box of voxels that holds all places between two corners (z, y, x), and the frame cut to it."""
+    def within(self, lowest: Zyx, highest: Zyx) -> tuple[Box, "_Frame"]:
+        """The box of voxels that holds all points between two corners (z, y, x), and the frame cut to it."""
         held = np.ones(self.z.shape, np.bool_)
         for at, low, high in zip((self.z, self.y, self.x), lowest, highest, strict=True):
             held &= (at > low) & (at < high)
@@ -102,7 +102,7 @@ def _pose(rng: np.random.Generator, slab: Slab) -> _Frame:
     turn = Rotation.from_euler("zyx", rng.normal(0, 2.5, 3).clip(-5, 5), degrees=True).as_matrix().tolist()
     # The middle of a head is a little below the middle of its brain, from where anatomy is told.
     shift = (rng.normal(0, 1, 3).clip(-1.5, 1.5) - (5, 0, 0)).tolist()
-    z, y, x = (at - by for at, by in zip(slab.places_mm(), shift, strict=True))
+    z, y, x = (at - by for at, by in zip(slab.positions_mm(), shift, strict=True))
     left, back, up = (row[0] * x + row[1] * y + row[2] * z for row in turn)
     return _Frame(slab, up, back, left, max(1.2, 0.4 * sum(slab.grid.spacing_mm[1:])))
 
@@ -161,7 +161,7 @@ def _ventricles(rng: np.random.Generator, frame: _Frame) -> tuple[Layer, Layer]:
 
 
 def _wrap(
-    rng: np.random.Generator, frame: _Frame, half: Place, above: Field, across: Field, depth: Field
+    rng: np.random.Generator, frame: _Frame, half: Zyx, above: Field, across: Field, depth: Field
 ) -> tuple[list[Layer], npt.NDArray[np.bool_]]:
     """Scalp, bone with its marrow, the fluid under it, and at the base of the skull muscle, air cells and the eyes.
 

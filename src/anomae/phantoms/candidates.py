@@ -1,4 +1,4 @@
-"""Candidate places in a made-up chest, as LUNA16 lists them: its nodules, and vessels and edges that are none."""
+"""Candidate positions in a made-up chest, as LUNA16 lists them: its nodules, and vessels and edges that are none."""
 
 import numpy as np
 from scipy.ndimage import uniform_filter
@@ -21,8 +21,8 @@ def list_candidates(chest: Phantom, rng: np.random.Generator, others: int = 20) 
     """
     affine = chest.grid.affine_lps()
 
-    def line(place_zyx: np.ndarray, last: float) -> Line:
-        x, y, z, _ = affine @ (*place_zyx[::-1], 1)
+    def line(at_zyx: np.ndarray, last: float) -> Line:
+        x, y, z, _ = affine @ (*at_zyx[::-1], 1)
         return (round(float(x), 6), round(float(y), 6), round(float(z), 6), last)
 
     sides = np.array(chest.grid.spacing_mm)
@@ -44,6 +44,6 @@ def list_candidates(chest: Phantom, rng: np.random.Generator, others: int = 20) 
         spots = spots[np.linalg.norm((spots - centre) * sides, axis=1) > 1.5 * radius + 10]
     chosen = spots[rng.permutation(len(spots))[: others - 1]]
     skin = np.argwhere(chest.body & ~chest.lesions)
-    misses = [line(place, 0) for place in (*chosen, skin[skin[:, 2].argmax()])]
+    misses = [line(at, 0) for at in (*chosen, skin[skin[:, 2].argmax()])]
     found = [*hits, *misses]
-    return [found[place] for place in rng.permutation(len(found))], nodules
+    return [found[index] for index in rng.permutation(len(found))], nodules

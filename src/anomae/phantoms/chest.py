@@ -11,8 +11,8 @@ from anomae.phantoms.shapes import (
     Blob,
     Field,
     Phantom,
-    Place,
     Slab,
+    Zyx,
     ball_mm,
     centred_grid,
     cut_slabs,
@@ -22,7 +22,7 @@ from anomae.phantoms.shapes import (
 )
 from anomae.seeds import generator
 
-CHEST_VIEW_MM: Place = (300.0, 370.0, 370.0)
+CHEST_VIEW_MM: Zyx = (300.0, 370.0, 370.0)
 _REACH_MM = 200.0
 _LOWEST_HU, _HIGHEST_HU = -1024, 3071
 _RADIUS_MM = (2.5, 14.0)
@@ -52,7 +52,7 @@ def make_chest(
     seed: int,
     *,
     shape: tuple[int, int, int] = (48, 128, 128),
-    spacing_mm: Place | None = None,
+    spacing_mm: Zyx | None = None,
     lesions: int = 2,
 ) -> Phantom:
     """A made-up chest as a CT scan, in HU; everything about the patient depends on `seed` alone.
@@ -95,7 +95,7 @@ def make_chest(
 
 def _paint_chest(rng: np.random.Generator, image: Field, slab: Slab) -> _Chest:
     """Paint a slab of a chest without nodules into `image`, which holds air."""
-    z, y, x = slab.places_mm()
+    z, y, x = slab.positions_mm()
     size = 1 + 0.04 * min(max(rng.normal(), -2), 2)
     back, left, lean = rng.uniform(-5, 5), rng.uniform(-5, 5), rng.normal(0, 0.02)
     z, y, x = z / size, (y - back) / size, (x - left - lean * z) / size
@@ -260,6 +260,6 @@ def _show_nodule(image: Field, own: npt.NDArray[np.bool_], blob: Blob, rng: np.r
     image += own * blob.share(max(0.8, 0.15 * blob.radius_mm)) * np.clip(density - image, 0, None)
 
 
-def _to_nearest(place: Field, step: float) -> Field:
+def _to_nearest(at: Field, step: float) -> Field:
     """Distance to the nearest multiple of `step`."""
-    return np.asarray(np.abs(place - step * np.rint(place / step)))
+    return np.asarray(np.abs(at - step * np.rint(at / step)))

@@ -1,4 +1,4 @@
-"""Made-up scans, for tests, examples and trying things out: heads (MRI) and chests (CT) with lesions of known place."""
+"""Made-up scans, for tests and examples: heads (MRI) and chests (CT) with lesions of known position."""
 
 from anomae.phantoms.chest import make_chest
 from anomae.phantoms.head import MODALITIES, Head, imagine_head, make_head, scan_head

@@ -25,8 +25,8 @@ def write_class_folders(order: Order) -> Iterator[None]:
         lesions = head.lesions.astype(np.uint8)
         if order.file_format in PICTURE_FORMATS:
             pictures = eight_bits(head.voxels)
-            for place in _shown_slices(head):
-                write_picture(folder / f"slice_{place:03d}.{order.file_format}", pictures[place])
+            for index in _shown_slices(head):
+                write_picture(folder / f"slice_{index:03d}.{order.file_format}", pictures[index])
         elif order.file_format == "dicom":
             write_dicom_series(folder, head.voxels, head.grid, modality="MR", patient=f"PHANTOM{number:03d}")
             if abnormal:
@@ -46,16 +46,16 @@ def write_mvtec(order: Order) -> Iterator[None]:
         pictures = eight_bits(head.voxels)
         shown = _shown_slices(head)
         sizes = head.lesions.sum((1, 2))
-        for place in shown:
-            name = f"p{number:03d}_s{place:03d}"
+        for index in shown:
+            name = f"p{number:03d}_s{index:03d}"
             if kind == "defect":
-                defect = "large" if sizes[place] * 2 >= sizes[shown].max() else "small"
+                defect = "large" if sizes[index] * 2 >= sizes[shown].max() else "small"
                 mask = order.folder / "ground_truth" / defect / f"{name}_mask.png"
-                write_picture(mask, head.lesions[place])
-                write_picture(order.folder / "test" / defect / f"{name}.{order.file_format}", pictures[place])
+                write_picture(mask, head.lesions[index])
+                write_picture(order.folder / "test" / defect / f"{name}.{order.file_format}", pictures[index])
             else:
                 split = "train" if kind == "train" else "test"
-                write_picture(order.folder / split / "good" / f"{name}.{order.file_format}", pictures[place])
+                write_picture(order.folder / split / "good" / f"{name}.{order.file_format}", pictures[index])
         yield
 
 

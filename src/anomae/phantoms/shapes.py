@@ -1,4 +1,4 @@
-"""What made-up scans are made of: what one is, slabs to work in, smooth noise, soft edges, lesions of known place."""
+"""What made-up scans consist of: slabs to work in, smooth noise, soft edges, lesions of known position."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -12,7 +12,7 @@ from scipy.sparse import csr_array
 from anomae.volumes.volume import Grid
 
 Field = npt.NDArray[np.floating]
-Place = tuple[float, float, float]
+Zyx = tuple[float, float, float]
 
 # Voxels worked on at a time: the many steps of a slab stay in the processor's cache, 3 times as fast as whole volumes.
 _SLAB_VOXELS = 150_000
@@ -41,15 +41,15 @@ class Phantom:
 class Slab:
     """Some neighbouring slices of a grid; reach_mm: how far from the middle of the grid there is noise.
 
-    Anatomy is a function of place and of draws that depend neither on the slab nor on the grid, so slabs fit together
-    without a seam, and one patient is the same at every resolution and in every field of view.
+    Anatomy is a function of position and of draws that depend neither on the slab nor on the grid, so slabs fit
+    together without a seam, and one patient is the same at every resolution and in every field of view.
     """
 
     grid: Grid
     rows: slice
     reach_mm: float
 
-    def places_mm(self) -> tuple[Field, Field, Field]:
+    def positions_mm(self) -> tuple[Field, Field, Field]:
         """Distances (z, y, x) from the middle of the grid along its axes, in mm, as three arrays that broadcast."""
         z, y, x = (
             ((np.arange(n) - (n - 1) / 2) * side).astype(np.float32)
@@ -57,7 +57,7 @@ class Slab:
         )
         return z[self.rows, None, None], y[None, :, None], x[None, None, :]
 
-    def noise(self, rng: np.random.Generator, knot_mm: float | Place) -> Field:
+    def noise(self, rng: np.random.Generator, knot_mm: float | Zyx) -> Field:
         """Noise [z, y, x] of mean 0 and deviation about 1, smooth over roughly twice `knot_mm`, 0 beyond its reach.
 
         A cubic B-spline through random knots every `knot_mm` (z, y, x).
@@ -67,8 +67,8 @@ class Slab:
         field: Field = rng.standard_normal([2 * reach + 1 for reach in reaches], dtype=np.float32)
         # Each turn takes the first axis from knots to voxels and moves it to the end: after three all is in order.
         # The weights are sparse, four knots a voxel: quicker than dense products, and BLAS threads have no part in it.
-        for places, step, reach in zip(self.places_mm(), steps, reaches, strict=True):
-            along = _spline_weights(places.ravel() / step, reach) @ field.reshape(field.shape[0], -1)
+        for positions, step, reach in zip(self.positions_mm(), steps, reaches, strict=True):
+            along = _spline_weights(positions.ravel() / step, reach) @ field.reshape(field.shape[0], -1)
             field = np.moveaxis(along.reshape(-1, *field.shape[1:]), 0, -1)
         return np.ascontiguousarray(field)
 
@@ -90,13 +90,13 @@ class Blob:
         return np.asarray(np.clip((1 - self.level) * (self.radius_mm / ramp_mm), 0, 1))
 
 
-def centred_grid(shape: tuple[int, int, int], spacing_mm: Place) -> Grid:
+def centred_grid(shape: tuple[int, int, int], spacing_mm: Zyx) -> Grid:
     """A grid along the world axes with the world's origin in its middle."""
     z, y, x = (-(n - 1) / 2 * side for n, side in zip(shape, spacing_mm, strict=True))
     return Grid(shape, spacing_mm, (x, y, z))
 
 
-def spacing_of_view(shape: tuple[int, int, int], view_mm: Place, held_mm: Place) -> Place:
+def spacing_of_view(shape: tuple[int, int, int], view_mm: Zyx, held_mm: Zyx) -> Zyx:
     """The spacing (z, y, x) with which `shape` voxels span `view_mm`.
 
     It is wider where voxels are so few that what is `held_mm` long would reach the middle of the outermost ones.
@@ -128,7 +128,7 @@ def paint(image: Field, share: Field, value: Field | float) -> None:
     image += share * (value - image)
 
 
-def ball_mm(z: Field, y: Field, x: Field, centre: Place, axes_mm: Place, square: bool = False) -> Field:
+def ball_mm(z: Field, y: Field, x: Field, centre: Zyx, axes_mm: Zyx, square: bool = False) -> Field:
     """Rough distance in mm to the surface of an ellipsoid, positive inside; centre and axes as (z, y, x).
 
     square: a fuller form, between ellipsoid and box (the exponent is 2.5 instead of 2).
@@ -182,23 +182,23 @@ def _one_blob(
     stretch = np.exp(rng.uniform(-0.25, 0.25, 3))
     axes = (radius_mm * stretch / stretch.prod() ** (1 / 3)).tolist()
     rough = 1 + np.clip(ruggedness * own.noise(rng, max(0.55 * radius_mm, 1.0)), -0.45, 0.9)
-    z, y, x = (at / axis for at, axis in zip(own.places_mm(), axes, strict=True))
+    z, y, x = (at / axis for at, axis in zip(own.positions_mm(), axes, strict=True))
     level = np.sqrt(z * z + y * y + x * x) * rough
     ends = [(max(at - r, 0), min(at + r + 1, n)) for at, r, n in zip(centre, reach, grid.shape, strict=True)]
     cut = tuple(slice(low - at + r, high - at + r) for (low, high), at, r in zip(ends, centre, reach, strict=True))
     return Blob((slice(*ends[0]), slice(*ends[1]), slice(*ends[2])), level[cut], centre, radius_mm)
 
 
-def _spline_weights(places: Field, reach: int) -> csr_array:
-    """(n, 2 * reach + 1): cubic B-spline weights of knots at n places, scaled to keep a deviation of about 1.
+def _spline_weights(positions: Field, reach: int) -> csr_array:
+    """(n, 2 * reach + 1): cubic B-spline weights of knots at n positions, scaled to keep a deviation of about 1.
 
-    places: in steps of the knots, whose middle one is at 0.  What lies beyond the knots has weights of 0.
+    positions: in steps of the knots, whose middle one is at 0.  What lies beyond the knots has weights of 0.
     """
-    knots = np.floor(places)[:, None] + np.arange(-1, 3)  # (n, 4): all that have a say
-    away = np.abs(places[:, None] - knots)
+    knots = np.floor(positions)[:, None] + np.arange(-1, 3)  # (n, 4): all that have a say
+    away = np.abs(positions[:, None] - knots)
     weights = np.where(away < 1, 2 / 3 - away**2 + away**3 / 2, np.clip(2 - away, 0, None) ** 3 / 6)
-    # 151/315 is the sum of the squared weights, averaged over all places between knots.
+    # 151/315 is the sum of the squared weights, averaged over all positions between knots.
     weights *= (np.abs(knots) <= reach) / math.sqrt(151 / 315)
     columns = np.clip(knots + reach, 0, 2 * reach).astype(np.int32)
-    starts = np.arange(0, 4 * len(places) + 1, 4)
-    return csr_array((weights.astype(np.float32).ravel(), columns.ravel(), starts), (len(places), 2 * reach + 1))
+    starts = np.arange(0, 4 * len(positions) + 1, 4)
+    return csr_array((weights.astype(np.float32).ravel(), columns.ravel(), starts), (len(positions), 2 * reach + 1))

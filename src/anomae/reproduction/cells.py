@@ -31,12 +31,11 @@ LENGTHS = (0.125, 0.25, 0.5, 1.0)
 
 @dataclass(frozen=True, slots=True)
 class PlannedRun:
-    """A detector to be fitted, scored and judged.
+    """A detector to be fitted, scored and evaluated.
 
     name: of its folder.  overrides: on top of the settings of the detector at the chosen scale.  length: share of the
     masked autoencoder's steps.  by_scale: overrides of one scale alone.  seed: of the fit; None: the one of the whole
-    reproduction.  The run `method` is the paper's, which others
-    take their masked autoencoder from.
+    reproduction.  The run `method` is the paper's, which others take their masked autoencoder from.
     """
 
     name: str
@@ -164,12 +163,12 @@ CELLS = (
             ("Gaussian of each pixel", "pixel-gaussian"),
             ("PCA", "pca"),
             ("convolutional autoencoder", "conv-autoencoder"),
-            ("memory of patches (PatchCore)", "patchcore"),
+            ("patch memory (PatchCore)", "patchcore"),
         )
     ),
     Cell("further", "denoising autoencoder (coarse noise)", "dae"),
-    Cell("further", "DRAEM-like (made-up textures)", "draem"),
-    Cell("further", "memory of patches, nearby places alone", "patchcore-near"),
+    Cell("further", "DRAEM-like (synthetic textures)", "draem"),
+    Cell("further", "patch memory, nearby positions only", "patchcore-near"),
 )
 
 

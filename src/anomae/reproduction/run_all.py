@@ -1,4 +1,4 @@
-"""The stage `reproduce`: the paper's tables and figures on one data set; every cell fitted, scored, judged, resumed.
+"""The stage `reproduce`: the paper's tables and figures on one data set; every cell fitted, scored, evaluated, resumed.
 
 With folds, anomae.reproduction.cross_validate does the same on every fold.
 
@@ -54,7 +54,7 @@ def reproduce(
     resamples: int = 2000,
     estimate: bool = True,
 ) -> dict[str, Any]:
-    """Prepare once, then fit, score and judge every run; returns the content of reproduction.json.
+    """Prepare once, then fit, score and evaluate every run; returns the content of reproduction.json.
 
     With `folds`, the patients are tested in turns, in so many folds (cross_validate.py), and its content is returned.
 
@@ -190,7 +190,7 @@ def _content(
                 "failed": failed.get(cell.run),
             }
         )
-    judged = next((figures for figures in found.values() if figures), None)
+    evaluated = next((figures for figures in found.values() if figures), None)
     return {
         "data": data,
         "scale": scale,
@@ -206,8 +206,8 @@ def _content(
         "split": store.prepared.get("split"),
         "allow_leak": bool(store.prepared.get("allow_leak")),
         "cells": rows,
-        "trivial_baselines": judged["trivial_baselines"] if judged else {},
-        "strata": judged["counts"] if judged else {},
+        "trivial_baselines": evaluated["trivial_baselines"] if evaluated else {},
+        "strata": evaluated["counts"] if evaluated else {},
         "unfinished": [run.name for run in runs if found[run.name] is None],
         "failed": dict(failed),
     }

@@ -11,7 +11,7 @@ RESIDENT_BYTES = {"cpu": 1 << 30, "cuda": 16 << 30}
 
 
 class Readable(Protocol):
-    """Images by place: anomae.slices.store.Slices, or anything like it."""
+    """Images that are read by index: anomae.slices.store.Slices, or anything like it."""
 
     def __len__(self) -> int: ...
 
@@ -31,7 +31,7 @@ class Readable(Protocol):
 
 
 class ImageFeed:
-    """Gives the images at some places as a float32 tensor (k, c, h, w) on the device.
+    """Gives the images at some indices as a float32 tensor (k, c, h, w) on the device.
 
     Sets that fit into RESIDENT_BYTES (as float32) are read once and stay on the device; larger ones are read from the
     memory map each time, so memory does not grow with their number.

@@ -1,4 +1,4 @@
-"""The journal of a training: losses collected on the device, judged and written every few steps."""
+"""The journal of a training: losses collected on the device, checked and written every few steps."""
 
 import json
 import math
@@ -17,7 +17,7 @@ JOURNAL_LINES = 400
 
 
 class Journal:
-    """Collects losses on the device; every few steps judges them, writes a line and says how it goes.
+    """Collects losses on the device; every few steps checks them, writes a line and says how it goes.
 
     A line holds stage, step, steps, each loss by its name (the mean since the line before; one of them is named
     `loss`), whatever else it is told, and the seconds so far.
@@ -47,7 +47,7 @@ class Journal:
         return self.note
 
     def flush(self, step: int, **facts: float) -> None:
-        """Judge and write what was collected.  Raises Diverged."""
+        """Check and write what was collected.  Raises Diverged."""
         if not self.losses:
             return
         means = {name: float(torch.stack(collected).mean()) for name, collected in self.losses.items()}

@@ -7,7 +7,7 @@ from anomae.seeds import generator
 
 
 class SampleOrder:
-    """An endless stream of permutations of `count` samples; step s takes places s * batch to (s + 1) * batch of it.
+    """An endless stream of permutations of `count` samples; step s takes its elements s * batch to (s + 1) * batch.
 
     Nothing is dropped and no batch is short, so it serves any count; resuming needs the step number only.
     """
