@@ -7,6 +7,7 @@ from typing import get_args
 
 import numpy as np
 import pytest
+from anomae.recipes.named import RECIPES
 
 from anomae.cohorts.case import ABNORMAL, HEALTHY, SPLITS, UNKNOWN, CaseSlices, Order
 from anomae.cohorts.case import Kind as Kinds
@@ -14,7 +15,6 @@ from anomae.cohorts.describe import describe_cohort
 from anomae.cohorts.registry import COHORTS, cohort_options, open_cohort
 from anomae.errors import UnreadableScan, UserError
 from anomae.phantoms.layouts import SLICE_CHANNELS, write_phantom_data_set
-from anomae.recipes.named import RECIPES
 from anomae.slices.settings import PrepareSettings
 
 

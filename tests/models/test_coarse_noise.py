@@ -43,7 +43,7 @@ def test_channels_have_noise_of_their_own_in_the_same_cells() -> None:
     assert images.shape == (40, 2, 32, 32)
     one, two = images.unbind(dim=1)
     assert abs(float((one * two).mean() / one.square().mean())) < 0.05
-    # Bilinear enlargement is straight within a cell: where the second difference is not 0, a middle of a cell was passed.
+    # Bilinear enlargement is straight within a cell: where the second difference is not 0, a cell was left.
     bent = [(channel.diff(n=2, dim=2).abs() > 1e-4).any(dim=1) for channel in (one, two)]
     assert torch.equal(*bent)
     assert 0.3 < float(bent[0].float().mean()) < 0.7

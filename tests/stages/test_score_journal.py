@@ -35,7 +35,7 @@ def test_rows_that_a_later_line_vouches_for_are_kept(tmp_path: Path, damaged: in
 def scan(folder: Path, name: str) -> ScoredScan:
     path = folder / f"{name}.nii"
     path.write_bytes(name.encode())
-    facts = {field: () for field in ScoredScan.__dataclass_fields__}
+    facts = dict.fromkeys(ScoredScan.__dataclass_fields__, ())
     known = {"path": str(path), "file": name, "name": name, "stamp": "", "patient": "", "pictured": 0, "heat_top": None}
     return ScoredScan(**{**facts, **known})
 

@@ -25,8 +25,8 @@ import numpy.typing as npt
 from anomae.cohorts.case import CaseSlices
 from anomae.errors import UserError
 from anomae.files import append_json_line, read_json_lines, write_csv
-from anomae.volumes.identity import NOT_KNOWN
 from anomae.statistics.neighbours import NEIGHBOURS, has_neighbours, smoothed_over_neighbours
+from anomae.volumes.identity import NOT_KNOWN
 
 COLUMNS = ("file", "patient", "slice", "position_mm", "score")
 FORMAT = "anomae scoring 2"  # 1 had no further columns

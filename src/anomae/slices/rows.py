@@ -122,12 +122,12 @@ def _entry(
             "body_fraction": _numbers(prepared.body_fraction[stays]),
             "filled": _numbers(prepared.filled[stays]),
             "lesion_fraction": _numbers(prepared.lesion_fraction[stays]),
-            **_identity(read, places),
+            **_identity(read, kept),
         },
     }
 
 
-def _identity(read: CaseSlices, places: npt.NDArray[np.int64]) -> dict[str, list[Any] | None]:
+def _identity(read: CaseSlices, kept: npt.NDArray[np.int64]) -> dict[str, list[Any] | None]:
     """Where each row lies in its file; None where that is not known, of one row or (for short) of all."""
     columns: dict[str, npt.NDArray[Any] | None] = {
         "file_slice": read.file_slices,
@@ -137,7 +137,7 @@ def _identity(read: CaseSlices, places: npt.NDArray[np.int64]) -> dict[str, list
     return {
         name: None
         if column is None
-        else [None if value in (NOT_KNOWN, "") else value for value in column[places].tolist()]
+        else [None if value in (NOT_KNOWN, "") else value for value in column[kept].tolist()]
         for name, column in columns.items()
     }
 

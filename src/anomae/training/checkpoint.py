@@ -17,7 +17,7 @@ from anomae.files import written_whole
 def save_checkpoints(
     path: Path, models: Mapping[str, nn.Module], optimizers: Mapping[str, torch.optim.Optimizer], facts: dict[str, Any]
 ) -> None:
-    """Write models and optimisers, by name, and `facts` (JSON: step, best value, ...) into one file, whole or not at all."""
+    """Write models and optimisers, by name, and `facts` (JSON: step, best value, ...) into one file, or nothing."""
     tensors: dict[str, Tensor] = {}
     for name, model in models.items():
         tensors |= {f"{_prefix('model', name)}{key}": tensor for key, tensor in model.state_dict().items()}

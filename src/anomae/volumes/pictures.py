@@ -100,8 +100,6 @@ def _too_large(path: Path) -> UnreadableScan:
     return unreadable(path, f"claims more pixels than the limit of {Image.MAX_IMAGE_PIXELS or 0:,}; scale it down.")
 
 
-def _grey(path: Path, picture: Any) -> tuple[npt.NDArray[Any], list[str]]:
-    """The page on which `picture` stands as grey pixels [y, x], upright, and notes."""
 def _coloured(path: Path, picture: Any) -> tuple[Pixels, list[str]]:
     """The page on which `picture` stands as pixels [y, x, colour], upright, and notes."""
     from PIL import ImageOps

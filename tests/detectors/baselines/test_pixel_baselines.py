@@ -83,5 +83,5 @@ def test_slices_that_are_all_the_same_have_no_deviation(tmp_path: Path) -> None:
         PixelGaussian(PixelGaussianSettings()).fit(alike, seed=0, folder=tmp_path)
     images = varied(5, 1)
     images[:, 1] = 3
-    with pytest.raises(UserError, match="Channel 1 .* is the same in all healthy slices"):
+    with pytest.raises(UserError, match=r"Channel 1 .* is the same in all healthy slices"):
         PixelGaussian(PixelGaussianSettings()).fit(Slices(images), seed=0, folder=tmp_path)

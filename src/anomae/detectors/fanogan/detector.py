@@ -6,8 +6,8 @@ paper's Table 1 most likely ran: 5x5 convolutions, images in 0..1, a patch criti
 RMSProp for the encoder; its code is for 64 pixels, other sizes are ours.  Both encoders end in tanh.  Put right, the
 original kept as a setting: DEN's gradient penalty by column (`slope_of`).  Otherwise: DEN's early stop of the encoder
 is left out (nothing is held out; the length is the stated budget), and DEN names no score of an image: the default is
-the score of the method's authors, MSE(x, x^) + kappa MSE(f(x), f(x^)) with the critic's features f.  The map is the mean
-over the channels.
+the score of the method's authors, MSE(x, x^) + kappa MSE(f(x), f(x^)) with the critic's features f.  The map is the
+mean over the channels.
 """
 
 from dataclasses import dataclass
