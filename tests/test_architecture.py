@@ -147,6 +147,8 @@ NO_MODULE_OF_ITS_OWN = {
     "models/transformer/test_transformers_reference.py": "the masked autoencoder beside that of another library",
     "reports/test_metric_specs.py": "one list of metrics: statistics, schema and pages follow it",
     "slices/test_identity_columns.py": "a slice's identity from the volume to the store's index",
+    "stages/test_channels.py": "several channels through all stages: modalities, neighbours, colours",
+    "detectors/baselines/test_channels.py": "the baselines and small networks at several channels",
     "stages/test_pages.py": "the reports' pages in a real browser, of a run through all stages",
     "stages/test_paper_positions.py": "docs/paper_positions.py, a script on top of the stages",
     "stages/test_trivial_baselines.py": "detectors without training through fit, score and evaluate",

@@ -11,8 +11,9 @@ import pytest
 
 from anomae.arrays import map_array
 from anomae.errors import UserError
+from anomae.slices.index import COLUMNS, read_index
 from anomae.slices.split_rule import SplitRule
-from anomae.slices.store import COLUMNS, Slices, SliceStore, grey, read_index
+from anomae.slices.store import Slices, SliceStore, grey
 from anomae.slices.writer import StoreWriter
 
 

@@ -13,7 +13,8 @@ from anomae.errors import UserError
 from anomae.files import append_json_line, read_json, write_csv, write_json
 from anomae.runs.scored_store import relative_positions_of
 from anomae.runs.tissue import tissue_of
-from anomae.slices.store import COLUMNS, FORMAT, SliceStore
+from anomae.slices.index import COLUMNS
+from anomae.slices.store import FORMAT, SliceStore
 from anomae.stages.evaluate import evaluate, evaluate_scores
 from anomae.statistics.metrics import auroc
 from anomae.volumes.volume import Grid

@@ -12,7 +12,7 @@ from anomae.detectors.method import Situation
 from anomae.files import write_json
 from anomae.models.pseudo_lesions.families import FAMILIES
 from anomae.phantoms.head import make_head
-from anomae.slices.store import COLUMNS
+from anomae.slices.index import COLUMNS
 from anomae.stages.pseudo import pseudo
 
 COUNT = 12

@@ -23,9 +23,10 @@ from anomae.cohorts.folds import fold_of_patients, splits_in_fold
 from anomae.errors import UserError
 from anomae.files import read_json, write_csv, write_json, written_whole
 from anomae.reports.provenance import count_splits
+from anomae.slices.index import COLUMNS, SliceIndex
 from anomae.slices.settings import PrepareSettings
 from anomae.slices.splitting import WHOLE
-from anomae.slices.store import COLUMNS, SliceIndex, SliceStore
+from anomae.slices.store import SliceStore
 from anomae.stages.prepare import prepare
 
 OWN = ("index.csv", "prepare.json")  # of each fold; all else of the store is shared

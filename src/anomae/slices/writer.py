@@ -14,9 +14,10 @@ from anomae.cohorts.case import HEALTHY, SPLITS, UNKNOWN, Case
 from anomae.errors import UserError
 from anomae.files import append_json_line, keep_json_lines, read_json, read_json_lines_in_order, write_csv, write_json
 from anomae.progress import say
+from anomae.slices.index import COLUMNS, SliceIndex, read_index
 from anomae.slices.rows import CaseRows
 from anomae.slices.settings import PrepareSettings
-from anomae.slices.store import COLUMNS, FORMAT, SliceIndex, read_index, refuse_other_format
+from anomae.slices.store import FORMAT, refuse_other_format
 
 JOURNAL = "journal.jsonl"
 FINISHED = "prepare.json"

@@ -17,10 +17,11 @@ from anomae.cohorts.splits import refuse_leaks
 from anomae.errors import UserError
 from anomae.progress import progress, say
 from anomae.reports.provenance import count_splits
+from anomae.slices.index import SliceIndex
 from anomae.slices.rows import CaseRows, rows_or_reason
 from anomae.slices.settings import PrepareSettings
 from anomae.slices.splitting import SPLIT_RULES, SUBSETS, WHOLE, assign_splits
-from anomae.slices.store import SliceIndex, SliceStore
+from anomae.slices.store import SliceStore
 from anomae.slices.writer import FINISHED, StoreWriter, clear_journal, refuse_other_request
 from anomae.workers import in_order, usable_cores
 

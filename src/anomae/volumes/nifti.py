@@ -172,7 +172,7 @@ def _grid(path: Path, header: Any, shape: tuple[int, int, int]) -> tuple[Grid, t
     affine[:3] *= _MM.get(int(header["xyzt_units"]) & 7, 1.0)
     step = np.linalg.norm(affine[:3, :3], axis=0)
     direction = affine[:3, :3] / step
-    x, y, z = (float(place) for place in affine[:3, 3])
+    x, y, z = (float(position) for position in affine[:3, 3])
     spacing_mm = (float(step[2]), float(step[1]), float(step[0]))
     return Grid(shape, spacing_mm, (x, y, z), tuple(float(entry) for entry in direction.ravel())), notes
 

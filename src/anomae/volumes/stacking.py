@@ -21,9 +21,9 @@ def same_places(frames: Sequence[Frame]) -> list[list[Frame]]:
     """The frames in groups that share position and orientation; those without a position stand alone."""
     groups: dict[tuple[float, ...] | int, list[Frame]] = {}
     for count, frame in enumerate(frames):
-        place = frame.position_mm and tuple(round(part / _SAME_PLACE_MM) for part in frame.position_mm)
+        rounded = frame.position_mm and tuple(round(part / _SAME_PLACE_MM) for part in frame.position_mm)
         turn = tuple(round(part, 3) for part in frame.orientation or ())
-        groups.setdefault((*place, *turn) if place else count, []).append(frame)
+        groups.setdefault((*rounded, *turn) if rounded else count, []).append(frame)
     return list(groups.values())
 
 
@@ -46,13 +46,13 @@ def stack(path: Path, frames: Sequence[Frame]) -> tuple[list[Frame], Grid, list[
         _check_alike(path, frames)
         positions = np.array([frame.position_mm for frame in frames])
         order = np.argsort(positions @ normal, kind="stable")
-        ordered, positions = [frames[place] for place in order], positions[order]
+        ordered, positions = [frames[index] for index in order], positions[order]
         origin = positions[0]
         step, noticed = _step(path, positions, normal)
         notes += noticed
     depth = float(np.linalg.norm(step))
     direction = np.stack([row, column, step / depth], axis=1)
-    u, v, w = (float(place) for place in origin)
+    u, v, w = (float(coordinate) for coordinate in origin)
     shape = (len(ordered), first.rows, first.columns)
     grid = Grid(shape, (depth, *spacing), (u, v, w), tuple(float(entry) for entry in direction.ravel()))
     return ordered, grid, notes
@@ -93,10 +93,8 @@ def _step(
         return whole / len(gaps), notes
     missing = int(sum(round(gap / usual) - 1 for gap in gaps if gap > 1.5 * usual))
     if missing:
-        places = [f"{a:.1f} and {b:.1f}" for a, b in pairwise(depths) if b - a > 1.5 * usual]
-        text = (
-            f"{missing} slice(s) seem to be missing, between {', '.join(places[:5])} mm (usual step {usual:.2f} mm); "
-        )
+        gaps = [f"{a:.1f} and {b:.1f}" for a, b in pairwise(depths) if b - a > 1.5 * usual]
+        text = f"{missing} slice(s) seem to be missing, between {', '.join(gaps[:5])} mm (usual step {usual:.2f} mm); "
         notes.append(text + "behind each gap the places are wrong by its width.")
     else:
         text = f"The steps between slices vary from {gaps.min():.2f} to {gaps.max():.2f} mm; {usual:.2f} mm was taken."

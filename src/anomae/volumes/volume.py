@@ -49,7 +49,7 @@ class Grid:
         """The grid that `to_json` described."""
         z, y, x = (int(side) for side in content["shape"])
         a, b, c = (float(side) for side in content["spacing_mm"])
-        u, v, w = (float(place) for place in content["origin_mm"])
+        u, v, w = (float(position) for position in content["origin_mm"])
         return cls((z, y, x), (a, b, c), (u, v, w), tuple(float(entry) for entry in content["direction"]))
 
 

@@ -44,23 +44,25 @@ def from_flat_names(state: Mapping[str, Tensor], plan: Plan) -> dict[str, Tensor
     plain = {name.removeprefix("efficientnet."): tensor for name, tensor in state.items()}
     if not any(f"{stem}.weight" in plain for stem in _STEMS):
         return dict(state)
-    places = [
-        (stage, place) for stage, (*_, repeats) in enumerate(STAGES, start=1) for place in range(plan.repeats(repeats))
+    positions = [
+        (stage, position)
+        for stage, (*_, repeats) in enumerate(STAGES, start=1)
+        for position in range(plan.repeats(repeats))
     ]
     named = {}
     for name, tensor in plain.items():
         layer, _, entry = name.rpartition(".")
         if layer in _STEMS:
             named[f"{_STEMS[layer]}.{entry}"] = tensor
-        if (found := _BLOCK.fullmatch(name)) and int(found[1]) < len(places):
-            stage, place = places[int(found[1])]
+        if (found := _BLOCK.fullmatch(name)) and int(found[1]) < len(positions):
+            stage, position = positions[int(found[1])]
             part = _part(found[2], widens=stage > 1, lite=plan.lite)
-            named[f"features.{stage}.{place}.block.{part}.{found[3]}"] = tensor
+            named[f"features.{stage}.{position}.block.{part}.{found[3]}"] = tensor
     return named
 
 
 def _part(layer: str, *, widens: bool, lite: bool) -> str:
-    """The place of a layer in its block; what is no part of one keeps its name."""
+    """The position of a layer in its block; what is no part of one keeps its name."""
     if layer not in _PARTS:
         return layer
     number, rest = _PARTS[layer].split(".")
