@@ -200,7 +200,7 @@ def test_it_can_be_moved(folder, tmp_path):
 
 def test_an_index_reads_alike_in_blocks_of_any_length(folder, monkeypatch):
     whole = read_index(folder / "index.csv")
-    monkeypatch.setattr("anomae.slices.store.BLOCK_LINES", 5)
+    monkeypatch.setattr("anomae.slices.index.BLOCK_LINES", 5)
     in_blocks = read_index(folder / "index.csv")
     for name in ("case", "patient", "slice", "position_mm", "split", "label", "empty", "lesion_fraction", "site"):
         np.testing.assert_array_equal(getattr(in_blocks, name), getattr(whole, name))
