@@ -94,8 +94,8 @@ def _step(
     missing = int(sum(round(gap / usual) - 1 for gap in gaps if gap > 1.5 * usual))
     if missing:
         between = [f"{a:.1f} and {b:.1f}" for a, b in pairwise(depths) if b - a > 1.5 * usual]
-        text = f"{missing} slice(s) seem to be missing, between {', '.join(between[:5])} mm (usual step {usual:.2f} mm); "
-        notes.append(text + "behind each gap the places are wrong by its width.")
+        text = f"{missing} slice(s) seem to be missing, between {', '.join(between[:5])} mm (usual step {usual:.2f} mm)"
+        notes.append(text + "; behind each gap the places are wrong by its width.")
     else:
         text = f"The steps between slices vary from {gaps.min():.2f} to {gaps.max():.2f} mm; {usual:.2f} mm was taken."
         notes.append(text)
