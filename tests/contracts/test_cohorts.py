@@ -7,12 +7,12 @@ from typing import get_args
 
 import numpy as np
 import pytest
-from anomae.recipes.named import RECIPES
 
 from anomae.cohorts.case import ABNORMAL, HEALTHY, SPLITS, UNKNOWN, CaseSlices, Order
 from anomae.cohorts.case import Kind as Kinds
 from anomae.cohorts.describe import describe_cohort
 from anomae.cohorts.registry import COHORTS, cohort_options, open_cohort
+from anomae.detectors.mae_classifier.recipes import RECIPES
 from anomae.errors import UnreadableScan, UserError
 from anomae.phantoms.layouts import SLICE_CHANNELS, write_phantom_data_set
 from anomae.slices.settings import PrepareSettings

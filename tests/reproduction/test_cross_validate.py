@@ -73,7 +73,7 @@ def test_pooled_figures_are_those_by_hand(made: tuple[Path, dict[str, Any]], nam
 def test_baselines_are_pooled_as_they_are(made: tuple[Path, dict[str, Any]]) -> None:
     out, content = made
     store = SliceStore(out / "store")
-    images = store.select(np.arange(len(store.index))).read(slice(None)).astype(np.float64)
+    images = store.select(np.arange(len(store.index))).pictures(slice(None)).astype(np.float64)
     for name, score in (("mean", images.mean(axis=(1, 2))), ("maximum", images.max(axis=(1, 2)))):
         expected = roc_auc_score(store.index.label, score)
         assert content["trivial_baselines"][name]["strata"]["all"]["value"] == pytest.approx(expected)

@@ -169,10 +169,10 @@ def test_a_run_scored_by_an_older_version_is_told_what_to_do(heads: SliceStore, 
     assert read(empty_run, heads) is not None
 
 
-@pytest.mark.parametrize("detector", ["mae-classifier", "anomae"])
-def test_one_by_one_and_in_another_order_it_says_the_same(heads: SliceStore, tmp_path: Path, detector: str) -> None:
+def test_one_by_one_and_in_another_order_it_says_the_same(heads: SliceStore, tmp_path: Path) -> None:
+    """Boxes depend on the image alone; pseudo-lesions of `anomae` may hold tissue of another image, so not they."""
     run = tmp_path / "run"
-    fit(heads.folder, run, detector=detector, recipe="phantom", overrides=SHORT if detector != "anomae" else BRIEF)
+    fit(heads.folder, run, detector="mae-classifier", recipe="phantom", overrides=SHORT)
     fitted: Any = load_detector(run / "fitted")
     images = heads.select(heads.rows("validation", label=0)).read(slice(None))[3:6]
     together = fitted.pretext(images)

@@ -5,7 +5,7 @@ import csv
 import numpy as np
 import pydicom
 
-from anomae.cohorts.case import Case
+from anomae.cohorts.case import Case, Cohort
 from anomae.cohorts.scan_slices import read_scan_slices
 from anomae.slices.rows import rows_or_reason
 from anomae.slices.split_rule import SplitRule
@@ -18,7 +18,7 @@ UPSIDE_DOWN = (1.0, 0.0, 0.0, 0.0, -1.0, 0.0, 0.0, 0.0, -1.0)
 SAGITTAL = (0.0, 0.0, 1.0, 1.0, 0.0, 0.0, 0.0, -1.0, 0.0)
 
 
-class Scans:
+class Scans(Cohort):
     name = "scans"
 
     def __init__(self, paths):

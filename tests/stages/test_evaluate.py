@@ -58,6 +58,9 @@ def made_up_run(
                     "",
                     f"{mask.mean():.4f}" if lesions else "",
                     "",
+                    number,
+                    "",
+                    "",
                 ]
             )
     stack, truth = np.array(images, dtype=np.float16), np.array(masks)
@@ -301,7 +304,7 @@ def test_positions_in_the_scan_come_from_its_grid_not_from_what_was_kept(tmp_pat
 def test_brats_slices_without_a_grid_are_still_stacks(tmp_path):
     run = made_up_run(tmp_path, stacks=False)
     prepared = read_json(tmp_path / "store" / "prepare.json")
-    write_json(tmp_path / "store" / "prepare.json", {**prepared, "cohort": "brats2020"})
+    write_json(tmp_path / "store" / "prepare.json", {**prepared, "order": "numbers"})
     assert "position_rarity" in evaluate(run, resamples=50)["trivial_baselines"]
 
 

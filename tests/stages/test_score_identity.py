@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from anomae.cohorts.case import Case
+from anomae.cohorts.case import Case, Cohort
 from anomae.cohorts.scan_slices import read_scan_slices
 from anomae.slices.rows import rows_or_reason
 from anomae.slices.settings import settings_from
@@ -17,7 +17,7 @@ from anomae.volumes.volume import Grid
 from anomae.volumes.write import write_dicom_series, write_volume
 
 
-class Scans:
+class Scans(Cohort):
     name = "scans"
 
     def __init__(self, folder: Path) -> None:

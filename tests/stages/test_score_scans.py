@@ -106,7 +106,7 @@ def test_scores_has_a_line_a_slice_with_its_place(run, tmp_path):
     grid = a_scan(tmp_path / "scan.nii.gz", direction=UPSIDE_DOWN)
     out = score(run, [tmp_path / "scan.nii.gz"], tmp_path / "out")
     rows = rows_of(out)
-    assert list(rows[0]) == ["file", "patient", "slice", "position_mm", "score", "score_neighbours"]
+    assert list(rows[0]) == ["file", "patient", "slice", "position_mm", "file_slice", "score", "score_neighbours"]
     assert all(row["patient"] for row in rows)
     assert [int(row["slice"]) for row in rows] == list(range(6))
     positions = [float(row["position_mm"]) for row in rows]
@@ -266,9 +266,8 @@ def test_further_columns_are_blank_where_a_scan_has_none(run, tmp_path):
     a_scan(tmp_path / "b.nii.gz", seed=1, shape=(3, 24, 20), blob=(1, 6, 13))
     out = score(run, [tmp_path / "a.nii.gz", tmp_path / "b.nii.gz"], tmp_path / "out")
     folder = ScoringFolder(out, json.loads((out / "journal.jsonl").read_text().splitlines()[0])["model"])
-    own = [scan for scan in folder.scans.values() if scan.name == "a"]
-    for scan in own:
-        folder.add(replace(scan, further={"file_slice": [2, 1, None]}))
+    for scan in list(folder.scans.values()):
+        folder.add(replace(scan, further={"file_slice": [2, 1, None]} if scan.name == "a" else {}))
     folder.write_scores()
     rows = rows_of(out)
     assert list(rows[0])[3:6] == ["position_mm", "file_slice", "score"]
@@ -342,7 +341,14 @@ def test_a_picture_gets_a_map_of_its_own_size(run, tmp_path):
     row, column = np.unravel_index(values.argmax(), values.shape)
     assert 8 <= row < 16
     assert 30 <= column < 40
-    assert list(rows_of(out)[0]) == ["file", "patient", "slice", "position_mm", "score"]  # it has no neighbour
+    assert list(rows_of(out)[0]) == [
+        "file",
+        "patient",
+        "slice",
+        "position_mm",
+        "file_slice",
+        "score",
+    ]  # it has no neighbour
     assert json.loads((out / "scoring.json").read_text())["map_name"] == Brightness.map_name
     assert rows_of(out)[0]["position_mm"] == ""
     assert (out / "overlays" / "picture_slice000.png").exists()

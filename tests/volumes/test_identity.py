@@ -124,7 +124,7 @@ def test_frames_of_one_file_are_counted_as_the_file_counts_them(tmp_path, write_
     stored = pydicom.dcmread(path).pixel_array
     assert [picture.frame for picture in volume.dicom.pictures] == [order.index(height) + 1 for height in range(4)]
     for index, image in enumerate(cut.images):
-        np.testing.assert_array_equal(image, stored[cut.file_slices[index]])
+        np.testing.assert_array_equal(image[0], stored[cut.file_slices[index]])
     assert set(cut.instance_numbers) == {17}
     assert len(set(cut.sop_instance_uids)) == 1
 
