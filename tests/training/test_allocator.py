@@ -25,7 +25,7 @@ print(round_of_allocations())
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only glibc's allocator is told to keep memory")
 def test_the_pages_of_a_round_are_there_for_the_next() -> None:
-    done = subprocess.run([sys.executable, "-c", ROUNDS], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", ROUNDS], capture_output=True, encoding="utf-8", check=True)
     assert int(done.stdout) < 1000  # 8 blocks of 8 MiB are 16,384 pages
 
 
@@ -77,5 +77,5 @@ finally:
 def test_the_command_line_asks_for_it_and_the_library_never(code: str, times: int, tmp_path: Path) -> None:
     """Fitting and inspecting may happen in another's process, with threads of its own; the command's is ours."""
     command = [sys.executable, "-c", WATCHED + code, str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", check=True)
     assert int(done.stdout.splitlines()[-1]) == times

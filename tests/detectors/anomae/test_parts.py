@@ -15,7 +15,7 @@ from anomae.detectors.anomae.pool import Pool, make_pool
 from anomae.detectors.anomae.samples import HEALTHY, altered_by, families_of, make_samples, patch_targets
 from anomae.detectors.anomae.settings import AnomaeSettings, LesionSettings
 from anomae.detectors.anomae.sources import Features, Pixels, View, make_backbone
-from anomae.detectors.anomae.window import Window, with_tissue
+from anomae.detectors.anomae.window import Window
 from anomae.slices.store import Slices
 
 from .conftest import recipe_settings, three_channels
@@ -58,17 +58,6 @@ def test_of_several_channels_each_has_a_window_of_its_own(healthy: np.ndarray) -
     between = torch.rand(4, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     assert torch.allclose(window.seen(window.prepared(between)), between, atol=1e-5)
     assert Window.measured(Slices(images), settings(window=(0, 2))) == Window((0,), (2,))
-
-
-def test_samples_are_made_of_slices_that_show_something() -> None:
-    stack = np.zeros((600, 16, 16), np.float32)
-    stack[5, 3:6, 3:6] = stack[300:] = 1.0
-    stack[7, 0, 0] = 1.0  # one bright pixel is no tissue
-    window = Window((0.0,), (1.0,))
-    assert with_tissue(Slices(stack), window).tolist() == [5, *range(300, 600)]
-    assert len(with_tissue(Slices(np.zeros((9, 16, 16), np.float32)), window)) == 9
-    channels = np.stack([np.zeros_like(stack), stack], axis=1)  # one channel that shows something is enough
-    assert with_tissue(Slices(channels), window).tolist() == [5, *range(300, 600)]
 
 
 def test_pixels_of_a_patch(images: torch.Tensor) -> None:
@@ -239,10 +228,8 @@ def test_a_pool_that_was_stopped_goes_on_to_the_same(
     def healthy(chosen: Any) -> torch.Tensor:
         return images[torch.from_numpy(chosen)]
 
-    indices = np.arange(len(images))
-
     def make(folder: str) -> Pool:
-        return make_pool(tmp_path / folder, 256, healthy, indices, len(indices) // 2, evidence, chosen, 3)
+        return make_pool(tmp_path / folder, 256, healthy, len(images), evidence, chosen, 3)
 
     whole = make("whole")
     assert len(whole) == 256

@@ -15,7 +15,6 @@ from anomae.detectors.anomae.neighbours import read_seen
 from anomae.detectors.anomae.pool import make_pool
 from anomae.detectors.anomae.saved import read_parts
 from anomae.detectors.anomae.settings import AnomaeSettings
-from anomae.detectors.anomae.window import with_tissue
 from anomae.detectors.inference import in_use
 from anomae.detectors.protocol import HealthySlices
 from anomae.errors import UserError
@@ -53,8 +52,7 @@ class Anomae:
                 folder / "cache" / "pool",
                 settings.pool,
                 lambda indices: read_seen(healthy, parts.window, indices, settings.wants_neighbours),
-                with_tissue(healthy, parts.window),
-                len(healthy) // 2,
+                len(healthy),
                 evidences,
                 settings.lesions,
                 seed,

@@ -40,17 +40,15 @@ def make_pool(
     folder: Path,
     count: int,
     healthy: Callable[[npt.NDArray[np.int64]], Tensor],
-    drawn_from: npt.NDArray[np.int64],
-    middle: int,
+    images: int,
     evidences: list[Evidence],
     settings: LesionSettings,
     seed: int,
 ) -> Pool:
     """At least `count` samples (whole chunks of 64) in `folder`; chunks made before are kept.
 
-    healthy: indices (k,) -> these images (k, c, h, w) of intensities 0..1, or stacks.  drawn_from: indices of those
-    that samples are made of.  middle: the first index of the second half of the images.  What a chunk holds depends on
-    the seed and its number alone.
+    healthy: indices (k,) -> these images (k, c, h, w) of intensities 0..1, or stacks.  images: how many
+    there are.  What a chunk holds depends on the seed and its number alone.
     """
     folder.mkdir(parents=True, exist_ok=True)
     chunks = -(-count // CHUNK)
@@ -60,8 +58,8 @@ def make_pool(
     try:
         with progress("pseudo-lesions", chunks * CHUNK, "samples", done * CHUNK) as bar:
             for chunk in range(done, chunks):
-                indices, samples = _chunk(chunk, healthy, drawn_from, settings, seed)
-                half = torch.from_numpy((indices >= middle).astype(np.int64))
+                indices, samples = _chunk(chunk, healthy, images, settings, seed)
+                half = torch.from_numpy((indices >= images // 2).astype(np.int64))
                 for name, block in _blocks(samples, half, evidences, settings):
                     if name not in arrays:
                         path = folder / f"{name}.npy"
@@ -82,12 +80,12 @@ def make_pool(
 def _chunk(
     chunk: int,
     healthy: Callable[[npt.NDArray[np.int64]], Tensor],
-    drawn_from: npt.NDArray[np.int64],
+    images: int,
     settings: LesionSettings,
     seed: int,
 ) -> tuple[npt.NDArray[np.int64], Samples]:
     generator = torch.Generator().manual_seed(derive_seed(seed, "pool", chunk))
-    indices = drawn_from[torch.randint(len(drawn_from), (CHUNK,), generator=generator).numpy()]
+    indices = torch.randint(images, (CHUNK,), generator=generator).numpy()
     return indices, make_samples(healthy(indices), settings, generator)
 
 

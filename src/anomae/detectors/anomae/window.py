@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -12,7 +11,6 @@ from anomae.detectors.anomae.settings import AnomaeSettings
 from anomae.detectors.protocol import HealthySlices
 
 ENOUGH_IMAGES = 512
-BLOCK, BRIGHTER_THAN, ENOUGH_TISSUE = 256, 0.02, 0.01  # images read at once; of 0..1; share of the pixels
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,18 +54,3 @@ class Window:
             return self.low[0], widths[0]
         low, width = (torch.tensor(values, device=device)[:, None, None] for values in (self.low, widths))
         return low, width
-
-
-def with_tissue(images: HealthySlices, window: Window) -> npt.NDArray[np.int64]:
-    """Indices of the images that show something, (m,), ascending: at least 1 % of the pixels above 0.02 of 0..1.
-
-    A slice beyond the head holds nothing that a lesion could be laid into; one channel that shows something is enough.
-    All indices where no image shows anything.
-    """
-    shown = np.zeros(len(images), bool)
-    for start in range(0, len(images), BLOCK):
-        indices = np.arange(start, min(start + BLOCK, len(images)))
-        seen = window.seen(torch.from_numpy(images.read(indices)))
-        bright = (seen > BRIGHTER_THAN).any(dim=1)  # (k, h, w)
-        shown[indices] = bright.flatten(1).float().mean(dim=1).numpy() >= ENOUGH_TISSUE
-    return np.flatnonzero(shown) if shown.any() else np.arange(len(images))
