@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,7 @@ def test_help_imports_nothing_heavy(arguments: list[str]):
     """A clock would measure the machine; what was imported is what makes help slow."""
     code = f"""
 import sys
+import tomllib
 from anomae.cli import main
 sys.argv = ["anomae", *{arguments!r}]
 try:
@@ -80,3 +82,36 @@ def test_what_a_wheel_needs_stands_where_pyproject_says():
     for name in ("README.md", "LICENSE", "CHANGELOG.md", "CITATION.cff", "CONTRIBUTING.md", "src/anomae/py.typed"):
         assert (ROOT / name).is_file(), f"{name} is missing"
     assert "Apache License" in (ROOT / "LICENSE").read_text(encoding="utf-8")
+
+
+def test_versions_are_asked_of_core_dependencies_alone():
+    """What only the tests install has no version where a user runs the program."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    core = {re.split(r"[<>=\[ ]", entry)[0].lower() for entry in project["dependencies"]} | {"anomae"}
+    asked = {
+        node.value.lower()
+        for path in MODULES
+        for assigned in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(assigned, ast.Assign) and getattr(assigned.targets[0], "id", "") == "VERSIONED"
+        for node in ast.walk(assigned.value)
+        if isinstance(node, ast.Constant)
+    }
+    assert len(asked) >= 5
+    assert asked <= core
+
+
+def test_what_only_tests_install_is_not_imported():
+    found = [
+        f"{path.name}: {name}"
+        for path in MODULES
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for name in (
+            [alias.name for alias in node.names]
+            if isinstance(node, ast.Import)
+            else [node.module or ""]
+            if isinstance(node, ast.ImportFrom)
+            else []
+        )
+        if name.split(".")[0] in {"skimage", "sklearn", "nibabel", "pytest", "hypothesis", "importlinter"}
+    ]
+    assert not found

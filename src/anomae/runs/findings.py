@@ -18,7 +18,7 @@ from anomae.runs.score_table import Table, read_table
 from anomae.runs.scored_store import finding_array, scored_rows
 from anomae.slices.store import SliceStore
 
-VERSIONED = ("numpy", "scipy", "scikit-image", "matplotlib", "pillow")
+VERSIONED = ("numpy", "scipy", "matplotlib", "pillow")
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from anomae.recipes.overrides import overridden
 from anomae.runs.run import Run
 from anomae.slices.store import SliceStore
 
-VERSIONED = ("anomae", "torch", "lightning-fabric", "numpy", "scipy", "scikit-image")
+VERSIONED = ("anomae", "torch", "lightning-fabric", "numpy", "scipy")
 # Where and how often to keep a checkpoint may change between two halves of one fit; all else may not.
 CHANGEABLE = {"device"}
 # What a run keeps of its masked autoencoder.
