@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from anomae.cohorts.array_cohort import Arrays
-from anomae.cohorts.brats2020 import Brats2020
+from anomae.cohorts.brats import Brats2020
 from anomae.cohorts.brats_names import MODALITIES
 from anomae.cohorts.case import Case, CaseSlices, Cohort
 from anomae.cohorts.channel_slices import channel_names_of, listed_modalities

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from anomae.cohorts.array_cohort import Arrays
-from anomae.cohorts.brats2020 import Brats2020
+from anomae.cohorts.brats import Brats, Brats2020
 from anomae.cohorts.case import Cohort
 from anomae.cohorts.folder import Folder
 from anomae.cohorts.lgg import Lgg
@@ -17,6 +17,7 @@ from anomae.suggestions import nearest_sentence
 
 # Each takes SOURCE and its options by keyword; what stages need to know of it are its attributes, see Cohort.
 COHORTS: dict[str, type[Cohort]] = {
+    "brats": Brats,
     "brats2020": Brats2020,
     "luna16": Luna16,
     "lgg": Lgg,
