@@ -6,11 +6,14 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from anomae.cohorts.array_cohort import Arrays
+from anomae.cohorts.benchmark_pictures import Bmad, MedIAnomaly
 from anomae.cohorts.brats import Brats, Brats2020
 from anomae.cohorts.case import Cohort
+from anomae.cohorts.covid_radiography import CovidRadiography
 from anomae.cohorts.folder import Folder
 from anomae.cohorts.lgg import Lgg
 from anomae.cohorts.luna16 import Luna16
+from anomae.cohorts.medmnist import MedMnist
 from anomae.cohorts.phantom_cohort import Phantoms
 from anomae.errors import UserError
 from anomae.suggestions import nearest_sentence
@@ -23,6 +26,10 @@ COHORTS: dict[str, type[Cohort]] = {
     "lgg": Lgg,
     "folder": Folder,
     "arrays": Arrays,
+    "bmad": Bmad,
+    "medianomaly": MedIAnomaly,
+    "medmnist": MedMnist,
+    "covid-radiography": CovidRadiography,
     "phantom": Phantoms,
 }
 
