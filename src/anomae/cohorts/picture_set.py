@@ -31,7 +31,9 @@ class PictureSet(Cohort):
 
     kind = "pictures"
     order = "none"
-    names_of_patients = ()  # patterns with one group: a patient is known where one of them fits every file name
+    names_of_patients: tuple[
+        str, ...
+    ] = ()  # patterns with one group: a patient is known where one of them fits every file name
 
     def __init__(
         self, source: Path, patient_pattern: str = "", near_duplicates: bool = False, colour: bool = False
@@ -101,10 +103,9 @@ class PictureSet(Cohort):
         if self.pattern:
             patients = [_patient(self.pattern, name) for name in names]
         elif not self.near_duplicates:
-            stems = [picture.path.stem for picture in pictures]
-            fits = [found for each in self.names_of_patients if all(found := [re.match(each, stem) for stem in stems])]
-            if fits:
-                patients = [str(match[1]) for match in fits[0] if match]
+            told = _told_by_names([picture.path.stem for picture in pictures], self.names_of_patients)
+            if told:
+                patients = told
                 notes.append(f"{len(set(patients))} patients were told from the names of the pictures")
             else:
                 notes.append(UNKNOWN_PATIENTS)
@@ -118,12 +119,19 @@ class PictureSet(Cohort):
         return cases, notes
 
 
+def _told_by_names(stems: list[str], patterns: tuple[str, ...]) -> list[str]:
+    """The patient of each file name by the first pattern that fits all of them; [] where none does."""
+    for pattern in patterns:
+        found = [match[1] for stem in stems if (match := re.match(pattern, stem))]
+        if len(found) == len(stems):
+            return found
+    return []
+
+
 def pictures_in(folder: Path) -> list[Path]:
-    """All pictures in and below a folder, sorted; none where it is not there."""
-    if not folder.is_dir():
-        return []
-    found = (path for path in folder.rglob("*") if path.suffix.lower() in PICTURES and not path.name.startswith("."))
-    return sorted(path for path in found if "__MACOSX" not in path.parts and path.is_file())
+    """All pictures in a folder itself, sorted: what lies deeper has a role that its folder would have to tell."""
+    found = (path for path in folder.iterdir() if path.suffix.lower() in PICTURES and not path.name.startswith("."))
+    return sorted(path for path in found if path.is_file())
 
 
 def folder_of(folder: Path, *names: str) -> Path | None:
