@@ -8,7 +8,7 @@ import typer
 Cohort = Annotated[
     str,
     typer.Argument(
-        help="brats (brats2020), luna16, lgg, folder, arrays, bmad, medianomaly, medmnist, covid-radiography or phantom."
+        help="brats, luna16, lgg, folder, arrays, bmad, medianomaly, medmnist, covid-radiography or phantom."
     ),
 ]
 Source = Annotated[Path, typer.Argument(help="Folder or file of the data set.")]

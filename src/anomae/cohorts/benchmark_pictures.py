@@ -35,7 +35,7 @@ class Bmad(PictureSet):
 
 
 class MedIAnomaly(PictureSet):
-    """One data set of MedIAnomaly: by its data.json, or by its folders (train/, test/...), with masks in annotation/."""
+    """One data set of MedIAnomaly: by its data.json, or by its folders (train/, test/...), masks in annotation/."""
 
     name = "medianomaly"
     names_of_patients = (_BRATS_NAMES,)
@@ -68,7 +68,6 @@ def _in_split_folders(source: Path, expected: str) -> tuple[list[Picture], list[
             if folder_of(folder, *_MASKS):
                 raise UserError(f"{folder} holds masks but no folder of healthy pictures; expected {expected}.")
             pictures += [Picture(path, HEALTHY, split) for path in pictures_in(folder)]
-            continue
         for own, label in ((healthy, HEALTHY), (abnormal, ABNORMAL)):
             if own is not None:
                 masks_in = folder_of(own, *_MASKS) or (folder_of(folder, *_MASKS) if label == ABNORMAL else None)
@@ -92,10 +91,7 @@ def _with_masks(folder: Path, masks_in: Path | None, label: int, split: str) -> 
             raise UserError(f"{masks[path.stem]} and {path} are two masks of one name; keep one of them.")
         masks[path.stem] = path
     found = []
-    of_pictures = [path for path in pictures_in(folder_of(folder, "img", "image", "images") or folder)]
-    for path in of_pictures:
-        if masks_in is not None and path.is_relative_to(masks_in):
-            continue
+    for path in pictures_in(folder_of(folder, "img", "image", "images") or folder):
         names = (path.stem, path.stem.replace("flair", "seg"), *(f"{path.stem}_{end}" for end in ("mask", "seg")))
         mask = next((masks.pop(name) for name in names if name in masks), None)
         found.append(Picture(path, label, split, mask))
@@ -131,9 +127,7 @@ def _listed(folder: Path) -> tuple[list[Picture], list[str]]:
         for word in words:
             classes = told.get(word, {}) if isinstance(told, dict) else None
             if not isinstance(classes, dict):
-                raise UserError(
-                    f'{path} is no list of MedIAnomaly; expected {{"train": {{"0": [names]}}, "test": ...}}.'
-                )
+                raise UserError(f'{path} is no list of MedIAnomaly; expected {{"train": {{"0": [names]}}, ...}}.')
             passed_over += [f"{word}/{name}" for name in classes if name not in ("0", "1")]
             for label, names in ((HEALTHY, classes.get("0", [])), (ABNORMAL, classes.get("1", []))):
                 for name in _checked_names(path, names, seen):

@@ -1,4 +1,4 @@
-"""BraTS as its makers hand it out, of any year: a folder a case, a NIfTI file a modality, a segmentation beside them."""
+"""BraTS of any year as its makers hand it out: a folder a case, a file a modality, a segmentation beside them."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -50,7 +50,7 @@ class CovidRadiography(PictureSet):
         for folder in sorted(path for path in root.iterdir() if path.is_dir() and path.name[0] not in "._"):
             images, lungs = folder_of(folder, "images", "image"), folder_of(folder, "masks", "mask")
             label = HEALTHY if folder.name.lower() in self.healthy else ABNORMAL
-            own = [path for path in pictures_in(images or folder) if lungs is None or not path.is_relative_to(lungs)]
+            own = pictures_in(images or folder)
             if own:
                 pictures += [Picture(path, label) for path in own]
                 classes[folder.name] = len(own)
