@@ -44,7 +44,7 @@ def write_bmad(order: Order) -> Iterator[None]:
 
 
 def write_medianomaly(order: Order) -> Iterator[None]:
-    """train/ with pictures in it, test/normal, test/tumor; of x_flair_12.png the mask is test/annotation/x_seg_12.png."""
+    """train/, test/normal and test/tumor; the mask of x_flair_12.png is test/annotation/x_seg_12.png."""
     for number, kind, head, index, picture in _slices(order):
         folder = {"train": "train", "good": "test/normal", "ill": "test/tumor"}[kind]
         write_picture(order.folder / folder / f"BraTS2021_{number:05d}_flair_{index}.png", picture)
