@@ -239,3 +239,65 @@ def test_forms_of_the_mask(form, tmp_path):
         file["image"], file["mask"] = np.zeros((6, 5, 4)), masks[form]
     cohort = open_brats(tmp_path, channel=0)
     np.testing.assert_array_equal(cohort.read(cohort.cases()[0]).lesions[0], parts > 0)
+
+
+def layout(folder, name):
+    write_phantom_data_set(folder, name, count=3, seed=1, shape=SHAPE)
+    return folder
+
+
+def test_sessions_of_one_patient_are_cases_of_one_patient(tmp_path):
+    cohort = open_brats(layout(tmp_path, "brats2023"), "t1c")
+    assert [(case.case, case.patient) for case in cohort.cases()] == [
+        (f"BraTS-GLI-{number:05d}-{session:03d}", f"BRATS-GLI-{number:05d}")
+        for number, session in ((1, 0), (1, 1), (2, 0), (3, 0), (3, 1))
+    ]
+    assert cohort.notes() == ("2 patients have several sessions; all of a patient's count as one patient",)
+    first = cohort.cases()[0]
+    assert (first.source.name, first.lesion.name) == (
+        "BraTS-GLI-00001-000-t1c.nii.gz",
+        "BraTS-GLI-00001-000-seg.nii.gz",
+    )
+
+
+@pytest.mark.parametrize("year", ["brats2019", "brats2021", "brats2023"])
+def test_every_year_holds_what_2020_holds(year, tmp_path):
+    expected = open_brats(layout(tmp_path / "2020", "brats2020"), "flair")
+    found = open_brats(layout(tmp_path / year, year), "FLAIR")
+    last, of_2020 = found.cases()[-2 if year == "brats2023" else -1], expected.cases()[-1]
+    for name in ("images", "labels", "lesions"):
+        np.testing.assert_array_equal(
+            getattr(found.read(last), name), getattr(expected.read(of_2020), name), err_msg=name
+        )
+
+
+def test_the_folders_of_2019_tell_grade_site_and_session(tmp_path):
+    layout(tmp_path, "brats2019")
+    shutil.copytree(tmp_path / "HGG" / "BraTS19_SITEB_P001_1", tmp_path / "LGG" / "BraTS19_SITEB_P001_2")
+    for path in (tmp_path / "LGG" / "BraTS19_SITEB_P001_2").iterdir():
+        path.rename(path.with_name(path.name.replace("P001_1", "P001_2")))
+    cases = open_brats(tmp_path).cases()
+    assert {case.site for case in cases} == {"SITEA", "SITEB", "SITEC"}
+    assert len(cases) == len({case.patient for case in cases}) + 1
+
+
+def test_years_do_not_mix_and_cases_without_segmentation_are_left_out(tmp_path):
+    layout(tmp_path / "a", "brats2020")
+    (tmp_path / "a" / "BraTS20_Validation_001").mkdir()
+    (tmp_path / "a" / "BraTS20_Validation_001" / "BraTS20_Validation_001_t1.nii.gz").write_bytes(b"")
+    cohort = open_brats(tmp_path)
+    assert len(cohort.cases()) == 3
+    assert cohort.notes() == ("1 cases of the validation or test set have no segmentation and are left out",)
+    layout(tmp_path / "b", "brats2021")
+    with pytest.raises(UserError, match="BraTS 2020 and 2021"):
+        open_brats(tmp_path).cases()
+
+
+def test_a_second_file_of_a_kind_is_refused_unless_one_is_named_as_the_case(copied):
+    folder = copied / "BraTS20_Training_354"
+    shutil.copy(folder / "BraTS20_Training_354_seg.nii.gz", folder / "a_seg.nii.gz")
+    cohort = open_brats(copied)
+    assert cohort.cases()[0].lesion.name == "BraTS20_Training_354_seg.nii.gz"
+    (folder / "BraTS20_Training_354_seg.nii.gz").rename(folder / "b_seg.nii.gz")
+    with pytest.raises(UnreadableScan, match="2 files that could be its seg"):
+        cohort.read(open_brats(copied).cases()[0])
