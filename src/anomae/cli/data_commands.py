@@ -14,9 +14,7 @@ def phantom(
     out: Annotated[Path, typer.Argument(help="Folder to write.")],
     layout: Annotated[
         str,
-        typer.Option(
-            help="brats2020 (or -slices, brats2019, 2021, 2023), luna16, lgg(-tiffs), folder, mvtec, arrays, bmad, ..."
-        ),
+        typer.Option(help="brats2020, brats2023, luna16, lgg, folder, mvtec, arrays, bmad and others."),
     ] = "brats2020",
     count: Annotated[int, typer.Option(min=1, help="Number of patients.")] = 12,
     file_format: Annotated[str | None, typer.Option("--format", help="nii.gz, mha, nrrd, dicom, png, ...")] = None,
