@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from anomae.cohorts.array_cohort import Arrays
-from anomae.cohorts.brats2020 import Brats2020
+from anomae.cohorts.brats import Brats2020
 from anomae.cohorts.case import COLOURS, GREY
 from anomae.cohorts.channel_slices import read_colour_slices
 from anomae.cohorts.folder import Folder

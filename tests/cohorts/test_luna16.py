@@ -222,3 +222,55 @@ def test_a_table_of_other_scans_and_subsets_without_a_part_are_refused(written, 
             Luna16(tmp_path / "luna").cases()
     with pytest.raises(UserError, match="change subsets"):
         Luna16(written, subsets="train=8,test=9").cases()
+
+
+@pytest.mark.parametrize(
+    ("header", "line"),
+    [
+        ("seriesuid;coordX;coordY;coordZ;class\n", "{0};{1};{2};{3};{4}\n"),
+        ("SeriesUID\tcoordX\tcoordY\tcoordZ\tclass\n", "{0}\t{1}\t{2}\t{3}\t{4}\n"),
+        ("Class,SeriesUID,coordx,coordy,coordz\n", "{4},{0},{1},{2},{3}\n"),
+        ("class;series_uid;coordX;coordY;coordZ;note\n", "{4};{0};{1};{2};{3};seen\n"),
+    ],
+)
+@pytest.mark.parametrize("comma", [False, True])
+def test_a_table_in_another_spelling_is_the_same_table(header, line, comma, written, tmp_path):
+    expected = Candidates.read(written / "candidates.csv")
+    with (written / "candidates.csv").open(newline="") as handle:
+        rows = list(csv.reader(handle))[1:]
+    if comma and "," not in header:
+        rows = [[row[0], *(number.replace(".", ",") for number in row[1:4]), row[4]] for row in rows]
+    path = tmp_path / "candidates_V2.csv"
+    path.write_text(header + "".join(line.format(*row) for row in rows))
+    found = Candidates.read(path)
+    assert found.scans == expected.scans
+    for name in ("scan", "places_mm", "labels"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
+
+
+def test_tables_and_subsets_in_a_subfolder_are_found(written, tmp_path):
+    expected = Luna16(written, subsets="train=0-1,test=2-9")
+    shutil.copytree(written, tmp_path / "LUNA16")
+    (tmp_path / "LUNA16" / "candidates.csv").rename(tmp_path / "candidates_V2.csv")
+    (tmp_path / "LUNA16" / "CSVFILES").mkdir()
+    (tmp_path / "candidates_V2.csv").rename(tmp_path / "LUNA16" / "CSVFILES" / "candidates_V2.csv")
+    found = Luna16(tmp_path, subsets="train=0-1,test=2-9")
+    told = [(case.case, case.split) for case in expected.cases()]
+    assert [(case.case, case.split) for case in found.cases()] == told
+    assert {split for _, split in told} == {"train", "test"}
+
+
+def test_which_of_two_tables_is_read_is_said_and_unlike_ones_of_a_name_are_refused(written, tmp_path):
+    shutil.copytree(written, tmp_path / "luna")
+    text = (written / "candidates.csv").read_text()
+    (tmp_path / "luna" / "candidates_V2.csv").write_text(text + text.splitlines()[-1] + "\n")
+    cohort = Luna16(tmp_path / "luna")
+    assert "the candidates are those of candidates.csv, not of candidates_V2.csv" in cohort.notes()
+    (tmp_path / "luna" / "candidates.csv").unlink()
+    assert not Luna16(tmp_path / "luna").notes()
+    (tmp_path / "luna" / "candidates_V2.csv").unlink()
+    for name, more in (("a", ""), ("b", text.splitlines()[-1] + "\n")):
+        (tmp_path / "luna" / name).mkdir()
+        (tmp_path / "luna" / name / "candidates.csv").write_text(text + more)
+    with pytest.raises(UserError, match="two tables that differ"):
+        Luna16(tmp_path / "luna").cases()

@@ -27,7 +27,7 @@ def test_texts_are_read_as_the_type_of_the_option():
 def test_near_misses_are_named():
     with pytest.raises(UserError, match=r"no cohort 'luna'. Did you mean luna16"):
         open_cohort("luna", "x")
-    with pytest.raises(UserError, match=r"no cohort 'zzz'. There are: brats2020, luna16"):
+    with pytest.raises(UserError, match=r"no cohort 'zzz'. There are: brats, brats2020, luna16"):
         open_cohort("zzz", "x")
     with pytest.raises(UserError, match=r"no option 'modalty'. Did you mean modality"):
         open_cohort("lgg", "x", modalty="t1")

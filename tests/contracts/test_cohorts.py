@@ -31,6 +31,16 @@ class Kind:
 
 
 KINDS = [
+    Kind("brats", "brats2019"),
+    Kind("brats", "brats2021", {"modality": "flair,t1ce"}),
+    Kind("brats", "brats2023", {"modality": "t1c"}, "nii"),
+    Kind("lgg", "lgg-tiffs"),
+    Kind("lgg", "lgg-tiffs", {"modality": "pre,flair,post"}),
+    Kind("bmad", "bmad"),
+    Kind("medianomaly", "medianomaly"),
+    Kind("medmnist", "medmnist", {"healthy": "0"}),
+    Kind("covid-radiography", "covid-radiography"),
+    Kind("covid-radiography", "covid-radiography", {"near_duplicates": True, "colour": True}),
     Kind("brats2020", "brats2020"),
     Kind("brats2020", "brats2020", {"modality": "flair"}, "nii"),
     Kind("brats2020", "brats2020-slices", {"channels": ",".join(SLICE_CHANNELS)}),

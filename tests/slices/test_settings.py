@@ -66,6 +66,11 @@ def test_those_of_the_cohorts_are_what_they_were():
     """Attributes of the cohorts now; a table of this package before."""
     told = {
         "brats2020": {"image_size": 224, "preparation": "brain", "brain_mask": "nonzero"},
+        "brats": {"image_size": 224, "preparation": "brain", "brain_mask": "nonzero"},
+        "bmad": {"image_size": 64},
+        "medianomaly": {"image_size": 64},
+        "medmnist": {"image_size": 48, "intensity": "full_range"},
+        "covid-radiography": {"image_size": 64},
         "luna16": {"image_size": 64, "intensity": "hu/100"},
         "lgg": {"image_size": 128, "preparation": "brain"},
         "folder": {"image_size": 64},
@@ -79,14 +84,14 @@ def test_those_of_the_cohorts_are_what_they_were():
 
 def test_the_paper_prepared_whole_slices_and_patches_as_they_are():
     plain = {name: reproduction_preparation(name, "plain") for name in COHORTS}
-    for name in ("brats2020", "lgg"):
+    for name in ("brats", "brats2020", "lgg"):
         size = preparation_for(name).image_size
         assert plain[name] == settings_from({"image_size": size, "intensity": "percentile"})
-    for name in ("luna16", "arrays", "folder", "phantom"):
+    for name in ("luna16", "arrays", "folder", "phantom", "bmad", "medmnist"):
         assert plain[name] == preparation_for(name)
     assert reproduction_preparation("brats2020", "brain").brain_mask == "nonzero"
     assert reproduction_preparation("folder", "brain").preparation == "brain"
-    for name in ("luna16", "arrays"):
+    for name in ("luna16", "arrays", "medmnist", "bmad"):
         with pytest.raises(UserError, match="no brains"):
             reproduction_preparation(name, "brain")
 

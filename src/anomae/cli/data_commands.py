@@ -13,7 +13,8 @@ from anomae.cli.options import Cohort, Modality, Seed, Set, Source
 def phantom(
     out: Annotated[Path, typer.Argument(help="Folder to write.")],
     layout: Annotated[
-        str, typer.Option(help="brats2020, brats2020-slices, luna16, lgg, folder, mvtec or arrays.")
+        str,
+        typer.Option(help="brats2020, brats2023, luna16, lgg, folder, mvtec, arrays, bmad and others."),
     ] = "brats2020",
     count: Annotated[int, typer.Option(min=1, help="Number of patients.")] = 12,
     file_format: Annotated[str | None, typer.Option("--format", help="nii.gz, mha, nrrd, dicom, png, ...")] = None,

@@ -5,7 +5,12 @@ from typing import Annotated
 
 import typer
 
-Cohort = Annotated[str, typer.Argument(help="brats2020, luna16, lgg, folder, arrays or phantom.")]
+Cohort = Annotated[
+    str,
+    typer.Argument(
+        help="brats, luna16, lgg, folder, arrays, bmad, medianomaly, medmnist, covid-radiography or phantom."
+    ),
+]
 Source = Annotated[Path, typer.Argument(help="Folder or file of the data set.")]
 StoreFolder = Annotated[Path, typer.Argument(metavar="STORE", help="Folder of the store of prepared slices.")]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of the run.")]

@@ -5,21 +5,53 @@ from pathlib import Path
 
 from anomae.cohorts.case import Case, CaseSlices, Cohort
 from anomae.cohorts.channel_slices import channel_names_of, listed_modalities, read_modalities
+from anomae.cohorts.lgg_tiffs import EXPECTED as EXPECTED_TIFFS
+from anomae.cohorts.lgg_tiffs import LggTiffs, tiff_folder
 from anomae.cohorts.source_folder import existing_folder
 from anomae.errors import UserError
 
-EXPECTED = "<patient>/<patient>_flair.nii.gz, _t1.nii.gz and _seg.nii.gz, and patients.csv"
+EXPECTED = (
+    f"<patient>/<patient>_flair.nii.gz, _t1.nii.gz and _seg.nii.gz, and patients.csv, or Kaggle's {EXPECTED_TIFFS}"
+)
 MODALITIES = ("flair", "t1")
 _SPLITS = {"train": "train", "validation": "validation", "report": "test", "test": "test"}
 
 
 class Lgg(Cohort):
+    """TCGA-LGG in whichever form the source holds it: NIfTI scans, or Kaggle's TIFF slices."""
+
+    name = "lgg"
+    order = "numbers"  # of Kaggle's slices: their files tell no grid
+    recipe = "lgg"
+    preparation = {"image_size": 128, "preparation": "brain"}  # noqa: RUF012  a ClassVar by its protocol
+    modalities = (*MODALITIES, "t1ce")
+
+    def __init__(self, source: Path, modality: str = "flair") -> None:
+        """`source`: the folder of the patients' folders, or one above Kaggle's.
+
+        modality: flair or t1, of Kaggle's slices also t1ce, see LggTiffs; several with commas, a channel each.
+        """
+        tiffs = tiff_folder(source) if source.is_dir() else None
+        self.inner = LggTiffs(tiffs, modality, site_of) if tiffs else LggScans(source, modality)
+        self.channel_names = self.inner.channel_names
+
+    def cases(self) -> list[Case]:
+        """A case a patient, by name."""
+        return self.inner.cases()
+
+    def read(self, case: Case) -> CaseSlices:
+        """The axial slices of one patient.  Raises UnreadableScan where scan or mask is missing or broken."""
+        return self.inner.read(case)
+
+    def notes(self) -> tuple[str, ...]:
+        """How many patients were left out, and why."""
+        return self.inner.notes()
+
+
+class LggScans:
     """One case a patient; slices are labelled by the tumour mask; site: the hospital in the TCGA bar code."""
 
     name = "lgg"
-    recipe = "lgg"
-    preparation = {"image_size": 128, "preparation": "brain"}  # noqa: RUF012  a ClassVar by its protocol
-    modalities = MODALITIES
 
     def __init__(self, source: Path, modality: str = "flair") -> None:
         """`source`: the folder of the patients' folders; `modality`: flair or t1, or both, a channel each: flair,t1."""
@@ -36,7 +68,7 @@ class Lgg(Cohort):
                 source=_file(folder, self.chosen[0]),
                 lesion=_file(folder, "seg"),
                 split=splits.get(folder.name, ""),
-                site=_site(folder.name),
+                site=site_of(folder.name),
             )
             for folder in self._folders()
             if self._is_complete(folder) and (folder.name in splits or not splits)
@@ -101,7 +133,7 @@ def _file(folder: Path, kind: str) -> Path:
     return folder / f"{folder.name}_{kind}.nii.gz"
 
 
-def _site(name: str) -> str:
+def site_of(name: str) -> str:
     """The tissue source site, the second field of a TCGA bar code; "" for any other name."""
     fields = name.split("_")
     return fields[1] if len(fields) > 2 and fields[0] == "TCGA" else ""

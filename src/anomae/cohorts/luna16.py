@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anomae.cohorts.case import Case, CaseSlices, Cohort
-from anomae.cohorts.luna16_candidates import FILE_NAMES, Candidates, read_candidates
+from anomae.cohorts.luna16_candidates import Candidates, find_table, read_candidates
 from anomae.cohorts.patches import cut_patches
 from anomae.cohorts.source_folder import existing_folder
 from anomae.cohorts.splits import parse_subsets
@@ -42,7 +42,8 @@ class Luna16(Cohort):
         """`source`: the folder of the subsets.
 
         patch_side: pixels; the paper has 64.  patch_spacing_mm: of a pixel of a patch, which the paper does not tell.
-        candidates: the table's file name in `source`; "" takes candidates.csv or candidates_V2.csv.
+        candidates: the table's file name in `source` or a folder below; "" takes candidates.csv, or candidates_V2.csv
+        where there is no other.
         subsets: which of the ten go to which split, such as "train=0-5,validation=6,test=7-9"; "" fixes no split.
         rows: only these rows of the table are cut (the released lists name a tenth of them); None: all.
         """
@@ -101,11 +102,14 @@ class Luna16(Cohort):
     def notes(self) -> tuple[str, ...]:
         """How many scans of the table are not on disk, and how many on disk are not used."""
         scans, wanted = self._scans(), self._wanted_scans()
+        table, others = find_table(self.source, self.table_name)
+        other_names = ", ".join(sorted({path.name for path in others}))
         absent = sum(uid not in scans for uid in wanted)
         unused = sum(bool(self.splits) and not self._split(path) for uid, path in scans.items() if uid in set(wanted))
         return tuple(
             sentence
             for count, sentence in (
+                (len(others), f"the candidates are those of {table.name}, not of {other_names}"),
                 (absent, f"{absent} of {len(wanted)} scans that the candidates name are not under {self.source}"),
                 (unused, f"{unused} scans lie in subsets that were given no split"),
             )
@@ -113,10 +117,7 @@ class Luna16(Cohort):
         )
 
     def _table(self) -> Candidates:
-        names = (self.table_name,) if self.table_name else FILE_NAMES
-        return read_candidates(
-            next((self.source / n for n in names if (self.source / n).is_file()), self.source / names[0])
-        )
+        return read_candidates(find_table(self.source, self.table_name)[0])
 
     def _wanted_scans(self) -> list[str]:
         table = self._table()
@@ -127,13 +128,17 @@ class Luna16(Cohort):
         return rows if self.rows is None else rows[np.isin(rows, self.rows)]
 
     def _scans(self) -> dict[str, Path]:
-        folders = sorted(path for path in existing_folder(self.source, EXPECTED).glob("subset*") if path.is_dir())
+        source = existing_folder(self.source, EXPECTED)
+        folders = sorted(path for path in source.glob("subset*") if path.is_dir())
+        folders = folders or sorted(path for path in source.glob("*/subset*") if path.is_dir())
         # Some archives unpack to subset0/subset0.
-        found = {path.stem: path for folder in folders for path in sorted(folder.rglob("*.mhd"))}
+        scans = (path for folder in folders for path in sorted(folder.rglob("*.mhd")) if path.name[0] != ".")
+        found = {path.stem: path for path in scans}
         if not found:
             raise UserError(f"{self.source} holds no scans; expected {EXPECTED}.")
         return found
 
     def _split(self, scan: Path) -> str:
-        subset = scan.relative_to(self.source).parts[0].removeprefix("subset")
+        folders = scan.relative_to(self.source).parts
+        subset = next(name for name in folders if name.startswith("subset")).removeprefix("subset")
         return self.splits.get(int(subset), "") if subset.isdigit() else ""

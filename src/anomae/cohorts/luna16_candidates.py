@@ -45,18 +45,24 @@ class Candidates:
         with existing_file(path, "LUNA16's candidates").open(
             newline="", encoding="utf-8-sig", errors="replace"
         ) as handle:
-            lines = csv.reader(handle)
+            first = handle.readline()
+            delimiter = next((mark for mark in ";\t" if mark in first), ",")
+            lines = csv.reader(handle, delimiter=delimiter)
             try:
-                header = next(lines, [])
-                if tuple(header) != COLUMNS:
-                    raise UserError(f"{path} begins with {','.join(header[:8])!r}, not {','.join(COLUMNS)!r}.")
-                for name, x, y, z, kind in lines:
+                header = next(csv.reader([first], delimiter=delimiter), [])
+                order = _columns(path, header)
+                for line in lines:
+                    if len(line) != len(header):
+                        raise ValueError(f"{len(line)} fields")
+                    name, x, y, z, kind = (line[index].strip() for index in order)
+                    if delimiter != ",":
+                        x, y, z = (number.replace(",", ".") for number in (x, y, z))
                     scan.append(scans.setdefault(name, len(scans)))
                     positions.extend((float(x), float(y), float(z)))
                     labels.append(int(kind))
             except (ValueError, OverflowError, csv.Error) as error:
                 raise UserError(
-                    f"{path}, line {lines.line_num}, does not fit {','.join(COLUMNS)} ({error})."
+                    f"{path}, line {lines.line_num + 1}, does not fit {','.join(COLUMNS)} ({error})."
                 ) from error
         places_mm, classes = np.array(positions).reshape(-1, 3), np.array(labels)
         if not np.isfinite(places_mm).all() or not np.isin(classes, (0, 1)).all():
@@ -64,10 +70,41 @@ class Candidates:
         return cls(tuple(scans), np.array(scan, dtype=np.int32), places_mm, classes.astype(np.int8))
 
 
+def find_table(source: Path, name: str = "") -> tuple[Path, tuple[Path, ...]]:
+    """The table in `source` or up to two folders below, and the other tables that were passed over.
+
+    name: of its file; "": candidates.csv, else candidates_V2.csv.  Nearer to `source` comes first.  Where there is
+    none, the path that it would have.  Raises UserError where two of one name lie equally near and differ.
+    """
+    names = (name,) if name else FILE_NAMES
+    found = [
+        sorted(path for path in source.glob(f"{depth}{each}") if path.is_file() and "__MACOSX" not in path.parts)
+        for depth in ("", "*/", "*/*/")
+        for each in names
+    ]
+    equally_near = next((paths for paths in found if paths), [])
+    if not equally_near:
+        return source / names[0], ()
+    first, *others = equally_near
+    if any(other.read_bytes() != first.read_bytes() for other in others):
+        raise UserError(f"{first} and {others[0]} are two tables that differ; keep one, or give the folder above it.")
+    passed_over = [path for paths in found for path in paths if path not in equally_near and path.name != first.name]
+    return first, tuple(passed_over)
+
+
 def read_candidates(path: Path) -> Candidates:
     """The table at `path`, read once in a process as long as the file does not change."""
     state = existing_file(path, "LUNA16's candidates").stat()
     return _read_once(path, state.st_mtime_ns, state.st_size)
+
+
+def _columns(path: Path, header: list[str]) -> list[int]:
+    """Where each of COLUMNS stands in the header, in any order and spelling (SeriesUID, series_uid, coordx)."""
+    known = [name.strip().lower().replace("_", "").replace(" ", "") for name in header]
+    wanted = [name.lower() for name in COLUMNS]
+    if any(known.count(name) != 1 for name in wanted):
+        raise UserError(f"{path} begins with {','.join(header[:8])!r}, not {','.join(COLUMNS)!r}.")
+    return [known.index(name) for name in wanted]
 
 
 @lru_cache(maxsize=1)

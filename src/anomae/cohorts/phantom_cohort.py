@@ -7,14 +7,19 @@ from pathlib import Path
 import numpy as np
 
 from anomae.cohorts.array_cohort import Arrays
-from anomae.cohorts.brats2020 import Brats2020
-from anomae.cohorts.brats_names import MODALITIES
+from anomae.cohorts.benchmark_pictures import Bmad, MedIAnomaly
+from anomae.cohorts.brats import Brats2020
+from anomae.cohorts.brats_names import MODALITIES, read_case_name
 from anomae.cohorts.case import Case, CaseSlices, Cohort
 from anomae.cohorts.channel_slices import channel_names_of, listed_modalities
+from anomae.cohorts.covid_radiography import CovidRadiography
 from anomae.cohorts.folder import Folder
 from anomae.cohorts.kaggle_slices import slice_folder
 from anomae.cohorts.lgg import Lgg
+from anomae.cohorts.lgg_tiffs import tiff_folder
 from anomae.cohorts.luna16 import Luna16
+from anomae.cohorts.medmnist import MedMnist
+from anomae.cohorts.npz_members import list_members
 from anomae.cohorts.scan_slices import scan_slices
 from anomae.errors import UserError
 from anomae.seeds import derive_seed
@@ -112,14 +117,23 @@ def _open_folder(source: Path, modality: str | None) -> Cohort:
     """The cohort whose layout a made-up data set has."""
     from anomae.phantoms.layouts import SLICE_CHANNELS
 
-    if source.is_file() or any(source.glob("*.npz")):
+    files = [source] if source.is_file() else sorted(source.glob("*.npz"))
+    if any("train_images" in list_members(path) for path in files):
+        return MedMnist(source, healthy="0")
+    if files:
         return Arrays(source)
     if slice_folder(source):
         return Brats2020(source, modality, channels=",".join(SLICE_CHANNELS))
-    if any(source.glob("BraTS20_Training_*")):
+    if any(read_case_name(path.name) for path in (*source.glob("BraTS*"), *source.glob("?GG/BraTS*"))):
         return Brats2020(source, modality)
     if (source / "candidates.csv").is_file():
         return Luna16(source)
-    if (source / "patients.csv").is_file():
+    if (source / "patients.csv").is_file() or tiff_folder(source):
         return Lgg(source, modality or "flair")
+    if (source / "test" / "Ungood").is_dir():
+        return Bmad(source)
+    if (source / "test" / "annotation").is_dir() or (source / "data.json").is_file():
+        return MedIAnomaly(source)
+    if (source / "Normal" / "images").is_dir():
+        return CovidRadiography(source)
     return Folder(source)

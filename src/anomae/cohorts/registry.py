@@ -6,22 +6,30 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from anomae.cohorts.array_cohort import Arrays
-from anomae.cohorts.brats2020 import Brats2020
+from anomae.cohorts.benchmark_pictures import Bmad, MedIAnomaly
+from anomae.cohorts.brats import Brats, Brats2020
 from anomae.cohorts.case import Cohort
+from anomae.cohorts.covid_radiography import CovidRadiography
 from anomae.cohorts.folder import Folder
 from anomae.cohorts.lgg import Lgg
 from anomae.cohorts.luna16 import Luna16
+from anomae.cohorts.medmnist import MedMnist
 from anomae.cohorts.phantom_cohort import Phantoms
 from anomae.errors import UserError
 from anomae.suggestions import nearest_sentence
 
 # Each takes SOURCE and its options by keyword; what stages need to know of it are its attributes, see Cohort.
 COHORTS: dict[str, type[Cohort]] = {
+    "brats": Brats,
     "brats2020": Brats2020,
     "luna16": Luna16,
     "lgg": Lgg,
     "folder": Folder,
     "arrays": Arrays,
+    "bmad": Bmad,
+    "medianomaly": MedIAnomaly,
+    "medmnist": MedMnist,
+    "covid-radiography": CovidRadiography,
     "phantom": Phantoms,
 }
 

@@ -33,8 +33,10 @@ class _Listed:
     by_volume: bool
 
 
+_BRATS2020 = _Listed(("brats", "brats2020"), re.compile(r"volume_(\d{1,6})_slice_(\d{1,6})\.npy"), True)
 _LISTED = {
-    "brats2020": _Listed(("brats", "brats2020"), re.compile(r"volume_(\d{1,6})_slice_(\d{1,6})\.npy"), True),
+    "brats2020": _BRATS2020,
+    "brats": _BRATS2020,  # the same data under the name of all years; cases of another year are in no list
     "luna16": _Listed(("luna16",), re.compile(r"()(\d{1,9})\.npy"), False),
 }
 _STEP = 10_000_000  # room for the slice numbers of a volume in one key
@@ -44,7 +46,7 @@ _STEP = 10_000_000  # room for the slice numbers of a volume in one key
 class ReleasedLists:
     """Which slice is in which list.
 
-    cohort: "brats2020" (slices are named by volume and slice) or "luna16" (by row of candidates.csv).
+    cohort: "brats2020" or "brats" (slices are named by volume and slice) or "luna16" (by row of candidates.csv).
     keys: (m,) int64, sorted; lists: (m,) int8, the index of each key's list in LISTS.
     """
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from anomae.errors import UserError
+from anomae.phantoms.brats_layouts import write_brats2019, write_brats2021, write_brats2023
 from anomae.phantoms.order import Order
 from anomae.phantoms.picture_layouts import (
     PICTURE_FORMATS,
@@ -12,6 +13,13 @@ from anomae.phantoms.picture_layouts import (
     write_array_file,
     write_class_folders,
     write_mvtec,
+)
+from anomae.phantoms.public_layouts import (
+    write_bmad,
+    write_covid_radiography,
+    write_lgg_tiffs,
+    write_medianomaly,
+    write_medmnist,
 )
 from anomae.phantoms.scan_layouts import (
     SLICE_CHANNELS,
@@ -41,11 +49,19 @@ class Layout:
 LAYOUTS = {
     "brats2020": Layout(write_brats, ("nii.gz", "nii")),
     "brats2020-slices": Layout(write_brats_slices, ("h5",)),
+    "brats2019": Layout(write_brats2019, ("nii.gz", "nii")),
+    "brats2021": Layout(write_brats2021, ("nii.gz", "nii")),
+    "brats2023": Layout(write_brats2023, ("nii.gz", "nii")),
     "luna16": Layout(write_luna, ("mhd",), _CHEST_SHAPE),
     "lgg": Layout(write_lgg, ("nii.gz",)),
+    "lgg-tiffs": Layout(write_lgg_tiffs, ("tif",)),
     "folder": Layout(write_class_folders, (*PICTURE_FORMATS, *SCAN_FORMATS), fewest=2),
     "mvtec": Layout(write_mvtec, PICTURE_FORMATS, fewest=3),
     "arrays": Layout(write_array_file, ("npz",), fewest=2),
+    "bmad": Layout(write_bmad, ("png",), fewest=3),
+    "medianomaly": Layout(write_medianomaly, ("png",), fewest=3),
+    "medmnist": Layout(write_medmnist, ("npz",), fewest=3),
+    "covid-radiography": Layout(write_covid_radiography, ("png",), fewest=2),
 }
 
 
@@ -66,7 +82,9 @@ def write_phantom_data_set(
     .h5 slices, channels in the order SLICE_CHANNELS.  luna16: chests in ten subsets, candidates.csv and
     annotations.csv.  lgg: heads with skull, FLAIR and T1.  folder: healthy/ and abnormal/, a folder a patient; abnormal
     scans have their lesion mask beside them, of pictures only slices with lesions are abnormal.  mvtec: pictures in
-    train/good, test/..., ground_truth/...  arrays: one .npz of slices.
+    train/good, test/..., ground_truth/...  arrays: one .npz of slices.  brats2019, brats2021, brats2023: the heads of
+    brats2020 under the names of that year; in 2023 every second patient has two sessions.  lgg-tiffs, bmad,
+    medianomaly, medmnist, covid-radiography: those public data sets as they unpack.
     shape: (z, y, x) of every scan; None: small.  file_format: None: the layout's usual one.  first: number of the first
     patient; BraTS2020's case 355 has the odd name of its segmentation.  watch: is told of every patient.
     The same arguments write the same images.  Raises UserError for an unknown layout or format, a shape with a side

@@ -25,7 +25,7 @@ def write_class_folders(order: Order) -> Iterator[None]:
         lesions = head.lesions.astype(np.uint8)
         if order.file_format in PICTURE_FORMATS:
             pictures = eight_bits(head.voxels)
-            for index in _shown_slices(head):
+            for index in shown_slices(head):
                 write_picture(folder / f"slice_{index:03d}.{order.file_format}", pictures[index])
         elif order.file_format == "dicom":
             write_dicom_series(folder, head.voxels, head.grid, modality="MR", patient=f"PHANTOM{number:03d}")
@@ -44,7 +44,7 @@ def write_mvtec(order: Order) -> Iterator[None]:
         kind = ("train", "good", "defect", "train")[(number - order.first) % 4]
         head = order.head(number, abnormal=kind == "defect")
         pictures = eight_bits(head.voxels)
-        shown = _shown_slices(head)
+        shown = shown_slices(head)
         sizes = head.lesions.sum((1, 2))
         for index in shown:
             name = f"p{number:03d}_s{index:03d}"
@@ -86,7 +86,7 @@ def _write_scan(path: Path, voxels: npt.NDArray[Any], grid: Grid) -> None:
         write_volume(path, voxels, grid)
 
 
-def _shown_slices(head: Phantom) -> npt.NDArray[np.int64]:
+def shown_slices(head: Phantom) -> npt.NDArray[np.int64]:
     """The slices worth a picture: with a lesion, or in a healthy head those at least half as large as the largest."""
     if head.lesions.any():
         sizes = head.lesions.sum((1, 2))

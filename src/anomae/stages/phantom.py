@@ -18,7 +18,7 @@ def phantom(
 ) -> Path:
     """Write `count` made-up patients into the new folder `out` and return it.
 
-    layout: "brats2020", "brats2020-slices", "luna16", "lgg", "folder", "mvtec" or "arrays"; shape: (z, y, x) of every
+    layout: one of anomae.phantoms.layouts.LAYOUTS ("brats2020", "folder" and so on); shape: (z, y, x) of every
     scan, None: small; file_format: such as "nii.gz", "dicom" or "png", None: the layout's usual one; see
     write_phantom_data_set.  Raises UserError where `out` exists and is not an empty folder, and for wrong options.
     """

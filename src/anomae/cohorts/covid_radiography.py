@@ -1,0 +1,68 @@
+"""COVID-19 Radiography: a folder a class, with images/ in it and masks/ of the lungs, which are no lesion masks."""
+
+from pathlib import Path
+
+from anomae.cohorts.case import ABNORMAL, HEALTHY
+from anomae.cohorts.picture_set import Picture, PictureSet, folder_of, pictures_in
+from anomae.cohorts.source_folder import existing_folder
+from anomae.errors import UserError
+
+EXPECTED = "Normal/images, COVID/images and so on"
+
+
+class CovidRadiography(PictureSet):
+    """Chest radiographs: healthy where the class folder is Normal, abnormal in every other class.
+
+    The masks beside the pictures show the lungs, of healthy people too: they are never taken for lesions.
+    """
+
+    name = "covid-radiography"
+
+    def __init__(
+        self,
+        source: Path,
+        healthy: str = "Normal",
+        patient_pattern: str = "",
+        near_duplicates: bool = False,
+        colour: bool = False,
+    ) -> None:
+        """`source`: the folder of the class folders, or one above it.
+
+        healthy: the class folders that are healthy, several with commas; all others are abnormal.  patient_pattern,
+        near_duplicates, colour: as of PictureSet.
+        """
+        super().__init__(source, patient_pattern, near_duplicates, colour)
+        self.healthy = tuple(name.strip().lower() for name in healthy.split(",") if name.strip())
+
+    def find(self) -> tuple[list[Picture], list[str]]:
+        """All pictures.  Raises UserError where there is no class folder that is healthy, or no other."""
+        source = existing_folder(self.source, EXPECTED)
+        inner = [path for path in sorted(source.glob("*")) if path.is_dir()]
+        root = next((path for path in (source, *inner) if folder_of(path, *self.healthy)), None)
+        if root is None:
+            raise UserError(
+                f"{source} holds no class folder {' or '.join(self.healthy)}; expected {EXPECTED}. Other names are "
+                "told by --set healthy=NAME."
+            )
+        pictures: list[Picture] = []
+        masks = 0
+        classes: dict[str, int] = {}
+        for folder in sorted(path for path in root.iterdir() if path.is_dir() and path.name[0] not in "._"):
+            images, lungs = folder_of(folder, "images", "image"), folder_of(folder, "masks", "mask")
+            label = HEALTHY if folder.name.lower() in self.healthy else ABNORMAL
+            own = pictures_in(images or folder)
+            if own:
+                pictures += [Picture(path, label) for path in own]
+                classes[folder.name] = len(own)
+            masks += 0 if lungs is None else len(pictures_in(lungs))
+        if {picture.label for picture in pictures} != {HEALTHY, ABNORMAL}:
+            raise UserError(f"{root} holds pictures of one kind only; expected {EXPECTED}.")
+        notes = [
+            ", ".join(
+                f"{name}: {count} {'healthy' if name.lower() in self.healthy else 'abnormal'}"
+                for name, count in classes.items()
+            )
+        ]
+        if masks:
+            notes.append(f"{masks} masks show the lungs, not lesions, and are not read")
+        return pictures, notes
