@@ -16,10 +16,13 @@ def mean_of_highest(
     sizes = np.bincount(group)
     rank = np.arange(len(group)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
     kept = order[rank < highest]
-    return np.asarray(
-        np.bincount(group[kept], weights=scores[kept]) / np.bincount(group[kept]),
-        dtype=np.float64,
-    )
+    counts = np.bincount(group[kept])
+    with np.errstate(over="ignore", invalid="ignore"):
+        means = np.bincount(group[kept], weights=scores[kept]) / counts
+    beyond = ~np.isfinite(means)
+    if beyond.any():  # the sum, not the mean, is past the largest number there is
+        means[beyond] = np.bincount(group[kept], weights=scores[kept] / counts[group[kept]])[beyond]
+    return np.asarray(means, dtype=np.float64)
 
 
 def aggregated(
