@@ -170,7 +170,7 @@ class PatientBootstrap:
         Raises UserError where no pair of an abnormal and a normal slice is left.
         """
         kept = np.arange(len(self.patient)) if rows is None else np.asarray(rows)
-        truth = np.asarray(labels)[kept]
+        truth = np.asarray(labels)[kept].astype(np.bool_)
         patient = self.patient[kept]
         band = np.zeros(len(kept), dtype=np.int64) if bands is None else np.asarray(bands)[kept]
         pairing = _by_patient_pairs if worth_pairing(truth, patient) else _by_ranks
