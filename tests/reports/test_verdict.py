@@ -91,7 +91,7 @@ MATCHED = Interval(0.7, 0.6, 0.8)
     ("auroc", "beside", "words"),
     [
         (SCORE, Beside(matched=Interval(0.55, 0.45, 0.65)), "slices of the same position are not told apart"),
-        (SCORE, Beside(matched=Interval(0.7)), "slices of the same position are not told apart"),
+        (SCORE, Beside(matched=Interval(0.7)), "too few patients to say so among slices of the same"),
         (SCORE, Beside(matched=MATCHED, matched_gain=Interval(0.1, -0.1, 0.2)), "no gain is shown among slices"),
         (SCORE, Beside(mirrored=("darkest spot", 0.85)), "darkest spot with its direction reversed reaches as much"),
         (SCORE, Beside(labelled=("slice position, learned", 0.84)), "learned from labelled patients, reaches as much"),

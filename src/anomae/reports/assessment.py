@@ -20,6 +20,7 @@ from anomae.reports.schema import (
 )
 from anomae.reports.schema_values import Difference, MetricFigures, Share
 from anomae.reports.verdict import Beside, BestBaseline, one_class_verdict, tone, verdict
+from anomae.statistics.aggregation import mean_of_highest
 from anomae.statistics.intervals import Estimate, PatientBootstrap, paired_difference
 from anomae.statistics.scored import ScoredSlices
 from anomae.statistics.strata import matching_bands, strata
@@ -202,7 +203,12 @@ def _blank(slices: ScoredSlices, scores: npt.NDArray[np.float64]) -> Blank:
     if not slices.empty.any():
         return Blank(share=0.0, normal_below=None)
     normal = scores[(slices.label == 0) & ~slices.empty]
-    below = float(np.mean(normal < scores[slices.empty].mean())) if len(normal) else None
+    own = scores[slices.empty]
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean = own.mean()
+    if not np.isfinite(mean):
+        mean = mean_of_highest(np.zeros(len(own), dtype=np.int64), own, len(own))[0]
+    below = float(np.mean(normal < mean)) if len(normal) else None
     return Blank(share=float(slices.empty.mean()), normal_below=below)
 
 

@@ -81,7 +81,9 @@ def compare_scores(
         for name in sorted(trivial_baselines, key=lambda name: -aurocs[name].value)
     }
     return Comparison(
-        verdict=_verdict(runs, pairs, seeds, compared[best] if best else None, aurocs[next(iter(scores))].interval().why),
+        verdict=_verdict(
+            runs, pairs, seeds, compared[best] if best else None, aurocs[next(iter(scores))].interval().why
+        ),
         runs=runs,
         merged=rows.get(MERGED),
         pairs=pairs,

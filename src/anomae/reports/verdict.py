@@ -57,9 +57,7 @@ def verdict(auroc: Interval, baseline: BestBaseline | None = None, beside: Besid
     return "; ".join(parts) + "."
 
 
-def tone(
-    auroc: Interval, gain: Interval | None, beside: Beside | None = None
-) -> Literal["above", "level", "below"]:
+def tone(auroc: Interval, gain: Interval | None, beside: Beside | None = None) -> Literal["above", "level", "below"]:
     """How the verdict may be coloured: "above" the best baseline and chance, "below" one of them, or "level".
 
     "above" only where the verdict says that the gain is more than that baseline explains.
@@ -85,6 +83,8 @@ def doubts(auroc: Interval, beside: Beside) -> list[str]:
         (beside.matched, 0.5, "slices of the same position are not told apart"),
         (beside.matched_gain, 0.0, "no gain is shown among slices of the same position"),
     ):
+        if figure is not None and figure.low is None:
+            words = "too few patients to say so among slices of the same position"
         if figure is not None and (figure.low is None or figure.low <= floor):
             found.append(words)
             break

@@ -21,7 +21,10 @@ def mean_of_highest(
         means = np.bincount(group[kept], weights=scores[kept]) / counts
     beyond = ~np.isfinite(means)
     if beyond.any():  # the sum, not the mean, is past the largest number there is
-        means[beyond] = np.bincount(group[kept], weights=scores[kept] / counts[group[kept]])[beyond]
+        steps = int(counts.max()).bit_length()  # powers of two: nothing is rounded but the sum
+        small = np.bincount(group[kept], weights=np.ldexp(scores[kept], -steps))[beyond] / counts[beyond]
+        most = np.ldexp(np.finfo(np.float64).max, -steps)
+        means[beyond] = np.ldexp(np.clip(small, -most, most), steps)
     return np.asarray(means, dtype=np.float64)
 
 
