@@ -110,14 +110,12 @@ def test_few_abnormal_patients_of_many_give_no_interval_anywhere(abnormal):
     bootstrap = PatientBootstrap(patient, 200)
     why = f"too few patients with abnormal slices ({abnormal}): no interval"
     found = bootstrap.aurocs(labels, {"a": scores, "b": -scores})
-    single = np.arange(len(labels)) % 12 == 0
-    assert single[labels == 1].any()
     for interval in (
         found["a"].interval(),
         paired_difference(found["a"], found["b"]),
         mean_estimate([found["a"], found["b"]]).interval(),
         bootstrap.metrics(labels, {"a": scores})["a"]["fpr_at_95_tpr"].interval(),
-        bootstrap.aurocs(labels, {"a": scores}, rows=np.flatnonzero(single))["a"].interval(),
+        bootstrap.aurocs(labels, {"a": scores}, rows=np.arange(1, len(labels)))["a"].interval(),
         bootstrap.aurocs(labels, {"a": scores}, bands=np.arange(len(labels)) % 3)["a"].interval(),
     ):
         assert (interval.low, interval.high) == (None, None)

@@ -51,9 +51,7 @@ class Share(Figure):
     """A share or an area, 0..1, with its 95 % interval."""
 
     value: Ratio = Field(description="on all test slices")
-    low: Ratio | None = Field(
-        description="lower end of the interval by patient, see the definition `interval`; null: too few patients"
-    )
+    low: Ratio | None = Field(description="lower end, by patient; null: too few patients")
     high: Ratio | None = Field(description="upper end, likewise")
 
 
@@ -61,9 +59,7 @@ class Difference(Figure):
     """One AUROC minus another, -1..1, with its paired 95 % interval."""
 
     value: Signed = Field(description="on all test slices")
-    low: Signed | None = Field(
-        description="lower end; both are evaluated on the same resamples of patients; null: too few patients"
-    )
+    low: Signed | None = Field(description="lower end, on the same resamples; null: too few patients")
     high: Signed | None = Field(description="upper end, likewise")
 
 

@@ -79,13 +79,13 @@ def doubts(auroc: Interval, beside: Beside) -> list[str]:
         found.append(f"{beside.mirrored[0]} with its direction reversed reaches as much")
     if beside.labelled is not None and beside.labelled[1] >= auroc.value:
         found.append("slice position alone, learned from labelled patients, reaches as much")
-    for figure, floor, words in (
+    for figure, least, words in (
         (beside.matched, 0.5, "slices of the same position are not told apart"),
         (beside.matched_gain, 0.0, "no gain is shown among slices of the same position"),
     ):
         if figure is not None and figure.low is None:
             words = "too few patients to say so among slices of the same position"
-        if figure is not None and (figure.low is None or figure.low <= floor):
+        if figure is not None and (figure.low is None or figure.low <= least):
             found.append(words)
             break
     return found

@@ -24,14 +24,14 @@ def test_three_abnormal_patients_get_no_interval(simulation):
         assert all(given == 0 for given, *_ in simulation.coverage(layout, 3, 10, 100).values())
 
 
-@pytest.mark.parametrize("abnormal", [5, 10, 25, 45])
+@pytest.mark.parametrize("abnormal", [5, 10, 25])
 def test_no_signal_is_within_the_interval(simulation, abnormal):
     counts = {}
     for layout in simulation.LAYOUTS:
-        for kind, found in simulation.coverage(layout, abnormal, 60, 200).items():
+        for kind, found in simulation.coverage(layout, abnormal, 30, 150).items():
             counts[kind] = counts.get(kind, 0) + found
     assert set(counts) == {"AUROC", "difference", "matched"}
     for given, hits, plain in counts.values():
-        assert given >= 150
+        assert given >= 80
         assert hits / given >= 0.92
         assert plain <= hits
