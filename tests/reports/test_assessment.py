@@ -135,7 +135,7 @@ def test_equal_input_gives_equal_output_and_the_seed_moves_only_intervals():
 def test_what_must_be_known_is_said():
     slices = made_up(patients=6)
     notes = " ".join(assessed(slices, np.where(slices.empty, 2.0, 1.0) + slices.label)["notes"])
-    assert "only 6 patients" in notes
+    assert "Too few patients with abnormal slices (4): no interval, and no verdict of better or worse." in notes
     assert "come from patients who also have abnormal slices" in notes
     assert "12 of 120 test slices are empty" in notes
     assert "An empty slice scores above 100 % of the normal slices with content." in notes

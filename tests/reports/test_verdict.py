@@ -2,7 +2,7 @@
 
 import pytest
 
-from anomae.reports.verdict import BestBaseline, one_class_verdict, tone, verdict
+from anomae.reports.verdict import Beside, BestBaseline, one_class_verdict, tone, verdict
 from anomae.statistics.intervals import Interval
 
 SCORE = Interval(0.83, 0.79, 0.87)
@@ -11,7 +11,9 @@ POSITION = Interval(0.82, 0.8, 0.84)
 
 def test_a_gain_that_may_be_none():
     said = verdict(
-        SCORE, BestBaseline("slice position", POSITION, Interval(0.01, -0.02, 0.04)), None, Interval(0.63, 0.6, 0.66)
+        SCORE,
+        BestBaseline("slice position", POSITION, Interval(0.01, -0.02, 0.04)),
+        Beside(matched=Interval(0.63, 0.6, 0.66)),
     )
     assert said == (
         "AUROC 0.830 [0.790, 0.870]; the best trivial baseline, slice position, gives 0.820: the gain is "
@@ -30,9 +32,11 @@ def test_a_loss():
 
 
 def test_no_interval_no_claim():
-    said = verdict(Interval(0.9), BestBaseline("mean intensity", Interval(0.6), Interval(0.3)))
-    assert "too few patients for an interval" in said
-    assert "with too few patients for an interval" in said
+    why = "too few patients with abnormal slices (3): no interval"
+    said = verdict(Interval(0.9, why=why), BestBaseline("mean intensity", Interval(0.6), Interval(0.3, why=why)))
+    assert said.count(f"({why})") == 2
+    assert "chance" not in said
+    assert "zero" not in said
     assert "more than" not in said
 
 
@@ -54,7 +58,9 @@ def test_no_baseline_is_said():
 
 def test_a_reversed_baseline_and_the_best_among_matched():
     baseline = BestBaseline("slice position", POSITION, Interval(0.01, -0.02, 0.04))
-    said = verdict(SCORE, baseline, ("mean intensity", 0.91), Interval(0.63, 0.6, 0.66), ("brightest 9x9 spot", 0.81))
+    said = verdict(
+        SCORE, baseline, Beside(("mean intensity", 0.91), Interval(0.63, 0.6, 0.66), ("brightest 9x9 spot", 0.81))
+    )
     assert "; mean intensity with its direction reversed gives 0.910; " in said
     assert said.endswith("position-matched AUROC 0.630 [0.600, 0.660], where brightest 9x9 spot gives 0.810.")
 
@@ -75,3 +81,37 @@ def test_tone():
     assert tone(Interval(0.55, 0.45, 0.65), Interval(0.1, 0.05, 0.2)) == "level"
     assert tone(Interval(0.4, 0.3, 0.45), Interval(0.1, 0.05, 0.2)) == "below"
     assert tone(Interval(0.9), None) == "level"
+
+
+GAIN = BestBaseline("mean intensity", Interval(0.6), Interval(0.23, 0.1, 0.3))
+MATCHED = Interval(0.7, 0.6, 0.8)
+
+
+@pytest.mark.parametrize(
+    ("auroc", "beside", "words"),
+    [
+        (SCORE, Beside(matched=Interval(0.55, 0.45, 0.65)), "slices of the same position are not told apart"),
+        (SCORE, Beside(matched=Interval(0.7)), "too few patients to say so among slices of the same"),
+        (SCORE, Beside(matched=MATCHED, matched_gain=Interval(0.1, -0.1, 0.2)), "no gain is shown among slices"),
+        (SCORE, Beside(mirrored=("darkest spot", 0.85)), "darkest spot with its direction reversed reaches as much"),
+        (SCORE, Beside(labelled=("slice position, learned", 0.84)), "learned from labelled patients, reaches as much"),
+        (Interval(0.4, 0.3, 0.45), Beside(), "the score is not above chance"),
+        (Interval(0.55, 0.45, 0.6), Beside(), "the score is not above chance"),
+    ],
+)
+def test_what_speaks_against_a_gain_is_said(auroc, beside, words):
+    said = verdict(auroc, GAIN, beside)
+    assert words in said
+    assert "more than that baseline explains" not in said
+    assert tone(auroc, GAIN.gain, beside) != "above"
+
+
+def test_a_gain_that_nothing_speaks_against():
+    beside = Beside(("darkest spot", 0.7), MATCHED, ("tissue area", 0.6), Interval(0.1, 0.01, 0.2), ("position", 0.7))
+    assert "more than that baseline explains" in verdict(SCORE, GAIN, beside)
+    assert tone(SCORE, GAIN.gain, beside) == "above"
+
+
+def test_a_matched_interval_below_chance_is_said_in_words():
+    said = verdict(SCORE, GAIN, Beside(matched=Interval(0.4, 0.3, 0.45)))
+    assert "below chance: at the same position abnormal slices score lower than normal ones" in said

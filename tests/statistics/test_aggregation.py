@@ -14,6 +14,13 @@ def test_against_the_obvious_way():
         np.testing.assert_allclose(mean_of_highest(group, scores, highest), expected)
 
 
+def test_the_mean_of_numbers_near_the_largest_there_is():
+    largest = np.finfo(np.float64).max
+    group, scores = np.array([0, 0, 0, 1, 1]), np.array([largest, largest, largest, 1.0, 2.0])
+    np.testing.assert_allclose(mean_of_highest(group, scores, 3), [largest, 1.5], rtol=1e-12)
+    np.testing.assert_allclose(mean_of_highest(group, -scores, 3), [-largest, -1.5], rtol=1e-12)
+
+
 def test_a_patient_with_one_abnormal_slice_is_abnormal():
     slices = ScoredSlices(
         case=np.array(["a1", "a1", "a2", "b1"]),

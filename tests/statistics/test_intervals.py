@@ -5,7 +5,8 @@ import pytest
 
 from anomae.errors import UserError
 from anomae.statistics import intervals
-from anomae.statistics.intervals import Estimate, Interval, PatientBootstrap, paired_difference
+from anomae.statistics.holders import Holders
+from anomae.statistics.intervals import Estimate, Interval, PatientBootstrap, mean_estimate, paired_difference
 from anomae.statistics.metrics import auroc
 
 
@@ -91,7 +92,7 @@ def test_a_paired_difference_is_narrower_than_its_parts():
     assert paired_difference(found["a"], found["a"]) == Interval(0.0, 0.0, 0.0)
 
 
-@pytest.mark.parametrize("patients", [1, 2])
+@pytest.mark.parametrize("patients", [1, 2, 4])
 def test_too_few_patients_give_no_interval(patients):
     patient, labels, scores = made_up(patients=patients)
     bootstrap = PatientBootstrap(patient, 100)
@@ -100,6 +101,57 @@ def test_too_few_patients_give_no_interval(patients):
     assert interval.value == pytest.approx(auroc(labels, scores))
     assert bootstrap.metrics(labels, {"s": scores})["s"]["average_precision"].interval().low is None
     assert np.isnan(bootstrap.curves(labels, scores, np.linspace(0, 1, 5))[0]).all()
+
+
+@pytest.mark.parametrize("abnormal", [1, 3, 4])
+def test_few_abnormal_patients_of_many_give_no_interval_anywhere(abnormal):
+    patient, labels, scores = made_up(patients=50)
+    labels[~np.isin(patient, [f"p{k}" for k in range(abnormal)])] = 0
+    bootstrap = PatientBootstrap(patient, 200)
+    why = f"too few patients with abnormal slices ({abnormal}): no interval"
+    found = bootstrap.aurocs(labels, {"a": scores, "b": -scores})
+    for interval in (
+        found["a"].interval(),
+        paired_difference(found["a"], found["b"]),
+        mean_estimate([found["a"], found["b"]]).interval(),
+        bootstrap.metrics(labels, {"a": scores})["a"]["fpr_at_95_tpr"].interval(),
+        bootstrap.aurocs(labels, {"a": scores}, rows=np.arange(1, len(labels)))["a"].interval(),
+        bootstrap.aurocs(labels, {"a": scores}, bands=np.arange(len(labels)) % 3)["a"].interval(),
+    ):
+        assert (interval.low, interval.high) == (None, None)
+        assert interval.why.startswith("too few patients with abnormal slices")
+    assert found["a"].interval().why == why
+    swapped = bootstrap.aurocs(1 - labels, {"a": scores})["a"].interval()
+    assert swapped.why == why.replace("abnormal", "normal")
+
+
+@pytest.mark.parametrize(("patients", "wider"), [(6, True), (15, True), (21, False), (40, False)])
+def test_few_patients_widen_the_interval_and_many_leave_it_to_the_percentiles(patients, wider):
+    patient, labels, scores = made_up(patients=patients, each=60)
+    estimate = PatientBootstrap(patient, 400).aurocs(labels, {"s": scores})["s"]
+    interval, plain = estimate.interval(), np.percentile(estimate.resampled, (2.5, 97.5))
+    if wider:
+        assert interval.low < plain[0]
+        assert interval.high > plain[1]
+        assert interval.low >= 0
+        assert interval.high <= 1
+    else:
+        assert (interval.low, interval.high) == tuple(plain)
+
+
+def test_few_patients_who_all_agree_are_not_certain():
+    groups = (Holders("abnormal slices", 5, 5.0),)
+    one = Estimate(1.0, np.ones(100), groups).interval()
+    none = Estimate(0.0, np.zeros(100), groups).interval()
+    assert (one.low, one.high) == (pytest.approx(0.025 ** (1 / 5)), 1.0)
+    assert (none.low, none.high) == (0.0, pytest.approx(1 - 0.025 ** (1 / 5)))
+    many = (Holders("abnormal slices", 50, 50.0),)
+    assert Estimate(1.0, np.ones(100), many).interval() == Interval(1.0, 1.0, 1.0)
+    assert Estimate(1.0, np.ones(100), many, always_counts=True).interval().low == pytest.approx(0.025 ** (1 / 50))
+
+
+def test_resamples_without_a_class_are_counted():
+    assert Estimate(0.7, np.array([np.nan, 0.6, 0.7, np.nan])).left_out == 2
 
 
 def test_rows_of_two_patients_give_no_interval():

@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from anomae.errors import UserError
 from anomae.reports.aggregates import aggregated_figures, banded_figures
+from anomae.reports.few_patients import few_patients_notes
 from anomae.reports.schema import (
     Assessment,
     BesideBaselines,
@@ -18,14 +19,15 @@ from anomae.reports.schema import (
     TrivialBaselineFigures,
 )
 from anomae.reports.schema_values import Difference, MetricFigures, Share
-from anomae.reports.verdict import BestBaseline, one_class_verdict, tone, verdict
+from anomae.reports.verdict import Beside, BestBaseline, one_class_verdict, tone, verdict
+from anomae.statistics.aggregation import mean_of_highest
 from anomae.statistics.intervals import Estimate, PatientBootstrap, paired_difference
 from anomae.statistics.scored import ScoredSlices
 from anomae.statistics.strata import matching_bands, strata
 from anomae.statistics.trivial_baselines import TRIVIAL_BASELINES
 
 Columns = Mapping[str, npt.NDArray[np.float64]]
-FEW_PATIENTS = 20
+LABELLED_POSITION = "position_with_labels"
 
 
 def assess(
@@ -46,11 +48,14 @@ def assess(
     whole_test = bootstrap.aurocs(slices.label, {**scores, **trivial_baselines})
     best = best_baseline(whole_test, trivial_baselines)
     metrics = bootstrap.metrics(slices.label, scores)
+    within = _matched_aurocs(slices, scores, trivial_baselines, bootstrap)
+    beside = _beside(whole_test, best, label_free(trivial_baselines), within)
     figures = {name: ScoreFigures.of(metrics[name], gain=gain_over(whole_test, name, best)) for name in scores}
-    matched, own = _matched(slices, scores, trivial_baselines, bootstrap), scores["score"]
+    own, score = scores["score"], whole_test["score"]
+    gain = paired_difference(score, whole_test[best]) if best else None
     return Assessment(
-        verdict=_verdict(whole_test, best, label_free(trivial_baselines), matched),
-        tone=tone(whole_test["score"].interval(), figures["score"].gain.interval if figures["score"].gain else None),
+        verdict=verdict(score.interval(), _best(whole_test, best), beside),
+        tone=tone(score.interval(), gain, beside),
         slice=MetricFigures.of(metrics["score"]),
         scores=dict(figures),
         trivial_baselines={
@@ -65,12 +70,15 @@ def assess(
         best_trivial_baseline=best,
         gain=figures["score"].gain,
         strata=_strata(slices, scores, trivial_baselines, bootstrap),
-        matched=matched,
+        matched={
+            name: Matched(bands=bands, **dict(_beside_baselines(aurocs, scores, trivial_baselines)))
+            for name, (bands, aurocs) in within.items()
+        },
         bands=banded_figures(slices, own, trivial_baselines[best] if best else None, bootstrap),
         patient=aggregated_figures(slices, "patient", own, bootstrap),
         volume=aggregated_figures(slices, "case", own, bootstrap),
         blank=blank,
-        notes=_notes(slices, blank),
+        notes=_notes(slices, blank, score),
     )
 
 
@@ -109,24 +117,35 @@ def _of_one_class(slices: ScoredSlices, scores: Columns, blank: Blank) -> Assess
     )
 
 
-def _verdict(
-    whole_test: Mapping[str, Estimate], best: str | None, free: list[str], matched: Mapping[str, Matched]
-) -> str:
-    baseline, mirrored = None, None
+Within = Mapping[str, tuple[int, Mapping[str, Estimate]]]
+
+
+def _best(whole_test: Mapping[str, Estimate], best: str | None) -> BestBaseline | None:
+    if best is None:
+        return None
+    gain = paired_difference(whole_test["score"], whole_test[best])
+    return BestBaseline(TRIVIAL_BASELINES[best].title, whole_test[best].interval(), gain)
+
+
+def _beside(whole_test: Mapping[str, Estimate], best: str | None, free: list[str], within: Within) -> Beside:
+    mirrored, labelled = None, None
     if best is not None:
-        gain = paired_difference(whole_test["score"], whole_test[best])
-        baseline = BestBaseline(TRIVIAL_BASELINES[best].title, whole_test[best].interval(), gain)
         lowest = min(free, key=lambda name: whole_test[name].value)
         if 1 - whole_test[lowest].value > whole_test[best].value:
             mirrored = (TRIVIAL_BASELINES[lowest].title, 1 - whole_test[lowest].value)
-    within = matched.get("position")
-    own = within.scores["score"] if within else None
-    if within is None or own is None:
-        return verdict(whole_test["score"].interval(), baseline, mirrored)
-    other = within.best_trivial_baseline
-    reached = within.trivial_baselines[other] if other else None
-    beside = (TRIVIAL_BASELINES[other].title, reached.value) if other and reached else None
-    return verdict(whole_test["score"].interval(), baseline, mirrored, own.interval, beside)
+    if LABELLED_POSITION in whole_test:
+        labelled = (TRIVIAL_BASELINES[LABELLED_POSITION].title, whole_test[LABELLED_POSITION].value)
+    if "position" not in within:
+        return Beside(mirrored, labelled=labelled)
+    _, aurocs = within["position"]
+    own, other = aurocs["score"], best_baseline(aurocs, {name: np.empty(0) for name in free})
+    return Beside(
+        mirrored,
+        own.interval(),
+        (TRIVIAL_BASELINES[other].title, aurocs[other].value) if other else None,
+        paired_difference(own, aurocs[other]) if other else None,
+        labelled,
+    )
 
 
 def _strata(
@@ -155,17 +174,17 @@ def _strata(
     return sections
 
 
-def _matched(
+def _matched_aurocs(
     slices: ScoredSlices, scores: Columns, trivial_baselines: Columns, bootstrap: PatientBootstrap
-) -> dict[str, Matched]:
-    sections = {}
+) -> Within:
+    """By what is matched: bands that hold both classes, and AUROC of every column within them."""
+    found = {}
     for name, bands in matching_bands(slices).items():
         shared = np.intersect1d(bands[(slices.label == 1) & (bands >= 0)], bands[slices.label == 0])
-        if len(shared) == 0:
-            continue
-        aurocs = bootstrap.aurocs(slices.label, {**scores, **trivial_baselines}, bands=bands)
-        sections[name] = Matched(bands=len(shared), **dict(_beside_baselines(aurocs, scores, trivial_baselines)))
-    return sections
+        if len(shared):
+            aurocs = bootstrap.aurocs(slices.label, {**scores, **trivial_baselines}, bands=bands)
+            found[name] = (len(shared), aurocs)
+    return found
 
 
 def _beside_baselines(aurocs: Mapping[str, Estimate], scores: Columns, trivial_baselines: Columns) -> BesideBaselines:
@@ -184,15 +203,17 @@ def _blank(slices: ScoredSlices, scores: npt.NDArray[np.float64]) -> Blank:
     if not slices.empty.any():
         return Blank(share=0.0, normal_below=None)
     normal = scores[(slices.label == 0) & ~slices.empty]
-    below = float(np.mean(normal < scores[slices.empty].mean())) if len(normal) else None
+    own = scores[slices.empty]
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean = own.mean()
+    if not np.isfinite(mean):
+        mean = mean_of_highest(np.zeros(len(own), dtype=np.int64), own, len(own))[0]
+    below = float(np.mean(normal < mean)) if len(normal) else None
     return Blank(share=float(slices.empty.mean()), normal_below=below)
 
 
-def _notes(slices: ScoredSlices, blank: Blank) -> list[str]:
-    notes = []
-    patients = len(np.unique(slices.patient))
-    if patients < FEW_PATIENTS:
-        notes.append(f"The test split has only {patients} patients (or cases): the intervals are rough.")
+def _notes(slices: ScoredSlices, blank: Blank, score: Estimate) -> list[str]:
+    notes = few_patients_notes(score)
     with_lesion = np.isin(slices.patient, slices.patient[slices.label == 1])
     mixed = int(np.count_nonzero(with_lesion & (slices.label == 0)))
     normal = int(np.count_nonzero(slices.label == 0))

@@ -11,6 +11,7 @@ from anomae.reports.comparison_schema import ComparedRun, Comparison, DeLongFigu
 from anomae.reports.schema import ComparedBaseline
 from anomae.reports.schema_values import Difference, Share
 from anomae.statistics.delong import delong_test, holm
+from anomae.statistics.holders import why_no_interval
 from anomae.statistics.intervals import Interval, PatientBootstrap, paired_difference
 from anomae.statistics.metric_specs import METRICS
 from anomae.statistics.scored import ScoredSlices
@@ -80,8 +81,9 @@ def compare_scores(
         )
         for name in sorted(trivial_baselines, key=lambda name: -aurocs[name].value)
     }
+    why = why_no_interval(aurocs[next(iter(scores))].groups)
     return Comparison(
-        verdict=_verdict(runs, pairs, seeds, compared[best] if best else None),
+        verdict=_verdict(runs, pairs, seeds, compared[best] if best else None, why),
         runs=runs,
         merged=rows.get(MERGED),
         pairs=pairs,
@@ -112,6 +114,7 @@ def _verdict(
     pairs: Sequence[Pair],
     seeds: Mapping[str, SeedSpread],
     baseline: ComparedBaseline | None,
+    why_none: str,
 ) -> str:
     order = sorted(runs, key=lambda name: -_value(runs[name], "auroc"))
     first, auroc = runs[order[0]], runs[order[0]]["auroc"]
@@ -119,8 +122,11 @@ def _verdict(
     if len(order) > 1:
         pair = next(pair for pair in pairs if {pair.one, pair.other} == set(order[:2]))
         gap = pair.difference.interval if pair.one == order[0] else _reversed(pair.difference)
-        sure = gap.low is not None and gap.low > 0
-        said.append(f"{gap} above {order[1]}, {'more than chance' if sure else 'not distinguishable from zero'}")
+        if gap.low is None:
+            words = why_none or "too few patients for an interval"
+        else:
+            words = "more than chance" if gap.low > 0 else "not distinguishable from zero"
+        said.append(f"{gap} above {order[1]}, {words}")
     for name, seed in seeds.items():
         spread = seed.metrics["auroc"]
         said.append(

@@ -36,10 +36,12 @@ def pretext_sentence(section: Pretext | None) -> str:
     ]
     said = " and ".join(f"{mean.interval} for {words}" for mean, words in means if mean)
     own = section.mean_trained
+    few = any(mean is not None and mean.low is None for mean, _ in means)
     weak = own is not None and own.low is not None and own.low <= 0.5
     return (
         f"Pretext task: on {section.slices} healthy slices of the validation split the detector tells altered slices "
         f"from unaltered ones with AUROC {said}"
-        f"{', not distinguishable from chance: it has not learned its pretext task' if weak else ''}. No real lesion "
+        f"{', not distinguishable from chance: it has not learned its pretext task' if weak else ''}"
+        f"{' (too few patients: no interval)' if few else ''}. No real lesion "
         "is used; what it cannot do here, it cannot be expected to do on lesions."
     )

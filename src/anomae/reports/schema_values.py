@@ -51,16 +51,16 @@ class Share(Figure):
     """A share or an area, 0..1, with its 95 % interval."""
 
     value: Ratio = Field(description="on all test slices")
-    low: Ratio | None = Field(description="2.5th percentile over resamples of whole patients; null: too few patients")
-    high: Ratio | None = Field(description="97.5th percentile, likewise")
+    low: Ratio | None = Field(description="lower end, by patient; null: too few patients")
+    high: Ratio | None = Field(description="upper end, likewise")
 
 
 class Difference(Figure):
     """One AUROC minus another, -1..1, with its paired 95 % interval."""
 
     value: Signed = Field(description="on all test slices")
-    low: Signed | None = Field(description="2.5th percentile; both are evaluated on the same resamples of patients")
-    high: Signed | None = Field(description="97.5th percentile, likewise")
+    low: Signed | None = Field(description="lower end, on the same resamples; null: too few patients")
+    high: Signed | None = Field(description="upper end, likewise")
 
 
 class MetricFigures(Strict):

@@ -99,7 +99,8 @@ def sentences(content: Mapping[str, Any]) -> list[str]:
         "Pooled: scores of a fold in standard deviations above the mean of the fold's own healthy validation slices, "
         "which uses no label of a tested slice; trivial baselines as they are. Smoothed over neighbours: 1/4 of "
         "the score of the slice below, 1/2 of its own, 1/4 of that of the slice above. AUROC with 95 % intervals from "
-        "resamples of whole patients; differences are paired. The interval is for these fits: it does not account "
+        "resamples of whole patients (none where fewer than 5 hold a class); differences are paired. "
+        "The interval is for these fits: it does not account "
         "for the overlap of the folds' training patients.",
     ]
     for stratum, counted in content["counts"].items():

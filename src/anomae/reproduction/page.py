@@ -103,7 +103,8 @@ def sentences(content: Mapping[str, Any]) -> list[str]:
     """The sentences before the tables: terms, trivial baselines, what is missing."""
     height, width = content["image_size"]
     said = [
-        f"AUROC of test slices with 95 % intervals by patient; {height}x{width} pixels, recipe {content['recipe']}, "
+        f"AUROC of test slices with 95 % intervals by patient (none where fewer than 5 hold a class); "
+        f"{height}x{width} pixels, recipe {content['recipe']}, "
         f"seed {content['seed']}. Same slices and same healthy training slices for all; no label chose a checkpoint. "
         f"The paper's figures are those of {content['paper_data']}, at its own size, and not of these images."
     ]

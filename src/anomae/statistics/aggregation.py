@@ -16,10 +16,16 @@ def mean_of_highest(
     sizes = np.bincount(group)
     rank = np.arange(len(group)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
     kept = order[rank < highest]
-    return np.asarray(
-        np.bincount(group[kept], weights=scores[kept]) / np.bincount(group[kept]),
-        dtype=np.float64,
-    )
+    counts = np.bincount(group[kept])
+    with np.errstate(over="ignore", invalid="ignore"):
+        means = np.bincount(group[kept], weights=scores[kept]) / counts
+    beyond = ~np.isfinite(means)
+    if beyond.any():  # the sum, not the mean, is past the largest number there is
+        steps = int(counts.max()).bit_length()  # powers of two: nothing is rounded but the sum
+        small = np.bincount(group[kept], weights=np.ldexp(scores[kept], -steps))[beyond] / counts[beyond]
+        most = np.ldexp(np.finfo(np.float64).max, -steps)
+        means[beyond] = np.ldexp(np.clip(small, -most, most), steps)
+    return np.asarray(means, dtype=np.float64)
 
 
 def aggregated(

@@ -1,18 +1,22 @@
-"""How sure a figure is: 95 % percentile intervals from resampling whole patients, the same resamples for all."""
+"""How sure a figure is: 95 % intervals from resampling whole patients, the same resamples for all."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
 from anomae.errors import UserError
+from anomae.progress import Progress, progress
 from anomae.seeds import generator
+from anomae.statistics.holders import FEWEST_PATIENTS, Holders, fewest_of, slice_holders, stretch, why_no_interval
 from anomae.statistics.metric_specs import METRICS, MetricSpec
-from anomae.statistics.metrics import Ranked, area_under_roc
+from anomae.statistics.metrics import Counts, Ranked, area_under_roc
 from anomae.statistics.pairs import PatientPairs, worth_pairing
+from anomae.statistics.resampled_ranks import ResampledRanks
 
-FEWEST_PATIENTS = 3  # for an interval at all
+WATCHED_ROWS = 100_000  # from so many slices on, resampling takes long enough to say how far it is
 
 
 def three_places(figure: float) -> str:
@@ -22,11 +26,12 @@ def three_places(figure: float) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A figure with its 95 % interval; low and high are None where there are too few patients to tell."""
+    """A figure with its 95 % interval; low and high are None where there are too few patients to tell: `why`."""
 
     value: float
     low: float | None = None
     high: float | None = None
+    why: str = field(default="", compare=False)
 
     def __str__(self) -> str:
         """Such as "0.830 [0.790, 0.870]"."""
@@ -41,29 +46,59 @@ class Interval:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A figure on all slices, and the same figure on each of r resamples: (r,), NaN where one class was not drawn."""
+    """A figure on all slices, and the same figure on each of r resamples: (r,), NaN where one class was not drawn.
+
+    groups: the patients that hold what the figure needs; none: not counted.  lowest: the least that it can be, the
+    most is 1.  always_counts: whether a share of 0 or 1 in every resample has an end besides itself, however many
+    patients there are.
+    """
 
     value: float
     resampled: npt.NDArray[np.float64]
+    groups: tuple[Holders, ...] = ()
+    lowest: float = 0.0
+    always_counts: bool = False
+
+    @property
+    def left_out(self) -> int:
+        """Resamples without a figure, since one class was not drawn."""
+        return int(np.count_nonzero(~np.isfinite(self.resampled)))
 
     def interval(self) -> Interval:
-        """The 2.5th and 97.5th percentile of the resamples, where at least half of them gave a figure."""
-        usable = self.resampled[np.isfinite(self.resampled)]
-        if len(usable) < max(2, len(self.resampled) / 2):
-            return Interval(self.value)
-        low, high = np.percentile(usable, (2.5, 97.5))
-        return Interval(self.value, float(low), float(high))
+        """From the 2.5th and 97.5th percentile of the resamples, where at least half of them gave a figure.
+
+        None where fewer than five patients hold a class; stretched about the figure where few do (`stretch`).  Where
+        every resample is 0, or 1, the other end is that of k patients who all agree (Clopper and Pearson, 1934).
+        """
+        why, usable = why_no_interval(self.groups), self.resampled[np.isfinite(self.resampled)]
+        if why or len(usable) < max(2, len(self.resampled) / 2):
+            return Interval(self.value, why=why or "too few patients for an interval")
+        low, high = (float(end) for end in np.percentile(usable, (2.5, 97.5)))
+        wider, fewest = stretch(self.groups), fewest_of(self.groups)
+        if self.lowest == 0 and low == high and fewest and (wider > 1 or self.always_counts):
+            if high <= 0:
+                return Interval(self.value, low, 1 - 0.025 ** (1 / fewest))
+            if low >= 1:
+                return Interval(self.value, 0.025 ** (1 / fewest), high)
+        if wider > 1:
+            low = max(self.lowest, min(low, self.value - wider * (self.value - low)))
+            high = min(1.0, max(high, self.value + wider * (high - self.value)))
+        return Interval(self.value, low, high)
 
 
 def mean_estimate(estimates: Sequence[Estimate]) -> Estimate:
     """The mean of figures of the same resamples, resample by resample."""
     value = float(np.mean([estimate.value for estimate in estimates]))
-    return Estimate(value, np.mean([estimate.resampled for estimate in estimates], axis=0))
+    resampled = np.mean([estimate.resampled for estimate in estimates], axis=0)
+    groups = tuple(group for estimate in estimates for group in estimate.groups)
+    always = all(estimate.always_counts for estimate in estimates)
+    return Estimate(value, resampled, groups, min(estimate.lowest for estimate in estimates), always)
 
 
 def paired_difference(one: Estimate, other: Estimate) -> Interval:
     """`one` minus `other` with its interval, from the same resamples of patients (so what they share cancels)."""
-    return Estimate(one.value - other.value, one.resampled - other.resampled).interval()
+    resampled = one.resampled - other.resampled
+    return Estimate(one.value - other.value, resampled, (*one.groups, *other.groups), lowest=-1.0).interval()
 
 
 class PatientBootstrap:
@@ -73,7 +108,7 @@ class PatientBootstrap:
     """
 
     def __init__(self, patients: npt.ArrayLike, resamples: int = 2000, seed: int = 0) -> None:
-        """patients: (n,), the unit that each slice belongs to.  Fewer than three give no intervals."""
+        """patients: (n,), the unit that each slice belongs to.  Fewer than five give no intervals."""
         names, index = np.unique(np.asarray(patients), return_inverse=True)
         self.patient = index.astype(np.int64)
         self.patients, self.seed, self.wanted = len(names), seed, resamples
@@ -103,15 +138,19 @@ class PatientBootstrap:
         """Estimates by column and metric, for every score column (n,) at once."""
         ranked = {name: Ranked(labels, scores) for name, scores in columns.items()}
         value = {name: ranks.counts() for name, ranks in ranked.items()}
+        tables = {name: ResampledRanks(ranks, self.patient, self.patients) for name, ranks in ranked.items()}
+        groups = slice_holders(labels, self.patient)
         samples: dict[tuple[str, str], list[npt.NDArray[np.float64]]] = {}
-        for times in self.draws(len(self.patient)):
-            for name, ranks in ranked.items():
-                counts = ranks.counts(times[:, self.patient])
-                for metric, spec in metrics.items():
-                    samples.setdefault((name, metric), []).append(spec.function(*counts))
+        with self._watched("metrics of resamples", len(self.patient), 1) as bar:
+            for times in self.draws(max((table.levels for table in tables.values()), default=1)):
+                for name, table in tables.items():
+                    counts = table.counts(times)
+                    for metric, spec in metrics.items():
+                        samples.setdefault((name, metric), []).append(spec.function(*counts))
+                bar.advance(len(times))
         return {
             name: {
-                metric: Estimate(float(spec.function(*value[name])[0]), _joined(samples.get((name, metric))))
+                metric: Estimate(float(spec.function(*value[name])[0]), _joined(samples.get((name, metric))), groups)
                 for metric, spec in metrics.items()
             }
             for name in columns
@@ -131,17 +170,21 @@ class PatientBootstrap:
         Raises UserError where no pair of an abnormal and a normal slice is left.
         """
         kept = np.arange(len(self.patient)) if rows is None else np.asarray(rows)
-        truth = np.asarray(labels)[kept]
+        truth = np.asarray(labels)[kept].astype(np.bool_)
         patient = self.patient[kept]
         band = np.zeros(len(kept), dtype=np.int64) if bands is None else np.asarray(bands)[kept]
         pairing = _by_patient_pairs if worth_pairing(truth, patient) else _by_ranks
-        found = {
-            name: pairing(self, truth, np.asarray(scores, dtype=np.float64)[kept], patient, band)
-            for name, scores in columns.items()
-        }
-        if len(np.unique(patient)) >= FEWEST_PATIENTS:
-            return found
-        return {name: Estimate(estimate.value, np.full(self.resamples, np.nan)) for name, estimate in found.items()}
+        with self._watched("AUROC of resamples", len(kept), len(columns)) as bar:
+            found = {
+                name: pairing(self, truth, np.asarray(scores, dtype=np.float64)[kept], patient, band, bar)
+                for name, scores in columns.items()
+            }
+        compared = np.isin(band, np.intersect1d(band[truth & (band >= 0)], band[~truth]))
+        groups = slice_holders(truth[compared], patient[compared])
+        return {name: Estimate(value, samples, groups) for name, (value, samples) in found.items()}
+
+    def _watched(self, title: str, rows: int, columns: int) -> AbstractContextManager[Progress]:
+        return progress(title, self.resamples * columns, "resamples", speaks=rows >= WATCHED_ROWS)
 
     def curves(
         self, labels: npt.ArrayLike, scores: npt.ArrayLike, grid: npt.NDArray[np.float64]
@@ -150,18 +193,36 @@ class PatientBootstrap:
 
         Each (2, g): low, high; NaN where there are too few patients.
         """
-        ranked = Ranked(labels, scores)
-        roc, precision = [], []
-        for times in self.draws(len(self.patient)):
-            for tp, fp in zip(*ranked.counts(times[:, self.patient]), strict=True):
+        ranked, groups = Ranked(labels, scores), slice_holders(labels, self.patient)
+        table = ResampledRanks(ranked, self.patient, self.patients)
+        curves = []
+        for times in self.draws(table.levels):
+            for tp, fp in zip(*table.counts(times), strict=True):
                 if tp[-1] > 0 and fp[-1] > 0:
-                    roc.append(np.interp(grid, np.append(0, fp) / fp[-1], np.append(0, tp) / tp[-1]))
-                    at = np.searchsorted(tp, grid * tp[-1])
-                    precision.append(tp[at] / np.maximum(tp[at] + fp[at], 1))
-        if len(roc) < 2:
+                    curves.append(_curves(tp, fp, grid))
+        if len(curves) < 2 or why_no_interval(groups):
             nothing = np.full((2, len(grid)), np.nan)
             return nothing, nothing
-        return np.percentile(roc, (2.5, 97.5), axis=0), np.percentile(precision, (2.5, 97.5), axis=0)
+        low, high = np.percentile(curves, (2.5, 97.5), axis=0)  # (2, g) each: sensitivity, precision
+        wider = stretch(groups)
+        if wider > 1:
+            tp, fp = ranked.counts()
+            value = np.asarray(_curves(tp[0], fp[0], grid))
+            low = np.maximum(0.0, np.minimum(low, value - wider * (value - low)))
+            high = np.minimum(1.0, np.maximum(high, value + wider * (high - value)))
+        return np.stack([low[0], high[0]]), np.stack([low[1], high[1]])
+
+
+def _curves(
+    tp: npt.NDArray[np.float64], fp: npt.NDArray[np.float64], grid: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    """Sensitivity at false-positive rates, and precision at recalls, in `grid`; (2, g), of counts (u,)."""
+    sensitivity = np.interp(grid, np.append(0, fp) / fp[-1], np.append(0, tp) / tp[-1])
+    at = np.searchsorted(tp, grid * tp[-1])
+    return np.stack([sensitivity, tp[at] / np.maximum(tp[at] + fp[at], 1)])
+
+
+Sampled = tuple[float, npt.NDArray[np.float64]]
 
 
 def _by_patient_pairs(
@@ -170,10 +231,14 @@ def _by_patient_pairs(
     scores: npt.NDArray[np.float64],
     patient: npt.NDArray[np.int64],
     band: npt.NDArray[np.int64],
-) -> Estimate:
+    bar: Progress,
+) -> Sampled:
     pairs = PatientPairs(labels, scores, patient, band)
-    samples = [pairs.auroc(times) for times in bootstrap.draws(1)]
-    return Estimate(float(pairs.auroc(np.ones((1, bootstrap.patients)))[0]), _joined(samples))
+    samples = []
+    for times in bootstrap.draws(1):
+        samples.append(pairs.auroc(times))
+        bar.advance(len(times))
+    return float(pairs.auroc(np.ones((1, bootstrap.patients)))[0]), _joined(samples)
 
 
 def _by_ranks(
@@ -182,29 +247,34 @@ def _by_ranks(
     scores: npt.NDArray[np.float64],
     patient: npt.NDArray[np.int64],
     band: npt.NDArray[np.int64],
-) -> Estimate:
+    bar: Progress,
+) -> Sampled:
     """The same figure as by pairs of patients; cheaper where there are nearly as many patients as slices."""
     parts = []
     for one in np.unique(band[band >= 0]):
         inside = np.flatnonzero(band == one)
         if 0 < np.count_nonzero(labels[inside]) < len(inside):
-            parts.append((Ranked(labels[inside], scores[inside]), patient[inside]))
+            ranked = Ranked(labels[inside], scores[inside])
+            parts.append((ranked, ResampledRanks(ranked, patient[inside], bootstrap.patients)))
     if not parts:
         raise UserError("No abnormal and normal slice to compare.")
+    samples = []
+    for times in bootstrap.draws(max(table.levels for _, table in parts)):
+        samples.append(_within([table.counts(times) for _, table in parts]))
+        bar.advance(len(times))
+    return float(_within([ranked.counts() for ranked, _ in parts])[0]), _joined(samples)
 
-    def auroc(times: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        won, possible = np.zeros(len(times)), np.zeros(len(times))
-        for ranked, who in parts:
-            tp, fp = ranked.counts(times[:, who])
-            pairs = tp[:, -1] * fp[:, -1]
-            won += np.nan_to_num(area_under_roc(tp, fp)) * pairs
-            possible += pairs
-        out = np.full(len(won), np.nan)
-        np.divide(won, possible, out=out, where=possible > 0)
-        return out
 
-    samples = [auroc(times) for times in bootstrap.draws(len(labels))]
-    return Estimate(float(auroc(np.ones((1, bootstrap.patients)))[0]), _joined(samples))
+def _within(parts: Sequence[tuple[Counts, Counts]]) -> npt.NDArray[np.float64]:
+    """AUROC (k,) over the pairs within each part, of counts (k, u) each; NaN where there is no pair."""
+    won, possible = np.zeros(len(parts[0][0])), np.zeros(len(parts[0][0]))
+    for tp, fp in parts:
+        pairs = tp[:, -1] * fp[:, -1]
+        won += np.nan_to_num(area_under_roc(tp, fp)) * pairs
+        possible += pairs
+    out = np.full(len(won), np.nan)
+    np.divide(won, possible, out=out, where=possible > 0)
+    return out
 
 
 def _joined(samples: list[npt.NDArray[np.float64]] | None) -> npt.NDArray[np.float64]:

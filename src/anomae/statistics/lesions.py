@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from anomae.statistics.holders import holders
 from anomae.statistics.intervals import Estimate, Interval, PatientBootstrap
 from anomae.statistics.pixels import LEVELS, MOST_CELLS, PixelCounts, float16_levels
 from anomae.statistics.ratios import ratio
@@ -100,7 +101,8 @@ def aupro_estimate(pixels: PixelCounts, counts: LesionCounts, bootstrap: Patient
     samples = [
         aupro(times @ normal, times @ overlap, times @ counts.number) for times in bootstrap.draws(normal.shape[1])
     ]
-    return Estimate(float(value[0]), np.concatenate(samples) if samples else np.empty(0))
+    groups = holders("lesions", counts.number), holders("pixels outside lesions", normal.sum(axis=1))
+    return Estimate(float(value[0]), np.concatenate(samples) if samples else np.empty(0), groups)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +147,12 @@ def figures_at_threshold(counts: LesionCounts, bootstrap: PatientBootstrap) -> T
             ends = int(size[here].min()), int(size[here].max())
             groups[name] = LesionGroup(int(here.sum()), *ends, of(share >= 0.5, here), of(share > 0, here))
     return ThresholdFigures(
-        ratio(bootstrap, 2 * inside, inside + elsewhere + counts.lesion_pixels),
+        ratio(
+            bootstrap,
+            2 * inside,
+            inside + elsewhere + counts.lesion_pixels,
+            (holders("lesions", counts.lesion_pixels),),
+        ),
         ratio(bootstrap, healthy_flagged, healthy),
         groups,
     )

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anomae.errors import UserError
+from anomae.statistics.holders import holders
 from anomae.statistics.intervals import Estimate, PatientBootstrap
 from anomae.statistics.metrics import area_under_precision, area_under_roc
 
@@ -132,7 +133,9 @@ def pixel_figures(counts: PixelCounts, bootstrap: PatientBootstrap) -> dict[str,
         tp, fp = _falling((times @ flat).reshape(len(times), 2, -1))
         for name, metric in metrics.items():
             samples[name].append(metric(tp, fp))
-    return {name: Estimate(value[name], np.concatenate(parts)) for name, parts in samples.items()}
+    normal, lesion = counts.coarse.sum(axis=2).T
+    groups = holders("lesions", lesion), holders("pixels outside lesions", normal)
+    return {name: Estimate(value[name], np.concatenate(parts), groups) for name, parts in samples.items()}
 
 
 def best_dice(tp: npt.NDArray[np.float64], fp: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

@@ -3,13 +3,20 @@
 import numpy as np
 import numpy.typing as npt
 
+from anomae.statistics.holders import Holders, holders
 from anomae.statistics.intervals import Estimate, Interval, PatientBootstrap
 
 
 def ratio_estimate(
-    bootstrap: PatientBootstrap, over: npt.NDArray[np.float64], under: npt.NDArray[np.float64]
+    bootstrap: PatientBootstrap,
+    over: npt.NDArray[np.float64],
+    under: npt.NDArray[np.float64],
+    groups: tuple[Holders, ...] = (),
 ) -> Estimate | None:
-    """sum(over) / sum(under) over patients, (p,) each in the order of the bootstrap; None where `under` is all 0."""
+    """sum(over) / sum(under) over patients, (p,) each in the order of the bootstrap; None where `under` is all 0.
+
+    groups: patients that must be enough beside those with anything in `under`.
+    """
     if not under.sum() > 0:
         return None
     samples = []
@@ -18,12 +25,17 @@ def ratio_estimate(
         out = np.full(len(below), np.nan)
         np.divide(times @ over, below, out=out, where=below > 0)
         samples.append(out)
-    return Estimate(float(over.sum() / under.sum()), np.concatenate(samples) if samples else np.empty(0))
+    counted = (holders("anything to count", under), *groups)
+    resampled = np.concatenate(samples) if samples else np.empty(0)
+    return Estimate(float(over.sum() / under.sum()), resampled, counted, always_counts=True)
 
 
 def ratio(
-    bootstrap: PatientBootstrap, over: npt.NDArray[np.float64], under: npt.NDArray[np.float64]
+    bootstrap: PatientBootstrap,
+    over: npt.NDArray[np.float64],
+    under: npt.NDArray[np.float64],
+    groups: tuple[Holders, ...] = (),
 ) -> Interval | None:
     """The interval of `ratio_estimate`."""
-    estimate = ratio_estimate(bootstrap, over, under)
+    estimate = ratio_estimate(bootstrap, over, under, groups)
     return estimate.interval() if estimate else None

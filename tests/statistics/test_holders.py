@@ -1,0 +1,40 @@
+"""Few patients: how many hold a class, when there is no interval, and how much wider one is."""
+
+import numpy as np
+import pytest
+
+from anomae.statistics.holders import fewest_of, holders, slice_holders, stretch, why_no_interval
+
+
+def test_equal_weights_count_as_many_as_there_are_and_one_heavy_patient_as_about_one():
+    assert holders("x", np.full(12, 7.0)).effective == pytest.approx(12)
+    assert holders("x", [1000.0, 1, 1, 1]).effective == pytest.approx(1.0, abs=0.01)
+    assert holders("x", [0, 0, 3.0]).patients == 1
+    assert holders("x", []).patients == 0
+
+
+def test_each_class_is_counted_by_its_own_patients():
+    abnormal, normal = slice_holders([1, 1, 0, 0, 0, 1], np.array([0, 0, 0, 1, 2, 2]))
+    assert (abnormal.patients, normal.patients) == (2, 3)
+    assert abnormal.effective == pytest.approx(9 / 5)
+    assert why_no_interval([abnormal, normal]) == "too few patients with abnormal slices (2): no interval"
+
+
+def test_five_are_enough_for_an_interval():
+    assert why_no_interval([holders("x", np.ones(5)), holders("y", np.ones(50))]) == ""
+    assert why_no_interval([holders("x", np.ones(50)), holders("y", np.ones(4))]).startswith("too few patients with y")
+    assert why_no_interval([]) == ""
+
+
+def test_the_fewer_the_wider_and_above_twenty_as_it_is():
+    found = [stretch([holders("x", np.ones(k)), holders("y", np.ones(50))]) for k in range(5, 22)]
+    assert found[0] == pytest.approx(1.583, abs=0.001)
+    assert (np.diff(found) < 0).all()
+    assert found[-2] > 1.05
+    assert found[-1] == 1.0
+    assert stretch([]) == 1.0
+    assert fewest_of([holders("x", np.ones(4)), holders("y", np.ones(3))]) == 3
+
+
+def test_many_patients_of_which_few_count_are_few():
+    assert stretch([holders("x", [500.0] * 3 + [1.0] * 30)]) > 1
