@@ -125,7 +125,10 @@ def _grid(path: Path, header: Any, shape: tuple[int, int, int]) -> tuple[Grid, t
         affine[:3, 3] = -scale * (np.array(shape[::-1]) - 1) / 2
         notes = ("The header says nothing of the place in the body; left and right are a guess.",)
     unit_mm = _MM.get(int(header["xyzt_units"]) & 7, 1.0)
-    if len(forms) == 2 and (apart := _apart(*forms, shape)) > _APART * np.linalg.norm(affine[:3, :3], axis=0).min():
+    if (
+        len(forms) == 2
+        and (apart := _apart(forms[0], forms[1], shape)) > _APART * np.linalg.norm(affine[:3, :3], axis=0).min()
+    ):
         notes = (f"Its two forms lie up to {apart * unit_mm:.3g} mm apart; the sform was taken, and its map has both.",)
     affine = np.diag([-1.0, -1.0, 1.0, 1.0]) @ affine
     affine[:3] *= unit_mm
