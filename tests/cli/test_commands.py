@@ -224,3 +224,14 @@ def test_what_readers_warn_of_is_not_printed_by_the_command(tmp_path: Path) -> N
         done = subprocess.run([*command, *options], capture_output=True, encoding="utf-8", check=False)
         assert done.returncode == 0, done.stderr
         assert ("excess padding" in done.stderr) == bool(more)
+
+
+def test_notes_of_scans_are_told_once_each_and_bounded(capsys):
+    from anomae.cli.summaries import noticed_in_scans
+
+    noticed_in_scans({"a.nii": ["tilted", "padded"], "b.nii": ["tilted"]})
+    assert capsys.readouterr().out.splitlines() == ["Note: a.nii and 1 more: tilted", "Note: a.nii: padded"]
+    noticed_in_scans({"a.nii": [f"note {number}" for number in range(25)]})
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 21
+    assert lines[-1].startswith("... and 5 more notes")

@@ -445,3 +445,37 @@ def test_only_the_stored_bits_of_a_number_count(tmp_path: Path, write_slice: Wri
     path = write_slice(tmp_path / "c.dcm", VOXELS[0] << 4, BitsStored=12, HighBit=15)
     with pytest.raises(UnreadableScan, match="upper bits"):
         read(path)
+
+
+@pytest.mark.parametrize(
+    ("tags", "padded"),
+    [
+        ({"PixelPaddingValue": -2000}, 7),
+        ({"PixelPaddingValue": -2000, "PixelPaddingRangeLimit": -1990}, 9),
+        ({"PixelPaddingValue": -1990, "PixelPaddingRangeLimit": -2000}, 9),
+        ({"PixelPaddingValue": -1500}, 0),
+        ({}, 0),
+    ],
+)
+def test_padding_becomes_the_smallest_value_that_was_measured(
+    tmp_path: Path, write_slice: Write, tags: dict[str, int], padded: int
+) -> None:
+    pixels = np.arange(48, dtype=np.int16).reshape(6, 8)
+    pixels[0, :7], pixels[1, :2] = -2000, -1995
+    below, smallest = {0: (-3000, 0), 7: (-1999, -1995), 9: (-1000, 7)}[padded]
+    expected = np.where(pixels < below, smallest, pixels)
+    write_slice(tmp_path / "a.dcm", pixels, RescaleSlope=2, RescaleIntercept=-10, **tags)
+    volume = read_dicom(tmp_path / "a.dcm", MAX_VOXELS)
+    np.testing.assert_array_equal(volume.voxels[0], expected * 2 - 10)
+    assert any(f"{padded} voxels are padding" in note for note in volume.notes) == bool(padded)
+
+
+def test_padding_written_with_the_wrong_sign_is_understood(tmp_path: Path, write_slice: Write) -> None:
+    pixels = np.arange(48, dtype=np.int16).reshape(6, 8)
+    pixels[0, :7] = -2000
+    write_slice(tmp_path / "a.dcm", pixels, PixelPaddingValue=-2000)
+    header = pydicom.dcmread(tmp_path / "a.dcm")
+    del header.PixelPaddingValue
+    header.add_new(0x00280120, "US", 63536)
+    header.save_as(tmp_path / "a.dcm")
+    assert read_dicom(tmp_path / "a.dcm", MAX_VOXELS).voxels.min() == 7

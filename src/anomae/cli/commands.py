@@ -135,9 +135,12 @@ def score(
     if paths:
         if out is None:
             raise UserError("Scoring new scans needs a folder for the results: --out DIR.")
+        from anomae.cli.summaries import noticed_in_scans
+        from anomae.files import read_json
         from anomae.stages.score_scans import score_scans
 
         written = score_scans(run, paths, out, overlays=overlays, device=device_settings)
+        noticed_in_scans(read_json(written / "scoring.json")["scan_notes"])
     else:
         if out is not None:
             raise UserError("--out is for new scans; results on the store's slices are written to RUN/findings.")

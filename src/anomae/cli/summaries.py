@@ -1,5 +1,6 @@
 """What the commands print when they are done."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,8 @@ from rich.table import Table
 
 from anomae.errors import UserError
 from anomae.slices.store import SliceStore
+
+_MOST_NOTES = 20  # of scans; more than a screen is not read
 
 
 def prepared(store: SliceStore) -> None:
@@ -25,6 +28,19 @@ def prepared(store: SliceStore) -> None:
             f"{len(skipped)} scan(s) could not be read and were skipped; see prepare.json for the reasons."
         )
     print(f"Store: {store.folder}")
+
+
+def noticed_in_scans(notes: Mapping[str, Sequence[str]]) -> None:
+    """What was noticed of scans, file -> sentences: each sentence once, with one scan of which it holds."""
+    told: dict[str, list[str]] = {}
+    for file, sentences in notes.items():
+        for sentence in sentences:
+            told.setdefault(sentence, []).append(file)
+    for sentence, files in list(told.items())[:_MOST_NOTES]:
+        more = f" and {len(files) - 1} more" if len(files) > 1 else ""
+        print(f"Note: {files[0]}{more}: {sentence}")
+    if len(told) > _MOST_NOTES:
+        print(f"... and {len(told) - _MOST_NOTES} more notes: scan_notes in scoring.json.")
 
 
 def evaluated(report: dict[str, Any], folder: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from anomae.volumes.nifti_header import NiftiPlacement
 from anomae.volumes.volume import Grid
 
 HEALTHY, ABNORMAL, UNKNOWN = 0, 1, -1
@@ -62,6 +63,7 @@ class CaseSlices:
     none, None where that is so of all.
     one_scale: the channels are intensities of one kind (the colours of a picture) and are scaled together; else each is
     a scan of its own (a modality) and has a scale of its own.
+    placement: of a scan in NIfTI what its header says of the place, for its maps; else None.
     """
 
     images: npt.NDArray[Any]
@@ -79,6 +81,7 @@ class CaseSlices:
     sop_instance_uids: npt.NDArray[np.str_] | None = None
     instance_numbers: npt.NDArray[np.int64] | None = None
     one_scale: bool = False
+    placement: NiftiPlacement | None = None
 
     def __post_init__(self) -> None:
         if self.images.ndim == 3:

@@ -65,6 +65,7 @@ def scan_slices(volume: Volume, lesion: Volume | None = None, label: int = UNKNO
         file_slices=identity.file_slices,
         sop_instance_uids=identity.sop_instance_uids if volume.dicom else None,
         instance_numbers=identity.instance_numbers if volume.dicom else None,
+        placement=volume.placement,
     )
 
 

@@ -7,20 +7,36 @@ import numpy as np
 import numpy.typing as npt
 
 from anomae.files import written_whole
+from anomae.volumes.nifti_header import NiftiPlacement
 from anomae.volumes.volume import Grid
 from anomae.volumes.write import write_arrays, write_volume
+from anomae.volumes.write_nifti import is_sheared
 
 
-def write_map(path: Path, voxels: npt.NDArray[np.float32], grid: Grid | None) -> None:
-    """The map (z, y, x) float32 of a volume as NIfTI in its own grid; of a single picture (grid None) as a TIFF."""
+def write_map(
+    path: Path, voxels: npt.NDArray[np.float32], grid: Grid | None, placement: NiftiPlacement | None = None
+) -> tuple[str, ...]:
+    """The map (z, y, x) float32 of a volume as NIfTI in its own grid; of a single picture (grid None) as a TIFF.
+
+    placement: of a scan in NIfTI; the map's header then says of the place what the scan's says, number by number.  A
+    map whose grid is sheared (a tilted gantry) is written twice, its voxels as they are: as NIfTI, which nibabel and
+    viewers lay right and ITK refuses to open (anomae.volumes.write_nifti has what was found), and beside it as .nrrd,
+    which ITK lays right.  Returns what is to be said of that, a sentence each.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(path.name.removesuffix(".nii.gz") + ".nrrd")
     if grid is not None:
-        write_volume(path, voxels, grid)
-        return
+        write_volume(path, voxels, grid, placement)
+        if is_sheared(grid):
+            write_volume(beside, voxels, grid)
+            return (f"Its slices are sheared, which ITK cannot read from NIfTI: its map for ITK is {beside.name}.",)
+        beside.unlink(missing_ok=True)  # of an earlier scan under this name
+        return ()
     from PIL import Image
 
     with written_whole(path) as temporary:
         Image.fromarray(voxels[0]).save(temporary, format="TIFF")
+    return ()
 
 
 def write_highest(

@@ -31,6 +31,11 @@ class ChannelScales:
         """How many voxels of all channels are no finite number."""
         return self.scales[0].non_finite if self.shared else sum(scale.non_finite for scale in self.scales)
 
+    @property
+    def outliers(self) -> int:
+        """How many voxels of all channels are outliers."""
+        return self.scales[0].outliers if self.shared else sum(scale.outliers for scale in self.scales)
+
     def apply(self, image: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
         """A slice (c, h, w) at scale."""
         return np.stack([scale.apply(channel) for scale, channel in zip(self.scales, image, strict=True)])

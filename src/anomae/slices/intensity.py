@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anomae.errors import UnreadableScan
+from anomae.slices.outliers import finite_values, outlier_bounds
 from anomae.slices.settings import PrepareSettings
 
 # CT: everything denser than lung counts as body.
@@ -27,6 +28,8 @@ class IntensityScale:
 
     fill: stands for voxels that are no finite number; the smallest of the scan.  body_level: raw, above it is tissue.
     non_finite: how many voxels are no finite number.
+    bounds: what outliers (anomae.slices.outliers) are cut to, the smallest and the largest value of the rest; None
+    where there are none.  outliers: how many voxels those are.
     """
 
     offset: float
@@ -36,11 +39,14 @@ class IntensityScale:
     fill: float
     body_level: float
     non_finite: int = 0
+    bounds: tuple[float, float] | None = None
+    outliers: int = 0
 
     def read(self, image: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-        """The raw image (any shape) as float32, every value finite."""
+        """The raw image (any shape) as float32, every value finite, outliers cut."""
         raw, finite = _as_float32(image)
-        return raw if finite is None else np.where(finite, raw, np.float32(self.fill))
+        raw = raw if finite is None else np.where(finite, raw, np.float32(self.fill))
+        return raw if self.bounds is None else np.clip(raw, *self.bounds)
 
     def apply(self, image: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
         """The image (any shape) at scale."""
@@ -68,26 +74,32 @@ def measure_scale(
     if images.dtype.kind not in "biuf":
         raise UnreadableScan(f"its voxels are {images.dtype}, not real numbers.")
     fill, non_finite = _smallest(images)
+    bounds = outlier_bounds(images)
+    fill = fill if bounds is None else bounds[0]
+    beyond = 0 if bounds is None else images.size - non_finite - sum(one.size for one in _sound(images, bounds))
+    noticed: dict[str, Any] = {"non_finite": non_finite, "bounds": bounds, "outliers": beyond}
     everything = (-np.inf, np.inf)
     if settings.scaled_by == "hu/100":
-        return IntensityScale(0.0, 100.0, *everything, fill, BODY_HU, non_finite)
+        return IntensityScale(0.0, 100.0, *everything, fill, BODY_HU, **noticed)
     if settings.scaled_by == "window":
         start, end = settings.window_hu
-        return IntensityScale(start, end - start, 0.0, 1.0, fill, BODY_HU, non_finite)
-    level, top = _body_level(images, fill, settings)
+        return IntensityScale(start, end - start, 0.0, 1.0, fill, BODY_HU, **noticed)
+    level, top = _body_level(images, fill, settings, bounds)
     if settings.scaled_by == "percentile":
-        return IntensityScale(fill, top - fill or 1.0, 0.0, 1.0, fill, level, non_finite)
+        return IntensityScale(fill, top - fill or 1.0, 0.0, 1.0, fill, level, **noticed)
     if settings.scaled_by == "median":
-        middle = _median(images, inside, fill, level)
-        return IntensityScale(fill, (middle - fill) / MEDIAN_AT or 1.0, 0.0, MEDIAN_CUT, fill, level, non_finite)
+        middle = _median(images, inside, fill, level, bounds)
+        return IntensityScale(fill, (middle - fill) / MEDIAN_AT or 1.0, 0.0, MEDIAN_CUT, fill, level, **noticed)
     offset, width = _type_range(images.dtype) if settings.scaled_by == "full_range" else (0.0, 1.0)
-    return IntensityScale(offset, width, *everything, fill, level, non_finite)
+    return IntensityScale(offset, width, *everything, fill, level, **noticed)
 
 
-def _body_level(images: npt.NDArray[Any], smallest: float, settings: PrepareSettings) -> tuple[float, float]:
+def _body_level(
+    images: npt.NDArray[Any], smallest: float, settings: PrepareSettings, bounds: tuple[float, float] | None
+) -> tuple[float, float]:
     """Above what intensity tissue lies, and the upper percentile within it; both raw."""
     rows = images[:, :: max(1, -(-images.size // ENOUGH_VOXELS))]
-    bright = np.concatenate([np.empty(0, np.float32), *(image[image > smallest] for image in _finite(rows))])
+    bright = np.concatenate([np.empty(0, np.float32), *(image[image > smallest] for image in _sound(rows, bounds))])
     if not bright.size:
         return smallest, smallest
     level = smallest + settings.body_threshold * (float(np.percentile(bright, TOP_PERCENTILE)) - smallest)
@@ -95,14 +107,21 @@ def _body_level(images: npt.NDArray[Any], smallest: float, settings: PrepareSett
     return level, float(np.percentile(body, settings.percentile)) if body.size else float(bright.max())
 
 
-def _median(images: npt.NDArray[Any], inside: npt.NDArray[np.bool_] | None, smallest: float, level: float) -> float:
+def _median(
+    images: npt.NDArray[Any],
+    inside: npt.NDArray[np.bool_] | None,
+    smallest: float,
+    level: float,
+    bounds: tuple[float, float] | None,
+) -> float:
     """The raw median inside; of all that is brighter than `level` where nothing is said to be inside."""
     step = max(1, -(-images.size // ENOUGH_VOXELS))
     values = [np.empty(0, np.float32)]
     for index, image in enumerate(images):
         raw, finite = _as_float32(image[::step])
         wanted = raw > level if inside is None else inside[index, ::step]
-        values.append(raw[wanted if finite is None else wanted & finite])
+        wanted = wanted if finite is None else wanted & finite
+        values.append(raw[wanted if bounds is None else wanted & (raw >= bounds[0]) & (raw <= bounds[1])])
     found = np.concatenate(values)
     if inside is not None and found.size:
         found = found[found > smallest + MEDIAN_FROM * (float(np.percentile(found, TOP_PERCENTILE)) - smallest)]
@@ -112,7 +131,7 @@ def _median(images: npt.NDArray[Any], inside: npt.NDArray[np.bool_] | None, smal
 def _smallest(images: npt.NDArray[Any]) -> tuple[float, int]:
     """The smallest finite value, and how many are not finite."""
     seen, smallest = 0, np.inf
-    for values in _finite(images):
+    for values in finite_values(images):
         seen += values.size
         smallest = min(smallest, float(values.min())) if values.size else smallest
     if not seen and images.size:
@@ -120,10 +139,10 @@ def _smallest(images: npt.NDArray[Any]) -> tuple[float, int]:
     return (smallest if seen else 0.0), images.size - seen
 
 
-def _finite(images: npt.NDArray[Any]) -> Iterator[npt.NDArray[np.float32]]:
-    for image in images:
-        raw, finite = _as_float32(image)
-        yield raw.ravel() if finite is None else raw[finite]
+def _sound(images: npt.NDArray[Any], bounds: tuple[float, float] | None) -> Iterator[npt.NDArray[np.float32]]:
+    """What is finite and no outlier."""
+    for values in finite_values(images):
+        yield values if bounds is None else values[(values >= bounds[0]) & (values <= bounds[1])]
 
 
 def _as_float32(image: npt.NDArray[Any]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_] | None]:

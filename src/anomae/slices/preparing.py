@@ -1,5 +1,6 @@
 """The slices of one case, prepared: scaled, resized, and described; from this case and the settings alone."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -75,6 +76,7 @@ def prepare_case(
     if not all(shape):
         raise UnreadableScan(f"its slices have no pixels (shape {case.images.shape}).")
     scales = measure_channels(case, settings)
+    faults = tuple(_faults(scales))
     grey, scale = grey_case(case, scales, settings)
     filled = filled_shares(grey, scale)
     middle = middle_slices(filled)
@@ -111,7 +113,7 @@ def prepare_case(
     if settings.neighbours:
         images = alone[at].reshape(len(kept), settings.channels_of(case.channels), *settings.image_size)
         own = alone[at[:, settings.neighbours]]
-    non_finite = (f"{scales.non_finite} voxels were no finite numbers; the scan's minimum stands for them",)
+    body_notes = () if body is None else body.notes
     return PreparedCase(
         images=images,
         lesions=lesions,
@@ -123,8 +125,16 @@ def prepare_case(
         filled=filled[kept],
         warp=warp,
         body_found="" if body is None else body.found,
-        notes=(*case.notes, *(non_finite if scales.non_finite else ()), *(() if body is None else body.notes)),
+        notes=(*case.notes, *faults, *body_notes),
     )
+
+
+def _faults(scales: ChannelScales) -> Iterator[str]:
+    """What is wrong with the numbers of a case, a sentence each."""
+    if scales.non_finite:
+        yield f"{scales.non_finite} voxels were no finite numbers; the scan's minimum stands for them"
+    if scales.outliers:
+        yield f"{scales.outliers} voxel(s) lay far outside of all others and were set to the nearest of them"
 
 
 def _beside(

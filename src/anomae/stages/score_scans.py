@@ -109,11 +109,12 @@ def _written(file: Path, result: VolumeResult, patient: str, folder: ScoringFold
     """Write the map and the highest slices of one scan; returns what its journal line says."""
     case, kept = result.case, result.kept
     name, highest = folder.name_for(file), np.argsort(-result.scores, kind="stable")[:overlays]
-    heat_top = None
+    heat_top, said = None, tuple[str, ...]()
     if result.map is not None and result.axial_map is not None:
         flat = case.grid is None and len(result.map) == 1
         z, y, x = result.map.shape
-        write_map(folder.map_path(name, flat), result.map, None if flat else case.grid or Grid((z, y, x)))
+        grid = None if flat else case.grid or Grid((z, y, x))
+        said = write_map(folder.map_path(name, flat), result.map, grid, case.placement)
         if len(highest):
             heat = result.axial_map[kept[highest]]
             heat_top = float(np.percentile(heat, 99.9))
@@ -141,7 +142,7 @@ def _written(file: Path, result: VolumeResult, patient: str, folder: ScoringFold
         further=further_columns(case, kept),
         pictured=len(highest),
         heat_top=heat_top,
-        notes=list(result.notes),
+        notes=[*result.notes, *said],
     )
 
 

@@ -128,7 +128,7 @@ def _without_repeats(path: Path, frames: list[Frame], apart: DecoderProcess) -> 
 
 
 def _decode_one(frame: Frame, apart: DecoderProcess) -> npt.NDArray[Any]:
-    ((pixels, _),) = decode(frame.path, [frame.number], apart)
+    ((pixels, _, _),) = decode(frame.path, [frame.number], apart)
     return pixels
 
 
@@ -139,10 +139,11 @@ def _decode_all(path: Path, ordered: Sequence[Frame], apart: DecoderProcess) -> 
     for index, frame in enumerate(ordered):
         files[frame.path].append(index)
     voxels: npt.NDArray[Any] | None = None
+    padding: npt.NDArray[np.bool_] | None = None
     notes: dict[str, None] = {}
     for file, indices in files.items():
         pictures = decode(file, [ordered[index].number for index in indices], apart)
-        for index, (pixels, noticed) in zip(indices, pictures, strict=True):
+        for index, (pixels, padded, noticed) in zip(indices, pictures, strict=True):
             notes.update(dict.fromkeys(noticed))
             if len(scales) > 1:
                 pixels = rescale(pixels, ordered[index].slope, ordered[index].intercept).astype(np.float32)
@@ -152,9 +153,17 @@ def _decode_all(path: Path, ordered: Sequence[Frame], apart: DecoderProcess) -> 
             if wider != voxels.dtype:
                 voxels = voxels.astype(wider)
             voxels[index] = pixels
+            if padded is not None:
+                padding = np.zeros(voxels.shape, np.bool_) if padding is None else padding
+                padding[index] = padded
     if voxels is None:
         raise unreadable(path, "holds no picture.")
-    return voxels if len(scales) > 1 else rescale(voxels, *scales.pop()), list(notes)
+    voxels = voxels if len(scales) > 1 else rescale(voxels, *scales.pop())
+    if padding is None or padding.all():
+        return voxels, list(notes)
+    count = int(np.count_nonzero(padding))
+    voxels[padding] = min(image[~where].min() for image, where in zip(voxels, padding, strict=True) if not where.all())
+    return voxels, [*notes, f"{count} voxels are padding (PixelPaddingValue) and were set to the smallest other value."]
 
 
 READER = FileReader("dicom", SUFFIXES, read_dicom, is_dicom)

@@ -22,9 +22,10 @@ _DECOMPRESS = "decompress it first, for example with gdcmconv --raw"
 
 def decode(
     path: Path, numbers: Sequence[int], apart: DecoderProcess
-) -> Iterator[tuple[npt.NDArray[Any], tuple[str, ...]]]:
-    """The pictures `numbers` of the file, in that order, as stored (not rescaled): (rows, columns), and notes.
+) -> Iterator[tuple[npt.NDArray[Any], npt.NDArray[np.bool_] | None, tuple[str, ...]]]:
+    """The pictures `numbers` of the file, in that order, as stored (not rescaled): (rows, columns), padding, and notes.
 
+    Padding: (rows, columns), where the picture holds no measurement (PixelPaddingValue); None: nowhere.
     apart: the process that decodes what only GDCM can.  Raises UnreadableScan where a picture cannot be decoded.
     """
     with parsing(path, "DICOM"):
@@ -43,8 +44,9 @@ def decode(
                 return
             if pixels.shape != (header.Rows, header.Columns) or pixels.dtype.kind not in "iuf":
                 raise unreadable(path, "decodes to something other than its header says; it is broken.")
+            padded = _padding(header, pixels)
             pixels = _turn(header, pixels)
-        yield pixels, notes
+        yield pixels, padded, notes
 
 
 def _open(path: Path, header: Any, numbers: Sequence[int], apart: DecoderProcess) -> Iterator[npt.NDArray[Any]]:
@@ -98,6 +100,21 @@ def _turn(header: Any, pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:
         top = -1 if pixels.dtype.kind == "i" else (1 << integer(header, "BitsStored", 0)) - 1
         pixels = np.subtract(np.array(top).astype(pixels.dtype), pixels)
     return np.asarray(apply_modality_lut(pixels, header)) if "ModalityLUTSequence" in header else pixels
+
+
+def _padding(header: Any, pixels: npt.NDArray[Any]) -> npt.NDArray[np.bool_] | None:
+    """Where stored pixels lie between PixelPaddingValue and PixelPaddingRangeLimit, both included; None: nowhere."""
+    if pixels.dtype.kind not in "iu" or header.get("PixelPaddingValue") in (None, ""):
+        return None
+    value = integer(header, "PixelPaddingValue", 0)
+    # Both tags change their type with PixelRepresentation, and writers mistake it: 63536 is then -2000.
+    limits = np.iinfo(np.int16 if pixels.dtype.kind == "i" else np.uint16)
+    ends = [
+        (end - limits.min) % 2**16 + limits.min for end in (value, integer(header, "PixelPaddingRangeLimit", value))
+    ]
+    low, high = min(ends), max(ends)
+    padded = (pixels >= low) & (pixels <= high)
+    return padded if padded.any() else None
 
 
 def _check_codestreams(path: Path, header: Any) -> None:

@@ -10,6 +10,7 @@ Source: the header definitions nifti1.h and nifti2.h (NIfTI Data Format Working 
 """
 
 import gzip
+from itertools import product
 from pathlib import Path
 from typing import IO, Any, Literal, cast
 
@@ -18,55 +19,13 @@ import numpy.typing as npt
 
 from anomae.volumes.headers import MAX_VOXELS, SLACK_BYTES, check_ratio, check_size, check_stored, parsing, unreadable
 from anomae.volumes.intensities import rescale, settle
+from anomae.volumes.nifti_header import HEADERS, TYPES, NiftiPlacement, header_layout
 from anomae.volumes.reader import FileReader
 from anomae.volumes.volume import Grid, Volume
 
-_HEADERS = {
-    348: {
-        "dim": ("8i2", 40),
-        "datatype": ("i2", 70),
-        "pixdim": ("8f4", 76),
-        "vox_offset": ("f4", 108),
-        "scl_slope": ("f4", 112),
-        "scl_inter": ("f4", 116),
-        "xyzt_units": ("u1", 123),
-        "qform_code": ("i2", 252),
-        "sform_code": ("i2", 254),
-        "quatern": ("3f4", 256),
-        "qoffset": ("3f4", 268),
-        "srow": ("(3,4)f4", 280),
-        "magic": ("S4", 344),
-    },
-    540: {
-        "dim": ("8i8", 16),
-        "datatype": ("i2", 12),
-        "pixdim": ("8f8", 104),
-        "vox_offset": ("i8", 168),
-        "scl_slope": ("f8", 176),
-        "scl_inter": ("f8", 184),
-        "xyzt_units": ("i4", 500),
-        "qform_code": ("i4", 344),
-        "sform_code": ("i4", 348),
-        "quatern": ("3f8", 352),
-        "qoffset": ("3f8", 376),
-        "srow": ("(3,4)f8", 400),
-        "magic": ("S4", 4),
-    },
-}
-_TYPES = {
-    2: "u1",
-    4: "i2",
-    8: "i4",
-    16: "f4",
-    64: "f8",
-    256: "i1",
-    512: "u2",
-    768: "u4",
-    1024: "i8",
-    1280: "u8",
-}
 _MM = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}  # a unit of xyzt_units (unknown, metre, mm, micron) in mm
 _CHUNK = 2**24
+_APART = 0.5  # forms that lie further apart than this share of the smallest spacing are named
 
 
 def read_nifti(path: Path, max_voxels: int = MAX_VOXELS) -> Volume:
@@ -78,10 +37,10 @@ def read_nifti(path: Path, max_voxels: int = MAX_VOXELS) -> Volume:
             header, order = _read_header(path, stream)
             shape = _shape(path, header)
             code = int(header["datatype"])
-            if code not in _TYPES:
+            if code not in TYPES:
                 text = f"holds voxels of NIfTI type {code} (colour, complex or unknown), which are not supported."
                 raise unreadable(path, text)
-            dtype = np.dtype(order + _TYPES[code])
+            dtype = np.dtype(order + TYPES[code])
             wanted = check_size(path, shape, dtype.itemsize, max_voxels)
             present, offset = path.stat().st_size, _voxel_offset(path, header)
             check_ratio(path, wanted + offset, present) if compressed else check_stored(path, wanted, present - offset)
@@ -94,7 +53,9 @@ def read_nifti(path: Path, max_voxels: int = MAX_VOXELS) -> Volume:
             raise unreadable(path, "has a rescaling that is not a number (scl_inter); its header is broken.")
         stored = rescale(stored, slope, intercept)
     voxels, mended = settle(path, stored)
-    return Volume(voxels, grid, path, "nifti", notes=(*notes, *mended))
+    sound = all(form is not None for form in _forms(header))
+    placement = NiftiPlacement.of(header) if sound else None
+    return Volume(voxels, grid, path, "nifti", notes=(*notes, *mended), placement=placement)
 
 
 def _read_header(path: Path, stream: IO[bytes]) -> tuple[Any, str]:
@@ -103,15 +64,11 @@ def _read_header(path: Path, stream: IO[bytes]) -> tuple[Any, str]:
     orders: tuple[Literal["<", ">"], ...] = ("<", ">")
     for order in orders:
         size = int(np.frombuffer(start[:4], order + "i4")[0]) if len(start) >= 4 else 0
-        if size in _HEADERS and len(start) >= size:
-            fields = _HEADERS[size]
-            names, kinds = list(fields), [np.dtype(kind).newbyteorder(order) for kind, _ in fields.values()]
-            offsets = [offset for _, offset in fields.values()]
-            layout = np.dtype({"names": names, "formats": kinds, "offsets": offsets, "itemsize": size})
-            header = np.frombuffer(start[:size], layout)[0]
-            if header["magic"] in (b"ni1", b"ni2"):
+        if size in HEADERS and len(start) >= size:
+            header = np.frombuffer(start[:size], header_layout(size, order))[0]
+            if header["magic"][:3] in (b"ni1", b"ni2"):
                 raise unreadable(path, "keeps its voxels in a separate .img file; save it as one .nii or .nii.gz.")
-            if header["magic"] in (b"n+1", b"n+2"):
+            if header["magic"][:3] in (b"n+1", b"n+2"):
                 return header, order
     text = "does not start with a NIfTI header; it is of another kind, cut short or broken: copy it again."
     raise unreadable(path, text)
@@ -157,9 +114,8 @@ def _read_voxels(path: Path, stream: IO[bytes], wanted: int, compressed: bool) -
 def _grid(path: Path, header: Any, shape: tuple[int, int, int]) -> tuple[Grid, tuple[str, ...]]:
     """World geometry: sform, else qform, else what pixdim says (methods 3, 2 and 1 of nifti1.h)."""
     notes: tuple[str, ...] = ()
-    affine = _sform(header) if header["sform_code"] > 0 else None
-    if affine is None and header["qform_code"] > 0:
-        affine = _qform(header)
+    forms = [form for form in _forms(header) if form is not None]
+    affine = forms[0] if forms else None
     if affine is None:
         # Without any transform left and right are a guess; this is nibabel's and SPM's, which also centre the volume.
         spacing = [abs(float(step)) for step in header["pixdim"][1:4]]
@@ -168,13 +124,31 @@ def _grid(path: Path, header: Any, shape: tuple[int, int, int]) -> tuple[Grid, t
         affine[:3, :3] = np.diag(scale)
         affine[:3, 3] = -scale * (np.array(shape[::-1]) - 1) / 2
         notes = ("The header says nothing of the place in the body; left and right are a guess.",)
+    unit_mm = _MM.get(int(header["xyzt_units"]) & 7, 1.0)
+    if (
+        len(forms) == 2
+        and (apart := _apart(forms[0], forms[1], shape)) > _APART * np.linalg.norm(affine[:3, :3], axis=0).min()
+    ):
+        notes = (f"Its two forms lie up to {apart * unit_mm:.3g} mm apart; the sform was taken, and its map has both.",)
     affine = np.diag([-1.0, -1.0, 1.0, 1.0]) @ affine
-    affine[:3] *= _MM.get(int(header["xyzt_units"]) & 7, 1.0)
+    affine[:3] *= unit_mm
     step = np.linalg.norm(affine[:3, :3], axis=0)
     direction = affine[:3, :3] / step
     x, y, z = (float(position) for position in affine[:3, 3])
     spacing_mm = (float(step[2]), float(step[1]), float(step[0]))
     return Grid(shape, spacing_mm, (x, y, z), tuple(float(entry) for entry in direction.ravel())), notes
+
+
+def _apart(one: npt.NDArray[np.float64], other: npt.NDArray[np.float64], shape: tuple[int, int, int]) -> float:
+    """How far two affines lie apart, at the corner where they do most; in the unit of the file."""
+    corners = np.array([(*corner, 1) for corner in product(*((0, side - 1) for side in shape[::-1]))])  # (8, 4)
+    return float(np.linalg.norm(corners @ (one - other).T, axis=1).max())
+
+
+def _forms(header: Any) -> list[npt.NDArray[np.float64] | None]:
+    """The affines that the header says it has, sform first; None for one that is not sound."""
+    given = ((_sform, "sform_code"), (_qform, "qform_code"))
+    return [form(header) for form, code in given if header[code] > 0]
 
 
 def _sform(header: Any) -> npt.NDArray[np.float64] | None:

@@ -87,7 +87,7 @@ def _step(
     notes = []
     tilt = float(np.degrees(np.arccos(np.clip(1 / np.linalg.norm(line), -1, 1))))
     if tilt > _TILT_DEGREES:
-        notes.append(f"The gantry was tilted by {tilt:.1f} degrees; the geometry keeps it.")
+        notes.append(f"The gantry was tilted by {tilt:.1f} degrees; every slice keeps its place.")
     usual = float(np.median(gaps))
     if np.abs(gaps - usual).max() <= _UNEVEN_SHARE * usual:
         return whole / len(gaps), notes

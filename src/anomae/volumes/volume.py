@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anomae.volumes.identity import DicomSeries, SourceFile
+from anomae.volumes.nifti_header import NiftiPlacement
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,8 @@ class Volume:
     notes: what was noticed and mended while reading, a sentence each; empty where all was well.
     files: the files it was read from, the one with the header first; empty for DICOM, where `dicom` names them, and for
     volumes that were made.  dicom: the series with the mapping from voxel slice to instance and frame, else None.
+    placement: of a NIfTI file what its header says of the place, both forms and their codes; None for other kinds, and
+    where a form that it claims is no sound one.
     """
 
     voxels: npt.NDArray[Any]
@@ -74,3 +77,4 @@ class Volume:
     notes: tuple[str, ...] = field(default=())
     files: tuple[SourceFile, ...] = field(default=())
     dicom: DicomSeries | None = None
+    placement: NiftiPlacement | None = None

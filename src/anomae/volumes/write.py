@@ -13,8 +13,10 @@ import numpy.typing as npt
 from anomae.errors import UserError
 from anomae.files import written_whole
 from anomae.volumes.itk import name_for_itk
+from anomae.volumes.nifti_header import NiftiPlacement
 from anomae.volumes.volume import Grid
 from anomae.volumes.write_dicom import write_dicom_series
+from anomae.volumes.write_nifti import write_nifti
 
 __all__ = ["VOLUME_SUFFIXES", "write_arrays", "write_dicom_series", "write_picture", "write_volume"]
 
@@ -24,20 +26,25 @@ _PICTURE_FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".tif": "TIF
 _STORED_AS = {"bool": np.uint8, "float16": np.float32}
 
 
-def write_volume(path: Path, voxels: npt.NDArray[Any], grid: Grid) -> None:
+def write_volume(path: Path, voxels: npt.NDArray[Any], grid: Grid, placement: NiftiPlacement | None = None) -> None:
     """Write `voxels` [z, y, x] lying on `grid` as NIfTI, MetaImage or NRRD, told by the suffix of `path`.
 
     .nii, .nii.gz, .mha, .mhd (with a .raw of the same name beside it) or .nrrd.  The number type is kept, but bool is
     stored as uint8 and float16 as float32.  NIfTI holds its geometry in float32; the other formats in full.
+    placement: for NIfTI, of the scan whose grid it is, see `write_nifti`; the other formats know one affine only.
     Raises UserError for another suffix or a path that is no UTF-8, ValueError where voxels and grid differ in shape.
     """
-    import SimpleITK as sitk
-
     if not path.name.lower().endswith(VOLUME_SUFFIXES):
         raise UserError(f"{path.name}: a volume can be written as {', '.join(VOLUME_SUFFIXES)}; choose one of these.")
     if voxels.shape != grid.shape:
         raise ValueError(f"voxels of shape {voxels.shape} do not fit a grid of shape {grid.shape}")
-    scan = sitk.GetImageFromArray(np.asarray(voxels, dtype=_STORED_AS.get(voxels.dtype.name, voxels.dtype)))
+    voxels = np.asarray(voxels, dtype=_STORED_AS.get(voxels.dtype.name, voxels.dtype))
+    if path.name.lower().endswith((".nii", ".nii.gz")):
+        write_nifti(path, voxels, grid, placement)
+        return
+    import SimpleITK as sitk
+
+    scan = sitk.GetImageFromArray(voxels)
     scan.SetSpacing(grid.spacing_mm[::-1])
     scan.SetOrigin(grid.origin_mm)
     scan.SetDirection(grid.direction)
