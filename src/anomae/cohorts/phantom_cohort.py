@@ -62,6 +62,10 @@ class Phantoms(Cohort):
         """What the layout's own cohort says."""
         return tuple(self.inner.notes())
 
+    def patients_told(self) -> Mapping[str, Mapping[str, int]]:
+        """As the cohort of its layout says."""
+        return self.inner.patients_told()
+
 
 class MadeUpHeads(Cohort):
     """Heads that are on no disk: every second patient has one to three lesions."""
