@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
+from typing import Any, Literal
 
 from anomae.cohorts.case import Case
 from anomae.errors import UnreadableScan, UserError
@@ -35,7 +36,7 @@ _NO_PATIENTS = re.compile(
     re.IGNORECASE,
 )
 # What anonymisers leave behind in every file: it names nobody.
-_WORDS = ("anon", "anonymous", "anonymized", "anonymised", "anonym", "unknown", "none", "n/a", "na", "removed", "deleted")
+_WORDS = ("anon", "anonym", "anonymous", "anonymized", "anonymised", "unknown", "none", "n/a", "removed", "deleted")
 _NOBODY = {pseudonym(form) for word in _WORDS for form in (word, word.upper(), word.capitalize())} | {
     pseudonym("0" * count) for count in range(1, 17)
 }
@@ -60,9 +61,8 @@ def name_patients(
 
     The first that knows decides: `table` (case -> patient); the PatientID of a DICOM header, as a pseudonym; a BIDS
     subject `sub-XX` in the path, whatever the session; `pattern`, with one group; the sub-folder of a class folder, as
-    it stands in `case.patient`; else nobody does, and the scan counts as a patient of its own.  A scan that has no
-    header (or no line in the table) but the BIDS subject, or the folder, of scans that have one is of the same patient as
-    these.
+    it stands in `case.patient`; else nobody does, and the scan counts as a patient of its own.  A scan without
+    header (or line in the table), but with the BIDS subject or the folder of scans that have one, is of their patient.
 
     Raises UserError where the pattern matches no path, or not that of a scan that nothing else names; where a path
     names two subjects or a folder holds slices of several patients; or where a scan could be of two known patients.
@@ -88,8 +88,8 @@ def name_patients(
             if len(before) > 1:
                 raise UserError(
                     f"{case.case} could be of {len(before)} patients: other scans of its {kind} name "
-                    f"({known[kind] if kind != HEADER else 'PatientID'}) are known to be of several. Say its patient in "
-                    "a table, or leave it out."
+                    f"({known[kind] if kind != HEADER else 'PatientID'}) are known to be of several. Say its patient "
+                    "in a table, or leave it out."
                 )
             told[case.case], patient[case.case] = kind, next(iter(before), known[kind])
         for case, known in own:
@@ -118,9 +118,34 @@ def told_notes(counts: Mapping[str, Mapping[str, int]]) -> list[str]:
     ]
     unknown = counts.get(UNKNOWN_PATIENT, {}).get("scans", 0)
     if unknown:
-        of = "" if len(counts) == 1 else f" of {unknown} file(s)"
+        of = "" if len(counts) == 1 else f" for {unknown} file(s)"
         said.append(f"patients unknown{of}: each file counted as one; leakage cannot be excluded")
     return said
+
+
+def unit_of(prepared: Mapping[str, Any]) -> Literal["patient", "file", "cluster"]:
+    """What a store counts as one patient, by its prepare.json: "file" or "cluster" where no patient is known."""
+    kinds = set(prepared.get("patients_told") or {})
+    if kinds == {UNKNOWN_PATIENT}:
+        return "file"
+    return "cluster" if kinds and kinds <= {CLUSTER, UNKNOWN_PATIENT} else "patient"
+
+
+def doubt_of(prepared: Mapping[str, Any]) -> str:
+    """A sentence where it is not known of every scan of a store who its patient is; else empty."""
+    if prepared.get("cohort") == "folder" and "patients_told" not in prepared:
+        return (
+            "An earlier version prepared this store and did not write how it told patients: leakage cannot be "
+            "excluded; prepare it anew, into a new folder."
+        )
+    told = prepared.get("patients_told") or {}
+    counts = {kind: int(told[kind]["scans"]) for kind in (CLUSTER, UNKNOWN_PATIENT) if kind in told}
+    if not counts:
+        return ""
+    whole = set(counts) == set(told)
+    of = "" if whole else f" for {sum(counts.values())} of {sum(row['scans'] for row in told.values())} files"
+    counted = "each cluster of near-duplicates" if CLUSTER in counts else "each file"
+    return f"Patients unknown{of}: {counted} counted as one; leakage cannot be excluded."
 
 
 def guessed_from_folders(inside: PurePath, is_folder: bool) -> str:
@@ -153,8 +178,8 @@ def _keys(case: Case, source: Path, pattern: re.Pattern[str] | None, table: Mapp
     subjects = subjects_in(below)
     if len(subjects) > 1 and not any(known.values()):
         raise UserError(
-            f"{case.case} names {len(subjects)} BIDS subjects ({', '.join(subjects)}); rename it, or say its patient in "
-            "a table."
+            f"{case.case} names {len(subjects)} BIDS subjects ({', '.join(subjects)}); rename it, or say its patient "
+            "in a table."
         )
     known[BIDS] = subjects[0] if len(subjects) == 1 else ""
     match = pattern.search(below.as_posix()) if pattern else None

@@ -1,6 +1,7 @@
 """Made-up scans as a cohort: heads generated in memory while they are read, or a made-up data set on disk."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
