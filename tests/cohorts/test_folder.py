@@ -6,6 +6,7 @@ from anomae.cohorts.folder import Folder
 from anomae.errors import UnreadableScan, UserError
 from anomae.phantoms.layouts import write_phantom_data_set
 from anomae.seeds import generator
+from anomae.volumes.dicom_headers import pseudonym
 from anomae.volumes.volume import Grid
 from anomae.volumes.write import write_picture, write_volume
 
@@ -41,7 +42,10 @@ def test_other_names_are_told(tmp_path):
         Folder(tmp_path).cases()
     cohort = Folder(tmp_path, healthy_name="Gesund", abnormal_name="krank,other")
     assert [case.label for case in cohort.cases()] == [HEALTHY, ABNORMAL]
-    assert cohort.notes() == ("the folder(s) unklar are of no class and were left out",)
+    assert cohort.notes() == (
+        "the folder(s) unklar are of no class and were left out",
+        "patients unknown: each file counted as one; leakage cannot be excluded",
+    )
 
 
 def test_patients_by_sub_folder_or_pattern(tmp_path):
@@ -114,7 +118,10 @@ def test_scans_with_and_without_a_mask_beside_them(tmp_path):
     assert {patient: label for patient, (label, _) in found.items()} == {"a": HEALTHY, "b": UNKNOWN, "c": ABNORMAL}
     assert found["b"][1].labels.tolist() == [0, 0, 0, 1, 0]
     assert found["c"][1].labels.tolist() == [1] * 5
-    assert cohort.notes() == ("1 lesion masks lie beside no scan of their name and were left out",)
+    assert cohort.notes() == (
+        "1 lesion masks lie beside no scan of their name and were left out",
+        "3 patient(s) of 3 scan(s) were told by the folder that they lie in, which is a guess",
+    )
 
 
 def test_a_mask_of_another_size_is_refused(tmp_path):
@@ -134,11 +141,11 @@ def test_pictures_of_unlike_size_are_fine(tmp_path):
     assert [cohort.read(case).images.shape for case in cohort.cases()] == [(1, 1, 12, 10), (1, 1, 20, 30)]
 
 
-def test_made_up_patients_keep_to_their_folders(tmp_path):
+def test_made_up_patients_are_named_by_their_headers(tmp_path):
     write_phantom_data_set(tmp_path, "folder", count=4, seed=0, shape=(10, 20, 20), file_format="dicom")
     cohort = Folder(tmp_path)
     cases = cohort.cases()
-    assert [case.patient for case in cases] == [case.source.name for case in cases]
+    assert [case.patient for case in cases] == [pseudonym(f"PHANTOM{case.source.name[-3:]}") for case in cases]
     assert [case.case.split("/")[0] for case in cases].count("healthy") == 2
     for case in cases:
         assert (ABNORMAL in cohort.read(case).labels) == case.case.startswith("abnormal")
@@ -163,5 +170,7 @@ def test_near_duplicates_are_one_patient(tmp_path):
     cohort = Folder(tmp_path, near_duplicates=True)
     patients = {case.source.stem: case.patient for case in cohort.cases()}
     assert patients["a"] == patients["b"] == patients["d"] != patients["c"]
-    assert cohort.notes() == ("4 pictures fall into 2 clusters of near-duplicates",)
+    assert cohort.notes()[0] == "4 pictures fall into 2 clusters of near-duplicates"
+    assert "the patients themselves are unknown" in cohort.notes()[1]
+    assert cohort.patients_told() == {"cluster": {"scans": 4, "patients": 2}}
     assert len(Folder(tmp_path, near_duplicates=True, per_cluster=1).cases()) == 3

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from anomae.reports.provenance import count_splits, in_several_splits
+from anomae.reports.provenance import count_splits, in_several_splits, leak_warning, split_sentences
 from anomae.statistics.trivial_baselines import labelled_elsewhere
 
 SPLIT = np.array(["train", "", "validation", "validation", "test", ""])
@@ -24,3 +24,14 @@ def test_a_patient_whose_other_slices_are_in_no_split_is_in_one_split():
 
 def test_position_is_learned_from_no_slice_that_is_in_no_split():
     np.testing.assert_array_equal(labelled_elsewhere(SPLIT, LABEL, "test"), [2, 3])
+
+
+def test_that_no_patient_is_in_several_splits_is_said_only_where_patients_are_known():
+    counts = count_splits(SPLIT, LABEL, np.zeros(6, dtype=np.bool_), PATIENT, PATIENT)
+    assert "No patient is in several splits" in " ".join(split_sentences(counts, 0, None))
+    said = split_sentences(counts, 0, None, "file", "Patients unknown.")
+    assert "Patients unknown." in said
+    assert "several splits" not in " ".join(said)
+    assert leak_warning(0, 3, True) != ""
+    assert leak_warning(0, 3, True, "file", "Patients unknown.") == ""
+    assert "1 of 3 files" in leak_warning(1, 3, False, "file", "Patients unknown.")

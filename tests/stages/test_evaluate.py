@@ -11,6 +11,7 @@ import pytest
 
 from anomae.errors import UserError
 from anomae.files import append_json_line, read_json, write_csv, write_json
+from anomae.reports.plots import baselines_plot
 from anomae.runs.scored_store import relative_positions_of
 from anomae.runs.tissue import tissue_of
 from anomae.slices.index import COLUMNS
@@ -254,6 +255,25 @@ def test_a_leak_is_said_at_the_top(tmp_path):
     text = (run / "report" / "report.html").read_text(encoding="utf-8")
     assert text.index('class="warning"') < text.index("<h2>")
     assert "No patient is in several splits" not in text
+
+
+def test_where_no_patient_is_known_nothing_is_claimed_of_patients(tmp_path):
+    run = made_up_run(tmp_path)
+    path = tmp_path / "store" / "prepare.json"
+    told = {"unknown": {"scans": PATIENTS, "patients": PATIENTS}}
+    write_json(path, {**read_json(path), "allow_leak": False, "patients_told": told})
+    report = evaluate(run, resamples=50)
+    doubt = "Patients unknown: each file counted as one; leakage cannot be excluded."
+    assert report["warnings"][0] == doubt
+    assert report["provenance"]["unit"] == "file"
+    assert doubt in report["provenance"]["split_sentences"]
+    assert report["audit"]["patients_in_several_splits"] is None
+    assert "whole files" in report["definitions"]["interval"]
+    text = (run / "report" / "report.html").read_text(encoding="utf-8")
+    assert "is in several splits" not in text
+    assert "resamples of whole files (no patient is known: each file counts as one)" in text
+    assert "whole patients" not in text
+    assert "interval over files" in baselines_plot([("score", None, "score")], report["provenance"]["unit"])
 
 
 def test_one_class_still_makes_a_report(tmp_path):

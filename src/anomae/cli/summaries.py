@@ -7,6 +7,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from anomae.cohorts.patient_names import unit_of
 from anomae.errors import UserError
 from anomae.slices.store import SliceStore
 
@@ -15,7 +16,7 @@ _MOST_NOTES = 20  # of scans; more than a screen is not read
 
 def prepared(store: SliceStore) -> None:
     """Counts by split and label, and the store's folder."""
-    table = Table("split", "healthy", "abnormal", "unknown", "patients")
+    table = Table("split", "healthy", "abnormal", "unknown", f"{unit_of(store.prepared)}s")
     for split in ("train", "validation", "test"):
         rows = store.rows(split)
         labels = store.index.label[rows]
@@ -47,7 +48,8 @@ def evaluated(report: dict[str, Any], folder: Path) -> None:
     """The verdict, the scores beside the trivial baselines, and where the report is."""
     console = Console()
     console.print(report.get("verdict", ""), highlight=False, soft_wrap=True)
-    table = Table("score", "AUROC", "95 % interval")
+    unit = (report.get("provenance") or {}).get("unit", "patient")
+    table = Table("score", "AUROC", "95 % interval" if unit == "patient" else f"95 % interval, by {unit}")
     first = (report.get("slice") or {}).get("auroc")
     if first:
         table.add_row("this run", *_figures(first))

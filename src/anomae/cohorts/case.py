@@ -128,3 +128,10 @@ class Cohort(Protocol):
     def notes(self) -> Sequence[str]:
         """What `cases` noticed or left out, a sentence each, naming no patient."""
         ...
+
+    def patients_told(self) -> Mapping[str, Mapping[str, int]]:
+        """How it was told who the patients are: kind (anomae.cohorts.patient_names.KINDS) -> scans and patients.
+
+        Empty where the layout of the data set itself names them.
+        """
+        return {}

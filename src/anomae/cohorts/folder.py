@@ -9,6 +9,15 @@ from anomae.cohorts.brain_files import is_brain_file
 from anomae.cohorts.case import COLOURS, GREY, UNKNOWN, Case, CaseSlices, Cohort
 from anomae.cohorts.channel_slices import read_colour_slices
 from anomae.cohorts.folder_classes import ClassFolder, find_class_folders
+from anomae.cohorts.patient_names import (
+    CLUSTER,
+    FOLDER,
+    UNKNOWN_PATIENT,
+    count_told,
+    guessed_from_folders,
+    name_patients,
+    told_notes,
+)
 from anomae.cohorts.picture_groups import PICTURES, group_near_duplicates
 from anomae.cohorts.scan_slices import read_scan_slices
 from anomae.errors import UnreadableScan, UserError
@@ -20,6 +29,7 @@ _MASK_ENDINGS = ("_seg", "_mask", "_lesion")
 class _Survey:
     cases: list[Case]
     notes: tuple[str, ...]
+    patients: dict[str, dict[str, int]]
 
 
 class Folder(Cohort):
@@ -45,7 +55,8 @@ class Folder(Cohort):
         r"""`source`: the folder above.
 
         healthy_name, abnormal_name: what the class folders are called, if not one of the usual names.
-        patient_pattern: a regular expression with one group, searched in the path below `source` ("p(\d+)_"); without
+        patient_pattern: a regular expression with one group, searched in the path below `source` ("p(\d+)_"), for the
+        scans that neither a DICOM header nor a BIDS name sub-XX gives a patient (anomae.cohorts.patient_names); without
         it the sub-folder of a class folder is the patient, and a file that lies in none is a patient of its own.
         near_duplicates: pictures that are copies of each other, mirrored, turned or otherwise changed, count as one
         patient; of pictures with equal pixels only one is kept.  per_cluster: keep at most so many pictures of a
@@ -81,6 +92,10 @@ class Folder(Cohort):
         """What was left out, and what the near-duplicates came to."""
         return self._survey().notes
 
+    def patients_told(self) -> dict[str, dict[str, int]]:
+        """How patients were told, with counts: see anomae.cohorts.patient_names.NamedPatients."""
+        return self._survey().patients
+
     def _survey(self) -> _Survey:
         if self._surveyed is None:
             self._surveyed = self._look()
@@ -99,10 +114,16 @@ class Folder(Cohort):
             raise UserError(f"{self.source} holds no scans or pictures in its class folders.")
         if orphans:
             notes.append(f"{orphans} lesion masks lie beside no scan of their name and were left out")
+        named = name_patients(cases, self.source, self.pattern)
+        cases, told = named.cases, dict(named.told)
         if self.near_duplicates:
+            _refuse_named_pictures(cases, told)
+            before = {case.case: case.patient for case in cases}
             cases, more = group_near_duplicates(cases, self.read, self.per_cluster)
+            told |= {case.case: CLUSTER for case in cases if case.patient != before[case.case]}
             notes += more
-        return _Survey(cases, tuple(notes))
+        counts = count_told(cases, told)
+        return _Survey(cases, (*notes, *told_notes(counts)), counts)
 
     def _cases_in(self, folder: ClassFolder) -> tuple[list[Case], int]:
         from anomae.volumes.read import find_scans, is_readable_name
@@ -120,17 +141,23 @@ class Folder(Cohort):
             whole = lesion is None or scan.suffix.lower() in PICTURES
             below = scan.relative_to(self.source).as_posix()
             label = folder.label if whole else UNKNOWN
-            cases.append(Case(below, self._patient(scan, below, folder), scan, lesion, folder.split, label))
+            patient = guessed_from_folders(scan.relative_to(folder.folder), scan.is_dir()) or below
+            cases.append(Case(below, patient, scan, lesion, folder.split, label))
         return cases, len(beside)
 
-    def _patient(self, scan: Path, below: str, folder: ClassFolder) -> str:
-        if self.pattern:
-            match = self.pattern.search(below)
-            if not match or not match[1]:
-                raise UserError(f"patient_pattern does not match {below}.")
-            return match[1]
-        inner = scan.relative_to(folder.folder).parts
-        return inner[0] if len(inner) > 1 or (scan.is_dir() and inner) else below
+
+def _refuse_named_pictures(cases: list[Case], told: dict[str, str]) -> None:
+    """Clusters would part the pictures of one patient."""
+    named = [case.case for case in cases if told[case.case] not in (FOLDER, UNKNOWN_PATIENT) and _is_picture(case)]
+    if named:
+        raise UserError(
+            f"near_duplicates is for pictures whose patients are unknown, but {len(named)} name theirs, such as "
+            f"{named[0]}; leave near_duplicates out."
+        )
+
+
+def _is_picture(case: Case) -> bool:
+    return case.source.suffix.lower() in PICTURES
 
 
 def _compiled(pattern: str) -> re.Pattern[str] | None:

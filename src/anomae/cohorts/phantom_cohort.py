@@ -1,6 +1,7 @@
 """Made-up scans as a cohort: heads generated in memory while they are read, or a made-up data set on disk."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -66,6 +67,10 @@ class Phantoms(Cohort):
     def notes(self) -> tuple[str, ...]:
         """What the layout's own cohort says."""
         return tuple(self.inner.notes())
+
+    def patients_told(self) -> Mapping[str, Mapping[str, int]]:
+        """As the cohort of its layout says."""
+        return self.inner.patients_told()
 
 
 class MadeUpHeads(Cohort):

@@ -34,7 +34,7 @@ class SplitColumns:
 
     made: how the split was made, None where that is not known.  known: whether a split was given at all.  allow_leak:
     whether a patient was allowed to be in several.  ill: share of the normal slices of each split whose patient has a
-    lesion elsewhere.
+    lesion elsewhere.  doubt: a sentence where it is not known of all who their patient is.
     """
 
     split: Texts
@@ -46,6 +46,7 @@ class SplitColumns:
     known: bool = True
     allow_leak: bool = False
     ill: Mapping[str, float] | None = None
+    doubt: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,9 +55,9 @@ class Evaluated:
 
     slices, scores, trivial_baselines: of the n tested slices, (n,) a column.  bootstrap: over their patients.
     calibration: for the operating point; why_no_calibration: a sentence where there is none.  bounds: asked of it.
-    unit: "patient" or "case", what is resampled.  labels_seen: a sentence.  notes: go to the top.  not_audited: what
-    could not be checked, and why.  provenance: what `Provenance` holds beyond what is counted here.  journal: of the
-    fit.
+    unit: what is resampled: "patient", or "case", "file" or "cluster" where none is known.  labels_seen: a sentence.
+    notes: go to the top.  not_audited: what could not be checked, and why.  provenance: what `Provenance` holds beyond
+    what is counted here.  journal: of the fit.
     """
 
     slices: ScoredSlices
@@ -87,7 +88,7 @@ def write_evaluation(folder: Path, evaluated: Evaluated) -> dict[str, Any]:
     """
     content, bootstrap = assemble(evaluated), evaluated.bootstrap
     columns = (evaluated.scores, evaluated.trivial_baselines)
-    plots = report_plots(evaluated.slices, *columns, content, evaluated.journal, bootstrap)
+    plots = report_plots(evaluated.slices, *columns, content, evaluated.journal, bootstrap, evaluated.unit)
     return write_report(folder, content, plots, evaluated.strips)
 
 
@@ -99,7 +100,8 @@ def assemble(evaluated: Evaluated) -> ReportContent:
     counts = count_splits(splits.split, splits.label, splits.empty, splits.case, splits.patient)
     sections = {name: getattr(assessment, name) for name in Assessment.model_fields}
     warnings = [
-        leak_warning(leaking, len(np.unique(splits.patient)), splits.allow_leak, unit),
+        leak_warning(leaking, len(np.unique(splits.patient)), splits.allow_leak, unit, splits.doubt),
+        splits.doubt,
         *evaluated.warnings,
         duplicates_warning(evaluated.near_duplicates),
     ]
@@ -119,7 +121,7 @@ def assemble(evaluated: Evaluated) -> ReportContent:
         audit=audit(
             slices,
             assessment,
-            leaking=leaking if splits.known else None,
+            leaking=leaking if splits.known and not splits.doubt else None,
             duplicates=evaluated.near_duplicates,
             labels_seen=evaluated.labels_seen,
             not_audited=evaluated.not_audited,
@@ -128,13 +130,13 @@ def assemble(evaluated: Evaluated) -> ReportContent:
         counts={**counts, "scored": count_scored(slices)},
         warnings=[warning for warning in warnings if warning],
         provenance=_provenance(evaluated, leaking, counts),
-        definitions=definitions(),
+        definitions=definitions(unit),
     )
 
 
 def _provenance(evaluated: Evaluated, leaking: int, counts: dict[str, dict[str, int]]) -> Provenance:
     versions, splits = report_versions(), evaluated.splits
-    sentences = split_sentences(counts, leaking, splits.made, evaluated.unit)
+    sentences = split_sentences(counts, leaking, splits.made, evaluated.unit, splits.doubt)
     return Provenance.model_validate(
         {
             **evaluated.provenance,

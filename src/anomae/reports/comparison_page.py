@@ -20,9 +20,9 @@ from anomae.statistics.scored import ScoredSlices
 MOST_PAIRS_DRAWN = 28
 
 
-def comparison_definitions() -> dict[str, str]:
-    """What the figures of a comparison mean."""
-    all_of_them = definitions()
+def comparison_definitions(unit: str = "patient") -> dict[str, str]:
+    """What the figures of a comparison mean; unit: what is resampled."""
+    all_of_them = definitions(unit)
     return {name: all_of_them[name] for name in ("interval", "delong", "gain", *METRICS)}
 
 
@@ -37,7 +37,7 @@ def write_comparison(
     if content.merged:
         rows.append(("all runs merged", content.merged["auroc"], "other_score"))
     rows += baseline_rows(content.trivial_baselines, content.best_trivial_baseline)
-    plots = {"runs": baselines_plot(rows), "roc": runs_roc_plot(slices.label, scores)}
+    plots = {"runs": baselines_plot(rows, str(content.provenance["unit"])), "roc": runs_roc_plot(slices.label, scores)}
     if 0 < len(content.pairs) <= MOST_PAIRS_DRAWN:
         plots["differences"] = differences_plot(content.pairs)
     written = content.model_dump(mode="json")

@@ -3,11 +3,15 @@
 from anomae.statistics.metric_specs import METRICS
 
 
-def definitions() -> dict[str, str]:
-    """By key of report.json: the interval, every metric (with the direction that is better), and all the rest."""
+def definitions(unit: str = "patient") -> dict[str, str]:
+    """By key of report.json: the interval, every metric (with the direction that is better), and all the rest.
+
+    unit: what is resampled, for it is unlike where no patient is known.
+    """
     metrics = {spec.name: f"{spec.definition} {spec.direction.capitalize()}." for spec in METRICS.values()}
     first, *others = _DEFINITIONS
-    return {first: _DEFINITIONS[first], **metrics, **{name: _DEFINITIONS[name] for name in others}}
+    interval = _DEFINITIONS[first].replace("whole patients", f"whole {unit}s").replace("few patients", f"few {unit}s")
+    return {first: interval, **metrics, **{name: _DEFINITIONS[name] for name in others}}
 
 
 _DEFINITIONS = {

@@ -15,10 +15,10 @@ from anomae.statistics.scored import ScoredSlices
 Columns = Mapping[str, npt.NDArray[np.float64]]
 
 
-def baselines_plot(rows: Sequence[tuple[str, Share | None, str]]) -> str:
+def baselines_plot(rows: Sequence[tuple[str, Share | None, str]], unit: str = "patient") -> str:
     """AUROC of each row with its interval, a line a row; rows: (title, AUROC or None, kind).
 
-    kind: "score", "other_score", "best_baseline", "baseline" or "labelled".
+    kind: "score", "other_score", "best_baseline", "baseline" or "labelled".  unit: what the intervals are over.
     """
     colours = {
         "score": SCORE,
@@ -45,7 +45,7 @@ def baselines_plot(rows: Sequence[tuple[str, Share | None, str]]) -> str:
         ends = [end for _, share, _ in rows if share for end in (share.value, share.low, share.high)]
         values = [end for end in ends if end is not None]
         axes.set_xlim(max(0.0, min([0.45, *values]) - 0.03), min(1.0, max([0.75, *values]) + 0.03))
-        axes.set_xlabel("AUROC, with 95 % interval over patients   (dashed: chance)")
+        axes.set_xlabel(f"AUROC, with 95 % interval over {unit}s   (dashed: chance)")
         axes.tick_params(axis="y", length=0)
         axes.spines["left"].set_visible(False)
         axes.grid(axis="x", color=RULE, lw=0.6)

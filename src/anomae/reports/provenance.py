@@ -63,25 +63,35 @@ def in_several_splits(split: Texts, patient: Texts) -> int:
     return int(np.count_nonzero(splits > 1))
 
 
-def leak_warning(leaking: int, patients: int, allowed: bool, unit: str = "patient") -> str:
-    """What is said where patients are in several splits; empty where none is and none was allowed to be."""
+def leak_warning(leaking: int, patients: int, allowed: bool, unit: str = "patient", doubt: str = "") -> str:
+    """What is said where patients are in several splits; empty where none is and none was allowed to be.
+
+    doubt: a sentence where it is not known who the patients are; then "none is" is not said.
+    """
     if leaking:
         return (
             f"{leaking} of {patients} {unit}s are in more than one split"
             f"{' (allowed with --allow-leak)' if allowed else ''}: the figures are too optimistic for new {unit}s."
         )
-    if allowed:
+    if allowed and not doubt:
         return f"The split was made with --allow-leak; according to the index no {unit} is in several splits."
     return ""
 
 
-def split_sentences(counts: dict[str, dict[str, int]], leaking: int, split: Any, unit: str = "patient") -> list[str]:
-    """How the split was made, in sentences; `split` as the preparation wrote it."""
+def split_sentences(
+    counts: dict[str, dict[str, int]], leaking: int, split: Any, unit: str = "patient", doubt: str = ""
+) -> list[str]:
+    """How the split was made, in sentences; `split` as the preparation wrote it.
+
+    doubt: a sentence where it is not known who the patients are; then nothing is claimed of them.
+    """
     splits = [name for name in counts if name != "scored"]
     said = [
         f"{unit.capitalize()}s by split: " + ", ".join(f"{counts[name]['patients']} {name}" for name in splits) + "."
     ]
-    if not leaking and len(splits) > 1:
+    if doubt:
+        said.append(doubt)
+    elif not leaking and len(splits) > 1:
         said.append(f"No {unit} is in several splits (counted slice by slice).")
     if isinstance(split, dict):
         said.append("Split: " + ", ".join(f"{name} {value}" for name, value in split.items()) + ".")

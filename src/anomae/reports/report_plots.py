@@ -34,10 +34,11 @@ def report_plots(
     assessment: Assessment,
     journal: Sequence[Mapping[str, Any]],
     bootstrap: PatientBootstrap,
+    unit: str = "patient",
 ) -> dict[str, str]:
     """Name -> SVG text; a plot that says nothing here (no journal, no positions, one class) is left out.
 
-    journal: lines with stage, step and loss.
+    journal: lines with stage, step and loss.  unit: what the intervals are over.
     """
     drawn = {"loss": plots.loss_plot(journal)} if journal else {}
     if not slices.both_classes:
@@ -46,7 +47,7 @@ def report_plots(
     title = TRIVIAL_BASELINES[best].title if best else ""
     roc, precision = plots.curve_bands(slices, scores["score"], bootstrap)
     drawn |= {
-        "baselines": plots.baselines_plot(_rows(assessment)),
+        "baselines": plots.baselines_plot(_rows(assessment), unit),
         "roc": plots.roc_plot(slices.label, scores, trivial_baselines, best, title, roc),
         "precision_recall": plots.precision_recall_plot(
             slices.label, scores, trivial_baselines, best, title, precision

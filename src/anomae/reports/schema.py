@@ -106,7 +106,7 @@ class Audit(Strict):
     auroc_without_empty: Share | None = Field(description="of the score; null where no slice is empty")
     position_matched_auroc: Share | None = Field(description="of the score, among slices of one tenth of the scan")
     normals_of_patients_with_lesions: MixedNormals = Field(description="normal is not healthy")
-    patients_in_several_splits: Count | None = Field(description="of the split; null where it is not known")
+    patients_in_several_splits: Count | None = Field(description="of the split; null where it or they are not known")
     near_duplicates: NearDuplicates | None = Field(description="across the split; null where there are no images")
     labels_seen: str = Field(description="which labels training or the choice of the checkpoint saw")
     not_audited: list[str] = Field(description="what could not be checked, and why")
@@ -123,7 +123,9 @@ class Provenance(Strict):
     """Where the figures come from."""
 
     title: str = Field(description="what was evaluated")
-    unit: Literal["patient", "case"] = Field(description="what is resampled")
+    unit: Literal["patient", "case", "file", "cluster"] = Field(
+        description="what is resampled; other than patient: no patient is known, and each of these counts as one"
+    )
     resamples: Count = Field(description="of the bootstrap")
     seed: int = Field(description="of the bootstrap")
     split: str = Field(description="the split that is reported on")

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anomae.arrays import map_array
+from anomae.cohorts.patient_names import unit_of
 from anomae.errors import UserError
 from anomae.runs.run import Run
 from anomae.runs.score_table import read_table
@@ -46,7 +47,8 @@ def run_calibration(
         if len(mapped) != len(rows):
             raise UserError(f"{path} has {len(mapped)} lines where {len(rows)} slices were scored; score again.")
         levels = (np.asarray(mapped, dtype=np.uint32), patient)
-    source = f"{len(rows)} normal slices of {len(np.unique(patient))} patients of the validation split"
+    units = f"{len(np.unique(patient))} {unit_of(store.prepared)}s"
+    source = f"{len(rows)} normal slices of {units} of the validation split"
     doubts = calibration_doubts(store, patient, tested, run.facts())
     return Calibration(table.numbers("score"), patient, source, doubts), "", levels
 

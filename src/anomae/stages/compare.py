@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from anomae.cohorts.patient_names import doubt_of, unit_of
 from anomae.errors import UserError
 from anomae.progress import progress
 from anomae.reports.comparison import compare_scores
@@ -68,7 +69,7 @@ def compare(
             "runs": facts,
             "versions": report_versions(),
         },
-        definitions=comparison_definitions(),
+        definitions=comparison_definitions(unit),
     )
     return write_comparison(Path(out), content, slices, scores)
 
@@ -114,8 +115,9 @@ def _of_runs(paths: Sequence[Path], names: Sequence[str]) -> Loaded:
         | {"settings": run.facts.get("settings"), "scores": len(run.rows), "sha256": sha256(run.table.path)}
         for name, run in zip(names, opened, strict=True)
     }
+    doubts = [doubt] if (doubt := doubt_of(first.store.prepared)) else []
     notes = [*_left_out(opened, names, len(rows)), *_stores(opened, names)]
-    return slices, scores, trivial_baselines, facts, notes, "patient"
+    return slices, scores, trivial_baselines, facts, [*doubts, *notes], unit_of(first.store.prepared)
 
 
 def _of_tables(paths: Sequence[Path], names: Sequence[str], labels: Path) -> Loaded:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from anomae.cohorts.patient_names import doubt_of, unit_of
 from anomae.files import read_json_lines
 from anomae.progress import progress
 from anomae.reports.assemble import Evaluated, SplitColumns, write_evaluation
@@ -81,6 +82,7 @@ def evaluate(
         why_no_calibration=why_none,
         bounds=bounds,
         splits=_splits(opened),
+        unit=unit_of(opened.prepared),
         labels_seen=choice or "Not known.",
         provenance=_provenance(opened_run, found, journal),
         notes=[sentence for sentence in (choice, pretext_sentence(pretext)) if sentence],
@@ -105,6 +107,7 @@ def _splits(store: SliceStore) -> SplitColumns:
         made=prepared.get("split"),
         allow_leak=bool(prepared.get("allow_leak")),
         ill=prepared.get("share_of_normals_from_patients_with_lesions"),
+        doubt=doubt_of(prepared),
     )
 
 

@@ -213,6 +213,7 @@ def _finish(writer: StoreWriter, cohort: Cohort, lists: ReleasedLists | None, sp
         "channels": writer.request["channels"],
         "split": split,
         "allow_leak": allow_leak,
+        "patients_told": cohort.patients_told(),
         "leaking_patients": refuse_leaks(index.patient, index.split, allow_leak),
         "counts": count_splits(index.split, index.label, index.empty, index.case, index.patient),
         "share_of_normals_from_patients_with_lesions": _ill_shares(index, writer.abnormal_patients),

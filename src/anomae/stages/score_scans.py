@@ -10,6 +10,7 @@ import numpy as np
 import anomae
 from anomae.cohorts.brain_files import is_brain_file
 from anomae.cohorts.channel_slices import read_colour_slices
+from anomae.cohorts.patient_names import patient_of_scan
 from anomae.detectors.protocol import FittedDetector
 from anomae.errors import MissingExtra, UnreadableScan, UserError
 from anomae.files import read_json, write_json
@@ -70,7 +71,8 @@ def score_scans(
         raise UserError(f"None of the {len(files)} scan(s) could be scored; the first: {next(iter(skipped.values()))}")
     scale = draw_overlays(folder, overlays, scale_before, detector.map_name)
     folder.write_scores()
-    scans, notes = folder.scans.values(), _doubts(prepared)
+    scans = folder.scans.values()
+    notes = [*_doubts(prepared), *_unknown_patients(list(scans))]
     facts = {
         "detector": detector.name,
         "map_name": detector.map_name,
@@ -90,13 +92,13 @@ def score_scans(
 
 
 def _scored(file: Path, detector: FittedDetector, settings: PrepareSettings, colour: bool) -> tuple[VolumeResult, str]:
-    """Read and score one scan; also the pseudonym of its patient, "" where the file names none."""
+    """Read and score one scan; also the name of its patient, "" where neither file nor path tells."""
     score: Callable[..., VolumeResult]
     if colour:
-        score, patient = partial(score_slices, read_colour_slices(file)), ""
+        score, patient = partial(score_slices, read_colour_slices(file)), patient_of_scan(file, "")
     else:
         volume = read_volume(file)
-        score, patient = partial(score_volume, volume), volume.patient
+        score, patient = partial(score_volume, volume), patient_of_scan(file, volume.patient)
     try:
         return score(detector, settings), patient
     except MissingExtra:
@@ -172,6 +174,14 @@ def _earlier_scale(path: Path) -> float | None:
         return None
     scale: Any = read_json(path / "scoring.json").get("overlay_scale")
     return scale if isinstance(scale, float) else None
+
+
+def _unknown_patients(scans: Sequence[ScoredScan]) -> list[str]:
+    """What is said where several scans name no patient, and each of them counts as one."""
+    unknown = sum(scan.patient == scan.name and not patient_of_scan(Path(scan.file), "") for scan in scans)
+    if unknown < 2:
+        return []
+    return [f"Patients unknown for {unknown} of {len(scans)} scans: each file counted as one, under its own name."]
 
 
 def _doubts(prepared: dict[str, Any]) -> list[str]:

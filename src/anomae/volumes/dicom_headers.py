@@ -137,6 +137,15 @@ def read_dataset(path: Path, *, pixels: bool) -> Any:
     return pydicom.dcmread(path, force=forced, stop_before_pixels=True, specific_tags=list(_TAGS))
 
 
+def patient_in_header(path: Path) -> str:
+    """The pseudonym of the patient that the header of a DICOM file names, "" where it names none; pixels not read.
+
+    Raises UnreadableScan where the file is broken.
+    """
+    with parsing(path, "DICOM"):
+        return pseudonym(str(read_dataset(path, pixels=False).get("PatientID") or ""))
+
+
 def pseudonym(patient_id: str) -> str:
     """A name for the patient of this PatientID: always the same, and not the ID; "" for an empty ID.
 
