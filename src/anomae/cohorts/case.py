@@ -25,7 +25,8 @@ class Case:
     every file can hold where they come from file names that are no UTF-8.  source: the scan.
     lesion: the file of its lesion mask, where there is one.  split: "train", "validation" or "test" where the data set
     itself fixes it, else "".  label: HEALTHY or ABNORMAL where it holds for the whole case, else UNKNOWN.  site: where
-    it was made, "" where unknown.
+    it was made, "" where unknown.  called: HEALTHY or ABNORMAL where the data set calls the whole case so, although its
+    mask labels each slice.
     """
 
     case: str
@@ -35,6 +36,7 @@ class Case:
     split: str = ""
     label: int = UNKNOWN
     site: str = ""
+    called: int = UNKNOWN
 
     def __post_init__(self) -> None:
         for name in ("case", "patient"):
