@@ -127,3 +127,7 @@ class Cohort(Protocol):
     def notes(self) -> Sequence[str]:
         """What `cases` noticed or left out, a sentence each, naming no patient."""
         ...
+
+    def pairing(self) -> Mapping[str, Any]:
+        """Which lesion mask was paired with which scan, and counts, as JSON; empty where names leave no doubt."""
+        return {}

@@ -2,6 +2,7 @@
 
 import itertools
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +20,7 @@ _PLACELESS = ("picture", "array")
 
 EMPTY_MASK = "called abnormal, but its lesion mask is empty; its label is the folder's, or unknown slice by slice"
 UNDER_HEALTHY = "called healthy, but its lesion mask is not empty; the mask was believed"
+FEW_VALUES = "the scan holds three values or fewer; it may be a mask"
 LARGE_MASK = "its lesion mask covers more than half of the tissue; it may be the mask of an organ"
 
 
@@ -65,6 +67,8 @@ def scan_slices(
     lesions: npt.NDArray[np.bool_] | None = None
     labels = np.full(len(images), label, dtype=np.int8)
     notes = volume.notes
+    if values is not None and _holds_few_values(volume.voxels):
+        notes = (*notes, FEW_VALUES)
     if lesion is not None:
         require_same_place(volume.grid, volume.source, lesion, "lesion mask", volume.kind not in _PLACELESS)
         found = lesions_of(lesion, values or MaskValues(), several_said=values is not None)
@@ -100,10 +104,20 @@ def scan_slices(
     )
 
 
-def _covers_most(images: npt.NDArray[np.number], lesions: npt.NDArray[np.bool_]) -> bool:
+def _covers_most(images: npt.NDArray[Any], lesions: npt.NDArray[np.bool_]) -> bool:
     """Whether more than half of what is brighter than the background is lesion; (n, h, w) both."""
     tissue = images > images.min()
     return bool(2 * np.count_nonzero(tissue & lesions) > np.count_nonzero(tissue) > 0)
+
+
+def _holds_few_values(voxels: npt.NDArray[Any]) -> bool:
+    """Whether three values or fewer occur; stops at the first slices that show more."""
+    seen: npt.NDArray[Any] = voxels[:0].ravel()
+    for slab in voxels:
+        seen = np.union1d(seen, slab)
+        if len(seen) > 3:
+            return False
+    return True
 
 
 def slice_labels(lesions: npt.NDArray[np.bool_]) -> npt.NDArray[np.int8]:
