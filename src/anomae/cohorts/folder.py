@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from anomae.cohorts.case import ABNORMAL, COLOURS, GREY, HEALTHY, UNKNOWN, Case, CaseSlices, Cohort
+from anomae.cohorts.case_table import read_case_table
 from anomae.cohorts.channel_slices import read_colour_slices
 from anomae.cohorts.file_roles import in_mask_folder
 from anomae.cohorts.folder_classes import ClassFolder, find_class_folders
 from anomae.cohorts.lesion_masks import MaskValues
 from anomae.cohorts.mask_pairing import Paired, RoleSettings, pair
 from anomae.cohorts.pairing_facts import are_of_organs, pairing_facts, pairing_notes
+from anomae.cohorts.table_cases import with_table
 from anomae.cohorts.picture_groups import PICTURES, group_near_duplicates
 from anomae.cohorts.scan_slices import read_scan_slices
 from anomae.errors import UnreadableScan, UserError
@@ -48,6 +50,7 @@ class Folder(Cohort):
         mask_labels: str = "",
         image_pattern: str = "",
         ignore: str = "",
+        table: str = "",
     ) -> None:
         r"""`source`: the folder above.
 
@@ -62,6 +65,7 @@ class Folder(Cohort):
         mask_folder: names of folders of masks.  mask_labels: which values of a mask are lesion; without it all above 0.
         image_pattern: names of scans ("*_t1.nii.gz"); all others are left out.  ignore: values of a mask that mark what
         is not to be judged: a slice with such and no lesion has no label.  Several of each with commas between them.
+        table: a CSV file that says what files are (anomae.cohorts.case_table); it wins over every guess.
         """
         if patient_pattern and near_duplicates:
             raise UserError("Give either patient_pattern or near_duplicates, not both.")
@@ -73,6 +77,7 @@ class Folder(Cohort):
         self.channel_names = COLOURS if colour else GREY
         self.roles = RoleSettings(_listed(mask_pattern), _listed(image_pattern), _listed(mask_folder.lower()))
         self.values = MaskValues(_whole_numbers("mask_labels", mask_labels), _whole_numbers("ignore", ignore))
+        self.table = table
         self._surveyed: _Survey | None = None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -104,6 +109,7 @@ class Folder(Cohort):
         return self._surveyed
 
     def _look(self) -> _Survey:
+        said = read_case_table(Path(self.table), self.source) if self.table else {}
         names = self.healthy_name, self.abnormal_name
         folders, unused = find_class_folders(self.source, *names, self.roles.folders)
         notes = [f"the folder(s) {', '.join(unused)} are of no class and were left out"] if unused else []
@@ -112,6 +118,7 @@ class Folder(Cohort):
         cases: list[Case] = []
         for folder in folders:
             cases += self._cases_in(folder, paired, organs)
+        cases = with_table(cases, said, self.source)
         if not cases:
             raise UserError(f"{self.source} holds no scans or pictures in its class folders.")
         notes += pairing_notes(paired, cases, organs)

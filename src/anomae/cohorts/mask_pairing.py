@@ -64,7 +64,7 @@ def pair(paths: list[Path], above: Path, told: RoleSettings) -> Paired:
         base = _told_base(path, told.masks) if told.masks else mask_base(stem_of(path))
         if path in found.twice:
             continue
-        if is_brain_file(path) or (is_brain_mask_name(path) and base is not None):
+        if is_brain_file(path) or (is_brain_mask_name(path) and not told.masks):
             found.brains.append(path)
         elif base is not None or inside:
             masks.append((path, stem_of(path) if base is None else base, inside))

@@ -1,5 +1,6 @@
 """What is said of the pairing of scans and lesion masks: sentences for the user, and facts for prepare.json."""
 
+import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -66,11 +67,12 @@ def pairing_notes(found: Paired, cases: Sequence[Case], organs: bool) -> list[st
 
 def pairing_facts(found: Paired, cases: Sequence[Case], source: Path) -> dict[str, Any]:
     """Counts, and the pairs: case -> the path of its mask below `source`."""
-    pairs = {case.case: case.lesion.relative_to(source).as_posix() for case in cases if case.lesion is not None}
+    pairs = {case.case: os.path.relpath(case.lesion, source) for case in cases if case.lesion is not None}
     return {
         "scans": len(cases),
         "with_lesion_mask": len(pairs),
         "abnormal_without_mask": sum(case.lesion is None and case.called == ABNORMAL for case in cases),
+        "paired_but_not_taken": sum(mask is not None for mask in found.lesions.values()) - len(pairs),
         "masks_of_no_scan": len(found.lonely),
         "scans_with_several_masks": len(found.unclear),
         "given_twice": len(found.twice),
