@@ -33,7 +33,9 @@ def stem_of(path: Path) -> str:
     """The name without the suffix of its kind; dots before that stay ("a.b.nii.gz": "a.b")."""
     if path.is_dir():
         return path.name
-    return _COMPRESSED.sub("", path.name) if _COMPRESSED.search(path.name) else path.name.rpartition(".")[0] or path.name
+    return (
+        _COMPRESSED.sub("", path.name) if _COMPRESSED.search(path.name) else path.name.rpartition(".")[0] or path.name
+    )
 
 
 def is_brain_mask_name(path: Path) -> bool:

@@ -13,9 +13,9 @@ from anomae.cohorts.folder_classes import ClassFolder, find_class_folders
 from anomae.cohorts.lesion_masks import MaskValues
 from anomae.cohorts.mask_pairing import Paired, RoleSettings, pair
 from anomae.cohorts.pairing_facts import are_of_organs, pairing_facts, pairing_notes
-from anomae.cohorts.table_cases import with_table
 from anomae.cohorts.picture_groups import PICTURES, group_near_duplicates
 from anomae.cohorts.scan_slices import read_scan_slices
+from anomae.cohorts.table_cases import with_table
 from anomae.errors import UnreadableScan, UserError
 
 
@@ -114,7 +114,9 @@ class Folder(Cohort):
         folders, unused = find_class_folders(self.source, *names, self.roles.folders)
         notes = [f"the folder(s) {', '.join(unused)} are of no class and were left out"] if unused else []
         paired = self._pair(folders)
-        organs = not (self.roles.mask_folders or self.values.lesion) and are_of_organs(self._healthy_masks(folders, paired))
+        organs = not (self.roles.mask_folders or self.values.lesion) and are_of_organs(
+            self._healthy_masks(folders, paired)
+        )
         cases: list[Case] = []
         for folder in folders:
             cases += self._cases_in(folder, paired, organs)
@@ -131,8 +133,8 @@ class Folder(Cohort):
     def _pair(self, folders: list[ClassFolder]) -> Paired:
         from anomae.volumes.read import find_scans
 
-        places = {folder.root for folder in folders} | {masks for folder in folders for masks in folder.masks}
-        return pair(sorted({path for place in sorted(places) for path in find_scans(place)}), self.source, self.roles)
+        roots = {folder.root for folder in folders} | {masks for folder in folders for masks in folder.masks}
+        return pair(sorted({path for root in sorted(roots) for path in find_scans(root)}), self.source, self.roles)
 
     def _healthy_masks(self, folders: list[ClassFolder], paired: Paired) -> list[Path]:
         """The masks of healthy pictures that lie in a folder of masks of their class."""

@@ -64,7 +64,9 @@ def find_class_folders(
             else:
                 unused += [child.name] if name not in mask_folders else []
                 continue
-            masks = {each for above in (source, split_folder) for each in _folders(above) if _is_named(each, mask_folders)}
+            masks = {
+                each for above in (source, split_folder) for each in _folders(above) if _is_named(each, mask_folders)
+            }
             found.append(ClassFolder(child, _pictures(child, mask_folders), label, split, tuple(sorted(masks))))
     if not any(each.label == HEALTHY for each in found):
         raise UserError(

@@ -1,4 +1,4 @@
-"""What in a lesion mask is lesion: masks of two values, of several labels, in colour, and blurred by JPEG or resampling."""
+"""What in a lesion mask is lesion: two values, several labels, colours, or blurred by JPEG or resampling."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,7 +66,7 @@ def lesions_of(mask: Volume, values: MaskValues, *, several_said: bool = True) -
     several_said: whether several label values are worth a note (not where the data set is known to have them).
     Raises UnreadableScan where its values are those of no mask.
     """
-    voxels, notes = mask.voxels, list(note for note in mask.notes if note == COLOURED)
+    voxels, notes = mask.voxels, [note for note in mask.notes if note == COLOURED]
     if voxels.dtype == np.int8 and voxels.size and voxels.min() < 0:
         voxels = voxels.view(np.uint8)
         notes.append(SIGNED)
@@ -104,10 +104,11 @@ def _present(voxels: npt.NDArray[Any]) -> npt.NDArray[Any] | None:
                 return None
             present = np.union1d(present, rounded)
         return present
-    found = voxels.dtype.type(0) + np.zeros(0, voxels.dtype)
+    found: npt.NDArray[Any] = np.zeros(0, voxels.dtype)
     for slab in voxels:
         found = np.union1d(found, slab)
-    return found.astype(np.int64)
+    whole: npt.NDArray[Any] = found.astype(np.int64)
+    return whole
 
 
 def _are_labels(dtype: np.dtype[Any], present: npt.NDArray[Any]) -> bool:
@@ -136,6 +137,6 @@ def _blurred(mask: Volume, voxels: npt.NDArray[Any], values: MaskValues, notes: 
 
 def _no_mask(mask: Volume, why: str) -> UnreadableScan:
     return UnreadableScan(
-        f"The lesion mask {mask.source} {why}; save it with whole numbers, 0 where nothing is wrong, and resample it by "
-        "nearest neighbour."
+        f"The lesion mask {mask.source} {why}; save it with whole numbers, 0 where nothing is wrong, and resample it "
+        "by nearest neighbour."
     )

@@ -1,4 +1,4 @@
-"""Which lesion mask belongs to which scan of a folder tree, by names and by where they lie; doubts are told, not guessed."""
+"""Which lesion mask belongs to which scan of a folder tree, by names and folders; doubts are told, not guessed."""
 
 import re
 from collections.abc import Iterator

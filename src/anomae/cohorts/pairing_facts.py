@@ -50,8 +50,8 @@ def pairing_notes(found: Paired, cases: Sequence[Case], organs: bool) -> list[st
         notes.append(f"{masked} of {len(cases)} scans were paired with a lesion mask; prepare.json names each")
     if organs:
         notes.append(
-            "most healthy pictures have a mask that is not empty, so the masks were taken for those of an organ and not "
-            "of lesions: the folders' classes decide; if they are lesions, name their folder by mask_folder"
+            "most healthy pictures have a mask that is not empty, so the masks were taken for those of an organ and "
+            "not of lesions: the folders' classes decide; if they are lesions, name their folder by mask_folder"
         )
     elif masked and bare:
         notes.append(f"{bare} abnormal scans have no lesion mask while others have; all their slices count as abnormal")

@@ -13,7 +13,7 @@ _BLOCK = 1 << 20
 
 
 def source_facts(case: Case) -> dict[str, list[str | int]]:
-    """"scan" and "lesion" -> path, size in bytes, last change (ns since 1970) and BLAKE2b hash of what is there.
+    """ "scan" and "lesion" -> path, size in bytes, last change (ns since 1970) and BLAKE2b hash of what is there.
 
     Of a folder: of all files that lie directly in it.  What is no file (a made-up scan) is left out.
     """

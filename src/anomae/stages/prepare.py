@@ -62,8 +62,9 @@ def prepare(
     A preparation that was stopped, at any moment and in any way, goes on to the same bytes; one that is whole is left
     as it is.  A broken scan is listed in prepare.json and skipped.  The training split holds healthy slices only.
 
-    Raises UserError where no healthy training slice comes out, the store was begun with other settings or its source
-    files have changed since, and LeakySplit where a patient would be in several splits and `allow_leak` does not say that this is wanted.
+    Raises UserError where no healthy training slice comes out, the store was begun with other settings, or its source
+    files have changed since, and LeakySplit where a patient would be in several splits and `allow_leak` does not say
+    that this is wanted.
     """
     settings = (settings or _usual_settings(cohort)).checked()
     folder, lists = Path(store), ReleasedLists.read(Path(splits), cohort) if splits is not None else None
