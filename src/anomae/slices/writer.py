@@ -201,7 +201,9 @@ class StoreWriter:
             "skipped": self.skipped,
             "request": self.request,
         }
-        write_json(self.folder / SOURCES, {line["case"]: line["files"] for line in self.lines if line.get("files")})
+        sources = {line["case"]: line["files"] for line in self.lines if line.get("files")}
+        if sources:
+            write_json(self.folder / SOURCES, sources)
         write_json(self.folder / FINISHED, content)
         clear_journal(self.folder)
 
