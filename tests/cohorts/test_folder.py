@@ -119,9 +119,12 @@ def test_scans_with_and_without_a_mask_beside_them(tmp_path):
     assert found["b"][1].labels.tolist() == [0, 0, 0, 1, 0]
     assert found["c"][1].labels.tolist() == [1] * 5
     assert cohort.notes() == (
+        "1 of 3 scans were paired with a lesion mask; prepare.json names each",
+        "1 abnormal scans have no lesion mask while others have; all their slices count as abnormal",
         "1 lesion masks lie beside no scan of their name and were left out",
         "3 patient(s) of 3 scan(s) were told by the folder that they lie in, which is a guess",
     )
+    assert cohort.pairing()["pairs"] == {"abnormal/b/t1.nii.gz": "abnormal/b/t1_seg.nii.gz"}
 
 
 def test_a_mask_of_another_size_is_refused(tmp_path):

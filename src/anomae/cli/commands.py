@@ -40,6 +40,10 @@ def prepare(
     workers: Annotated[
         int | None, typer.Option(min=0, help="Processes that read scans.  (default: one per core)")
     ] = None,
+    table: Annotated[
+        Path | None,
+        typer.Option(help="Of cohort folder: CSV with columns file, patient, label, split, mask, site; any of them."),
+    ] = None,
     settings: Set = None,
     file: FromToml = None,
 ) -> None:
@@ -51,6 +55,7 @@ def prepare(
     from anomae.stages.prepare import prepare as stage
 
     options, chosen = cohort_and_preparation(cohort, settings or [], file)
+    options |= {} if table is None else {"table": str(table)}
     opened = stage(
         cohort,
         source,

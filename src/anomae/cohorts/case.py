@@ -26,7 +26,8 @@ class Case:
     every file can hold where they come from file names that are no UTF-8.  source: the scan.
     lesion: the file of its lesion mask, where there is one.  split: "train", "validation" or "test" where the data set
     itself fixes it, else "".  label: HEALTHY or ABNORMAL where it holds for the whole case, else UNKNOWN.  site: where
-    it was made, "" where unknown.
+    it was made, "" where unknown.  called: HEALTHY or ABNORMAL where the data set calls the whole case so, although its
+    mask labels each slice.
     """
 
     case: str
@@ -36,6 +37,7 @@ class Case:
     split: str = ""
     label: int = UNKNOWN
     site: str = ""
+    called: int = UNKNOWN
 
     def __post_init__(self) -> None:
         for name in ("case", "patient"):
@@ -134,4 +136,8 @@ class Cohort(Protocol):
 
         Empty where the layout of the data set itself names them.
         """
+        return {}
+
+    def pairing(self) -> Mapping[str, Any]:
+        """Which lesion mask was paired with which scan, and counts, as JSON; empty where names leave no doubt."""
         return {}

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from anomae.cohorts.case import GREY, UNKNOWN, CaseSlices
+from anomae.cohorts.lesion_masks import MaskValues, read_mask
 from anomae.cohorts.scan_slices import read_scan_slices, require_same_place, scan_slices
 from anomae.errors import UnreadableScan, UserError
 
@@ -53,13 +54,19 @@ def read_modalities(scans: Mapping[str, Path], lesion: Path | None = None) -> Ca
     return replace(read, images=np.concatenate(images, axis=1), notes=tuple(notes))
 
 
-def read_colour_slices(picture: Path, lesion: Path | None = None, label: int = UNKNOWN) -> CaseSlices:
-    """A picture in its three colours, each page of a TIFF a slice; lesion, label: as of `read_scan_slices`.
+def read_colour_slices(
+    picture: Path,
+    lesion: Path | None = None,
+    label: int = UNKNOWN,
+    *,
+    values: MaskValues | None = None,
+    called: int = UNKNOWN,
+) -> CaseSlices:
+    """A picture in its three colours, each page of a TIFF a slice; the rest as of `read_scan_slices`.
 
     Raises UnreadableScan where it is broken, or no picture.
     """
     from anomae.volumes.pictures import read_colours
-    from anomae.volumes.read import read_volume
     from anomae.volumes.volume import Grid, Volume
 
     for path in (picture, lesion):
@@ -68,5 +75,5 @@ def read_colour_slices(picture: Path, lesion: Path | None = None, label: int = U
     colours, notes = read_colours(picture)
     pages, _, height, width = colours.shape
     red = Volume(colours[:, 0], Grid((pages, height, width)), picture, "picture", notes=notes)
-    read = scan_slices(red, read_volume(lesion) if lesion else None, label)
+    read = scan_slices(red, read_mask(lesion) if lesion else None, label, values=values, called=called)
     return replace(read, images=colours, one_scale=True)

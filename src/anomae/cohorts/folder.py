@@ -5,10 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from anomae.cohorts.brain_files import is_brain_file
-from anomae.cohorts.case import COLOURS, GREY, UNKNOWN, Case, CaseSlices, Cohort
+from anomae.cohorts.case import ABNORMAL, COLOURS, GREY, HEALTHY, UNKNOWN, Case, CaseSlices, Cohort
+from anomae.cohorts.case_table import read_case_table
 from anomae.cohorts.channel_slices import read_colour_slices
+from anomae.cohorts.file_roles import in_mask_folder
 from anomae.cohorts.folder_classes import ClassFolder, find_class_folders
+from anomae.cohorts.lesion_masks import MaskValues
+from anomae.cohorts.mask_pairing import Paired, RoleSettings, pair
+from anomae.cohorts.pairing_facts import are_of_organs, pairing_facts, pairing_notes
 from anomae.cohorts.patient_names import (
     CLUSTER,
     FOLDER,
@@ -20,23 +24,23 @@ from anomae.cohorts.patient_names import (
 )
 from anomae.cohorts.picture_groups import PICTURES, group_near_duplicates
 from anomae.cohorts.scan_slices import read_scan_slices
+from anomae.cohorts.table_cases import with_table
 from anomae.errors import UnreadableScan, UserError
-
-_MASK_ENDINGS = ("_seg", "_mask", "_lesion")
 
 
 @dataclass(frozen=True, slots=True)
 class _Survey:
     cases: list[Case]
     notes: tuple[str, ...]
+    pairing: dict[str, Any]
     patients: dict[str, dict[str, int]]
 
 
 class Folder(Cohort):
     """One case a scan or picture below healthy/ and abnormal/, or below train/good, test/good, test/<defect>.
 
-    The class of the folder holds for every slice of a scan, unless a lesion mask is found (beside the scan as
-    <name>_seg or <name>_mask, in ground_truth/<defect>, or in BMAD's label/): then each slice is labelled by its mask.
+    The class of the folder holds for every slice of a scan, unless a lesion mask is found (by its name beside the scan,
+    or in a folder of masks; anomae.cohorts.file_roles): then each slice is labelled by its mask.
     A file beside a scan that tells its brain (anomae.cohorts.brain_files) is no scan.
     """
 
@@ -51,6 +55,12 @@ class Folder(Cohort):
         near_duplicates: bool = False,
         per_cluster: int = 0,
         colour: bool = False,
+        mask_pattern: str = "",
+        mask_folder: str = "",
+        mask_labels: str = "",
+        image_pattern: str = "",
+        ignore: str = "",
+        table: str = "",
     ) -> None:
         r"""`source`: the folder above.
 
@@ -62,6 +72,11 @@ class Folder(Cohort):
         patient; of pictures with equal pixels only one is kept.  per_cluster: keep at most so many pictures of a
         class of each such cluster; 0: all.  colour: pictures are read in colour, red, green and blue as three channels;
         all have to be pictures then.
+        mask_pattern: names of lesion masks, where the first * stands for the name of the scan ("*-roi.nii.gz").
+        mask_folder: names of folders of masks.  mask_labels: which values of a mask are lesion; without it all above 0.
+        image_pattern: names of scans ("*_t1.nii.gz"); all others are left out.  ignore: values of a mask that mark what
+        is not to be judged: a slice with such and no lesion has no label.  Several of each with commas between them.
+        table: a CSV file that says what files are (anomae.cohorts.case_table); it wins over every guess.
         """
         if patient_pattern and near_duplicates:
             raise UserError("Give either patient_pattern or near_duplicates, not both.")
@@ -71,6 +86,9 @@ class Folder(Cohort):
         self.pattern = _compiled(patient_pattern)
         self.near_duplicates, self.per_cluster = near_duplicates, per_cluster
         self.channel_names = COLOURS if colour else GREY
+        self.roles = RoleSettings(_listed(mask_pattern), _listed(image_pattern), _listed(mask_folder.lower()))
+        self.values = MaskValues(_whole_numbers("mask_labels", mask_labels), _whole_numbers("ignore", ignore))
+        self.table = table
         self._surveyed: _Survey | None = None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -84,13 +102,17 @@ class Folder(Cohort):
         """The slices of one scan.  Raises UnreadableScan where it, or its mask, is broken."""
         label = case.label
         if label == UNKNOWN and case.lesion is None:
-            raise UnreadableScan(f"{case.source} has neither a class nor a lesion mask.")
+            raise UnreadableScan(f"{case.source} may have several lesion masks; say which by mask_pattern.")
         read = read_colour_slices if self.channel_names == COLOURS else read_scan_slices
-        return read(case.source, case.lesion, label)
+        return read(case.source, case.lesion, label, values=self.values, called=case.called)
 
     def notes(self) -> tuple[str, ...]:
         """What was left out, and what the near-duplicates came to."""
         return self._survey().notes
+
+    def pairing(self) -> dict[str, Any]:
+        """Which mask was paired with which scan, and counts of what was left out."""
+        return self._survey().pairing
 
     def patients_told(self) -> dict[str, dict[str, int]]:
         """How patients were told, with counts: see anomae.cohorts.patient_names.NamedPatients."""
@@ -102,19 +124,24 @@ class Folder(Cohort):
         return self._surveyed
 
     def _look(self) -> _Survey:
-        folders, unused = find_class_folders(self.source, self.healthy_name, self.abnormal_name)
+        said = read_case_table(Path(self.table), self.source) if self.table else {}
+        names = self.healthy_name, self.abnormal_name
+        folders, unused = find_class_folders(self.source, *names, self.roles.folders)
         notes = [f"the folder(s) {', '.join(unused)} are of no class and were left out"] if unused else []
+        paired = self._pair(folders)
+        organs = not (self.roles.mask_folders or self.values.lesion) and are_of_organs(
+            self._healthy_masks(folders, paired)
+        )
         cases: list[Case] = []
-        orphans = 0
         for folder in folders:
-            found, lonely = self._cases_in(folder)
-            cases += found
-            orphans += lonely
+            cases += self._cases_in(folder, paired, organs)
+        cases = with_table(cases, said, self.source)
         if not cases:
             raise UserError(f"{self.source} holds no scans or pictures in its class folders.")
-        if orphans:
-            notes.append(f"{orphans} lesion masks lie beside no scan of their name and were left out")
-        named = name_patients(cases, self.source, self.pattern)
+        notes += pairing_notes(paired, cases, organs)
+        facts = pairing_facts(paired, cases, self.source)
+        by_table = {case.case: case.patient for case in cases if (row := said.get(case.source)) and row.patient}
+        named = name_patients(cases, self.source, self.pattern, by_table)
         cases, told = named.cases, dict(named.told)
         if self.near_duplicates:
             _refuse_named_pictures(cases, told)
@@ -123,27 +150,40 @@ class Folder(Cohort):
             told |= {case.case: CLUSTER for case in cases if case.patient != before[case.case]}
             notes += more
         counts = count_told(cases, told)
-        return _Survey(cases, (*notes, *told_notes(counts)), counts)
+        return _Survey(cases, (*notes, *told_notes(counts)), facts, counts)
 
-    def _cases_in(self, folder: ClassFolder) -> tuple[list[Case], int]:
-        from anomae.volumes.read import find_scans, is_readable_name
+    def _pair(self, folders: list[ClassFolder]) -> Paired:
+        from anomae.volumes.read import find_scans
 
-        scans = [scan for scan in find_scans(folder.folder) if not is_brain_file(scan)]
-        beside = {_lesion_of(path): path for path in scans if _lesion_of(path) is not None}
-        masks = {path.name.split(".")[0]: path for path in _files(folder.masks) if is_readable_name(path)}
+        roots = {folder.root for folder in folders} | {masks for folder in folders for masks in folder.masks}
+        return pair(sorted({path for root in sorted(roots) for path in find_scans(root)}), self.source, self.roles)
+
+    def _healthy_masks(self, folders: list[ClassFolder], paired: Paired) -> list[Path]:
+        """The masks of healthy pictures that lie in a folder of masks of their class."""
+        roots = [folder.root for folder in folders if folder.label == HEALTHY]
+        return [
+            mask
+            for mask in paired.lesions.values()
+            if mask is not None and any(mask.is_relative_to(root) and in_mask_folder(mask, root) for root in roots)
+        ]
+
+    def _cases_in(self, folder: ClassFolder, paired: Paired, organs: bool) -> list[Case]:
         cases = []
-        for scan in scans:
-            if _lesion_of(scan) is not None:
+        for scan, lesion in paired.lesions.items():
+            if not scan.is_relative_to(folder.root):
                 continue
-            stem = _stem(scan)
-            lesion = beside.pop(scan.parent / stem, None) or masks.get(f"{stem}_mask") or masks.get(stem)
+            if lesion is not None and organs and in_mask_folder(lesion, self.source):
+                lesion = None
             # A mask may leave slices of an abnormal scan healthy; a picture has but one.
             whole = lesion is None or scan.suffix.lower() in PICTURES
             below = scan.relative_to(self.source).as_posix()
             label = folder.label if whole else UNKNOWN
-            patient = guessed_from_folders(scan.relative_to(folder.folder), scan.is_dir()) or below
-            cases.append(Case(below, patient, scan, lesion, folder.split, label))
-        return cases, len(beside)
+            if scan in paired.unclear and folder.label != ABNORMAL:
+                label = UNKNOWN
+            inner = scan.relative_to(folder.folder if scan.is_relative_to(folder.folder) else folder.root)
+            patient = guessed_from_folders(inner, scan.is_dir()) or below
+            cases.append(Case(below, patient, scan, lesion, folder.split, label, called=folder.label))
+        return cases
 
 
 def _refuse_named_pictures(cases: list[Case], told: dict[str, str]) -> None:
@@ -170,16 +210,12 @@ def _compiled(pattern: str) -> re.Pattern[str] | None:
     return compiled
 
 
-def _stem(path: Path) -> str:
-    return path.name if path.is_dir() else path.name.removesuffix(".gz").rpartition(".")[0] or path.name
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(piece.strip() for piece in text.split(",") if piece.strip())
 
 
-def _lesion_of(path: Path) -> Path | None:
-    """The scan, without suffix, whose lesion mask `path` is by its name, or None."""
-    stem = _stem(path)
-    ending = next((ending for ending in _MASK_ENDINGS if stem.lower().endswith(ending)), None)
-    return path.parent / stem[: -len(ending)] if ending else None
-
-
-def _files(folder: Path | None) -> list[Path]:
-    return sorted(entry for entry in folder.iterdir() if entry.is_file()) if folder else []
+def _whole_numbers(name: str, text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(piece) for piece in _listed(text))
+    except ValueError as error:
+        raise UserError(f"{name} is {text!r}; write whole numbers with commas between them, like 2,3.") from error

@@ -1,10 +1,10 @@
 """Which sub-folders of a data set hold the healthy and which the abnormal, in the layouts that folders come in."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from anomae.cohorts.case import ABNORMAL, HEALTHY
+from anomae.cohorts.file_roles import IMAGE_FOLDERS, MASK_FOLDERS
 from anomae.cohorts.source_folder import existing_folder
 from anomae.errors import UserError
 
@@ -19,7 +19,6 @@ SPLIT_NAMES = {
     "test": "test",
     "testing": "test",
 }
-_MASK_FOLDERS = ("ground_truth", "label", "labels", "mask", "masks")
 EXPECTED = "healthy/ and abnormal/, or train/good, test/good and test/<defect>"
 
 
@@ -27,17 +26,19 @@ EXPECTED = "healthy/ and abnormal/, or train/good, test/good and test/<defect>"
 class ClassFolder:
     """A folder all of whose scans are of one class.
 
-    split: "" where none is fixed.  masks: the folder of the lesion masks, or None.
+    root: the folder of the class; folder: where its pictures lie, which may be root/images.  split: "" where none is
+    fixed.  masks: folders of lesion masks that lie beside the folders of the classes.
     """
 
+    root: Path
     folder: Path
     label: int
     split: str
-    masks: Path | None
+    masks: tuple[Path, ...]
 
 
 def find_class_folders(
-    source: Path, healthy_name: str = "", abnormal_name: str = ""
+    source: Path, healthy_name: str = "", abnormal_name: str = "", mask_folders: tuple[str, ...] = MASK_FOLDERS
 ) -> tuple[list[ClassFolder], list[str]]:
     """The class folders of `source` in a fixed order, and the names of sub-folders that are of no class.
 
@@ -58,12 +59,15 @@ def find_class_folders(
             # Beside good/, a folder of any name is a defect; beside healthy/, it could be anything.
             if name in healthy:
                 label = HEALTHY
-            elif name in abnormal or (splits and not abnormal_name and name not in _MASK_FOLDERS):
+            elif name in abnormal or (splits and not abnormal_name and name not in mask_folders):
                 label = ABNORMAL
             else:
-                unused += [child.name] if name not in _MASK_FOLDERS else []
+                unused += [child.name] if name not in mask_folders else []
                 continue
-            found.append(ClassFolder(_pictures(child), label, split, _masks(source, child)))
+            masks = {
+                each for above in (source, split_folder) for each in _folders(above) if _is_named(each, mask_folders)
+            }
+            found.append(ClassFolder(child, _pictures(child, mask_folders), label, split, tuple(sorted(masks))))
     if not any(each.label == HEALTHY for each in found):
         raise UserError(
             f"{source} holds no folder of healthy scans; expected {EXPECTED}. Other names are told by "
@@ -80,13 +84,11 @@ def _folders(folder: Path) -> list[Path]:
     return sorted(entry for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith((".", "__")))
 
 
-def _pictures(folder: Path) -> Path:
-    """BMAD keeps pictures in img/, beside label/."""
-    return folder / "img" if (folder / "img").is_dir() else folder
+def _is_named(folder: Path, names: tuple[str, ...]) -> bool:
+    return folder.name.lower() in names
 
 
-def _masks(source: Path, folder: Path) -> Path | None:
-    paths: Iterator[Path] = iter((source / "ground_truth" / folder.name,))
-    if (folder / "img").is_dir():
-        paths = iter((folder / "label", folder / "labels", source / "ground_truth" / folder.name))
-    return next((index for index in paths if index.is_dir()), None)
+def _pictures(folder: Path, mask_folders: tuple[str, ...]) -> Path:
+    """BMAD keeps pictures in img/, others in images/, beside the folder of their masks and nothing else."""
+    inside = [child for child in _folders(folder) if not _is_named(child, mask_folders)]
+    return inside[0] if len(inside) == 1 and _is_named(inside[0], IMAGE_FOLDERS) else folder

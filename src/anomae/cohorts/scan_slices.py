@@ -2,11 +2,13 @@
 
 import itertools
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from anomae.cohorts.case import ABNORMAL, HEALTHY, UNKNOWN, CaseSlices
+from anomae.cohorts.lesion_masks import UNSURE, MaskValues, lesions_of, read_mask
 from anomae.errors import UnreadableScan
 from anomae.volumes.volume import Grid, Volume
 
@@ -16,8 +18,20 @@ GRID_TOLERANCE = 0.1
 # Kinds of files that say nothing of where their pixels lie in the world.
 _PLACELESS = ("picture", "array")
 
+EMPTY_MASK = "called abnormal, but its lesion mask is empty; its label is the folder's, or unknown slice by slice"
+UNDER_HEALTHY = "called healthy, but its lesion mask is not empty; the mask was believed"
+FEW_VALUES = "the scan holds three values or fewer; it may be a mask"
+LARGE_MASK = "its lesion mask covers more than half of the tissue; it may be the mask of an organ"
 
-def read_scan_slices(source: Path, lesion: Path | None = None, label: int = UNKNOWN) -> CaseSlices:
+
+def read_scan_slices(
+    source: Path,
+    lesion: Path | None = None,
+    label: int = UNKNOWN,
+    *,
+    values: MaskValues | None = None,
+    called: int = UNKNOWN,
+) -> CaseSlices:
     """Read a scan, and its lesion mask where there is one, as axial slices; see `scan_slices`.
 
     Raises UnreadableScan where either file is missing, broken, or does not fit the other.
@@ -27,14 +41,24 @@ def read_scan_slices(source: Path, lesion: Path | None = None, label: int = UNKN
     for path in (source, lesion):
         if path is not None and not path.exists():
             raise UnreadableScan(f"{path} is missing.")
-    return scan_slices(read_volume(source), read_volume(lesion) if lesion else None, label)
+    mask = read_mask(lesion) if lesion else None
+    return scan_slices(read_volume(source), mask, label, values=values, called=called)
 
 
-def scan_slices(volume: Volume, lesion: Volume | None = None, label: int = UNKNOWN) -> CaseSlices:
+def scan_slices(
+    volume: Volume,
+    lesion: Volume | None = None,
+    label: int = UNKNOWN,
+    *,
+    values: MaskValues | None = None,
+    called: int = UNKNOWN,
+) -> CaseSlices:
     """The axial slices of `volume`, from the feet up, numbered from 0.
 
-    lesion: its mask, > 0 where abnormal; every slice is then labelled by whether its mask is empty, and `label` counts
-    for nothing.  label: else the label of every slice.  Raises UnreadableScan where the mask does not lie on the scan.
+    lesion: its mask (see anomae.cohorts.lesion_masks); every slice is then labelled by whether its mask is empty, and
+    `label` counts for nothing.  label: else the label of every slice.  values: which values of the mask count, None: of
+    a data set whose masks are known to have several.  called: what the whole scan is called; where that is ABNORMAL and
+    the mask is empty, no slice counts as healthy.  Raises UnreadableScan where the mask does not lie on the scan.
     """
     from anomae.volumes.orientation import axial_view, identify_slices
 
@@ -43,13 +67,25 @@ def scan_slices(volume: Volume, lesion: Volume | None = None, label: int = UNKNO
     lesions: npt.NDArray[np.bool_] | None = None
     labels = np.full(len(images), label, dtype=np.int8)
     notes = volume.notes
+    if values is not None and _holds_few_values(volume.voxels):
+        notes = (*notes, FEW_VALUES)
     if lesion is not None:
         require_same_place(volume.grid, volume.source, lesion, "lesion mask", volume.kind not in _PLACELESS)
-        lesions = np.asarray(view.apply(lesion.voxels > 0), dtype=np.bool_)
+        found = lesions_of(lesion, values or MaskValues(), several_said=values is not None)
+        lesions = np.asarray(view.apply(found.lesion), dtype=np.bool_)
         labels = slice_labels(lesions)
-        notes = (*notes, *lesion.notes)
-        if label == HEALTHY and labels.any():
-            notes = (*notes, "called healthy, but its lesion mask is not empty; the mask was believed")
+        notes = (*notes, *dict.fromkeys((*lesion.notes, *found.notes)))
+        if found.unsure is not None:
+            doubtful = (labels == HEALTHY) & view.apply(found.unsure).any(axis=(1, 2))
+            labels[doubtful] = UNKNOWN
+            notes = (*notes, UNSURE) if doubtful.any() else notes
+        if HEALTHY in (label, called) and (labels == ABNORMAL).any():
+            notes = (*notes, UNDER_HEALTHY)
+        if ABNORMAL in (label, called) and not lesions.any():
+            labels[:] = ABNORMAL if len(labels) == 1 else UNKNOWN
+            lesions, notes = None, (*notes, EMPTY_MASK)
+        elif values is not None and _covers_most(images, lesions):
+            notes = (*notes, LARGE_MASK)
     identity = identify_slices(volume, view)
     is_picture = volume.kind == "picture"
     return CaseSlices(
@@ -67,6 +103,22 @@ def scan_slices(volume: Volume, lesion: Volume | None = None, label: int = UNKNO
         instance_numbers=identity.instance_numbers if volume.dicom else None,
         placement=volume.placement,
     )
+
+
+def _covers_most(images: npt.NDArray[Any], lesions: npt.NDArray[np.bool_]) -> bool:
+    """Whether more than half of what is brighter than the background is lesion; (n, h, w) both."""
+    tissue = images > images.min()
+    return bool(2 * np.count_nonzero(tissue & lesions) > np.count_nonzero(tissue) > 0)
+
+
+def _holds_few_values(voxels: npt.NDArray[Any]) -> bool:
+    """Whether three values or fewer occur; stops at the first slices that show more."""
+    seen: npt.NDArray[Any] = voxels[:0].ravel()
+    for slab in voxels:
+        seen = np.union1d(seen, slab)
+        if len(seen) > 3:
+            return False
+    return True
 
 
 def slice_labels(lesions: npt.NDArray[np.bool_]) -> npt.NDArray[np.int8]:

@@ -14,6 +14,7 @@ from anomae.cohorts.case import ABNORMAL, SPLITS, UNKNOWN, Case, CaseSlices, Coh
 from anomae.errors import MissingExtra, UnreadableScan, UserError
 from anomae.slices.preparing import PreparedCase, prepare_case
 from anomae.slices.settings import PrepareSettings
+from anomae.slices.source_facts import source_facts
 from anomae.slices.split_rule import SplitRule
 from anomae.volumes.identity import NOT_KNOWN
 
@@ -60,6 +61,7 @@ def read_rows(case: Case, cohort: Cohort, assigned: SplitRule, settings: Prepare
 
     Slices in no split are dropped, and from the training split, which holds healthy slices only, all others.
     """
+    files = source_facts(case)  # as they were before they were read
     read = cohort.read(case)
     split = assigned.of(case, read)
     train = split == "train"
@@ -87,6 +89,7 @@ def read_rows(case: Case, cohort: Cohort, assigned: SplitRule, settings: Prepare
     entry = _entry(case, read, prepared, stays, split, settings) | {
         "digest": digest.hexdigest(),
         "dropped": {why: count for why, count in dropped.items() if count},
+        "files": files,
     }
     return CaseRows(images, lesions, bodies, entry)
 

@@ -17,6 +17,7 @@ from anomae.progress import say
 from anomae.slices.index import COLUMNS, SliceIndex, read_index
 from anomae.slices.rows import CaseRows
 from anomae.slices.settings import PrepareSettings
+from anomae.slices.source_facts import SOURCES
 from anomae.slices.store import FORMAT, refuse_other_format
 
 JOURNAL = "journal.jsonl"
@@ -200,6 +201,9 @@ class StoreWriter:
             "skipped": self.skipped,
             "request": self.request,
         }
+        sources = {line["case"]: line["files"] for line in self.lines if line.get("files")}
+        if sources:
+            write_json(self.folder / SOURCES, sources)
         write_json(self.folder / FINISHED, content)
         clear_journal(self.folder)
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from anomae.cohorts.case import HEALTHY, SPLITS, Case, Cohort
+from anomae.cohorts.pairing_facts import noted_masks
 from anomae.cohorts.registry import cohort_named, cohort_options, open_cohort
 from anomae.cohorts.released_lists import ReleasedLists
 from anomae.cohorts.splits import refuse_leaks
@@ -20,6 +21,7 @@ from anomae.reports.provenance import count_splits
 from anomae.slices.index import SliceIndex
 from anomae.slices.rows import CaseRows, rows_or_reason
 from anomae.slices.settings import PrepareSettings
+from anomae.slices.source_facts import refuse_changed
 from anomae.slices.splitting import SPLIT_RULES, SUBSETS, WHOLE, assign_splits
 from anomae.slices.store import SliceStore
 from anomae.slices.writer import FINISHED, StoreWriter, clear_journal, refuse_other_request
@@ -60,8 +62,9 @@ def prepare(
     A preparation that was stopped, at any moment and in any way, goes on to the same bytes; one that is whole is left
     as it is.  A broken scan is listed in prepare.json and skipped.  The training split holds healthy slices only.
 
-    Raises UserError where no healthy training slice comes out or the store was begun with other settings, and
-    LeakySplit where a patient would be in several splits and `allow_leak` does not say that this is wanted.
+    Raises UserError where no healthy training slice comes out, the store was begun with other settings, or its source
+    files have changed since, and LeakySplit where a patient would be in several splits and `allow_leak` does not say
+    that this is wanted.
     """
     settings = (settings or _usual_settings(cohort)).checked()
     folder, lists = Path(store), ReleasedLists.read(Path(splits), cohort) if splits is not None else None
@@ -85,6 +88,7 @@ def prepare(
     request = json.loads(json.dumps(asked, default=str))  # as it will be read back
     refuse_other_request(folder, request)
     if (folder / FINISHED).exists():
+        refuse_changed(folder, cases)
         return _whole(folder, allow_leak)
     assigned, said = assign_splits(opened, cases, rule=split, lists=lists, seed=seed, allow_leak=allow_leak)
     writer = StoreWriter(folder, request, settings)
@@ -193,6 +197,7 @@ def _tell_skipped(writer: StoreWriter) -> None:
 def _tell_left_out(store: SliceStore) -> None:
     """Say what is not in the store although it was read, and what the cohort noticed."""
     said = [*store.prepared["notes"]]
+    said += [f"{count} scans: {what}" for what, count in store.prepared.get("pairing", {}).get("noted", {}).items()]
     said += [f"{count} slices were dropped: {why}" for why, count in store.prepared["dropped"].items()]
     if store.prepared["leaking_patients"]:
         said.append(f"{store.prepared['leaking_patients']} patients are in more than one split; this was allowed")
@@ -218,6 +223,7 @@ def _finish(writer: StoreWriter, cohort: Cohort, lists: ReleasedLists | None, sp
         "counts": count_splits(index.split, index.label, index.empty, index.case, index.patient),
         "share_of_normals_from_patients_with_lesions": _ill_shares(index, writer.abnormal_patients),
         "notes": [*cohort.notes(), *(() if lists is None else lists.compare(index.case, index.slice, index.label))],
+        "pairing": {**cohort.pairing(), "noted": noted_masks(line.get("notes", ()) for line in writer.lines)},
         "versions": {name: version(name) for name in VERSIONED},
     }
     writer.finish(facts)

@@ -1,0 +1,81 @@
+"""What a file is by its name: a scan, a lesion mask, or a brain mask; and to which scan a mask belongs."""
+
+import re
+from pathlib import Path
+
+# Folders that hold masks of what lies beside them, and those that hold the pictures beside such a folder.
+MASK_FOLDERS = (
+    *("ground_truth", "groundtruth", "gt", "gts", "label", "labels", "mask", "masks", "seg", "segs"),
+    *("segmentation", "segmentations", "annotation", "annotations"),
+)
+IMAGE_FOLDERS = ("img", "imgs", "image", "images")
+
+_WORDS = (
+    r"(?:lesion|tumou?r|whole[-_.]?tumou?r)?[-_.]?"
+    r"(?:segmentations?|segm?|masks?|labels?|labelmap|ground[-_]?truth|gt|annotations?|annot|lesions?|roi)"
+)
+_ENDING = re.compile(rf"(?:^|[-_. ]+)(?:{_WORDS})$", re.IGNORECASE)
+_START = re.compile(
+    r"^(?:segmentation|seg|mask|label|ground[-_]?truth|gt|annotation)[-_. ]+(?=[^-_. ]*\d)", re.IGNORECASE
+)
+_BRAIN = re.compile(r"(?:^|[-_. ])?(?:brain[-_. ]?masks?|bet[-_. ]?masks?|brainmask)$", re.IGNORECASE)
+# What stands behind the name of a patient in the name of one of his scans.
+_SEQUENCE = re.compile(
+    r"t1|t1n|t1c|t1ce|t1gd|t1w|t2|t2w|t2f|flair|pd|pdw|dwi|adc|swi|ct|cta|mr|mri|pet|\d{4}|image|img|scan|orig|original"
+    r"|vol|volume|desc|preproc|brain",
+    re.IGNORECASE,
+)
+_IMAGE_START = re.compile(r"^(?:images?|imgs?|scan|volume|vol)[-_. ]+", re.IGNORECASE)
+_COMPRESSED = re.compile(r"\.(nii|nrrd|mha)\.gz$", re.IGNORECASE)
+
+
+def stem_of(path: Path) -> str:
+    """The name without the suffix of its kind; dots before that stay ("a.b.nii.gz": "a.b")."""
+    if path.is_dir():
+        return path.name
+    return (
+        _COMPRESSED.sub("", path.name) if _COMPRESSED.search(path.name) else path.name.rpartition(".")[0] or path.name
+    )
+
+
+def is_brain_mask_name(path: Path) -> bool:
+    """Whether the name alone says brain mask ("x_brain_mask.nii.gz"); never a scan, and no lesion mask."""
+    return _BRAIN.search(stem_of(path)) is not None
+
+
+def mask_base(stem: str) -> str | None:
+    """Of whom a stem says that it is the lesion mask ("x-seg": "x", "mask": ""); None where it says no such thing."""
+    ending = _ENDING.search(stem)
+    if ending:
+        return stem[: ending.start()]
+    start = _START.search(stem)
+    return stem[start.end() :] if start else None
+
+
+def in_mask_folder(path: Path, above: Path, names: tuple[str, ...] = MASK_FOLDERS) -> bool:
+    """Whether `path` lies in a folder of masks somewhere below `above`."""
+    parts = path.relative_to(above).parts
+    return any(part.lower() in names for part in (parts if path.is_dir() else parts[:-1]))
+
+
+def home_of(path: Path, above: Path, names: tuple[str, ...] = MASK_FOLDERS) -> tuple[str, ...]:
+    """The folders below `above` in which `path` lies, in small letters, without those that only tell its role."""
+    parts = [part.lower() for part in path.relative_to(above).parts[:-1]]
+    return tuple(part for part in parts if part not in names and part not in IMAGE_FOLDERS)
+
+
+def fits(base: str, scan_stem: str) -> bool:
+    """Whether a mask of `base` is one of the scan by its name: the same, or but for the sequence behind it."""
+    base, scan_stem = base.lower(), scan_stem.lower()
+    if base == scan_stem or _IMAGE_START.sub("", scan_stem) == base:
+        return True
+    if not base or not scan_stem.startswith(base) or scan_stem[len(base)] not in "-_. ":
+        return False
+    return all(_SEQUENCE.fullmatch(word) for word in re.split(r"[-_. ]+", scan_stem[len(base) + 1 :]))
+
+
+def given_twice(paths: list[Path]) -> set[Path]:
+    """The .nii files beside which the same name lies as .nii.gz, in any case."""
+    packed = {(path.parent, stem_of(path).lower()) for path in paths if path.name.lower().endswith(".nii.gz")}
+    plain = (path for path in paths if path.name.lower().endswith(".nii"))
+    return {path for path in plain if (path.parent, stem_of(path).lower()) in packed}

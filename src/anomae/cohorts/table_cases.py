@@ -1,0 +1,46 @@
+"""Cases as a table says they are: what it names is set, what it does not name stays as it was guessed."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from anomae.cohorts.case import HEALTHY, UNKNOWN, Case
+from anomae.cohorts.case_table import NO_MASK, TableRow
+from anomae.cohorts.picture_groups import PICTURES
+from anomae.errors import UserError
+
+
+def with_table(cases: Sequence[Case], said: Mapping[Path, TableRow], source: Path) -> list[Case]:
+    """`cases` with what the table says of them.  A file that the table gives as a mask is a case no longer.
+
+    Raises UserError where the table names a file that is no scan of a folder of a class.
+    """
+    masks = {row.mask for row in said.values() if isinstance(row.mask, Path)}
+    known = {case.source for case in cases}
+    for file in said:
+        if file not in known:
+            raise UserError(
+                f"The table names {file.relative_to(source)}, which is no scan in a folder of a class; name scans, and "
+                "their masks in the column mask."
+            )
+    return [_told(case, said.get(case.source)) for case in cases if case.source not in masks or case.source in said]
+
+
+def _told(case: Case, row: TableRow | None) -> Case:
+    if row is None:
+        return case
+    lesion, label = case.lesion, case.called if row.label is None else row.label
+    if row.mask is not None:
+        lesion = None if row.mask == NO_MASK else Path(row.mask)
+    elif row.label == HEALTHY:
+        lesion = None  # a mask that was only guessed counts for nothing against the table
+    whole = lesion is None or case.source.suffix.lower() in PICTURES
+    return replace(
+        case,
+        patient=row.patient or case.patient,
+        lesion=lesion,
+        split=row.split or case.split,
+        label=case.label if row.label is None and row.mask is None else label if whole else UNKNOWN,
+        site=row.site or case.site,
+        called=label,
+    )

@@ -1,0 +1,72 @@
+"""The files a store was made of, as they were: noticed by size and time, and told from a mere touch by their hash."""
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+
+from anomae.cohorts.case import Case
+from anomae.errors import UserError
+from anomae.files import read_json
+
+SOURCES = "sources.json"
+_BLOCK = 1 << 20
+
+
+def source_facts(case: Case) -> dict[str, list[str | int]]:
+    """ "scan" and "lesion" -> path, size in bytes, last change (ns since 1970) and BLAKE2b hash of what is there.
+
+    Of a folder: of all files that lie directly in it.  What is no file (a made-up scan) is left out.
+    """
+    found = {"scan": case.source, "lesion": case.lesion}
+    return {
+        role: [str(path.absolute()), *_stamp(path), _hash(path)]
+        for role, path in found.items()
+        if path is not None and path.exists()
+    }
+
+
+def refuse_changed(store: Path, cases: Iterable[Case]) -> None:
+    """Raises UserError where files of a finished store have changed since, or a case has another lesion mask now.
+
+    A store that was made without such facts is not looked at, nor a file that is gone.
+    """
+    if not (store / SOURCES).exists():
+        return
+    known = read_json(store / SOURCES)
+    changed: list[str] = []
+    for case in cases:
+        was = known.get(case.case)
+        if was is None:
+            continue
+        lesion = None if case.lesion is None else str(case.lesion.absolute())
+        if lesion != was.get("lesion", [None])[0] and (lesion is None or case.lesion is None or case.lesion.exists()):
+            changed.append(lesion or was["lesion"][0])
+        changed += [path for path, *facts in was.values() if _differs(Path(path), *facts)]
+    if changed:
+        raise UserError(
+            f"{len(changed)} source file(s) have changed since {store} was prepared (the first: {changed[0]}), so its "
+            "slices and labels are old. Remove the store and prepare it again, or give another folder for a new one."
+        )
+
+
+def _differs(path: Path, size: int, modified_ns: int, digest: str) -> bool:
+    return path.exists() and _stamp(path) != (size, modified_ns) and _hash(path) != digest
+
+
+def _files(path: Path) -> list[Path]:
+    return sorted(entry for entry in path.iterdir() if entry.is_file()) if path.is_dir() else [path]
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    stats = [file.stat() for file in _files(path)]
+    return sum(each.st_size for each in stats), max((each.st_mtime_ns for each in stats), default=0)
+
+
+def _hash(path: Path) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    for file in _files(path):
+        digest.update(file.name.encode("utf-8", "surrogateescape") + b"\0")
+        with file.open("rb") as content:
+            while block := content.read(_BLOCK):
+                digest.update(block)
+    return digest.hexdigest()
