@@ -69,6 +69,16 @@ def test_findings_are_what_the_protocol_says(fitted: FittedMaskedAutoencoder, ch
     assert (fitted.name, fitted.map_name) == ("mae", "absolute residual, prepared intensity")
 
 
+@pytest.mark.parametrize("error", ERRORS)
+def test_no_error_depends_on_the_batch(fitted: FittedMaskedAutoencoder, channels: int, error: str) -> None:
+    """To the bit, whatever the size of the batch: of 1, 7 and 37, whole blocks and short ones."""
+    images = waves(37, channels, 2)
+    whole = fitted.inspect(images).other_scores[error]
+    for size in (1, 7):
+        parts = [fitted.inspect(images[at : at + size]).other_scores[error] for at in range(0, 37, size)]
+        assert np.array_equal(np.concatenate(parts), whole)
+
+
 def test_what_is_visible_in_every_pass_is_given_back(tmp_path: Path) -> None:
     """Of each image, the patches pasted are its own, in all channels."""
     settings = settings_of(**{"autoencoder.passes": 1, "autoencoder.training.steps": 2})
