@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from anomae.detectors.mae.detector import FittedMaskedAutoencoder, MaskedAutoencoderDetector
 from anomae.detectors.mae.method import METHOD
@@ -71,12 +72,18 @@ def test_findings_are_what_the_protocol_says(fitted: FittedMaskedAutoencoder, ch
 
 @pytest.mark.parametrize("error", ERRORS)
 def test_no_error_depends_on_the_batch(fitted: FittedMaskedAutoencoder, channels: int, error: str) -> None:
-    """To the bit, whatever the size of the batch: of 1, 7 and 37, whole blocks and short ones."""
-    images = waves(37, channels, 2)
-    whole = fitted.inspect(images).other_scores[error]
-    for size in (1, 7):
-        parts = [fitted.inspect(images[at : at + size]).other_scores[error] for at in range(0, 37, size)]
-        assert np.array_equal(np.concatenate(parts), whole)
+    """To the bit: several threads share the sum over one large image, and not that over one of many."""
+    images, rebuilt = np.random.default_rng(0).random((2, 20, channels, 224, 224), dtype=np.float32)
+    threads, column = torch.get_num_threads(), ERRORS.index(error)
+    torch.set_num_threads(2)
+    try:
+        whole = fitted.error_scores(images, rebuilt)[:, column]
+        for size in (1, 3):
+            blocks = [slice(at, at + size) for at in range(0, 20, size)]
+            parts = [fitted.error_scores(images[block], rebuilt[block])[:, column] for block in blocks]
+            assert np.array_equal(np.concatenate(parts), whole)
+    finally:
+        torch.set_num_threads(threads)
 
 
 def test_what_is_visible_in_every_pass_is_given_back(tmp_path: Path) -> None:
