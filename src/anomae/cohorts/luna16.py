@@ -98,6 +98,13 @@ class Luna16(Cohort):
             left_out={OUTSIDE: off} if off else {},
         )
 
+    def candidates(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int8]]:
+        """The rows (n,) of the table whose scans are there, and their labels (n,)."""
+        table, scans = self._table(), self._scans()
+        there = np.array([uid in scans for uid in table.scans], dtype=np.bool_)
+        rows = self._only_wanted(np.flatnonzero(there[table.scan]))
+        return rows, table.labels[rows]
+
     def scans_of(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.str_]:
         """The scan of each row of the table (n,); rows beyond the table are of no scan, ""."""
         table = self._table()
