@@ -430,7 +430,9 @@ def test_positions_of_cases_of_one_slice_are_those_of_their_patients(tmp_path, w
             labels.append([f"p{patient}-{number}", f"p{patient}", label, number])
             scores.append([f"p{patient}-{number}", -abs(number - 9.5), number])
     columns = {"both": (4, 3), "labels": (4, 2), "scores": (3, 3)}[where]
-    write_csv(tmp_path / "l.csv", ("case", "patient", "label", "slice")[: columns[0]], [r[: columns[0]] for r in labels])
+    write_csv(
+        tmp_path / "l.csv", ("case", "patient", "label", "slice")[: columns[0]], [r[: columns[0]] for r in labels]
+    )
     write_csv(tmp_path / "s.csv", ("case", "score", "slice")[: columns[1]], [row[: columns[1]] for row in scores])
     report = evaluate_scores(tmp_path / "s.csv", tmp_path / "l.csv", tmp_path / "out", resamples=50)
     assert {"position_centre", "position_with_labels"} <= set(report["trivial_baselines"])

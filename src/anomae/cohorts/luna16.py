@@ -82,7 +82,9 @@ class Luna16(Cohort):
         nearest = _nearest_voxels(volume, table.places_mm[rows])  # (n, 3)
         inside = ((nearest >= 0) & (nearest < volume.voxels.shape)).all(axis=1)
         if len(rows) and not inside.any():
-            raise UnreadableScan(f"{case.source} has none of its {len(rows)} candidates in it; are table and scan a pair?")
+            raise UnreadableScan(
+                f"{case.source} has none of its {len(rows)} candidates in it; are table and scan a pair?"
+            )
         off = int(np.sum(~inside))
         rows, nearest = rows[inside], nearest[inside, 0]
         places_mm = table.places_mm[rows]

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from anomae.cohorts.case import Case, CaseSlices, Cohort
 from anomae.cohorts.candidate_split import candidates_sentence, draw_candidates
+from anomae.cohorts.case import Case, CaseSlices, Cohort
 from anomae.cohorts.released_lists import ReleasedLists
 from anomae.cohorts.splits import refuse_leaks, split_patients, split_slices
 from anomae.errors import LeakySplit, UnreadableScan, UserError

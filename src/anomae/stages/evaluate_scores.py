@@ -130,9 +130,7 @@ def _patients(found: Table, truth: Table, ours: Any, theirs: Any) -> tuple[npt.N
     return truth.text("case"), "case"
 
 
-def _numbers(
-    found: Table, truth: Table, ours: Any, theirs: Any, single: bool
-) -> tuple[npt.NDArray[np.int64], bool]:
+def _numbers(found: Table, truth: Table, ours: Any, theirs: Any, single: bool) -> tuple[npt.NDArray[np.int64], bool]:
     """Slice number of each line of the labels (n,), -1 where unknown, and whether there are any.
 
     Where each case is one slice it is enough that one table has them.
