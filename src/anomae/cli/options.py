@@ -16,7 +16,7 @@ Splits = Annotated[
 Split = Annotated[
     str | None,
     typer.Option(
-        help="patient (by the seed), fixed (the data set's own), subsets (LUNA16), candidate (LUNA16), whole (all to test)."
+        help="patient (by the seed), fixed (the data set's own), subsets or candidate (LUNA16), or whole (all to test)."
     ),
 ]
 AllowLeak = Annotated[bool, typer.Option("--allow-leak", help="Accept patients in several splits; the report says so.")]

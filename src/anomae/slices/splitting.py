@@ -63,7 +63,10 @@ def assign_splits(
 
 
 def drawn_candidates(cohort: Cohort, seed: int, allow_leak: bool) -> ReleasedLists:
-    """The lists of --split candidate.  Raises UserError where the cohort has no candidates, LeakySplit unless allowed."""
+    """The lists of --split candidate.
+
+    Raises UserError where the cohort has no candidates, LeakySplit where `allow_leak` does not say that it is wanted.
+    """
     if not hasattr(cohort, "candidates"):
         raise UserError(f"The cohort {cohort.name!r} has no candidates; --split candidate is for luna16.")
     if not allow_leak:

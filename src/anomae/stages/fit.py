@@ -19,7 +19,7 @@ from anomae.runs.run import Run
 from anomae.slices.store import SliceStore
 
 VERSIONED = ("anomae", "torch", "lightning-fabric", "numpy", "scipy", "scikit-image")
-# How often to keep a checkpoint, and on which kind of device, may change between two halves of one fit; all else may not.
+# How often to keep a checkpoint, and the kind of device, may change between two halves of one fit; COMPUTED may not.
 CHANGEABLE = {"device"}
 COMPUTED = ("precision", "devices", "nodes")
 # What a run keeps of its masked autoencoder.

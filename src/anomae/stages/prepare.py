@@ -52,7 +52,8 @@ def prepare(
     modality: of the cohorts that have several, one, or several with commas between them, which become channels.
     splits: folder of the released lists (the user's own copy), which then say which slice is in which split.
     split: "patient" (by the seed: 40 % of the patients to test, 20 % of the rest to validation), "fixed" (as the data
-    set says), "subsets" (LUNA16's), "candidate" (LUNA16's candidates at random, as the paper's: needs allow_leak) or "whole" (all slices to test, as cross-validation begins); None: fixed where the
+    set says), "subsets" (LUNA16's), "candidate" (LUNA16's, at random as the paper's: needs allow_leak)
+    or "whole" (all slices to test, as cross-validation begins); None: fixed where the
     data set fixes all, else patient.
     settings: None: those of the cohort.  options: of the cohort (anomae.cohorts.registry.cohort_options).
     workers: processes that read, 0: none beside this one, None: one a core; they change nothing in the result.

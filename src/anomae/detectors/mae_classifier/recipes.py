@@ -5,7 +5,7 @@ released code where it differs: encoder as the classifier's start, layer decay, 
 erasing and crops, k 1..9 and sides one pixel short, positives from a second reconstruction with boxes drawn once, no
 samples from empty slices, 85 % of the patches hidden in reconstructions for use, SSIM of data range 2, and the
 checkpoint chosen on labelled validation images; LUNA16's classifier from scratch, its reconstructions with 75 % hidden.
-docs/method.md lists each difference.
+docs/profiles.md lists each difference.
 """
 
 from collections.abc import Callable
