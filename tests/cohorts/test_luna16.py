@@ -158,15 +158,19 @@ def test_scans_that_are_not_there_are_told(written, tmp_path):
     assert cohort.notes()[0].startswith("3 of 4 scans")
 
 
-def test_a_candidate_off_the_scan_is_air_and_told(written, tmp_path):
+def test_candidates_off_the_scan_are_left_out_and_counted(written, tmp_path):
     (tmp_path / "subset0").symlink_to(written / "subset0")
     name = next((written / "subset0").glob("*.mhd")).stem
-    (tmp_path / "candidates.csv").write_text(f"{HEADER}{name},0,0,9999,0\n{name},0,0,0,1\n")
+    off = [f"{name},{place},0\n" for place in ("0,0,9999", "0,-9999,0", "1e300,0,0")]
+    (tmp_path / "candidates.csv").write_text(f"{HEADER}{''.join(off)}{name},0,0,0,1\n")
     cohort = Luna16(tmp_path)
     found = cohort.read(cohort.cases()[0])
-    assert (found.images[0] == AIR_HU).all()
-    assert not (found.images[1] == AIR_HU).all()
-    assert found.notes == ("1 candidates lie above or below the scan",)
+    assert found.slices.tolist() == [3]
+    assert not (found.images[0] == AIR_HU).all()
+    assert found.left_out == {"candidate outside its scan": 3}
+    (tmp_path / "candidates.csv").write_text(f"{HEADER}{''.join(off)}")
+    with pytest.raises(UnreadableScan, match="none of its 3 candidates"):
+        Luna16(tmp_path).read(cohort.cases()[0])
 
 
 def test_a_scan_that_is_not_axial_is_refused():

@@ -441,6 +441,26 @@ def test_what_cannot_be_audited_is_said(tmp_path):
     assert report["provenance"]["unit"] == "case"
 
 
+@pytest.mark.parametrize("where", ["both", "labels", "scores"])
+def test_positions_of_cases_of_one_slice_are_those_of_their_patients(tmp_path, where):
+    """Slice position explains everything, and each case is one slice of a patient."""
+    labels, scores = [], []
+    for patient in range(12):
+        for number in range(20):
+            label = int(7 <= number <= 12)
+            labels.append([f"p{patient}-{number}", f"p{patient}", label, number])
+            scores.append([f"p{patient}-{number}", -abs(number - 9.5), number])
+    columns = {"both": (4, 3), "labels": (4, 2), "scores": (3, 3)}[where]
+    write_csv(
+        tmp_path / "l.csv", ("case", "patient", "label", "slice")[: columns[0]], [r[: columns[0]] for r in labels]
+    )
+    write_csv(tmp_path / "s.csv", ("case", "score", "slice")[: columns[1]], [row[: columns[1]] for row in scores])
+    report = evaluate_scores(tmp_path / "s.csv", tmp_path / "l.csv", tmp_path / "out", resamples=50)
+    assert {"position_centre", "position_with_labels"} <= set(report["trivial_baselines"])
+    assert report["trivial_baselines"]["position_centre"]["value"] == 1
+    assert any("among the slices of its patient" in said for said in report["warnings"])
+
+
 def test_missing_scores_and_a_leak_in_anyones_tables_are_said(tmp_path):
     scores, labels = anyones_tables(tmp_path)
     scores.write_text("\n".join(scores.read_text().splitlines()[:-5]) + "\n")

@@ -9,7 +9,7 @@ import pytest
 
 from anomae.detectors.registry import load_detector
 from anomae.errors import UserError
-from anomae.files import read_json, read_json_lines
+from anomae.files import read_json, read_json_lines, write_json
 from anomae.slices.store import SliceStore
 from anomae.stages.fit import fit
 from anomae.stages.prepare import prepare
@@ -67,6 +67,33 @@ def test_other_settings_need_another_folder(run: Path, heads: SliceStore, tmp_pa
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(UserError, match="not empty"):
         fit(heads.folder, tmp_path, detector="mae-classifier", recipe="phantom", overrides=SHORT)
+
+
+@pytest.mark.parametrize(
+    ("began", "goes_on"),
+    [("precision=bf16", "precision=fp32"), ("devices=2", "devices=1"), ("nodes=3", "nodes=1")],
+)
+def test_a_fit_does_not_go_on_with_other_computing(
+    run: Path, heads: SliceStore, tmp_path: Path, began: str, goes_on: str
+) -> None:
+    """bf16 went on as fp32 without a word."""
+    facts = read_json(run / "run.json")
+    asked = {"detector": "mae-classifier", "recipe": "phantom", "seed": 2}
+    now = dict([goes_on.split("=")])
+    overrides = SHORT | {f"device.{name}": value for name, value in now.items()}
+    name, value = began.split("=")
+    before = {"precision": "auto", "devices": 1, "nodes": 1} | {name: int(value) if value.isdigit() else value}
+    for kept in ({"computed": before}, {"computed": None, "settings": facts["settings"] | {"device": before}}):
+        write_json(tmp_path / "run.json", facts | kept)
+        with pytest.raises(UserError, match=rf"begun with {began} and would go on with {goes_on}; add --set device"):
+            fit(heads.folder, tmp_path, overrides=overrides, **asked)
+        assert not (tmp_path / "checkpoints").exists()
+
+
+def test_a_run_says_how_it_was_computed(run: Path) -> None:
+    computed = read_json(run / "run.json")["computed"]
+    assert computed["precision"] in ("bf16", "fp32")
+    assert (computed["devices"], computed["nodes"]) == (1, 1)
 
 
 def test_images_that_cannot_be_cut_are_refused_before_anything_is_trained(heads: SliceStore, tmp_path: Path) -> None:

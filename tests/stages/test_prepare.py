@@ -353,6 +353,20 @@ def luna(source, store, **more):
     )
 
 
+def test_candidates_are_drawn_only_where_a_leak_is_allowed(layouts, tmp_path):
+    source = layouts("luna16", count=10)
+    asked = {"split": "candidate", "workers": 0, "seed": 4}
+    with pytest.raises(LeakySplit, match="say --allow-leak"):
+        prepare("luna16", source, tmp_path / "store", **asked)
+    store = prepare("luna16", source, tmp_path / "store", allow_leak=True, **asked)
+    prepared = store.prepared
+    assert prepared["split"].startswith("candidates drawn at random from seed 4, after the paper's LUNA16 split")
+    assert prepared["leaking_patients"] > 0
+    assert set(store.index.split) == {"train", "validation", "test"}
+    with pytest.raises(UserError, match="--split candidate is for luna16"):
+        prepare("phantom", "heads:8", tmp_path / "heads", allow_leak=True, **asked)
+
+
 def test_the_subsets_of_luna16_decide_if_told_to(layouts, tmp_path):
     source = layouts("luna16", count=10)
     store = luna(source, tmp_path / "store", split="subsets")

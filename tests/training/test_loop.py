@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from anomae.errors import Diverged
+from anomae.errors import Diverged, UserError
 from anomae.files import read_json_lines
 from anomae.training.checkpoint import load_checkpoints, read_tensors, save_checkpoints
 from anomae.training.devices import make_fabric
@@ -224,3 +224,13 @@ def test_killed_at_any_moment_it_goes_on_to_the_same_weights(tmp_path: Path) -> 
         assert all(torch.equal(first[key], cut[key]) for key in first), name
         lines = [json.loads(line) for line in (tmp_path / name / "journal.jsonl").read_text().splitlines()]
         assert [line["step"] for line in lines] == list(range(1, 61)), name
+
+
+def test_going_on_in_another_precision_is_refused(tmp_path: Path) -> None:
+    """And not of a training that is whole, which does not go on."""
+    bf16 = DeviceSettings(accelerator="cpu", precision="bf16")
+    train(make_fabric(bf16), make_model(), make_training(tmp_path))
+    train(make_fabric(FP32), make_model(), make_training(tmp_path))
+    with pytest.raises(UserError, match=r"begun with precision=bf16-mixed, .* go on with precision=32-true"):
+        train(make_fabric(FP32), make_model(), make_training(tmp_path, steps=40))
+    train(make_fabric(bf16), make_model(), make_training(tmp_path, steps=40))

@@ -20,7 +20,9 @@ Splits = Annotated[
 ]
 Split = Annotated[
     str | None,
-    typer.Option(help="patient (by the seed), fixed (the data set's own), subsets (LUNA16) or whole (all to test)."),
+    typer.Option(
+        help="patient (by the seed), fixed (the data set's own), subsets or candidate (LUNA16), or whole (all to test)."
+    ),
 ]
 AllowLeak = Annotated[bool, typer.Option("--allow-leak", help="Accept patients in several splits; the report says so.")]
 Seed = Annotated[int, typer.Option(help="Seed of everything that is random.")]

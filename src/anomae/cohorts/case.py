@@ -1,7 +1,7 @@
 """What a cohort hands over: its cases, and of each case the slices with what is known about them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol
 
@@ -66,6 +66,7 @@ class CaseSlices:
     one_scale: the channels are intensities of one kind (the colours of a picture) and are scaled together; else each is
     a scan of its own (a modality) and has a scale of its own.
     placement: of a scan in NIfTI what its header says of the place, for its maps; else None.
+    left_out: why -> how many slices that the data set names are not among these.
     """
 
     images: npt.NDArray[Any]
@@ -84,6 +85,7 @@ class CaseSlices:
     instance_numbers: npt.NDArray[np.int64] | None = None
     one_scale: bool = False
     placement: NiftiPlacement | None = None
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.images.ndim == 3:

@@ -12,9 +12,10 @@ from anomae.cohorts.patches import cut_patches
 from anomae.cohorts.source_folder import existing_folder
 from anomae.cohorts.splits import parse_subsets
 from anomae.errors import UnreadableScan, UserError
-from anomae.volumes.identity import NOT_KNOWN
+from anomae.volumes.volume import Volume
 
 EXPECTED = "subset0 to subset9, with .mhd files in them, and candidates.csv"
+OUTSIDE = "candidate outside its scan"
 
 
 class Luna16(Cohort):
@@ -68,19 +69,26 @@ class Luna16(Cohort):
         return [Case(uid, uid, scans[uid], split=self._split(scans[uid])) for uid in used]
 
     def read(self, case: Case) -> CaseSlices:
-        """The patches of one scan, in HU.  Raises UnreadableScan where it is broken or not axial."""
+        """The patches of one scan, in HU; candidates outside the scan are left out and counted.
+
+        Raises UnreadableScan where the scan is broken or not axial, or all its candidates lie outside.
+        """
         from anomae.volumes.read import read_volume
 
         if not case.source.is_file():
             raise UnreadableScan(f"{case.source} is missing.")
         table = self._table()
         rows = self._only_wanted(table.rows_of(case.case))
-        places_mm = table.places_mm[rows]
         volume = read_volume(case.source)
-        z = (np.c_[places_mm, np.ones(len(rows))] @ np.linalg.inv(volume.grid.affine_lps()).T)[:, 2]
-        nearest = np.rint(z).astype(np.int64)
-        nearest[(nearest < 0) | (nearest >= len(volume.voxels))] = NOT_KNOWN
-        off = int(np.sum(nearest == NOT_KNOWN))
+        nearest = _nearest_voxels(volume, table.places_mm[rows])  # (n, 3)
+        inside = ((nearest >= 0) & (nearest < volume.voxels.shape)).all(axis=1)
+        if len(rows) and not inside.any():
+            raise UnreadableScan(
+                f"{case.source} has none of its {len(rows)} candidates in it; are table and scan a pair?"
+            )
+        off = int(np.sum(~inside))
+        rows, nearest = rows[inside], nearest[inside, 0]
+        places_mm = table.places_mm[rows]
         return CaseSlices(
             images=cut_patches(volume, places_mm, self.side, self.spacing_mm),
             slices=rows,
@@ -88,9 +96,17 @@ class Luna16(Cohort):
             lesions=None,
             positions_mm=places_mm[:, 2],
             spacing_mm=(self.spacing_mm, self.spacing_mm),
-            notes=(*volume.notes, f"{off} candidates lie above or below the scan") if off else volume.notes,
+            notes=volume.notes,
             file_slices=nearest,
+            left_out={OUTSIDE: off} if off else {},
         )
+
+    def candidates(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int8]]:
+        """The rows (n,) of the table whose scans are there, and their labels (n,)."""
+        table, scans = self._table(), self._scans()
+        there = np.array([uid in scans for uid in table.scans], dtype=np.bool_)
+        rows = self._only_wanted(np.flatnonzero(there[table.scan]))
+        return rows, table.labels[rows]
 
     def scans_of(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.str_]:
         """The scan of each row of the table (n,); rows beyond the table are of no scan, ""."""
@@ -142,3 +158,10 @@ class Luna16(Cohort):
         folders = scan.relative_to(self.source).parts
         subset = next(name for name in folders if name.startswith("subset")).removeprefix("subset")
         return self.splits.get(int(subset), "") if subset.isdigit() else ""
+
+
+def _nearest_voxels(volume: Volume, places_mm: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+    """(n, 3) index z, y, x of the voxels nearest to places (n, 3) in the world; beyond the scan where they are."""
+    to_index = np.linalg.inv(volume.grid.affine_lps())
+    index = (np.c_[places_mm, np.ones(len(places_mm))] @ to_index.T)[:, 2::-1]
+    return np.rint(np.clip(index, -1e9, 1e9)).astype(np.int64)

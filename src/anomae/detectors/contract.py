@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from anomae.detectors.protocol import Findings, FittedDetector, Images4, with_neighbours
 from anomae.detectors.trial import NEW, DetectorTrial, made_up_images, made_up_slices
@@ -61,14 +62,25 @@ def _neither_batch_nor_order_counts(trial: DetectorTrial) -> None:
 
 
 def _check_company(fitted: FittedDetector, images: Images4) -> None:
-    scores = fitted.inspect(images).scores
-    alone = np.concatenate([fitted.inspect(images[index : index + 1]).scores for index in range(5)])
-    _expect(np.array_equal(scores[:5], alone), "An image's score must be the same alone and in a batch.")
+    whole = _columns(fitted.inspect(images))
+    alone = [_columns(fitted.inspect(images[index : index + 1])) for index in range(len(images))]
     order = np.random.default_rng(0).permutation(len(images))
-    _expect(np.array_equal(fitted.inspect(images[order]).scores, scores[order]), "A score must not depend on order.")
+    ordered = _columns(fitted.inspect(images[order]))
     others = made_up_images(40, 5, images.shape[1]).astype(np.float32)
-    crowd = fitted.inspect(np.concatenate([images[7:9], others])).scores[:2]
-    _expect(np.array_equal(crowd, scores[7:9]), "A score must not depend on the other images of its batch.")
+    crowd = _columns(fitted.inspect(np.concatenate([images[7:9], others])))
+    for name, column in whole.items():
+        one_by_one = np.concatenate([columns[name] for columns in alone])
+        _expect(np.array_equal(column, one_by_one), f"An image's {name} must be the same alone and in a batch.")
+        _expect(np.array_equal(ordered[name], column[order]), f"An image's {name} must not depend on the order.")
+        in_crowd = np.array_equal(crowd[name][:2], column[7:9])
+        _expect(in_crowd, f"An image's {name} must not depend on the other images of its batch.")
+
+
+def _columns(findings: Findings) -> dict[str, npt.NDArray[Any]]:
+    """All that is said of n images, by name: (n,) scores, and maps and reconstructions where there are any."""
+    shown = {"maps": findings.maps, "reconstructions": findings.reconstructions}
+    scores = {"scores": findings.scores, **{f"score_{name}": column for name, column in findings.other_scores.items()}}
+    return scores | {name: images for name, images in shown.items() if images is not None}
 
 
 def _twice_is_the_same(trial: DetectorTrial) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -46,19 +47,21 @@ def in_fixed_batches(
     device: torch.device,
     function: Callable[[Tensor, npt.NDArray[np.float32]], tuple[Tensor, ...]],
     size: int | None = None,
-) -> tuple[npt.NDArray[np.float32], ...]:
+    dtype: torch.dtype = torch.float32,
+) -> tuple[npt.NDArray[Any], ...]:
     """Apply `function` to batches of exactly one size (the last is filled up with copies) and join what it gives.
 
     Matrix kernels may round differently for another number of rows; with the number fixed, an image's outcome is the
     same alone, in any company and in any order.  function(tensor (b, c, h, w) on the device, the same images as
     numpy) gives tensors whose first axis is the batch.  size: of a batch; None: USE_BATCH of the device.
+    dtype: of what comes back.
     """
     size = size or USE_BATCH[device.type]
-    parts: list[tuple[npt.NDArray[np.float32], ...]] = []
+    parts: list[tuple[npt.NDArray[Any], ...]] = []
     for start in range(0, len(images), size):
         block = np.asarray(images[start : start + size], dtype=np.float32)
         short = size - len(block)
         full = np.concatenate([block, np.repeat(block[-1:], short, axis=0)]) if short else block
         given = function(torch.from_numpy(np.ascontiguousarray(full)).to(device), full)
-        parts.append(tuple(tensor[: len(block)].float().cpu().numpy() for tensor in given))
+        parts.append(tuple(tensor[: len(block)].to(dtype).cpu().numpy() for tensor in given))
     return tuple(np.concatenate(column) for column in zip(*parts, strict=True))

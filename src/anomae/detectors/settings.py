@@ -76,6 +76,10 @@ class ClassifierSettings(Settings):
         default="same", description="'separate': X' is made from a second reconstruction with other masks"
     )
     boxes: Literal["redrawn", "frozen"] = Field(default="redrawn", description="'frozen': drawn once for all epochs")
+    empty: Literal["altered", "dropped"] = Field(
+        default="altered",
+        description="empty slices: 'altered' gives each its altered sample as any other; 'dropped' leaves both out",
+    )
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
     drop_path: float = Field(default=0.0, ge=0, lt=1)
     erase: float = Field(default=0.0, ge=0, le=1, description="probability of random erasing with noise")

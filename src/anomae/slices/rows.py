@@ -80,6 +80,7 @@ def read_rows(case: Case, cohort: Cohort, assigned: SplitRule, settings: Prepare
     dropped["outside the middle of the scan"] = int(wanted.sum()) - len(prepared.kept)
     dropped["empty in the training split"] = int(np.sum(~stays))
 
+    dropped |= read.left_out
     images = prepared.images[stays].astype(settings.stored_as)
     lesions = None if prepared.lesions is None else np.packbits(prepared.lesions[stays], axis=-1)
     bodies = None if prepared.bodies is None else np.packbits(prepared.bodies[stays], axis=-1)

@@ -5,16 +5,18 @@ from dataclasses import replace
 
 import numpy as np
 
+from anomae.cohorts.candidate_split import candidates_sentence, draw_candidates
 from anomae.cohorts.case import Case, CaseSlices, Cohort
 from anomae.cohorts.released_lists import ReleasedLists
 from anomae.cohorts.splits import refuse_leaks, split_patients, split_slices
-from anomae.errors import UnreadableScan, UserError
+from anomae.errors import LeakySplit, UnreadableScan, UserError
 from anomae.progress import progress
 from anomae.slices.rows import reason_of
 from anomae.slices.split_rule import SplitRule
 
 WHOLE = "whole"  # no split: every slice to the test split
-SPLIT_RULES = ("patient", "fixed", "subsets", WHOLE)
+CANDIDATE = "candidate"  # LUNA16's candidates at random, as the paper did: the same scans in train and test
+SPLIT_RULES = ("patient", "fixed", "subsets", CANDIDATE, WHOLE)
 # LUNA16's ten subsets in nearly the proportions of the paper's split.
 SUBSETS = "train=0-4,validation=5,test=6-9"
 # More slices than any volume that the released lists name.
@@ -41,7 +43,7 @@ def assign_splits(
     """
     if lists is not None:
         _refuse_listed_leaks(cohort, cases, lists, allow_leak)
-        return SplitRule(lists=lists), "the released lists"
+        return SplitRule(lists=lists), candidates_sentence(lists, seed) if rule == CANDIDATE else "the released lists"
     if rule == WHOLE:
         return SplitRule(everything="test"), "none: every slice is in the test split"
     if rule != "patient" and all(case.split for case in cases):
@@ -58,6 +60,21 @@ def assign_splits(
     if first.patients is not None:
         return SplitRule(patients=_split_after_a_look(cohort, cases, seed)), said
     return SplitRule(patients=split_patients([replace(case, split="") for case in cases], seed)), said
+
+
+def drawn_candidates(cohort: Cohort, seed: int, allow_leak: bool) -> ReleasedLists:
+    """The lists of --split candidate.
+
+    Raises UserError where the cohort has no candidates, LeakySplit where `allow_leak` does not say that it is wanted.
+    """
+    if not hasattr(cohort, "candidates"):
+        raise UserError(f"The cohort {cohort.name!r} has no candidates; --split candidate is for luna16.")
+    if not allow_leak:
+        raise LeakySplit(
+            "--split candidate puts the same scans into train and test, as the paper's LUNA16 split does, so what is "
+            "measured on it is too good; say --allow-leak if that is wanted, or use --split patient or subsets."
+        )
+    return draw_candidates(*cohort.candidates(), seed)
 
 
 def _first_readable(cohort: Cohort, cases: Sequence[Case]) -> CaseSlices:

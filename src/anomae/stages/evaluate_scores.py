@@ -44,11 +44,13 @@ def evaluate_scores(
     found, truth = read_table(scores, ("case", "score")), read_table(labels, ("case", "label"))
     ours, theirs = join(found, truth)
     split, label, values, case = truth.text("split", "test"), truth.labels(), found.scores(), truth.text("case")
-    by_slice = "slice" in found.columns and "slice" in truth.columns
-    number = truth.whole_numbers("slice") if by_slice else np.full(truth.rows, -1, dtype=np.int64)
     patient, unit = _patients(found, truth, ours, theirs)
-    extents = _extents(truth, case, number)
-    relative = relative_positions(case, number, extents)
+    single = len(np.unique(case)) == truth.rows and unit == "patient"  # each case one slice: its patient is the scan
+    number, by_slice = _numbers(found, truth, ours, theirs, single)
+    by_patient = single and by_slice and "depth" not in truth.columns
+    scan = patient if by_patient else case
+    extents = _extents(truth, scan, number)
+    relative = relative_positions(scan, number, extents)
     kept = (label[theirs] >= 0) & (split[theirs] == "test")
     rows = theirs[kept]
     columns = {name: column[ours[kept]] for name, column in values.items()}
@@ -79,6 +81,8 @@ def evaluate_scores(
     unscored = int(np.count_nonzero((split == "test") & (label >= 0))) - len(rows)
     if unscored:
         warnings.append(f"{unscored} labelled test slices have no score and are left out of every figure.")
+    if by_patient and "position_centre" in trivial_baselines:
+        warnings.append("Each case is one slice: its position is that among the slices of its patient.")
     unused = found.rows - len(rows) - int(np.count_nonzero(held_out))
     if unused:
         warnings.append(f"{unused} scored slices have no label of the test split and are left out.")
@@ -126,8 +130,22 @@ def _patients(found: Table, truth: Table, ours: Any, theirs: Any) -> tuple[npt.N
     return truth.text("case"), "case"
 
 
+def _numbers(found: Table, truth: Table, ours: Any, theirs: Any, single: bool) -> tuple[npt.NDArray[np.int64], bool]:
+    """Slice number of each line of the labels (n,), -1 where unknown, and whether there are any.
+
+    Where each case is one slice it is enough that one table has them.
+    """
+    number = np.full(truth.rows, -1, dtype=np.int64)
+    if "slice" in truth.columns and ("slice" in found.columns or single):
+        return truth.whole_numbers("slice"), True
+    if "slice" in found.columns and single:
+        number[theirs] = found.whole_numbers("slice")[ours]
+        return number, True
+    return number, False
+
+
 def _extents(truth: Table, case: npt.NDArray[np.str_], number: npt.NDArray[np.int64]) -> dict[str, tuple[int, int]]:
-    """First and last slice of each case: from the column depth, else from the lines that are there."""
+    """First and last slice of each case (or patient): from the column depth, else from the lines that are there."""
     if "depth" not in truth.columns:
         return seen_extents(case, number)
     return {str(name): (0, int(depth) - 1) for name, depth in zip(case, truth.whole_numbers("depth"), strict=True)}

@@ -19,8 +19,9 @@ from anomae.runs.run import Run
 from anomae.slices.store import SliceStore
 
 VERSIONED = ("anomae", "torch", "lightning-fabric", "numpy", "scipy")
-# Where and how often to keep a checkpoint may change between two halves of one fit; all else may not.
+# How often to keep a checkpoint, and the kind of device, may change between two halves of one fit; COMPUTED may not.
 CHANGEABLE = {"device"}
+COMPUTED = ("precision", "devices", "nodes")
 # What a run keeps of its masked autoencoder.
 OF_AUTOENCODER = (
     "checkpoints/autoencoder.safetensors",
@@ -52,7 +53,8 @@ def fit(
     over with what it kept in its cache, in place of training another one that would come out the same.
 
     Raises UserError where the store is not whole, the run was begun with other settings, a setting does not exist, or
-    the other run's masked autoencoder is not the one that these settings want.
+    the other run's masked autoencoder is not the one that these settings want; and where a fit that was stopped would
+    go on in another precision or on other numbers of devices or nodes.
     """
     opened, opened_run = SliceStore(Path(store)), Run(Path(run))
     name = recipe or opened.recipe
@@ -69,6 +71,7 @@ def fit(
         "seed": seed,
         "checkpoint_choice": _choice(made),
         "settings": settings.model_dump(mode="json"),
+        "computed": _computed(settings),
         "versions": {"python": platform.python_version(), **{package: version(package) for package in VERSIONED}},
     }
     _begin(opened_run, facts)
@@ -142,6 +145,29 @@ def _choice(detector: Detector) -> str:
     return "The last checkpoint was taken; training and this choice saw no abnormal image."
 
 
+def _computed(settings: Any) -> dict[str, Any]:
+    """In which precision, really, and on how many devices and nodes a fit computes; {} where its method has no say."""
+    from anomae.training.devices import chosen_precision
+
+    device = getattr(settings, "device", None)
+    if device is None:
+        return {}
+    return {"precision": chosen_precision(device), "devices": device.devices, "nodes": device.nodes}
+
+
+def _refuse_other_computing(run: Run, earlier: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Half a fit in one precision and half in another is neither; a run of before this was kept says what was asked."""
+    before = earlier.get("computed") or earlier["settings"].get("device") or {}
+    other = [name for name in COMPUTED if before.get(name, "auto") not in ("auto", now.get(name, "auto"))]
+    if other and now:
+        began = ", ".join(f"{name}={before[name]}" for name in other)
+        goes_on = ", ".join(f"{name}={now[name]}" for name in other)
+        again = " ".join(f"--set device.{name}={before[name]}" for name in other)
+        raise UserError(
+            f"{run.folder} was begun with {began} and would go on with {goes_on}; add {again}, or name a new folder."
+        )
+
+
 def _begin(run: Run, facts: dict[str, Any]) -> None:
     """Write run.json, or check that an earlier one says the same."""
     if not (run.folder / "run.json").exists():
@@ -159,3 +185,5 @@ def _begin(run: Run, facts: dict[str, Any]) -> None:
         raise UserError(
             f"{run.folder} was begun with other {', '.join(changed)}; name a new folder, or give the same again."
         )
+    if not run.is_fitted:
+        _refuse_other_computing(run, earlier, facts["computed"])

@@ -22,7 +22,7 @@ from anomae.slices.index import SliceIndex
 from anomae.slices.rows import CaseRows, rows_or_reason
 from anomae.slices.settings import PrepareSettings
 from anomae.slices.source_facts import refuse_changed
-from anomae.slices.splitting import SPLIT_RULES, SUBSETS, WHOLE, assign_splits
+from anomae.slices.splitting import CANDIDATE, SPLIT_RULES, SUBSETS, WHOLE, assign_splits, drawn_candidates
 from anomae.slices.store import SliceStore
 from anomae.slices.writer import FINISHED, StoreWriter, clear_journal, refuse_other_request
 from anomae.workers import in_order, usable_cores
@@ -54,7 +54,8 @@ def prepare(
     modality: of the cohorts that have several, one, or several with commas between them, which become channels.
     splits: folder of the released lists (the user's own copy), which then say which slice is in which split.
     split: "patient" (by the seed: 40 % of the patients to test, 20 % of the rest to validation), "fixed" (as the data
-    set says), "subsets" (LUNA16's) or "whole" (all slices to test, as cross-validation begins); None: fixed where the
+    set says), "subsets" (LUNA16's), "candidate" (LUNA16's, at random as the paper's: needs allow_leak)
+    or "whole" (all slices to test, as cross-validation begins); None: fixed where the
     data set fixes all, else patient.
     settings: None: those of the cohort.  options: of the cohort (anomae.cohorts.registry.cohort_options).
     workers: processes that read, 0: none beside this one, None: one a core; they change nothing in the result.
@@ -69,6 +70,10 @@ def prepare(
     settings = (settings or _usual_settings(cohort)).checked()
     folder, lists = Path(store), ReleasedLists.read(Path(splits), cohort) if splits is not None else None
     chosen = _split_options(cohort, with_modality(cohort, options, modality), split)
+    if split == CANDIDATE:
+        if splits is not None:
+            raise UserError("--split candidate draws the lists that --splits would name; give one of them.")
+        lists = drawn_candidates(open_cohort(cohort, source, **chosen), seed, allow_leak)
     # Of LUNA16's half a million patches the lists name a tenth; only those are cut.
     only = {"rows": lists.rows()} if lists is not None and cohort_named(cohort).accepts_rows else {}
     opened = open_cohort(cohort, source, **chosen, **only)
@@ -80,7 +85,7 @@ def prepare(
         "options": chosen,
         "settings": settings.model_dump(mode="json"),
         "seed": seed,
-        "split": "released lists" if lists is not None else split or "automatic",
+        "split": "released lists" if splits is not None else split or "automatic",
         "lists": None if lists is None else _digest([lists.keys.tobytes(), lists.lists.tobytes()]),
         "channels": settings.channels_of(len(opened.channel_names)),
         "cases": _digest(repr((case.case, case.patient, case.split, case.label, case.site)).encode() for case in cases),

@@ -105,6 +105,7 @@ def train(fabric: Any, model: nn.Module, training: Training) -> dict[str, Any]:
         folder=training.folder,
         checkpoint_minutes=training.checkpoint_minutes,
         facts=training.facts,
+        computed={"precision": str(fabric._precision.precision), "processes": int(fabric.world_size)},
         writes=fabric.is_global_zero,
     )
     facts = take_steps(described, step, lambda facts: _choose(fabric, model, training, facts, steps))

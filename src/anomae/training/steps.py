@@ -15,6 +15,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from anomae.errors import UserError
 from anomae.progress import progress
 from anomae.training.checkpoint import load_checkpoints, save_checkpoints
 from anomae.training.journal import Journal
@@ -31,7 +32,8 @@ class Steps:
 
     stage: its name in journal and files.  count: samples there are.  batch: samples a step is given.  steps: how many.
     networks, optimizers: what learns and is kept in a checkpoint, by name.  seed: of the order of the samples.  facts:
-    what a checkpoint says beside the step.  writes: whether this process keeps journal and checkpoints and says how it
+    what a checkpoint says beside the step.  computed: precision and number of processes, which may not change on the
+    way.  writes: whether this process keeps journal and checkpoints and says how it
     goes; of several, the first.
     """
 
@@ -45,6 +47,7 @@ class Steps:
     folder: Path
     checkpoint_minutes: float = 5.0
     facts: Mapping[str, Any] = field(default_factory=dict)
+    computed: Mapping[str, Any] = field(default_factory=dict)
     writes: bool = True
 
     @property
@@ -67,12 +70,16 @@ def take_steps(training: Steps, step: Step, after: Callable[[dict[str, Any]], No
     """Train the networks in place, from the last checkpoint if there is one; leaves them in the mode of use.
 
     after: called after each step with the facts, "step" among them: how many were taken; it may add to them.  Returns
-    the facts of the end.  Raises Diverged where a loss is no longer finite.
+    the facts of the end.  Raises Diverged where a loss is no longer finite, UserError where a training that was stopped
+    would go on in another precision or number of processes.
     """
     training.folder.mkdir(parents=True, exist_ok=True)
     facts: dict[str, Any] = {"step": 0, **training.facts}
+    if training.computed:
+        facts["computed"] = dict(training.computed)
     if training.checkpoint.exists():
         facts = load_checkpoints(training.checkpoint, training.networks, training.optimizers)
+        _refuse_other_computing(training, facts)
     order = SampleOrder(training.count, training.batch, training.seed, training.stage)
     path, stage, steps = journal_path(training.folder), training.stage, training.steps
     journal = Journal(path, stage, steps, facts["step"], training.writes)
@@ -94,3 +101,14 @@ def take_steps(training: Steps, step: Step, after: Callable[[dict[str, Any]], No
     for network in training.networks.values():
         network.eval()
     return facts
+
+
+def _refuse_other_computing(training: Steps, facts: Mapping[str, Any]) -> None:
+    """A training that is whole does not go on, and a checkpoint of before this was kept does not say."""
+    before, now = facts.get("computed"), dict(training.computed)
+    if facts["step"] < training.steps and before and now and before != now:
+        began, goes_on = (", ".join(f"{name}={value}" for name, value in said.items()) for said in (before, now))
+        raise UserError(
+            f"{training.checkpoint} was begun with {began} and would go on with {goes_on}; give the same device "
+            "settings again, or begin in a new folder."
+        )

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from anomae.detectors.mae.detector import FittedMaskedAutoencoder, MaskedAutoencoderDetector
 from anomae.detectors.mae.method import METHOD
@@ -67,6 +68,22 @@ def test_findings_are_what_the_protocol_says(fitted: FittedMaskedAutoencoder, ch
     np.testing.assert_allclose(findings.other_scores["mae"], np.abs(difference).mean(axis=(1, 2, 3)), rtol=1e-5)
     assert np.array_equal(findings.scores, findings.other_scores[fitted.settings.autoencoder.error])
     assert (fitted.name, fitted.map_name) == ("mae", "absolute residual, prepared intensity")
+
+
+@pytest.mark.parametrize("error", ERRORS)
+def test_no_error_depends_on_the_batch(fitted: FittedMaskedAutoencoder, channels: int, error: str) -> None:
+    """To the bit: several threads share the sum over one large image, and not that over one of many."""
+    images, rebuilt = np.random.default_rng(0).random((2, 20, channels, 224, 224), dtype=np.float32)
+    threads, column = torch.get_num_threads(), ERRORS.index(error)
+    torch.set_num_threads(2)
+    try:
+        whole = fitted.error_scores(images, rebuilt)[:, column]
+        for size in (1, 3):
+            blocks = [slice(at, at + size) for at in range(0, 20, size)]
+            parts = [fitted.error_scores(images[block], rebuilt[block])[:, column] for block in blocks]
+            assert np.array_equal(np.concatenate(parts), whole)
+    finally:
+        torch.set_num_threads(threads)
 
 
 def test_what_is_visible_in_every_pass_is_given_back(tmp_path: Path) -> None:

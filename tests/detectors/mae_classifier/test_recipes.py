@@ -35,7 +35,23 @@ def test_profile_released_is_the_code() -> None:
     assert (classifier.label_smoothing, classifier.drop_path, classifier.erase) == (0.1, 0.1, 0.25)
     assert (classifier.start, classifier.positives, classifier.boxes) == ("encoder", "separate", "frozen")
     assert classifier.choice == "validation_auroc"
+    assert classifier.empty == "dropped"
     assert settings.autoencoder.training.lr == 7.5e-5
+    autoencoder = settings.autoencoder
+    assert (autoencoder.mask_ratio, autoencoder.use_mask_ratio, autoencoder.ssim_range) == (0.75, 0.85, 2.0)
+
+
+def test_profile_released_on_luna16_is_from_scratch_and_reconstructs_as_it_was_trained() -> None:
+    for name in ("luna16", "luna16-patches"):
+        settings = named_recipe(name, "released", (64, 64))
+        assert (settings.classifier.start, settings.autoencoder.use_mask_ratio) == ("scratch", None)
+        assert settings.autoencoder.ssim_range == 2.0
+    paper = named_recipe("luna16", "paper", (64, 64))
+    assert (paper.autoencoder.use_mask_ratio, paper.autoencoder.ssim_range, paper.classifier.empty) == (
+        None,
+        1.0,
+        "altered",
+    )
 
 
 @pytest.mark.parametrize("name", RECIPES)

@@ -128,9 +128,13 @@ class FittedMaskedAutoencoder:
             return in_fixed_batches(images, device, lambda x, block: (self._reconstruct(x, block, variant),))[0]
 
     def error_scores(self, images: Images4, reconstructions: Images4) -> npt.NDArray[np.float64]:
-        """(n, 3): MSE, MAE and minus SSIM, in the order of ERRORS."""
-        pair = torch.from_numpy(np.asarray(images, np.float32)), torch.from_numpy(reconstructions)
-        return error_scores(*pair, self.settings.autoencoder.ssim_range).numpy()
+        """(n, 3): MSE, MAE and minus SSIM, in the order of ERRORS; each image's the same in any company."""
+        both = np.stack([np.asarray(images, np.float32), reconstructions], axis=1)  # (n, 2, c, h, w)
+
+        def errors(pair: Tensor, _: npt.NDArray[np.float32]) -> tuple[Tensor]:
+            return (error_scores(pair[:, 0], pair[:, 1], self.settings.autoencoder.ssim_range),)
+
+        return in_fixed_batches(both, torch.device("cpu"), errors, dtype=torch.float64)[0]
 
     def inspect(self, images: Images4) -> Findings:
         """Images (n, c, h, w): score by `settings.autoencoder.error`, map |X - X^|, and the reconstruction X^.

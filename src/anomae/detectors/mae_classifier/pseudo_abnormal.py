@@ -56,7 +56,7 @@ def keep_samples(
     looked_at = np.unique(np.linspace(0, len(images) - 1, 8 * SAMPLES_SHOWN + 2).astype(np.int64)[1:-1])
     content = images.read(looked_at)
     has_content = (content.max(axis=(2, 3)) > content.min(axis=(2, 3))).any(axis=1)
-    filled = looked_at[has_content]  # empty slices give no positives
+    filled = looked_at[has_content]  # in pictures of empty slices there is nothing to see
     among = filled if len(filled) else looked_at
     indices = among[np.unique(np.linspace(0, len(among) - 1, SAMPLES_SHOWN + 2).astype(np.int64)[1:-1])]
     shown, rebuilt = images.read(indices), reconstructions.read(indices)

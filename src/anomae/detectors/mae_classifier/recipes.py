@@ -2,8 +2,10 @@
 
 Profile `paper` is the text, literally; where the text is silent the released code decides.  Profile `released` is the
 released code where it differs: encoder as the classifier's start, layer decay, label smoothing, drop path, random
-erasing and crops, k 1..9 and sides one pixel short, positives from a second reconstruction with boxes drawn once, and
-the checkpoint chosen on labelled validation images.
+erasing and crops, k 1..9 and sides one pixel short, positives from a second reconstruction with boxes drawn once, no
+samples from empty slices, 85 % of the patches hidden in reconstructions for use, SSIM of data range 2, and the
+checkpoint chosen on labelled validation images; LUNA16's classifier from scratch, its reconstructions with 75 % hidden.
+docs/profiles.md lists each difference.
 """
 
 from collections.abc import Callable
@@ -15,6 +17,7 @@ from anomae.errors import UserError
 from anomae.suggestions import nearest_sentence
 
 PROFILES: tuple[Profile, ...] = get_args(Profile)
+OF_CANDIDATES = ("luna16", "luna16-patches", "reproduce-small-patches")
 Content = dict[str, Any]
 
 
@@ -29,7 +32,7 @@ def named_recipe(name: str, profile: Profile, image_size: tuple[int, int]) -> Me
         raise UserError(f"There is no profile {profile!r}. {nearest_sentence(profile, PROFILES)}")
     content = RECIPES[name](image_size)
     if profile == "released":
-        _as_released(content)
+        _as_released(content, candidates=name in OF_CANDIDATES)
     return MethodSettings.model_validate(content)
 
 
@@ -165,8 +168,8 @@ def _shortened(content: Content, **steps: int) -> Content:
     return content
 
 
-def _as_released(content: Content) -> None:
-    """Change a recipe into what the released code does."""
+def _as_released(content: Content, candidates: bool) -> None:
+    """Change a recipe into what the released code does; candidates: for LUNA16's patches."""
     classifier, boxes = content["classifier"], content["pseudo_abnormal"]
     classifier |= {
         "size": content["autoencoder"]["size"],
@@ -179,7 +182,12 @@ def _as_released(content: Content) -> None:
         "crop_scale": (0.08, 1.0),
         "flip": True,
         "choice": "validation_auroc",
+        "empty": "dropped",
     }
+    content["autoencoder"] |= {"ssim_range": 2.0, "use_mask_ratio": 0.85}
+    if candidates:  # the released LUNA16 checkpoints: "luna_from_scratch", reconstructed at the ratio of training
+        classifier |= {"start": "scratch"}
+        content["autoencoder"] |= {"use_mask_ratio": None}
     classifier["training"] |= {"layer_decay": 0.75, "lr": classifier["training"]["lr"] / 2}
     boxes |= {"k_max": max(boxes["k_min"], boxes["k_max"] - 1), "side_max": boxes["side_max"] - 1}
 

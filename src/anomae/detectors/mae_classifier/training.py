@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from anomae.detectors.mae_classifier.pseudo_abnormal import alter
 from anomae.detectors.protocol import Images
 from anomae.detectors.settings import ClassifierSettings, MethodSettings
+from anomae.errors import UserError
 from anomae.models.crops import erase_random, random_resized_crops
 from anomae.models.differences import difference
 from anomae.models.transformer.classifier import AnomalyClassifier, drop_path_keep, layer_decay_groups
@@ -20,6 +21,8 @@ from anomae.models.transformer.sizes import SIZES
 from anomae.training.checkpoint import read_tensors
 from anomae.training.images import ImageFeed
 from anomae.training.loop import Choice, Training, train
+
+BLOCK = 512  # images looked at together
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,19 +64,20 @@ def train_classifier(
     """Binary cross-entropy between reconstructions (0) and their pseudo-abnormal copies (1); two samples an image.
 
     Trains `network` in place and leaves it with the last weights, or with those that `choice` measured best.
-    Empty slices give no positives (released code): altered or not, they look the same.
+    Empty slices are altered as any others (the text), or give neither sample (`classifier.empty`): one of each kind for
+    every image.  Raises UserError where they are to be left out and all are empty.
     """
     chosen = settings.classifier
+    learned = _learned_from(samples.images, chosen)
     feed, feed_negative, feed_positive = (
         ImageFeed(images, fabric.device) for images in (samples.images, samples.negatives, samples.positives)
     )
 
     def batch_loss(model: nn.Module, indices: npt.NDArray[np.int64], generator: torch.Generator) -> Tensor:
-        rows, positive = indices // 2, torch.from_numpy(indices % 2 == 1).to(fabric.device)
+        rows, positive = learned[indices // 2], torch.from_numpy(indices % 2 == 1).to(fabric.device)
         images, altered = feed(rows), feed_positive(rows)
         if chosen.boxes == "redrawn":
             altered = alter(altered, settings.pseudo_abnormal, generator)
-        positive &= (images.amax(dim=(2, 3)) > images.amin(dim=(2, 3))).any(dim=1)
         seen = torch.where(positive[:, None, None, None], altered, feed_negative(rows))
         inputs = _augmented(classifier_inputs(images, seen, chosen, scale), chosen, generator)
         depth = SIZES[chosen.size][0].depth
@@ -84,7 +88,7 @@ def train_classifier(
     length = chosen.training
     training = Training(
         stage="classifier",
-        count=2 * len(samples.images),
+        count=2 * len(learned),
         batch_loss=batch_loss,
         settings=length,
         seed=seed,
@@ -96,6 +100,20 @@ def train_classifier(
     train(fabric, network, training)
     if choice is not None:
         network.load_state_dict(read_tensors(training.best)[0])
+
+
+def _learned_from(images: Images, settings: ClassifierSettings) -> npt.NDArray[np.int64]:
+    """The indices of the images that give samples: all, or those that are not empty, which all channels must be."""
+    if settings.empty == "altered":
+        return np.arange(len(images))
+    blocks = (images.read(slice(start, start + BLOCK)) for start in range(0, len(images), BLOCK))
+    filled = np.concatenate([(block.max(axis=(2, 3)) > block.min(axis=(2, 3))).any(axis=1) for block in blocks])
+    if not filled.any():
+        raise UserError(
+            "Every healthy training slice is empty, so there is nothing to alter; prepare scans with content, or use "
+            "--set classifier.empty=altered."
+        )
+    return np.flatnonzero(filled)
 
 
 def _augmented(inputs: Tensor, settings: ClassifierSettings, generator: torch.Generator) -> Tensor:
