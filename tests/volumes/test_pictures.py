@@ -128,7 +128,7 @@ def test_a_picture_of_another_kind_than_its_name_is_read_and_others_are_not(tmp_
     saved(tmp_path / "a.jpg", Image.fromarray(GREY)).rename(tmp_path / "a.png")
     assert read_picture(tmp_path / "a.png", MAX_VOXELS).voxels.shape == (1, 12, 16)
     content = io.BytesIO()
-    Image.fromarray(GREY).save(content, format="GIF")
+    Image.fromarray(GREY).save(content, format="PPM")
     (tmp_path / "b.png").write_bytes(content.getvalue())
     with pytest.raises(UnreadableScan, match=r"b\.png"):
         read_picture(tmp_path / "b.png", MAX_VOXELS)

@@ -1,6 +1,7 @@
 """Any folder of healthy and abnormal scans or pictures."""
 
 import re
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from anomae.cohorts.folder_classes import ClassFolder, find_class_folders
 from anomae.cohorts.picture_groups import PICTURES, group_near_duplicates
 from anomae.cohorts.scan_slices import read_scan_slices
 from anomae.errors import UnreadableScan, UserError
+from anomae.volumes.passed_over import told
 
 _MASK_ENDINGS = ("_seg", "_mask", "_lesion")
 
@@ -61,6 +63,7 @@ class Folder(Cohort):
         self.near_duplicates, self.per_cluster = near_duplicates, per_cluster
         self.channel_names = COLOURS if colour else GREY
         self._surveyed: _Survey | None = None
+        self._passed_over: Counter[str] = Counter()
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_surveyed": None}  # a reader in another process has no use for it
@@ -90,6 +93,7 @@ class Folder(Cohort):
         folders, unused = find_class_folders(self.source, self.healthy_name, self.abnormal_name)
         notes = [f"the folder(s) {', '.join(unused)} are of no class and were left out"] if unused else []
         cases: list[Case] = []
+        self._passed_over = Counter()
         orphans = 0
         for folder in folders:
             found, lonely = self._cases_in(folder)
@@ -97,6 +101,7 @@ class Folder(Cohort):
             orphans += lonely
         if not cases:
             raise UserError(f"{self.source} holds no scans or pictures in its class folders.")
+        notes += [sentence.removesuffix(".") for sentence in told(self._passed_over)]
         if orphans:
             notes.append(f"{orphans} lesion masks lie beside no scan of their name and were left out")
         if self.near_duplicates:
@@ -105,9 +110,11 @@ class Folder(Cohort):
         return _Survey(cases, tuple(notes))
 
     def _cases_in(self, folder: ClassFolder) -> tuple[list[Case], int]:
-        from anomae.volumes.read import find_scans, is_readable_name
+        from anomae.volumes.read import is_readable_name, look_for_scans
 
-        scans = [scan for scan in find_scans(folder.folder) if not is_brain_file(scan)]
+        found = look_for_scans(folder.folder)
+        self._passed_over += found.passed_over
+        scans = [scan for scan in found.scans if not is_brain_file(scan)]
         beside = {_lesion_of(path): path for path in scans if _lesion_of(path) is not None}
         masks = {path.name.split(".")[0]: path for path in _files(folder.masks) if is_readable_name(path)}
         cases = []
