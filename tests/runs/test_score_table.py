@@ -112,7 +112,7 @@ def test_numbers_that_could_mean_two_things_are_refused_with_the_cure(tmp_path, 
 
 @pytest.mark.parametrize("split", ["hold-out", "", "0"])
 def test_splits_that_are_not_known_are_refused(tmp_path, split):
-    with pytest.raises(UserError, match="line 3: the split .* is not known; write train, validation or test"):
+    with pytest.raises(UserError, match=r"line 3: the split .* is not known; write train, validation or test"):
         table(tmp_path, f"case,part\na,Training\nb,{split}\nc,test\n").splits()
 
 

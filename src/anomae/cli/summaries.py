@@ -47,7 +47,8 @@ def scored(folder: Path, strict: bool = False) -> None:
 def ended(read: int, what: str, skipped: Sequence[str], failed: Sequence[str], strict: bool) -> None:
     """The last line of a command: how many were read, skipped, and failed, with the first reason.
 
-    skipped: sentences whose first number is how many.  failed: a reason for each.  Exit code 2 where `strict` and anything was skipped or failed; all that is good is written by then.
+    skipped: sentences whose first number is how many.  failed: a reason for each.  Exit code 2 where `strict` and
+    anything was skipped or failed; all that is good is written by then.
     """
     first = next(iter([*failed, *skipped]), None)
     passed = sum(int(number[0]) for sentence in skipped if (number := re.search(r"\d+", sentence)))

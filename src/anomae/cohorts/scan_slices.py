@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from anomae.cohorts.case import ABNORMAL, HEALTHY, UNKNOWN, CaseSlices
 from anomae.errors import UnreadableScan
+from anomae.volumes.series import folder_and_series
 from anomae.volumes.volume import Grid, Volume
 
 # Share of the smallest voxel side by which a corner of the mask's grid may stand off: header rounding, no more.
@@ -25,7 +26,7 @@ def read_scan_slices(source: Path, lesion: Path | None = None, label: int = UNKN
     from anomae.volumes.read import read_volume
 
     for path in (source, lesion):
-        if path is not None and not path.exists():
+        if path is not None and not folder_and_series(path)[0].exists():
             raise UnreadableScan(f"{path} is missing.")
     return scan_slices(read_volume(source), read_volume(lesion) if lesion else None, label)
 

@@ -16,7 +16,7 @@ _LEVELS: tuple[tuple[str, Callable[[str], str]], ...] = (
     ("without the endings of files", lambda name: _ENDING.sub("", name)),
     (
         "by the last part of the path, without the endings of files",
-        lambda name: _ENDING.sub("", re.split(r"[/\\\\]", name.rstrip("/\\\\"))[-1]),
+        lambda name: _ENDING.sub("", name.replace("\\", "/").rstrip("/").rpartition("/")[2]),
     ),
 )
 

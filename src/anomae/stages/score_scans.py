@@ -41,7 +41,8 @@ def score_scans(
 
     run: a run, or a copy of its fitted folder alone.  paths: scans (files, DICOM folders) and folders that hold some.
     overlays: how many of a scan's highest slices are drawn.  series: of folders with several DICOM series only this
-    one, a number from 1 or "largest"; None: each that is no localizer is a scan.  load: reads the fitted detector; None: the registry's.
+    one, a number from 1 or "largest"; None: each that is no localizer is a scan.
+    load: reads the fitted detector; None: the registry's.
 
     A scan that cannot be read is listed and skipped.  A scoring that was stopped goes on; what is in `out` already and
     has not changed is not scored again.  One scan at a time is in memory.

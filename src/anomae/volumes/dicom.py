@@ -79,9 +79,12 @@ def list_series(folder: Path) -> tuple[dict[str, list[Frame]], int]:
 
 
 def _without_localizers(frames: list[Frame]) -> tuple[list[Frame], int]:
-    """The frames without those whose ImageType says LOCALIZER, if others are left; and how many those are."""
-    kept = [frame for frame in frames if not frame.localizer]
-    return (kept, len(frames) - len(kept)) if kept else (frames, 0)
+    """The frames of one series without those whose ImageType says LOCALIZER, if others are left; how many those are.
+
+    What merely lies across the others is not guessed at here, but refused when the slices are stacked.
+    """
+    kept = [frame for frame in frames if not frame.localizer] or frames
+    return kept, len(frames) - len(kept)
 
 
 def _said(found: dict[str, list[Frame]], frames: list[Frame]) -> list[str]:

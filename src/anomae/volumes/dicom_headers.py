@@ -59,8 +59,8 @@ class Frame:
     number: its index in the file, from 0.  study, series, instance, sop_class, frame_of_reference: UIDs; like modality
     and body_part "" where the file has none.  instance_number: NOT_KNOWN where it has none.  patient: a pseudonym.
     position_mm: (3,) world LPS of the first pixel; orientation: (6,) directions of a row and of a column; each None
-    where the file has none.  localizer: whether its ImageType says so.  spacing_mm: (y, x), None where unknown.  depth_mm: the step between slices as the header
-    has it, or the thickness.  slope, intercept: of the rescaling.
+    where the file has none.  spacing_mm: (y, x), None where unknown.  depth_mm: the step between slices as the header
+    has it, or the thickness.  slope, intercept: of the rescaling.  localizer: whether its ImageType says so.
     """
 
     path: Path

@@ -1,4 +1,4 @@
-"""PNG, JPEG, TIFF, BMP, GIF and WebP pictures, of grey content or in colour, through Pillow; the pages of a TIFF are slices."""
+"""Pictures (SUFFIXES), of grey content or in colour, through Pillow; the pages of a TIFF are slices."""
 
 import math
 from collections.abc import Callable
@@ -83,7 +83,9 @@ def _read_pages(path: Path, max_voxels: int, pixels_of: PixelsOf) -> tuple[Pixel
                 picture.seek(page)
             if picture.size != (width, height):
                 raise unreadable(path, "has pages of unlike sizes; save each as a picture of its own.")
-            boxes = [tile.extents or (0, 0, width, height) for tile in picture.tile]
+            # Pillow tells the tiles of a WebP only once it is decoded, which a short file does not survive.
+            whole = [(0, 0, width, height)] if picture.format == "WEBP" else []
+            boxes = whole or [tile.extents or (0, 0, width, height) for tile in picture.tile]
             if sum((right - left) * (low - top) for left, top, right, low in boxes) < width * height:
                 # Pillow would fill what no strip of the file covers with zeros.
                 raise unreadable(path, "is cut short: it holds less than the pixels it claims; copy it again.")

@@ -55,7 +55,8 @@ def read_volume(path: Path | str, *, max_voxels: int = MAX_VOXELS, series: str |
     Also what the readers of installed packages read.
     max_voxels: larger volumes are refused before memory is spent.  series: which DICOM series of a folder that holds
     several, by SeriesInstanceUID, by number from 1, or "largest"; a path from `find_scans` says so itself.  Floats
-    arrive as float32, integers as they are stored unless the file's own rescaling asks for more.  Raises UnreadableScan, with one sentence, for whatever cannot be read.
+    arrive as float32, integers as they are stored unless the file's own rescaling asks for more.  Raises
+    UnreadableScan, with one sentence, for whatever cannot be read.
     """
     path = Path(path)
     with parsing(path, "scan"):
