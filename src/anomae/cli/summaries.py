@@ -83,7 +83,7 @@ def evaluated(report: dict[str, Any], folder: Path, strict: bool = False) -> Non
         Console(stderr=True).print(sentence, highlight=False, soft_wrap=True, markup=False)
     print(f"Report: {folder / 'report.html'}")
     left_out = [sentence for sentence in report.get("warnings") or () if LEFT_OUT in sentence]
-    ended((report.get("counts") or {}).get("slices", 0), "slice(s)", left_out, [], strict)
+    ended(report["counts"]["scored"]["slices"], "slice(s)", left_out, [], strict)
 
 
 def inspected(facts: dict[str, Any]) -> None:
