@@ -4,9 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from anomae.errors import UserError
-from anomae.runs.score_table import join, read_table
+from anomae.runs.score_table import read_table
 
 
 def table(folder: Path, text: str, name: str = "t.csv", needed=("case",)):
@@ -71,25 +73,55 @@ def test_odd_labels_and_slices_are_refused(tmp_path):
         table(tmp_path, "case,slice\na,1.5\n").whole_numbers("slice")
 
 
-def test_joined_by_case_and_slice(tmp_path):
-    scores = table(tmp_path, "case,slice,score\nb,1,5\na,2,6\nc,1,7\n", "s.csv")
-    labels = table(tmp_path, "case,slice,label\na,2,1\na,1,0\nb,1,0\n", "l.csv")
-    ours, theirs = join(scores, labels)
-    assert (ours.tolist(), theirs.tolist()) == ([0, 1], [2, 0])
+@pytest.mark.parametrize("mark", [",", ";", "\t"])
+def test_whatever_parts_the_fields_and_in_any_case(tmp_path, mark):
+    lines = ["Case,PATIENT,Label,Part,Score_MAE,SCORE", "a,p,Normal,Test,1,2", "", ",,,,,", "b,q,TRUE, val ,3,4"]
+    found = table(tmp_path, "\n".join(lines).replace(",", mark), needed=("case", "score", "label"))
+    assert found.labels().tolist() == [0, 1]
+    assert found.splits().tolist() == ["test", "validation"]
+    assert {name: column.tolist() for name, column in found.scores().items()} == {"score_MAE": [1, 3], "score": [2, 4]}
+    assert found.lines == (2, 5)
 
 
-def test_joined_by_case_where_a_table_has_no_slices(tmp_path):
-    scores = table(tmp_path, "case,score\nb,5\na,6\n", "s.csv")
-    labels = table(tmp_path, "case,slice,label\na,2,1\nb,1,0\n", "l.csv")
-    ours, theirs = join(scores, labels)
-    assert (ours.tolist(), theirs.tolist()) == ([0, 1], [1, 0])
+@given(
+    values=st.lists(st.floats(-1e6, 1e6).map(lambda value: round(value, 5)), min_size=1, max_size=9),
+    mark=st.sampled_from(";\t"),
+)
+def test_decimal_commas_are_the_same_numbers_or_refused(tmp_path_factory, values, mark):
+    fields = [f"{value:.5f}".replace(".", ",") for value in values]
+    found = table(tmp_path_factory.mktemp("t"), "".join([f"case{mark}score\n", *(f"a{mark}{x}\n" for x in fields)]))
+    assert found.scores()["score"].tolist() == values
+    assert found.has_decimal_commas("score")
 
 
-def test_twice_the_same_and_nothing_in_common_are_refused_without_naming_anyone(tmp_path):
-    labels = table(tmp_path, "case,label\nsecret,1\nsecret,0\n", "l.csv")
-    scores = table(tmp_path, "case,score\nother,1\n", "s.csv")
-    with pytest.raises(UserError, match="lines 2 and 3 mean the same case") as refused:
-        join(scores, labels)
-    assert "secret" not in str(refused.value)
-    with pytest.raises(UserError, match="No slice of"):
-        join(scores, table(tmp_path, "case,label\na,1\n", "m.csv"))
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("case;score\na;1,5\nb;2.5\n", "line 2: .* has a comma and that of line 3 a point"),
+        ("case;score\na;1,234\nb;12\n", "line 2: .*thousands"),
+        ("case,score\na,0,5\n", "line 2: 3 fields where the header has 2; decimal commas need semicolons"),
+        ("case,score\n\na,5%\n", "line 3: .*without the %"),
+        ("case;score\na;1,2,3\n", "line 2: .*not a number"),
+        ("Case,case,score\n", "twice .case"),
+    ],
+)
+def test_numbers_that_could_mean_two_things_are_refused_with_the_cure(tmp_path, text, words):
+    with pytest.raises(UserError, match=words):
+        table(tmp_path, text).scores()
+
+
+@pytest.mark.parametrize("split", ["hold-out", "", "0"])
+def test_splits_that_are_not_known_are_refused(tmp_path, split):
+    with pytest.raises(UserError, match=r"line 3: the split .* is not known; write train, validation or test"):
+        table(tmp_path, f"case,part\na,Training\nb,{split}\nc,test\n").splits()
+
+
+def test_without_a_split_all_is_test(tmp_path):
+    assert table(tmp_path, "case\na\nb\n").splits().tolist() == ["test", "test"]
+
+
+def test_the_file_stands_for_the_case_only_where_there_is_none(tmp_path):
+    found = table(tmp_path, "file,score\nx/a.nii,1\n", needed=("case", "score"))
+    assert (found.by_file, found.text("case").tolist()) == (True, ["x/a.nii"])
+    both = table(tmp_path, "file,case,score\nx/a.nii,a,1\n", needed=("case", "score"))
+    assert (both.by_file, both.text("case").tolist()) == (False, ["a"])

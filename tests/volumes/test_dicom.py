@@ -153,7 +153,7 @@ def test_repeated_slices_are_dropped_and_unlike_ones_at_one_place_refused(tmp_pa
 def test_one_of_several_series_is_chosen_by_number_or_uid(tmp_path: Path, write_series: Write) -> None:
     write_series(tmp_path, VOXELS, SeriesInstanceUID="1.9", SeriesNumber=2)
     write_series(tmp_path, VOXELS[:3] + 7, prefix="b", SeriesInstanceUID="1.8", SeriesNumber=10, Modality="MR")
-    with pytest.raises(UnreadableScan, match=r"2 DICOM series .*1: CT of 6; 2: MR of 3.*series=1 to 2") as caught:
+    with pytest.raises(UnreadableScan, match=r"2 DICOM series .*1: CT of 6; 2: MR of 3.*--series 1 to 2") as caught:
         read(tmp_path)
     assert SECRET_WORD not in str(caught.value)
     for choice in (2, "2", "1.8"):

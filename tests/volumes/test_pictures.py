@@ -128,7 +128,19 @@ def test_a_picture_of_another_kind_than_its_name_is_read_and_others_are_not(tmp_
     saved(tmp_path / "a.jpg", Image.fromarray(GREY)).rename(tmp_path / "a.png")
     assert read_picture(tmp_path / "a.png", MAX_VOXELS).voxels.shape == (1, 12, 16)
     content = io.BytesIO()
-    Image.fromarray(GREY).save(content, format="GIF")
+    Image.fromarray(GREY).save(content, format="PPM")
     (tmp_path / "b.png").write_bytes(content.getvalue())
     with pytest.raises(UnreadableScan, match=r"b\.png"):
         read_picture(tmp_path / "b.png", MAX_VOXELS)
+
+
+@pytest.mark.parametrize("ending", ["bmp", "gif", "webp"])
+def test_bmp_gif_and_webp_are_read_and_animations_refused(tmp_path: Path, ending: str) -> None:
+    lossless = {"lossless": True} if ending == "webp" else {}
+    picture = Image.fromarray(GREY)
+    picture.save(tmp_path / f"a.{ending}", **lossless)
+    np.testing.assert_array_equal(read_picture(tmp_path / f"a.{ending}").voxels, GREY[np.newaxis])
+    if ending != "bmp":
+        picture.save(tmp_path / f"b.{ending}", save_all=True, append_images=[Image.fromarray(255 - GREY)], **lossless)
+        with pytest.raises(UnreadableScan, match="animation"):
+            read_picture(tmp_path / f"b.{ending}")

@@ -19,11 +19,13 @@ from anomae.cli.options import (
     Recipe,
     RunFolder,
     Seed,
+    Series,
     Set,
     Source,
     Split,
     Splits,
     StoreFolder,
+    Strict,
 )
 
 
@@ -46,6 +48,7 @@ def prepare(
     ] = None,
     settings: Set = None,
     file: FromToml = None,
+    strict: Strict = False,
 ) -> None:
     """Read scans and write a store of prepared slices, split by patient.
 
@@ -71,7 +74,7 @@ def prepare(
     )
     from anomae.cli.summaries import prepared
 
-    prepared(opened)
+    prepared(opened, strict)
 
 
 @app.command()
@@ -129,6 +132,8 @@ def score(
     device: Device = None,
     precision: Precision = None,
     store: MovedStore = None,
+    series: Series = None,
+    strict: Strict = False,
 ) -> None:
     """Score every slice of the store's test split, or of new scans, and write anomaly maps."""
     from anomae.errors import UserError
@@ -140,19 +145,24 @@ def score(
     if paths:
         if out is None:
             raise UserError("Scoring new scans needs a folder for the results: --out DIR.")
-        from anomae.cli.summaries import noticed_in_scans
+        from anomae.cli.summaries import noticed_in_scans, scored
         from anomae.files import read_json
         from anomae.stages.score_scans import score_scans
+        from anomae.volumes.series import checked_series
 
-        written = score_scans(run, paths, out, overlays=overlays, device=device_settings)
+        chosen_series = None if series is None else checked_series(series)
+        written = score_scans(run, paths, out, overlays=overlays, series=chosen_series, device=device_settings)
         noticed_in_scans(read_json(written / "scoring.json")["scan_notes"])
+        scored(written, strict)
     else:
         if out is not None:
             raise UserError("--out is for new scans; results on the store's slices are written to RUN/findings.")
+        if series is not None:
+            raise UserError("--series is for new scans; a store knows none.")
         from anomae.stages.score import score as stage
 
         written = stage(run, split=split, maps=maps, calibration=calibration, store=store, device=device_settings)
-    typer.echo(f"Scores: {written / 'scores.csv'}")
+        typer.echo(f"Scores: {written / 'scores.csv'}")
 
 
 @app.command()
@@ -170,6 +180,7 @@ def evaluate(
     resamples: Annotated[int, typer.Option(min=100, help="Bootstrap resamples, by patient.")] = 2000,
     seed: Seed = 0,
     store: MovedStore = None,
+    strict: Strict = False,
 ) -> None:
     """Evaluate the scores and compare them with trivial baselines: RUN/report/report.html and report.json."""
     from anomae.errors import UserError
@@ -187,7 +198,7 @@ def evaluate(
         raise UserError("Give RUN, or all of --scores, --labels and --out.")
     from anomae.cli.summaries import evaluated
 
-    evaluated(report, folder)
+    evaluated(report, folder, strict)
 
 
 @app.command()

@@ -63,3 +63,10 @@ SetOfDetector = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="DETECTOR.KEY=VALUE", help="Change a setting of a detector; may be repeated."),
 ]
+Strict = Annotated[
+    bool, typer.Option("--strict", help="Exit code 2 where anything was skipped, once all that is good is written.")
+]
+Series = Annotated[
+    str | None,
+    typer.Option(help="Of folders with several DICOM series: a number from 1, or largest.  (default: each is a scan)"),
+]

@@ -1,21 +1,27 @@
 """What the commands print when they are done."""
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import typer
 from rich.console import Console
 from rich.table import Table
 
 from anomae.cohorts.patient_names import unit_of
 from anomae.errors import UserError
+from anomae.files import read_json
 from anomae.slices.store import SliceStore
+from anomae.volumes.passed_over import UNREAD
+
+LEFT_OUT = "left out"  # in what the report warns of, where slices were
 
 _MOST_NOTES = 20  # of scans; more than a screen is not read
 
 
-def prepared(store: SliceStore) -> None:
-    """Counts by split and label, and the store's folder."""
+def prepared(store: SliceStore, strict: bool = False) -> None:
+    """Counts by split and label, the store's folder, and what was read, skipped and failed."""
     table = Table("split", "healthy", "abnormal", "unknown", f"{unit_of(store.prepared)}s")
     for split in ("train", "validation", "test"):
         rows = store.rows(split)
@@ -23,12 +29,14 @@ def prepared(store: SliceStore) -> None:
         counts = [str(int((labels == label).sum())) for label in (0, 1, -1)]
         table.add_row(split, *counts, str(len(set(store.index.patient[rows].tolist()))))
     Console().print(table)
-    skipped = store.prepared.get("skipped", [])
-    if skipped:
+    failed = [entry["reason"] for entry in store.prepared.get("skipped", [])]
+    if failed:
         Console(stderr=True).print(
-            f"{len(skipped)} scan(s) could not be read and were skipped; see prepare.json for the reasons."
+            f"{len(failed)} scan(s) could not be read and were skipped; see prepare.json for the reasons."
         )
     print(f"Store: {store.folder}")
+    unread = [note for note in store.prepared.get("notes", []) if note.startswith(UNREAD)]
+    ended(len(set(store.index.case.tolist())), "scan(s)", unread, failed, strict)
 
 
 def noticed_in_scans(notes: Mapping[str, Sequence[str]]) -> None:
@@ -44,8 +52,30 @@ def noticed_in_scans(notes: Mapping[str, Sequence[str]]) -> None:
         print(f"... and {len(told) - _MOST_NOTES} more notes: scan_notes in scoring.json.")
 
 
-def evaluated(report: dict[str, Any], folder: Path) -> None:
-    """The verdict, the scores beside the trivial baselines, and where the report is."""
+def scored(folder: Path, strict: bool = False) -> None:
+    """Where the scores of new scans are, and what was read, skipped and failed."""
+    facts = read_json(folder / "scoring.json")
+    print(f"Scores: {folder / 'scores.csv'}")
+    unread = [sentence for sentence in facts["passed_over"] if sentence.startswith(UNREAD)]
+    ended(facts["read"], "scan(s)", unread, list(facts["skipped"].values()), strict)
+
+
+def ended(read: int, what: str, skipped: Sequence[str], failed: Sequence[str], strict: bool) -> None:
+    """The last line of a command: how many were read, skipped, and failed, with the first reason.
+
+    skipped: sentences whose first number is how many.  failed: a reason for each.  Exit code 2 where `strict` and
+    anything was skipped or failed; all that is good is written by then.
+    """
+    first = next(iter([*failed, *skipped]), None)
+    passed = sum(int(number[0]) for sentence in skipped if (number := re.search(r"\d+", sentence)))
+    line = f"Read: {read} {what}; skipped: {passed}; failed: {len(failed)}"
+    print(f"{line}." if first is None else f"{line}; the first: {first.rstrip('.')}.")
+    if strict and first is not None:
+        raise typer.Exit(2)
+
+
+def evaluated(report: dict[str, Any], folder: Path, strict: bool = False) -> None:
+    """The verdict, the scores beside the trivial baselines, what the report warns of, and where it is."""
     console = Console()
     console.print(report.get("verdict", ""), highlight=False, soft_wrap=True)
     unit = (report.get("provenance") or {}).get("unit", "patient")
@@ -66,7 +96,11 @@ def evaluated(report: dict[str, Any], folder: Path) -> None:
     for sentence in [(point.get(level) or {}).get("sentence") for level in ("slice", "patient")]:
         if sentence:
             console.print(sentence, highlight=False, soft_wrap=True)
+    for sentence in report.get("warnings") or ():
+        Console(stderr=True).print(sentence, highlight=False, soft_wrap=True, markup=False)
     print(f"Report: {folder / 'report.html'}")
+    left_out = [sentence for sentence in report.get("warnings") or () if LEFT_OUT in sentence]
+    ended(report["counts"]["scored"]["slices"], "slice(s)", left_out, [], strict)
 
 
 def inspected(facts: dict[str, Any]) -> None:

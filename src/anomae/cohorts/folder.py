@@ -1,6 +1,7 @@
 """Any folder of healthy and abnormal scans or pictures."""
 
 import re
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from anomae.cohorts.picture_groups import PICTURES, group_near_duplicates
 from anomae.cohorts.scan_slices import read_scan_slices
 from anomae.cohorts.table_cases import with_table
 from anomae.errors import UnreadableScan, UserError
+from anomae.volumes.passed_over import told as passed_over_notes
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,7 @@ class Folder(Cohort):
         self.values = MaskValues(_whole_numbers("mask_labels", mask_labels), _whole_numbers("ignore", ignore))
         self.table = table
         self._surveyed: _Survey | None = None
+        self._passed_over: Counter[str] = Counter()
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_surveyed": None}  # a reader in another process has no use for it
@@ -128,7 +131,9 @@ class Folder(Cohort):
         names = self.healthy_name, self.abnormal_name
         folders, unused = find_class_folders(self.source, *names, self.roles.folders)
         notes = [f"the folder(s) {', '.join(unused)} are of no class and were left out"] if unused else []
+        self._passed_over = Counter()
         paired = self._pair(folders)
+        notes += [sentence.removesuffix(".") for sentence in passed_over_notes(self._passed_over)]
         organs = not (self.roles.mask_folders or self.values.lesion) and are_of_organs(
             self._healthy_masks(folders, paired)
         )
@@ -153,10 +158,15 @@ class Folder(Cohort):
         return _Survey(cases, (*notes, *told_notes(counts)), facts, counts)
 
     def _pair(self, folders: list[ClassFolder]) -> Paired:
-        from anomae.volumes.read import find_scans
+        from anomae.volumes.read import look_for_scans
 
         roots = {folder.root for folder in folders} | {masks for folder in folders for masks in folder.masks}
-        return pair(sorted({path for root in sorted(roots) for path in find_scans(root)}), self.source, self.roles)
+        paths: set[Path] = set()
+        for root in sorted(roots):
+            found = look_for_scans(root)
+            self._passed_over += found.passed_over
+            paths |= set(found.scans)
+        return pair(sorted(paths), self.source, self.roles)
 
     def _healthy_masks(self, folders: list[ClassFolder], paired: Paired) -> list[Path]:
         """The masks of healthy pictures that lie in a folder of masks of their class."""

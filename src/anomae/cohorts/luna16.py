@@ -164,4 +164,4 @@ def _nearest_voxels(volume: Volume, places_mm: npt.NDArray[np.float64]) -> npt.N
     """(n, 3) index z, y, x of the voxels nearest to places (n, 3) in the world; beyond the scan where they are."""
     to_index = np.linalg.inv(volume.grid.affine_lps())
     index = (np.c_[places_mm, np.ones(len(places_mm))] @ to_index.T)[:, 2::-1]
-    return np.rint(np.clip(index, -1e9, 1e9)).astype(np.int64)
+    return np.asarray(np.rint(np.clip(index, -1e9, 1e9)), dtype=np.int64)

@@ -10,8 +10,9 @@ import numpy.typing as npt
 from anomae.cohorts.case import Case, CaseSlices
 from anomae.cohorts.near_duplicates import near_duplicate_clusters, picture_digest, picture_fingerprint
 from anomae.errors import UnreadableScan
+from anomae.volumes.pictures import SUFFIXES
 
-PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
+PICTURES = SUFFIXES
 
 
 def group_near_duplicates(

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from anomae.cohorts.case import ABNORMAL, HEALTHY, UNKNOWN, CaseSlices
 from anomae.cohorts.lesion_masks import UNSURE, MaskValues, lesions_of, read_mask
 from anomae.errors import UnreadableScan
+from anomae.volumes.series import folder_and_series
 from anomae.volumes.volume import Grid, Volume
 
 # Share of the smallest voxel side by which a corner of the mask's grid may stand off: header rounding, no more.
@@ -39,7 +40,7 @@ def read_scan_slices(
     from anomae.volumes.read import read_volume
 
     for path in (source, lesion):
-        if path is not None and not path.exists():
+        if path is not None and not folder_and_series(path)[0].exists():
             raise UnreadableScan(f"{path} is missing.")
     mask = read_mask(lesion) if lesion else None
     return scan_slices(read_volume(source), mask, label, values=values, called=called)

@@ -1,6 +1,7 @@
-"""Tables of scores and labels, ours or anyone's: read, checked, and joined slice by slice."""
+"""Tables of scores and labels, ours or anyone's: read and checked."""
 
 import csv
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,107 +11,188 @@ import numpy.typing as npt
 
 from anomae.errors import UserError
 
+SPLITS = {
+    "train": "train",
+    "training": "train",
+    "val": "validation",
+    "valid": "validation",
+    "validation": "validation",
+    "test": "test",
+    "testing": "test",
+}
+LABELS = {
+    **{"0": 0, "0.0": 0, "false": 0, "normal": 0, "healthy": 0},
+    **{"1": 1, "1.0": 1, "true": 1, "abnormal": 1},
+    **{"": -1, "unknown": -1},
+}
+# Columns whose names are known in any case; all others keep theirs.
+_KNOWN = (
+    *("case", "file", "patient", "slice", "file_slice", "position_mm", "score", "label", "split", "part", "row"),
+    *("site", "scanner", "source", "depth", "empty", "body_fraction", "file_size", "unaltered"),
+)
+_DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+(e[+-]?\d+)?", re.IGNORECASE)
+_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}")
+
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A CSV file as read: the fields of each column, (n,) text; line k of the file is row k - 2."""
+    """A CSV file as read.
+
+    columns: the fields of each, (n,) text.  lines: of the file, on which each row ends, from 1.  by_file: whether the
+    column `file` stands for the case.
+    """
 
     path: Path
     columns: dict[str, tuple[str, ...]]
     rows: int
+    lines: tuple[int, ...]
+    by_file: bool = False
 
     def text(self, name: str, otherwise: str = "") -> npt.NDArray[np.str_]:
         """A column (n,) as text without blanks around it; `otherwise` everywhere where there is no such column."""
         return np.array([field.strip() for field in self.columns.get(name, (otherwise,) * self.rows)], dtype=np.str_)
 
     def numbers(self, name: str) -> npt.NDArray[np.float64]:
-        """A column (n,) of finite numbers.  Raises UserError naming the first line where one is missing or is none."""
-        values = np.empty(self.rows)
-        for index, field in enumerate(self.columns[name]):
+        """A column (n,) of finite numbers, with decimal points, or all with decimal commas.
+
+        Raises UserError naming the first line where one is missing or is none, or could be meant in two ways.
+        """
+        values, fields = np.empty(self.rows), self._with_points(name)
+        for index, field in enumerate(fields):
             try:
                 values[index] = float(field)
             except ValueError as error:
-                raise UserError(f"{self.path}, line {index + 2}: the {name} {field!r} is not a number.") from error
+                cure = "; write it without the %" if "%" in field else ""
+                raise UserError(f"{self._at(index)}: the {name} {field!r} is not a number{cure}.") from error
             if not np.isfinite(values[index]):
-                raise UserError(f"{self.path}, line {index + 2}: the {name} is not a finite number ({field}).")
+                raise UserError(f"{self._at(index)}: the {name} is not a finite number ({field}).")
         return values
+
+    def has_decimal_commas(self, name: str) -> bool:
+        """Whether the numbers of a column are written with decimal commas."""
+        return any("," in field for field in self.columns.get(name, ()))
 
     def whole_numbers(self, name: str) -> npt.NDArray[np.int64]:
         """A column (n,) of whole numbers.  Raises UserError as `numbers` does."""
         values = self.numbers(name)
         odd = np.flatnonzero((values != np.rint(values)) | (np.abs(values) > 2**53))
         if len(odd):
-            raise UserError(f"{self.path}, line {odd[0] + 2}: the {name} is not a whole number.")
+            raise UserError(f"{self._at(odd[0])}: the {name} is not a whole number.")
         return values.astype(np.int64)
 
     def labels(self) -> npt.NDArray[np.int8]:
-        """The column label (n,): 0, 1, or -1 where the field is empty."""
-        known = {"0": 0, "1": 1, "": -1, "0.0": 0, "1.0": 1}
-        fields = self.text("label")
-        odd = [index for index, field in enumerate(fields) if str(field) not in known]
-        if odd:
-            raise UserError(f"{self.path}, line {odd[0] + 2}: a label must be 0 (normal), 1 (abnormal) or empty.")
-        return np.array([known[str(field)] for field in fields], dtype=np.int8)
+        """The column label (n,): 0, 1, or -1 where the field is empty; LABELS has the words, known in any case."""
+        fields = [LABELS.get(str(field).lower()) for field in self.text("label")]
+        for index, field in enumerate(fields):
+            if field is None:
+                raise UserError(
+                    f"{self._at(index)}: a label must be 0 (normal), 1 (abnormal) or empty, "
+                    f"not {self.columns['label'][index]!r}."
+                )
+        return np.array(fields, dtype=np.int8)
+
+    def splits(self) -> npt.NDArray[np.str_]:
+        """The column split (n,): train, validation or test; test everywhere where there is no such column.
+
+        SPLITS has the names, known in any case.  Raises UserError naming the first line that has another: left out
+        without a word, it would change every figure.
+        """
+        fields = [SPLITS.get(str(field).lower()) for field in self.text("split", "test")]
+        for index, field in enumerate(fields):
+            if field is None:
+                raise UserError(
+                    f"{self._at(index)}: the split {self.columns['split'][index]!r} is not known; write "
+                    "train, validation or test, or leave the column split (or part) out."
+                )
+        return np.array(fields, dtype=np.str_)
 
     def scores(self) -> dict[str, npt.NDArray[np.float64]]:
         """The column score and every score_<name>, (n,) each, finite."""
         names = [name for name in self.columns if name == "score" or name.startswith("score_")]
         return {name: self.numbers(name) for name in names}
 
+    def _at(self, row: int) -> str:
+        return f"{self.path}, line {self.lines[row]}"
+
+    def _with_points(self, name: str) -> list[str]:
+        """The fields of a column without blanks, with decimal points where all are meant with commas."""
+        fields = [field.strip() for field in self.columns[name]]
+        commas = [index for index, field in enumerate(fields) if "," in field]
+        if not commas:
+            return fields
+        pointed = [index for index, field in enumerate(fields) if "." in field]
+        if pointed:
+            raise UserError(
+                f"{self._at(commas[0])}: the {name} {fields[commas[0]]!r} has a comma and that of line "
+                f"{self.lines[pointed[0]]} a point; write all numbers with decimal points and nothing else."
+            )
+        if all(_THOUSANDS.fullmatch(fields[index]) for index in commas):
+            raise UserError(
+                f"{self._at(commas[0])}: the comma of the {name} {fields[commas[0]]!r} may be a decimal one or part "
+                "thousands; write decimal points, and no thousands."
+            )
+        return [field.replace(",", ".") if _DECIMAL_COMMA.fullmatch(field) else field for field in fields]
+
 
 def read_table(path: Path, needed: Sequence[str]) -> Table:
-    """Read a CSV file (comma or semicolon, UTF-8) with a header.
+    """Read a table in UTF-8 with a header, whose fields commas, semicolons or tabs part.
 
-    Raises UserError where it is missing, is not text, lacks a `needed` column, or has lines of unequal length.
+    The names of columns are known in any case; `part` is an older name of split; where `case` is needed and absent,
+    `file` stands for it, as in the scores of new scans.  Blank lines are passed over.  Raises UserError where it is
+    missing, is not text, lacks a `needed` column, or has lines of unequal length.
     """
     try:
         with path.open(newline="", encoding="utf-8-sig") as handle:
             start = handle.readline()
             handle.seek(0)
-            lines = csv.reader(handle, delimiter=";" if ";" in start and "," not in start else ",")
-            header = [name.strip() for name in next(lines, [])]
-            if "split" not in header:  # the name of older tables
-                header = ["split" if name == "part" else name for name in header]
-            body = [line for line in lines if line]
+            read = csv.reader(handle, delimiter=_parted(start, needed))
+            header, by_file = _header(next(read, []), needed)
+            found = [(read.line_num, line) for line in read if any(field.strip() for field in line)]
     except FileNotFoundError as error:
         raise UserError(f"{path} is missing.") from error
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{path} is not readable as a CSV table ({error}).") from error
+        raise UserError(f"{path} is not readable as a CSV table ({error}); save it as CSV in UTF-8.") from error
     missing = [name for name in needed if name not in header]
     if missing:
-        raise UserError(f"{path} lacks the column(s) {', '.join(missing)}; its header must name {', '.join(needed)}.")
-    if len(set(header)) < len(header):
-        raise UserError(f"{path} names a column twice.")
-    odd = [index for index, line in enumerate(body) if len(line) != len(header)]
-    if odd:
-        raise UserError(f"{path}, line {odd[0] + 2}: {len(body[odd[0]])} fields where the header has {len(header)}.")
-    columns = list(zip(*body, strict=True)) if body else [()] * len(header)
-    return Table(path, dict(zip(header, columns, strict=True)), len(body))
+        raise UserError(
+            f"{path} lacks the column(s) {', '.join(missing)}; its header must name {', '.join(needed)}, and names "
+            f"{', '.join(name for name in header if name) or 'nothing'}."
+        )
+    named = [name for name in header if name]
+    if len(set(named)) < len(named):
+        twice = next(name for name in named if named.count(name) > 1)
+        raise UserError(f"{path} names a column twice ({twice}, in any case).")
+    for number, line in found:
+        if len(line) != len(header):
+            comma = len(line) > len(header) and "," in start and ";" not in start
+            cure = "; decimal commas need semicolons between the fields, or write decimal points" if comma else ""
+            raise UserError(f"{path}, line {number}: {len(line)} fields where the header has {len(header)}{cure}.")
+    columns = list(zip(*(line for _, line in found), strict=True)) if found else [()] * len(header)
+    lines = tuple(number for number, _ in found)
+    return Table(path, dict(zip(header, columns, strict=True)), len(found), lines, by_file)
 
 
-def join(scores: Table, labels: Table) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Rows of `scores` and rows of `labels` that mean the same slice, (k,) each, in the order of the scores.
+def _parted(start: str, needed: Sequence[str]) -> str:
+    """What parts the fields: comma, semicolon or tab, whichever finds most of the `needed` columns in the header."""
 
-    By case and slice where both tables have the column slice, else by case.  Raises UserError where a table has one
-    slice twice, or where nothing matches.
-    """
-    by_slice = "slice" in scores.columns and "slice" in labels.columns
-    keys = []
-    for table in (scores, labels):
-        number = table.whole_numbers("slice") if by_slice else np.zeros(table.rows, dtype=np.int64)
-        seen: dict[tuple[str, int], int] = {}
-        for line, key in enumerate(zip(table.text("case").tolist(), number.tolist(), strict=True)):
-            if key in seen:
-                advice = "" if by_slice else " (or give both tables the column slice)"
-                raise UserError(
-                    f"{table.path}: lines {seen[key] + 2} and {line + 2} mean the same "
-                    f"{'slice' if by_slice else 'case'}; keep one{advice}."
-                )
-            seen[key] = line
-        keys.append(seen)
-    ours, theirs = keys
-    pairs = [(line, theirs[key]) for key, line in ours.items() if key in theirs]
-    if not pairs:
-        raise UserError(f"No slice of {scores.path} stands in {labels.path}: case (and slice) must be written alike.")
-    rows = np.array(pairs, dtype=np.int64)
-    return rows[:, 0], rows[:, 1]
+    def found(mark: str) -> int:
+        names, _ = _header(next(csv.reader([start], delimiter=mark), []), needed)
+        return len({*needed} & {*names})
+
+    return max((",", ";", "\t"), key=found)
+
+
+def _header(line: Sequence[str], needed: Sequence[str]) -> tuple[list[str], bool]:
+    """The names of the columns as we know them, and whether `file` stands for the case."""
+    header = [_known(name.strip()) for name in line]
+    if "split" not in header:  # the name of older tables
+        header = ["split" if name == "part" else name for name in header]
+    by_file = "case" in needed and "case" not in header and "file" in header
+    return ["case" if by_file and name == "file" else name for name in header], by_file
+
+
+def _known(name: str) -> str:
+    lower = name.lower()
+    if lower.startswith("score_"):
+        return lower[:6] + name[6:]
+    return lower if lower in _KNOWN else name

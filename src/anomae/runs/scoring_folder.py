@@ -27,6 +27,7 @@ from anomae.errors import UserError
 from anomae.files import append_json_line, read_json_lines, write_csv
 from anomae.statistics.neighbours import NEIGHBOURS, has_neighbours, smoothed_over_neighbours
 from anomae.volumes.identity import NOT_KNOWN
+from anomae.volumes.series import folder_and_series
 
 COLUMNS = ("file", "patient", "slice", "position_mm", "score")
 FORMAT = "anomae scoring 2"  # 1 had no further columns
@@ -86,7 +87,7 @@ class ScoringFolder:
     def scored(self, file: Path, pictures: int) -> bool:
         """Whether `file` is scored already, unchanged since, and `pictures` of its slices are there to be drawn."""
         scan = self.scans.get(str(file.resolve()))
-        if scan is None or not file.exists():  # a link may have lost what it led to
+        if scan is None or not folder_and_series(file)[0].exists():  # a link may have lost what it led to
             return False
         return scan.pictured >= min(pictures, len(scan.slices)) and scan.stamp == stamp(file)
 
@@ -141,8 +142,11 @@ def plain_name(file: Path) -> str:
 
 def stamp(scan: Path) -> str:
     """A text that changes when the files of a scan do: from their names, sizes and times, not from what they hold."""
+    scan, number = folder_and_series(scan)  # a series changes with its folder: only reading tells its files apart
     files = [scan]
-    if scan.is_dir():
+    if number is not None:
+        files = sorted(file for file in scan.iterdir() if file.is_file())
+    elif scan.is_dir():
         files = sorted(file for file in scan.rglob("*") if file.is_file())
     elif scan.suffix.lower() in (".mhd", ".nhdr"):
         files = sorted(file for file in scan.parent.iterdir() if file.stem == scan.stem and file.is_file())

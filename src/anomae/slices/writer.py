@@ -19,6 +19,7 @@ from anomae.slices.rows import CaseRows
 from anomae.slices.settings import PrepareSettings
 from anomae.slices.source_facts import SOURCES
 from anomae.slices.store import FORMAT, refuse_other_format
+from anomae.volumes.series import folder_and_series
 
 JOURNAL = "journal.jsonl"
 FINISHED = "prepare.json"
@@ -213,7 +214,7 @@ class StoreWriter:
                 self._lesions.append(np.zeros((min(_BLOCK, count - start), *self._lesion_shape), dtype=np.uint8))
 
     def _journal(self, case: Case, facts: Mapping[str, Any]) -> None:
-        source = case.source.absolute() if case.source.exists() else case.source
+        source = case.source.absolute() if folder_and_series(case.source)[0].exists() else case.source
         line = {"case": case.case, "site": case.site, "source": str(source), **facts}
         append_json_line(self.folder / JOURNAL, line)
         self.lines.append(line)

@@ -16,8 +16,9 @@ from anomae.reports.comparison_schema import Comparison, ComparisonContent
 from anomae.reports.provenance import count_scored
 from anomae.runs.findings import ScoredRun, open_findings, report_versions, sha256
 from anomae.runs.run import Run
-from anomae.runs.score_table import Table, join, read_table
+from anomae.runs.score_table import Table, read_table
 from anomae.runs.scored_store import relative_positions_of, slices_at, trivial_baselines_on
+from anomae.runs.table_join import join
 from anomae.statistics.intervals import PatientBootstrap
 from anomae.statistics.positions import relative_positions, seen_extents
 from anomae.statistics.scored import ScoredSlices
@@ -123,8 +124,9 @@ def _of_runs(paths: Sequence[Path], names: Sequence[str]) -> Loaded:
 def _of_tables(paths: Sequence[Path], names: Sequence[str], labels: Path) -> Loaded:
     truth = read_table(labels, ("case", "label"))
     tables = [read_table(path, ("case", "score")) for path in paths]
-    split, label = truth.text("split", "test"), truth.labels()
-    joined = [dict(zip(*reversed(join(table, truth)), strict=True)) for table in tables]
+    split, label = truth.splits(), truth.labels()
+    matched = [join(table, truth) for table in tables]
+    joined = [dict(zip(found.theirs, found.ours, strict=True)) for found in matched]
     rows = np.array(
         [
             row
@@ -161,6 +163,7 @@ def _of_tables(paths: Sequence[Path], names: Sequence[str], labels: Path) -> Loa
         name: {"scores": table.rows, "sha256": sha256(table.path)} for name, table in zip(names, tables, strict=True)
     }
     notes = ["Not audited: trivial baselines from the images, since only scores were given."]
+    notes += [note for found in matched for note in found.notes]
     if "patient" not in truth.columns:
         notes.append("Not audited: patients, since none is named: cases are resampled.")
     notes += [

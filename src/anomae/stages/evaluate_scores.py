@@ -9,7 +9,8 @@ import numpy.typing as npt
 from anomae.errors import UserError
 from anomae.reports.assemble import Evaluated, SplitColumns, write_evaluation
 from anomae.runs.findings import sha256
-from anomae.runs.score_table import Table, join, read_table
+from anomae.runs.score_table import Table, read_table
+from anomae.runs.table_join import join
 from anomae.statistics.intervals import PatientBootstrap
 from anomae.statistics.operating_point import PATIENT_BOUND, SLICE_BOUND, Calibration
 from anomae.statistics.positions import relative_positions, seen_extents
@@ -34,7 +35,8 @@ def evaluate_scores(
 ) -> dict[str, Any]:
     """Evaluate anyone's scores; writes OUT/report.json and report.html and returns the content of the former.
 
-    scores: CSV with the columns case and score (and any score_<name>), where known also patient and slice.
+    scores: CSV with the columns case and score (and any score_<name>), where known also patient and slice; or what
+    `anomae score RUN PATH...` wrote of new scans, whose file stands for the case.
     labels: CSV with the columns case and label (0, 1), where known also patient, slice, split, and site, scanner,
     source (any text), depth (slices of the scan), empty (0, 1), body_fraction (0..1), file_size.  Lines whose split is
     train or validation need no score: they show which positions are usual, and whether patients are in several splits;
@@ -42,9 +44,9 @@ def evaluate_scores(
     What cannot be checked for want of a column is said in the report.
     """
     found, truth = read_table(scores, ("case", "score")), read_table(labels, ("case", "label"))
-    ours, theirs = join(found, truth)
-    split, label, values, case = truth.text("split", "test"), truth.labels(), found.scores(), truth.text("case")
-    patient, unit = _patients(found, truth, ours, theirs)
+    ours, theirs, joined = join(found, truth)
+    split, label, values, case = truth.splits(), truth.labels(), found.scores(), truth.text("case")
+    patient, unit, doubts = _patients(found, truth, ours, theirs)
     single = len(np.unique(case)) == truth.rows and unit == "patient"  # each case one slice: its patient is the scan
     number, by_slice = _numbers(found, truth, ours, theirs, single)
     by_patient = single and by_slice and "depth" not in truth.columns
@@ -77,7 +79,9 @@ def evaluate_scores(
         trivial_baselines["file_size"] = truth.numbers("file_size")[rows]
     held_out = (label[theirs] == 0) & (split[theirs] == "validation")
     calibration = _calibration(values["score"][ours[held_out]], theirs[held_out], patient, split, label, unit)
-    warnings = []
+    warnings = [*joined, *doubts]
+    if commas := [name for name in values if found.has_decimal_commas(name)]:
+        warnings.append(f"The commas of {', '.join(commas)} in {scores.name} were read as decimal ones.")
     unscored = int(np.count_nonzero((split == "test") & (label >= 0))) - len(rows)
     if unscored:
         warnings.append(f"{unscored} labelled test slices have no score and are left out of every figure.")
@@ -115,19 +119,29 @@ def evaluate_scores(
     return write_evaluation(out, evaluated)
 
 
-def _patients(found: Table, truth: Table, ours: Any, theirs: Any) -> tuple[npt.NDArray[np.str_], str]:
-    """Patient of each line of the labels (n,), and what that unit is: "patient", or "case" where none is named."""
+def _patients(found: Table, truth: Table, ours: Any, theirs: Any) -> tuple[npt.NDArray[np.str_], str, list[str]]:
+    """Patient of each line of the labels (n,); that unit: "patient", or "case" where none is named; and doubts."""
     if "patient" in truth.columns:
         patient = truth.text("patient")
-        if "patient" in found.columns and (found.text("patient")[ours] != patient[theirs]).any():
-            raise UserError(f"{found.path} and {truth.path} name different patients for the same slice.")
-        return patient, "patient"
+        if "patient" not in found.columns:
+            return patient, "patient", []
+        pairs = {*zip(found.text("patient")[ours].tolist(), patient[theirs].tolist(), strict=True)}
+        if not found.by_file:
+            if any(one != other for one, other in pairs):
+                raise UserError(f"{found.path} and {truth.path} name different patients for the same slice.")
+            return patient, "patient", []
+        # Scores of new scans name pseudonyms, or the scans themselves.
+        parted = len(pairs) - len({one for one, _ in pairs})
+        doubt = (
+            f"{found.path.name} counts as one patient what {truth.path.name} calls several: intervals may be narrow."
+        )
+        return patient, "patient", [doubt] if parted else []
     if "patient" in found.columns:
         # Lines without a score keep their case as the unit: nothing better is known of them.
         patient = truth.text("case").astype(object)
         patient[theirs] = found.text("patient")[ours]
-        return patient.astype(np.str_), "patient"
-    return truth.text("case"), "case"
+        return patient.astype(np.str_), "patient", []
+    return truth.text("case"), "case", []
 
 
 def _numbers(found: Table, truth: Table, ours: Any, theirs: Any, single: bool) -> tuple[npt.NDArray[np.int64], bool]:

@@ -1,5 +1,6 @@
 """The stage `score` on new scans, with nothing but the fitted folder: scores, maps and overlay pictures."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -22,7 +23,8 @@ from anomae.runs.scoring_folder import ScoredScan, ScoringFolder, fingerprint, f
 from anomae.runs.scoring_outputs import write_highest, write_map
 from anomae.slices.settings import PrepareSettings, settings_from
 from anomae.training.settings import DeviceSettings
-from anomae.volumes.read import find_scans, read_volume
+from anomae.volumes.read import FoundScans, look_for_scans, read_volume
+from anomae.volumes.series import folder_and_series
 from anomae.volumes.volume import Grid
 
 
@@ -32,13 +34,16 @@ def score_scans(
     out: Path | str,
     *,
     overlays: int = 8,
+    series: str | int | None = None,
     device: DeviceSettings | None = None,
     load: Callable[[Path, DeviceSettings | None], FittedDetector] | None = None,
 ) -> Path:
     """Score scans that the run never saw; returns `out`, whose files anomae.runs.scoring_folder lists.
 
     run: a run, or a copy of its fitted folder alone.  paths: scans (files, DICOM folders) and folders that hold some.
-    overlays: how many of a scan's highest slices are drawn.  load: reads the fitted detector; None: the registry's.
+    overlays: how many of a scan's highest slices are drawn.  series: of folders with several DICOM series only this
+    one, a number from 1 or "largest"; None: each that is no localizer is a scan.
+    load: reads the fitted detector; None: the registry's.
 
     A scan that cannot be read is listed and skipped.  A scoring that was stopped goes on; what is in `out` already and
     has not changed is not scored again.  One scan at a time is in memory.
@@ -48,7 +53,7 @@ def score_scans(
     fitted, target = fitted_folder(Path(run)), Path(out)
     prepared = prepared_facts(fitted)
     settings, colour = settings_from(prepared["settings"]), learned_in_colour(prepared)
-    files = _found_scans([Path(path) for path in paths], target)
+    files, passed_over = _found_scans([Path(path) for path in paths], target, series)
     detector = (load or load_fitted)(fitted, device)
     folder = ScoringFolder(target, fingerprint(fitted))
     scale_before = _earlier_scale(target)
@@ -79,6 +84,8 @@ def score_scans(
         "scans": len(scans),
         "slices": sum(len(scan.slices) for scan in scans),
         "skipped": skipped,
+        "read": len(files) - len(skipped),
+        "passed_over": passed_over,
         "notes": notes,
         "scan_notes": {scan.file: scan.notes for scan in scans if scan.notes},
         "overlay_scale": scale,
@@ -86,7 +93,7 @@ def score_scans(
         "version": anomae.__version__,
     }
     write_json(target / "scoring.json", facts)
-    for sentence in [*notes, *(f"Skipped: {reason}" for reason in skipped.values())]:
+    for sentence in [*notes, *passed_over, *(f"Skipped: {reason}" for reason in skipped.values())]:
         say(sentence)
     return target
 
@@ -148,24 +155,27 @@ def _written(file: Path, result: VolumeResult, patient: str, folder: ScoringFold
     )
 
 
-def _found_scans(paths: Sequence[Path], out: Path) -> list[Path]:
-    """All scans at and below `paths` but not in `out`, each once, in order.
+def _found_scans(paths: Sequence[Path], out: Path, series: str | int | None) -> tuple[list[Path], list[str]]:
+    """All scans at and below `paths` but not in `out`, each once, in order; and sentences on what was passed over.
 
     Raises UserError where a path is missing or holds none.
     """
     found: dict[Path, Path] = {}
+    passed_over: Counter[str] = Counter()
     for path in paths:
-        if not path.exists():
+        if not folder_and_series(path)[0].exists():
             raise UserError(f"{path} does not exist.")
-        below = [scan for scan in find_scans(path) if not is_brain_file(scan)] if path.is_dir() else [path]
-        below = [file for file in below if not file.resolve().is_relative_to(out.resolve())]
-        if not below:
-            raise UserError(f"{path} holds no scan or picture of a kind that is read.")
-        for file in below:
+        below = look_for_scans(path, series) if path.is_dir() else FoundScans([path])
+        passed_over += below.passed_over
+        scans = [file for file in below.scans if not is_brain_file(file) or not path.is_dir()]
+        scans = [file for file in scans if not file.resolve().is_relative_to(out.resolve())]
+        if not scans:
+            raise UserError(" ".join([f"{path} holds no scan or picture of a kind that is read.", *below.notes()]))
+        for file in scans:
             found.setdefault(file.resolve(), file)
     if not found:
         raise UserError("Name at least one scan, or a folder that holds some.")
-    return list(found.values())
+    return list(found.values()), FoundScans(passed_over=passed_over).notes()
 
 
 def _earlier_scale(path: Path) -> float | None:

@@ -16,6 +16,7 @@ from anomae.volumes.headers import MAX_VOXELS, check_size, parsing, unreadable
 from anomae.volumes.identity import DicomPicture, DicomSeries
 from anomae.volumes.intensities import rescale, settle
 from anomae.volumes.reader import FileReader
+from anomae.volumes.series import LARGEST, in_order, largest_series
 from anomae.volumes.stacking import same_places, stack
 from anomae.volumes.volume import Volume
 
@@ -23,7 +24,8 @@ from anomae.volumes.volume import Volume
 def read_dicom(path: Path, max_voxels: int = MAX_VOXELS, series: str | int | None = None) -> Volume:
     """Read a DICOM file, or the series that lies in a folder (not below it), in the units of its rescaling (CT: HU).
 
-    series: which one, where the folder holds several: its SeriesInstanceUID, or its number from 1 in `list_series`.
+    series: which one, where the folder holds several: its SeriesInstanceUID, or its number from 1 in `list_series`,
+    or "largest": the one with most pictures, an axial one if there is one, said in the notes.
     Slices are sorted along the normal of ImageOrientationPatient.  Repeated slices are dropped with a note, missing
     ones noted.  Raises UnreadableScan where several series lie there and none is chosen, where slices are of unlike
     patient, size or orientation, where unlike slices lie at one place, or where a picture cannot be decoded.
@@ -34,6 +36,9 @@ def read_dicom(path: Path, max_voxels: int = MAX_VOXELS, series: str | int | Non
         frames = _choose(path, found, series)
         notes = [f"{left_out} DICOM file(s) of the folder were left out: without a grey picture, or broken."]
         notes = notes if left_out else []
+        notes += _said(found, frames) if series == LARGEST else []
+        frames, scouts = _without_localizers(frames)
+        notes += [f"{scouts} localizer picture(s) of the series were left out."] if scouts else []
     else:
         frames, notes = list(read_frames(path)), []
     if len({(frame.patient, frame.modality) for frame in frames}) > 1:
@@ -70,8 +75,22 @@ def list_series(folder: Path) -> tuple[dict[str, list[Frame]], int]:
             refused.append(error)
     if refused and not found:
         raise refused[0]
-    order = sorted(found, key=lambda uid: (found[uid][0].series_number, uid))
-    return {uid: found[uid] for uid in order}, len(refused)
+    return in_order(found), len(refused)
+
+
+def _without_localizers(frames: list[Frame]) -> tuple[list[Frame], int]:
+    """The frames of one series without those whose ImageType says LOCALIZER, if others are left; how many those are.
+
+    What merely lies across the others is not guessed at here, but refused when the slices are stacked.
+    """
+    kept = [frame for frame in frames if not frame.localizer] or frames
+    return kept, len(frames) - len(kept)
+
+
+def _said(found: dict[str, list[Frame]], frames: list[Frame]) -> list[str]:
+    number = next(index for index, other in enumerate(found.values(), start=1) if other is frames)
+    text = f"Of {len(found)} DICOM series in its folder, the largest was read: number {number}, of {len(frames)}."
+    return [text] if len(found) > 1 else []
 
 
 def _identity(ordered: Sequence[Frame]) -> DicomSeries:
@@ -98,6 +117,8 @@ def _choose(folder: Path, found: dict[str, list[Frame]], series: str | int | Non
     if not found:
         raise unreadable(folder, "holds no DICOM files; give a scan file, or the folder in which the slices lie.")
     uids = list(found)
+    if series == LARGEST:
+        return found[largest_series(found)]
     if isinstance(series, str) and series in found:
         return found[series]
     if series is not None and str(series).isdecimal() and 1 <= int(series) <= len(uids):
@@ -108,7 +129,7 @@ def _choose(folder: Path, found: dict[str, list[Frame]], series: str | int | Non
     listed = [f"{index}: {kinds[index - 1]} of {len(found[uid])}" for index, uid in enumerate(uids[:8], start=1)]
     text = f"holds {len(uids)} DICOM series (kind and number of pictures {'; '.join([*listed, '...'][: len(uids)])}); "
     asked = "" if series is None else "the one asked for is not among them; "
-    advice = f"choose one with series=1 to {len(uids)} or put each in a folder of its own."
+    advice = f"choose one with --series 1 to {len(uids)}, or --series largest, or put each in a folder of its own."
     raise unreadable(folder, text + asked + advice)
 
 

@@ -23,6 +23,7 @@ _TAGS = [
     "SeriesNumber",
     "InstanceNumber",
     "Modality",
+    "ImageType",
     "BodyPartExamined",
     "PatientID",
     "Rows",
@@ -59,7 +60,7 @@ class Frame:
     and body_part "" where the file has none.  instance_number: NOT_KNOWN where it has none.  patient: a pseudonym.
     position_mm: (3,) world LPS of the first pixel; orientation: (6,) directions of a row and of a column; each None
     where the file has none.  spacing_mm: (y, x), None where unknown.  depth_mm: the step between slices as the header
-    has it, or the thickness.  slope, intercept: of the rescaling.
+    has it, or the thickness.  slope, intercept: of the rescaling.  localizer: whether its ImageType says so.
     """
 
     path: Path
@@ -83,6 +84,7 @@ class Frame:
     depth_mm: float
     slope: float
     intercept: float
+    localizer: bool = False
 
 
 def is_dicom(path: Path) -> bool:
@@ -200,6 +202,7 @@ def _frame(path: Path, number: int, header: Any, sources: list[Any]) -> Frame:
         depth_mm=next((abs(depth[0]) for depth in depths if depth and depth[0] != 0), 1.0),
         slope=(slope or (1.0,))[0] or 1.0,
         intercept=(intercept or (0.0,))[0],
+        localizer="LOCALIZER" in str(header.get("ImageType") or "").upper(),
     )
 
 

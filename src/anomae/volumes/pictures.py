@@ -1,4 +1,4 @@
-"""PNG, JPEG and TIFF pictures, of grey content or in colour, through Pillow; the pages of a TIFF are slices."""
+"""Pictures (SUFFIXES), of grey content or in colour, through Pillow; the pages of a TIFF are slices."""
 
 import math
 from collections.abc import Callable
@@ -18,7 +18,8 @@ from anomae.volumes.volume import Grid, Volume
 # pictures from the web: the tints stay within 32 of 255, captions within 6 % of the pixels.
 GREY_TINT = 32
 COLOUR_SHARE = 0.06
-SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
+SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif", ".webp")
+FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "GIF", "WEBP")
 _GREY = {"L": 1, "I;16": 2, "I;16B": 2, "I;16L": 2, "I;16N": 2, "I": 4, "F": 4}
 _OTHER = {"1": 1, "LA": 2, "P": 1, "PA": 2, "RGB": 3, "RGBA": 4, "RGBX": 4}
 _PHOTOMETRIC = 262  # TIFF tag; 0: white is zero
@@ -64,11 +65,11 @@ def _read_pages(path: Path, max_voxels: int, pixels_of: PixelsOf) -> tuple[Pixel
     from PIL import Image
 
     # Opened by us rather than by name: Pillow maps named files, and so garbles uncompressed TIFFs stored on their side.
-    with path.open("rb") as handle, Image.open(handle, formats=("PNG", "JPEG", "TIFF")) as picture:
+    with path.open("rb") as handle, Image.open(handle, formats=FORMATS) as picture:
         if picture.mode not in _GREY and picture.mode not in _OTHER:
             raise unreadable(path, f"is in colour (mode {picture.mode}), which is not supported; save it as grey.")
-        pages = int(getattr(picture, "n_frames", 1)) if picture.format in ("TIFF", "PNG") else 1
-        if pages > 1 and picture.format == "PNG":
+        pages = int(getattr(picture, "n_frames", 1)) if picture.format != "JPEG" else 1  # of JPEG: previews
+        if pages > 1 and picture.format != "TIFF":
             raise unreadable(path, "is an animation; give its pictures one by one.")
         width, height = picture.size
         if width * height > (Image.MAX_IMAGE_PIXELS or math.inf):  # up to twice as many, Pillow itself only warns
@@ -82,7 +83,9 @@ def _read_pages(path: Path, max_voxels: int, pixels_of: PixelsOf) -> tuple[Pixel
                 picture.seek(page)
             if picture.size != (width, height):
                 raise unreadable(path, "has pages of unlike sizes; save each as a picture of its own.")
-            boxes = [tile.extents or (0, 0, width, height) for tile in picture.tile]
+            # Pillow tells the tiles of a WebP only once it is decoded, which a short file does not survive.
+            whole = [(0, 0, width, height)] if picture.format == "WEBP" else []
+            boxes = whole or [tile.extents or (0, 0, width, height) for tile in picture.tile]
             if sum((right - left) * (low - top) for left, top, right, low in boxes) < width * height:
                 # Pillow would fill what no strip of the file covers with zeros.
                 raise unreadable(path, "is cut short: it holds less than the pixels it claims; copy it again.")
@@ -143,4 +146,4 @@ def _grey(path: Path, picture: Any) -> tuple[Pixels, list[str]]:
     return colours[..., 0], notes
 
 
-READER = FileReader("picture", (".png", ".jpg", ".jpeg", ".tif", ".tiff"), read_picture)
+READER = FileReader("picture", SUFFIXES, read_picture)

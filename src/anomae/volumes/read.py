@@ -4,19 +4,22 @@ A format of ours is one file with a READER (anomae.volumes.reader), and one line
 reader as an entry point of the group "anomae.readers".
 """
 
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
 
 from anomae.errors import UnreadableScan, UserError
 from anomae.volumes import array_files, dicom, metaimage, nifti, nrrd, pictures
-from anomae.volumes.dicom_headers import NotAPicture, read_frames
+from anomae.volumes.dicom_headers import Frame, NotAPicture, read_frames
 from anomae.volumes.headers import MAX_VOXELS, check_size, parsing, unreadable
 from anomae.volumes.identity import SourceFile
 from anomae.volumes.intensities import settle
+from anomae.volumes.passed_over import told, why_passed_over
 from anomae.volumes.reader import Reader
+from anomae.volumes.series import chosen_number, folder_and_series, in_order, localizers, series_path
 from anomae.volumes.volume import Volume
 
 GROUP = "anomae.readers"
@@ -31,16 +34,35 @@ READERS: tuple[Reader, ...] = (
 ATTRIBUTES = ("name", "suffixes", "sniff", "read")
 
 
+@dataclass(frozen=True, slots=True)
+class FoundScans:
+    """What lies below a folder.
+
+    scans: sorted, each for `read_volume`.  passed_over: reason -> how many files, or series, were passed over for it.
+    """
+
+    scans: list[Path] = field(default_factory=list)
+    passed_over: Counter[str] = field(default_factory=Counter)
+
+    def notes(self) -> list[str]:
+        """What was passed over, in sentences."""
+        return told(self.passed_over)
+
+
 def read_volume(path: Path | str, *, max_voxels: int = MAX_VOXELS, series: str | int | None = None) -> Volume:
-    """Read a scan: NIfTI, MetaImage, NRRD, DICOM (a file or the folder of a series), PNG, JPEG, TIFF, .npy or .npz.
+    """Read a scan: NIfTI, MetaImage, NRRD, DICOM (a file or the folder of a series), pictures, .npy or .npz.
 
     Also what the readers of installed packages read.
     max_voxels: larger volumes are refused before memory is spent.  series: which DICOM series of a folder that holds
-    several, by SeriesInstanceUID or by number from 1.  Floats arrive as float32, integers as they are stored unless the
-    file's own rescaling asks for more.  Raises UnreadableScan, with one sentence, for whatever cannot be read.
+    several, by SeriesInstanceUID, by number from 1, or "largest"; a path from `find_scans` says so itself.  Floats
+    arrive as float32, integers as they are stored unless the file's own rescaling asks for more.  Raises
+    UnreadableScan, with one sentence, for whatever cannot be read.
     """
     path = Path(path)
     with parsing(path, "scan"):
+        folder, number = folder_and_series(path)
+        if number is not None:
+            return replace(dicom.read_dicom(folder, max_voxels, number), source=path)
         if not path.exists():
             raise unreadable(path, "is missing.")
         if not path.is_dir() and not path.is_file():
@@ -71,15 +93,21 @@ def is_readable_name(path: Path) -> bool:
 
 
 def find_scans(folder: Path) -> list[Path]:
-    """Everything in `folder` and below it that looks like a scan, sorted: each can be given to `read_volume`.
+    """Everything in `folder` and below it that looks like a scan, sorted: the scans of `look_for_scans`."""
+    return look_for_scans(folder).scans
+
+
+def look_for_scans(folder: Path, series: str | int | None = None) -> FoundScans:
+    """Everything in `folder` and below it that looks like a scan, and what was passed over.
 
     Files count by their names.  DICOM files count by their headers: those that stack to a volume count as the folder
-    they lie in, once, and a picture that stands alone, such as a radiograph, as its file.  A folder with several
-    stacks is named once too; `read_volume` then says how to choose.  DICOM files that cannot be read are named, so that
-    they are missed nowhere; those without a picture are not, but links that lead nowhere are.  Raises UnreadableScan
-    for a folder that is not there or may not be opened.
+    they lie in, once, and a picture that stands alone, such as a radiograph, as its file.  Of a folder with several
+    series each that stacks is a scan (anomae.volumes.series.series_path), but localizers are passed over; with `series`
+    (a number from 1, or "largest") only that one.  DICOM files that cannot be read are named, so that they are missed
+    nowhere; those without a picture are passed over; links that lead nowhere are named.  Raises UnreadableScan for a
+    folder that is not there or may not be opened.
     """
-    found: list[Path] = []
+    found = FoundScans()
     seen = set(folder.resolve().parents)
     waiting = [folder]
     while waiting:
@@ -87,11 +115,12 @@ def find_scans(folder: Path) -> list[Path]:
         # A link may lead back to a folder that was searched, or that holds it.
         if next_folder.resolve() not in seen:
             seen.add(next_folder.resolve())
-            found += _find_in(next_folder, waiting)
-    return sorted(found)
+            found.scans.extend(_find_in(next_folder, waiting, found.passed_over, series))
+    found.scans.sort()
+    return found
 
 
-def _find_in(folder: Path, waiting: list[Path]) -> Iterator[Path]:
+def _find_in(folder: Path, waiting: list[Path], passed_over: Counter[str], series: str | int | None) -> Iterator[Path]:
     """The scans in `folder`; the folders in it go to the end of `waiting`, the first one last."""
     sliced: list[Path] = []
     with parsing(folder, "folder of scans"):
@@ -107,24 +136,43 @@ def _find_in(folder: Path, waiting: list[Path]) -> Iterator[Path]:
             sliced += [entry] if entry.is_file() else []
         elif reader is not None and (entry.is_file() or entry.is_symlink()):
             yield entry
-    yield from _group_dicom(folder, sliced)
+        elif reader is None and (reason := why_passed_over(entry)) is not None:
+            passed_over[reason] += 1
+    yield from _group_dicom(folder, sliced, passed_over, series)
 
 
-def _group_dicom(folder: Path, files: list[Path]) -> set[Path]:
+def _group_dicom(folder: Path, files: list[Path], passed_over: Counter[str], series: str | int | None) -> set[Path]:
     scans: set[Path] = set()
-    series: dict[str, list[Path]] = {}
+    found: dict[str, list[Frame]] = {}
+    stacks: dict[str, tuple[str, list[Path]]] = {}
     for file in files:
         try:
             frames = read_frames(file)
         except NotAPicture:
+            passed_over["DICOM: without a picture of a scan, as reports and segmentations are"] += 1
             continue
         except UnreadableScan:
             scans.add(file)
             continue
+        uid = frames[0].series
+        found.setdefault(uid, []).extend(frames)
         placed = len(frames) == 1 and frames[0].position_mm is not None and frames[0].orientation is not None
-        series.setdefault(frames[0].series if placed else str(file), []).append(file)
-    for members in series.values():
-        scans.update([folder] if len(members) > 1 else members)
+        stacks.setdefault(uid if placed else str(file), (uid, []))[1].append(file)
+    found = in_order(found)
+    if series is not None and len(found) > 1:
+        number = chosen_number(found, series)
+        passed_over[f"DICOM: series not asked for; number {number} was taken (--series {series})"] += len(found) - 1
+        return {series_path(folder, number)}
+    apart = localizers(found)
+    for reason in apart.values():
+        passed_over[f"DICOM: localizer, told because {reason}"] += 1
+    for uid, members in stacks.values():
+        if uid in apart:
+            continue
+        if len(members) == 1:
+            scans.update(members)
+        else:
+            scans.add(folder if len(found) == 1 else series_path(folder, [*found].index(uid) + 1))
     return scans
 
 

@@ -1,0 +1,73 @@
+"""Tables joined: by case and slice, by files and cases, and what is refused."""
+
+from pathlib import Path
+
+import pytest
+
+from anomae.errors import UserError
+from anomae.runs.score_table import read_table
+from anomae.runs.table_join import join
+
+
+def table(folder: Path, text: str, name: str = "t.csv"):
+    (folder / name).write_text(text, encoding="utf-8")
+    return read_table(folder / name, ("case",))
+
+
+def test_joined_by_case_and_slice(tmp_path):
+    scores = table(tmp_path, "case,slice,score\nb,1,5\na,2,6\nc,1,7\n", "s.csv")
+    labels = table(tmp_path, "case,slice,label\na,2,1\na,1,0\nb,1,0\n", "l.csv")
+    ours, theirs, notes = join(scores, labels)
+    assert (ours.tolist(), theirs.tolist(), notes) == ([0, 1], [2, 0], ())
+
+
+def test_joined_by_case_where_a_table_has_no_slices(tmp_path):
+    scores = table(tmp_path, "case,score\nb,5\na,6\n", "s.csv")
+    labels = table(tmp_path, "case,slice,label\na,2,1\nb,1,0\n", "l.csv")
+    ours, theirs, notes = join(scores, labels)
+    assert (ours.tolist(), theirs.tolist(), notes) == ([0, 1], [1, 0], ())
+
+
+def test_twice_the_same_and_nothing_in_common_are_refused_without_naming_anyone(tmp_path):
+    labels = table(tmp_path, "case,label\nsecret,1\nsecret,0\n", "l.csv")
+    scores = table(tmp_path, "case,score\nother,1\n", "s.csv")
+    with pytest.raises(UserError, match="lines 2 and 3 mean the same case") as refused:
+        join(scores, labels)
+    assert "secret" not in str(refused.value)
+    with pytest.raises(UserError, match="No slice of"):
+        join(scores, table(tmp_path, "case,label\na,1\n", "m.csv"))
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "said"),
+    [
+        (["a.png", "b.png"], ["b", "a"], "without the endings"),
+        (["scans/x/a.nii.gz", "scans/y/b.nii.gz"], ["b", "a"], "last part of the path"),
+        (["scans/x/a.nii.gz", "scans/y/b.nii.gz"], ["y/b.nii.gz", "x/a.nii.gz"], "last part of the path"),
+        (["C:\\\\x\\\\a.png", "C:\\\\x\\\\b.png"], ["b", "a"], "last part of the path"),
+    ],
+)
+def test_files_are_matched_with_cases_and_that_is_said(tmp_path, ours, theirs, said):
+    scores = table(tmp_path, "\n".join(["file,score", *(f"{name},1" for name in ours)]), "s.csv")
+    labels = table(tmp_path, "\n".join(["case,label", *(f"{name},1" for name in theirs)]), "l.csv")
+    joined = join(scores, labels)
+    assert (joined.ours.tolist(), joined.theirs.tolist()) == ([0, 1], [1, 0])
+    assert [said in note for note in joined.notes] == [True]
+
+
+def test_cases_that_endings_or_folders_alone_tell_apart_are_never_mixed_up(tmp_path):
+    scores = table(tmp_path, "file,score\nx/scan.nii,1\ny/scan.nii,2\n", "s.csv")
+    with pytest.raises(UserError, match="several cases would be one"):
+        join(scores, table(tmp_path, "case,label\nscan,1\n", "l.csv"))
+
+
+def test_slices_counted_otherwise_are_told_from_cases_that_are_missing(tmp_path):
+    scores = table(tmp_path, "case,slice,score\na,1,5\n", "s.csv")
+    with pytest.raises(UserError, match="count slices alike"):
+        join(scores, table(tmp_path, "case,slice,label\na,9,1\n", "l.csv"))
+
+
+def test_a_table_without_slices_is_named(tmp_path):
+    scores = table(tmp_path, "case,slice,score\na,1,5\na,2,5\n", "s.csv")
+    with pytest.raises(UserError, match=r"mean the same case; keep one, or give .*l.csv the column slice"):
+        join(scores, table(tmp_path, "case,label\na,1\n", "l.csv"))

@@ -1,0 +1,112 @@
+"""Several DICOM series in one folder: parted, numbered, and localizers told from scans."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from anomae.errors import UnreadableScan, UserError
+from anomae.volumes.read import look_for_scans, read_volume
+from anomae.volumes.series import checked_series, folder_and_series, series_path
+
+Write = Callable[..., Path]
+VOXELS = np.arange(12 * 20, dtype=np.uint16).reshape(12, 4, 5)
+SAGITTAL = {"ImageOrientationPatient": [0, 1, 0, 0, 0, -1]}
+SCOUT = {"ImageType": ["ORIGINAL", "PRIMARY", "LOCALIZER"]}
+
+
+def scout(write: Write, folder: Path, count: int = 3, **attributes: object) -> None:
+    for index in range(count):
+        place = {"ImagePositionPatient": [10.0 * index, 0, 0], **attributes}
+        write(folder / f"scout{index}.dcm", VOXELS[index], SeriesInstanceUID="1.1", SeriesNumber=1, **place)
+
+
+def test_each_series_is_a_scan_under_its_number(tmp_path: Path, write_series: Write) -> None:
+    write_series(tmp_path, VOXELS + 1000, SeriesInstanceUID="1.3", SeriesNumber=3, prefix="b")
+    write_series(tmp_path, VOXELS, SeriesInstanceUID="1.2", SeriesNumber=2)
+    found = look_for_scans(tmp_path)
+    assert found.scans == [series_path(tmp_path, 1), series_path(tmp_path, 2)]
+    assert not found.passed_over
+    for path, expected in zip(found.scans, (VOXELS, VOXELS + 1000), strict=True):
+        volume = read_volume(path)
+        np.testing.assert_array_equal(volume.voxels, expected)
+        assert volume.source == path
+
+
+@pytest.mark.parametrize(
+    ("count", "attributes"), [(3, SAGITTAL), (1, SAGITTAL), (6, {**SAGITTAL, **SCOUT}), (2, SCOUT)]
+)
+def test_localizers_are_passed_over_with_a_note(
+    tmp_path: Path, write_series: Write, write_slice: Write, count: int, attributes: dict[str, object]
+) -> None:
+    scout(write_slice, tmp_path, count, **attributes)
+    write_series(tmp_path, VOXELS, SeriesInstanceUID="1.2", SeriesNumber=2)
+    found = look_for_scans(tmp_path)
+    assert found.scans == [series_path(tmp_path, 2)]
+    np.testing.assert_array_equal(read_volume(found.scans[0]).voxels, VOXELS)
+    assert [note.startswith("Passed over: 1, DICOM: localizer") for note in found.notes()] == [True]
+
+
+def test_a_small_scan_beside_a_large_one_is_no_localizer(
+    tmp_path: Path, write_series: Write, write_slice: Write
+) -> None:
+    """Unless it lies across it: a thick-slab repeat of the same orientation, or another patient's, is a scan."""
+    write_series(tmp_path / "same", VOXELS, SeriesInstanceUID="1.2", SeriesNumber=2)
+    write_series(tmp_path / "same", VOXELS[:3], SeriesInstanceUID="1.1", SeriesNumber=1, prefix="s")
+    write_series(tmp_path / "other", VOXELS, SeriesInstanceUID="1.2", SeriesNumber=2)
+    scout(write_slice, tmp_path / "other", PatientID="another", **SAGITTAL)
+    for name in ("same", "other"):
+        assert look_for_scans(tmp_path / name).scans == [series_path(tmp_path / name, number) for number in (1, 2)]
+
+
+def test_where_all_are_localizers_they_stay(tmp_path: Path, write_slice: Write) -> None:
+    scout(write_slice, tmp_path, 3, **SAGITTAL, **SCOUT)
+    assert look_for_scans(tmp_path).scans == [tmp_path]
+
+
+def test_a_localizer_inside_a_series_is_left_out_with_a_note(
+    tmp_path: Path, write_series: Write, write_slice: Write
+) -> None:
+    scout(write_slice, tmp_path, 2, **SAGITTAL, **SCOUT)
+    write_series(tmp_path, VOXELS, SeriesInstanceUID="1.1", SeriesNumber=1)
+    volume = read_volume(tmp_path)
+    np.testing.assert_array_equal(volume.voxels, VOXELS)
+    assert "2 localizer picture(s) of the series were left out." in volume.notes
+
+
+def test_slices_of_unlike_orientation_are_refused_as_ever(
+    tmp_path: Path, write_series: Write, write_slice: Write
+) -> None:
+    scout(write_slice, tmp_path, 3, **SAGITTAL)
+    write_series(tmp_path, VOXELS, SeriesInstanceUID="1.1", SeriesNumber=1)
+    with pytest.raises(UnreadableScan, match="unlike orientation"):
+        read_volume(tmp_path)
+
+
+def test_the_largest_is_axial_and_said(tmp_path: Path, write_series: Write, write_slice: Write) -> None:
+    scout(write_slice, tmp_path, 12, **SAGITTAL)
+    write_series(tmp_path, VOXELS[:6], SeriesInstanceUID="1.2", SeriesNumber=2)
+    found = look_for_scans(tmp_path, "largest")
+    assert found.scans == [series_path(tmp_path, 2)]
+    assert "number 2 was taken (--series largest)" in " ".join(found.notes())
+    volume = read_volume(tmp_path, series="largest")
+    np.testing.assert_array_equal(volume.voxels, VOXELS[:6])
+    assert any("the largest was read: number 2, of 6" in note for note in volume.notes)
+    assert look_for_scans(tmp_path, 1).scans == [series_path(tmp_path, 1)]
+    with pytest.raises(UnreadableScan, match="2 DICOM series"):
+        read_volume(series_path(tmp_path, 3))
+
+
+def test_a_real_folder_of_such_a_name_is_itself(tmp_path: Path) -> None:
+    (tmp_path / "series-1").mkdir()
+    assert folder_and_series(tmp_path / "series-1") == (tmp_path / "series-1", None)
+    assert folder_and_series(tmp_path / "series-2") == (tmp_path, 2)
+    assert folder_and_series(tmp_path / "nowhere" / "series-2") == (tmp_path / "nowhere" / "series-2", None)
+
+
+def test_what_series_may_be() -> None:
+    assert (checked_series("2"), checked_series("Largest")) == (2, "largest")
+    for text in ("0", "-1", "axial", ""):
+        with pytest.raises(UserError, match="number from 1, or largest"):
+            checked_series(text)
