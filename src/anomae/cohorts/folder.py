@@ -9,6 +9,7 @@ from anomae.cohorts.brain_files import is_brain_file
 from anomae.cohorts.case import COLOURS, GREY, UNKNOWN, Case, CaseSlices, Cohort
 from anomae.cohorts.channel_slices import read_colour_slices
 from anomae.cohorts.folder_classes import ClassFolder, find_class_folders
+from anomae.cohorts.own_outputs import without_outputs
 from anomae.cohorts.picture_groups import PICTURES, group_near_duplicates
 from anomae.cohorts.scan_slices import read_scan_slices
 from anomae.errors import UnreadableScan, UserError
@@ -92,9 +93,11 @@ class Folder(Cohort):
         cases: list[Case] = []
         orphans = 0
         for folder in folders:
-            found, lonely = self._cases_in(folder)
+            found, lonely, outputs = self._cases_in(folder)
             cases += found
             orphans += lonely
+            if outputs:
+                notes.append(f"{outputs} folder(s) that this program wrote were left out")
         if not cases:
             raise UserError(f"{self.source} holds no scans or pictures in its class folders.")
         if orphans:
@@ -104,10 +107,11 @@ class Folder(Cohort):
             notes += more
         return _Survey(cases, tuple(notes))
 
-    def _cases_in(self, folder: ClassFolder) -> tuple[list[Case], int]:
+    def _cases_in(self, folder: ClassFolder) -> tuple[list[Case], int, int]:
         from anomae.volumes.read import find_scans, is_readable_name
 
-        scans = [scan for scan in find_scans(folder.folder) if not is_brain_file(scan)]
+        scans, outputs = without_outputs(find_scans(folder.folder), folder.folder)
+        scans = [scan for scan in scans if not is_brain_file(scan)]
         beside = {_lesion_of(path): path for path in scans if _lesion_of(path) is not None}
         masks = {path.name.split(".")[0]: path for path in _files(folder.masks) if is_readable_name(path)}
         cases = []
@@ -121,7 +125,7 @@ class Folder(Cohort):
             below = scan.relative_to(self.source).as_posix()
             label = folder.label if whole else UNKNOWN
             cases.append(Case(below, self._patient(scan, below, folder), scan, lesion, folder.split, label))
-        return cases, len(beside)
+        return cases, len(beside), len(outputs)
 
     def _patient(self, scan: Path, below: str, folder: ClassFolder) -> str:
         if self.pattern:
