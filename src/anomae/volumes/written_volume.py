@@ -3,7 +3,7 @@
 import gzip
 import zlib
 from pathlib import Path
-from typing import IO, Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +23,7 @@ def check_written(file: Path, voxels: npt.NDArray[Any], path: Path | None = None
     """
     path, name = path or file, file.name.lower()
     little = np.ascontiguousarray(voxels, dtype=voxels.dtype.newbyteorder("<"))
-    expected = memoryview(little).cast("B") if little.size else memoryview(b"")
+    expected = memoryview(little.data).cast("B") if little.size else memoryview(b"")
     try:
         with gzip.open(file) if name.endswith(".gz") else file.open("rb") as stream:
             if name.endswith((".nii", ".nii.gz")):
@@ -43,7 +43,7 @@ def check_written(file: Path, voxels: npt.NDArray[Any], path: Path | None = None
         raise NotWritten(path, "its voxels are not those that were to be written")
 
 
-def _nifti_start(stream: IO[bytes], shape: tuple[int, ...], path: Path) -> int:
+def _nifti_start(stream: gzip.GzipFile | BinaryIO, shape: tuple[int, ...], path: Path) -> int:
     """Where the voxels begin, from the header of a NIfTI-1 file."""
     header = stream.read(_NIFTI_HEADER)
     if len(header) < _NIFTI_HEADER:
@@ -54,7 +54,7 @@ def _nifti_start(stream: IO[bytes], shape: tuple[int, ...], path: Path) -> int:
     return int(np.frombuffer(header, "<f4", 1, 108)[0])
 
 
-def _rest(stream: IO[bytes]) -> tuple[int, int]:
+def _rest(stream: gzip.GzipFile | BinaryIO) -> tuple[int, int]:
     """Length and checksum of what is left."""
     length = checksum = 0
     while block := stream.read(_BLOCK):
