@@ -46,10 +46,24 @@ def test_what_goes_wrong_in_a_worker_is_raised_here():
         list(in_order(math.sqrt, [1.0, -1.0, 4.0], 1))
 
 
+def kill_itself(seconds):
+    """After the other worker began, as a machine without memory does it to one of several."""
+    if seconds:
+        time.sleep(seconds)
+    time.sleep(1)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
 def test_a_killed_worker_is_told_in_one_sentence():
     with pytest.raises(UserError, match="fewer workers") as refused:
         list(in_order(os._exit, [1], 1))
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_the_scan_that_a_killed_worker_was_at_is_named(workers):
+    with pytest.raises(UserError, match="reading item 0 was ended"):
+        list(in_order(kill_itself, [0, 600, 600], workers, "item {}".format))
 
 
 def test_at_least_one_core_may_be_used():

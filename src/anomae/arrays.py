@@ -1,5 +1,6 @@
 """numpy arrays on disk: read without pickle and only after the header was judged, mapped rather than loaded."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -53,11 +54,18 @@ class GrowingArray:
         self.rows += len(block)
 
     def close(self) -> None:
-        """Write the final count into the header and close the file; closing twice does nothing."""
+        """Write the final count into the header, hand all to the disk and close the file; twice does nothing.
+
+        Raises OSError where the disk did not take it.
+        """
         if self._file.closed:
             return
-        self._write_header(self.rows)
-        self._file.close()
+        try:
+            self._write_header(self.rows)
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        finally:
+            self._file.close()
 
     def _write_header(self, rows: int) -> int:
         description = {"descr": np.lib.format.dtype_to_descr(self.dtype), "fortran_order": False}

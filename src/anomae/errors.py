@@ -17,6 +17,15 @@ class UnreadableScan(UserError):
     """A scan or picture that cannot be read: broken, hostile, or of a kind that is not supported."""
 
 
+class NotWritten(UserError):
+    """A file that did not reach the disk whole: a full disk, a quota, a limit on its size."""
+
+    def __init__(self, path: object, why: str) -> None:
+        """path: the file that was to be written.  why: what was found, a phrase."""
+        advice = "make room on the disk (or lift the quota or limit) and give the same command again."
+        super().__init__(f"{path} could not be written whole ({why}); {advice}")
+
+
 class LeakySplit(UserError):
     """A patient (or scan) would be in several splits."""
 

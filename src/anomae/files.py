@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from anomae.errors import UserError
+from anomae.errors import NotWritten, UserError
 
 # A byte of a file name that is no UTF-8 is to Python the letter \udcXX, which no file holds.  Escaped so it is still
 # that letter where JSON is read back.
@@ -19,7 +19,11 @@ _NO_UTF8 = "backslashreplace"
 
 @contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path`, same suffixes; renamed to `path` if the block ends well, else removed."""
+    """A temporary path beside `path`, same suffixes; renamed to `path` if the block ends well, else removed.
+
+    It is handed to the disk before it is renamed, so a full disk or a quota that is told late is told here.  Raises
+    NotWritten where a library could not write and gives no reason of the system's, OSError with the reason else.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".part-{secrets.token_hex(8)}{''.join(path.suffixes[-2:])}")
     # Made by the system with all rights but those that the umask withholds; asking for the umask itself means setting
@@ -30,10 +34,21 @@ def written_whole(path: Path) -> Iterator[Path]:
     try:
         yield temporary
         temporary.chmod(rights)  # a library may have put a file of its own there
+        _to_disk(temporary)
         temporary.replace(path)
-    except BaseException:
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
+        if type(error) is OSError and error.errno is None:  # numpy and Pillow raise such ones where a write fell short
+            raise NotWritten(path, str(error)) from error
         raise
+
+
+def _to_disk(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -10,7 +10,9 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from multiprocessing import connection, get_context, parent_process
+from multiprocessing import active_children, connection, get_context, parent_process
+from multiprocessing.process import BaseProcess
+from multiprocessing.sharedctypes import RawArray
 from typing import Any, TypeVar
 
 from anomae.errors import UserError
@@ -34,37 +36,67 @@ def usable_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def in_order(function: Callable[[Item], Result], items: Sequence[Item], workers: int) -> Iterator[Result]:
+def in_order(
+    function: Callable[[Item], Result], items: Sequence[Item], workers: int, name: Callable[[Item], str] = str
+) -> Iterator[Result]:
     """`function` of every item, in order.  workers: processes that do it; 0: none beside this one.
 
-    Few more items than workers are on their way at once, so memory does not grow with the number of items.  Raises
-    UserError where a worker is ended from outside.
+    Few more items than workers are on their way at once, so memory does not grow with the number of items.  name:
+    what an item is called.  Raises UserError where a worker is ended from outside, with the name of what it was at.
     """
     workers = min(workers, len(items))
     if workers == 0:
         yield from map(function, items)
         return
     waiting: deque[Future[Result]] = deque()
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_begin_worker) as pool:
+    context, at = get_context("spawn"), RawArray("q", len(items))
+    processes: set[BaseProcess] = set()
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_begin_worker, initargs=(at,)) as pool:
         try:
-            for item in items:
+            for index, item in enumerate(items):
                 with _script_left_alone():
-                    waiting.append(pool.submit(function, item))
+                    waiting.append(pool.submit(_noted, function, index, item))
+                processes.update(active_children())
                 if len(waiting) >= workers + AHEAD:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
         except BrokenProcessPool as error:
+            ended = [items[index] for index in _ended_at(at, processes)]
+            reading = " or ".join(name(item) for item in ended) or "scans"
             raise UserError(
-                "A process that was reading scans was ended from outside, mostly because memory ran out. Give the same "
-                f"command again with fewer workers than {workers} (--workers 0 uses none); it goes on from here."
+                f"A process that was reading {reading} was ended from outside, mostly because memory ran out. Give the "
+                f"same command again with fewer workers than {workers} (--workers 0 uses none); it goes on from here."
             ) from error
         finally:
             pool.shutdown(cancel_futures=True)
 
 
-def _begin_worker() -> None:
+# Of a worker: for each item the process that is at it, 0 before and after; shared with the parent.
+_at: Any = None
+
+
+def _noted(function: Callable[[Item], Result], index: int, item: Item) -> Result:
+    _at[index] = os.getpid()
+    try:
+        return function(item)
+    finally:
+        _at[index] = 0
+
+
+def _ended_at(at: Any, processes: set[BaseProcess]) -> list[int]:
+    """The items that a worker which was ended from outside was at: one, or where it cannot be told which, several."""
+    for process in processes:
+        process.join(5)  # the pool ends the others itself, with SIGTERM
+    own = {process.pid for process in processes if process.exitcode not in (None, 0, -signal.SIGTERM)}
+    begun = [index for index, pid in enumerate(at) if pid]
+    return [index for index in begun if at[index] in own] or begun
+
+
+def _begin_worker(at: Any) -> None:
     """Ctrl-C is for the parent to act on; and a worker whose parent was killed must not stay behind."""
+    global _at
+    _at = at
     leave_out_readers_warnings()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()

@@ -4,6 +4,8 @@ import csv
 import json
 import os
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from anomae.detectors.protocol import Findings
 from anomae.errors import UserError
 from anomae.files import read_json
 from anomae.inference import score_volume
+from anomae.locks import LOCK, locked
 from anomae.runs.scoring_folder import ScoringFolder, plain_name
 from anomae.slices.preparing import prepare_case
 from anomae.slices.settings import PrepareSettings
@@ -456,3 +459,68 @@ def test_neighbours_are_those_of_the_scan_by_number(tmp_path, monkeypatch, batch
     assert len(np.unique(images.mean(axis=(1, 2, 3)))) == 5
     wanted = [(0, 1), (0, 1), (2, 3), (2, 4), (3, 4)]
     np.testing.assert_array_equal(np.array(seen.beside), images[np.array(wanted)])
+
+
+def test_two_never_write_one_folder_at_once(run, tmp_path):
+    a_scan(tmp_path / "in" / "scan.nii.gz")
+    out = score(run, [tmp_path / "in"], tmp_path / "out")
+    before = (out / "scores.csv").read_bytes()
+    with locked(out), pytest.raises(UserError, match="Another process"):
+        score(run, [tmp_path / "in"], out)
+    assert (out / "scores.csv").read_bytes() == before
+    assert not (out / LOCK).exists()
+
+
+def test_names_of_outputs_say_the_path_and_stay(run, tmp_path):
+    for number, name in enumerate(("b/s1/t1.nii.gz", "b/s2/t1.nii.gz", "b_s1/t1.nii.gz")):
+        a_scan(tmp_path / "in" / name, seed=number)
+    out = score(run, [tmp_path / "in"], tmp_path / "out")
+    before = {row["file"]: row["patient"] for row in rows_of(out)}
+    names = {path.name for path in (out / "maps").iterdir()}
+    assert {"b_s1_t1.nii.gz", "b_s2_t1.nii.gz"} < names
+    assert len(names) == len(set(before.values())) == 3
+    a_scan(tmp_path / "in" / "a" / "t1.nii.gz", seed=4)
+    score(run, [tmp_path / "in"], out)
+    assert names < {path.name for path in (out / "maps").iterdir()}
+    after = {row["file"]: row["patient"] for row in rows_of(out)}
+    assert {file: after[file] for file in before} == before
+    assert len(set(after.values())) == 4
+
+
+def test_what_an_earlier_scoring_wrote_is_left_out_and_said(run, watched, tmp_path, capsys):
+    a_scan(tmp_path / "in" / "p1" / "scan.nii.gz")
+    score(run, [tmp_path / "in"], tmp_path / "in" / "first")
+    (tmp_path / "in" / "first" / "scoring.json").rename(tmp_path / "elsewhere.json")  # as one that was stopped
+    out = score(run, [tmp_path / "in"], tmp_path / "in" / "second")
+    assert {Path(row["file"]).name for row in rows_of(out)} == {"scan.nii.gz"}
+    assert "1 folder(s) that this program wrote" in capsys.readouterr().err
+    with pytest.raises(UserError, match="wrote itself"):
+        score(run, [tmp_path / "in" / "first"], tmp_path / "third")
+
+
+FULL_DISK = """
+import resource, sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from stages.test_score_scans import score
+resource.setrlimit(resource.RLIMIT_FSIZE, (12_000, 12_000))
+score(Path(sys.argv[2]), [Path(sys.argv[3])], Path(sys.argv[4]), overlays=0)
+"""
+
+
+def test_what_the_disk_did_not_take_is_listed_and_mended_by_the_same_command(run, tmp_path):
+    """A limit on file sizes stands for a full disk: ITK prints that a write fell short, and goes on."""
+    a_scan(tmp_path / "in" / "small.nii.gz", shape=(3, 12, 10), blob=(1, 6, 5))
+    a_scan(tmp_path / "in" / "large.nii.gz", shape=(20, 64, 60))
+    tests, out = Path(__file__).parents[1], tmp_path / "out"
+    command = [sys.executable, "-c", FULL_DISK, tests, run, tmp_path / "in", out]
+    ended = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
+    assert ended.returncode != 0
+    assert "1 of 2 scan(s) could not be written whole" in ended.stderr
+    assert [Path(file).name for file in read_json(out / "scoring.json")["failed"]] == ["large.nii.gz"]
+    assert [path.name for path in (out / "maps").iterdir()] == ["small.nii.gz"]
+    assert {Path(row["file"]).name for row in rows_of(out)} == {"small.nii.gz"}
+    score(run, [tmp_path / "in"], out, overlays=0)
+    assert read_json(out / "scoring.json")["failed"] == {}
+    assert nibabel.load(out / "maps" / "large.nii.gz").get_fdata().shape == (60, 64, 20)
+    assert len(rows_of(out)) == 23

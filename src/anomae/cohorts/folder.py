@@ -13,6 +13,7 @@ from anomae.cohorts.file_roles import in_mask_folder
 from anomae.cohorts.folder_classes import ClassFolder, find_class_folders
 from anomae.cohorts.lesion_masks import MaskValues
 from anomae.cohorts.mask_pairing import Paired, RoleSettings, pair
+from anomae.cohorts.own_outputs import without_outputs
 from anomae.cohorts.pairing_facts import are_of_organs, pairing_facts, pairing_notes
 from anomae.cohorts.patient_names import (
     CLUSTER,
@@ -93,6 +94,7 @@ class Folder(Cohort):
         self.table = table
         self._surveyed: _Survey | None = None
         self._passed_over: Counter[str] = Counter()
+        self._outputs: set[Path] = set()
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_surveyed": None}  # a reader in another process has no use for it
@@ -134,6 +136,8 @@ class Folder(Cohort):
         self._passed_over = Counter()
         paired = self._pair(folders)
         notes += [sentence.removesuffix(".") for sentence in passed_over_notes(self._passed_over)]
+        if self._outputs:
+            notes.append(f"{len(self._outputs)} folder(s) that this program wrote were left out")
         organs = not (self.roles.mask_folders or self.values.lesion) and are_of_organs(
             self._healthy_masks(folders, paired)
         )
@@ -165,7 +169,9 @@ class Folder(Cohort):
         for root in sorted(roots):
             found = look_for_scans(root)
             self._passed_over += found.passed_over
-            paths |= set(found.scans)
+            scans, outputs = without_outputs(found.scans, root)
+            self._outputs |= set(outputs)
+            paths |= set(scans)
         return pair(sorted(paths), self.source, self.roles)
 
     def _healthy_masks(self, folders: list[ClassFolder], paired: Paired) -> list[Path]:

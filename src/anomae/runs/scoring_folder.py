@@ -25,6 +25,7 @@ import numpy.typing as npt
 from anomae.cohorts.case import CaseSlices
 from anomae.errors import UserError
 from anomae.files import append_json_line, read_json_lines, write_csv
+from anomae.locks import LOCK
 from anomae.statistics.neighbours import NEIGHBOURS, has_neighbours, smoothed_over_neighbours
 from anomae.volumes.identity import NOT_KNOWN
 from anomae.volumes.series import folder_and_series
@@ -67,11 +68,8 @@ class ScoringFolder:
         something else altogether.
         """
         self.folder, self.journal = folder, folder / "journal.jsonl"
-        if folder.exists() and not folder.is_dir():
-            raise UserError(f"{folder} is a file; name a folder for what is written.")
+        refuse_foreign(folder)
         lines = read_json_lines(self.journal)
-        if not lines and folder.is_dir() and any(path != self.journal for path in folder.iterdir()):
-            raise UserError(f"{folder} is not empty and holds no scores; name another folder for what is written.")
         if lines and str(lines[0].get("format")).startswith("anomae scoring") and lines[0]["format"] != FORMAT:
             raise UserError(f"{folder} holds scores of an older version; name another folder, or remove this one.")
         if lines and lines[0].get("format") != FORMAT:
@@ -85,21 +83,27 @@ class ScoringFolder:
             append_json_line(self.journal, {"format": FORMAT, "model": model})
 
     def scored(self, file: Path, pictures: int) -> bool:
-        """Whether `file` is scored already, unchanged since, and `pictures` of its slices are there to be drawn."""
+        """Whether `file` is scored already, unchanged since, its map there and `pictures` of its slices to be drawn."""
         scan = self.scans.get(str(file.resolve()))
         if scan is None or not folder_and_series(file)[0].exists():  # a link may have lost what it led to
             return False
-        return scan.pictured >= min(pictures, len(scan.slices)) and scan.stamp == stamp(file)
+        mapped = scan.heat_top is None or any(self.map_path(scan.name, flat).exists() for flat in (False, True))
+        return mapped and scan.pictured >= min(pictures, len(scan.slices)) and scan.stamp == stamp(file)
 
-    def name_for(self, file: Path) -> str:
-        """A name for the outputs of `file`: safe in any file system, and no other scan's."""
+    def name_for(self, file: Path, root: Path | None = None) -> str:
+        """A name for the outputs of `file`: safe in any file system, no other scan's, and kept once it is given.
+
+        It says the path below `root`, where the scan was found, so that scans of one file name in the folders of
+        several patients are told apart.
+        """
         path = str(file.resolve())
         if path in self.scans:
             return self.scans[path].name
-        name, tries = plain_name(file), 0
+        plain = plain_name(file, root)
+        name, tries = plain, 0
         while self._owners.get(name.lower(), path) != path:
             digest = hashlib.blake2b(f"{tries}{path}".encode(errors="surrogateescape"), digest_size=4).hexdigest()
-            name, tries = f"{plain_name(file)}-{digest}", tries + 1
+            name, tries = f"{plain}-{digest}", tries + 1
         self._owners[name.lower()] = path
         return name
 
@@ -134,10 +138,15 @@ class ScoringFolder:
         return [path for path in (self.folder / "overlays").glob("*.png") if own.fullmatch(path.name)]
 
 
-def plain_name(file: Path) -> str:
-    """The name of `file` without its suffixes; of letters, digits, '_', '-' and '.' alone, and at most 100 of them."""
-    stem = re.sub(r"(\.nii\.gz|\.[a-z]{1,5})$", "", file.resolve().name, flags=re.IGNORECASE)
-    return re.sub(r"[^A-Za-z0-9._-]+", "_", stem).strip("._-")[:100] or "scan"
+def plain_name(file: Path, root: Path | None = None) -> str:
+    """The path of `file` below `root` (None: its name alone) without suffixes.
+
+    Of letters, digits, '_', '-' and '.' alone, and at most 100 of them, the last ones.
+    """
+    inner = file.relative_to(root).as_posix() if root is not None and file.is_relative_to(root) else "."
+    full = file.resolve().name if inner == "." else inner
+    stem = re.sub(r"(\.nii\.gz|\.[a-z]{1,5})$", "", full, flags=re.IGNORECASE)
+    return re.sub(r"[^A-Za-z0-9._-]+", "_", stem).strip("._-")[-100:].lstrip("._-") or "scan"
 
 
 def stamp(scan: Path) -> str:
@@ -169,6 +178,15 @@ def fingerprint(folder: Path) -> str:
 
 def _one_case(scan: ScoredScan) -> list[int]:
     return [0] * len(scan.slices)
+
+
+def refuse_foreign(folder: Path) -> None:
+    """Raises UserError where `folder` is a file, or holds something else than scores."""
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"{folder} is a file; name a folder for what is written.")
+    others = [] if not folder.is_dir() else [path.name for path in folder.iterdir()]
+    if set(others) - {"journal.jsonl", LOCK} and not read_json_lines(folder / "journal.jsonl"):
+        raise UserError(f"{folder} is not empty and holds no scores; name another folder for what is written.")
 
 
 def further_columns(case: CaseSlices, kept: npt.NDArray[np.int64]) -> dict[str, list[Any]]:

@@ -39,6 +39,26 @@ def write_map(
     return ()
 
 
+LONGEST_SIDE = 1024  # pixels of what overlays are drawn from: a panel of theirs is some 400 across
+
+
+def shrunk(images: npt.NDArray[Any], by: tuple[int, int], *, highest: bool = False) -> npt.NDArray[Any]:
+    """Images (k, h, w) with each block of `by` (rows, columns) pixels as one: its mean, or its highest value.
+
+    The last blocks may be smaller.  By (1, 1) the images come back as they are.
+    """
+    for axis, step in enumerate(by, start=1):
+        if step > 1:
+            side = images.shape[axis]
+            starts = np.arange(0, side, step)
+            if highest:
+                images = np.maximum.reduceat(images, starts, axis=axis)
+            else:
+                counts = np.diff([*starts, side]).reshape([-1 if other == axis else 1 for other in range(3)])
+                images = np.add.reduceat(images, starts, axis=axis, dtype=np.float32) / counts.astype(np.float32)
+    return images
+
+
 def write_highest(
     path: Path,
     images: npt.NDArray[Any],
@@ -51,8 +71,12 @@ def write_highest(
 ) -> None:
     """The highest slices of a scan and what overlays need of them.
 
-    images: (k, h, w) as read; kept as 0..255 between the values drawn black and white.  heat: (k, h, w).
+    images: (k, h, w) as read; kept as 0..255 between the values drawn black and white.  heat: (k, h, w).  Slices with
+    a side above LONGEST_SIDE are shrunk first, the grey to the mean of each block of pixels, the heat to its highest,
+    so that what is small and marked stays marked.
     """
+    by = (-(-images.shape[1] // LONGEST_SIDE), -(-images.shape[2] // LONGEST_SIDE))
+    images, heat = shrunk(images, by), shrunk(heat, by, highest=True)
     low, high = black_and_white
     share = np.clip((images.astype(np.float32) - low) / max(high - low, 1e-6), 0, 1)
     write_arrays(
@@ -61,5 +85,5 @@ def write_highest(
         heat=heat,
         slices=slices,
         scores=scores,
-        aspect=np.array(spacing_mm[0] / spacing_mm[1]),
+        aspect=np.array(spacing_mm[0] * by[0] / (spacing_mm[1] * by[1])),
     )

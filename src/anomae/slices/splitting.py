@@ -74,7 +74,8 @@ def drawn_candidates(cohort: Cohort, seed: int, allow_leak: bool) -> ReleasedLis
             "--split candidate puts the same scans into train and test, as the paper's LUNA16 split does, so what is "
             "measured on it is too good; say --allow-leak if that is wanted, or use --split patient or subsets."
         )
-    return draw_candidates(*cohort.candidates(), seed)
+    rows, labels = cohort.candidates()
+    return draw_candidates(rows, labels, seed)
 
 
 def _first_readable(cohort: Cohort, cases: Sequence[Case]) -> CaseSlices:

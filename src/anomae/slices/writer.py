@@ -1,6 +1,5 @@
 """A store as it grows, case by case; stopped at any moment, it goes on to the same bytes."""
 
-import fcntl
 import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,6 +12,7 @@ from anomae.arrays import GrowingArray
 from anomae.cohorts.case import HEALTHY, SPLITS, UNKNOWN, Case
 from anomae.errors import UserError
 from anomae.files import append_json_line, keep_json_lines, read_json, read_json_lines_in_order, write_csv, write_json
+from anomae.locks import FolderLock, holds_anything
 from anomae.progress import say
 from anomae.slices.index import COLUMNS, SliceIndex, read_index
 from anomae.slices.rows import CaseRows
@@ -48,7 +48,7 @@ def begun_request(folder: Path) -> dict[str, Any] | None:
         return begun
     if folder.exists() and not folder.is_dir():
         raise UserError(f"{folder} is a file; name a folder for the store.")
-    if folder.exists() and any(folder.iterdir()) and not (folder / JOURNAL).exists():
+    if holds_anything(folder) and not (folder / JOURNAL).exists():
         raise UserError(f"{folder} is not empty and is not a store; name a new folder.")
     return None
 
@@ -82,20 +82,11 @@ class StoreWriter:
         """
         refuse_other_request(folder, request)
         self.folder, self.request = folder, dict(request)
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._lock = (folder / JOURNAL).open("a")
-        except OSError as error:
-            raise UserError(f"No store can be written to {folder} ({error.strerror}); name another folder.") from error
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            self._lock.close()
-            raise UserError(f"Another process is writing {folder}; wait for it, or stop it first.") from error
+        self._lock = FolderLock(folder)
         try:
             self._continue(settings)
         except BaseException:
-            self._lock.close()
+            self._lock.release()
             raise
 
     def _continue(self, settings: PrepareSettings) -> None:
@@ -109,7 +100,7 @@ class StoreWriter:
             say(f"Line {damaged} of {folder / JOURNAL} is damaged; the cases from there on are prepared again.")
         if not _holds_rows(lines):
             # nothing is lost by beginning anew, and what was skipped may be readable by now
-            self._lock.truncate(0)
+            (folder / JOURNAL).unlink(missing_ok=True)
             lines = [{"request": self.request}]
             append_json_line(folder / JOURNAL, lines[0])
         self.lines = lines[1:]
@@ -173,11 +164,12 @@ class StoreWriter:
 
     def close(self) -> None:
         """Stop, for now or because all is written; the same request goes on from here."""
-        if not self._lock.closed:
+        try:
             for array in (self._images, self._lesions, self._bodies):
                 if array is not None:
                     array.close()
-            self._lock.close()
+        finally:
+            self._lock.release()
 
     def write_index(self) -> SliceIndex:
         """Write index.csv and cases.json of what is in; returns the index."""

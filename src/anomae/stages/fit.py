@@ -1,8 +1,10 @@
 """The stage `fit`: a store of prepared slices to a fitted detector; goes on where an earlier fit stopped."""
 
+import os
 import platform
 import shutil
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from anomae.detectors.protocol import Detector
 from anomae.detectors.registry import method_named
 from anomae.errors import UserError
 from anomae.files import write_json, written_whole
+from anomae.locks import holds_anything, locked
 from anomae.recipes.overrides import overridden
 from anomae.runs.run import Run
 from anomae.slices.store import SliceStore
@@ -52,9 +55,9 @@ def fit(
     autoencoder_of: a run on the same store whose masked autoencoder, trained with the same settings and seed, is taken
     over with what it kept in its cache, in place of training another one that would come out the same.
 
-    Raises UserError where the store is not whole, the run was begun with other settings, a setting does not exist, or
-    the other run's masked autoencoder is not the one that these settings want; and where a fit that was stopped would
-    go on in another precision or on other numbers of devices or nodes.
+    Raises UserError where the store is not whole, the run was begun with other settings, another process is writing it,
+    a setting does not exist, or the other run's masked autoencoder is not the one that these settings want; and where a
+    fit that was stopped would go on in another precision or on other numbers of devices or nodes.
     """
     opened, opened_run = SliceStore(Path(store)), Run(Path(run))
     name = recipe or opened.recipe
@@ -74,13 +77,16 @@ def fit(
         "computed": _computed(settings),
         "versions": {"python": platform.python_version(), **{package: version(package) for package in VERSIONED}},
     }
-    _begin(opened_run, facts)
+    _refuse_other(opened_run, facts)
     if not opened_run.is_fitted:
-        if autoencoder_of is not None:
-            take_over_autoencoder(Run(Path(autoencoder_of)), opened_run, facts)
-        _fit(opened, opened_run, made, detector, seed)
-        if not keep_cache:
-            shutil.rmtree(opened_run.folder / "cache", ignore_errors=True)
+        with _alone(opened_run.folder):
+            _begin(opened_run, facts)
+            if autoencoder_of is not None:
+                take_over_autoencoder(Run(Path(autoencoder_of)), opened_run, facts)
+            if not opened_run.is_fitted:  # by another process, in between
+                _fit(opened, opened_run, made, detector, seed)
+            if not keep_cache:
+                shutil.rmtree(opened_run.folder / "cache", ignore_errors=True)
     return opened_run.fitted
 
 
@@ -168,12 +174,26 @@ def _refuse_other_computing(run: Run, earlier: Mapping[str, Any], now: Mapping[s
         )
 
 
+def _alone(folder: Path) -> AbstractContextManager[None]:
+    """The lock of `folder`; none for a process that the first of several on one fit started: that one holds it."""
+    ranks = ("LOCAL_RANK", "NODE_RANK", "GROUP_RANK", "SLURM_PROCID")
+    return nullcontext() if any(os.environ.get(rank, "0") != "0" for rank in ranks) else locked(folder)
+
+
 def _begin(run: Run, facts: dict[str, Any]) -> None:
     """Write run.json, or check that an earlier one says the same."""
+    _refuse_other(run, facts)
     if not (run.folder / "run.json").exists():
-        if run.folder.exists() and any(run.folder.iterdir()):
-            raise UserError(f"{run.folder} is not empty and is not a run; name a new folder.")
         write_json(run.folder / "run.json", facts)
+
+
+def _refuse_other(run: Run, facts: dict[str, Any]) -> None:
+    """Raises UserError where the folder holds another run, or something else."""
+    if not (run.folder / "run.json").exists():
+        if run.folder.exists() and not run.folder.is_dir():
+            raise UserError(f"{run.folder} is a file; name a folder for the run.")
+        if holds_anything(run.folder):
+            raise UserError(f"{run.folder} is not empty and is not a run; name a new folder.")
         return
     earlier = run.facts()
     changed = [

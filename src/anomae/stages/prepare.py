@@ -181,12 +181,16 @@ def _whole(folder: Path, allow_leak: bool) -> SliceStore:
 def _write(writer: StoreWriter, cases: Sequence[Case], work: Callable[[Case], CaseRows | str], workers: int) -> None:
     left = cases[writer.done :]
     with progress("prepare", len(cases), "scans", writer.done) as bar:
-        for case, made in zip(left, in_order(work, left, workers), strict=True):
+        for case, made in zip(left, in_order(work, left, workers, _source_of), strict=True):
             if isinstance(made, str):
                 writer.skip(case, made)
             else:
                 writer.append(case, made)
             bar.advance()
+
+
+def _source_of(case: Case) -> str:
+    return str(case.source)
 
 
 def _tell_skipped(writer: StoreWriter) -> None:

@@ -16,6 +16,7 @@ from anomae.detectors.protocol import Findings, FittedDetector, with_neighbours
 from anomae.detectors.registry import load_detector
 from anomae.errors import UserError
 from anomae.files import append_json_line, read_json_lines, write_csv, write_json
+from anomae.locks import locked
 from anomae.progress import progress
 from anomae.runs.pretext import write_pretext
 from anomae.runs.run import Run
@@ -50,8 +51,8 @@ def score(
 
     maps: also write maps.npy, (n, h, w), and reconstructions.npy, (n, c, h, w), float16 in the order of scores.csv.
     calibration: with the test split, score the normal validation slices too, into RUN/calibration: from them `evaluate`
-    takes a threshold that has seen no abnormal image.  Raises UserError where the run is not fitted or its store is
-    gone.
+    takes a threshold that has seen no abnormal image.  Raises UserError where the run is not fitted, its store is
+    gone or another process is writing the run.
     """
     opened_run = Run(Path(run))
     if not opened_run.is_fitted:
@@ -61,13 +62,14 @@ def score(
     if not len(rows):
         raise UserError(f"The store {opened.folder} has no slice in its {split} split.")
     detector = load_detector(opened_run.fitted, device or _device_of(opened_run.facts()))
-    facts = _score_rows(detector, opened, rows, opened_run.findings, split, maps, False)
-    held_out = opened.rows(CALIBRATION_SPLIT, label=0)
-    if calibration and split == "test" and len(held_out):
-        of_normals = _score_rows(detector, opened, held_out, opened_run.calibration, CALIBRATION_SPLIT, False, maps)
-        write_pretext(detector, opened, held_out, opened_run)
-        _finish(opened_run.calibration, of_normals)
-    _finish(opened_run.findings, facts)
+    with locked(opened_run.folder):
+        facts = _score_rows(detector, opened, rows, opened_run.findings, split, maps, False)
+        held_out = opened.rows(CALIBRATION_SPLIT, label=0)
+        if calibration and split == "test" and len(held_out):
+            of_normals = _score_rows(detector, opened, held_out, opened_run.calibration, CALIBRATION_SPLIT, False, maps)
+            write_pretext(detector, opened, held_out, opened_run)
+            _finish(opened_run.calibration, of_normals)
+        _finish(opened_run.findings, facts)
     return opened_run.findings
 
 

@@ -11,15 +11,17 @@ import numpy as np
 import anomae
 from anomae.cohorts.brain_files import is_brain_file
 from anomae.cohorts.channel_slices import read_colour_slices
+from anomae.cohorts.own_outputs import without_outputs
 from anomae.cohorts.patient_names import patient_of_scan
 from anomae.detectors.protocol import FittedDetector
 from anomae.errors import MissingExtra, UnreadableScan, UserError
 from anomae.files import read_json, write_json
 from anomae.inference.fitted import fitted_folder, learned_in_colour, load_fitted, prepared_facts
 from anomae.inference.score_volume import VolumeResult, score_slices, score_volume
+from anomae.locks import locked
 from anomae.progress import progress, say
 from anomae.reports.overlays import draw_overlays, grey_range
-from anomae.runs.scoring_folder import ScoredScan, ScoringFolder, fingerprint, further_columns, stamp
+from anomae.runs.scoring_folder import ScoredScan, ScoringFolder, fingerprint, further_columns, refuse_foreign, stamp
 from anomae.runs.scoring_outputs import write_highest, write_map
 from anomae.slices.settings import PrepareSettings, settings_from
 from anomae.training.settings import DeviceSettings
@@ -46,19 +48,39 @@ def score_scans(
     load: reads the fitted detector; None: the registry's.
 
     A scan that cannot be read is listed and skipped.  A scoring that was stopped goes on; what is in `out` already and
-    has not changed is not scored again.  One scan at a time is in memory.
+    has not changed is not scored again.  What this program wrote below `paths` is left out.  One scan at a time is in
+    memory.
     Raises UserError where nothing fitted is found, the run learned from several modalities as channels, `out` holds
-    other things, or not one scan could be scored.
+    other things or another process is writing it, or not one scan could be scored; and at the very end, with all
+    others written, where the results of a scan could not be written whole.
     """
     fitted, target = fitted_folder(Path(run)), Path(out)
     prepared = prepared_facts(fitted)
     settings, colour = settings_from(prepared["settings"]), learned_in_colour(prepared)
-    files, passed_over = _found_scans([Path(path) for path in paths], target, series)
+    found, passed_over = _found_scans([Path(path) for path in paths], target, series)
+    refuse_foreign(target)
     detector = (load or load_fitted)(fitted, device)
-    folder = ScoringFolder(target, fingerprint(fitted))
+    with locked(target):
+        folder = ScoringFolder(target, fingerprint(fitted))
+        return _score_into(folder, found, detector, settings, colour, overlays, _doubts(prepared), passed_over)
+
+
+def _score_into(
+    folder: ScoringFolder,
+    found: dict[Path, Path],
+    detector: FittedDetector,
+    settings: PrepareSettings,
+    colour: bool,
+    overlays: int,
+    doubts: list[str],
+    passed_over: list[str],
+) -> Path:
+    """found: scan -> the folder it was found below.  Returns the folder, or raises, as `score_scans` says."""
+    files, target = list(found), folder.folder
     scale_before = _earlier_scale(target)
     (target / "scoring.json").unlink(missing_ok=True)
     skipped: dict[str, str] = {}
+    failed: dict[str, str] = {}
     with progress("score", len(files), "scans") as bar:
         for file in files:
             if not folder.scored(file, overlays):
@@ -70,21 +92,28 @@ def score_scans(
                     skipped[str(file)] = str(error) or type(error).__name__
                     folder.scans.pop(str(file.resolve()), None)
                 else:
-                    folder.add(_written(file, result, patient, folder, overlays))
+                    try:
+                        name = folder.name_for(file, found[file])
+                        folder.add(_written(file, name, result, patient, folder, overlays))
+                    except (UserError, OSError) as error:
+                        failed[str(file)] = f"{file} was scored, but not written: {error}"
+                        folder.scans.pop(str(file.resolve()), None)
             bar.advance()
-    if len(skipped) == len(files):
-        raise UserError(f"None of the {len(files)} scan(s) could be scored; the first: {next(iter(skipped.values()))}")
+    missing = {**skipped, **failed}
+    if len(missing) == len(files):
+        raise UserError(f"None of the {len(files)} scan(s) could be scored; the first: {next(iter(missing.values()))}")
     scale = draw_overlays(folder, overlays, scale_before, detector.map_name)
     folder.write_scores()
     scans = folder.scans.values()
-    notes = [*_doubts(prepared), *_unknown_patients(list(scans))]
+    notes = [*doubts, *_unknown_patients(list(scans))]
     facts = {
         "detector": detector.name,
         "map_name": detector.map_name,
         "scans": len(scans),
         "slices": sum(len(scan.slices) for scan in scans),
         "skipped": skipped,
-        "read": len(files) - len(skipped),
+        "failed": failed,
+        "read": len(files) - len(missing),
         "passed_over": passed_over,
         "notes": notes,
         "scan_notes": {scan.file: scan.notes for scan in scans if scan.notes},
@@ -95,6 +124,11 @@ def score_scans(
     write_json(target / "scoring.json", facts)
     for sentence in [*notes, *passed_over, *(f"Skipped: {reason}" for reason in skipped.values())]:
         say(sentence)
+    if failed:
+        raise UserError(
+            f"The results of {len(failed)} of {len(files)} scan(s) could not be written whole; make room and give the "
+            f"same command again. The first: {next(iter(failed.values()))}"
+        )
     return target
 
 
@@ -114,10 +148,12 @@ def _scored(file: Path, detector: FittedDetector, settings: PrepareSettings, col
         raise UnreadableScan(f"{file}: {error}") from error
 
 
-def _written(file: Path, result: VolumeResult, patient: str, folder: ScoringFolder, overlays: int) -> ScoredScan:
+def _written(
+    file: Path, name: str, result: VolumeResult, patient: str, folder: ScoringFolder, overlays: int
+) -> ScoredScan:
     """Write the map and the highest slices of one scan; returns what its journal line says."""
     case, kept = result.case, result.kept
-    name, highest = folder.name_for(file), np.argsort(-result.scores, kind="stable")[:overlays]
+    highest = np.argsort(-result.scores, kind="stable")[:overlays]
     heat_top, said = None, tuple[str, ...]()
     if result.map is not None and result.axial_map is not None:
         flat = case.grid is None and len(result.map) == 1
@@ -155,13 +191,14 @@ def _written(file: Path, result: VolumeResult, patient: str, folder: ScoringFold
     )
 
 
-def _found_scans(paths: Sequence[Path], out: Path, series: str | int | None) -> tuple[list[Path], list[str]]:
-    """All scans at and below `paths` but not in `out`, each once, in order; and sentences on what was passed over.
+def _found_scans(paths: Sequence[Path], out: Path, series: str | int | None) -> tuple[dict[Path, Path], list[str]]:
+    """All scans at and below `paths` but not in outputs of this program, each once, in order; and what was left out.
 
-    Raises UserError where a path is missing or holds none.
+    Each with the path it was found below.  Raises UserError where a path is missing or holds none.
     """
-    found: dict[Path, Path] = {}
+    found: dict[Path, tuple[Path, Path]] = {}
     passed_over: Counter[str] = Counter()
+    outputs: set[Path] = set()
     for path in paths:
         if not folder_and_series(path)[0].exists():
             raise UserError(f"{path} does not exist.")
@@ -169,13 +206,20 @@ def _found_scans(paths: Sequence[Path], out: Path, series: str | int | None) -> 
         passed_over += below.passed_over
         scans = [file for file in below.scans if not is_brain_file(file) or not path.is_dir()]
         scans = [file for file in scans if not file.resolve().is_relative_to(out.resolve())]
+        if path.is_dir():
+            scans, left_out = without_outputs(scans, path)
+            outputs.update(left_out)
         if not scans:
-            raise UserError(" ".join([f"{path} holds no scan or picture of a kind that is read.", *below.notes()]))
+            but = " but what this program wrote itself" if outputs else ""
+            raise UserError(" ".join([f"{path} holds no scan or picture of a kind that is read{but}.", *below.notes()]))
         for file in scans:
-            found.setdefault(file.resolve(), file)
+            found.setdefault(file.resolve(), (file, path))
     if not found:
         raise UserError("Name at least one scan, or a folder that holds some.")
-    return list(found.values()), FoundScans(passed_over=passed_over).notes()
+    notes = FoundScans(passed_over=passed_over).notes()
+    if outputs:
+        notes.append(f"{len(outputs)} folder(s) that this program wrote were left out, the first: {min(outputs)}.")
+    return dict(found.values()), notes
 
 
 def _earlier_scale(path: Path) -> float | None:

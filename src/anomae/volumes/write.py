@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from anomae.errors import UserError
+from anomae.errors import NotWritten, UserError
 from anomae.files import written_whole
 from anomae.volumes.itk import name_for_itk
 from anomae.volumes.nifti_header import NiftiPlacement
 from anomae.volumes.volume import Grid
 from anomae.volumes.write_dicom import write_dicom_series
 from anomae.volumes.write_nifti import write_nifti
+from anomae.volumes.written_volume import check_written
 
 __all__ = ["VOLUME_SUFFIXES", "write_arrays", "write_dicom_series", "write_picture", "write_volume"]
 
@@ -32,33 +33,45 @@ def write_volume(path: Path, voxels: npt.NDArray[Any], grid: Grid, placement: Ni
     .nii, .nii.gz, .mha, .mhd (with a .raw of the same name beside it) or .nrrd.  The number type is kept, but bool is
     stored as uint8 and float16 as float32.  NIfTI holds its geometry in float32; the other formats in full.
     placement: for NIfTI, of the scan whose grid it is, see `write_nifti`; the other formats know one affine only.
-    Raises UserError for another suffix or a path that is no UTF-8, ValueError where voxels and grid differ in shape.
+    Raises UserError for another suffix or a path that is no UTF-8, NotWritten where the disk did not take it (it is
+    read back before it gets its name), ValueError where voxels and grid differ in shape.
     """
     if not path.name.lower().endswith(VOLUME_SUFFIXES):
         raise UserError(f"{path.name}: a volume can be written as {', '.join(VOLUME_SUFFIXES)}; choose one of these.")
     if voxels.shape != grid.shape:
         raise ValueError(f"voxels of shape {voxels.shape} do not fit a grid of shape {grid.shape}")
-    voxels = np.asarray(voxels, dtype=_STORED_AS.get(voxels.dtype.name, voxels.dtype))
+    stored = np.asarray(voxels, dtype=_STORED_AS.get(voxels.dtype.name, voxels.dtype))
     if path.name.lower().endswith((".nii", ".nii.gz")):
-        write_nifti(path, voxels, grid, placement)
+        write_nifti(path, stored, grid, placement)
         return
     import SimpleITK as sitk
 
-    scan = sitk.GetImageFromArray(voxels)
+    scan = sitk.GetImageFromArray(stored)
     scan.SetSpacing(grid.spacing_mm[::-1])
     scan.SetOrigin(grid.origin_mm)
     scan.SetDirection(grid.direction)
     if path.name.lower().endswith(".mhd"):
         name_for_itk(path)
         with _folder_beside(path) as temporary:
-            sitk.WriteImage(scan, str(temporary / path.name))
+            _write_with_itk(scan, str(temporary / path.name), path)
+            check_written((temporary / path.name).with_suffix(".raw"), stored, path)
             # The header goes last, and an old one first: nobody ever finds a header beside voxels not its own.
             path.unlink(missing_ok=True)
             (temporary / path.name).with_suffix(".raw").replace(path.with_suffix(".raw"))
             (temporary / path.name).replace(path)
     else:
         with written_whole(path) as whole:
-            sitk.WriteImage(scan, name_for_itk(whole))
+            _write_with_itk(scan, name_for_itk(whole), path)
+            check_written(whole, stored, path)
+
+
+def _write_with_itk(scan: Any, name: str, path: Path) -> None:
+    import SimpleITK as sitk
+
+    try:
+        sitk.WriteImage(scan, name)
+    except RuntimeError as error:  # some of its writers raise, others print and go on
+        raise NotWritten(path, "ITK could not write it") from error
 
 
 def write_picture(path: Path, image: npt.NDArray[Any], bits: int = 8) -> None:

@@ -19,6 +19,7 @@ import numpy.typing as npt
 from anomae.files import written_whole
 from anomae.volumes.nifti_header import TYPES, NiftiPlacement, header_layout
 from anomae.volumes.volume import Grid
+from anomae.volumes.written_volume import check_written
 
 _MM = 2
 _SCANNER = 1  # a form's code: "scanner anatomical"
@@ -54,13 +55,16 @@ def write_nifti(path: Path, voxels: npt.NDArray[Any], grid: Grid, placement: Nif
     for name in ("dim_info", "dim", "pixdim", "xyzt_units", "qform_code", "sform_code", "quatern", "qoffset"):
         header[name] = getattr(placement, name)
     header["srow"] = np.reshape(placement.srow, (3, 4))
-    with written_whole(path) as whole, whole.open("wb") as plain:
-        if path.name.lower().endswith(".gz"):
-            # No name and no time in it: the same volume makes the same file.
-            with gzip.GzipFile("", "wb", _LEVEL, plain, mtime=0) as packed:
-                _write(cast(IO[bytes], packed), header, voxels)
-        else:
-            _write(plain, header, voxels)
+    with written_whole(path) as whole:
+        with whole.open("wb") as plain:
+            if path.name.lower().endswith(".gz"):
+                # No name and no time in it: the same volume makes the same file.
+                with gzip.GzipFile("", "wb", _LEVEL, plain, mtime=0) as packed:
+                    _write(cast(IO[bytes], packed), header, voxels)
+            else:
+                _write(plain, header, voxels)
+        if first:
+            check_written(whole, voxels, path)
 
 
 def is_sheared(grid: Grid) -> bool:
