@@ -24,7 +24,7 @@ import numpy.typing as npt
 
 from anomae.cohorts.case import CaseSlices
 from anomae.errors import UserError
-from anomae.files import append_json_line, read_json_lines, write_csv
+from anomae.files import append_json_line, read_json, read_json_lines, write_csv
 from anomae.locks import LOCK
 from anomae.statistics.neighbours import NEIGHBOURS, has_neighbours, smoothed_over_neighbours
 from anomae.volumes.identity import NOT_KNOWN
@@ -221,3 +221,11 @@ def _rows(scans: Iterable[ScoredScan], further: Sequence[str], smoothed: bool) -
             found = ("" if entry is None else entry for entry in more)
             line = (scan.file, scan.patient, number, position, *found, repr(score))
             yield (*line, repr(over_neighbours)) if smoothed else line
+
+
+def earlier_scale(path: Path) -> float | None:
+    """The colour scale of the overlays that an earlier, finished scoring drew."""
+    if not (path / "scoring.json").exists():
+        return None
+    scale: Any = read_json(path / "scoring.json").get("overlay_scale")
+    return scale if isinstance(scale, float) else None

@@ -15,13 +15,21 @@ from anomae.cohorts.own_outputs import without_outputs
 from anomae.cohorts.patient_names import patient_of_scan
 from anomae.detectors.protocol import FittedDetector
 from anomae.errors import MissingExtra, UnreadableScan, UserError
-from anomae.files import read_json, write_json
+from anomae.files import write_json
 from anomae.inference.fitted import fitted_folder, learned_in_colour, load_fitted, prepared_facts
 from anomae.inference.score_volume import VolumeResult, score_slices, score_volume
 from anomae.locks import locked
 from anomae.progress import progress, say
 from anomae.reports.overlays import draw_overlays, grey_range
-from anomae.runs.scoring_folder import ScoredScan, ScoringFolder, fingerprint, further_columns, refuse_foreign, stamp
+from anomae.runs.scoring_folder import (
+    ScoredScan,
+    ScoringFolder,
+    earlier_scale,
+    fingerprint,
+    further_columns,
+    refuse_foreign,
+    stamp,
+)
 from anomae.runs.scoring_outputs import write_highest, write_map
 from anomae.slices.settings import PrepareSettings, settings_from
 from anomae.training.settings import DeviceSettings
@@ -77,7 +85,7 @@ def _score_into(
 ) -> Path:
     """found: scan -> the folder it was found below.  Returns the folder, or raises, as `score_scans` says."""
     files, target = list(found), folder.folder
-    scale_before = _earlier_scale(target)
+    scale_before = earlier_scale(target)
     (target / "scoring.json").unlink(missing_ok=True)
     skipped: dict[str, str] = {}
     failed: dict[str, str] = {}
@@ -220,14 +228,6 @@ def _found_scans(paths: Sequence[Path], out: Path, series: str | int | None) -> 
     if outputs:
         notes.append(f"{len(outputs)} folder(s) that this program wrote were left out, the first: {min(outputs)}.")
     return dict(found.values()), notes
-
-
-def _earlier_scale(path: Path) -> float | None:
-    """The colour scale of the overlays that an earlier, finished scoring drew."""
-    if not (path / "scoring.json").exists():
-        return None
-    scale: Any = read_json(path / "scoring.json").get("overlay_scale")
-    return scale if isinstance(scale, float) else None
 
 
 def _unknown_patients(scans: Sequence[ScoredScan]) -> list[str]:
