@@ -23,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anomae.cohorts.case import CaseSlices
+from anomae.cohorts.patient_names import patient_of_scan
 from anomae.errors import UserError
 from anomae.files import append_json_line, read_json, read_json_lines, write_csv
 from anomae.locks import LOCK
@@ -229,3 +230,11 @@ def earlier_scale(path: Path) -> float | None:
         return None
     scale: Any = read_json(path / "scoring.json").get("overlay_scale")
     return scale if isinstance(scale, float) else None
+
+
+def unknown_patients(scans: Sequence[ScoredScan]) -> list[str]:
+    """What is said where several scans name no patient, and each of them counts as one."""
+    unknown = sum(scan.patient == scan.name and not patient_of_scan(Path(scan.file), "") for scan in scans)
+    if unknown < 2:
+        return []
+    return [f"Patients unknown for {unknown} of {len(scans)} scans: each file counted as one, under its own name."]

@@ -113,7 +113,7 @@ def _score_into(
     scale = draw_overlays(folder, overlays, scale_before, detector.map_name)
     folder.write_scores()
     scans = folder.scans.values()
-    notes = [*doubts, *_unknown_patients(list(scans))]
+    notes = [*doubts, *unknown_patients(list(scans))]
     facts = {
         "detector": detector.name,
         "map_name": detector.map_name,
@@ -228,14 +228,6 @@ def _found_scans(paths: Sequence[Path], out: Path, series: str | int | None) -> 
     if outputs:
         notes.append(f"{len(outputs)} folder(s) that this program wrote were left out, the first: {min(outputs)}.")
     return dict(found.values()), notes
-
-
-def _unknown_patients(scans: Sequence[ScoredScan]) -> list[str]:
-    """What is said where several scans name no patient, and each of them counts as one."""
-    unknown = sum(scan.patient == scan.name and not patient_of_scan(Path(scan.file), "") for scan in scans)
-    if unknown < 2:
-        return []
-    return [f"Patients unknown for {unknown} of {len(scans)} scans: each file counted as one, under its own name."]
 
 
 def _doubts(prepared: dict[str, Any]) -> list[str]:
