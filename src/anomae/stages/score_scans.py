@@ -29,6 +29,7 @@ from anomae.runs.scoring_folder import (
     further_columns,
     refuse_foreign,
     stamp,
+    unknown_patients,
 )
 from anomae.runs.scoring_outputs import write_highest, write_map
 from anomae.slices.settings import PrepareSettings, settings_from
