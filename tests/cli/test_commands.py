@@ -63,7 +63,7 @@ def test_help_loads_neither_torch_nor_readers() -> None:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("prepare", "brats", "here", "there"), "Did you mean brats2020"),
+        (("prepare", "bratz", "here", "there"), "Did you mean brats"),
         (("prepare", "lgg", "nowhere", "there"), "nowhere"),
         (("prepare", "lgg", "nowhere", "there", "--set", "image_sise=32"), "Did you mean image_size?"),
         (("prepare", "lgg", "nowhere", "there", "--set", "image_size"), "not of the form key=value"),
@@ -212,8 +212,9 @@ def test_what_readers_warn_of_is_not_printed_by_the_command(tmp_path: Path) -> N
     header.PhotometricInterpretation = "MONOCHROME2"
     header.PixelData = bytes(range(128)) + bytes(66)  # longer than the picture: pydicom warns of it
     files = [tmp_path / "scans" / ("abnormal" if n > 4 else "healthy") / f"{n}" / "a.dcm" for n in range(7)]
-    for file in files:
+    for number, file in enumerate(files):
         file.parent.mkdir(parents=True)
+        header.PatientID = f"Doe{number}"
         header.save_as(file, enforce_file_format=True)
     with pytest.warns(UserWarning, match="excess padding"):
         read_volume(files[0])

@@ -118,13 +118,13 @@ def test_a_path_of_two_subjects_is_refused(tmp_path):
         Folder(tmp_path).cases()
 
 
-def test_a_folder_of_two_patients_is_refused(tmp_path):
+def test_the_series_of_two_patients_in_one_folder_are_of_two_patients(tmp_path):
     series(tmp_path / "healthy/a", "ONE")
     series(tmp_path / "b", "TWO")
     for file in (tmp_path / "b").iterdir():
         file.rename(tmp_path / "healthy/a" / f"two_{file.name}")
-    with pytest.raises(UserError, match="2 patients by their PatientID"):
-        Folder(tmp_path).cases()
+    assert len(set(patients(tmp_path).values())) == 2
+    assert Folder(tmp_path).patients_told() == {"header": {"scans": 2, "patients": 2}}
 
 
 @pytest.mark.parametrize("name", ["Anonymous", "ANON", "unknown", "0000", ""])

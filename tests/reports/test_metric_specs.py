@@ -47,7 +47,7 @@ def test_an_added_metric_is_everywhere(tmp_path: Path, monkeypatch: pytest.Monke
     label, value = np.array([int(one) for one, _ in score]), np.array([float(two) for _, two in score])
     expected = max((value[label == 1] >= t).mean() - (value[label == 0] >= t).mean() for t in value)
     assert report["slice"]["best_youden"]["value"] == pytest.approx(expected)
-    assert report["scores"]["score_mae"]["best_youden"]["low"] is not None
+    assert report["scores"]["score_mae"]["best_youden"]["value"] is not None
     assert report["patient"]["metrics"]["max"]["best_youden"] is not None
     assert report["definitions"]["best_youden"] == f"{YOUDEN.definition} Higher is better."
     page = (run / "report" / "report.html").read_text(encoding="utf-8")

@@ -80,7 +80,7 @@ def test_baselines_are_pooled_as_they_are(made: tuple[Path, dict[str, Any]]) -> 
         figures = content["runs"]["pca-seed3"]["scores"]["score"]["pooled"]["all"]
         difference = figures["differences"][name]
         assert difference["value"] == pytest.approx(figures["auroc"]["value"] - expected)
-        assert difference["low"] <= difference["value"] <= difference["high"]
+        assert (difference["low"], difference["high"]) == (None, None)  # too few patients for an interval
     assert {"brightest_spot_9", "position_rarity", "body_fraction"} <= set(content["trivial_baselines"])
     assert content["counts"]["all"]["patients"] == 6
     assert set(content["counts"]) == {"all", "mid", "position"}
@@ -114,7 +114,7 @@ def test_the_page_says_what_was_found(made: tuple[Path, dict[str, Any]]) -> None
     assert read_json(out / "cross_validation.json") == content
     text = (out / "cross_validation.md").read_text(encoding="utf-8")
     value = content["runs"]["pca-seed3"]["scores"]["score"]["pooled"]["all"]["auroc"]["value"]
-    assert f"| pca-seed3 | {value:.3f} [" in text
+    assert f"| pca-seed3 | {value:.3f} " in text
     assert "pca: mean over 2 seeds (range)" in text
     assert "brightest spot (9 of 128)" in text
     page = (out / "cross_validation.html").read_text(encoding="utf-8")
@@ -135,8 +135,8 @@ def test_what_is_clear_of_zero_is_said(made: tuple[Path, dict[str, Any]]) -> Non
         above, _, below = row[1].partition("below")
         for title, trivial_baseline in titles.items():
             if "every one" not in row[1] and title != "slice position":  # which is the beginning of another title
-                assert (title in above) == (differences[trivial_baseline]["low"] > 0)
-                assert (title in below) == (differences[trivial_baseline]["high"] < 0)
+                assert (title in above) == ((differences[trivial_baseline]["low"] or 0) > 0)
+                assert (title in below) == ((differences[trivial_baseline]["high"] or 0) < 0)
 
 
 def test_nothing_is_done_twice(made: tuple[Path, dict[str, Any]]) -> None:

@@ -33,4 +33,4 @@ def test_options_are_handed_on(tmp_path):
     phantom(tmp_path / "set", layout="folder", count=2, shape=(8, 16, 16), file_format="nrrd")
     assert (tmp_path / "set/healthy/patient_001/scan.nrrd").is_file()
     with pytest.raises(UserError, match="brats2020"):
-        phantom(tmp_path / "other", layout="brats2021")
+        phantom(tmp_path / "other", layout="brats2077")

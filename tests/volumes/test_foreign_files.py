@@ -111,7 +111,8 @@ def test_dicom_values_are_pydicoms(name: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # pydicom's of padding
         expected = apply_rescale(header.pixel_array, header)
-    np.testing.assert_allclose(read_volume(path).voxels[0], expected, rtol=1e-6)
+    measured = header.pixel_array != header.get("PixelPaddingValue", np.nan)
+    np.testing.assert_allclose(read_volume(path).voxels[0][measured], expected[measured], rtol=1e-6)
 
 
 @pytest.mark.parametrize("name", [name for name in READ if ".nii" in name])

@@ -124,7 +124,7 @@ def test_what_our_lines_find_in_broken_content_is_a_broken_file(code: str) -> No
 def test_a_reader_of_ours_with_a_defect_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     nib.save(nib.Nifti1Image(np.zeros((2, 2, 2), np.int16), np.eye(4)), tmp_path / "a.nii")
     assert read_volume(tmp_path / "a.nii").voxels.shape == (2, 2, 2)
-    monkeypatch.setattr(nifti, "_HEADERS", None)
+    monkeypatch.setattr(nifti, "HEADERS", None)
     with pytest.raises(TypeError, match="NoneType"):
         read_volume(tmp_path / "a.nii")
 

@@ -242,7 +242,7 @@ def test_a_path_that_is_no_utf8_is_refused_before_itk_ends_the_process(tmp_path:
 
 def test_nothing_is_written_to_a_path_that_itk_cannot_open(tmp_path: Path) -> None:
     (tmp_path / "caf\udce9").mkdir()
-    for name in ("a.mhd", "a.mha", "a.nii.gz"):
+    for name in ("a.mhd", "a.mha"):  # NIfTI is not written by ITK
         with pytest.raises(UserError, match="no UTF-8"):
             write_volume(tmp_path / "caf\udce9" / name, np.zeros((2, 3, 4), np.int16), Grid((2, 3, 4)))
     assert list((tmp_path / "caf\udce9").iterdir()) == []

@@ -77,7 +77,7 @@ def lesions_of(mask: Volume, values: MaskValues, *, several_said: bool = True) -
             notes.append(SIGNED)
         else:
             raise _no_mask(mask, "holds negative values")
-    jpeg = mask.source.name.lower().endswith(_JPEG)
+    jpeg = mask.source is not None and mask.source.name.lower().endswith(_JPEG)
     if present is None or (len(present) > 2 and (jpeg or not _are_labels(voxels.dtype, present))):
         return _blurred(mask, voxels, values, notes)
     if jpeg and 0 < present[-1] < 128:

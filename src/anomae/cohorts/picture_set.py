@@ -9,7 +9,7 @@ from anomae.cohorts.case import ABNORMAL, COLOURS, GREY, Case, CaseSlices, Cohor
 from anomae.cohorts.channel_slices import read_colour_slices
 from anomae.cohorts.picture_groups import PICTURES, group_near_duplicates
 from anomae.cohorts.scan_slices import read_scan_slices
-from anomae.errors import UnreadableScan, UserError
+from anomae.errors import UserError
 
 UNKNOWN_PATIENTS = (
     "patients are unknown: each picture counts as one patient, so leakage between the splits cannot be excluded"
@@ -74,13 +74,11 @@ class PictureSet(Cohort):
     def read(self, case: Case) -> CaseSlices:
         """The picture of one case.
 
-        Raises UnreadableScan where it or its mask is missing or broken, or it is called abnormal and its mask is empty.
+        Raises UnreadableScan where it or its mask is missing or broken.  One that is called abnormal and whose mask is
+        empty stays abnormal, with a note.
         """
         read = read_colour_slices if self.channel_names == COLOURS else read_scan_slices
-        found = read(case.source, case.lesion, case.label)
-        if case.label == ABNORMAL and case.lesion is not None and not (found.labels == ABNORMAL).all():
-            raise UnreadableScan(f"{case.source} is called abnormal, but its mask {case.lesion} is empty; correct one.")
-        return found
+        return read(case.source, case.lesion, case.label, called=case.label)
 
     def _survey(self) -> tuple[list[Case], tuple[str, ...]]:
         if self._surveyed is None:
