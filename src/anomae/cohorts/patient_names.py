@@ -8,7 +8,9 @@ from typing import Any, Literal
 
 from anomae.cohorts.case import Case
 from anomae.errors import UnreadableScan, UserError
+from anomae.volumes.dicom import list_series
 from anomae.volumes.dicom_headers import is_dicom, patient_in_header, pseudonym
+from anomae.volumes.series import folder_and_series
 
 # The first that knows a scan's patient names it.
 TABLE, HEADER, BIDS, PATTERN, FOLDER, CLUSTER, UNKNOWN_PATIENT = KINDS = (
@@ -191,6 +193,11 @@ def _keys(case: Case, source: Path, pattern: re.Pattern[str] | None, table: Mapp
 
 def _in_headers(scan: Path) -> str:
     """The pseudonym in the DICOM headers of a file or of the files in a folder, pixels not read; "" where none is."""
+    folder, number = folder_and_series(scan)
+    if number is not None:  # one of several series in a folder
+        return _one_patient(
+            scan, {_somebody(frame.patient) for frame in [*list_series(folder)[0].values()][number - 1]}
+        )
     files = sorted(scan.iterdir()) if scan.is_dir() else [scan]
     found = set()
     for file in files:
@@ -200,6 +207,10 @@ def _in_headers(scan: Path) -> str:
             found.add(_somebody(patient_in_header(file)))
         except UnreadableScan:  # it stays a case, and is refused and listed when it is read for good
             continue
+    return _one_patient(scan, found)
+
+
+def _one_patient(scan: Path, found: set[str]) -> str:
     found.discard("")
     if len(found) > 1:
         raise UserError(
