@@ -38,7 +38,7 @@ def test_which_class_is_healthy_is_a_setting(written):
 
 def test_patients_can_be_told_by_a_pattern(written):
     assert len({case.patient for case in CovidRadiography(written, patient_pattern=r"images/\w+-(\d)\d+").cases()}) == 4
-    with pytest.raises(UserError, match="one group"):
+    with pytest.raises(UserError, match="0 groups; one is needed"):
         CovidRadiography(written, patient_pattern=r"\d")
     with pytest.raises(UserError, match="does not match"):
         CovidRadiography(written, patient_pattern=r"x(\d)").cases()

@@ -1,6 +1,5 @@
 """Any folder of healthy and abnormal scans or pictures."""
 
-import re
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from anomae.cohorts.patient_names import (
     CLUSTER,
     FOLDER,
     UNKNOWN_PATIENT,
+    compiled_pattern,
     count_told,
     guessed_from_folders,
     name_patients,
@@ -86,7 +86,7 @@ class Folder(Cohort):
         if per_cluster < 0 or (per_cluster and not near_duplicates):
             raise UserError("per_cluster is a number of pictures, and needs near_duplicates=true.")
         self.source, self.healthy_name, self.abnormal_name = source, healthy_name, abnormal_name
-        self.pattern = _compiled(patient_pattern)
+        self.pattern = compiled_pattern(patient_pattern)
         self.near_duplicates, self.per_cluster = near_duplicates, per_cluster
         self.channel_names = COLOURS if colour else GREY
         self.roles = RoleSettings(_listed(mask_pattern), _listed(image_pattern), _listed(mask_folder.lower()))
@@ -214,16 +214,6 @@ def _refuse_named_pictures(cases: list[Case], told: dict[str, str]) -> None:
 
 def _is_picture(case: Case) -> bool:
     return case.source.suffix.lower() in PICTURES
-
-
-def _compiled(pattern: str) -> re.Pattern[str] | None:
-    try:
-        compiled = re.compile(pattern) if pattern else None
-    except re.error as error:
-        raise UserError(f"patient_pattern {pattern!r} is no regular expression ({error}).") from error
-    if compiled and compiled.groups != 1:
-        raise UserError(f"patient_pattern {pattern!r} has {compiled.groups} groups; one is needed, around the patient.")
-    return compiled
 
 
 def _listed(text: str) -> tuple[str, ...]:

@@ -56,6 +56,17 @@ class NamedPatients:
         return count_told(self.cases, self.told)
 
 
+def compiled_pattern(pattern: str) -> re.Pattern[str] | None:
+    """The setting patient_pattern, or None.  Raises UserError where it has not one group."""
+    try:
+        compiled = re.compile(pattern) if pattern else None
+    except re.error as error:
+        raise UserError(f"patient_pattern {pattern!r} is no regular expression ({error}).") from error
+    if compiled and compiled.groups != 1:
+        raise UserError(f"patient_pattern {pattern!r} has {compiled.groups} groups; one is needed, around the patient.")
+    return compiled
+
+
 def name_patients(
     cases: Sequence[Case], source: Path, pattern: re.Pattern[str] | None = None, table: Mapping[str, str] | None = None
 ) -> NamedPatients:

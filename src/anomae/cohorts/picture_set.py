@@ -1,12 +1,14 @@
 """What cohorts of single pictures share: what is known of each picture, and how it becomes a case."""
 
 import re
+from abc import abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from anomae.cohorts.case import ABNORMAL, COLOURS, GREY, Case, CaseSlices, Cohort
 from anomae.cohorts.channel_slices import read_colour_slices
+from anomae.cohorts.patient_names import compiled_pattern
 from anomae.cohorts.picture_groups import PICTURES, group_near_duplicates
 from anomae.cohorts.scan_slices import read_scan_slices
 from anomae.errors import UserError
@@ -46,12 +48,7 @@ class PictureSet(Cohort):
         """
         if patient_pattern and near_duplicates:
             raise UserError("Give either patient_pattern or near_duplicates, not both.")
-        try:
-            self.pattern = re.compile(patient_pattern) if patient_pattern else None
-        except re.error as error:
-            raise UserError(f"patient_pattern {patient_pattern!r} is no regular expression ({error}).") from error
-        if self.pattern and self.pattern.groups != 1:
-            raise UserError(f"patient_pattern {patient_pattern!r} needs one group, around the patient.")
+        self.pattern = compiled_pattern(patient_pattern)
         self.source, self.near_duplicates = source, near_duplicates
         self.channel_names = COLOURS if colour else GREY
         self._surveyed: tuple[list[Case], tuple[str, ...]] | None = None
@@ -59,9 +56,9 @@ class PictureSet(Cohort):
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_surveyed": None}  # a reader in another process has no use for it
 
+    @abstractmethod
     def find(self) -> tuple[list[Picture], list[str]]:
         """All pictures in a fixed order, and what was left out.  Raises UserError where the layout is another."""
-        raise NotImplementedError
 
     def cases(self) -> list[Case]:
         """A case a picture, in the order of their paths."""
