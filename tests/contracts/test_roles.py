@@ -1,5 +1,6 @@
 """Roles of files: in trees as people have them, no lesion slice is called healthy, and no mask is a scan."""
 
+import gzip
 import tempfile
 from pathlib import Path
 
@@ -107,7 +108,7 @@ def test_images_beside_masks(tmp_path):
 
 def test_a_scan_given_twice_and_brain_masks(tmp_path):
     well(tmp_path)
-    scan(tmp_path / "healthy/h0.nii")
+    (tmp_path / "healthy/h0.nii").write_bytes(gzip.decompress((tmp_path / "healthy/h0.nii.gz").read_bytes()))
     scan(tmp_path / "abnormal/p/x.nii.gz")
     for name in ("x_brain_mask", "x-BrainMask", "x_bet_mask", "brainmask"):
         mask(tmp_path / f"abnormal/p/{name}.nii.gz")
@@ -115,6 +116,54 @@ def test_a_scan_given_twice_and_brain_masks(tmp_path):
     assert labels_of(tmp_path) == WELL | {"abnormal/p/x.nii.gz": LABELS}
     facts = Folder(tmp_path).pairing()
     assert (facts["given_twice"], facts["brain_masks"], facts["with_lesion_mask"]) == (1, 4, 1)
+
+
+def test_two_scans_of_one_name_are_neither_taken(tmp_path):
+    well(tmp_path)
+    scan(tmp_path / "abnormal/x.nii.gz")
+    scan(tmp_path / "abnormal/X.nii", 7)
+    mask(tmp_path / "healthy/h0_seg.nii.gz")
+    write_as(tmp_path / "healthy/h0_seg.nii", np.zeros(SHAPE, np.uint8))
+    cohort = Folder(tmp_path)
+    assert len(cohort.cases()) == 3
+    refused = [case for case in cohort.cases() if case.case != "healthy/h1.nii.gz"]
+    for case, name in zip(refused, ("x.nii.gz and X.nii", "h0_seg.nii.gz and h0_seg.nii"), strict=True):
+        with pytest.raises(UnreadableScan, match=f"{name} .* neither was taken"):
+            cohort.read(case)
+
+
+def test_several_masks_of_one_scan_are_merged(tmp_path):
+    well(tmp_path)
+    scan(tmp_path / "abnormal/x.nii.gz")
+    for name, where in (("x_mask", 1), ("x_mask_1", 4), ("x_mask_2", 4)):
+        voxels = np.zeros(SHAPE, np.uint8)
+        voxels[where, 2 if name != "x_mask_2" else 6] = 1
+        write_as(tmp_path / f"abnormal/{name}.nii.gz", voxels)
+    scan(tmp_path / "abnormal/y.nii.gz")
+    for number in (1, 2):
+        voxels = np.zeros(SHAPE, np.uint8)
+        voxels[number, 1, 1] = 1
+        write_as(tmp_path / f"abnormal/masks/y_{number}.nii.gz", voxels)
+    cohort = Folder(tmp_path)
+    cases = {case.case: case for case in cohort.cases()}
+    assert set(cases) == {*WELL, "abnormal/x.nii.gz", "abnormal/y.nii.gz"}
+    read = cohort.read(cases["abnormal/x.nii.gz"])
+    assert read.labels.tolist() == [0, 1, 0, 0, 1, 0]
+    assert read.lesions.sum(axis=(1, 2)).tolist() == [0, 8, 0, 0, 16, 0]
+    assert "3 lesion masks of it were merged" in read.notes
+    assert cohort.read(cases["abnormal/y.nii.gz"]).labels.tolist() == [0, 1, 1, 0, 0, 0]
+    assert "2 scans have several lesion masks (5 files in all), which were merged" in cohort.notes()
+    assert cohort.pairing()["pairs"]["abnormal/y.nii.gz"] == [f"abnormal/masks/y_{number}.nii.gz" for number in (1, 2)]
+
+
+def test_a_scan_that_is_called_like_a_numbered_mask_stays_one(tmp_path):
+    for name in ("healthy/roi_1.nii.gz", "healthy/lesion_2.nii.gz", "abnormal/wound_roi_1.nii.gz"):
+        scan(tmp_path / name)
+    assert {name: set(labels) for name, labels in labels_of(tmp_path).items()} == {
+        "healthy/lesion_2.nii.gz": {HEALTHY},
+        "healthy/roi_1.nii.gz": {HEALTHY},
+        "abnormal/wound_roi_1.nii.gz": {ABNORMAL},
+    }
 
 
 def test_two_masks_leave_nothing_healthy(tmp_path):

@@ -13,16 +13,12 @@ _BLOCK = 1 << 20
 
 
 def source_facts(case: Case) -> dict[str, list[str | int]]:
-    """ "scan" and "lesion" -> path, size in bytes, last change (ns since 1970) and BLAKE2b hash of what is there.
+    """ "scan", "lesion" and so on -> path, size in bytes, last change (ns since 1970) and BLAKE2b hash.
 
     Of a folder: of all files that lie directly in it.  What is no file (a made-up scan) is left out.
     """
-    found = {"scan": case.source, "lesion": case.lesion}
-    return {
-        role: [str(path.absolute()), *_stamp(path), _hash(path)]
-        for role, path in found.items()
-        if path is not None and path.exists()
-    }
+    found = {"scan": case.source, **_masks_of(case)}
+    return {role: [str(path.absolute()), *_stamp(path), _hash(path)] for role, path in found.items() if path.exists()}
 
 
 def refuse_changed(store: Path, cases: Iterable[Case]) -> None:
@@ -47,6 +43,16 @@ def refuse_changed(store: Path, cases: Iterable[Case]) -> None:
             f"{len(changed)} source file(s) have changed since {store} was prepared (the first: {changed[0]}), so its "
             "slices and labels are old. Remove the store and prepare it again, or give another folder for a new one."
         )
+
+
+def _masks_of(case: Case) -> dict[str, Path]:
+    """Role -> file: "lesion", "lesion 2", and so on; "ignored", "ignored 2", and so on."""
+    named = (("lesion", case.lesion_files), ("ignored", case.ignored))
+    return {
+        role if number == 1 else f"{role} {number}": path
+        for role, paths in named
+        for number, path in enumerate(paths, 1)
+    }
 
 
 def _differs(path: Path, size: int, modified_ns: int, digest: str) -> bool:
