@@ -166,6 +166,41 @@ def test_a_scan_that_is_called_like_a_numbered_mask_stays_one(tmp_path):
     }
 
 
+@pytest.mark.parametrize("how", ["*_ignore.nii.gz", "Ignore_these"])
+def test_regions_that_are_not_to_be_judged(how, tmp_path):
+    """Neither lesion nor healthy: a slice with a lesion outside is abnormal, with one inside alone unknown."""
+    well(tmp_path)
+    region = np.zeros(SHAPE, np.uint8)
+    region[:, 3:5, 3:5] = 1
+    names = ("healthy/h0", "abnormal/x", "abnormal/y", "abnormal/z")
+    for name in names[1:]:
+        scan(tmp_path / f"{name}.nii.gz")
+    voxels = lesion_voxels()
+    voxels[3, 0, 0] = 1  # outside of the region
+    write_as(tmp_path / "abnormal/x_seg.nii.gz", voxels)
+    write_as(tmp_path / "abnormal/y_seg.nii.gz", lesion_voxels())
+    for name in names:
+        folder, stem = name.split("/")
+        where = f"{name}_ignore.nii.gz" if "*" in how else f"{folder}/ignore_these/{stem}.nii.gz"
+        write_as(tmp_path / where, region)
+    cohort = Folder(tmp_path, ignore=how)
+    read = {case.case.split(".")[0]: cohort.read(case) for case in cohort.cases()}
+    assert {name: each.labels.tolist() for name, each in read.items()} == {
+        "healthy/h0": [0] * 6,
+        "healthy/h1": [0] * 6,
+        "abnormal/x": [0, 0, UNKNOWN, 1, 0, 0],
+        "abnormal/y": [0, 0, UNKNOWN, UNKNOWN, 0, 0],
+        "abnormal/z": [1] * 6,
+    }
+    assert read["healthy/h1"].ignored is None
+    for name in names:
+        assert read[name].ignored.sum() == region.sum()
+        assert read[name].lesions is None or not (read[name].lesions & read[name].ignored).any()
+    assert "4 of 5 scans have a mask of what is not to be judged (ignore)" in cohort.notes()
+    with pytest.raises(UserError, match="ignore names no file"):
+        Folder(tmp_path, ignore="*_nothing.nii.gz").cases()
+
+
 def test_two_masks_leave_nothing_healthy(tmp_path):
     well(tmp_path)
     for name in ("abnormal/x", "healthy/y"):
@@ -217,6 +252,24 @@ def test_organ_and_tumour(tmp_path):
 
 def test_an_empty_mask_makes_no_abnormal_scan_healthy(tmp_path):
     assert values(tmp_path, np.zeros(SHAPE, np.uint8)) == [UNKNOWN] * 6
+
+
+@pytest.mark.parametrize("kind", [False, True])
+def test_pictures_with_regions(kind, tmp_path):
+    """In grey and in colour; a picture whose only lesion lies in the region has no label."""
+    for name in ("healthy/a.png", "healthy/b.png", "abnormal/x.png", "abnormal/y.png"):
+        write_picture(tmp_path / name, generator(0, name).integers(0, 255, (24, 24)))
+    marks = np.zeros((24, 24), np.uint8)
+    marks[8:16, 8:16] = 255
+    for name, lesion in (("x", marks), ("y", np.roll(marks, 4, axis=0))):
+        write_picture(tmp_path / f"abnormal/{name}_mask.png", lesion)
+        write_picture(tmp_path / f"abnormal/{name}_roi.png", marks)
+    cohort = Folder(tmp_path, ignore="*_roi.png", colour=kind)
+    read = {case.case: cohort.read(case) for case in cohort.cases()}
+    assert len(read) == 4
+    assert read["abnormal/x.png"].labels.tolist() == [UNKNOWN]
+    assert read["abnormal/y.png"].labels.tolist() == [ABNORMAL]
+    assert read["abnormal/y.png"].lesions.sum() == 4 * 8
 
 
 @pytest.mark.parametrize("kind", ["red.png", "white.jpg", "grey.png", "one.png"])

@@ -58,14 +58,15 @@ def evaluate_maps(
     def evaluated(name: str, threshold: int | None) -> tuple[MapFigures, PixelCounts]:
         counter = LesionCounts(int(patient.max()) + 1, threshold)
 
-        def batches() -> Iterator[tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]]:
+        def batches() -> Iterator[tuple[npt.NDArray[Any], ...]]:
             for start in range(0, len(known), BLOCK):
                 here = known[start : start + BLOCK]
                 pictures, lesions = store.select(rows[here]).pictures(slice(None)), store.lesions(rows[here])
                 block = np.asarray(maps[indices[here]]) if name == "map" else pictures
                 tissue = tissue_of(store, rows[here], pictures)
-                counter.add(block, lesions, tissue, patient[start : start + BLOCK])
-                yield block, lesions
+                judged = store.judged(rows[here]) if store.has_ignored else None
+                counter.add(block, lesions, tissue, patient[start : start + BLOCK], judged)
+                yield (block, lesions) if judged is None else (block, lesions, judged)
                 bar.advance(len(here))
 
         counts = count_pixels(batches(), patient)

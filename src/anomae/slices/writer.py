@@ -112,9 +112,12 @@ class StoreWriter:
         self._bodies: GrowingArray | None = None
         if settings.preparation != "plain":
             self._bodies = GrowingArray(folder / "bodies.npy", self._lesion_shape, np.uint8, rows)
-        self._lesions: GrowingArray | None = None
-        if any(line.get("lesions") for line in self.lines):
-            self._lesions = GrowingArray(folder / "lesions.npy", self._lesion_shape, np.uint8, rows)
+        # Files that only some cases have something for: the others have zeros there.
+        self._masks: dict[str, GrowingArray] = {
+            name: GrowingArray(folder / f"{name}.npy", self._lesion_shape, np.uint8, rows)
+            for name in ("lesions", "ignored")
+            if any(line.get(name) for line in self.lines)
+        }
 
     @property
     def done(self) -> int:
@@ -146,14 +149,16 @@ class StoreWriter:
 
     def append(self, case: Case, rows: CaseRows) -> None:
         """Write the rows of one case."""
-        if rows.lesions is not None and self._lesions is None:
-            self._lesions = GrowingArray(self.folder / "lesions.npy", self._lesion_shape, np.uint8)
-            self._append_no_lesions(self._images.rows)
+        before = self._images.rows
         self._images.append(rows.images)
-        if rows.lesions is not None and self._lesions is not None:
-            self._lesions.append(rows.lesions)
-        else:
-            self._append_no_lesions(len(rows.images))
+        for name, packed in (("lesions", rows.lesions), ("ignored", rows.ignored)):
+            if packed is not None and name not in self._masks:
+                self._masks[name] = GrowingArray(self.folder / f"{name}.npy", self._lesion_shape, np.uint8)
+                self._append_zeros(self._masks[name], before)
+            if packed is not None:
+                self._masks[name].append(packed)
+            elif name in self._masks:
+                self._append_zeros(self._masks[name], len(rows.images))
         if rows.bodies is not None and self._bodies is not None:
             self._bodies.append(rows.bodies)
         self._journal(case, rows.entry)
@@ -165,7 +170,7 @@ class StoreWriter:
     def close(self) -> None:
         """Stop, for now or because all is written; the same request goes on from here."""
         try:
-            for array in (self._images, self._lesions, self._bodies):
+            for array in (self._images, *self._masks.values(), self._bodies):
                 if array is not None:
                     array.close()
         finally:
@@ -200,10 +205,9 @@ class StoreWriter:
         write_json(self.folder / FINISHED, content)
         clear_journal(self.folder)
 
-    def _append_no_lesions(self, count: int) -> None:
-        if self._lesions is not None:
-            for start in range(0, count, _BLOCK):
-                self._lesions.append(np.zeros((min(_BLOCK, count - start), *self._lesion_shape), dtype=np.uint8))
+    def _append_zeros(self, array: GrowingArray, count: int) -> None:
+        for start in range(0, count, _BLOCK):
+            array.append(np.zeros((min(_BLOCK, count - start), *self._lesion_shape), dtype=np.uint8))
 
     def _journal(self, case: Case, facts: Mapping[str, Any]) -> None:
         source = case.source.absolute() if folder_and_series(case.source)[0].exists() else case.source
@@ -217,7 +221,7 @@ class StoreWriter:
             columns = line.get("columns", {})
             for index in range(line["rows"]):
                 one = {name: column[index] if isinstance(column, list) else column for name, column in columns.items()}
-                if self._lesions is not None and one["label"] == HEALTHY and one["lesion_fraction"] is None:
+                if "lesions" in self._masks and one["label"] == HEALTHY and one["lesion_fraction"] is None:
                     one["lesion_fraction"] = 0.0  # called healthy as a whole: its mask is known to be empty
                 one |= {"row": row, "case": line["case"], "site": line["site"], "split": SPLITS[one["split"]]}
                 one["label"] = None if one["label"] == UNKNOWN else one["label"]
