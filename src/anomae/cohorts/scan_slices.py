@@ -64,8 +64,8 @@ def scan_slices(
     lesion: its mask, or several to be merged (see anomae.cohorts.lesion_masks); every slice is then labelled by whether
     its mask is empty, and `label` counts for nothing.  label: else the label of every slice.  values: which values of
     the mask count, None: of a data set whose masks are known to have several.  called: what the whole scan is called;
-    where that is ABNORMAL and the mask is empty, no slice counts as healthy.  regions: masks of what is not to be judged (see
-    anomae.cohorts.ignored_regions).  Raises UnreadableScan where a mask does not lie on the scan.
+    where that is ABNORMAL and the mask is empty, no slice counts as healthy.  regions: masks of what is not
+    to be judged (see anomae.cohorts.ignored_regions).  Raises UnreadableScan where a mask does not lie on the scan.
     """
     from anomae.volumes.orientation import axial_view, identify_slices
 

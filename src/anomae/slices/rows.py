@@ -24,7 +24,8 @@ class CaseRows:
     """Ready to be written.
 
     images: (k, c, H, W), of the type of the store.  lesions, bodies, ignored: (k, H, ceil(W / 8)) uint8,
-    numpy.packbits along the last axis, or None.  entry: what is to be said of the case and its rows, as JSON; see `_entry`.
+    numpy.packbits along the last axis, or None.  entry: what is to be said of the case and its rows, as JSON; see
+    `_entry`.
     """
 
     images: npt.NDArray[Any]

@@ -17,7 +17,7 @@ from anomae.progress import say
 from anomae.slices.index import COLUMNS, SliceIndex, read_index
 from anomae.slices.rows import CaseRows
 from anomae.slices.settings import PrepareSettings
-from anomae.slices.source_facts import SOURCES
+from anomae.slices.source_facts import SOURCES, first_changed
 from anomae.slices.store import FORMAT, refuse_other_format
 from anomae.volumes.series import folder_and_series
 
@@ -73,23 +73,26 @@ class StoreWriter:
     A case is journalled once its rows are written; rows that no line vouches for are cut off on going on.
     """
 
-    def __init__(self, folder: Path, request: Mapping[str, Any], settings: PrepareSettings) -> None:
+    def __init__(
+        self, folder: Path, request: Mapping[str, Any], settings: PrepareSettings, cases: Sequence[Case] = ()
+    ) -> None:
         """Begin in `folder`, or go on there.
 
         request: what the store is made of and how, as JSON, with the number of "channels" of an image; without it they
-        have one.  Raises UserError where `folder` holds a store that was
+        have one.  cases: those to be written, in order; where the files of one that is in have changed since, it and
+        all behind it are prepared again, and that is said.  Raises UserError where `folder` holds a store that was
         asked for otherwise, or something else, or another process is writing there, or it cannot be written to.
         """
         refuse_other_request(folder, request)
         self.folder, self.request = folder, dict(request)
         self._lock = FolderLock(folder)
         try:
-            self._continue(settings)
+            self._continue(settings, cases)
         except BaseException:
             self._lock.release()
             raise
 
-    def _continue(self, settings: PrepareSettings) -> None:
+    def _continue(self, settings: PrepareSettings, cases: Sequence[Case]) -> None:
         folder = self.folder
         for unfinished in folder.glob(".part-*"):
             unfinished.unlink()
@@ -98,6 +101,15 @@ class StoreWriter:
             # The rows of a case begin where those of the case before end, so nothing behind can be told apart.
             keep_json_lines(folder / JOURNAL, len(lines))
             say(f"Line {damaged} of {folder / JOURNAL} is damaged; the cases from there on are prepared again.")
+        old = first_changed(lines[1:], cases)
+        if old is not None:
+            number, file = old
+            say(
+                f"{file} has changed since {folder} was begun; this scan and the {len(lines) - 2 - number} behind it "
+                "are prepared again."
+            )
+            lines = lines[: number + 1]
+            keep_json_lines(folder / JOURNAL, len(lines))
         if not _holds_rows(lines):
             # nothing is lost by beginning anew, and what was skipped may be readable by now
             (folder / JOURNAL).unlink(missing_ok=True)
@@ -118,6 +130,8 @@ class StoreWriter:
             for name in ("lesions", "ignored")
             if any(line.get(name) for line in self.lines)
         }
+        for name in {"lesions", "ignored"} - set(self._masks):
+            (folder / f"{name}.npy").unlink(missing_ok=True)  # of cases that are in no longer
 
     @property
     def done(self) -> int:
