@@ -642,6 +642,9 @@ def test_what_is_ignored_is_in_no_figure_of_maps(tmp_path: Path) -> None:
     assert report["pixel"]["lesion_share"] == pytest.approx(truth.mean())
     assert plain["pixel"]["lesion_share"] == pytest.approx(lesions[rows].mean())
     assert report["slice"] == plain["slice"]
+    share = f"{100 * ignored[rows].mean():.1f} % of the pixels are not to be judged"
+    assert share in report["pixel"]["note"]
+    assert share in Page((run / "report" / "report.html").read_text(encoding="utf-8")).words
     assert not tissue_of(SliceStore(tmp_path / "store"), rows, maps.astype(np.float32))[~judged].any()
     maps[~judged] = 7
     np.save(run / "findings" / "maps.npy", maps)

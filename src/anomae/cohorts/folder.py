@@ -66,6 +66,7 @@ class Folder(Cohort):
         image_pattern: str = "",
         ignore: str = "",
         table: str = "",
+        healthy: str = "",
     ) -> None:
         r"""`source`: the folder above.
 
@@ -83,6 +84,7 @@ class Folder(Cohort):
         neither lesion nor healthy (anomae.cohorts.ignored_regions): values of a lesion mask, names of mask files
         ("*_ignore.png", as mask_pattern) or of folders of such.  Several of each with commas between them.
         table: a CSV file that says what files are (anomae.cohorts.case_table); it wins over every guess.
+        healthy: which diagnoses of the table are healthy ("NV", in any case); all others are abnormal then.
         """
         if patient_pattern and near_duplicates:
             raise UserError("Give either patient_pattern or near_duplicates, not both.")
@@ -97,7 +99,9 @@ class Folder(Cohort):
             _listed(mask_pattern), _listed(image_pattern), _listed(mask_folder.lower()), regions, folders
         )
         self.values = MaskValues(_whole_numbers("mask_labels", mask_labels), values)
-        self.table = table
+        if healthy and not table:
+            raise UserError("healthy names diagnoses of a table; give it by --table.")
+        self.table, self.healthy = table, _listed(healthy)
         self._surveyed: _Survey | None = None
         self._passed_over: Counter[str] = Counter()
         self._outputs: set[Path] = set()
@@ -112,7 +116,7 @@ class Folder(Cohort):
     def read(self, case: Case) -> CaseSlices:
         """The slices of one scan.  Raises UnreadableScan where it, or its mask, is broken."""
         label = case.label
-        if label == UNKNOWN and case.lesion is None:
+        if label == UNKNOWN and case.lesion is None and case.called != UNKNOWN:
             raise UnreadableScan(f"{case.source} may have several lesion masks; say which by mask_pattern.")
         read = read_colour_slices if self.channel_names == COLOURS else read_scan_slices
         for path in (case.source, *case.lesion_files, *case.ignored):
@@ -137,10 +141,11 @@ class Folder(Cohort):
         return self._surveyed
 
     def _look(self) -> _Survey:
-        said = read_case_table(Path(self.table), self.source) if self.table else {}
+        said, notes = read_case_table(Path(self.table), self.source, self.healthy) if self.table else ({}, [])
         names = self.healthy_name, self.abnormal_name
-        folders, unused = find_class_folders(self.source, *names, self.roles.role_folders)
-        notes = [f"the folder(s) {', '.join(unused)} are of no class and were left out"] if unused else []
+        labelled = any(row.label is not None for row in said.values())
+        folders, unused = find_class_folders(self.source, *names, self.roles.role_folders, labelled=labelled)
+        notes += [f"the folder(s) {', '.join(unused)} are of no class and were left out"] if unused else []
         self._passed_over = Counter()
         paired = self._pair(folders)
         if (self.roles.regions or self.roles.region_folders) and not (
@@ -157,6 +162,11 @@ class Folder(Cohort):
         for folder in folders:
             cases += self._cases_in(folder, paired, organs)
         cases = with_table(cases, said, self.source)
+        if any(folder.label == UNKNOWN for folder in folders):
+            there, cases = len(cases), [case for case in cases if case.source in said]
+            notes.append(
+                f"the table says of which class each scan is; {there - len(cases)} that it lacks were left out"
+            )
         if not cases:
             raise UserError(f"{self.source} holds no scans or pictures in its class folders.")
         notes += pairing_notes(paired, cases, organs)
@@ -210,7 +220,9 @@ class Folder(Cohort):
             if scan in paired.unclear and folder.label != ABNORMAL:
                 label = UNKNOWN
             inner = scan.relative_to(folder.folder if scan.is_relative_to(folder.folder) else folder.root)
-            patient = guessed_from_folders(inner, scan.is_dir()) or below
+            # Where a table tells the classes, a folder may be anything: the part of a download, a clinic, a patient.
+            guessed = guessed_from_folders(inner, scan.is_dir()) if folder.label != UNKNOWN else ""
+            patient = guessed or below
             made = Case(below, patient, scan, lesions[0] if lesions else None, folder.split, label, called=folder.label)
             cases.append(replace(made, more_lesions=lesions[1:], ignored=paired.regions.get(scan, ())))
         return cases
