@@ -10,7 +10,7 @@ from anomae.cohorts.case_table import read_case_table
 from anomae.cohorts.channel_slices import read_colour_slices
 from anomae.cohorts.file_roles import in_mask_folder
 from anomae.cohorts.folder_classes import ClassFolder, find_class_folders
-from anomae.cohorts.given_twice import require_equal_twin
+from anomae.cohorts.given_twice import require_equal_copy
 from anomae.cohorts.ignored_regions import told_regions
 from anomae.cohorts.lesion_masks import MaskValues
 from anomae.cohorts.mask_pairing import Paired, RoleSettings, pair
@@ -120,7 +120,7 @@ class Folder(Cohort):
             raise UnreadableScan(f"{case.source} may have several lesion masks; say which by mask_pattern.")
         read = read_colour_slices if self.channel_names == COLOURS else read_scan_slices
         for path in (case.source, *case.lesion_files, *case.ignored):
-            require_equal_twin(path)
+            require_equal_copy(path)
         return read(case.source, case.lesion_files, label, values=self.values, called=case.called, ignored=case.ignored)
 
     def notes(self) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ _BLOCK = 1 << 20
 _APART_MM = 1e-3  # rounding of a header
 
 
-def twin_of(path: Path) -> Path | None:
+def copy_of(path: Path) -> Path | None:
     """The .nii beside a .nii.gz of the same name, in any case; None where there is none."""
     if not path.name.lower().endswith(".nii.gz") or not path.parent.is_dir():
         return None
@@ -21,18 +21,18 @@ def twin_of(path: Path) -> Path | None:
     return next((entry for entry in sorted(path.parent.iterdir()) if entry.name.lower() == wanted), None)
 
 
-def require_equal_twin(path: Path) -> None:
+def require_equal_copy(path: Path) -> None:
     """Raise UnreadableScan, naming both, where the .nii beside a .nii.gz holds other voxels, or lies elsewhere.
 
     Bytes are compared first, in small memory; two scans that are stored otherwise are read, both at once.
     """
-    twin = twin_of(path)
-    if twin is None or not path.is_file() or _same_bytes(path, twin):
+    copy = copy_of(path)
+    if copy is None or not path.is_file() or _same_bytes(path, copy):
         return
-    why = _difference(path, twin)
+    why = _difference(path, copy)
     if why:
         raise UnreadableScan(
-            f"{path} and {twin.name} beside it have one name but {why}; neither was taken. Remove or rename one."
+            f"{path} and {copy.name} beside it have one name but {why}; neither was taken. Remove or rename one."
         )
 
 
@@ -47,12 +47,12 @@ def _same_bytes(packed: Path, plain: Path) -> bool:
         return False
 
 
-def _difference(path: Path, twin: Path) -> str:
+def _difference(path: Path, copy: Path) -> str:
     from anomae.volumes.read import read_volume
 
     one = read_volume(path)
     try:
-        other = read_volume(twin)
+        other = read_volume(copy)
     except UnreadableScan as error:
         return f"the second cannot be read to compare them ({error})"
     if one.grid.shape != other.grid.shape:

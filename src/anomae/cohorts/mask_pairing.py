@@ -191,8 +191,11 @@ def _scans_of(
 
 
 def _near(home: tuple[str, ...], by_home: dict[tuple[str, ...], list[Path]], inside: bool) -> Iterator[Path]:
+    if not inside:
+        yield from by_home.get(home, ())
+        return
     for other, scans in by_home.items():
-        if other == home or (inside and _is_part(home, other)):
+        if _is_part(home, other):
             yield from scans
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from anomae.cohorts.file_roles import in_mask_folder, stem_of
-from anomae.cohorts.given_twice import require_equal_twin
+from anomae.cohorts.given_twice import require_equal_copy
 from anomae.cohorts.mask_pairing import RoleSettings, pair
 from anomae.errors import UserError
 
@@ -57,7 +57,7 @@ def refuse_unlike_copy(file: Path, below: Path) -> None:
     Not where the user named `file` itself: `below`, as of `without_masks`, is then no folder above it.
     """
     if _searched(file, below):
-        require_equal_twin(file)
+        require_equal_copy(file)
 
 
 def _searched(file: Path, below: Path) -> bool:
