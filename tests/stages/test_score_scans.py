@@ -524,3 +524,26 @@ def test_what_the_disk_did_not_take_is_listed_and_mended_by_the_same_command(run
     assert read_json(out / "scoring.json")["failed"] == {}
     assert nibabel.load(out / "maps" / "large.nii.gz").get_fdata().shape == (60, 64, 20)
     assert len(rows_of(out)) == 23
+
+
+def test_masks_and_copies_in_a_folder_are_no_scans(run, tmp_path):
+    folder = tmp_path / "in"
+    for name, seed in (
+        ("a.nii.gz", 0),
+        ("a_seg.nii.gz", 1),
+        ("b.nii.gz", 2),
+        ("B.nii", 2),
+        ("c.nii.gz", 3),
+        ("c.nii", 4),
+    ):
+        a_scan(folder / name, seed)
+    out = score(run, [folder], tmp_path / "out")
+    facts = read_json(out / "scoring.json")
+    assert {row["file"] for row in rows_of(out)} == {str(folder / "a.nii.gz"), str(folder / "b.nii.gz")}
+    assert list(facts["skipped"]) == [str(folder / "c.nii.gz")]
+    assert "c.nii beside it" in facts["skipped"][str(folder / "c.nii.gz")]
+    assert facts["passed_over"] == [
+        f"1 lesion mask(s) of scans were left out, the first: {folder / 'a_seg.nii.gz'}.",
+        "2 scan(s) are given twice, as .nii beside .nii.gz, of which the .nii.gz is scored, once, the first: "
+        f"{folder / 'B.nii'}.",
+    ]

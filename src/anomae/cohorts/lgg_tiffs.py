@@ -14,6 +14,7 @@ from anomae.cohorts.scan_slices import slice_labels
 from anomae.errors import UnreadableScan, UserError
 
 EXPECTED = "TCGA_CS_4941_19960909/TCGA_CS_4941_19960909_1.tif and _1_mask.tif"
+NO_SPACING = "the pictures tell no spacing: a pixel was taken as 1 mm wide and high, so lengths in mm are not known"
 MODALITIES = ("t1", "flair", "t1ce")  # red, green, blue: before contrast agent, FLAIR, after it
 _ALIASES = {"pre": "t1", "red": "t1", "green": "flair", "post": "t1ce", "blue": "t1ce"}
 _SLICE = re.compile(r"(.+)_(\d{1,4})\.tiff?", re.IGNORECASE)
@@ -86,10 +87,11 @@ class LggTiffs:
         )
 
     def notes(self) -> tuple[str, ...]:
-        """Which colour was read."""
+        """Which colour was read, and what the pictures do not tell."""
         words = dict(zip(MODALITIES, ("red", "green", "blue"), strict=True))
         return (
             f"read from the colours of the pictures: {', '.join(f'{name} ({words[name]})' for name in self.chosen)}",
+            NO_SPACING,
         )
 
 

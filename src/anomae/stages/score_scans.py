@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 import anomae
-from anomae.cohorts.brain_files import is_brain_file
 from anomae.cohorts.channel_slices import read_colour_slices
 from anomae.cohorts.own_outputs import without_outputs
 from anomae.cohorts.patient_names import patient_of_scan
+from anomae.cohorts.scans_below import refuse_unlike_copy, without_masks
 from anomae.detectors.protocol import FittedDetector
 from anomae.errors import MissingExtra, UnreadableScan, UserError
 from anomae.files import write_json
@@ -94,6 +94,7 @@ def _score_into(
         for file in files:
             if not folder.scored(file, overlays):
                 try:
+                    refuse_unlike_copy(file, found[file])
                     result, patient = _scored(file, detector, settings, colour)
                 except MissingExtra:
                     raise  # of no scan alone
@@ -213,22 +214,20 @@ def _found_scans(paths: Sequence[Path], out: Path, series: str | int | None) -> 
             raise UserError(f"{path} does not exist.")
         below = look_for_scans(path, series) if path.is_dir() else FoundScans([path])
         passed_over += below.passed_over
-        scans = [file for file in below.scans if not is_brain_file(file) or not path.is_dir()]
-        scans = [file for file in scans if not file.resolve().is_relative_to(out.resolve())]
+        scans = [file for file in below.scans if not file.resolve().is_relative_to(out.resolve())]
         if path.is_dir():
-            scans, left_out = without_outputs(scans, path)
-            outputs.update(left_out)
+            scans, own = without_outputs(scans, path)
+            outputs.update(own)
         if not scans:
             but = " but what this program wrote itself" if outputs else ""
             raise UserError(" ".join([f"{path} holds no scan or picture of a kind that is read{but}.", *below.notes()]))
         for file in scans:
             found.setdefault(file.resolve(), (file, path))
-    if not found:
-        raise UserError("Name at least one scan, or a folder that holds some.")
     notes = FoundScans(passed_over=passed_over).notes()
     if outputs:
         notes.append(f"{len(outputs)} folder(s) that this program wrote were left out, the first: {min(outputs)}.")
-    return dict(found.values()), notes
+    files, left_out = without_masks(dict(found.values()))
+    return files, [*notes, *left_out]
 
 
 def _doubts(prepared: dict[str, Any]) -> list[str]:

@@ -41,15 +41,20 @@ class LesionCounts:
         lesions: npt.NDArray[np.bool_],
         tissue: npt.NDArray[np.bool_] | None,
         patient: npt.NDArray[np.int64],
+        judged: npt.NDArray[np.bool_] | None = None,
     ) -> None:
-        """Count maps, lesion masks and tissue masks, (k, h, w) each, of patients (k,)."""
+        """Count maps, lesion masks and tissue masks, (k, h, w) each, of patients (k,).
+
+        judged: (k, h, w), pixels that count, those of lesions among them; None: all.
+        """
         from scipy.ndimage import label
 
         for index, (one, lesion) in enumerate(zip(float16_levels(maps), lesions, strict=True)):
             who = int(patient[index])
             if self.threshold is not None:
-                flagged = one > self.threshold
+                flagged = one > self.threshold if judged is None else (one > self.threshold) & judged[index]
                 healthy = ~lesion if tissue is None else tissue[index] & ~lesion
+                healthy = healthy if judged is None else healthy & judged[index]
                 self.flags[who] += [
                     np.count_nonzero(flagged & lesion),
                     np.count_nonzero(flagged & ~lesion),
