@@ -134,7 +134,7 @@ def test_a_damaged_file_is_said(run, change):
     name, value = change
     content = {key: entry for key, entry in content.items() if key != name} | ({} if value is ... else {name: value})
     (run / "fitted" / NAME).write_text(json.dumps(content))
-    with pytest.raises(UserError, match="healthy_scores.json is damaged"):
+    with pytest.raises(UserError, match=r"healthy_scores\.json is damaged"):
         read_healthy_scores(run / "fitted")
 
 

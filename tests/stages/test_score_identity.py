@@ -7,12 +7,12 @@ import numpy as np
 
 from anomae.cohorts.case import Case, Cohort
 from anomae.cohorts.scan_slices import read_scan_slices
+from anomae.runs.scoring_rows import write_scores
 from anomae.slices.rows import rows_or_reason
 from anomae.slices.settings import settings_from
 from anomae.slices.split_rule import SplitRule
 from anomae.slices.store import SliceStore
 from anomae.slices.writer import StoreWriter
-from anomae.runs.scoring_rows import write_scores
 from anomae.volumes.volume import Grid
 from anomae.volumes.write import write_dicom_series, write_volume
 

@@ -51,8 +51,9 @@ def calibrate(
     }
     if not _is_done(run, made_of):
         detector = load()
-        shown = {"levels": levels, "tops": True, "made_of": made_of, "title": "calibrate"}
-        facts = score_rows(detector, store, rows, run.calibration, CALIBRATION_SPLIT, **shown)
+        facts = score_rows(
+            detector, store, rows, run.calibration, CALIBRATION_SPLIT, levels=levels, tops=True, made_of=made_of
+        )
         write_pretext(detector, store, rows, run)
         finish(run.calibration, {**facts, "made_of": made_of})
     elif (run.fitted / NAME).exists():

@@ -15,6 +15,7 @@ from anomae.files import read_json, write_json
 from anomae.statistics.healthy_scores import HealthyScores
 
 NAME = "healthy_scores.json"
+_ADVICE = "remove it, and give the command `anomae fit` of its run again."
 
 
 def write_healthy_scores(fitted: Path, healthy: HealthyScores) -> None:
@@ -47,5 +48,5 @@ def read_healthy_scores(fitted: Path) -> HealthyScores | None:
         ) from error
     lengths = {len(column) for column in (scores, tops, person) if column is not None}
     if scores.ndim != 1 or len(lengths) != 1 or not np.isfinite(scores).all():
-        raise UserError(f"{path} is damaged; remove it and run `anomae fit` or `anomae score` again.")
+        raise UserError(f"{path} is damaged; {_ADVICE}")
     return HealthyScores(scores, tops, person, *names)

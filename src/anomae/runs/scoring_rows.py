@@ -39,19 +39,18 @@ def score_rows(
     levels: bool = False,
     tops: bool = False,
     made_of: Mapping[str, Any] | None = None,
-    title: str = "",
 ) -> dict[str, Any]:
     """Write scores.csv and the arrays of these rows of `split`; returns what `finish` is to write.
 
     maps: maps.npy and reconstructions.npy.  levels: tissue_levels.npy, how much tissue there is at each level of the
     maps.  tops: map_tops.npy, the highest value of each map.  made_of: what the scores depend on beside the rows; a
-    scoring that was stopped goes on only where it is the same.  title: of the progress.
+    scoring that was stopped goes on only where it is the same.
     """
     began, earlier = time.monotonic(), scored_before(folder, len(rows), split, maps or levels, made_of)
     (folder / "findings.json").unlink(missing_ok=True)
     found = GrowingFindings(folder, (store.channels, *store.image_size), earlier, maps, maps or levels, tops, made_of)
     chosen = store.select(rows, among=store.rows(split))
-    title = title or ("score" if split == "test" else f"score, {split}")
+    title = "score" if split == "test" else f"score, {split}"
     try:
         with progress(title, len(rows), "slices", found.rows) as bar:
             for start in range(found.rows, len(rows), BLOCK):

@@ -31,8 +31,8 @@ def score(
 
     maps: also write maps.npy, (n, h, w), and reconstructions.npy, (n, c, h, w), float16 in the order of scores.csv.
     calibration: with the test split, score the normal validation slices too, into RUN/calibration, unless `fit` did:
-    from them `evaluate` takes a threshold that has seen no abnormal image, and so does the scoring of new scans.  Raises UserError where the run is not fitted, its store is
-    gone or another process is writing the run.
+    from them `evaluate` takes a threshold that has seen no abnormal image, and so does the scoring of new scans.
+    Raises UserError where the run is not fitted, its store is gone or another process is writing the run.
     """
     opened_run = Run(Path(run))
     if not opened_run.is_fitted:
