@@ -127,6 +127,8 @@ def scan_slices(
         instance_numbers=identity.instance_numbers if volume.dicom else None,
         placement=volume.placement,
         ignored=ignored if ignored is not None and ignored.any() else None,
+        modality=volume.dicom.modality if volume.dicom else "",
+        body_part=volume.dicom.body_part if volume.dicom else "",
     )
 
 

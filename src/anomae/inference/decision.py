@@ -1,0 +1,144 @@
+"""A decision about a scan: which slices are flagged, and whether it is, by thresholds from healthy people alone."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from anomae.statistics.healthy_scores import HealthyScores as HealthyScores
+from anomae.statistics.operating_point import (
+    PATIENT_BOUND,
+    SLICE_BOUND,
+    Threshold,
+    patient_threshold,
+    slice_threshold,
+    threshold_sentence,
+)
+
+Scores = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """By what one kind of flag is raised: strictly above `threshold`.
+
+    threshold: None where there is none, and `sentence` then says why.  bound: the probability with which something
+    healthy is flagged at most; None where the threshold was given by hand.  given: whether it was.  sentence: all of
+    this in words.
+    """
+
+    threshold: float | None
+    bound: float | None
+    given: bool
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The rules for a slice (its score), a scan (its highest slice score) and a finding (the map's value)."""
+
+    slice: Rule
+    scan: Rule
+    finding: Rule
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What was decided about one scan of k scored slices.
+
+    rules: by which.  flags: (k,) bool, or None where no slice is to be flagged: there is no threshold, or the scan is
+    not one the model was made for.  shares_below: (k,) the share of healthy calibration slices whose score is lower,
+    0..1; None without calibration.  calibration: "1204 healthy slices of 31 patients", "" without.
+    scan_score: the highest slice score.  scan_flag: None where none is to be raised.  scan_share_below: the share of
+    healthy patients whose highest slice is lower, 0..1; None without calibration.  unflagged: why there is no flag, ""
+    where there is one.
+    """
+
+    rules: Rules
+    flags: npt.NDArray[np.bool_] | None
+    shares_below: Scores | None
+    calibration: str
+    scan_score: float
+    scan_flag: bool | None
+    unflagged: str
+    scan_share_below: float | None = None
+
+
+def rules_of(
+    healthy: HealthyScores | None,
+    *,
+    bounds: tuple[float, float] = (SLICE_BOUND, PATIENT_BOUND),
+    threshold: float | None = None,
+) -> Rules:
+    """The rules that a calibration allows.
+
+    bounds: on the probability that a healthy slice, and a healthy patient's scan, is flagged.  threshold: given by
+    hand, for scores of slices and so of scans; findings keep theirs.  Raises UserError where a bound is none.
+    """
+    none = (
+        "No flag: the model keeps no scores of healthy people; give `anomae fit STORE RUN` of its run again, with a "
+        "store that has healthy slices in its validation split."
+    )
+    if healthy is None or not len(healthy.scores):
+        rules = [Rule(None, None, False, none)] * 3
+    else:
+        person = healthy.person.astype(np.str_)
+        per_slice = slice_threshold(healthy.scores, person, bounds[0])
+        per_scan = patient_threshold(healthy.scores, person, bounds[1])
+        tops = None if healthy.map_tops is None else slice_threshold(healthy.map_tops, person, bounds[0])
+        rules = [
+            _rule(per_slice, f"slice of a new healthy {healthy.unit}", healthy.unit),
+            _rule(per_scan, f"scan of a new healthy {healthy.unit}", healthy.unit),
+            Rule(None, None, False, "No findings: this detector draws no map.")
+            if tops is None
+            else _rule(tops, f"map of a healthy slice of a new {healthy.unit}", healthy.unit),
+        ]
+    if threshold is not None:
+        by_hand = Rule(threshold, None, True, f"Above {threshold:.4g}, a threshold given by hand: no bound holds.")
+        rules[:2] = [by_hand, by_hand]
+    return Rules(*rules)
+
+
+def decide(scores: Scores, rules: Rules, healthy: HealthyScores | None, *, unsuited: str = "") -> Decision:
+    """Decide about one scan from the scores (k,) of its slices.
+
+    unsuited: why the model was not made for this scan, in which case nothing is flagged; "" where it was, or where the
+    user insists.
+    """
+    known = healthy is not None and len(healthy.scores) > 0
+    top = float(scores.max())
+    reason = unsuited or ("" if rules.slice.threshold is not None else rules.slice.sentence)
+    why_no_scan = unsuited or ("" if rules.scan.threshold is not None else rules.scan.sentence)
+    return Decision(
+        rules=rules,
+        flags=None if reason or rules.slice.threshold is None else scores > rules.slice.threshold,
+        shares_below=_shares_below(scores, healthy.scores) if healthy is not None and known else None,
+        calibration=f"{len(healthy.scores)} healthy slices of {healthy.people} {healthy.unit}s"
+        if healthy is not None and known
+        else "",
+        scan_score=top,
+        scan_flag=None if why_no_scan or rules.scan.threshold is None else top > rules.scan.threshold,
+        unflagged=why_no_scan or reason,
+        scan_share_below=float(np.mean(_highest_of_people(healthy) < top)) if healthy is not None and known else None,
+    )
+
+
+def _highest_of_people(healthy: HealthyScores) -> Scores:
+    """The highest slice score of each, (p,)."""
+    _, index = np.unique(healthy.person, return_inverse=True)
+    highest = np.full(healthy.people, -np.inf)
+    np.maximum.at(highest, index, healthy.scores)
+    return highest
+
+
+def _shares_below(scores: Scores, healthy: Scores) -> Scores:
+    """The share of `healthy` strictly below each score: ties are no evidence."""
+    return np.searchsorted(np.sort(healthy), scores, side="left") / len(healthy)
+
+
+def _rule(threshold: Threshold, what: str, unit: str) -> Rule:
+    """A calibration too small for the bound gives no flag, and its sentence says what it would take."""
+    sentence = threshold_sentence(threshold, what, f"{unit}s")
+    if not threshold.reachable:
+        return Rule(None, None, False, f"No flag. {sentence}")
+    return Rule(threshold.value, threshold.bound, False, sentence)
