@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from anomae.cohorts.array_cohort import array_files
 from anomae.cohorts.case import ABNORMAL, COLOURS, GREY, HEALTHY, Case, CaseSlices, Cohort
 from anomae.cohorts.npz_members import list_members, read_member
 from anomae.cohorts.picture_set import UNKNOWN_PATIENTS
@@ -45,11 +46,9 @@ class MedMnist(Cohort):
         if self.source.is_file():
             files = [self.source]
         elif self.source.is_dir():
-            files = sorted(path for path in self.source.glob("*.npz") if not path.name.startswith("."))
+            files = array_files(self.source)
         else:
             raise UserError(f"{self.source} does not exist; expected a .npz file of MedMNIST, or a folder of them.")
-        if not files:
-            raise UserError(f"{self.source} holds no .npz files.")
         if not self.healthy and not self.no_finding:
             raise UserError(
                 "MedMNIST's labels are numbers of classes, and which are healthy is not guessed; say it: --set "

@@ -1,4 +1,4 @@
-"""What must hold of a store, whatever its cohort: shown on slices that say themselves whose they are and what they hold.
+"""What must hold of a store, whatever its cohort, shown on slices that say themselves whose they are.
 
 Paths, tables and headers can mislead a cohort, so the truth stands in the pixels: a check reads it back from the
 prepared images and needs to know nothing of the layout.
@@ -90,7 +90,11 @@ def check_marked_store(folder: Path, *, patients_known: bool = True) -> list[Mar
     rows: list[MarkedRow] = []
     splits: dict[int, set[str]] = {}
     for row, image in enumerate(store.images):
-        mark, split, label = read_mark(np.asarray(image[0], dtype=np.float32)), str(store.index.split[row]), int(store.index.label[row])
+        mark, split, label = (
+            read_mark(np.asarray(image[0], dtype=np.float32)),
+            str(store.index.split[row]),
+            int(store.index.label[row]),
+        )
         what = f"{store.index.case[row]}, slice {store.index.slice[row]}"
         if mark is None:
             raise AssertionError(f"{what}: this row is no slice of a patient but another file.")
