@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from anomae.cohorts.patient_names import doubt_of, unit_of
 from anomae.cohorts.registry import COHORTS, open_cohort
 from anomae.errors import UnreadableScan, UserError
 from anomae.slices.contract import (
@@ -20,6 +21,7 @@ from anomae.slices.contract import (
     read_mark,
 )
 from anomae.slices.settings import PrepareSettings
+from anomae.slices.store import SliceStore
 from anomae.stages.prepare import prepare
 from anomae.volumes.write import write_picture
 
@@ -84,6 +86,8 @@ def compare(tree: Tree, folder: Path, store: Path, outcome: Outcome) -> None:
             assert (patient, number) in found, f"slice {number} of patient {patient} is missing"
     if tree.splits:
         assert split_of == {patient: split for patient, split in tree.splits.items() if patient in split_of}
+    told = SliceStore(store).prepared
+    assert bool(doubt_of(told)) == (unit_of(told) == "file") == (not tree.patients_known or tree.cohort == "luna16")
     names = {(row.mark.patient, row.patient) for row in rows}
     if tree.patients_known:
         assert len(names) == len(split_of) == len({name for _, name in names})

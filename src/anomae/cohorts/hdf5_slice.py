@@ -43,7 +43,7 @@ def _marked(planes: npt.NDArray[Any], path: Path) -> npt.NDArray[np.bool_]:
     """Where a mask is set; -1 is 255 in a signed type.  Raises UnreadableScan for values that are those of no mask."""
     if planes.dtype.kind == "f" and not np.array_equal(planes, np.rint(planes)):
         raise UnreadableScan(f"{path}: its mask has values between its labels; resample it by nearest neighbour.")
-    if planes.min() < 0 and set(np.unique(planes).tolist()) != {-1, 0}:
+    if planes.min() < 0 and not set(np.unique(planes).tolist()) <= {-1, 0}:
         raise UnreadableScan(f"{path}: its mask holds negative values; 0 is where nothing is wrong.")
     return np.asarray(planes != 0)
 

@@ -9,6 +9,7 @@ import numpy.typing as npt
 from anomae.cohorts.case import UNKNOWN, Case, CaseSlices, Cohort
 from anomae.cohorts.luna16_candidates import Candidates, find_table, read_candidates
 from anomae.cohorts.patches import cut_patches
+from anomae.cohorts.patient_names import UNKNOWN_PATIENT
 from anomae.cohorts.source_folder import existing_folder
 from anomae.cohorts.splits import parse_subsets
 from anomae.errors import UnreadableScan, UserError
@@ -100,6 +101,11 @@ class Luna16(Cohort):
             file_slices=nearest,
             left_out={OUTSIDE: off} if off else {},
         )
+
+    def patients_told(self) -> dict[str, dict[str, int]]:
+        """That they are unknown: every scan counts as one."""
+        count = len(self.cases())
+        return {UNKNOWN_PATIENT: {"scans": count, "patients": count}}
 
     def candidates(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int8]]:
         """The rows (n,) of the table whose scans are there, and their labels (n,)."""

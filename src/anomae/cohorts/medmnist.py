@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from anomae.cohorts.array_cohort import array_files
+from anomae.cohorts.array_cohort import array_files, unknown_in_files
 from anomae.cohorts.case import ABNORMAL, COLOURS, GREY, HEALTHY, Case, CaseSlices, Cohort
 from anomae.cohorts.npz_members import list_members, read_member
 from anomae.cohorts.picture_set import UNKNOWN_PATIENTS
@@ -92,6 +92,10 @@ class MedMnist(Cohort):
         """Which classes count as healthy, and that patients are unknown."""
         told = "without any finding" if self.no_finding else f"of class {', '.join(map(str, self.healthy))}"
         return (f"images {told} count as healthy, all others as abnormal", UNKNOWN_PATIENTS)
+
+    def patients_told(self) -> dict[str, dict[str, int]]:
+        """That they are unknown: every image counts as one."""
+        return unknown_in_files([case.source for case in self.cases()], [f"{word}_images" for word in SPLITS])
 
     def _images(self, path: Path, name: str) -> npt.NDArray[Any]:
         """(n, c, h, w)."""

@@ -9,7 +9,7 @@ from typing import Any
 from anomae.cohorts.case import ABNORMAL, COLOURS, GREY, Case, CaseSlices, Cohort
 from anomae.cohorts.channel_slices import read_colour_slices
 from anomae.cohorts.file_roles import mask_base
-from anomae.cohorts.patient_names import compiled_pattern
+from anomae.cohorts.patient_names import CLUSTER, PATTERN, UNKNOWN_PATIENT, compiled_pattern, count_told
 from anomae.cohorts.picture_groups import PICTURES, group_near_duplicates
 from anomae.cohorts.scan_slices import read_scan_slices
 from anomae.errors import UserError
@@ -68,6 +68,16 @@ class PictureSet(Cohort):
     def notes(self) -> tuple[str, ...]:
         """What was left out, where the patients come from, and what the near-duplicates came to."""
         return self._survey()[1]
+
+    def patients_told(self) -> dict[str, dict[str, int]]:
+        """How patients were told; empty where the names of the pictures do."""
+        cases = self.cases()
+        if self.pattern:
+            return count_told(cases, {case.case: PATTERN for case in cases})
+        if all(case.patient != case.case for case in cases) and not self.near_duplicates:
+            return {}
+        told = {case.case: UNKNOWN_PATIENT if case.patient == case.case else CLUSTER for case in cases}
+        return count_told(cases, told)
 
     def read(self, case: Case) -> CaseSlices:
         """The picture of one case.
