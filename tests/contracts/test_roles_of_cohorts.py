@@ -488,8 +488,8 @@ FAULTS: list[tuple[str, str, tuple[Callable[[Path], None], Outcome]]] = [
         (
             several(
                 without("abnormal/p5", "abnormal/p6"),
-                lambda folder: scan_in(folder, "abnormal/images/a5.nii.gz", 5),
-                lambda folder: nifti(folder / "abnormal/images/a6_seg.nii.gz", marked_lesions(DEPTH)),
+                lambda folder: scan_in(folder, "abnormal/p5/images/a5.nii.gz", 5),
+                lambda folder: nifti(folder / "abnormal/p5/images/a6_seg.nii.gz", marked_lesions(DEPTH)),
             ),
             Outcome(gone={6}, labels={(5, z): 1 for z in range(DEPTH)}),
         ),
