@@ -2,6 +2,7 @@
 
 import itertools
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from anomae.cohorts.case import ABNORMAL, COLOURS, GREY, HEALTHY, SPLITS, UNKNOWN, Case, CaseSlices, Cohort
+from anomae.cohorts.lesion_masks import UNSURE, Lesions, MaskValues, lesions_of
 from anomae.cohorts.npz_members import list_members, read_member
+from anomae.cohorts.patient_names import TABLE, UNKNOWN_PATIENT
+from anomae.cohorts.scan_slices import UNDER_HEALTHY
 from anomae.errors import UnreadableScan, UserError
 from anomae.suggestions import nearest_sentence
+from anomae.volumes.volume import Grid, Volume
 
 # What an array is called where the user does not say.
 USUAL_NAMES = {
@@ -67,11 +72,9 @@ class Arrays(Cohort):
         if self.source.is_file():
             files = [self.source]
         elif self.source.is_dir():
-            files = sorted(path for path in self.source.glob("*.npz") if not path.name.startswith("."))
+            files = array_files(self.source)
         else:
             raise UserError(f"{self.source} does not exist; expected a .npz file, or a folder of them.")
-        if not files:
-            raise UserError(f"{self.source} holds no .npz files.")
         return [Case(case=path.stem, patient=path.stem, source=path) for path in files]
 
     def read(self, case: Case) -> CaseSlices:
@@ -88,24 +91,32 @@ class Arrays(Cohort):
         groups = self._column(path, names.get("groups"), count)
         splits = self._splits(path, names, count)
         kept = np.arange(count) if splits is None else np.flatnonzero(splits != "")
-        lesions = read_member(path, names["lesions"]) > 0 if "lesions" in names else None
-        if lesions is not None and lesions.shape != (count, *images.shape[2:]):
-            raise UnreadableScan(
-                f"{path}: {names['lesions']} has shape {lesions.shape}, its {count} images {images.shape[2:]}."
-            )
+        labels = self._labels(path, names.get("labels"), count)
+        masks = self._masks(path, names["lesions"], images.shape) if "lesions" in names else None
+        lesions = None if masks is None else masks.lesion
+        notes = [] if masks is None else list(masks.notes)
+        if masks is not None and "labels" in names:
+            marked = (labels == HEALTHY) & masks.lesion.any(axis=(1, 2))
+            labels[marked] = ABNORMAL
+            notes += [UNDER_HEALTHY] if marked.any() else []
+        if masks is not None and masks.unsure is not None:
+            doubtful = (labels == HEALTHY) & masks.unsure.any(axis=(1, 2))
+            labels[doubtful] = UNKNOWN
+            notes += [UNSURE] if doubtful.any() else []
         patients = (
             np.array([f"{case.case}/{row}" for row in range(count)]) if groups is None else groups.astype(np.str_)
         )
         between = count - len(kept)
+        notes += [f"{between} of {count} images are in no split and are left out"] if between else []
         return CaseSlices(
             images=images[kept],
             slices=kept.astype(np.int64),
-            labels=self._labels(path, names.get("labels"), count)[kept],
+            labels=labels[kept],
             lesions=None if lesions is None else lesions[kept],
             positions_mm=np.full(len(kept), np.nan),
             patients=patients[kept],
             splits=None if splits is None else splits[kept],
-            notes=(f"{between} of {count} images are in no split and are left out",) if between else (),
+            notes=tuple(notes),
             file_slices=kept.astype(np.int64),
             one_scale=True,
         )
@@ -113,6 +124,22 @@ class Arrays(Cohort):
     def notes(self) -> tuple[str, ...]:
         """Nothing is left out."""
         return ()
+
+    def patients_told(self) -> dict[str, dict[str, int]]:
+        """That they are unknown where a file has no groups: there every image counts as one."""
+        names = (self.told["groups"].partition("//")[0],) if self.told["groups"] else USUAL_NAMES["groups"]
+        bare: list[Path] = []
+        groups: list[str] = []
+        for path in (case.source for case in self.cases()):
+            try:
+                key = next((name for name in names if name in list_members(path)), None)
+                groups += [] if key is None else read_member(path, key).astype(np.str_).tolist()
+                bare += [path] if key is None else []
+            except UnreadableScan:  # it was refused and listed when it was read
+                continue
+        unknown = unknown_in_files(bare, (self.told["images"] or "images",))
+        known = {TABLE: {"scans": len(groups), "patients": len(set(groups))}} if groups and unknown else {}
+        return known | unknown
 
     def _images(self, path: Path, name: str) -> npt.NDArray[Any]:
         """(n, c, h, w)."""
@@ -125,6 +152,13 @@ class Arrays(Cohort):
             hint = "; --set colour=true reads colours" if images.shape[3:] == (3,) else ""
             raise UnreadableScan(f"{path}: {name} is {images.dtype} of shape {images.shape}, not {wanted}{hint}.")
         return images.transpose(0, 3, 1, 2)
+
+    def _masks(self, path: Path, name: str, shape: tuple[int, ...]) -> Lesions:
+        """What of the masks is lesion, [n, h, w]; shape: (n, c, h, w) of the images."""
+        masks = read_member(path, name)
+        if masks.shape != (shape[0], *shape[2:]):
+            raise UnreadableScan(f"{path}: {name} has shape {masks.shape}, its {shape[0]} images {shape[2:]}.")
+        return lesions_of(Volume(masks, Grid((shape[0], shape[2], shape[3])), path, "array"), MaskValues())
 
     def _names(self, path: Path) -> dict[str, str]:
         """What of `told` -> the array's name in the file; raises UserError where a told name is not there."""
@@ -180,6 +214,30 @@ class Arrays(Cohort):
         if unknown:
             raise UserError(f"{path}: {names['splits']} holds {unknown[0]!r}; splits are {', '.join(_SPLIT_WORDS)}.")
         return np.array([_SPLIT_WORDS.get(word, "") for word in words], dtype="<U10")
+
+
+def array_files(folder: Path) -> list[Path]:
+    """The .npz files in a folder, by name.  Raises UserError where there are none, or two of one stem."""
+    files = sorted(path for path in folder.iterdir() if path.suffix.lower() == ".npz" and path.name[0] != ".")
+    stems: dict[str, Path] = {}
+    for path in files:
+        if stems.setdefault(path.stem, path) != path:
+            raise UserError(f"{stems[path.stem]} and {path.name} have the same name but for the suffix; keep one.")
+    if not files:
+        raise UserError(f"{folder} holds no .npz files.")
+    return files
+
+
+def unknown_in_files(files: Sequence[Path], names: Sequence[str]) -> dict[str, dict[str, int]]:
+    """What `patients_told` says of files of images whose patients nobody knows; names: of the arrays of images."""
+    count = 0
+    for path in files:
+        try:
+            members = list_members(path)
+            count += sum(members[name].shape[0] for name in names if name in members)
+        except UnreadableScan:  # it was refused and listed when it was read
+            continue
+    return {UNKNOWN_PATIENT: {"scans": count, "patients": count}} if count else {}
 
 
 def parse_blocks(text: str) -> tuple[str, tuple[tuple[str, int, int], ...]]:

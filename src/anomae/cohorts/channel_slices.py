@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from anomae.cohorts.case import GREY, UNKNOWN, CaseSlices
+from anomae.cohorts.case import ABNORMAL, GREY, UNKNOWN, CaseSlices
 from anomae.cohorts.ignored_regions import read_regions
 from anomae.cohorts.lesion_masks import MaskValues, read_mask
 from anomae.cohorts.scan_slices import read_scan_slices, require_same_place, scan_slices
@@ -33,12 +33,13 @@ def channel_names_of(modalities: tuple[str, ...]) -> tuple[str, ...]:
 def read_modalities(scans: Mapping[str, Path], lesion: Path | None = None) -> CaseSlices:
     """The axial slices of one patient, a channel a modality, in the order of `scans` (modality -> file).
 
-    lesion: of the first.  Raises UnreadableScan where a file is missing or broken, or one does not lie on the first.
+    lesion: of the first; all patients of such data sets have one, so where the mask is empty no slice counts as
+    healthy.  Raises UnreadableScan where a file is missing or broken, or one does not lie on the first.
     """
     from anomae.volumes.read import read_volume
 
     first, *others = scans
-    read = read_scan_slices(scans[first], lesion)
+    read = read_scan_slices(scans[first], lesion, called=ABNORMAL if lesion else UNKNOWN)
     if not others:
         return read
     images, notes = [read.images], list(read.notes)

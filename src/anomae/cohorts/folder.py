@@ -116,7 +116,7 @@ class Folder(Cohort):
     def read(self, case: Case) -> CaseSlices:
         """The slices of one scan.  Raises UnreadableScan where it, or its mask, is broken."""
         label = case.label
-        if label == UNKNOWN and case.lesion is None and case.called != UNKNOWN:
+        if label == UNKNOWN and case.lesion is None and case.called != UNKNOWN:  # else the table says unknown
             raise UnreadableScan(f"{case.source} may have several lesion masks; say which by mask_pattern.")
         read = read_colour_slices if self.channel_names == COLOURS else read_scan_slices
         for path in (case.source, *case.lesion_files, *case.ignored):

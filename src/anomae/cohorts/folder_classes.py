@@ -58,7 +58,8 @@ def find_class_folders(
     children = _folders(existing_folder(source, EXPECTED))
     splits = [child for child in children if child.name.lower() in SPLIT_NAMES]
     found: list[ClassFolder] = []
-    unused: list[str] = []
+    beside = [child for child in children if splits and child not in splits]
+    unused = [child.name for child in beside if not _is_named(child, mask_folders)]
     for split_folder in splits or [source]:
         split = SPLIT_NAMES[split_folder.name.lower()] if splits else ""
         for child in _folders(split_folder):

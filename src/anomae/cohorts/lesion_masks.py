@@ -77,7 +77,7 @@ def lesions_of(mask: Volume, values: MaskValues, *, several_said: bool = True) -
         notes.append(SIGNED)
     present = _present(voxels)
     if present is not None and present.size and present.min() < 0:
-        if set(present.tolist()) == {-1, 0}:  # 255, which a signed type of any width made -1
+        if set(present.tolist()) <= {-1, 0}:  # 255, which a signed type of any width made -1
             voxels, present = -voxels, -present[::-1]
             notes.append(SIGNED)
         else:

@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from anomae.cohorts.case import Case, CaseSlices, Cohort
+from anomae.cohorts.case import UNKNOWN, Case, CaseSlices, Cohort
 from anomae.cohorts.luna16_candidates import Candidates, find_table, read_candidates
 from anomae.cohorts.patches import cut_patches
+from anomae.cohorts.patient_names import UNKNOWN_PATIENT
 from anomae.cohorts.source_folder import existing_folder
 from anomae.cohorts.splits import parse_subsets
 from anomae.errors import UnreadableScan, UserError
@@ -101,6 +102,11 @@ class Luna16(Cohort):
             left_out={OUTSIDE: off} if off else {},
         )
 
+    def patients_told(self) -> dict[str, dict[str, int]]:
+        """That they are unknown: every scan counts as one."""
+        count = len(self.cases())
+        return {UNKNOWN_PATIENT: {"scans": count, "patients": count}}
+
     def candidates(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int8]]:
         """The rows (n,) of the table whose scans are there, and their labels (n,)."""
         table, scans = self._table(), self._scans()
@@ -121,11 +127,13 @@ class Luna16(Cohort):
         table, others = find_table(self.source, self.table_name)
         other_names = ", ".join(sorted({path.name for path in others}))
         absent = sum(uid not in scans for uid in wanted)
+        torn = int(np.sum(self._table().labels == UNKNOWN))
         unused = sum(bool(self.splits) and not self._split(path) for uid, path in scans.items() if uid in set(wanted))
         return tuple(
             sentence
             for count, sentence in (
                 (len(others), f"the candidates are those of {table.name}, not of {other_names}"),
+                (torn, f"{torn} candidates are called nodule in one line and none in another; their label is unknown"),
                 (absent, f"{absent} of {len(wanted)} scans that the candidates name are not under {self.source}"),
                 (unused, f"{unused} scans lie in subsets that were given no split"),
             )
@@ -149,7 +157,12 @@ class Luna16(Cohort):
         folders = folders or sorted(path for path in source.glob("*/subset*") if path.is_dir())
         # Some archives unpack to subset0/subset0.
         scans = (path for folder in folders for path in sorted(folder.rglob("*.mhd")) if path.name[0] != ".")
-        found = {path.stem: path for path in scans}
+        found: dict[str, Path] = {}
+        for path in scans:
+            before = found.setdefault(path.stem, path)
+            if self.splits and self._split(before) != self._split(path):
+                raise UserError(f"{before} and {path} are the same scan in subsets of two splits; keep one of them.")
+            found[path.stem] = path
         if not found:
             raise UserError(f"{self.source} holds no scans; expected {EXPECTED}.")
         return found

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from anomae.cohorts.brain_files import is_brain_file
 from anomae.cohorts.file_roles import (
+    IMAGE_FOLDERS,
     MASK_FOLDERS,
     fits,
     given_twice,
@@ -209,8 +210,8 @@ def _is_part(short: tuple[str, ...], long: tuple[str, ...]) -> bool:
 
 
 def _is_patient_folder(path: Path, above: Path) -> bool:
-    """Whether the file lies deeper than in the folder of a class."""
-    return len(path.relative_to(above).parts) > 2
+    """Whether the file lies deeper than in the folder of a class, in one that may be a patient's."""
+    return len(path.relative_to(above).parts) > 2 and path.parent.name.lower() not in IMAGE_FOLDERS
 
 
 def _matches(path: Path, above: Path, patterns: tuple[str, ...]) -> bool:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from anomae.cohorts.array_cohort import array_files, unknown_in_files
 from anomae.cohorts.case import ABNORMAL, COLOURS, GREY, HEALTHY, Case, CaseSlices, Cohort
 from anomae.cohorts.npz_members import list_members, read_member
 from anomae.cohorts.picture_set import UNKNOWN_PATIENTS
@@ -45,11 +46,9 @@ class MedMnist(Cohort):
         if self.source.is_file():
             files = [self.source]
         elif self.source.is_dir():
-            files = sorted(path for path in self.source.glob("*.npz") if not path.name.startswith("."))
+            files = array_files(self.source)
         else:
             raise UserError(f"{self.source} does not exist; expected a .npz file of MedMNIST, or a folder of them.")
-        if not files:
-            raise UserError(f"{self.source} holds no .npz files.")
         if not self.healthy and not self.no_finding:
             raise UserError(
                 "MedMNIST's labels are numbers of classes, and which are healthy is not guessed; say it: --set "
@@ -93,6 +92,10 @@ class MedMnist(Cohort):
         """Which classes count as healthy, and that patients are unknown."""
         told = "without any finding" if self.no_finding else f"of class {', '.join(map(str, self.healthy))}"
         return (f"images {told} count as healthy, all others as abnormal", UNKNOWN_PATIENTS)
+
+    def patients_told(self) -> dict[str, dict[str, int]]:
+        """That they are unknown: every image counts as one."""
+        return unknown_in_files([case.source for case in self.cases()], [f"{word}_images" for word in SPLITS])
 
     def _images(self, path: Path, name: str) -> npt.NDArray[Any]:
         """(n, c, h, w)."""

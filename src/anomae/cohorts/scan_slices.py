@@ -153,6 +153,16 @@ def slice_labels(lesions: npt.NDArray[np.bool_]) -> npt.NDArray[np.int8]:
     return np.where(lesions.any(axis=(1, 2)), ABNORMAL, HEALTHY).astype(np.int8)
 
 
+def ill_slice_labels(lesions: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[np.int8], tuple[str, ...]]:
+    """Labels (n,) of the slices of a patient who has a lesion for certain, by `lesions` (n, h, w); and a note.
+
+    Where the masks are all empty they are not his: no slice is called healthy.
+    """
+    if lesions.any():
+        return slice_labels(lesions), ()
+    return np.full(len(lesions), UNKNOWN, dtype=np.int8), (EMPTY_MASK,)
+
+
 def require_same_place(grid: Grid, source: Path, mask: Volume, what: str, placed: bool) -> None:
     """Raise UnreadableScan where a mask does not lie on its scan.
 

@@ -10,8 +10,8 @@ import anomae
 from anomae.cohorts.channel_slices import read_colour_slices
 from anomae.cohorts.own_outputs import without_outputs
 from anomae.cohorts.patient_names import patient_of_scan
-from anomae.cohorts.scans_below import refuse_unlike_copy, without_masks
 from anomae.cohorts.scan_slices import scan_slices
+from anomae.cohorts.scans_below import refuse_unlike_copy, without_masks
 from anomae.detectors.protocol import FittedDetector
 from anomae.errors import MissingExtra, UnreadableScan, UserError
 from anomae.files import write_json
