@@ -186,7 +186,8 @@ def _framed(
     total = np.zeros(case.images.shape[2:], dtype=np.float64)
     for index in indices:
         total += scales.apply(case.images[index]).mean(axis=0) * body.where[index]
-    return upright(box, (total / len(indices)).astype(np.float32))
+    total /= len(indices)
+    return upright(box, total.astype(np.float32))
 
 
 def filled_shares(case: CaseSlices, scale: IntensityScale) -> npt.NDArray[np.float64]:
