@@ -48,17 +48,18 @@ def prepare(
     ] = None,
     settings: Set = None,
     file: FromToml = None,
+    series: Series = None,
     strict: Strict = False,
 ) -> None:
     """Read scans and write a store of prepared slices, split by patient.
 
     A stopped command continues where it was; a damaged scan is listed and skipped.
     """
-    from anomae.cli.settings import cohort_and_preparation
+    from anomae.cli.settings import cohort_and_preparation, series_option
     from anomae.stages.prepare import prepare as stage
 
     options, chosen = cohort_and_preparation(cohort, settings or [], file)
-    options |= {} if table is None else {"table": str(table)}
+    options |= ({} if table is None else {"table": str(table)}) | series_option(cohort, series)
     opened = stage(
         cohort,
         source,
@@ -111,7 +112,9 @@ def fit(
         overrides=overrides,
         keep_cache=keep_cache,
     )
-    typer.echo(f"Fitted: {fitted}")
+    from anomae.cli.summaries import fitted_on
+
+    fitted_on(fitted)
 
 
 @app.command()
@@ -162,14 +165,20 @@ def score(
         from anomae.stages.score import score as stage
 
         written = stage(run, split=split, maps=maps, calibration=calibration, store=store, device=device_settings)
-        typer.echo(f"Scores: {written / 'scores.csv'}")
+        from anomae.cli.summaries import scored_store
+
+        scored_store(run, written)
 
 
 @app.command()
 def evaluate(
     run: Annotated[Path | None, typer.Argument(help="Folder of the run.")] = None,
     scores: Annotated[
-        Path | None, typer.Option(help="Scores of any program: columns case, patient, slice, score.")
+        Path | None,
+        typer.Option(
+            help="Scores of any program: columns case, patient, score, and slice (axial, from the feet up, from 0) or "
+            "file_slice (the file's own index, from 0)."
+        ),
     ] = None,
     labels: Annotated[Path | None, typer.Option(help="Their labels: columns case, patient, slice, label.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the report on --scores.")] = None,
@@ -208,12 +217,15 @@ def compare(
     labels: Annotated[Path | None, typer.Option(help="Labels, if tables of scores are compared.")] = None,
     resamples: Annotated[int, typer.Option(min=100, help="Bootstrap resamples, by patient.")] = 2000,
     seed: Seed = 0,
+    strict: Strict = False,
 ) -> None:
     """Compare runs on the same images: paired differences, spread over seeds, their ensemble, trivial baselines."""
     from anomae.stages.compare import compare as stage
 
-    typer.echo(stage(runs, out, labels=labels, resamples=resamples, seed=seed)["verdict"])
-    typer.echo(f"Comparison: {out / 'compare.html'}")
+    content = stage(runs, out, labels=labels, resamples=resamples, seed=seed)
+    from anomae.cli.summaries import compared
+
+    compared(content, out, strict)
 
 
 @app.command()
@@ -227,7 +239,10 @@ def pseudo(
     """Draw every family of pseudo-lesions on healthy images of the store, as the detector `anomae` is trained on."""
     from anomae.stages.pseudo import pseudo as stage
 
-    typer.echo(f"Contact sheet: {stage(run, out, store=store, count=count, seed=seed)}")
+    sheet = stage(run, out, store=store, count=count, seed=seed)
+    from anomae.cli.summaries import drawn
+
+    drawn(sheet, run, store, count)
 
 
 @app.command()
@@ -242,6 +257,6 @@ def demo(
 
     made = stage(folder, seed=seed)
     report = made.run / "report"
-    evaluated(read_json(report / "report.json"), report)
     typer.echo(f"Picture: {made.picture}")
     typer.echo(made.worth)
+    evaluated(read_json(report / "report.json"), report)

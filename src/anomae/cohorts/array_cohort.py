@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from anomae.cohorts.case import ABNORMAL, COLOURS, GREY, HEALTHY, SPLITS, UNKNOWN, Case, CaseSlices, Cohort
 from anomae.cohorts.npz_members import list_members, read_member
+from anomae.cohorts.patient_names import GROUPS, IMAGES, told_notes
 from anomae.errors import UnreadableScan, UserError
 from anomae.suggestions import nearest_sentence
 
@@ -111,8 +112,25 @@ class Arrays(Cohort):
         )
 
     def notes(self) -> tuple[str, ...]:
-        """Nothing is left out."""
-        return ()
+        """That patients are unknown, where no array tells them."""
+        return tuple(told_notes(self.patients_told()))
+
+    def patients_told(self) -> dict[str, dict[str, int]]:
+        """Of the images without groups that each counts as a patient, and of the others; empty where all have some."""
+        alone, grouped, groups = 0, 0, set[str]()
+        for case in self.cases():
+            try:
+                names = self._names(case.source)
+                count = list_members(case.source)[names["images"]].shape[0]
+                column = self._column(case.source, names.get("groups"), count)
+            except UnreadableScan:  # it is listed when it is read for good
+                continue
+            alone += count if column is None else 0
+            if column is not None:
+                grouped += count
+                groups.update(column.astype(np.str_).tolist())
+        told = {GROUPS: {"scans": grouped, "patients": len(groups)}, IMAGES: {"scans": alone, "patients": alone}}
+        return {kind: row for kind, row in told.items() if row["scans"]} if alone else {}
 
     def _images(self, path: Path, name: str) -> npt.NDArray[Any]:
         """(n, c, h, w)."""

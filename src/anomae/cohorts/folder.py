@@ -29,6 +29,7 @@ from anomae.cohorts.scan_slices import read_scan_slices
 from anomae.cohorts.table_cases import with_table
 from anomae.errors import UnreadableScan, UserError
 from anomae.volumes.passed_over import told as passed_over_notes
+from anomae.volumes.series import checked_series
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,7 @@ class Folder(Cohort):
         image_pattern: str = "",
         ignore: str = "",
         table: str = "",
+        series: str = "",
     ) -> None:
         r"""`source`: the folder above.
 
@@ -80,6 +82,7 @@ class Folder(Cohort):
         image_pattern: names of scans ("*_t1.nii.gz"); all others are left out.  ignore: values of a mask that mark what
         is not to be judged: a slice with such and no lesion has no label.  Several of each with commas between them.
         table: a CSV file that says what files are (anomae.cohorts.case_table); it wins over every guess.
+        series: of folders with several DICOM series only this one, a number from 1 or "largest"; "": each is a scan.
         """
         if patient_pattern and near_duplicates:
             raise UserError("Give either patient_pattern or near_duplicates, not both.")
@@ -92,6 +95,7 @@ class Folder(Cohort):
         self.roles = RoleSettings(_listed(mask_pattern), _listed(image_pattern), _listed(mask_folder.lower()))
         self.values = MaskValues(_whole_numbers("mask_labels", mask_labels), _whole_numbers("ignore", ignore))
         self.table = table
+        self.series = checked_series(series) if series else None
         self._surveyed: _Survey | None = None
         self._passed_over: Counter[str] = Counter()
         self._outputs: set[Path] = set()
@@ -167,7 +171,7 @@ class Folder(Cohort):
         roots = {folder.root for folder in folders} | {masks for folder in folders for masks in folder.masks}
         paths: set[Path] = set()
         for root in sorted(roots):
-            found = look_for_scans(root)
+            found = look_for_scans(root, self.series)
             self._passed_over += found.passed_over
             scans, outputs = without_outputs(found.scans, root)
             self._outputs |= set(outputs)

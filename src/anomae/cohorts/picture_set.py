@@ -8,7 +8,7 @@ from typing import Any
 
 from anomae.cohorts.case import ABNORMAL, COLOURS, GREY, Case, CaseSlices, Cohort
 from anomae.cohorts.channel_slices import read_colour_slices
-from anomae.cohorts.patient_names import compiled_pattern
+from anomae.cohorts.patient_names import CLUSTER, UNKNOWN_PATIENT, compiled_pattern
 from anomae.cohorts.picture_groups import PICTURES, group_near_duplicates
 from anomae.cohorts.scan_slices import read_scan_slices
 from anomae.errors import UserError
@@ -67,6 +67,12 @@ class PictureSet(Cohort):
     def notes(self) -> tuple[str, ...]:
         """What was left out, where the patients come from, and what the near-duplicates came to."""
         return self._survey()[1]
+
+    def patients_told(self) -> dict[str, dict[str, int]]:
+        """That each picture, or each cluster of near-duplicates, counts as a patient; empty where names tell them."""
+        kind = CLUSTER if self.near_duplicates else UNKNOWN_PATIENT if UNKNOWN_PATIENTS in self.notes() else ""
+        cases = self.cases()
+        return {kind: {"scans": len(cases), "patients": len({case.patient for case in cases})}} if kind else {}
 
     def read(self, case: Case) -> CaseSlices:
         """The picture of one case.
