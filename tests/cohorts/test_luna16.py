@@ -7,10 +7,10 @@ import SimpleITK
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from anomae.cohorts.patient_names import doubt_of, unit_of
 from anomae.cohorts.luna16 import Luna16
 from anomae.cohorts.luna16_candidates import Candidates, read_candidates
 from anomae.cohorts.patches import AIR_HU, cut_patches
+from anomae.cohorts.patient_names import doubt_of, unit_of
 from anomae.errors import UnreadableScan, UserError
 from anomae.phantoms.layouts import write_phantom_data_set
 from anomae.volumes.read import read_volume

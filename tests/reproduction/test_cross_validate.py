@@ -11,7 +11,8 @@ from sklearn.metrics import roc_auc_score
 from anomae.errors import UserError
 from anomae.files import read_json
 from anomae.reproduction import planned_run
-from anomae.reproduction.cross_validation_page import sentences, tables, title
+from anomae.reproduction.cross_validation_page import sentences, tables
+from anomae.reproduction.cross_validation_page import title as title_of
 from anomae.reproduction.run_all import reproduce
 from anomae.slices.store import SliceStore
 
@@ -197,7 +198,7 @@ def test_the_unit_of_a_cross_validation_is_said_truly(made: tuple[Path, dict[str
     doubt = "Patients unknown: each file counted as one; leakage cannot be excluded."
     unknown = {**content, "unit": "file", "doubt": doubt}
     for given, unit, other in ((content, "patient", "file"), (unknown, "file", "patient")):
-        said = [title(given), *sentences(given), *(table["title"] for table in tables(given)[:1])]
+        said = [title_of(given), *sentences(given), *(table["title"] for table in tables(given)[:1])]
         text = " ".join(said).replace(doubt, "")
         assert f"cross-validation by {unit}," in text
         assert f"Every {unit} is tested once" in text

@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from anomae.slices.intensity import measure_scale, scale_intensity
-from anomae.volumes.intensities import settle
-from anomae.volumes.outliers import BRIGHT_GAP, DARK_GAP, outlier_bounds
 from anomae.slices.preparing import prepare_case
 from anomae.slices.settings import settings_from
+from anomae.volumes.intensities import settle
+from anomae.volumes.outliers import BRIGHT_GAP, DARK_GAP, outlier_bounds
 
 NAMES = ["percentile", "median", "window", "hu/100", "none", "full_range"]
 

@@ -41,7 +41,7 @@ class ChannelScales:
         return np.stack([scale.apply(channel) for scale, channel in zip(self.scales, image, strict=True)])
 
     def mean(self, image: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-        """The mean over the channels of a slice (c, h, w) at scale, (h, w); two channels at scale are held at a time."""
+        """The mean over the channels of a slice (c, h, w) at scale, (h, w); two are held at a time."""
         total = self.scales[0].apply(image[0])
         for scale, channel in zip(self.scales[1:], image[1:], strict=True):
             total += scale.apply(channel)
