@@ -132,7 +132,7 @@ def compared(content: dict[str, Any], folder: Path, strict: bool = False) -> Non
     """The verdict, where the comparison is, and how many slices were compared and left out."""
     Console().print(content["verdict"], highlight=False, soft_wrap=True, markup=False)
     print(f"Comparison: {folder / 'compare.html'}")
-    common = content["counts"]["scored"]["slices"]
+    common = content["counts"]["slices"]
     left = {name: facts["scores"] - common for name, facts in content["provenance"]["runs"].items()}
     sentences = [
         f"{count} slices that {name} scored are not common to all, or have no label"
