@@ -50,17 +50,18 @@ def prepare(
     ] = None,
     settings: Set = None,
     file: FromToml = None,
+    series: Series = None,
     strict: Strict = False,
 ) -> None:
     """Read scans and write a store of prepared slices, split by patient.
 
     A stopped command continues where it was; a damaged scan is listed and skipped.
     """
-    from anomae.cli.settings import cohort_and_preparation
+    from anomae.cli.settings import cohort_and_preparation, series_option
     from anomae.stages.prepare import prepare as stage
 
     options, chosen = cohort_and_preparation(cohort, settings or [], file)
-    options |= {} if table is None else {"table": str(table)}
+    options |= ({} if table is None else {"table": str(table)}) | series_option(cohort, series)
     opened = stage(
         cohort,
         source,
@@ -113,7 +114,9 @@ def fit(
         overrides=overrides,
         keep_cache=keep_cache,
     )
-    typer.echo(f"Fitted: {fitted}")
+    from anomae.cli.summaries import fitted_on
+
+    fitted_on(fitted)
 
 
 @app.command()
@@ -173,8 +176,8 @@ def score(
     else:
         if threshold is not None or force or as_json or (slice_bound, patient_bound) != (0.05, 0.10):
             raise UserError(
-                "--threshold, --force, --json and the bounds are for new scans; of the store's slices `anomae evaluate` "
-                "says what thresholds are worth, and takes the bounds."
+                "--threshold, --force, --json and the bounds are for new scans; of the store's slices `anomae "
+                "evaluate` says what thresholds are worth, and takes the bounds."
             )
         if out is not None:
             raise UserError("--out is for new scans; results on the store's slices are written to RUN/findings.")
@@ -183,14 +186,20 @@ def score(
         from anomae.stages.score import score as stage
 
         written = stage(run, split=split, maps=maps, calibration=calibration, store=store, device=device_settings)
-        typer.echo(f"Scores: {written / 'scores.csv'}")
+        from anomae.cli.summaries import scored_store
+
+        scored_store(run, written)
 
 
 @app.command()
 def evaluate(
     run: Annotated[Path | None, typer.Argument(help="Folder of the run.")] = None,
     scores: Annotated[
-        Path | None, typer.Option(help="Scores of any program: columns case, patient, slice, score.")
+        Path | None,
+        typer.Option(
+            help="Scores of any program: columns case, patient, score, and slice (axial, from the feet up, from 0) or "
+            "file_slice (the file's own index, from 0)."
+        ),
     ] = None,
     labels: Annotated[Path | None, typer.Option(help="Their labels: columns case, patient, slice, label.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the report on --scores.")] = None,
@@ -227,12 +236,15 @@ def compare(
     labels: Annotated[Path | None, typer.Option(help="Labels, if tables of scores are compared.")] = None,
     resamples: Annotated[int, typer.Option(min=100, help="Bootstrap resamples, by patient.")] = 2000,
     seed: Seed = 0,
+    strict: Strict = False,
 ) -> None:
     """Compare runs on the same images: paired differences, spread over seeds, their ensemble, trivial baselines."""
     from anomae.stages.compare import compare as stage
 
-    typer.echo(stage(runs, out, labels=labels, resamples=resamples, seed=seed)["verdict"])
-    typer.echo(f"Comparison: {out / 'compare.html'}")
+    content = stage(runs, out, labels=labels, resamples=resamples, seed=seed)
+    from anomae.cli.summaries import compared
+
+    compared(content, out, strict)
 
 
 @app.command()
@@ -246,7 +258,10 @@ def pseudo(
     """Draw every family of pseudo-lesions on healthy images of the store, as the detector `anomae` is trained on."""
     from anomae.stages.pseudo import pseudo as stage
 
-    typer.echo(f"Contact sheet: {stage(run, out, store=store, count=count, seed=seed)}")
+    sheet = stage(run, out, store=store, count=count, seed=seed)
+    from anomae.cli.summaries import drawn
+
+    drawn(sheet, run, store, count)
 
 
 @app.command()
@@ -261,6 +276,6 @@ def demo(
 
     made = stage(folder, seed=seed)
     report = made.run / "report"
-    evaluated(read_json(report / "report.json"), report)
     typer.echo(f"Picture: {made.picture}")
     typer.echo(made.worth)
+    evaluated(read_json(report / "report.json"), report)

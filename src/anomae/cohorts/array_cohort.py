@@ -2,7 +2,6 @@
 
 import itertools
 import re
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ import numpy.typing as npt
 from anomae.cohorts.case import ABNORMAL, COLOURS, GREY, HEALTHY, SPLITS, UNKNOWN, Case, CaseSlices, Cohort
 from anomae.cohorts.lesion_masks import UNSURE, Lesions, MaskValues, lesions_of
 from anomae.cohorts.npz_members import list_members, read_member
-from anomae.cohorts.patient_names import TABLE, UNKNOWN_PATIENT
+from anomae.cohorts.patient_names import GROUPS, IMAGES, told_notes
 from anomae.cohorts.scan_slices import UNDER_HEALTHY
 from anomae.errors import UnreadableScan, UserError
 from anomae.suggestions import nearest_sentence
@@ -122,24 +121,25 @@ class Arrays(Cohort):
         )
 
     def notes(self) -> tuple[str, ...]:
-        """Nothing is left out."""
-        return ()
+        """That patients are unknown, where no array tells them."""
+        return tuple(told_notes(self.patients_told()))
 
     def patients_told(self) -> dict[str, dict[str, int]]:
-        """That they are unknown where a file has no groups: there every image counts as one."""
-        names = (self.told["groups"].partition("//")[0],) if self.told["groups"] else USUAL_NAMES["groups"]
-        bare: list[Path] = []
-        groups: list[str] = []
-        for path in (case.source for case in self.cases()):
+        """Of the images without groups that each counts as a patient, and of the others; empty where all have some."""
+        alone, grouped, groups = 0, 0, set[str]()
+        for case in self.cases():
             try:
-                key = next((name for name in names if name in list_members(path)), None)
-                groups += [] if key is None else read_member(path, key).astype(np.str_).tolist()
-                bare += [path] if key is None else []
-            except UnreadableScan:  # it was refused and listed when it was read
+                names = self._names(case.source)
+                count = list_members(case.source)[names["images"]].shape[0]
+                column = self._column(case.source, names.get("groups"), count)
+            except UnreadableScan:  # it is listed when it is read for good
                 continue
-        unknown = unknown_in_files(bare, (self.told["images"] or "images",))
-        known = {TABLE: {"scans": len(groups), "patients": len(set(groups))}} if groups and unknown else {}
-        return known | unknown
+            alone += count if column is None else 0
+            if column is not None:
+                grouped += count
+                groups.update(column.astype(np.str_).tolist())
+        told = {GROUPS: {"scans": grouped, "patients": len(groups)}, IMAGES: {"scans": alone, "patients": alone}}
+        return {kind: row for kind, row in told.items() if row["scans"]} if alone else {}
 
     def _images(self, path: Path, name: str) -> npt.NDArray[Any]:
         """(n, c, h, w)."""
@@ -226,18 +226,6 @@ def array_files(folder: Path) -> list[Path]:
     if not files:
         raise UserError(f"{folder} holds no .npz files.")
     return files
-
-
-def unknown_in_files(files: Sequence[Path], names: Sequence[str]) -> dict[str, dict[str, int]]:
-    """What `patients_told` says of files of images whose patients nobody knows; names: of the arrays of images."""
-    count = 0
-    for path in files:
-        try:
-            members = list_members(path)
-            count += sum(members[name].shape[0] for name in names if name in members)
-        except UnreadableScan:  # it was refused and listed when it was read
-            continue
-    return {UNKNOWN_PATIENT: {"scans": count, "patients": count}} if count else {}
 
 
 def parse_blocks(text: str) -> tuple[str, tuple[tuple[str, int, int], ...]]:

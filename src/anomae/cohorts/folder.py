@@ -31,6 +31,7 @@ from anomae.cohorts.scan_slices import read_scan_slices
 from anomae.cohorts.table_cases import with_table
 from anomae.errors import UnreadableScan, UserError
 from anomae.volumes.passed_over import told as passed_over_notes
+from anomae.volumes.series import checked_series
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,7 @@ class Folder(Cohort):
         ignore: str = "",
         table: str = "",
         healthy: str = "",
+        series: str = "",
     ) -> None:
         r"""`source`: the folder above.
 
@@ -85,6 +87,7 @@ class Folder(Cohort):
         ("*_ignore.png", as mask_pattern) or of folders of such.  Several of each with commas between them.
         table: a CSV file that says what files are (anomae.cohorts.case_table); it wins over every guess.
         healthy: which diagnoses of the table are healthy ("NV", in any case); all others are abnormal then.
+        series: of folders with several DICOM series only this one, a number from 1 or "largest"; "": each is a scan.
         """
         if patient_pattern and near_duplicates:
             raise UserError("Give either patient_pattern or near_duplicates, not both.")
@@ -102,6 +105,7 @@ class Folder(Cohort):
         if healthy and not table:
             raise UserError("healthy names diagnoses of a table; give it by --table.")
         self.table, self.healthy = table, _listed(healthy)
+        self.series = checked_series(series) if series else None
         self._surveyed: _Survey | None = None
         self._passed_over: Counter[str] = Counter()
         self._outputs: set[Path] = set()
@@ -189,7 +193,7 @@ class Folder(Cohort):
         roots = {folder.root for folder in folders} | {masks for folder in folders for masks in folder.masks}
         paths: set[Path] = set()
         for root in sorted(roots):
-            found = look_for_scans(root)
+            found = look_for_scans(root, self.series)
             self._passed_over += found.passed_over
             scans, outputs = without_outputs(found.scans, root)
             self._outputs |= set(outputs)

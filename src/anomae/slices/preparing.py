@@ -163,15 +163,14 @@ def _image(
     where: npt.NDArray[np.bool_] | None,
 ) -> npt.NDArray[np.float32]:
     """One slice (c, h, w), prepared: (c, H, W); where: (h, w), its body, all else is made black; None: nothing is."""
-    scaled = scales.apply(image)
-    if where is None:
-        return np.stack([_rounded(warp.image(channel), settings) for channel in scaled])
-    return np.stack(
-        [
-            _rounded(warp.image((channel - outside) * where) + outside, settings)
-            for channel, outside in zip(scaled, scales.outside, strict=True)
-        ]
-    )
+    prepared = []  # a channel at a time, for the sake of large pictures
+    for scale, channel, outside in zip(scales.scales, image, scales.outside, strict=True):
+        scaled = scale.apply(channel)
+        if where is None:
+            prepared.append(_rounded(warp.image(scaled), settings))
+        else:
+            prepared.append(_rounded(warp.image((scaled - outside) * where) + outside, settings))
+    return np.stack(prepared)
 
 
 def _corrected(case: CaseSlices, scales: ChannelScales, body: Body) -> CaseSlices:
@@ -193,8 +192,9 @@ def _framed(
         return box
     total = np.zeros(case.images.shape[2:], dtype=np.float64)
     for index in indices:
-        total += scales.apply(case.images[index]).mean(axis=0) * body.where[index]
-    return upright(box, (total / len(indices)).astype(np.float32))
+        total += scales.mean(case.images[index]) * body.where[index]
+    total /= len(indices)
+    return upright(box, total.astype(np.float32))
 
 
 def filled_shares(case: CaseSlices, scale: IntensityScale) -> npt.NDArray[np.float64]:
