@@ -97,8 +97,13 @@ def mean_estimate(estimates: Sequence[Estimate]) -> Estimate:
 
 def paired_difference(one: Estimate, other: Estimate) -> Interval:
     """`one` minus `other` with its interval, from the same resamples of patients (so what they share cancels)."""
+    return difference_estimate(one, other).interval()
+
+
+def difference_estimate(one: Estimate, other: Estimate) -> Estimate:
+    """`one` minus `other`, resample by resample."""
     resampled = one.resampled - other.resampled
-    return Estimate(one.value - other.value, resampled, (*one.groups, *other.groups), lowest=-1.0).interval()
+    return Estimate(one.value - other.value, resampled, (*one.groups, *other.groups), lowest=-1.0)
 
 
 class PatientBootstrap:
