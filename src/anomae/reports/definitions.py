@@ -85,8 +85,9 @@ _DEFINITIONS = {
         "pixels flagged; touched: with any; by thirds of the lesions by size."
     ),
     "delong": (
-        "In comparisons: DeLong's test of two AUROC on the same images. It assumes independent images, which slices "
-        "of one patient are not: rely on the paired bootstrap by patient."
+        "In comparisons: DeLong's test of two AUROC on the same images, the images of one patient taken together "
+        "(Obuchowski's form for clusters; DeLong's own where every patient has one image). No interval and no p where "
+        "fewer than 5 patients hold a class; where few do, Student's t as for the other intervals."
     ),
     "pretext": (
         "AUROC of healthy validation slices with a pseudo-lesion of one family against the same slices unaltered, by "
