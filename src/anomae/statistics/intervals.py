@@ -49,15 +49,13 @@ class Estimate:
     """A figure on all slices, and the same figure on each of r resamples: (r,), NaN where one class was not drawn.
 
     groups: the patients that hold what the figure needs; none: not counted.  lowest: the least that it can be, the
-    most is 1.  always_counts: whether a share of 0 or 1 in every resample has an end besides itself, however many
-    patients there are.
+    most is 1.
     """
 
     value: float
     resampled: npt.NDArray[np.float64]
     groups: tuple[Holders, ...] = ()
     lowest: float = 0.0
-    always_counts: bool = False
 
     @property
     def left_out(self) -> int:
@@ -75,7 +73,7 @@ class Estimate:
             return Interval(self.value, why=why or "too few patients for an interval")
         low, high = (float(end) for end in np.percentile(usable, (2.5, 97.5)))
         wider, fewest = stretch(self.groups), fewest_of(self.groups)
-        if self.lowest == 0 and low == high and fewest and (wider > 1 or self.always_counts):
+        if self.lowest == 0 and low == high and fewest and wider > 1:
             if high <= 0:
                 return Interval(self.value, low, 1 - 0.025 ** (1 / fewest))
             if low >= 1:
@@ -91,8 +89,7 @@ def mean_estimate(estimates: Sequence[Estimate]) -> Estimate:
     value = float(np.mean([estimate.value for estimate in estimates]))
     resampled = np.mean([estimate.resampled for estimate in estimates], axis=0)
     groups = tuple(group for estimate in estimates for group in estimate.groups)
-    always = all(estimate.always_counts for estimate in estimates)
-    return Estimate(value, resampled, groups, min(estimate.lowest for estimate in estimates), always)
+    return Estimate(value, resampled, groups, min(estimate.lowest for estimate in estimates))
 
 
 def paired_difference(one: Estimate, other: Estimate) -> Interval:
