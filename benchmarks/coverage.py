@@ -1,7 +1,7 @@
 """How often a 95 % interval by patient holds the truth, of every kind of figure that a report prints one of.
 
     python benchmarks/coverage.py [--repeats 200] [--resamples 300] [--abnormal 3 5 7 10 15 20 21 25 35 50]
-                                  [--kinds slices shares pixels pretext] [--signals 0 1 3] [--minutes 15]
+                                  [--kinds slices metrics shares pixels pretext] [--signals 0 1 3] [--minutes 15]
 
 Patients with effects of their own on all of their slices: as many abnormal ones as asked and, of fifty, the others
 normal (at least five).  "own" abnormal patients have abnormal slices only; in "mixed" ones four slices of ten are
@@ -24,7 +24,8 @@ import numpy as np
 import numpy.typing as npt
 
 from anomae.statistics.delong import delong_test
-from anomae.statistics.intervals import Estimate, Interval, PatientBootstrap, difference_estimate, mean_estimate
+from anomae.statistics.intervals import Estimate, Interval, PatientBootstrap, difference_estimate
+from anomae.statistics.jackknife import jackknifed_aurocs, mean_jackknife
 from anomae.statistics.lesions import LesionCounts, aupro, aupro_estimate, figures_at_threshold
 from anomae.statistics.metric_specs import METRICS
 from anomae.statistics.metrics import Ranked, area_under_precision, area_under_roc
@@ -102,21 +103,32 @@ def truths(layout: Layout, abnormal: int, signal: float) -> dict[str, float]:
 
 
 def of_slices(layout: Layout, abnormal: int, signal: float, resamples: int, seed: int) -> Iterator[Found]:
-    """Every metric, the difference of two scores by bootstrap and by DeLong, AUROC within bands, by patient."""
+    """AUROC, the difference of two scores by bootstrap and by DeLong, AUROC within bands."""
     rng = np.random.default_rng([seed, abnormal, int(10 * signal), *layout.name.encode()])
     drawn = draw(layout, abnormal, people(abnormal), signal, rng)
     labels, patient, truth = drawn.labels, drawn.patient, truths(layout, abnormal, signal)
     if labels.sum() in (0, len(labels)):
         return
     bootstrap = PatientBootstrap(patient, resamples, seed)
-    for name, estimate in bootstrap.metrics(labels, {"a": drawn.scores["a"]})["a"].items():
-        yield name, estimate, truth[name]
     found = bootstrap.aurocs(labels, drawn.scores)
+    yield "AUROC", found["a"], truth["auroc"]
     yield "difference", difference_estimate(found["a"], found["b"]), 0.0
     yield "DeLong", delong_test(labels, drawn.scores["a"], drawn.scores["b"], patient).interval, 0.0
     bands = rng.integers(0, 3, len(labels))
     if np.isin(bands[labels], bands[~labels]).any():
         yield "matched", bootstrap.aurocs(labels, {"a": drawn.scores["a"]}, bands=bands)["a"], truth["auroc"]
+
+
+def of_metrics(layout: Layout, abnormal: int, signal: float, resamples: int, seed: int) -> Iterator[Found]:
+    """Every other metric."""
+    rng = np.random.default_rng([seed, abnormal, int(10 * signal), *layout.name.encode()])
+    drawn = draw(layout, abnormal, people(abnormal), signal, rng)
+    if drawn.labels.sum() in (0, len(drawn.labels)):
+        return
+    truth, metrics = truths(layout, abnormal, signal), {name: METRICS[name] for name in METRICS if name != "auroc"}
+    bootstrap = PatientBootstrap(drawn.patient, resamples, seed)
+    for name, estimate in bootstrap.metrics(drawn.labels, {"": drawn.scores["a"]}, metrics)[""].items():
+        yield name, estimate, truth[name]
 
 
 def flagged(layout: Layout, patients: int, odds: float, rng: np.random.Generator) -> tuple[Floats, Floats]:
@@ -244,13 +256,19 @@ def of_pretext(layout: Layout, abnormal: int, signal: float, resamples: int, see
     drawn, families = pretext_columns(layout, abnormal, signal, rng)
     labels, truth = np.repeat([0, 1], len(drawn.patient)), true_pretext(layout, signal)
     columns = {name: np.concatenate([drawn.scores["a"], own]) for name, own in families.items()}
-    found = PatientBootstrap(np.tile(drawn.patient, 2), resamples, seed).aurocs(labels, columns)
-    yield "pretext family", found["0"], truth
-    yield "pretext mean", mean_estimate(list(found.values())), truth
+    found = jackknifed_aurocs(labels, columns, np.tile(drawn.patient, 2))
+    yield "pretext family", found["0"].interval(), truth
+    yield "pretext mean", mean_jackknife(list(found.values())).interval(), truth
 
 
 Kind = Callable[[Layout, int, float, int, int], Iterator[Found]]
-KINDS: dict[str, Kind] = {"slices": of_slices, "shares": of_shares, "pixels": of_pixels, "pretext": of_pretext}
+KINDS: dict[str, Kind] = {
+    "slices": of_slices,
+    "metrics": of_metrics,
+    "shares": of_shares,
+    "pixels": of_pixels,
+    "pretext": of_pretext,
+}
 
 
 def held(figure: Estimate | Interval, truth: float) -> bool | None:

@@ -19,7 +19,6 @@ from anomae.slices.store import SliceStore
 from anomae.stages.evaluate import evaluate
 from anomae.stages.fit import fit
 from anomae.stages.score import score
-from anomae.statistics.intervals import PatientBootstrap
 
 from ..stages.conftest import SHORT
 
@@ -67,7 +66,7 @@ def empty_run(tmp_path: Path) -> Run:
 
 
 def read(run: Run, store: SliceStore) -> PretextFigures | None:
-    return read_pretext(run, store, PatientBootstrap(store.index.patient, 200))
+    return read_pretext(run, store)
 
 
 def rows_of(run: Run) -> list[float]:

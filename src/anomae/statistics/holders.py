@@ -22,18 +22,21 @@ class Holders:
 
     words: what they hold.  patients: how many.  effective: as many patients of equal weight (Kish's number: the
     square of the summed weights over the sum of their squares), since one patient with most slices is most of a class.
+    needed: how many patients there must be for an interval.
     """
 
     words: str
     patients: int
     effective: float
+    needed: int = FEWEST_PATIENTS
 
     @property
     def sentence(self) -> str:
         """Why there is no interval; empty where there are enough."""
-        if self.patients >= FEWEST_PATIENTS:
+        if self.patients >= self.needed:
             return ""
-        return f"too few patients with {self.words} ({self.patients}): no interval"
+        least = f", not {self.needed}" if self.needed > FEWEST_PATIENTS else ""
+        return f"too few patients with {self.words} ({self.patients}{least}): no interval"
 
 
 def holders(words: str, weights: npt.ArrayLike) -> Holders:
@@ -55,7 +58,7 @@ def slice_holders(labels: npt.ArrayLike, patient: npt.NDArray[np.int64]) -> tupl
 
 def why_no_interval(groups: Iterable[Holders]) -> str:
     """The sentence of the smallest group where it is too small; empty otherwise."""
-    smallest = min(groups, key=lambda group: group.patients, default=None)
+    smallest = min(groups, key=lambda group: group.patients / group.needed, default=None)
     return smallest.sentence if smallest else ""
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -141,7 +141,11 @@ class PatientBootstrap:
         ranked = {name: Ranked(labels, scores) for name, scores in columns.items()}
         value = {name: ranks.counts() for name, ranks in ranked.items()}
         tables = {name: ResampledRanks(ranks, self.patient, self.patients) for name, ranks in ranked.items()}
-        groups = slice_holders(labels, self.patient)
+        held = slice_holders(labels, self.patient)
+        groups = {
+            metric: tuple(replace(group, needed=needed) for group, needed in zip(held, spec.needs, strict=True))
+            for metric, spec in metrics.items()
+        }
         samples: dict[tuple[str, str], list[npt.NDArray[np.float64]]] = {}
         with self._watched("metrics of resamples", len(self.patient), 1) as bar:
             for times in self.draws(max((table.levels for table in tables.values()), default=1)):
@@ -152,7 +156,9 @@ class PatientBootstrap:
                 bar.advance(len(times))
         return {
             name: {
-                metric: Estimate(float(spec.function(*value[name])[0]), _joined(samples.get((name, metric))), groups)
+                metric: Estimate(
+                    float(spec.function(*value[name])[0]), _joined(samples.get((name, metric))), groups[metric]
+                )
                 for metric, spec in metrics.items()
             }
             for name in columns
