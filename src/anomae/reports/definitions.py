@@ -18,7 +18,7 @@ _DEFINITIONS = {
     "interval": (
         "value: on all test slices. low, high: 2.5th and 97.5th percentile over resamples of whole patients, drawn "
         "with replacement, all figures the same ones. null where fewer than 5 patients hold abnormal slices, or fewer "
-        "than 5 normal ones (or lesions, or what is counted). With the weight of 20 equal patients of a class or fewer "
+        "than 5 normal ones (or lesions, or what is counted). With the weight of 30 equal patients of a class or fewer "
         "the ends are moved away from the value by t(k - 1) / 1.96 * sqrt(k / (k - 1)), k the patients of the smaller "
         "class, so that intervals hold the truth at least 92 times in 100."
     ),

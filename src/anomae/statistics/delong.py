@@ -80,7 +80,7 @@ def delong_test(
 ) -> DeLong:
     """AUROC of `one` minus that of `other`, (n,) each, higher is more anomalous; patient (n,) as above.
 
-    Nothing but the difference where fewer than five patients hold a class; up to twenty, Student's t stands in for the
+    Nothing but the difference where fewer than five patients hold a class; up to thirty, Student's t stands in for the
     normal distribution (`student`).  Raises UserError as `checked`.
     """
     from scipy.stats import norm, t

@@ -14,6 +14,7 @@ from anomae.statistics.holders import FEWEST_PATIENTS, Holders, fewest_of, slice
 from anomae.statistics.metric_specs import METRICS, MetricSpec
 from anomae.statistics.metrics import Counts, Ranked, area_under_roc
 from anomae.statistics.pairs import PatientPairs, worth_pairing
+from anomae.statistics.rare import clopper_pearson, is_rare, worth
 from anomae.statistics.resampled_ranks import ResampledRanks
 
 WATCHED_ROWS = 100_000  # from so many slices on, resampling takes long enough to say how far it is
@@ -66,21 +67,22 @@ class Estimate:
         """From the 2.5th and 97.5th percentile of the resamples, where at least half of them gave a figure.
 
         None where fewer than five patients hold a class; stretched about the figure where few do (`stretch`).  Where
-        every resample is 0, or 1, the other end is that of k patients who all agree (Clopper and Pearson, 1934).
+        what it misses, or has at all, is worth fewer than five patients, it reaches as far at least as that of a
+        binomial share (`rare`).
         """
         why, usable = why_no_interval(self.groups), self.resampled[np.isfinite(self.resampled)]
         if why or len(usable) < max(2, len(self.resampled) / 2):
             return Interval(self.value, why=why or "too few patients for an interval")
         low, high = (float(end) for end in np.percentile(usable, (2.5, 97.5)))
-        wider, fewest = stretch(self.groups), fewest_of(self.groups)
-        if self.lowest == 0 and low == high and fewest and wider > 1:
-            if high <= 0:
-                return Interval(self.value, low, 1 - 0.025 ** (1 / fewest))
-            if low >= 1:
-                return Interval(self.value, 0.025 ** (1 / fewest), high)
+        wider = stretch(self.groups)
         if wider > 1:
             low = max(self.lowest, min(low, self.value - wider * (self.value - low)))
             high = min(1.0, max(high, self.value + wider * (high - self.value)))
+        effective = min((group.effective for group in self.groups), default=0.0)
+        if self.lowest == 0 and self.groups and is_rare(self.value, effective):
+            slices = worth(self.value, float(usable.var(ddof=1)), effective, fewest_of(self.groups) - 1)
+            ends = clopper_pearson(self.value, slices)
+            low, high = min(low, ends[0]), max(high, ends[1])
         return Interval(self.value, low, high)
 
 
