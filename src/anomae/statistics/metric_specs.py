@@ -18,7 +18,7 @@ from anomae.statistics.metrics import (
 )
 
 OPTIMISTIC = "The threshold is chosen on the tested labels, so the value is optimistic."
-PATIENTS_BEYOND = 2  # a threshold at a share of a class: so many of its patients are expected beyond it, or no interval
+PATIENTS_BEYOND = 4  # a threshold at a share of a class: so many of its patients are expected beyond it, or no interval
 
 
 def _needing(patients: int, words: str) -> str:
