@@ -1,7 +1,7 @@
 """How often a 95 % interval by patient holds the truth, of every kind of figure that a report prints one of.
 
     python benchmarks/coverage.py [--repeats 200] [--resamples 300] [--abnormal 3 5 7 10 15 20 21 25 35 50]
-                                  [--kinds slices metrics shares pixels pretext] [--signals 0 1 3] [--minutes 15]
+                                  [--kinds slices metrics shares pixels pretext] [--signals 0 1 3] [--layouts 0 1 2 3 4 5]
 
 Patients with effects of their own on all of their slices: as many abnormal ones as asked and, of fifty, the others
 normal (at least five).  "own" abnormal patients have abnormal slices only; in "mixed" ones four slices of ten are
@@ -300,6 +300,7 @@ def main() -> int:
     options.add_argument("--resamples", type=int, default=300)
     options.add_argument("--abnormal", type=int, nargs="+", default=[3, 5, 7, 10, 15, 20, 21, 25, 35, 50])
     options.add_argument("--kinds", nargs="+", default=list(KINDS), choices=list(KINDS))
+    options.add_argument("--layouts", type=int, nargs="+", default=list(range(len(LAYOUTS))), help="by their order")
     options.add_argument("--signals", type=float, nargs="+", default=[0.0, 1.0, 3.0])
     asked = options.parse_args()
     failed = False
@@ -307,7 +308,7 @@ def main() -> int:
         (kind, signal, layout, abnormal)
         for kind in asked.kinds
         for signal in asked.signals
-        for layout in LAYOUTS
+        for layout in (LAYOUTS[number] for number in asked.layouts)
         for abnormal in asked.abnormal
     ]
     began = time.monotonic()

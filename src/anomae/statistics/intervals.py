@@ -15,7 +15,7 @@ from anomae.statistics.metric_specs import METRICS, MetricSpec
 from anomae.statistics.metrics import Counts, Ranked, area_under_roc
 from anomae.statistics.pairs import PatientPairs, worth_pairing
 from anomae.statistics.rare import clopper_pearson, is_rare, worth
-from anomae.statistics.resampled_ranks import ResampledRanks
+from anomae.statistics.resampled_ranks import MOST_LEVELS, ResampledRanks
 
 WATCHED_ROWS = 100_000  # from so many slices on, resampling takes long enough to say how far it is
 
@@ -261,11 +261,13 @@ def _by_ranks(
 ) -> Sampled:
     """The same figure as by pairs of patients; cheaper where there are nearly as many patients as slices."""
     parts = []
-    for one in np.unique(band[band >= 0]):
+    bands = np.unique(band[band >= 0])
+    most = max(MOST_LEVELS // max(len(bands), 1), 4096)  # of each band, so that ten cost little more than one
+    for one in bands:
         inside = np.flatnonzero(band == one)
         if 0 < np.count_nonzero(labels[inside]) < len(inside):
             ranked = Ranked(labels[inside], scores[inside])
-            parts.append((ranked, ResampledRanks(ranked, patient[inside], bootstrap.patients)))
+            parts.append((ranked, ResampledRanks(ranked, patient[inside], bootstrap.patients, most)))
     if not parts:
         raise UserError("No abnormal and normal slice to compare.")
     samples = []
