@@ -1,7 +1,8 @@
 """How often a 95 % interval by patient holds the truth, of every kind of figure that a report prints one of.
 
     python benchmarks/coverage.py [--repeats 200] [--resamples 300] [--abnormal 3 5 7 10 15 20 21 25 35 50]
-                                  [--kinds slices metrics shares pixels pretext] [--signals 0 1 3] [--layouts 0 1 2 3 4 5]
+                                  [--kinds slices metrics shares pixels pretext] [--signals 0 1 3]
+                                  [--layouts 0 1 2 3 4 5]
 
 Patients with effects of their own on all of their slices: as many abnormal ones as asked and, of fifty, the others
 normal (at least five).  "own" abnormal patients have abnormal slices only; in "mixed" ones four slices of ten are
