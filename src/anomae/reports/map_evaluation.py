@@ -71,7 +71,7 @@ def evaluate_maps(
 
         counts = count_pixels(batches(), patient)
         figures = pixel_figures(counts, own) | {"aupro": aupro_estimate(counts, counter, own)}
-        at = None if threshold is None else _at_threshold(threshold, figures_at_threshold(counter, own))
+        at = None if threshold is None else _at_threshold(threshold, figures_at_threshold(counter))
         shares = {metric: Share.of(estimate) for metric, estimate in figures.items()}
         return MapFigures.model_validate({**shares, "at_threshold": at}), counts
 

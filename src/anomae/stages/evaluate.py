@@ -53,7 +53,7 @@ def evaluate(
     relative, depth = relative_positions_of(opened)
     slices = replace(slices_at(opened, rows, relative), source=file_kinds(opened, rows))
     bootstrap = PatientBootstrap(slices.patient, resamples, seed)
-    pretext = pretext_section(read_pretext(opened_run, opened, bootstrap))
+    pretext = pretext_section(read_pretext(opened_run, opened))
     calibration, why_none, levels = run_calibration(opened_run, opened, slices.patient)
     steps = len(rows) * (3 if opened.has_lesions and found.maps is not None else 1)
     with progress("evaluate", steps, "slices") as bar:
