@@ -51,7 +51,7 @@ def test_a_subset_of_columns_and_empty_lines(source):
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("file,labels\na.png,1\n", r"'labels' that is not known. Did you mean label"),
+        ("file,labels\na.png,1\n", r"'labels' that is not known; rename it or leave it out. Did you mean label"),
         ("file,file\na.png,a.png\n", "once at most"),
         ("file,label\na.png,ill\n", "line 2, has the label 'ill'"),
         ("file,label\na.png,0\nc.png\n", "line 3, has 1 values for 2 columns"),

@@ -12,21 +12,22 @@ ABOVE = Path("/data")
 
 
 def paired(*names, **told):
-    """Scan -> mask, paths below the source; and all that was found."""
+    """Scan -> its one mask (None: it has none), paths below the source; and all that was found."""
     found = pair(sorted(ABOVE / name for name in names), ABOVE, RoleSettings(**told))
     below = {
-        scan.relative_to(ABOVE).as_posix(): None if mask is None else mask.relative_to(ABOVE).as_posix()
-        for scan, mask in found.lesions.items()
+        scan.relative_to(ABOVE).as_posix(): masks[0].relative_to(ABOVE).as_posix() if masks else None
+        for scan, masks in found.lesions.items()
     }
+    assert all(len(masks) <= 1 for masks in found.lesions.values())
     return below, found
 
 
-@given(st.lists(st.text("abc12", min_size=1, max_size=4), min_size=1, max_size=6, unique=True), st.randoms())
+@given(st.lists(st.text("abcde", min_size=1, max_size=4), min_size=1, max_size=6, unique=True), st.randoms())
 def test_each_scan_gets_the_mask_of_its_name_in_any_order(stems, random):
     names = [f"abnormal/{stem}.png" for stem in stems] + [f"abnormal/{stem}_mask.png" for stem in stems]
     random.shuffle(names)
     found = pair([ABOVE / name for name in names], ABOVE, RoleSettings())
-    assert found.lesions == {ABOVE / f"abnormal/{each}.png": ABOVE / f"abnormal/{each}_mask.png" for each in stems}
+    assert found.lesions == {ABOVE / f"abnormal/{each}.png": (ABOVE / f"abnormal/{each}_mask.png",) for each in stems}
     assert (found.unclear, found.lonely) == (set(), [])
 
 

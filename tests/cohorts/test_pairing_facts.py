@@ -35,11 +35,11 @@ def tree(tmp_path):
             scan.relative_to(tmp_path).as_posix(),
             scan.stem,
             scan,
-            mask,
+            masks[0] if masks else None,
             label=UNKNOWN,
             called=HEALTHY if "well" in scan.parts else ABNORMAL,
         )
-        for scan, mask in found.lesions.items()
+        for scan, masks in found.lesions.items()
     ]
     return found, cases
 

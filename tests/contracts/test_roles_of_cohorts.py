@@ -87,7 +87,8 @@ def compare(tree: Tree, folder: Path, store: Path, outcome: Outcome) -> None:
     if tree.splits:
         assert split_of == {patient: split for patient, split in tree.splits.items() if patient in split_of}
     told = SliceStore(store).prepared
-    assert bool(doubt_of(told)) == (unit_of(told) == "file") == (not tree.patients_known or tree.cohort == "luna16")
+    unknown_patients = not tree.patients_known or tree.cohort == "luna16"
+    assert bool(doubt_of(told)) == (unit_of(told) in ("file", "scan", "image")) == unknown_patients
     names = {(row.mark.patient, row.patient) for row in rows}
     if tree.patients_known:
         assert len(names) == len(split_of) == len({name for _, name in names})
