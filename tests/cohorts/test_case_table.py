@@ -34,7 +34,7 @@ def written(source, text, encoding="utf-8"):
 def test_columns_in_any_order_case_and_separator(source, columns, mark, end, upper, marked):
     lines = [mark.join(name.upper() if upper else name for name in columns)]
     lines += [mark.join(f" {row[name]} " for name in columns) for row in ROWS]
-    found = read_case_table(written(source, end.join(lines), "utf-8-sig" if marked else "utf-8"), source)
+    found = read_case_table(written(source, end.join(lines), "utf-8-sig" if marked else "utf-8"), source)[0]
     assert found == {
         source / "a.png": TableRow("p 1", HEALTHY, "train", None, "A"),
         source / "in/b.png": TableRow(None, ABNORMAL, "validation", source / "in/m.png", None),
@@ -43,7 +43,7 @@ def test_columns_in_any_order_case_and_separator(source, columns, mark, end, upp
 
 
 def test_a_subset_of_columns_and_empty_lines(source):
-    assert read_case_table(written(source, "file\n\na.png\n,\n".replace(",", "")), source) == {
+    assert read_case_table(written(source, "file\n\na.png\n,\n".replace(",", "")), source)[0] == {
         source / "a.png": TableRow()
     }
 
