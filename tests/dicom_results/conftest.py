@@ -55,19 +55,17 @@ def phantoms() -> dict[str, Phantom]:
     }
 
 
-def study_of(folder: Path, *, healthy: HealthyScores | None | str = "", threshold: float = 0.25) -> Study:
+def made_study(folder: Path, *, calibrated: bool = True, threshold: float = 0.25) -> Study:
     """The study of a scan.  threshold: of findings."""
     volume = read_volume(folder)
-    settings = settings_from({"image_size": (52, 44), "window_hu": None} if False else {"image_size": (52, 44)})
-    result = score_volume(volume, Bright(), settings)
-    known = calibration() if healthy == "" else healthy
-    rules = rules_of(known)  # type: ignore[arg-type]
+    result = score_volume(volume, Bright(), settings_from({"image_size": SHAPE[1:]}))
+    known = calibration() if calibrated else None
     assert result.map is not None
     return Study(
         name="scan",
         volume=volume,
         result=result,
-        decision=decide(result.scores, rules, known),  # type: ignore[arg-type]
+        decision=decide(result.scores, rules_of(known), known),
         regions=find_regions(result.map, threshold, volume.grid, result.case.slices),
         suitability=Suitability(),
         detector="bright",
@@ -99,7 +97,13 @@ def scans(tmp_path_factory: pytest.TempPathFactory, phantoms: dict[str, Phantom]
                 body_part="HEAD" if modality == "MR" else "",
                 variant=variant,
             )
-            made[modality, variant] = (folder, written, study_of(folder))
+            made[modality, variant] = (folder, written, made_study(folder))
         return made[modality, variant]
 
     return scan
+
+
+@pytest.fixture(scope="session")
+def study_of() -> Callable[..., Study]:
+    """study_of(folder, calibrated=True, threshold=0.25): the study of a scan; threshold: of findings."""
+    return made_study

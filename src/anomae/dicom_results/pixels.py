@@ -47,5 +47,5 @@ def write_with_pixels(
                 file.write(np.ascontiguousarray(frame, dtype=kind).tobytes())
                 count += 1
             file.write(b"\0" * (length % 2))
-    if count != shape[0]:
-        raise ValueError(f"{count} frames instead of {shape[0]}")
+        if count != shape[0]:
+            raise ValueError(f"{count} frames instead of {shape[0]}")

@@ -61,7 +61,7 @@ def write_fractions(path: Path, study: Study, source: Source, uids: Uids, heat: 
     shown = [index for index, one in enumerate(heat) if (one > 0).any()]
     # One pixel a frame: highdicom would hold all frames twice.
     pixel = np.zeros((len(shown), 1, 1), dtype=np.float32)
-    description = f"Map over its highest value {top:.4g}; no probability"
+    description = f"No probability: map divided by {top:.4g}"
     segment = highdicom.seg.SegmentDescription(
         segment_number=1,
         segment_label="Anomaly map",

@@ -256,8 +256,9 @@ def _header(path: Path) -> Any:
     """Patient and study of a file; decoded now, for pydicom does that where an attribute is first looked at."""
     import pydicom
 
-    with parsing(path, "DICOM"), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # pydicom quotes what it finds odd, which may be a name
+    # What pydicom finds odd it quotes, in warnings and logs, and that may be a name.
+    with parsing(path, "DICOM"), warnings.catch_warnings(), pydicom.config.disable_value_validation():
+        warnings.simplefilter("ignore")
         header = pydicom.dcmread(
             path, force=True, stop_before_pixels=True, specific_tags=[*_REQUIRED, *_COPIED, *_OTHERS]
         )

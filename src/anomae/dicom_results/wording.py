@@ -11,8 +11,8 @@ SOFTWARE = "anomae"
 SCHEME = "99ANOMAE"  # of codes that no standard has
 NOT_CLINICAL = "Research only, not for clinical use"
 STATEMENT = (
-    f"{NOT_CLINICAL}. Made by the software {SOFTWARE} {__version__}, which is no medical device. It says where an image "
-    "differs from healthy ones that a model has seen; that is no diagnosis."
+    f"{NOT_CLINICAL}. Made by the software {SOFTWARE} {__version__}, which is no medical device. It says where an "
+    "image differs from healthy ones that a model has seen; that is no diagnosis."
 )
 _SERIES_NUMBERS = {"seg": 9701, "segf": 9702, "sr": 9703, "pm": 9704, "sc": 9705}
 _LONG_STRING, _SHORT_STRING = 64, 16
