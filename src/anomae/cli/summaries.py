@@ -72,6 +72,8 @@ def scored(folder: Path, strict: bool = False, as_json: bool = False) -> None:
     _decided(facts)
     print(f"Scores: {folder / 'scores.csv'}")
     print(f"Decisions: {folder / 'scans.csv'}")
+    if facts["dicom"] is not None:
+        print(f"DICOM results: {facts['dicom']['folder']} (research only, not for clinical use)")
     ended(facts["read"], "scan(s)", unread, failed, strict)
 
 

@@ -74,7 +74,7 @@ def draw_highest(study: Study, heat: npt.NDArray[np.float32]) -> npt.NDArray[np.
     width, height = columns * _PANEL + _BAR, lines * (panel + _TITLE / 2) + _TITLE
     figure = Figure(figsize=(width, height), dpi=_DPI, facecolor="black")
     canvas = FigureCanvasAgg(figure)
-    words = {"color": "white", "fontsize": 10}
+    words: dict[str, Any] = {"color": "white", "fontsize": 10}
     figure.text(0.01, 1 - 0.2 / height, f"{NOT_CLINICAL}. {SOFTWARE} {__version__}", va="center", **words)
     for count, (index, row) in enumerate(chosen):
         left, bottom = (

@@ -88,7 +88,8 @@ def _why_not(kind: str, study: Study, source: Source) -> str:
     if kind in ("seg", "segf", "pm") and source.unplaced:
         return f"{source.unplaced}, and this kind refers to it"
     if kind == "seg" and study.regions is None:
-        return f"there are no findings ({study.decision.rules.finding.sentence.rstrip('.')})"
+        reason = study.decision.unflagged if study.decision.rules.finding.threshold is not None else ""
+        return f"there are no findings ({(reason or study.decision.rules.finding.sentence).rstrip('.')})"
     if kind == "seg" and study.regions is not None and not study.regions.findings:
         return "there is no finding, and a segmentation of nothing is no valid one"
     if kind == "segf" and not (study.result.map > 0).any():
