@@ -28,7 +28,7 @@ from anomae.stages.score_scans import score_scans
 from anomae.volumes.orientation import axial_view
 from anomae.volumes.read import read_volume
 from anomae.volumes.volume import Grid
-from anomae.volumes.write import write_picture, write_volume
+from anomae.volumes.write import write_dicom_series, write_picture, write_volume
 
 STRAIGHT = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
 UPSIDE_DOWN = (1.0, 0.0, 0.0, 0.0, -1.0, 0.0, 0.0, 0.0, -1.0)
@@ -524,3 +524,40 @@ def test_what_the_disk_did_not_take_is_listed_and_mended_by_the_same_command(run
     assert read_json(out / "scoring.json")["failed"] == {}
     assert nibabel.load(out / "maps" / "large.nii.gz").get_fdata().shape == (60, 64, 20)
     assert len(rows_of(out)) == 23
+
+
+def test_dicom_results_are_written_once_and_anew_by_another_threshold(run, tmp_path):
+    series, detector = tmp_path / "scans" / "series", Brightness()
+    voxels = np.random.default_rng(0).integers(40, 60, (5, 24, 20)).astype(np.int16)
+    voxels[2, 8:12, 8:12] = 400
+    write_dicom_series(series, voxels, Grid(voxels.shape), modality="MR")
+    a_scan(tmp_path / "scans" / "plain.nii.gz")
+
+    def scored(**options):
+        detector.seen = 0
+        out = score(run, [tmp_path / "scans"], tmp_path / "out", detector, **options)
+        return detector.seen, read_json(out / "scoring.json")["dicom"]
+
+    seen, facts = scored()
+    assert seen > 0
+    assert facts is None
+    assert not (tmp_path / "out" / "dicom").exists()
+    seen, facts = scored(dicom="sr,seg")
+    assert seen > 0  # what was scored without is looked at again
+    assert [*facts["refused"]] == ["plain"]
+    assert "plain.nii.gz (nifti) is none" in facts["refused"]["plain"]
+    report = tmp_path / "out" / "dicom" / "series-sr.dcm"
+    assert b"Why no flag is raised" in report.read_bytes()
+    assert scored(dicom="sr,seg") == (0, facts)
+    assert scored(dicom="sr,seg", threshold=0.1)[0] > 0
+    assert b"given by hand" in report.read_bytes()
+
+
+def test_dicom_results_of_no_dicom_scan_are_refused_once_all_else_is_written(run, tmp_path):
+    a_scan(tmp_path / "plain.nii.gz")
+    with pytest.raises(UserError, match=r"Scores are written, but 1 of 1 .*plain\.nii\.gz \(nifti\) is none"):
+        score(run, [tmp_path / "plain.nii.gz"], tmp_path / "out", dicom="seg")
+    assert (tmp_path / "out" / "scoring.json").exists()
+    with pytest.raises(UserError, match="--dicom"):
+        score(run, [tmp_path / "plain.nii.gz"], tmp_path / "other", dicom="seg,what")
+    assert not (tmp_path / "other").exists()
