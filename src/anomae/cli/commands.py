@@ -11,6 +11,7 @@ from anomae.cli.options import (
     Cohort,
     DetectorName,
     Device,
+    DicomKinds,
     FromToml,
     Modality,
     MovedStore,
@@ -28,6 +29,7 @@ from anomae.cli.options import (
     Splits,
     StoreFolder,
     Strict,
+    UidRoot,
 )
 
 
@@ -144,6 +146,8 @@ def score(
         float | None, typer.Option(help="Flag new scans above this score, in place of the threshold from healthy ones.")
     ] = None,
     force: Annotated[bool, typer.Option(help="Flag new scans too that the model was not made for.")] = False,
+    dicom: DicomKinds = None,
+    uid_root: UidRoot = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary on new scans as one JSON object.")] = False,
     strict: Strict = False,
 ) -> None:
@@ -157,6 +161,8 @@ def score(
     if paths:
         if out is None:
             raise UserError("Scoring new scans needs a folder for the results: --out DIR.")
+        if uid_root is not None and dicom is None:
+            raise UserError("--uid-root is of DICOM results; name the kinds that you want with --dicom.")
         from anomae.cli.summaries import scored
         from anomae.stages.score_scans import score_scans
         from anomae.volumes.series import checked_series
@@ -170,14 +176,18 @@ def score(
             bounds=(slice_bound, patient_bound),
             threshold=threshold,
             force=force,
+            dicom=dicom,
+            uid_root=uid_root,
             device=device_settings,
         )
         scored(written, strict, as_json)
     else:
+        if dicom is not None or uid_root is not None:
+            raise UserError("--dicom and --uid-root are for new scans: DICOM results refer to the files of a scan.")
         if threshold is not None or force or as_json or (slice_bound, patient_bound) != (0.05, 0.10):
             raise UserError(
-                "--threshold, --force, --json and the bounds are for new scans; of the store's slices `anomae "
-                "evaluate` says what thresholds are worth, and takes the bounds."
+                "--threshold, --force, --json and the bounds are for new scans; `anomae evaluate` takes the "
+                "bounds for the slices of a store, and says what the thresholds are worth."
             )
         if out is not None:
             raise UserError("--out is for new scans; results on the store's slices are written to RUN/findings.")

@@ -73,6 +73,8 @@ def scored(folder: Path, strict: bool = False, as_json: bool = False) -> None:
     _decided(facts)
     print(f"Scores: {folder / 'scores.csv'}")
     print(f"Decisions: {folder / 'scans.csv'}")
+    if facts["dicom"] is not None:
+        print(f"DICOM results: {facts['dicom']['folder']} (research only, not for clinical use)")
     ended(facts["read"], "scan(s)", unread, failed, strict)
 
 
@@ -80,6 +82,9 @@ def _decided(facts: dict[str, Any]) -> None:
     """By which rule scans are flagged, how many are, and which the model was not made for."""
     rule, flagged = facts["rules"]["scan"], facts["flagged"]
     print(rule["sentence"])
+    of_slices = facts["rules"]["slice"]
+    if of_slices["threshold"] is None and rule["threshold"] is not None:
+        print(f"Slices: {of_slices['sentence']}")
     doubts = (facts["calibration"] or {}).get("doubts", ())
     for doubt in doubts if rule["threshold"] is not None and not rule["given"] else ():
         print(f"Doubt: {doubt}")

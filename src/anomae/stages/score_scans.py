@@ -13,6 +13,7 @@ from anomae.cohorts.patient_names import patient_of_scan
 from anomae.cohorts.scan_slices import scan_slices
 from anomae.cohorts.scans_below import refuse_unlike_copy, without_masks
 from anomae.detectors.protocol import FittedDetector
+from anomae.dicom_results.folder import DicomFolder
 from anomae.errors import MissingExtra, UnreadableScan, UserError
 from anomae.files import write_json
 from anomae.inference.decision import Rules
@@ -51,6 +52,8 @@ def score_scans(
     bounds: tuple[float, float] = (SLICE_BOUND, PATIENT_BOUND),
     threshold: float | None = None,
     force: bool = False,
+    dicom: str | None = None,
+    uid_root: str | None = None,
     device: DeviceSettings | None = None,
     load: Callable[[Path, DeviceSettings | None], FittedDetector] | None = None,
 ) -> Path:
@@ -61,6 +64,7 @@ def score_scans(
     one, a number from 1 or "largest"; None: each that is no localizer is a scan.  bounds: on the probability that a
     healthy slice, and a healthy patient's scan, is flagged, as `evaluate` takes them.  threshold: given by hand, in
     place of the one from healthy people.  force: flag scans too that the model was not made for.
+    dicom: kinds of DICOM results to write of DICOM scans, such as "seg,sr"; uid_root: of their UIDs.
     load: reads the fitted detector; None: the registry's.
 
     A scan that cannot be read is listed and skipped.  A scoring that was stopped goes on; what is in `out` already and
@@ -77,10 +81,11 @@ def score_scans(
     refuse_foreign(target)
     model = load_model(fitted, device, load=load)
     asked = Asked(model.rules(bounds, threshold), bounds, force)
+    results = None if dicom is None else DicomFolder(target / "dicom", dicom, uid_root, asked.rules, force)
     with locked(target):
         folder = ScoringFolder(target, model.fingerprint)
         return _score_into(
-            folder, found, model, asked, colour, overlays, [*_doubts(prepared), *model.lacks()], passed_over
+            folder, found, model, asked, colour, overlays, results, [*_doubts(prepared), *model.lacks()], passed_over
         )
 
 
@@ -100,6 +105,7 @@ def _score_into(
     asked: Asked,
     colour: bool,
     overlays: int,
+    results: DicomFolder | None,
     doubts: list[str],
     passed_over: list[str],
 ) -> Path:
@@ -112,7 +118,8 @@ def _score_into(
     failed: dict[str, str] = {}
     with progress("score", len(files), "scans") as bar:
         for file in files:
-            if not folder.scored(file, overlays, compared_with):
+            known = folder.scored(file, overlays, compared_with)
+            if not known or (results is not None and not results.is_complete(folder.name_for(file))):
                 try:
                     refuse_unlike_copy(file, found[file])
                     study = _inspected(file, model, asked, colour)
@@ -125,6 +132,8 @@ def _score_into(
                     try:
                         named = replace(study, name=folder.name_for(file, found[file]))
                         folder.add(replace(write_study(file, named, folder, overlays), compared_with=compared_with))
+                        if results is not None:
+                            results.write(named)
                     except (UserError, OSError) as error:
                         failed[str(file)] = f"{file} was scored, but not written: {error}"
                         folder.scans.pop(str(file.resolve()), None)
@@ -156,6 +165,7 @@ def _score_into(
         "scan_notes": {scan.file: scan.notes for scan in scans if scan.notes},
         "overlay_scale": scale,
         "prepare": model.settings.model_dump(mode="json"),
+        "dicom": None if results is None else results.facts(),
         "version": anomae.__version__,
     }
     write_json(target / "scoring.json", facts)
@@ -166,6 +176,8 @@ def _score_into(
             f"The results of {len(failed)} of {len(files)} scan(s) could not be written whole; make room and give the "
             f"same command again. The first: {next(iter(failed.values()))}"
         )
+    if results is not None:
+        results.say_what_is_missing(len(scans))
     return target
 
 
