@@ -10,6 +10,8 @@ from anomae.files import written_whole
 from anomae.progress import progress
 from anomae.runs.scoring_folder import ScoredScan, ScoringFolder
 
+CLEAR_BELOW = 0.1  # share of the colour scale below which the scan alone is seen
+
 
 def draw_overlays(folder: ScoringFolder, overlays: int, scale_before: float | None, map_name: str) -> float | None:
     """Draw the highest slices of all scans of `folder` on one colour scale; returns its upper end.
@@ -101,8 +103,14 @@ def coloured(heat: npt.NDArray[np.float32], top: float) -> npt.NDArray[np.float6
     from matplotlib import colormaps
 
     colours: npt.NDArray[np.float64] = colormaps["inferno"](np.clip(heat / top, 0.0, 1.0))
-    colours[..., 3] = np.clip((heat / top - 0.1) / 0.5, 0.0, 0.75)
+    colours[..., 3] = np.clip((heat / top - CLEAR_BELOW) / 0.5, 0.0, 0.75)
     return colours
+
+
+def heat_top(heat: npt.NDArray[np.float32], threshold: float | None = None) -> float:
+    """The upper end of a colour scale that suits a map: its 99.9th percentile, but no less than the threshold."""
+    top = max(float(np.percentile(heat, 99.9)), threshold or 0.0)
+    return top if top > 0 else 1.0
 
 
 def grey_range(image: npt.NDArray[Any]) -> tuple[float, float]:
