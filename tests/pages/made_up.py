@@ -1,5 +1,6 @@
 """Studies to make pages of: a made-up volume or picture, scored by a detector that sees what is bright."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -36,20 +37,21 @@ HEALTHY = HealthyScores(
     unit="patient",
     source="60 normal slices of 30 patients of the validation split",
 )
+# Of healthy people with brighter spots than `head` has: nothing of it is flagged.
+BRIGHTER = replace(HEALTHY, scores=np.linspace(0.3, 0.6, 60), map_tops=np.linspace(0.3, 0.6, 60))
 SETTINGS = PrepareSettings(image_size=(32, 32))
 
 
-def head(shape: tuple[int, int, int] = (32, 32, 32), lesion: bool = True, grid: Grid | None = None) -> Volume:
-    """A ball with, off its middle, a small bright one; intensities of 0..600 as an MR scanner gives them."""
+def head(shape: tuple[int, int, int] = (32, 32, 32), grid: Grid | None = None) -> Volume:
+    """A ball with two small bright ones off its middle; intensities of 0..600 as an MR scanner gives them."""
     z, y, x = (np.linspace(-1, 1, side) for side in shape)
     at = np.meshgrid(z, y, x, indexing="ij")
     radius = np.sqrt(sum(side**2 for side in at))
     voxels = np.where(radius < 0.85, 300 + 40 * np.cos(9 * radius), 0)
-    if lesion:
-        near = np.sqrt((at[0] - 0.3) ** 2 + (at[1] + 0.25) ** 2 + (at[2] - 0.35) ** 2)
-        voxels = np.where(near < 0.22, 580, voxels)
-        beside = np.sqrt((at[0] + 0.45) ** 2 + (at[1] - 0.2) ** 2 + (at[2] + 0.3) ** 2)
-        voxels = np.where(beside < 0.13, 520, voxels)
+    near = np.sqrt((at[0] - 0.3) ** 2 + (at[1] + 0.25) ** 2 + (at[2] - 0.35) ** 2)
+    voxels = np.where(near < 0.22, 580, voxels)
+    beside = np.sqrt((at[0] + 0.45) ** 2 + (at[1] - 0.2) ** 2 + (at[2] + 0.3) ** 2)
+    voxels = np.where(beside < 0.13, 520, voxels)
     grid = grid or Grid(shape, (2.0, 1.5, 1.5), (-24.0, -24.0, -32.0))
     return Volume(voxels.astype(np.int16), grid, Path("Smith_John_19600101.nii.gz"), "nifti", notes=("It was mended.",))
 

@@ -127,8 +127,8 @@ def test_a_person_looks_at_a_volume(browser, page_of_a_head, tmp_path):
 
     # All slices, as a table.
     page.locator("#all-slices summary").click()
-    assert page.locator("#slice-rows tr").count() == 32
     page.locator("#slice-rows button").nth(20).click()
+    assert page.locator("#slice-rows tr").count() == 32
     assert opened.text("slice-number") == "20 of 32"
     opened.is_quiet()
 
