@@ -1,6 +1,7 @@
 """A headless Chromium that draws WebGL in software and is told of every request."""
 
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -38,8 +39,15 @@ class Opened:
 
     def wait(self) -> Any:
         """Until the scan is shown; the page of playwright."""
-        self.page.wait_for_function("document.body.dataset.state === 'ready'")
+        self.until("document.body.dataset.state === 'ready'")
         return self.page
+
+    def until(self, expression: str, seconds: float = 20) -> None:
+        """Until a JavaScript expression holds.  (Playwright's own way needs eval, which the pages forbid.)"""
+        end = time.monotonic() + seconds
+        while not self.page.evaluate(expression):
+            assert time.monotonic() < end, f"still not so: {expression}"
+            self.page.wait_for_timeout(30)
 
     def text(self, name: str) -> str:
         """What stands in the element of this id."""

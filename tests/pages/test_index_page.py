@@ -65,7 +65,7 @@ def test_a_person_finds_the_flagged_scans(browser, tmp_path):
     assert [line[3] for line in seen] == ["Flagged", "No flag", "Not flagged"]
     assert seen[0][4] == f"{rows[1].score:.4g}"
     assert "learned from MR" in seen[1][-1]
-    page.wait_for_function("[...document.images].every(image => image.complete && image.naturalWidth === 160)")
+    opened.until("[...document.images].every(image => image.complete && image.naturalWidth === 160)")
     assert page.locator("#scans img").count() == 3
     assert page.locator("#counts").inner_text().split() == "scans 3 flagged 1 not flagged 1 no flag raised 1".split()
     page.locator("[data-by=score]").click()
@@ -79,7 +79,8 @@ def test_a_person_finds_the_flagged_scans(browser, tmp_path):
     page.locator("#find").fill("")
     page.locator("#kind").select_option("flagged")
     page.locator("#scans tbody a").nth(1).click()  # the first is the picture
-    page.wait_for_function("document.body.dataset.state === 'ready'")
+    page.wait_for_url("**/study.html")
+    opened.wait()
     assert page.url.endswith("studies/flagged/study.html")
     page.get_by_text("All scans").click()
     page.wait_for_url("**/index.html")

@@ -71,7 +71,7 @@ def test_a_person_looks_at_a_volume(browser, page_of_a_head, tmp_path):
     place = page.locator("#viewer").bounding_box()
     page.mouse.move(place["x"] + place["width"] * 0.3, place["y"] + place["height"] * 0.5)
     page.mouse.wheel(0, 100)
-    page.wait_for_function(f"document.getElementById('slice-number').textContent !== '{z} of 32'")
+    opened.until(f"document.getElementById('slice-number').textContent !== '{z} of 32'")
     assert opened.text("slice-number") in (f"{z - 1} of 32", f"{z + 1} of 32")
 
     # Opacity takes the map away and leaves the scan.

@@ -71,8 +71,8 @@ def write_index_page(
     counts: dict[str, Any] = {
         "scans": len(rows),
         "flagged": kinds.count(True),
-        "clear": kinds.count(False),
-        "none": kinds.count(None),
+        "not_flagged": kinds.count(False),
+        "not_raised": kinds.count(None),
     }
     page = (
         environment()

@@ -37,18 +37,20 @@ def write_thumbnail(study: Study, path: Path) -> None:
     if labels is not None:
         rows = np.arange(size[1]) * labels.shape[0] // size[1]
         columns = np.arange(size[0]) * labels.shape[1] // size[0]
-        pixels[border(labels[np.ix_(rows, columns)])] = OUTLINE
+        pixels[ring(labels[np.ix_(rows, columns)])] = OUTLINE
     path.parent.mkdir(parents=True, exist_ok=True)
     with written_whole(path) as temporary:
         Image.fromarray(pixels).save(temporary, format="JPEG", quality=_QUALITY, subsampling=0)
 
 
-def border(labels: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
-    """The pixels of a finding (h, w) that lie beside a pixel of none or of another, or at the edge of the picture."""
-    padded = np.pad(labels, 1)
-    inner = padded[1:-1, 1:-1]
-    beside = (padded[:-2, 1:-1], padded[2:, 1:-1], padded[1:-1, :-2], padded[1:-1, 2:])
-    return np.asarray((inner > 0) & np.any([other != inner for other in beside], axis=0))
+def ring(labels: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
+    """The two pixels around each finding of (h, w), so that nothing found is covered."""
+    inside = labels > 0
+    around = inside
+    for _ in range(2):
+        padded = np.pad(around, 1)
+        around = padded[1:-1, 1:-1] | padded[:-2, 1:-1] | padded[2:, 1:-1] | padded[1:-1, :-2] | padded[1:-1, 2:]
+    return np.asarray(around & ~inside)
 
 
 def _labels(study: Study, index: int) -> npt.NDArray[np.uint8] | None:
