@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import anomae.runs.scoring_rows as rows_scored
 import anomae.stages.score as stage
 from anomae.detectors.protocol import Findings
 from anomae.errors import UserError
@@ -121,7 +122,7 @@ def test_a_stopped_scoring_goes_on(run: Path, tmp_path: Path, monkeypatch: pytes
     whole = {name: (run / "findings" / name).read_bytes() for name in ("scores.csv", "maps.npy", "reconstructions.npy")}
     copy = tmp_path / "run"
     shutil.copytree(run, copy, ignore=shutil.ignore_patterns("findings"))
-    monkeypatch.setattr(stage, "BLOCK", 8)
+    monkeypatch.setattr(rows_scored, "BLOCK", 8)
     inspected: list[int] = []
 
     class Stopped(Exception):
@@ -169,7 +170,7 @@ def test_a_detector_that_needs_neighbours_gets_them_across_blocks(
 
     copy = tmp_path / "run"
     shutil.copytree(run, copy, ignore=shutil.ignore_patterns("findings", "calibration"))
-    monkeypatch.setattr(stage, "BLOCK", block)
+    monkeypatch.setattr(rows_scored, "BLOCK", block)
     monkeypatch.setattr(stage, "load_detector", lambda *_: Beside())
     score(copy)
     index = heads.index

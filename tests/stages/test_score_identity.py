@@ -7,12 +7,12 @@ import numpy as np
 
 from anomae.cohorts.case import Case, Cohort
 from anomae.cohorts.scan_slices import read_scan_slices
+from anomae.runs.scoring_rows import write_scores
 from anomae.slices.rows import rows_or_reason
 from anomae.slices.settings import settings_from
 from anomae.slices.split_rule import SplitRule
 from anomae.slices.store import SliceStore
 from anomae.slices.writer import StoreWriter
-from anomae.stages.score import _write_scores
 from anomae.volumes.volume import Grid
 from anomae.volumes.write import write_dicom_series, write_volume
 
@@ -47,7 +47,7 @@ def test_columns_are_those_of_the_index(tmp_path: Path) -> None:
     writer.finish({})
     store = SliceStore(tmp_path / "store")
     rows = np.array([9, 1, 4])
-    _write_scores(tmp_path / "scores.csv", store, rows, ["score"], np.zeros((3, 1)))
+    write_scores(tmp_path / "scores.csv", store, rows, ["score"], np.zeros((3, 1)))
     with (tmp_path / "scores.csv").open(newline="") as handle:
         lines = list(csv.DictReader(handle))
     assert [line["file_slice"] for line in lines] == ["4", "1", "4"]

@@ -8,11 +8,11 @@ import pytest
 from anomae.detectors.protocol import Findings
 from anomae.errors import UserError
 from anomae.runs.scoring_folder import ScoredScan, ScoringFolder
-from anomae.stages.score import _Growing, _scored_before
+from anomae.runs.scoring_rows import GrowingFindings, scored_before
 
 
 def scored(folder: Path, blocks: int, earlier: dict | None = None) -> np.ndarray:
-    growing = _Growing(folder, (4, 4), earlier, False, False)
+    growing = GrowingFindings(folder, (4, 4), earlier, False, False)
     start = growing.rows // 3
     for block in range(start, start + blocks):
         growing.append(Findings(np.arange(3.0) + 3 * block), "test", 12)
@@ -26,7 +26,7 @@ def test_rows_that_a_later_line_vouches_for_are_kept(tmp_path: Path, damaged: in
     lines = (tmp_path / "journal.jsonl").read_bytes().split(b"\n")
     lines[damaged - 1] = b"\x00\x00"
     (tmp_path / "journal.jsonl").write_bytes(b"\n".join(lines))
-    earlier = _scored_before(tmp_path, 12, "test", False)
+    earlier = scored_before(tmp_path, 12, "test", False)
     assert earlier is not None
     assert earlier["rows"] == kept
     assert scored(tmp_path, 4 - kept // 3, earlier).tolist() == list(range(12))

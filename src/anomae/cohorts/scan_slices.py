@@ -103,6 +103,8 @@ def scan_slices(
         sop_instance_uids=identity.sop_instance_uids if volume.dicom else None,
         instance_numbers=identity.instance_numbers if volume.dicom else None,
         placement=volume.placement,
+        modality=volume.dicom.modality if volume.dicom else "",
+        body_part=volume.dicom.body_part if volume.dicom else "",
     )
 
 

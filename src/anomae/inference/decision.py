@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from anomae.statistics.healthy_scores import HealthyScores as HealthyScores
 from anomae.statistics.operating_point import (
     PATIENT_BOUND,
     SLICE_BOUND,
@@ -15,29 +16,6 @@ from anomae.statistics.operating_point import (
 )
 
 Scores = npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True)
-class HealthyScores:
-    """What a fitted detector gives to healthy people that it did not learn from; kept beside it, naming nobody.
-
-    scores: (m,) float64, of m slices.  map_tops: (m,), the highest value of each slice's map; None where the detector
-    draws none.  person: (m,) which patient each slice is of, 0..p-1.  unit: "patient", or "file" where patients are
-    unknown.  source: a phrase, "240 normal slices of 9 patients of the validation split".  doubts: why the bounds may
-    not hold, a sentence each.
-    """
-
-    scores: Scores
-    map_tops: Scores | None
-    person: npt.NDArray[np.int64]
-    unit: str
-    source: str
-    doubts: tuple[str, ...] = ()
-
-    @property
-    def people(self) -> int:
-        """How many patients (or files) there are."""
-        return len(np.unique(self.person))
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +89,7 @@ def rules_of(
             else _rule(tops, f"map of a healthy slice of a new {healthy.unit}", healthy.unit),
         ]
     if threshold is not None:
-        by_hand = Rule(threshold, None, True, f"Above {threshold:.4g}, a threshold given by hand: nothing is promised.")
+        by_hand = Rule(threshold, None, True, f"Above {threshold:.4g}, a threshold given by hand: no bound holds.")
         rules[:2] = [by_hand, by_hand]
     return Rules(*rules)
 

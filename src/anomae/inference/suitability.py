@@ -2,6 +2,17 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
+
+from anomae.cohorts.case import CaseSlices
+from anomae.inference.reference import Geometry, Range, Reference, geometry_of, region_of
+
+# By how many times a scan may be finer or coarser, or its field larger or smaller, than any training scan.
+SPACING_FACTOR, FIELD_FACTOR = 2.5, 1.5
+SLICE_FACTOR = 6.0  # thick and thin slices of one organ look alike, one by one
+MOST_TILT = 30.0  # degrees beyond the training scans
+
 
 @dataclass(frozen=True, slots=True)
 class Suitability:
@@ -20,3 +31,48 @@ class Suitability:
     def suited(self) -> bool:
         """Whether nothing speaks against it."""
         return not self.reasons
+
+
+def suitability_of(case: CaseSlices, images: npt.NDArray[np.float32], reference: Reference | None) -> Suitability:
+    """Compare a scan with the training scans.
+
+    case: as read.  images: (k, c, H, W) of its slices with content, prepared.  reference: None where the model keeps
+    nothing to compare with; nothing then speaks against any scan.
+    """
+    if reference is None:
+        return Suitability()
+    reasons = [*_by_name("modality", case.modality, reference.modalities)]
+    reasons += _by_name("body part", region_of(case.body_part), reference.regions)
+    if case.grid is not None and reference.pixel_mm is not None:
+        reasons += _by_geometry(geometry_of(case.grid), reference)
+    return Suitability(tuple(reasons))
+
+
+def _by_name(what: str, name: str, known: tuple[str, ...]) -> list[str]:
+    if not name or not known or name in known:
+        return []
+    return [f"Its {what} is {name}, and the model learned from {', '.join(known)}."]
+
+
+def _by_geometry(own: Geometry, reference: Reference) -> list[str]:
+    found = []
+    if own.plane in ("sagittal", "coronal") and own.plane not in reference.planes:
+        known = " and ".join(plane for plane in reference.planes if plane) or "about as fine every way"
+        found.append(f"Its slices are {own.plane}, and the training scans are {known}.")
+    if reference.tilt is not None and own.tilt > reference.tilt + MOST_TILT:
+        found.append(
+            f"Its slices are tilted by {own.tilt:.0f} degrees, and those of the training scans by at most "
+            f"{reference.tilt:.0f}."
+        )
+    found += _by_range("pixels are", "mm wide", own.pixel_mm, reference.pixel_mm, SPACING_FACTOR)
+    found += _by_range("slices are", "mm apart", own.slice_mm, reference.slice_mm, SLICE_FACTOR)
+    found += _by_range("slices are", "mm long and wide", own.field_mm, reference.field_mm, FIELD_FACTOR)
+    return found
+
+
+def _by_range(what: str, unit: str, value: float, known: Range | None, factor: float) -> list[str]:
+    if known is None or known[0] / factor <= value <= known[1] * factor:
+        return []
+    low, high = known
+    between = f"{low:.3g}" if f"{low:.3g}" == f"{high:.3g}" else f"{low:.3g} to {high:.3g}"
+    return [f"Its {what} {value:.3g} {unit}, and those of the training scans {between}."]

@@ -167,16 +167,6 @@ def stamp(scan: Path) -> str:
     return seen.hexdigest()
 
 
-def fingerprint(folder: Path) -> str:
-    """A text that depends on the content of the files of `folder`: equal for equal models wherever they lie."""
-    seen = hashlib.blake2b(digest_size=16)
-    for file in sorted(path for path in folder.rglob("*") if path.is_file()):
-        with file.open("rb") as content:
-            digest = hashlib.file_digest(content, "blake2b").hexdigest()
-        seen.update(f"{file.relative_to(folder).as_posix()}\n{digest}\n".encode())
-    return seen.hexdigest()
-
-
 def _one_case(scan: ScoredScan) -> list[int]:
     return [0] * len(scan.slices)
 

@@ -13,11 +13,12 @@ import numpy as np
 
 from anomae.detectors.method import DEFAULT, Profile, Situation
 from anomae.detectors.protocol import Detector
-from anomae.detectors.registry import method_named
+from anomae.detectors.registry import load_detector, method_named
 from anomae.errors import UserError
 from anomae.files import write_json, written_whole
 from anomae.locks import holds_anything, locked
 from anomae.recipes.overrides import overridden
+from anomae.runs.calibrate import calibrate, device_of
 from anomae.runs.run import Run
 from anomae.slices.store import SliceStore
 
@@ -87,6 +88,9 @@ def fit(
                 _fit(opened, opened_run, made, detector, seed)
             if not keep_cache:
                 shutil.rmtree(opened_run.folder / "cache", ignore_errors=True)
+    if _leads():
+        with locked(opened_run.folder):
+            _keep_beside(opened, opened_run)
     return opened_run.fitted
 
 
@@ -138,6 +142,14 @@ def _preparation(store: SliceStore) -> dict[str, Any]:
     return {key: store.prepared.get(key) for key in kept}
 
 
+def _keep_beside(store: SliceStore, run: Run) -> None:
+    """What a copy of the fitted folder needs to flag: scores of healthy people it did not learn from."""
+    from anomae.training.devices import computed_on
+
+    device = device_of(run.facts())
+    calibrate(lambda: load_detector(run.fitted, device), store, run, levels=True, computed_on=computed_on(device))
+
+
 def _chooses_by_labels(detector: Detector) -> bool:
     """Whether it wants labelled validation images: anomae.detectors.protocol.LabelledValidation."""
     asks = getattr(detector, "chooses_by_labels", None)
@@ -174,10 +186,15 @@ def _refuse_other_computing(run: Run, earlier: Mapping[str, Any], now: Mapping[s
         )
 
 
+def _leads() -> bool:
+    """Whether this is no process that the first of several on one fit started."""
+    ranks = ("LOCAL_RANK", "NODE_RANK", "GROUP_RANK", "SLURM_PROCID")
+    return all(os.environ.get(rank, "0") == "0" for rank in ranks)
+
+
 def _alone(folder: Path) -> AbstractContextManager[None]:
     """The lock of `folder`; none for a process that the first of several on one fit started: that one holds it."""
-    ranks = ("LOCAL_RANK", "NODE_RANK", "GROUP_RANK", "SLURM_PROCID")
-    return nullcontext() if any(os.environ.get(rank, "0") != "0" for rank in ranks) else locked(folder)
+    return locked(folder) if _leads() else nullcontext()
 
 
 def _begin(run: Run, facts: dict[str, Any]) -> None:

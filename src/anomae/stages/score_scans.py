@@ -21,11 +21,11 @@ from anomae.inference.score_volume import VolumeResult, score_slices, score_volu
 from anomae.locks import locked
 from anomae.progress import progress, say
 from anomae.reports.overlays import draw_overlays, grey_range
+from anomae.runs.model_fingerprint import fingerprint
 from anomae.runs.scoring_folder import (
     ScoredScan,
     ScoringFolder,
     earlier_scale,
-    fingerprint,
     further_columns,
     refuse_foreign,
     stamp,

@@ -37,6 +37,11 @@ def chosen_precision(settings: DeviceSettings) -> str:
     return "bf16" if native else "fp32"
 
 
+def computed_on(settings: DeviceSettings) -> str:
+    """Kind of device and precision, such as "cpu fp32": scores repeat exactly only where these are the same."""
+    return f"{chosen_device(settings)} {chosen_precision(settings)}"
+
+
 def make_fabric(settings: DeviceSettings) -> Any:
     """A Lightning Fabric; with several devices its processes are started here (`launch`)."""
     from lightning_fabric import Fabric

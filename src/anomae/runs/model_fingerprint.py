@@ -1,0 +1,21 @@
+"""What tells one fitted model from another, wherever its folder lies and whatever it was calibrated on since."""
+
+import hashlib
+from pathlib import Path
+
+from anomae.runs.healthy_file import NAME as HEALTHY_SCORES
+
+REFERENCE = "reference.json"
+BESIDE = (HEALTHY_SCORES, REFERENCE)  # no score depends on these
+
+
+def fingerprint(fitted: Path) -> str:
+    """A text that depends on the content of the files of `fitted` that scores depend on: equal for equal models."""
+    seen = hashlib.blake2b(digest_size=16)
+    for file in sorted(path for path in fitted.rglob("*") if path.is_file()):
+        name = file.relative_to(fitted).as_posix()
+        if name not in BESIDE:
+            with file.open("rb") as content:
+                digest = hashlib.file_digest(content, "blake2b").hexdigest()
+            seen.update(f"{name}\n{digest}\n".encode())
+    return seen.hexdigest()

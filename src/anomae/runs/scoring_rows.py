@@ -1,0 +1,208 @@
+"""Rows of a store scored into a folder of a run, block by block: scores.csv, maps and reconstructions.
+
+Each block is journalled: a scoring that was stopped goes on, and memory does not grow with the number of slices.
+"""
+
+import resource
+import sys
+import time
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from anomae.arrays import GrowingArray
+from anomae.detectors.protocol import Findings, FittedDetector, with_neighbours
+from anomae.files import append_json_line, read_json_lines, write_csv, write_json
+from anomae.progress import progress
+from anomae.runs.scored_store import relative_positions_of
+from anomae.runs.tissue import tissue_of
+from anomae.slices.store import SliceStore, grey
+from anomae.statistics.neighbours import NEIGHBOURS, has_neighbours, smoothed_over_neighbours
+from anomae.statistics.pixels import COARSE_LEVELS, level_counts
+from anomae.volumes.identity import NOT_KNOWN
+
+BLOCK = 256
+
+
+def score_rows(
+    detector: FittedDetector,
+    store: SliceStore,
+    rows: npt.NDArray[np.int64],
+    folder: Path,
+    split: str,
+    *,
+    maps: bool = False,
+    levels: bool = False,
+    tops: bool = False,
+    made_of: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Write scores.csv and the arrays of these rows of `split`; returns what `finish` is to write.
+
+    maps: maps.npy and reconstructions.npy.  levels: tissue_levels.npy, how much tissue there is at each level of the
+    maps.  tops: map_tops.npy, the highest value of each map.  made_of: what the scores depend on beside the rows; a
+    scoring that was stopped goes on only where it is the same.
+    """
+    began, earlier = time.monotonic(), scored_before(folder, len(rows), split, maps or levels, made_of)
+    (folder / "findings.json").unlink(missing_ok=True)
+    found = GrowingFindings(folder, (store.channels, *store.image_size), earlier, maps, maps or levels, tops, made_of)
+    chosen = store.select(rows, among=store.rows(split))
+    title = "score" if split == "test" else f"score, {split}"
+    try:
+        with progress(title, len(rows), "slices", found.rows) as bar:
+            for start in range(found.rows, len(rows), BLOCK):
+                here = rows[start : start + BLOCK]
+                block = slice(start, start + BLOCK)
+                images = chosen.read(block)
+                given = with_neighbours(detector, images, partial(chosen.neighbours, block))
+                tissue = tissue_of(store, here, grey(images)) if levels else None
+                found.append(detector.inspect(*given), split, len(rows), tissue)
+                bar.advance(len(images))
+    finally:
+        found.close()
+    seconds, done = time.monotonic() - began, len(rows) - (earlier["rows"] if earlier else 0)
+    write_scores(folder / "scores.csv", store, rows, found.names, found.scores)
+    facts = {"detector": detector.name, "map_name": detector.map_name, "split": split, "images": len(rows)}
+    return {**facts, "seconds": round(seconds, 3), "images_per_s": round(done / max(seconds, 1e-9), 2)}
+
+
+def finish(folder: Path, facts: dict[str, Any]) -> None:
+    """Write findings.json, which means that the scoring is whole."""
+    write_json(folder / "findings.json", {**facts, "peak_memory_mb": _peak_memory_mb()})
+
+
+class GrowingFindings:
+    """Scores, maps and reconstructions as they grow on disk, and the journal that vouches for them."""
+
+    def __init__(
+        self,
+        folder: Path,
+        shape: tuple[int, int, int],
+        earlier: dict[str, Any] | None,
+        maps: bool,
+        kept: bool,
+        tops: bool = False,
+        made_of: Mapping[str, Any] | None = None,
+    ) -> None:
+        """shape: (c, h, w) of an image."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder, self.shape, self.maps, self.kept, self.tops = folder, shape, maps, kept, tops
+        self.made_of = None if made_of is None else dict(made_of)
+        self.rows = earlier["rows"] if earlier else 0
+        self.names: list[str] = list(earlier["names"]) if earlier else []
+        self.arrays: dict[str, GrowingArray] = {}
+        if not earlier:
+            (folder / "journal.jsonl").unlink(missing_ok=True)
+            for name in ("scores.csv", "maps.npy", "reconstructions.npy", "tissue_levels.npy", "map_tops.npy"):
+                (folder / name).unlink(missing_ok=True)
+        else:
+            for name in earlier["arrays"]:
+                self._open(name)
+
+    def append(self, findings: Findings, split: str, total: int, tissue: npt.NDArray[np.bool_] | None = None) -> None:
+        """Write one block, then vouch for it.  tissue: (k, h, w), to count the levels of the maps in it."""
+        if not self.names:
+            self.names = ["score", *(f"score_{name}" for name in findings.other_scores)]
+        columns = [findings.scores, *(findings.other_scores[name[6:]] for name in self.names[1:])]
+        self._append("scores", np.stack([np.asarray(column, np.float64) for column in columns], axis=1))
+        if self.maps and findings.maps is not None:
+            self._append("maps", findings.maps)
+        if self.maps and findings.reconstructions is not None:
+            self._append("reconstructions", findings.reconstructions)
+        if tissue is not None and findings.maps is not None:
+            self._append("tissue_levels", level_counts(findings.maps, tissue))
+        if self.tops and findings.maps is not None:
+            self._append("map_tops", findings.maps.max(axis=(1, 2)))
+        self.rows += len(findings.scores)
+        line = {"rows": self.rows, "names": self.names, "arrays": list(self.arrays), "split": split, "total": total}
+        append_json_line(self.folder / "journal.jsonl", {**line, "maps": self.kept, "made_of": self.made_of})
+
+    def close(self) -> None:
+        """Finish the arrays' files."""
+        for array in self.arrays.values():
+            array.close()
+
+    @property
+    def scores(self) -> npt.NDArray[np.float64]:
+        """(n, columns), read back from disk."""
+        read: npt.NDArray[np.float64] = np.load(self.folder / "scores.npy", allow_pickle=False)
+        return read
+
+    def _append(self, name: str, block: npt.NDArray[Any]) -> None:
+        if name not in self.arrays:
+            self._open(name)
+        self.arrays[name].append(block)
+
+    def _open(self, name: str) -> None:
+        kinds: dict[str, tuple[tuple[int, ...], Any]] = {
+            "scores": ((len(self.names),), np.float64),
+            "tissue_levels": ((COARSE_LEVELS,), np.uint32),
+            "map_tops": ((), np.float64),
+            "maps": (self.shape[1:], np.float16),
+            "reconstructions": (self.shape, np.float16),
+        }
+        shape, dtype = kinds[name]
+        self.arrays[name] = GrowingArray(self.folder / f"{name}.npy", shape, dtype, self.rows)
+
+
+def scored_before(
+    folder: Path, total: int, split: str, maps: bool, made_of: Mapping[str, Any] | None = None
+) -> dict[str, Any] | None:
+    """The last line of an unfinished scoring of the same slices; None where there is none to go on from."""
+    lines = read_json_lines(folder / "journal.jsonl")
+    if not lines or (folder / "findings.json").exists():
+        return None
+    last = lines[-1]
+    same = (last["total"], last["split"], last["maps"], last.get("made_of")) == (total, split, maps, made_of)
+    return last if same else None
+
+
+def write_scores(
+    path: Path, store: SliceStore, rows: npt.NDArray[np.int64], names: list[str], scores: npt.NDArray[np.float64]
+) -> None:
+    """Write scores.csv; names, scores (n, columns): of these rows."""
+    index, smoothed = store.index, _over_neighbours(store, rows, scores[:, 0])
+    if smoothed is not None:
+        names, scores = [*names, NEIGHBOURS], np.column_stack([scores, smoothed])
+    own = ("file_slice", "sop_instance_uid", "instance_number")
+    columns = ("row", "case", "patient", "slice", "position_mm", "label", *own, *names)
+
+    def lines() -> Any:
+        for number, row in enumerate(rows):
+            label, position = int(index.label[row]), float(index.position_mm[row])
+            known = [
+                int(row),
+                index.case[row],
+                index.patient[row],
+                int(index.slice[row]),
+                "" if np.isnan(position) else f"{position:.3f}",
+                "" if label < 0 else label,
+                *("" if (value := getattr(index, name)[row]) == NOT_KNOWN else value for name in own),
+            ]
+            yield [*known, *(repr(float(value)) for value in scores[number])]
+
+    write_csv(path, columns, lines())
+
+
+def _over_neighbours(
+    store: SliceStore, rows: npt.NDArray[np.int64], scores: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64] | None:
+    """The scores (n,) of these rows smoothed over neighbours; None where no slice has one.
+
+    Only where slice numbers are positions in a scan: those of pictures and patches count something else.
+    """
+    inside = np.isfinite(relative_positions_of(store)[0][rows])
+    case, number = store.index.case[rows[inside]], store.index.slice[rows[inside]]
+    if not has_neighbours(case, number):
+        return None
+    smoothed = scores.copy()
+    smoothed[inside] = smoothed_over_neighbours(scores[inside], case, number)
+    return smoothed
+
+
+def _peak_memory_mb() -> float:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak / (1 << 20 if sys.platform == "darwin" else 1 << 10), 1)

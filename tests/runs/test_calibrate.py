@@ -1,0 +1,144 @@
+"""Healthy validation slices are scored once, and what they say lies beside the fitted detector, naming nobody."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+import anomae.runs.scoring_rows as scoring_rows
+import anomae.stages.fit as fit_stage
+from anomae.errors import UserError
+from anomae.files import read_json
+from anomae.runs.calibrate import healthy_scores_of
+from anomae.runs.healthy_file import NAME, read_healthy_scores
+from anomae.runs.model_fingerprint import fingerprint
+from anomae.runs.run import Run
+from anomae.runs.score_table import read_table
+from anomae.slices.settings import PrepareSettings
+from anomae.stages.evaluate import evaluate
+from anomae.stages.fit import fit
+from anomae.stages.prepare import prepare
+from anomae.stages.score import score
+from anomae.statistics.operating_point import patient_threshold, slice_threshold
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("calibrated") / "store"
+    settings = PrepareSettings(image_size=(16, 16))
+    return prepare("phantom", "heads:10", folder, workers=0, seed=1, settings=settings, options={"size": "8x24x24"})
+
+
+@pytest.fixture(scope="module")
+def fitted_run(store, tmp_path_factory):
+    run = tmp_path_factory.mktemp("fitted") / "run"
+    fit(store.folder, run, detector="mean-image")
+    return run
+
+
+@pytest.fixture
+def run(fitted_run, tmp_path):
+    shutil.copytree(fitted_run, tmp_path / "run")
+    return tmp_path / "run"
+
+
+def test_a_fit_leaves_the_scores_of_healthy_people_beside_the_detector(run, store):
+    kept = read_healthy_scores(run / "fitted")
+    rows = store.rows("validation", label=0)
+    table = read_table(run / "calibration" / "scores.csv", ("row", "score"))
+    assert table.whole_numbers("row").tolist() == rows.tolist()
+    assert kept.scores.tolist() == table.numbers("score").tolist()
+    patients = store.index.patient[rows]
+    assert kept.people == len(set(patients))
+    assert len(set(zip(kept.person.tolist(), patients.tolist(), strict=True))) == kept.people
+    assert not any(name in (run / "fitted" / NAME).read_text() for name in set(patients))
+    assert kept.source.startswith(f"{len(rows)} normal slices of {kept.people} ")
+
+
+def test_the_highest_values_are_those_of_the_maps(run, store):
+    score(run, split="validation")
+    rows, healthy = store.rows("validation"), store.rows("validation", label=0)
+    maps = np.load(run / "findings" / "maps.npy")[np.searchsorted(rows, healthy)]
+    kept = read_healthy_scores(run / "fitted")
+    np.testing.assert_allclose(kept.map_tops, maps.max(axis=(1, 2)), rtol=2e-3)  # maps.npy is float16
+
+
+def test_thresholds_are_those_of_the_report(run):
+    score(run)
+    point = evaluate(run, resamples=100)["operating_point"]
+    kept = read_healthy_scores(run / "fitted")
+    person = kept.person.astype(np.str_)
+    assert slice_threshold(kept.scores, person, 0.05).value == point["slice"]["threshold"]
+    assert patient_threshold(kept.scores, person, 0.10).value == point["patient"]["threshold"]
+
+
+def scored_again(run, monkeypatch, do):
+    """How often rows of the validation split are scored by `do`."""
+    asked, real = [], scoring_rows.GrowingFindings
+
+    def counted(folder, *arguments):
+        asked.append(folder)
+        return real(folder, *arguments)
+
+    monkeypatch.setattr(scoring_rows, "GrowingFindings", counted)
+    do()
+    return asked.count(run / "calibration")
+
+
+def test_it_is_not_done_twice(run, store, monkeypatch):
+    monkeypatch.setattr(fit_stage, "load_detector", None)  # not even loaded
+    assert scored_again(run, monkeypatch, lambda: fit(store.folder, run, detector="mean-image")) == 0
+    assert scored_again(run, monkeypatch, lambda: score(run)) == 0
+    assert scored_again(run, monkeypatch, lambda: score(run, maps=False)) == 0
+
+
+def test_it_is_done_where_it_was_not_or_is_of_something_else(run, store, monkeypatch):
+    before = (run / "fitted" / NAME).read_bytes()
+    (run / "fitted" / NAME).unlink()
+    assert scored_again(run, monkeypatch, lambda: score(run)) == 0
+    assert (run / "fitted" / NAME).read_bytes() == before
+    for break_it in (
+        lambda: shutil.rmtree(run / "calibration"),  # a run of before
+        lambda: (run / "calibration" / "findings.json").unlink(),  # a calibration that was stopped
+        lambda: (run / "fitted" / "other.json").write_text("{}"),  # another model
+    ):
+        break_it()
+        assert scored_again(run, monkeypatch, lambda: fit(store.folder, run, detector="mean-image")) == 1
+        assert (run / "fitted" / NAME).read_bytes() == before
+
+
+def test_no_healthy_validation_slice_is_no_calibration(store, tmp_path):
+    copy = tmp_path / "store"
+    shutil.copytree(store.folder, copy)
+    index = copy / "index.csv"
+    index.write_text(index.read_text().replace(",validation,", ",test,"))
+    fit(copy, tmp_path / "run", detector="mean-image")
+    assert not (tmp_path / "run" / "calibration").exists()
+    assert read_healthy_scores(tmp_path / "run" / "fitted") is None
+
+
+def test_the_fingerprint_is_of_what_scores_depend_on(run):
+    before = fingerprint(run / "fitted")
+    (run / "fitted" / NAME).unlink()
+    assert fingerprint(run / "fitted") == before
+    prepared = run / "fitted" / "prepare.json"
+    prepared.write_text(prepared.read_text().replace("16", "17"))
+    assert fingerprint(run / "fitted") != before
+
+
+@pytest.mark.parametrize("change", [("scores", [1.0]), ("person", None), ("unit", ...), ("scores", ["x"])])
+def test_a_damaged_file_is_said(run, change):
+
+    content = read_json(run / "fitted" / NAME)
+    name, value = change
+    content = {key: entry for key, entry in content.items() if key != name} | ({} if value is ... else {name: value})
+    (run / "fitted" / NAME).write_text(json.dumps(content))
+    with pytest.raises(UserError, match=r"healthy_scores\.json is damaged"):
+        read_healthy_scores(run / "fitted")
+
+
+def test_doubts_are_kept(run, store):
+    healthy = healthy_scores_of(Run(run), store)
+    assert healthy.doubts == read_healthy_scores(run / "fitted").doubts
+    assert "have a lesion in other slices" in " ".join(healthy.doubts)
