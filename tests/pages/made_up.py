@@ -56,7 +56,9 @@ def head(shape: tuple[int, int, int] = (32, 32, 32), grid: Grid | None = None) -
     return Volume(voxels.astype(np.int16), grid, Path("Smith_John_19600101.nii.gz"), "nifti", notes=("It was mended.",))
 
 
-def study_of(volume: Volume, *, healthy: HealthyScores | None = HEALTHY, reasons: tuple[str, ...] = (), **changes: Any) -> Study:
+def study_of(
+    volume: Volume, *, healthy: HealthyScores | None = HEALTHY, reasons: tuple[str, ...] = (), **changes: Any
+) -> Study:
     """The volume scored by `Bright`, and decided about."""
     result = score_volume(volume, Bright(), SETTINGS)
     return _decided(volume, result, healthy, reasons, **changes)
@@ -78,7 +80,9 @@ def _decided(volume: Any, result: Any, healthy: Any, reasons: tuple[str, ...], *
     regions = None
     if rules.finding.threshold is not None and result.map is not None:
         grid = None if volume is None else volume.grid
-        regions = find_regions(result.map, rules.finding.threshold, result.case.grid and grid, np.arange(len(result.case.images)))
+        regions = find_regions(
+            result.map, rules.finding.threshold, result.case.grid and grid, np.arange(len(result.case.images))
+        )
     given = {"name": "Smith_John_19600101", "patient": "pseudonym-of-smith"} | changes
     return Study(
         volume=volume,

@@ -187,7 +187,9 @@ def turquoise_at(seen: np.ndarray) -> np.ndarray:
 
 def test_without_webgl_the_axial_slices_are_still_shown(browser, page_of_a_head, tmp_path):
     page = tmp_path / "study.html"
-    broken = "<script>HTMLCanvasElement.prototype.getContext = ((before) => function (kind, ...rest) { return kind === 'webgl2' ? null : before.call(this, kind, ...rest); })(HTMLCanvasElement.prototype.getContext);</script>"
+    broken = """<script>HTMLCanvasElement.prototype.getContext = ((before) => function (kind, ...rest) {
+        return kind === 'webgl2' ? null : before.call(this, kind, ...rest);
+    })(HTMLCanvasElement.prototype.getContext);</script>"""
     page.write_text(page_of_a_head.read_text(encoding="utf-8").replace("<body>", f"<body>{broken}"), encoding="utf-8")
     opened = Opened(browser, page, 1366, 768, "light")
     opened.wait()

@@ -52,11 +52,17 @@ def windows_of(study: Study) -> Windows:
     ranges = {"auto": _wider(grey_range(voxels)), "full range": _wider(full)}
     first = "auto"
     if modality == "CT":
-        ranges = {name: (centre - width / 2, centre + width / 2) for name, (centre, width) in CT_WINDOWS.items()} | ranges
+        ranges = {
+            name: (centre - width / 2, centre + width / 2) for name, (centre, width) in CT_WINDOWS.items()
+        } | ranges
         first = _first_of_ct(series.body_part.upper() if series is not None else "", finite)
     elif modality == "MR":
         low, high = grey_range(finite[finite > 0]) if (finite > 0).any() else ranges["auto"]
-        ranges = {"auto": ranges["auto"], "tissue": _wider((low, high)), "bright signal": _wider(((low + high) / 2, full[1]))}
+        ranges = {
+            "auto": ranges["auto"],
+            "tissue": _wider((low, high)),
+            "bright signal": _wider(((low + high) / 2, full[1])),
+        }
         ranges["full range"] = _wider(full)
     return Windows(modality, guessed, "HU" if modality == "CT" else "", ranges, first)
 

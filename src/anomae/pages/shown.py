@@ -64,10 +64,7 @@ def shown(study: Study, most_bytes: int = MOST_BYTES) -> Shown:
     spacing = (1.0, *case.spacing_mm) if case.grid is None else _spacing(case.grid, axial_view(case.grid))
     by = _reduction(shape, spacing, most_bytes // (3 if colour else 2), flat=case.grid is None)
     turned = _turned if view is not None else _as_it_is
-    channels = [
-        _reduced(turned(images[:, channel]), by, highest=False)
-        for channel in range(3 if colour else 1)
-    ]
+    channels = [_reduced(turned(images[:, channel]), by, highest=False) for channel in range(3 if colour else 1)]
     if colour:
         top = float(max(channel.max(initial=0) for channel in channels))
         scale = 255 / top if top > 255 else 1.0
@@ -139,9 +136,7 @@ def _of_a_map(heat: npt.NDArray[np.float32]) -> Stored:
     return Stored(np.rint(np.clip(np.nan_to_num(heat) / slope, 0, 255)).astype(np.uint8), slope, 0.0)
 
 
-def _reduction(
-    shape: tuple[int, ...], spacing: tuple[float, ...], most: int, *, flat: bool
-) -> tuple[int, int, int]:
+def _reduction(shape: tuple[int, ...], spacing: tuple[float, ...], most: int, *, flat: bool) -> tuple[int, int, int]:
     """How many voxels along (z, y, x) become one so that at most `most` remain: the finest axis goes first.
 
     flat: the slices are pictures, and stay.

@@ -85,7 +85,7 @@ def verdict(decision: Decision) -> dict[str, str]:
     return {
         "state": "flagged" if decision.scan_flag else "clear",
         "title": "Flagged" if decision.scan_flag else "Not flagged",
-        "sentence": f"The scan's score {score}, that of its highest slice, is {above} the threshold {rule.threshold:.4g}.",
+        "sentence": f"The score of its highest slice, {score}, is {above} the threshold for scans, {rule.threshold:.4g}.",
     }
 
 
@@ -113,7 +113,7 @@ def no_findings_sentence(study: Study) -> str:
 
 
 def without_identifiers(text: str, study: Study) -> str:
-    """`text` with the names of the scan and its files, its patient and every UID replaced: pages name nobody unasked."""
+    """`text` with the names of the scan, its files and its patient and every UID replaced: pages name nobody unasked."""
     source = study.result.case.source
     files = [] if study.volume is None else [each.path for each in study.volume.files]
     known = {study.name, study.patient}

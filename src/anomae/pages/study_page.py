@@ -102,4 +102,6 @@ def _gradient(mapped: dict[str, Any] | None) -> str:
     """The colour bar as the stops of a gradient in CSS; "" without a map."""
     if mapped is None:
         return ""
-    return ", ".join(f"rgb({r}, {g}, {b}) {100 * at / 255:.1f}%" for at, (r, g, b) in list(enumerate(mapped["colours"]))[::15])
+    return ", ".join(
+        f"rgb({r}, {g}, {b}) {100 * at / 255:.1f}%" for at, (r, g, b) in list(enumerate(mapped["colours"]))[::15]
+    )

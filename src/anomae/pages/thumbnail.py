@@ -31,7 +31,11 @@ def write_thumbnail(study: Study, path: Path) -> None:
     height, width = image.shape[0] * case.spacing_mm[0], image.shape[1] * case.spacing_mm[1]
     scale = SIDE / max(height, width)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    picture = Image.fromarray(image).convert("RGB").resize(size, Image.Resampling.BOX if scale < 1 else Image.Resampling.BILINEAR)
+    picture = (
+        Image.fromarray(image)
+        .convert("RGB")
+        .resize(size, Image.Resampling.BOX if scale < 1 else Image.Resampling.BILINEAR)
+    )
     pixels = np.array(picture)
     labels = _labels(study, index)
     if labels is not None:
@@ -59,4 +63,4 @@ def _labels(study: Study, index: int) -> npt.NDArray[np.uint8] | None:
         return None
     grid = study.result.case.grid
     labels = study.regions.labels if grid is None else axial_view(grid).apply(study.regions.labels)
-    return labels[index]
+    return np.asarray(labels[index])

@@ -145,7 +145,7 @@ def outline(axes: Any, heat: npt.NDArray[Any], threshold: float | None, width: f
     flat = np.stack([np.stack([columns - 0.5, rows - 0.5], 1), np.stack([columns + 0.5, rows - 0.5], 1)], 1)
     rows, columns = np.nonzero(inside[1:-1, 1:] != inside[1:-1, :-1])
     upright = np.stack([np.stack([columns - 0.5, rows - 0.5], 1), np.stack([columns - 0.5, rows + 0.5], 1)], 1)
-    lines = np.concatenate([flat, upright])
+    lines = list(np.concatenate([flat, upright]))
     axes.add_collection(LineCollection(lines, colors="black", linewidths=width * 2, alpha=0.5), autolim=False)
     axes.add_collection(LineCollection(lines, colors=FINDING, linewidths=width), autolim=False)
 
