@@ -1,6 +1,6 @@
 """Studies to make pages of: a made-up volume or picture, scored by a detector that sees what is bright."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,8 @@ from anomae.inference.finding import find_regions
 from anomae.inference.score_volume import score_slices, score_volume
 from anomae.inference.study import Study
 from anomae.inference.suitability import Suitability
+from anomae.inference.tables import Judged
+from anomae.runs.scoring_folder import ScoredScan
 from anomae.slices.settings import PrepareSettings
 from anomae.volumes.volume import Grid, Volume
 
@@ -94,3 +96,26 @@ def _decided(volume: Any, result: Any, healthy: Any, reasons: tuple[str, ...], *
         model="0123456789abcdef",
         **given,
     )
+
+
+def judged_as(study: Study) -> Judged:
+    """The study as the journal of a scoring has it."""
+    result, regions = study.result, study.regions
+    scan = ScoredScan(
+        path=f"/scans/{study.name}.nii.gz",
+        file=f"{study.name}.nii.gz",
+        stamp="",
+        name=study.name,
+        patient=study.patient,
+        slices=result.slices.tolist(),
+        positions_mm=result.positions_mm.tolist(),
+        scores=result.scores.tolist(),
+        further={},
+        pictured=0,
+        heat_top=None,
+        notes=[],
+        findings=[] if regions is None else [asdict(each) for each in regions.findings],
+        finding_threshold=study.decision.rules.finding.threshold,
+        unsuited=study.suitability.reasons,
+    )
+    return Judged(scan, study.decision, forced=False)

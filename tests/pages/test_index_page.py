@@ -13,7 +13,7 @@ from anomae.pages.study_page import write_study_page
 from anomae.pages.thumbnail import write_thumbnail
 
 from .chromium import Opened, chromium
-from .made_up import BRIGHTER, HEALTHY, head, study_of
+from .made_up import BRIGHTER, HEALTHY, head, judged_as, study_of
 
 SEEN = "[...document.querySelectorAll('#scans tbody tr')].map(row => [...row.cells].map(cell => cell.innerText.trim()))"
 
@@ -56,7 +56,7 @@ def test_a_person_finds_the_flagged_scans(browser, tmp_path):
         write_thumbnail(study, tmp_path / "studies" / name / "thumbnail.jpg")
         write_study_page(study, tmp_path / "studies" / name / "study.html", index="../../index.html")
         page, picture = f"studies/{name}/study.html", f"studies/{name}/thumbnail.jpg"
-        rows.append(index_row(study, page, picture, identify=True))
+        rows.append(index_row(judged_as(study), page, picture, identify=True))
     write_index_page(rows, tmp_path / "index.html", sentences=["A rule."])
     opened = Opened(browser, tmp_path / "index.html", 1366, 768, "light")
     page = opened.wait()

@@ -141,6 +141,10 @@ def score(
         float | None, typer.Option(help="Flag new scans above this score, in place of the threshold from healthy ones.")
     ] = None,
     force: Annotated[bool, typer.Option(help="Flag new scans too that the model was not made for.")] = False,
+    pages: Annotated[
+        bool, typer.Option(help="Write a page of each new scan (study.html), and a table of several.")
+    ] = True,
+    identify: Annotated[bool, typer.Option(help="Name scans and patients in the pages.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary on new scans as one JSON object.")] = False,
     strict: Strict = False,
 ) -> None:
@@ -167,6 +171,8 @@ def score(
             bounds=(slice_bound, patient_bound),
             threshold=threshold,
             force=force,
+            pages=pages,
+            identify=identify,
             device=device_settings,
         )
         scored(written, strict, as_json)

@@ -63,6 +63,8 @@ def scored(folder: Path, strict: bool = False, as_json: bool = False) -> None:
     failed = list(facts["skipped"].values())
     if as_json:
         files = {name: str(folder / f"{name}.csv") for name in ("scores", "scans", "patients", "findings")}
+        if facts.get("page"):
+            files["page"] = str(folder / facts["page"])
         left_out = ("scan_notes", "prepare", "overlay_scale")
         print(json.dumps({"out": str(folder), "files": files, **{k: v for k, v in facts.items() if k not in left_out}}))
         if strict and (unread or failed):
@@ -72,6 +74,8 @@ def scored(folder: Path, strict: bool = False, as_json: bool = False) -> None:
     _decided(facts)
     print(f"Scores: {folder / 'scores.csv'}")
     print(f"Decisions: {folder / 'scans.csv'}")
+    if facts.get("page"):
+        print(f"{'Page' if facts['page'] == 'study.html' else 'Pages'}: {folder / facts['page']}")
     ended(facts["read"], "scan(s)", unread, failed, strict)
 
 

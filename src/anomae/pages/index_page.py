@@ -5,11 +5,13 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 import anomae
 from anomae.files import write_text
-from anomae.inference.study import Study
+from anomae.inference.tables import Judged
+from anomae.pages.identifiers import label_of, names_in_paths, without_identifiers
 from anomae.pages.page_parts import environment
-from anomae.pages.study_facts import label_of, without_identifiers
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +21,8 @@ class IndexRow:
     label: what it is called.  page, thumbnail: paths relative to the index.  flag: None where none is raised.  score:
     of its highest slice.  highest: the number of that slice.  slices: how many were scored.  flagged: how many of them
     are flagged; None where none is raised.  findings: how many there are; None where there is no rule for them.
-    largest_mm3: volume of the largest finding; None where there is none, or no grid.  reason: why there is no flag.
+    largest_mm3: volume of the largest finding; None where there is none, or no grid.  reason: why there is no flag, or
+    what is to be known of the one there is.
     patient: "" where unknown or not to be named.
     """
 
@@ -37,24 +40,25 @@ class IndexRow:
     patient: str = ""
 
 
-def index_row(study: Study, page: str, thumbnail: str, *, identify: bool = False) -> IndexRow:
-    """The row of `study`.  page, thumbnail: relative to the index."""
-    decision, regions = study.decision, study.regions
-    volumes = [] if regions is None else [f.volume_mm3 for f in regions.findings if f.volume_mm3 is not None]
-    reason = "" if decision.scan_flag is not None else decision.unflagged
+def index_row(judged: Judged, page: str, thumbnail: str, *, identify: bool = False) -> IndexRow:
+    """The row of a scan and what is decided about it.  page, thumbnail: relative to the index."""
+    scan, decision = judged.scan, judged.decision
+    volumes = [each["volume_mm3"] for each in judged.findings if each["volume_mm3"] is not None]
+    names = {scan.patient} | names_in_paths([Path(scan.file), Path(scan.path)])
+    found = len(judged.findings) + scan.left_out if scan.finding_threshold is not None else None
     return IndexRow(
-        label=label_of(study, identify),
+        label=label_of(scan.name, identify),
         page=page,
         thumbnail=thumbnail,
         flag=decision.scan_flag,
         score=float(f"{decision.scan_score:.7g}"),
-        highest=int(study.result.slices[int(study.result.scores.argmax())]),
-        slices=len(study.result.scores),
+        highest=scan.slices[int(np.argmax(scan.scores))],
+        slices=len(scan.slices),
         flagged=None if decision.flags is None else int(decision.flags.sum()),
-        findings=None if regions is None else len(regions.findings) + regions.left_out,
+        findings=found,
         largest_mm3=float(f"{max(volumes):.5g}") if volumes else None,
-        reason=reason if identify else without_identifiers(reason, study),
-        patient=study.patient if identify else "",
+        reason=judged.reason if identify else without_identifiers(judged.reason, scan.name, names),
+        patient=scan.patient if identify and scan.patient != scan.name else "",
     )
 
 

@@ -1,7 +1,5 @@
 """What a study page says in words and numbers, as JSON: scores, flags, findings, windows, and why."""
 
-import hashlib
-import re
 from typing import Any
 
 import numpy as np
@@ -9,21 +7,12 @@ import numpy as np
 from anomae.inference.decision import Decision
 from anomae.inference.finding import Finding
 from anomae.inference.study import Study
+from anomae.pages.identifiers import label_of
 from anomae.pages.presets import windows_of
 from anomae.pages.shown import Shown, on_page
 from anomae.reports.overlays import CLEAR_BELOW, heat_top
 
 COLOURS = "inferno"  # the colour map of all maps, as in overlays and reports
-
-
-def label_of(study: Study, identify: bool) -> str:
-    """What a page calls the scan: its name where identifiers are asked for, else a pseudonym made from the name."""
-    return study.name if identify else pseudonym(study.name)
-
-
-def pseudonym(name: str) -> str:
-    """ "scan-" and eight digits that depend on `name` alone."""
-    return "scan-" + hashlib.blake2b(name.encode(errors="surrogateescape"), digest_size=4).hexdigest()
 
 
 def study_facts(study: Study, shown: Shown, identify: bool) -> dict[str, Any]:
@@ -33,7 +22,7 @@ def study_facts(study: Study, shown: Shown, identify: bool) -> dict[str, Any]:
     top = None if result.map is None else heat_top(result.map, decision.rules.finding.threshold)
     highest = int(np.argmax(result.scores))
     return {
-        "label": label_of(study, identify),
+        "label": label_of(study.name, identify),
         "volume": shown.grid is not None,
         "shape": list(shown.shape),
         "by": list(shown.by),
@@ -85,7 +74,7 @@ def verdict(decision: Decision) -> dict[str, str]:
     return {
         "state": "flagged" if decision.scan_flag else "clear",
         "title": "Flagged" if decision.scan_flag else "Not flagged",
-        "sentence": f"The score of its highest slice, {score}, is {above} the threshold for scans, {rule.threshold:.4g}.",
+        "sentence": f"Its highest slice score, {score}, is {above} the threshold of scans, {rule.threshold:.4g}.",
     }
 
 
@@ -110,18 +99,6 @@ def no_findings_sentence(study: Study) -> str:
     if rule.threshold is None:
         return "No finding."
     return f"No region of the map is above {rule.threshold:.4g}."
-
-
-def without_identifiers(text: str, study: Study) -> str:
-    """`text` with the names of the scan, its files and its patient and every UID replaced: pages name nobody unasked."""
-    source = study.result.case.source
-    files = [] if study.volume is None else [each.path for each in study.volume.files]
-    known = {study.name, study.patient}
-    for path in {source, *files} - {None}:
-        known |= {str(path), str(path.resolve()), path.name, path.name.split(".")[0]}  # type: ignore[union-attr]
-    for name in sorted((each for each in known if len(each) > 2), key=len, reverse=True):
-        text = re.sub(rf"(?<![A-Za-z0-9]){re.escape(name)}(?![A-Za-z0-9])", pseudonym(study.name), text)
-    return re.sub(r"\b\d+(\.\d+){5,}\b", "(UID)", text)
 
 
 def colour_table() -> list[list[int]]:

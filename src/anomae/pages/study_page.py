@@ -1,6 +1,7 @@
 """study.html: one scan with its map, scores and findings, in one file that opens from disk and asks nobody."""
 
 import gzip
+import re
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,16 +13,10 @@ from markupsafe import Markup
 import anomae
 from anomae.files import write_text
 from anomae.inference.study import Study
+from anomae.pages.identifiers import label_of, names_of, without_identifiers
 from anomae.pages.page_parts import environment, text_of, viewer_bundle, viewer_licence
 from anomae.pages.shown import MOST_BYTES, Shown, nifti, shown
-from anomae.pages.study_facts import (
-    label_of,
-    no_findings_sentence,
-    rule_sentences,
-    study_facts,
-    verdict,
-    without_identifiers,
-)
+from anomae.pages.study_facts import no_findings_sentence, rule_sentences, study_facts, verdict
 
 HEADER_BYTES = 352  # of a NIfTI-1 file before its voxels
 
@@ -32,18 +27,19 @@ def write_study_page(
     *,
     identify: bool = False,
     index: str = "",
+    stamp: str = "",
     most_bytes: int = MOST_BYTES,
 ) -> None:
     """Write the page of `study` to `path`.
 
     A volume is shown in three planes by NiiVue; pictures and single slices by a plain canvas.
     identify: name the scan and its patient; otherwise a pseudonym stands for them, and no file name and no UID is in
-    the page.  index: where the page of all scans lies, relative to this one; "" where there is none.  most_bytes: of
-    voxels; a larger scan is shown at reduced resolution, and the page says so.
+    the page.  index: where the page of all scans lies, relative to this one; "" where there is none.  stamp: a text
+    that `stamp_of` finds again.  most_bytes: of voxels; a larger scan is shown at reduced resolution, which is said.
     """
     held = shown(study, most_bytes)
     facts = study_facts(study, held, identify)
-    said = str if identify else partial(without_identifiers, study=study)
+    said = str if identify else partial(without_identifiers, name=study.name, names=names_of(study))
     planes = held.grid is not None and held.shape[0] > 1
     parts = {"scan": held.scan.stored}
     if held.heat is not None:
@@ -57,7 +53,7 @@ def write_study_page(
         .render(
             facts=facts,
             identify=identify,
-            label=label_of(study, identify),
+            label=label_of(study.name, identify),
             patient=study.patient if identify else "",
             study=study,
             verdict={key: said(text) for key, text in verdict(study.decision).items()},
@@ -73,10 +69,20 @@ def write_study_page(
             bundle=Markup(viewer_bundle()) if planes else "",
             licence=viewer_licence() if planes else "",
             index=index,
+            stamp=stamp,
             version=anomae.__version__,
         )
     )
     write_text(path, page)
+
+
+def stamp_of(path: Path) -> str | None:
+    """The stamp of the page at `path`; None where there is no page."""
+    if not path.is_file():
+        return None
+    with path.open(encoding="utf-8", errors="replace") as page:
+        found = re.search(r'<meta name="anomae-stamp" content="([^"]*)">', page.read(600))
+    return found[1] if found else ""
 
 
 def _packed(voxels: npt.NDArray[np.generic], held: Shown, planes: bool) -> bytes:
