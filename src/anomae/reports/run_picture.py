@@ -37,10 +37,7 @@ def run_picture(run: Path | str, out: Path | str | None = None, *, each: int = 5
     maps = [np.asarray(found.maps[indices], dtype=np.float32) for indices in chosen]
     rows = [found.rows[indices] for indices in chosen]
     captions = [
-        [
-            f"{name}, score {score:.2f}\nslice {number}"
-            for score, number in zip(scores[at], index.slice[row], strict=True)
-        ]
+        [f"{name} {score:.2f}, slice {number}" for score, number in zip(scores[at], index.slice[row], strict=True)]
         for (_, name), at, row in zip(CLASSES, chosen, rows, strict=True)
     ]
     lesions = [found.store.lesions(found.rows[indices]) if found.store.has_lesions else None for indices in chosen]
@@ -77,7 +74,7 @@ def _draw(
     low, high = grey_range(np.concatenate(images))
     top = max(float(np.percentile(np.concatenate(maps), 99.8)), 1e-6)
     columns = max(len(block) for block in images)
-    figure = Figure(figsize=(1.5 * columns + 0.4, 7.0), dpi=110, facecolor="white")
+    figure = Figure(figsize=(1.5 * columns + 0.4, 6.8), dpi=110, facecolor="white")
     FigureCanvasAgg(figure)
     axes = figure.subplots(4, columns, squeeze=False)
     for panel in axes.ravel():
@@ -109,10 +106,10 @@ def _draw(
     figure.text(
         0.5,
         0.005,
-        f"colour: {map_name}, up to {top:.2g}\nslices spread evenly over the scores of their class",
+        f"colour: {map_name}, up to {top:.2g}\nabove: class, score, slice; slices are spread evenly over the scores of their class",
         ha="center",
         fontsize=7.5,
     )
-    figure.subplots_adjust(0.01, 0.07, 0.99, 0.945, 0.03, 0.16)
+    figure.subplots_adjust(0.01, 0.065, 0.99, 0.965, 0.03, 0.12)
     with written_whole(path) as temporary:
         figure.savefig(temporary, format="png")
