@@ -190,7 +190,7 @@ def test_without_webgl_the_axial_slices_are_still_shown(browser, page_of_a_head,
     broken = """<script>HTMLCanvasElement.prototype.getContext = ((before) => function (kind, ...rest) {
         return kind === 'webgl2' ? null : before.call(this, kind, ...rest);
     })(HTMLCanvasElement.prototype.getContext);</script>"""
-    page.write_text(page_of_a_head.read_text(encoding="utf-8").replace("<body>", f"<body>{broken}"), encoding="utf-8")
+    page.write_text(page_of_a_head.read_text(encoding="utf-8").replace("<body>", f"<body>{broken}", 1), encoding="utf-8")
     opened = Opened(browser, page, 1366, 768, "light")
     opened.wait()
     assert "axial slices are shown instead" in opened.text("no-planes")

@@ -123,10 +123,16 @@ def _finding(study: Study, finding: Finding) -> dict[str, Any]:
 
 
 def _start(study: Study, shown: Shown, findings: tuple[Finding, ...], highest: int) -> list[int]:
-    """Where a page begins: at the highest finding, else in the middle of the highest slice."""
+    """Where a page begins: at the highest finding, else at the map's highest point in the highest slice."""
     if findings:
         return list(on_page(study, findings[0].peak))
-    return [highest, shown.shape[1] // 2, shown.shape[2] // 2]
+    heat = study.result.axial_map
+    if heat is None or not np.ptp(heat[highest]) > 0:
+        return [highest, shown.shape[1] // 2, shown.shape[2] // 2]
+    row, column = (int(side) for side in np.unravel_index(int(np.argmax(heat[highest])), heat[highest].shape))
+    if shown.grid is None:
+        return [highest, row, column]
+    return [highest, shown.shape[1] - 1 - row, shown.shape[2] - 1 - column]
 
 
 def _spacing(study: Study, shown: Shown) -> list[float]:

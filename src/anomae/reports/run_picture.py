@@ -106,7 +106,8 @@ def _draw(
     figure.text(
         0.5,
         0.005,
-        f"colour: {map_name}, up to {top:.2g}\nabove: class, score, slice; slices are spread evenly over the scores of their class",
+        f"colour: {map_name}, up to {top:.2g}\nabove each: class, score, slice; "
+        "slices are spread evenly over the scores of their class",
         ha="center",
         fontsize=7.5,
     )

@@ -57,6 +57,16 @@ class PlanesViewer {
       nv.volumes[1].cal_min = 0;
       nv.volumes[1].cal_max = top;
       nv.volumes[1].colorbarVisible = false;
+      // NiiVue makes the opacity of a colour map all or nothing; a third volume, itself never drawn, says how much.
+      const much = Uint8Array.from({ length: 256 }, (_, step) => mapColour(facts, (step * facts.map.slope) / facts.map.top)[3]);
+      const ramp = parts.mapBuffer.slice(0);
+      const bytes = new Uint8Array(ramp, facts.header_bytes);
+      for (let i = 0; i < bytes.length; i++) bytes[i] = much[bytes[i]];
+      nv.addVolume(await niivue.NVImage.new(ramp, "ramp.nii", "gray", 0, null, 0, 255));
+      nv.volumes[2].cal_min = 0;
+      nv.volumes[2].cal_max = 255;
+      nv.volumes[1].modulationImage = 2;
+      nv.volumes[1].modulateAlpha = 1;
     }
     delete nv.updateGLVolume;
     viewer.fresh = true;
@@ -104,7 +114,11 @@ class PlanesViewer {
   setOpacity(share) {
     if (this.nv.volumes.length < 2) return;
     this.nv.volumes[1].opacity = share;
-    this.refresh(1);
+    if (this.due) return; // a slider asks more often than a large map can be blended
+    this.due = requestAnimationFrame(() => {
+      this.due = 0;
+      this.refresh(1);
+    });
   }
 
   setOutlined(outlined, chosen) {
