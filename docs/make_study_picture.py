@@ -9,7 +9,10 @@ import sys
 import tempfile
 from pathlib import Path
 
+import numpy as np
+
 from anomae.slices.settings import PrepareSettings
+from anomae.slices.store import SliceStore
 from anomae.stages.fit import fit
 from anomae.stages.phantom import phantom
 from anomae.stages.prepare import prepare
@@ -34,20 +37,14 @@ def main(folder: Path) -> None:
 
 
 def unseen(folder: Path) -> Path:
-    """The first abnormal scan of the test split."""
-    from anomae.slices.store import SliceStore
-
+    """The test scan with the largest lesion: the one with most abnormal slices."""
     store = SliceStore(folder / "store")
-    tested = {str(store.index.case[row]) for row in store.rows("test", label=1)}
-    return next(
-        path
-        for path in sorted((folder / "scans" / "abnormal").rglob("*.nii.gz"))
-        if any(case in path.as_posix() or path.as_posix().endswith(case) for case in tested) and "mask" not in path.name
-    )
+    cases, counts = np.unique(store.index.case[store.rows("test", label=1)], return_counts=True)
+    return folder / "scans" / str(cases[np.argmax(counts)])
 
 
 def photograph(page: Path, picture: Path) -> None:
-    """The page as it opens, in a window of 1280 x 800, in at most 256 colours."""
+    """The page as it opens, in a window of 1280 x 800."""
     from PIL import Image
     from playwright.sync_api import sync_playwright
 
@@ -62,7 +59,7 @@ def photograph(page: Path, picture: Path) -> None:
         opened.screenshot(path=picture)
         browser.close()
     with Image.open(picture) as taken:
-        taken.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(picture, optimize=True)
+        taken.convert("RGB").save(picture, optimize=True)
 
 
 if __name__ == "__main__":

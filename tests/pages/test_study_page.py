@@ -190,7 +190,9 @@ def test_without_webgl_the_axial_slices_are_still_shown(browser, page_of_a_head,
     broken = """<script>HTMLCanvasElement.prototype.getContext = ((before) => function (kind, ...rest) {
         return kind === 'webgl2' ? null : before.call(this, kind, ...rest);
     })(HTMLCanvasElement.prototype.getContext);</script>"""
-    page.write_text(page_of_a_head.read_text(encoding="utf-8").replace("<body>", f"<body>{broken}", 1), encoding="utf-8")
+    page.write_text(
+        page_of_a_head.read_text(encoding="utf-8").replace("<body>", f"<body>{broken}", 1), encoding="utf-8"
+    )
     opened = Opened(browser, page, 1366, 768, "light")
     opened.wait()
     assert "axial slices are shown instead" in opened.text("no-planes")
@@ -253,7 +255,7 @@ def test_a_scan_the_model_was_not_made_for_is_said_and_not_flagged(tmp_path):
 def test_no_calibration_no_flag_no_findings_and_why(tmp_path):
     write_study_page(study_of(head(), healthy=None), tmp_path / "study.html")
     text = (tmp_path / "study.html").read_text(encoding="utf-8")
-    assert "no healthy calibration slices" in text
+    assert "keeps no scores of healthy people" in text
     assert 'id="findings"' not in text
     assert "For research only. Not for clinical use" in text
 

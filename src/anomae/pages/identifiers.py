@@ -8,6 +8,25 @@ from pathlib import Path
 from anomae.inference.study import Study
 
 _SHORTEST = 3  # letters of a name that is looked for in texts
+# Files are called so, and so are things in sentences about them: such a name names nobody.
+_WORDS = frozenset(
+    [
+        "brain",
+        "chest",
+        "flair",
+        "head",
+        "image",
+        "lung",
+        "mask",
+        "patient",
+        "picture",
+        "scan",
+        "series",
+        "slice",
+        "study",
+        "volume",
+    ]
+)
 
 
 def label_of(name: str, identify: bool) -> str:
@@ -35,6 +54,6 @@ def names_in_paths(paths: Iterable[Path]) -> set[str]:
 def without_identifiers(text: str, name: str, names: Iterable[str]) -> str:
     """`text` about the scan called `name` with its pseudonym in place of that and all `names`, and without UIDs."""
     known = {name, *names}
-    for each in sorted((one for one in known if len(one) >= _SHORTEST), key=len, reverse=True):
+    for each in sorted((one for one in known - _WORDS if len(one) >= _SHORTEST), key=len, reverse=True):
         text = re.sub(rf"(?<![A-Za-z0-9]){re.escape(each)}(?![A-Za-z0-9])", pseudonym(name), text)
     return re.sub(r"\b\d+(\.\d+){5,}\b", "(UID)", text)

@@ -19,7 +19,9 @@ def study_facts(study: Study, shown: Shown, identify: bool) -> dict[str, Any]:
     """All that study.js needs beside the voxels.  Positions are (z, y, x) in the page's order at full resolution."""
     result, decision, windows = study.result, study.decision, windows_of(study)
     findings = () if study.regions is None else study.regions.findings
-    top = None if result.map is None else heat_top(result.map, decision.rules.finding.threshold)
+    top = None
+    if result.map is not None:
+        top = max([heat_top(result.map, decision.rules.finding.threshold), *(each.maximum for each in findings)])
     highest = int(np.argmax(result.scores))
     return {
         "label": label_of(study.name, identify),

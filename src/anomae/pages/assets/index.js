@@ -70,7 +70,7 @@
     cell(made, String(row[at.highest]), "number");
     cell(made, row[at.flagged] === null ? "–" : `${row[at.flagged]} of ${row[at.slices]}`, "number");
     cell(made, few(row[at.findings]), "number");
-    cell(made, few(row[at.largest_mm3]), "number");
+    cell(made, few(row[at.largest_mm3] === null ? null : row[at.largest_mm3] / 1000), "number");
     cell(made, row[at.reason]);
     return made;
   }
