@@ -148,6 +148,10 @@ def score(
     force: Annotated[bool, typer.Option(help="Flag new scans too that the model was not made for.")] = False,
     dicom: DicomKinds = None,
     uid_root: UidRoot = None,
+    pages: Annotated[
+        bool, typer.Option(help="Write a page of each new scan (study.html), and a table of several.")
+    ] = True,
+    identify: Annotated[bool, typer.Option(help="Name scans and patients in the pages.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary on new scans as one JSON object.")] = False,
     strict: Strict = False,
 ) -> None:
@@ -178,6 +182,8 @@ def score(
             force=force,
             dicom=dicom,
             uid_root=uid_root,
+            pages=pages,
+            identify=identify,
             device=device_settings,
         )
         scored(written, strict, as_json)

@@ -27,7 +27,7 @@ def phantom(
     written = stage(out, layout=layout, count=count, seed=seed, file_format=file_format, modality=modality)
     from anomae.cli.summaries import made_up
 
-    made_up(written, count)
+    made_up(written)
 
 
 @app.command("inspect-data")

@@ -64,6 +64,8 @@ def scored(folder: Path, strict: bool = False, as_json: bool = False) -> None:
     failed = list(facts["skipped"].values())
     if as_json:
         files = {name: str(folder / f"{name}.csv") for name in ("scores", "scans", "patients", "findings")}
+        if facts.get("page"):
+            files["page"] = str(folder / facts["page"])
         left_out = ("scan_notes", "prepare", "overlay_scale")
         print(json.dumps({"out": str(folder), "files": files, **{k: v for k, v in facts.items() if k not in left_out}}))
         if strict and (unread or failed):
@@ -75,6 +77,8 @@ def scored(folder: Path, strict: bool = False, as_json: bool = False) -> None:
     print(f"Decisions: {folder / 'scans.csv'}")
     if facts["dicom"] is not None:
         print(f"DICOM results: {facts['dicom']['folder']} (research only, not for clinical use)")
+    if facts.get("page"):
+        print(f"{'Page' if facts['page'] == 'study.html' else 'Pages'}: {folder / facts['page']}")
     ended(facts["read"], "scan(s)", unread, failed, strict)
 
 
@@ -191,10 +195,10 @@ def drawn(sheet: Path, run: Path, store: Path | None, count: int) -> None:
     print(f"Done: drew {min(count, usable)} of {usable} healthy training slice(s).")
 
 
-def made_up(folder: Path, patients: int) -> None:
+def made_up(folder: Path) -> None:
     """Where a made-up data set is, and how much it holds."""
     print(f"Written: {folder}")
-    print(f"Done: wrote {patients} patient(s), {sum(path.is_file() for path in folder.rglob('*'))} file(s).")
+    print(f"Done: wrote {sum(path.is_file() for path in folder.rglob('*'))} file(s).")
 
 
 def list_recipes() -> None:
