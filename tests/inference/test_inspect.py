@@ -81,7 +81,10 @@ def test_a_model_with_nothing_beside_it_scores_and_says_what_it_lacks(model):
     assert (study.decision.scan_flag, study.regions, study.decision.shares_below) == (None, None, None)
     assert study.suitability.suited
     assert len(bare.lacks()) == 2
-    assert model.lacks() == []
+    assert model.lacks() == model.lacks("cpu fp32") == []
+    on_cuda = replace(model, healthy=replace(model.healthy, computed_on="cuda bf16"))
+    assert "computed on cuda bf16, and these scans are scored on cpu fp32" in on_cuda.lacks("cpu fp32")[0]
+    assert on_cuda.lacks("cuda bf16") == []
 
 
 def test_slices_without_a_volume_give_the_same(model):

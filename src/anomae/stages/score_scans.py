@@ -70,6 +70,8 @@ def score_scans(
     other things or another process is writing it, or not one scan could be scored; and at the very end, with all
     others written, where the results of a scan could not be written whole.
     """
+    from anomae.training.devices import computed_on  # torch is imported only now
+
     fitted, target = fitted_folder(Path(run)), Path(out)
     prepared = prepared_facts(fitted)
     colour = learned_in_colour(prepared)
@@ -77,11 +79,10 @@ def score_scans(
     refuse_foreign(target)
     model = load_model(fitted, device, load=load)
     asked = Asked(model.rules(bounds, threshold), bounds, force)
+    doubts = [*_doubts(prepared), *model.lacks(computed_on(device or DeviceSettings()))]
     with locked(target):
         folder = ScoringFolder(target, model.fingerprint)
-        return _score_into(
-            folder, found, model, asked, colour, overlays, [*_doubts(prepared), *model.lacks()], passed_over
-        )
+        return _score_into(folder, found, model, asked, colour, overlays, doubts, passed_over)
 
 
 @dataclass(frozen=True, slots=True)
