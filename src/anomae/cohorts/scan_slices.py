@@ -129,6 +129,7 @@ def scan_slices(
         ignored=ignored if ignored is not None and ignored.any() else None,
         modality=volume.dicom.modality if volume.dicom else "",
         body_part=volume.dicom.body_part if volume.dicom else "",
+        sequence=volume.dicom.sequence if volume.dicom else "",
     )
 
 
