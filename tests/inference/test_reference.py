@@ -5,7 +5,7 @@ import pytest
 
 from anomae.errors import UserError
 from anomae.inference.features import Features
-from anomae.inference.reference import geometry_of, reference_from, reference_of, region_of, sequence_of
+from anomae.inference.reference import geometry_of, reference_from, reference_of, region_of
 from anomae.runs.model_fingerprint import REFERENCE, REFERENCE_FEATURES
 from anomae.runs.reference_file import write_reference
 from anomae.volumes.volume import Grid
@@ -80,22 +80,6 @@ def test_a_tilt_is_the_angle_of_the_slice_axis(degrees):
 )
 def test_regions(text, region):
     assert region_of(text) == region
-
-
-@pytest.mark.parametrize(
-    ("name", "sequence"),
-    [
-        ("sub-01_T1w.nii.gz", "T1"),
-        ("BraTS-GLI-00001-000-t2f.nii.gz", "FLAIR"),
-        ("BraTS20_Training_001_t1ce.nii", "T1 with contrast"),
-        ("p_t1_t2.nii", ""),
-        ("t1000.nii", ""),
-        ("scan.nii", ""),
-        ("ct.dcm", "CT"),
-    ],
-)
-def test_what_a_file_name_says(name, sequence):
-    assert sequence_of(name) == sequence
 
 
 def test_sequences_count_only_where_every_scan_has_one():

@@ -103,6 +103,8 @@ def test_another_kind_is_refused_by_its_looks_alone(reference, kind):
             {"source": Path("sub-01_T2w.nii.gz")},
             "Its kind of scan, by its file name, is T2, and the model learned from T1.",
         ),
+        ({"sequence": "T2"}, "Its kind of scan, by its series description, is T2, and the model learned from T1."),
+        ({"sequence": "T1", "source": Path("a_t2.nii")}, ""),  # the header knows better
         ({"modality": "MR", "body_part": "HEAD", "source": Path("a_t1n.nii.gz")}, ""),
         ({"body_part": "CHEST AND SKULL"}, ""),  # several regions: not known which
         ({"body_part": "SITE 7"}, ""),

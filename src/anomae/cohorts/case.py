@@ -67,7 +67,8 @@ class CaseSlices:
     a scan of its own (a modality) and has a scale of its own.
     placement: of a scan in NIfTI what its header says of the place, for its maps; else None.
     left_out: why -> how many slices that the data set names are not among these.
-    modality, body_part: of a DICOM scan, as its header has them; "" where unknown.
+    modality, body_part: of a DICOM scan, as its header has them, and sequence, such as "T1", by its series description
+    (anomae.volumes.sequence_names); "" where unknown.
     """
 
     images: npt.NDArray[Any]
@@ -89,6 +90,7 @@ class CaseSlices:
     left_out: Mapping[str, int] = field(default_factory=dict)
     modality: str = ""
     body_part: str = ""
+    sequence: str = ""
 
     def __post_init__(self) -> None:
         if self.images.ndim == 3:

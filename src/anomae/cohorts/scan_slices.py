@@ -105,6 +105,7 @@ def scan_slices(
         placement=volume.placement,
         modality=volume.dicom.modality if volume.dicom else "",
         body_part=volume.dicom.body_part if volume.dicom else "",
+        sequence=volume.dicom.sequence if volume.dicom else "",
     )
 
 

@@ -42,12 +42,23 @@ class Model:
         """By what it flags; see `anomae.inference.decision.rules_of`."""
         return rules_of(self.healthy, bounds=bounds, threshold=threshold)
 
-    def lacks(self) -> list[str]:
-        """What is not kept beside the detector, and what that costs, a sentence each."""
+    def lacks(self, computed_on: str = "") -> list[str]:
+        """What is not kept beside the detector, or does not fit how it is used, and what that costs, a sentence each.
+
+        computed_on: kind of device and precision that scans are scored in.
+        """
         advice = "give the command `anomae fit STORE RUN` of its run again, which adds it"
         said = []
         if self.healthy is None:
-            said.append(f"The model keeps no scores of healthy people, so it flags nothing by itself; {advice}.")
+            said.append(
+                f"The model keeps no scores of healthy people, so it flags nothing by itself; {advice} where the store "
+                "has healthy slices in its validation split."
+            )
+        elif computed_on and self.healthy.computed_on not in ("", computed_on):
+            said.append(
+                f"Thresholds were computed on {self.healthy.computed_on}, and these scans are scored on {computed_on}: "
+                "a score next to a threshold may fall on its other side."
+            )
         if self.reference is None:
             said.append(f"The model does not say what it was made for, so no scan is refused; {advice}.")
         return said

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -27,18 +26,6 @@ _REGIONS = {
     "spine": ("SPINE",),
     "breast": ("BREAST",),
     "neck": ("NECK",),
-}
-# What a word in a file name says of the kind of scan; BraTS and BIDS write these.
-_SEQUENCES = {
-    "T1": ("t1", "t1w", "t1n"),
-    "T1 with contrast": ("t1c", "t1ce", "t1gd"),
-    "T2": ("t2", "t2w"),
-    "FLAIR": ("flair", "t2f"),
-    "DWI": ("dwi",),
-    "ADC": ("adc",),
-    "SWI": ("swi",),
-    "PD": ("pd", "pdw"),
-    "CT": ("ct",),
 }
 LEVELS = (5, 50, 95)
 THICK = 1.5  # a voxel whose longest side is so many times its second longest has a plane
@@ -65,7 +52,7 @@ class Geometry:
 class Reference:
     """What the training scans are like.
 
-    scans: how many.  modalities (DICOM's codes), regions (`region_of`), sequences (`sequence_of` their file names):
+    scans: how many.  modalities (DICOM's codes), regions (`region_of`), sequences (anomae.volumes.sequence_names):
     those that are known; () where none is.  planes: of `Geometry`.  tilt: the largest.  pixel_mm, slice_mm, field_mm,
     height_mm: smallest and largest; None for pictures, which lie nowhere.  levels: of the prepared intensities of a
     scan the smallest and the largest 5th, 50th and 95th percentile.  features: None where there were too few scans.
@@ -139,13 +126,6 @@ def region_of(body_part: str) -> str:
     """
     text = body_part.upper()
     found = [region for region, words in _REGIONS.items() if any(word in text for word in words)]
-    return found[0] if len(found) == 1 else ""
-
-
-def sequence_of(name: str) -> str:
-    """The kind of scan that a file name says, such as "FLAIR"; "" where it says none, or several."""
-    words = set(re.split(r"[^a-z0-9]+", name.lower()))
-    found = [sequence for sequence, known in _SEQUENCES.items() if words & set(known)]
     return found[0] if len(found) == 1 else ""
 
 

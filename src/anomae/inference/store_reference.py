@@ -9,8 +9,9 @@ import numpy.typing as npt
 
 from anomae.files import read_json
 from anomae.inference.features import SLICES, learn_features, spaced
-from anomae.inference.reference import Reference, levels_of, reference_of, sequence_of
+from anomae.inference.reference import Reference, levels_of, reference_of
 from anomae.slices.store import SliceStore
+from anomae.volumes.sequence_names import sequence_of
 from anomae.volumes.volume import Grid
 
 MOST_SCANS = 64  # that are looked at, of each split
@@ -39,8 +40,9 @@ def store_reference(store: SliceStore) -> Reference:
 
 
 def _sequence(store: SliceStore, facts: Mapping[str, Any]) -> str:
-    """By the modality that the store was asked for, else by the name of the file."""
-    return sequence_of(store.modality) or sequence_of(Path(str(facts.get("source", ""))).name)
+    """By the header's series description, the modality that the store was asked for, or the name of the file."""
+    by_name = sequence_of(store.modality) or sequence_of(Path(str(facts.get("source", ""))).name)
+    return str(facts.get("sequence") or by_name)
 
 
 def _scans(store: SliceStore, rows: npt.NDArray[np.int64]) -> list[npt.NDArray[np.float32]]:

@@ -6,8 +6,9 @@ import numpy as np
 import numpy.typing as npt
 
 from anomae.cohorts.case import CaseSlices
-from anomae.inference.reference import Geometry, Range, Reference, geometry_of, levels_of, region_of, sequence_of
+from anomae.inference.reference import Geometry, Range, Reference, geometry_of, levels_of, region_of
 from anomae.slices.store import grey
+from anomae.volumes.sequence_names import sequence_of
 
 # By how many times a scan may be finer or coarser, or its field larger or smaller, than any training scan.
 SPACING_FACTOR, FIELD_FACTOR = 2.5, 1.5
@@ -45,8 +46,11 @@ def suitability_of(case: CaseSlices, images: npt.NDArray[np.float32], reference:
         return Suitability()
     reasons = _by_name("modality", case.modality, reference.modalities)
     reasons += _by_name("body part", region_of(case.body_part), reference.regions)
-    named = "" if case.source is None else sequence_of(case.source.name)
-    reasons += _by_name("kind of scan, by its file name,", named, reference.sequences)
+    if case.sequence:
+        reasons += _by_name("kind of scan, by its series description,", case.sequence, reference.sequences)
+    elif case.source is not None:
+        named = sequence_of(case.source.name)
+        reasons += _by_name("kind of scan, by its file name,", named, reference.sequences)
     if case.grid is not None and reference.pixel_mm is not None:
         reasons += _by_geometry(geometry_of(case.grid), reference)
     pictures = grey(images)

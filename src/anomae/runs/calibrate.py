@@ -76,6 +76,7 @@ def healthy_scores_of(run: Run, store: SliceStore) -> HealthyScores:
         unit=unit_of(store.prepared),
         source=calibration.source,
         doubts=tuple(calibration.doubts),
+        computed_on=str((read_json(run.calibration / "findings.json").get("made_of") or {}).get("computed_on", "")),
     )
 
 

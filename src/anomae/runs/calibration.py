@@ -3,7 +3,8 @@
 RUN/calibration/
   scores.csv          as findings/scores.csv
   tissue_levels.npy   (m, 4096) uint32: healthy tissue by level of the map, a line a slice; absent without maps
-  findings.json       written last
+  map_tops.npy        (m,) float64: the highest value of each map; absent without maps
+  findings.json       written last; made_of: the model, slices and device that the scores are of
 """
 
 from typing import Any

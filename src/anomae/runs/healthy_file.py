@@ -2,7 +2,7 @@
 
 fitted/healthy_scores.json
   scores, map_tops (null without maps), person (a number for each patient; who it is stays with the store): an entry a
-  slice; unit, source, doubts
+  slice; unit, source, doubts, computed_on
 """
 
 from pathlib import Path
@@ -27,6 +27,7 @@ def write_healthy_scores(fitted: Path, healthy: HealthyScores) -> None:
         "unit": healthy.unit,
         "source": healthy.source,
         "doubts": list(healthy.doubts),
+        "computed_on": healthy.computed_on,
     }
     write_json(fitted / NAME, content)
 
@@ -42,6 +43,7 @@ def read_healthy_scores(fitted: Path) -> HealthyScores | None:
         tops = None if content["map_tops"] is None else np.array(content["map_tops"], dtype=np.float64)
         person = np.array(content["person"], dtype=np.int64)
         names = (str(content["unit"]), str(content["source"]), tuple(map(str, content["doubts"])))
+        computed_on = str(content["computed_on"])
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(
             f"{path} is damaged ({error}); remove it and run `anomae fit` or `anomae score` again."
@@ -49,4 +51,4 @@ def read_healthy_scores(fitted: Path) -> HealthyScores | None:
     lengths = {len(column) for column in (scores, tops, person) if column is not None}
     if scores.ndim != 1 or len(lengths) != 1 or not np.isfinite(scores).all():
         raise UserError(f"{path} is damaged; {_ADVICE}")
-    return HealthyScores(scores, tops, person, *names)
+    return HealthyScores(scores, tops, person, *names, computed_on)

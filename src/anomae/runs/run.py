@@ -6,10 +6,11 @@ RUN/
   checkpoints/       the state of each training, to go on from
   cache/             reconstructions of the training images
   samples/           training samples of the classifier, for the report
-  fitted/            the fitted detector, all that scoring needs; its fitted.json is written last
+  fitted/            the fitted detector, all that scoring needs; its fitted.json is written last.  Beside it what flags
+                     need: healthy_scores.json (see runs/healthy_file), reference.json (see runs/reference_file)
   findings/          scores.csv, maps.npy, reconstructions.npy, findings.json (last)
-  calibration/       the same of normal validation slices: scores.csv, tissue_levels.npy, pretext.csv, pretext.json,
-                     findings.json (last)
+  calibration/       the same of normal validation slices: scores.csv, tissue_levels.npy, map_tops.npy, pretext.csv,
+                     pretext.json, findings.json (last)
   report/            report.json, report.html
 """
 

@@ -15,7 +15,7 @@ class HealthyScores:
     scores: (m,) float64, of m slices.  map_tops: (m,), the highest value of each slice's map; None where the detector
     draws none.  person: (m,) which patient each slice is of, 0..p-1.  unit: "patient", or "file" or "cluster" where
     patients are unknown.  source: a phrase, "240 normal slices of 9 patients of the validation split".  doubts: why the
-    bounds may not hold, a sentence each.
+    bounds may not hold, a sentence each.  computed_on: kind of device and precision, "" where not known.
     """
 
     scores: Scores
@@ -24,6 +24,7 @@ class HealthyScores:
     unit: str
     source: str
     doubts: tuple[str, ...] = ()
+    computed_on: str = ""
 
     @property
     def people(self) -> int:

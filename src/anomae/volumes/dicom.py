@@ -106,6 +106,7 @@ def _identity(ordered: Sequence[Frame]) -> DicomSeries:
         frame_of_reference_uid=shared(lambda frame: frame.frame_of_reference),
         modality=shared(lambda frame: frame.modality),
         body_part=shared(lambda frame: frame.body_part),
+        sequence=shared(lambda frame: frame.sequence),
         pictures=tuple(
             DicomPicture(frame.path, frame.sop_class, frame.instance, frame.number + 1, frame.instance_number)
             for frame in ordered

@@ -10,6 +10,7 @@ from typing import Any
 from anomae.errors import UnreadableScan
 from anomae.volumes.headers import check_stream, parsing, unreadable
 from anomae.volumes.identity import NOT_KNOWN
+from anomae.volumes.sequence_names import sequence_of
 
 SUFFIXES = (".dcm", ".dicom", ".ima")
 _DEFLATED = "1.2.840.10008.1.2.1.99"
@@ -25,6 +26,7 @@ _TAGS = [
     "Modality",
     "ImageType",
     "BodyPartExamined",
+    "SeriesDescription",
     "PatientID",
     "Rows",
     "Columns",
@@ -61,6 +63,7 @@ class Frame:
     position_mm: (3,) world LPS of the first pixel; orientation: (6,) directions of a row and of a column; each None
     where the file has none.  spacing_mm: (y, x), None where unknown.  depth_mm: the step between slices as the header
     has it, or the thickness.  slope, intercept: of the rescaling.  localizer: whether its ImageType says so.
+    sequence: what its SeriesDescription says of the kind of scan (anomae.volumes.sequence_names), "" where nothing.
     """
 
     path: Path
@@ -85,6 +88,7 @@ class Frame:
     slope: float
     intercept: float
     localizer: bool = False
+    sequence: str = ""
 
 
 def is_dicom(path: Path) -> bool:
@@ -202,6 +206,7 @@ def _frame(path: Path, number: int, header: Any, sources: list[Any]) -> Frame:
         depth_mm=next((abs(depth[0]) for depth in depths if depth and depth[0] != 0), 1.0),
         slope=(slope or (1.0,))[0] or 1.0,
         intercept=(intercept or (0.0,))[0],
+        sequence=sequence_of(str(header.get("SeriesDescription") or "")),
         localizer="LOCALIZER" in str(header.get("ImageType") or "").upper(),
     )
 

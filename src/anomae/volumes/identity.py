@@ -71,7 +71,7 @@ class DicomSeries:
     """The DICOM series that a volume was made of.  UIDs and texts are "" where the files have none.
 
     modality: such as "MR" or "CT".  body_part: BodyPartExamined, as the files have it.  pictures: an entry a voxel
-    slice: `voxels[k]` (axis 0, z) shows `pictures[k]`.
+    slice: `voxels[k]` (axis 0, z) shows `pictures[k]`.  sequence: such as "T1", by the series description.
     """
 
     study_uid: str
@@ -80,6 +80,7 @@ class DicomSeries:
     modality: str
     body_part: str
     pictures: tuple[DicomPicture, ...]
+    sequence: str = ""
 
     @property
     def is_one_file(self) -> bool:
