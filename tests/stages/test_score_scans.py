@@ -509,7 +509,7 @@ from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from stages.test_score_scans import score
 resource.setrlimit(resource.RLIMIT_FSIZE, (12_000, 12_000))
-score(Path(sys.argv[2]), [Path(sys.argv[3])], Path(sys.argv[4]), overlays=0)
+score(Path(sys.argv[2]), [Path(sys.argv[3])], Path(sys.argv[4]), overlays=0, pages=False)
 """
 
 

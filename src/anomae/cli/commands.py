@@ -190,10 +190,11 @@ def score(
     else:
         if dicom is not None or uid_root is not None:
             raise UserError("--dicom and --uid-root are for new scans: DICOM results refer to the files of a scan.")
-        if threshold is not None or force or as_json or (slice_bound, patient_bound) != (0.05, 0.10):
+        asked = threshold is not None or force or as_json or identify or not pages
+        if asked or (slice_bound, patient_bound) != (0.05, 0.10):
             raise UserError(
-                "--threshold, --force, --json and the bounds are for new scans; `anomae evaluate` takes the "
-                "bounds for the slices of a store, and says what the thresholds are worth."
+                "--threshold, --force, --json, --identify, --no-pages and the bounds are for new scans; `anomae "
+                "evaluate` takes the bounds for the slices of a store, and says what the thresholds are worth."
             )
         if out is not None:
             raise UserError("--out is for new scans; results on the store's slices are written to RUN/findings.")

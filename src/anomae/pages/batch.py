@@ -60,9 +60,9 @@ class Pages:
         rows = []
         for one in judged:
             page = self._page(one.scan.name)
-            if page.exists():
-                found = page.relative_to(self.folder).as_posix()
-                rows.append(index_row(one, found, found.replace(STUDY, THUMBNAIL), identify=self.identify))
+            # A scan of an earlier command, which was not named this time, may have no page: it is listed all the same.
+            found = page.relative_to(self.folder).as_posix() if page.exists() else ""
+            rows.append(index_row(one, found, found.replace(STUDY, THUMBNAIL), identify=self.identify))
         write_index_page(rows, self.folder / INDEX, sentences=sentences)
         return self.folder / INDEX
 

@@ -17,6 +17,7 @@ from anomae.dicom_results.folder import DicomFolder
 from anomae.errors import MissingExtra, UnreadableScan, UserError
 from anomae.files import write_json
 from anomae.inference.decision import Rules
+from anomae.inference.earlier import earlier_study
 from anomae.inference.fitted import fitted_folder, learned_in_colour, load_model, prepared_facts
 from anomae.inference.inspect import Model, inspect_slices
 from anomae.inference.study import Study
@@ -68,8 +69,7 @@ def score_scans(
     healthy slice, and a healthy patient's scan, is flagged, as `evaluate` takes them.  threshold: given by hand, in
     place of the one from healthy people.  force: flag scans too that the model was not made for.
     dicom: kinds of DICOM results to write of DICOM scans, such as "seg,sr"; uid_root: of their UIDs.  pages: write a
-    page of each scan, see anomae.pages.batch, and score those anew that have none; identify: name scans and patients
-    there.
+    page of each scan, see anomae.pages.batch; identify: name scans and patients there.
     load: reads the fitted detector; None: the registry's.
 
     A scan that cannot be read is listed and skipped.  A scoring that was stopped goes on; what is in `out` already and
@@ -127,13 +127,8 @@ def _score_into(
     failed: dict[str, str] = {}
     with progress("score", len(files), "scans") as bar:
         for file in files:
-            known = folder.scans.get(str(file.resolve()))
-            whole = (
-                folder.scored(file, overlays, compared_with)
-                and (results is None or results.is_complete(folder.name_for(file)))
-                and (pages is None or (known is not None and pages.is_current(known.name)))
-            )
-            if not whole:
+            whole = folder.scored(file, overlays, compared_with)
+            if not whole or (results is not None and not results.is_complete(folder.name_for(file))):
                 try:
                     refuse_unlike_copy(file, found[file])
                     study = _inspected(file, model, asked, colour)
@@ -153,6 +148,11 @@ def _score_into(
                     except (UserError, OSError) as error:
                         failed[str(file)] = f"{file} was scored, but not written: {error}"
                         folder.scans.pop(str(file.resolve()), None)
+            elif pages is not None and not pages.is_current(folder.scans[str(file.resolve())].name):
+                try:
+                    pages.write(_earlier(file, folder, model, asked, colour))
+                except (UserError, OSError) as error:
+                    failed[str(file)] = f"{file} was scored, but its page not written: {error}"
             bar.advance()
     missing = {**skipped, **failed}
     if len(missing) == len(files):
@@ -212,6 +212,16 @@ def _inspected(file: Path, model: Model, asked: Asked, colour: bool) -> Study:
     except UserError as error:
         raise UnreadableScan(f"{file}: {error}") from error
     return replace(study, volume=volume)
+
+
+def _earlier(file: Path, folder: ScoringFolder, model: Model, asked: Asked, colour: bool) -> Study:
+    """A scan that is scored already, read again, with its scores and its map as they were written."""
+    volume = None if colour else read_volume(file)
+    case = read_colour_slices(file) if volume is None else scan_slices(volume)
+    scan = folder.scans[str(file.resolve())]
+    (judged,) = judge([scan], asked.rules, model.healthy, asked.force)
+    known = {"detector": model.detector.name, "map_name": model.detector.map_name, "model": model.fingerprint[:12]}
+    return earlier_study(case, volume, judged, folder.read_map(scan.name), **known)
 
 
 def _found_scans(paths: Sequence[Path], out: Path, series: str | int | None) -> tuple[dict[Path, Path], list[str]]:

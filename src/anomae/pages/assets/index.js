@@ -46,7 +46,8 @@
 
   function line(row) {
     const made = document.createElement("tr");
-    const link = () => Object.assign(document.createElement("a"), { href: row[at.page] });
+    const link = () =>
+      row[at.page] ? Object.assign(document.createElement("a"), { href: row[at.page] }) : document.createElement("span");
     const pictured = link();
     pictured.className = "picture";
     pictured.tabIndex = -1;

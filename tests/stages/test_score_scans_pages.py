@@ -1,0 +1,89 @@
+"""The pages that `score` writes: one file for one scan, a table for several, nothing where none are wanted."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from anomae.cli.commands import app
+from anomae.files import read_json
+from anomae.phantoms.layouts import write_phantom_data_set
+from anomae.stages.fit import fit
+from anomae.stages.prepare import prepare
+from anomae.stages.score_scans import score_scans
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("pages")
+    write_phantom_data_set(folder / "scans", "folder", count=8, seed=2, shape=(9, 36, 32), file_format="nii.gz")
+    prepare("folder", folder / "scans", folder / "store", workers=0)
+    fit(folder / "store", folder / "run", detector="mean-image", recipe="phantom")
+    return folder
+
+
+def scans(run: Path) -> list[Path]:
+    return sorted((run / "scans" / "healthy").rglob("*.nii.gz"))
+
+
+def files(out: Path) -> set[str]:
+    names = {path.relative_to(out).as_posix() for path in out.rglob("*")}
+    return {name for name in names if name.endswith((".html", ".jpg"))}
+
+
+def test_one_scan_then_a_second(run: Path, tmp_path: Path) -> None:
+    out, (first, second) = tmp_path / "out", scans(run)[:2]
+    score_scans(run / "run", [first], out, overlays=1)
+    assert files(out) == {"study.html"}
+    assert read_json(out / "scoring.json")["page"] == "study.html"
+    text = (out / "study.html").read_text(encoding="utf-8")
+    assert str(first) not in text
+    assert "No flag" in text  # so few healthy patients allow no bound
+    score_scans(run / "run", [second], out, overlays=1)
+    # The first was not named this time, so its page, that of a single scan, goes, and comes back when it is named; the
+    # table lists it all the same.
+    assert "study.html" not in files(out)
+    assert sum(name.endswith("/study.html") for name in files(out)) == 1
+    assert (out / "index.html").read_text(encoding="utf-8").count('["scan-') == 2
+    before = score_scans(run / "run", [first, second], out, overlays=1)
+    pages = files(before)
+    assert "index.html" in pages
+    assert sum(name.endswith("/study.html") for name in pages) == 2
+    assert sum(name.endswith("/thumbnail.jpg") for name in pages) == 2
+
+
+def test_what_is_there_is_not_made_again(run: Path, tmp_path: Path) -> None:
+    out = score_scans(run / "run", scans(run)[:2], tmp_path / "out", overlays=1)
+    pages = sorted(out.rglob("study.html"))
+    stamps = [page.stat().st_mtime_ns for page in pages]
+    score_scans(run / "run", scans(run)[:2], out, overlays=1)
+    assert [page.stat().st_mtime_ns for page in pages] == stamps
+    pages[0].unlink()
+    score_scans(run / "run", scans(run)[:2], out, overlays=1)
+    assert pages[0].exists()
+    assert pages[1].stat().st_mtime_ns == stamps[1]
+    score_scans(run / "run", scans(run)[:2], out, overlays=1, threshold=1e-9)
+    assert all("given by hand" in page.read_text(encoding="utf-8") for page in pages)
+    assert np.all([page.stat().st_mtime_ns for page in pages] != np.array(stamps))
+
+
+def test_the_command_says_where_they_are(run: Path, tmp_path: Path) -> None:
+    told = CliRunner().invoke(
+        app, ["score", str(run / "run"), str(scans(run)[0]), "--out", str(tmp_path / "out"), "--overlays", "0"]
+    )
+    assert told.exit_code == 0, told.output
+    assert f"Page: {tmp_path / 'out' / 'study.html'}" in told.output
+    named = CliRunner().invoke(
+        app, ["score", str(run / "run"), *map(str, scans(run)[:2]), "--out", str(tmp_path / "two"), "--identify"]
+    )
+    assert f"Pages: {tmp_path / 'two' / 'index.html'}" in named.output
+    names = {page.parent.name for page in (tmp_path / "two").rglob("study.html")}
+    assert len(names) == 2
+    assert "scan" in names  # the name of the file, which is asked for
+    quiet = CliRunner().invoke(
+        app, ["score", str(run / "run"), str(scans(run)[0]), "--out", str(tmp_path / "none"), "--no-pages"]
+    )
+    assert quiet.exit_code == 0, quiet.output
+    assert files(tmp_path / "none") == set()
+    assert "Page" not in quiet.output
