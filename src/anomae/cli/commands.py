@@ -14,6 +14,7 @@ from anomae.cli.options import (
     FromToml,
     Modality,
     MovedStore,
+    PatientBound,
     Precision,
     Profile,
     Recipe,
@@ -21,6 +22,7 @@ from anomae.cli.options import (
     Seed,
     Series,
     Set,
+    SliceBound,
     Source,
     Split,
     Splits,
@@ -133,9 +135,16 @@ def score(
     precision: Precision = None,
     store: MovedStore = None,
     series: Series = None,
+    slice_bound: SliceBound = 0.05,
+    patient_bound: PatientBound = 0.10,
+    threshold: Annotated[
+        float | None, typer.Option(help="Flag new scans above this score, in place of the threshold from healthy ones.")
+    ] = None,
+    force: Annotated[bool, typer.Option(help="Flag new scans too that the model was not made for.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the summary on new scans as one JSON object.")] = False,
     strict: Strict = False,
 ) -> None:
-    """Score every slice of the store's test split, or of new scans, and write anomaly maps."""
+    """Score every slice of the store's test split, or of new scans, which are flagged, and write anomaly maps."""
     from anomae.errors import UserError
     from anomae.training.settings import DeviceSettings
 
@@ -145,16 +154,28 @@ def score(
     if paths:
         if out is None:
             raise UserError("Scoring new scans needs a folder for the results: --out DIR.")
-        from anomae.cli.summaries import noticed_in_scans, scored
-        from anomae.files import read_json
+        from anomae.cli.summaries import scored
         from anomae.stages.score_scans import score_scans
         from anomae.volumes.series import checked_series
 
-        chosen_series = None if series is None else checked_series(series)
-        written = score_scans(run, paths, out, overlays=overlays, series=chosen_series, device=device_settings)
-        noticed_in_scans(read_json(written / "scoring.json")["scan_notes"])
-        scored(written, strict)
+        written = score_scans(
+            run,
+            paths,
+            out,
+            overlays=overlays,
+            series=None if series is None else checked_series(series),
+            bounds=(slice_bound, patient_bound),
+            threshold=threshold,
+            force=force,
+            device=device_settings,
+        )
+        scored(written, strict, as_json)
     else:
+        if threshold is not None or force or as_json or (slice_bound, patient_bound) != (0.05, 0.10):
+            raise UserError(
+                "--threshold, --force, --json and the bounds are for new scans; of the store's slices `anomae evaluate` "
+                "says what thresholds are worth, and takes the bounds."
+            )
         if out is not None:
             raise UserError("--out is for new scans; results on the store's slices are written to RUN/findings.")
         if series is not None:
@@ -173,10 +194,8 @@ def evaluate(
     ] = None,
     labels: Annotated[Path | None, typer.Option(help="Their labels: columns case, patient, slice, label.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the report on --scores.")] = None,
-    slice_bound: Annotated[
-        float, typer.Option(help="Bound on false positives per healthy slice, for the operating threshold.")
-    ] = 0.05,
-    patient_bound: Annotated[float, typer.Option(help="The same, per healthy patient.")] = 0.10,
+    slice_bound: SliceBound = 0.05,
+    patient_bound: PatientBound = 0.10,
     resamples: Annotated[int, typer.Option(min=100, help="Bootstrap resamples, by patient.")] = 2000,
     seed: Seed = 0,
     store: MovedStore = None,

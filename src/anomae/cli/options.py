@@ -70,3 +70,7 @@ Series = Annotated[
     str | None,
     typer.Option(help="Of folders with several DICOM series: a number from 1, or largest.  (default: each is a scan)"),
 ]
+SliceBound = Annotated[
+    float, typer.Option(help="Bound on false positives per healthy slice, for the operating threshold.")
+]
+PatientBound = Annotated[float, typer.Option(help="The same, per healthy patient.")]

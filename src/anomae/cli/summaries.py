@@ -1,5 +1,6 @@
 """What the commands print when they are done."""
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -52,12 +53,46 @@ def noticed_in_scans(notes: Mapping[str, Sequence[str]]) -> None:
         print(f"... and {len(told) - _MOST_NOTES} more notes: scan_notes in scoring.json.")
 
 
-def scored(folder: Path, strict: bool = False) -> None:
-    """Where the scores of new scans are, and what was read, skipped and failed."""
+def scored(folder: Path, strict: bool = False, as_json: bool = False) -> None:
+    """Where the scores of new scans are, what is flagged and why not, and what was read, skipped and failed.
+
+    as_json: as one JSON object for programs, and nothing else.
+    """
     facts = read_json(folder / "scoring.json")
-    print(f"Scores: {folder / 'scores.csv'}")
     unread = [sentence for sentence in facts["passed_over"] if sentence.startswith(UNREAD)]
-    ended(facts["read"], "scan(s)", unread, list(facts["skipped"].values()), strict)
+    failed = list(facts["skipped"].values())
+    if as_json:
+        files = {name: str(folder / f"{name}.csv") for name in ("scores", "scans", "patients", "findings")}
+        left_out = ("scan_notes", "prepare", "overlay_scale")
+        print(json.dumps({"out": str(folder), "files": files, **{k: v for k, v in facts.items() if k not in left_out}}))
+        if strict and (unread or failed):
+            raise typer.Exit(2)
+        return
+    noticed_in_scans(facts["scan_notes"])
+    _decided(facts)
+    print(f"Scores: {folder / 'scores.csv'}")
+    print(f"Decisions: {folder / 'scans.csv'}")
+    ended(facts["read"], "scan(s)", unread, failed, strict)
+
+
+def _decided(facts: dict[str, Any]) -> None:
+    """By which rule scans are flagged, how many are, and which the model was not made for."""
+    rule, flagged = facts["rules"]["scan"], facts["flagged"]
+    print(rule["sentence"])
+    doubts = (facts["calibration"] or {}).get("doubts", ())
+    for doubt in doubts if rule["threshold"] is not None and not rule["given"] else ():
+        print(f"Doubt: {doubt}")
+    unsuited = facts["unsuited"]
+    for file, reasons in list(unsuited.items())[:_MOST_NOTES]:
+        what = "flagged although the model was not made for it" if facts["forced"] else "not one the model was made for"
+        print(f"{file}: {what}. {' '.join(reasons)}")
+    if len(unsuited) > _MOST_NOTES:
+        print(f"... and {len(unsuited) - _MOST_NOTES} more that the model was not made for: scans.csv.")
+    print(
+        f"Flagged: {flagged['scans']} of {facts['scans']} scan(s), {flagged['patients']} of {facts['patients']} "
+        f"patient(s), {flagged['slices']} of {facts['slices']} slice(s); without a flag: "
+        f"{facts['without_flag']['scans']} scan(s); findings: {facts['findings']}."
+    )
 
 
 def ended(read: int, what: str, skipped: Sequence[str], failed: Sequence[str], strict: bool) -> None:

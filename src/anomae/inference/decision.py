@@ -49,8 +49,9 @@ class Decision:
     rules: by which.  flags: (k,) bool, or None where no slice is to be flagged: there is no threshold, or the scan is
     not one the model was made for.  shares_below: (k,) the share of healthy calibration slices whose score is lower,
     0..1; None without calibration.  calibration: "1204 healthy slices of 31 patients", "" without.
-    scan_score: the highest slice score.  scan_flag: None where none is to be raised.  unflagged: why there is no flag,
-    "" where there is one.
+    scan_score: the highest slice score.  scan_flag: None where none is to be raised.  scan_share_below: the share of
+    healthy patients whose highest slice is lower, 0..1; None without calibration.  unflagged: why there is no flag, ""
+    where there is one.
     """
 
     rules: Rules
@@ -60,6 +61,7 @@ class Decision:
     scan_score: float
     scan_flag: bool | None
     unflagged: str
+    scan_share_below: float | None = None
 
 
 def rules_of(
@@ -73,7 +75,10 @@ def rules_of(
     bounds: on the probability that a healthy slice, and a healthy patient's scan, is flagged.  threshold: given by
     hand, for scores of slices and so of scans; findings keep theirs.  Raises UserError where a bound is none.
     """
-    none = "No flag: this model has no healthy calibration slices; run `anomae score RUN` on its run once."
+    none = (
+        "No flag: the model keeps no scores of healthy people; give `anomae fit STORE RUN` of its run again, with a "
+        "store that has healthy slices in its validation split."
+    )
     if healthy is None or not len(healthy.scores):
         rules = [Rule(None, None, False, none)] * 3
     else:
@@ -114,7 +119,16 @@ def decide(scores: Scores, rules: Rules, healthy: HealthyScores | None, *, unsui
         scan_score=top,
         scan_flag=None if why_no_scan or rules.scan.threshold is None else top > rules.scan.threshold,
         unflagged=why_no_scan or reason,
+        scan_share_below=float(np.mean(_highest_of_people(healthy) < top)) if healthy is not None and known else None,
     )
+
+
+def _highest_of_people(healthy: HealthyScores) -> Scores:
+    """The highest slice score of each, (p,)."""
+    _, index = np.unique(healthy.person, return_inverse=True)
+    highest = np.full(healthy.people, -np.inf)
+    np.maximum.at(highest, index, healthy.scores)
+    return highest
 
 
 def _shares_below(scores: Scores, healthy: Scores) -> Scores:

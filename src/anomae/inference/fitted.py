@@ -1,5 +1,6 @@
 """A fitted detector on disk: its folder in a run or a copy of that, how its images were prepared, and loading it."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,10 @@ from anomae.cohorts.case import COLOURS, GREY
 from anomae.detectors.protocol import FittedDetector
 from anomae.errors import UserError
 from anomae.files import read_json
+from anomae.inference.inspect import Model
+from anomae.inference.reference import reference_from
+from anomae.runs.healthy_file import read_healthy_scores
+from anomae.runs.model_fingerprint import fingerprint
 from anomae.slices.settings import PrepareSettings, settings_from
 from anomae.training.settings import DeviceSettings
 
@@ -25,6 +30,26 @@ def load_fitted(folder: Path, device: DeviceSettings | None = None) -> FittedDet
     from anomae.detectors.registry import load_detector  # torch is imported only now
 
     return load_detector(folder, device)
+
+
+def load_model(
+    run: Path | str,
+    device: DeviceSettings | None = None,
+    *,
+    load: Callable[[Path, DeviceSettings | None], FittedDetector] | None = None,
+) -> Model:
+    """The fitted detector of a run, or in a copy of its fitted folder alone, with all that is kept beside it.
+
+    load: reads the detector; None: the registry's.  Raises UserError where nothing fitted is found, or it is broken.
+    """
+    folder = fitted_folder(Path(run))
+    return Model(
+        detector=(load or load_fitted)(folder, device),
+        settings=load_preparation(folder),
+        healthy=read_healthy_scores(folder),
+        reference=reference_from(folder),
+        fingerprint=fingerprint(folder),
+    )
 
 
 def load_preparation(run: Path | str) -> PrepareSettings:

@@ -42,6 +42,16 @@ class Model:
         """By what it flags; see `anomae.inference.decision.rules_of`."""
         return rules_of(self.healthy, bounds=bounds, threshold=threshold)
 
+    def lacks(self) -> list[str]:
+        """What is not kept beside the detector, and what that costs, a sentence each."""
+        advice = "give the command `anomae fit STORE RUN` of its run again, which adds it"
+        said = []
+        if self.healthy is None:
+            said.append(f"The model keeps no scores of healthy people, so it flags nothing by itself; {advice}.")
+        if self.reference is None:
+            said.append(f"The model does not say what it was made for, so no scan is refused; {advice}.")
+        return said
+
 
 def inspect_volume(
     volume: Volume,
@@ -89,7 +99,7 @@ def inspect_slices(
         volume=None,
         result=result,
         decision=decide(result.scores, rules, model.healthy, unsuited=unsuited),
-        regions=regions_of(result, rules),
+        regions=None if unsuited else regions_of(result, rules),
         suitability=suitability,
         detector=model.detector.name,
         model=model.fingerprint[:12],

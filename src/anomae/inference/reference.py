@@ -1,11 +1,19 @@
 """What the scans are like that a model learned from: kept beside it, naming nobody."""
 
+import hashlib
+import json
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import chain
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
+from anomae.inference.features import Features
+from anomae.runs.model_fingerprint import REFERENCE
+from anomae.runs.reference_file import damaged, read_reference
 from anomae.volumes.orientation import axial_view
 from anomae.volumes.volume import Grid
 
@@ -20,6 +28,19 @@ _REGIONS = {
     "breast": ("BREAST",),
     "neck": ("NECK",),
 }
+# What a word in a file name says of the kind of scan; BraTS and BIDS write these.
+_SEQUENCES = {
+    "T1": ("t1", "t1w", "t1n"),
+    "T1 with contrast": ("t1c", "t1ce", "t1gd"),
+    "T2": ("t2", "t2w"),
+    "FLAIR": ("flair", "t2f"),
+    "DWI": ("dwi",),
+    "ADC": ("adc",),
+    "SWI": ("swi",),
+    "PD": ("pd", "pdw"),
+    "CT": ("ct",),
+}
+LEVELS = (5, 50, 95)
 THICK = 1.5  # a voxel whose longest side is so many times its second longest has a plane
 
 
@@ -44,20 +65,71 @@ class Geometry:
 class Reference:
     """What the training scans are like.
 
-    scans: how many.  modalities (DICOM's codes), regions (`region_of`): those that are known; () where none is.
-    planes: of `Geometry`.  tilt: the largest.  pixel_mm, slice_mm, field_mm, height_mm: smallest and largest; None for
-    pictures, which lie nowhere.
+    scans: how many.  modalities (DICOM's codes), regions (`region_of`), sequences (`sequence_of` their file names):
+    those that are known; () where none is.  planes: of `Geometry`.  tilt: the largest.  pixel_mm, slice_mm, field_mm,
+    height_mm: smallest and largest; None for pictures, which lie nowhere.  levels: of the prepared intensities of a
+    scan the smallest and the largest 5th, 50th and 95th percentile.  features: None where there were too few scans.
     """
 
     scans: int
     modalities: tuple[str, ...] = ()
     regions: tuple[str, ...] = ()
+    sequences: tuple[str, ...] = ()
     planes: tuple[str, ...] = ()
     tilt: float | None = None
     pixel_mm: Range | None = None
     slice_mm: Range | None = None
     field_mm: Range | None = None
     height_mm: Range | None = None
+    levels: tuple[Range, ...] = ()
+    features: Features | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """All but the features, as reference.json has it."""
+        return {one.name: getattr(self, one.name) for one in fields(self) if one.name != "features"}
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]] | None:
+        """The features, to be kept."""
+        if self.features is None:
+            return None
+        kept = {name: np.asarray(getattr(self.features, name)) for name in FEATURE_ARRAYS}
+        return {**kept, "precision": kept["precision"].astype(np.float32)}  # what it is exact in
+
+    @property
+    def digest(self) -> str:
+        """A short text that is another one where anything is different."""
+        seen = hashlib.blake2b(json.dumps(self.to_json()).encode(), digest_size=8)
+        if self.features is not None:
+            for name in FEATURE_ARRAYS:
+                seen.update(np.asarray(getattr(self.features, name), dtype=np.float64).tobytes())
+        return seen.hexdigest()
+
+
+FEATURE_ARRAYS = tuple(one.name for one in fields(Features))
+
+
+def reference_from(fitted: Path) -> Reference | None:
+    """The reference of a fitted folder; None where it keeps none.  Raises UserError where its files are not whole."""
+    kept = read_reference(fitted)
+    if kept is None:
+        return None
+    content, arrays = kept
+    try:
+        known: dict[str, Any] = {name: content[name] for name in REFERENCE_FACTS}
+        features = None if arrays is None else _features({name: arrays[name] for name in FEATURE_ARRAYS})
+        known = {name: tuple(value) if isinstance(value, list) else value for name, value in known.items()}
+        known["levels"] = tuple((float(low), float(high)) for low, high in known["levels"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise damaged(fitted / REFERENCE, error) from error
+    return Reference(**known, features=features)
+
+
+def _features(arrays: dict[str, npt.NDArray[Any]]) -> Features:
+    doubles = {name: np.asarray(array, dtype=np.float64) for name, array in arrays.items()}
+    return Features(float(doubles.pop("low")), float(doubles.pop("high")), **doubles)
+
+
+REFERENCE_FACTS = tuple(one.name for one in fields(Reference) if one.name != "features")
 
 
 def region_of(body_part: str) -> str:
@@ -67,6 +139,13 @@ def region_of(body_part: str) -> str:
     """
     text = body_part.upper()
     found = [region for region, words in _REGIONS.items() if any(word in text for word in words)]
+    return found[0] if len(found) == 1 else ""
+
+
+def sequence_of(name: str) -> str:
+    """The kind of scan that a file name says, such as "FLAIR"; "" where it says none, or several."""
+    words = set(re.split(r"[^a-z0-9]+", name.lower()))
+    found = [sequence for sequence, known in _SEQUENCES.items() if words & set(known)]
     return found[0] if len(found) == 1 else ""
 
 
@@ -89,8 +168,21 @@ def geometry_of(grid: Grid) -> Geometry:
     )
 
 
-def reference_of(grids: Sequence[Grid], modalities: Sequence[str], body_parts: Sequence[str], scans: int) -> Reference:
-    """From training scans.  grids: of those that have one.  modalities, body_parts: "" where unknown."""
+def reference_of(
+    grids: Sequence[Grid],
+    *,
+    scans: int,
+    modalities: Sequence[str] = (),
+    body_parts: Sequence[str] = (),
+    sequences: Sequence[str] = (),
+    levels: Sequence[tuple[float, ...]] = (),
+    features: Features | None = None,
+) -> Reference:
+    """From training scans.
+
+    grids: of those that have one.  modalities, body_parts, sequences: an entry a scan, "" where unknown; sequences
+    count only where every scan has one.  levels: `levels_of` each scan that was looked at.
+    """
     known = [geometry_of(grid) for grid in grids]
     ranges = {
         name: (min(values), max(values))
@@ -101,7 +193,19 @@ def reference_of(grids: Sequence[Grid], modalities: Sequence[str], body_parts: S
         scans=scans,
         modalities=tuple(sorted({name for name in modalities if name})),
         regions=tuple(sorted({region for part in body_parts if (region := region_of(part))})),
+        sequences=tuple(sorted(set(sequences))) if sequences and all(sequences) else (),
         planes=tuple(sorted({one.plane for one in known})),
-        tilt=max(chain((one.tilt for one in known), ()), default=None),
+        tilt=max((one.tilt for one in known), default=None),
+        levels=tuple((min(column), max(column)) for column in zip(*levels, strict=True)),
+        features=features,
         **ranges,
     )
+
+
+def levels_of(images: npt.NDArray[np.float32]) -> tuple[float, ...]:
+    """The 5th, 50th and 95th percentile of the prepared intensities of a scan, (k, h, w), without its lowest value.
+
+    What stands at the lowest value is mostly no tissue, and how much of it there is tells of the field of view.
+    """
+    inside = images[images > images.min()]
+    return tuple(float(value) for value in np.percentile(inside if inside.size else images, LEVELS))

@@ -13,10 +13,11 @@ from anomae.volumes.volume import Volume
 class Study:
     """One scan, scored and decided about: what every output (tables, DICOM results, pages) is written from.
 
-    name: of its outputs, safe in a file system, naming no patient.  volume: as read; None for a picture in colour.
-    result: scores and map.  decision: flags.  regions: findings; None where the detector draws no map or there is no
-    finding threshold.  suitability: whether the model was made for it.  detector: its name.  model: a short fingerprint
-    of what was fitted.  patient: pseudonym, "" where unknown.
+    name: of its outputs, safe in a file system, naming no patient. volume: as read; None for a picture in colour.
+    result: scores and map. decision: flags. regions: findings; None where the detector draws no map, there is no
+    finding threshold, or the scan gets no flag because the model was not made for it. suitability: whether the model
+    was made for it. detector: its name. model: a short fingerprint of what was fitted. patient: pseudonym, "" where
+    unknown.
     """
 
     name: str

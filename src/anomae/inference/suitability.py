@@ -6,11 +6,13 @@ import numpy as np
 import numpy.typing as npt
 
 from anomae.cohorts.case import CaseSlices
-from anomae.inference.reference import Geometry, Range, Reference, geometry_of, region_of
+from anomae.inference.reference import Geometry, Range, Reference, geometry_of, levels_of, region_of, sequence_of
+from anomae.slices.store import grey
 
 # By how many times a scan may be finer or coarser, or its field larger or smaller, than any training scan.
 SPACING_FACTOR, FIELD_FACTOR = 2.5, 1.5
 SLICE_FACTOR = 6.0  # thick and thin slices of one organ look alike, one by one
+LEVEL_MARGIN = 0.5
 MOST_TILT = 30.0  # degrees beyond the training scans
 
 
@@ -41,11 +43,25 @@ def suitability_of(case: CaseSlices, images: npt.NDArray[np.float32], reference:
     """
     if reference is None:
         return Suitability()
-    reasons = [*_by_name("modality", case.modality, reference.modalities)]
+    reasons = _by_name("modality", case.modality, reference.modalities)
     reasons += _by_name("body part", region_of(case.body_part), reference.regions)
+    named = "" if case.source is None else sequence_of(case.source.name)
+    reasons += _by_name("kind of scan, by its file name,", named, reference.sequences)
     if case.grid is not None and reference.pixel_mm is not None:
         reasons += _by_geometry(geometry_of(case.grid), reference)
-    return Suitability(tuple(reasons))
+    pictures = grey(images)
+    if len(pictures):
+        reasons += _by_levels(levels_of(pictures), reference.levels)
+    features = reference.features
+    distance = None if features is None else features.distance(pictures)
+    if features is None or distance is None:
+        return Suitability(tuple(reasons))
+    if features.limit is not None and distance > features.limit:
+        reasons.append(
+            f"It looks unlike the training scans: its features lie {distance:.3g} from them, and those of "
+            f"{len(features.held_out)} healthy scans that were held out at most {features.held_out[-1]:.3g}."
+        )
+    return Suitability(tuple(reasons), distance, features.percentile(distance))
 
 
 def _by_name(what: str, name: str, known: tuple[str, ...]) -> list[str]:
@@ -76,3 +92,17 @@ def _by_range(what: str, unit: str, value: float, known: Range | None, factor: f
     low, high = known
     between = f"{low:.3g}" if f"{low:.3g}" == f"{high:.3g}" else f"{low:.3g} to {high:.3g}"
     return [f"Its {what} {value:.3g} {unit}, and those of the training scans {between}."]
+
+
+def _by_levels(own: tuple[float, ...], known: tuple[Range, ...]) -> list[str]:
+    """Farther outside than half of what all training scans span together."""
+    if not known:
+        return []
+    margin = LEVEL_MARGIN * (known[-1][1] - known[0][0])
+    for level, value, (low, high) in zip(("darkest", "middle", "brightest"), own, known, strict=True):
+        if not low - margin <= value <= high + margin:
+            return [
+                f"Its {level} tissue has a prepared intensity of {value:.3g}, and that of the training scans "
+                f"{low:.3g} to {high:.3g}."
+            ]
+    return []

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from anomae.runs.healthy_file import NAME as HEALTHY_SCORES
 
-REFERENCE = "reference.json"
-BESIDE = (HEALTHY_SCORES, REFERENCE)  # no score depends on these
+REFERENCE, REFERENCE_FEATURES = "reference.json", "reference_features.npz"
+BESIDE = (HEALTHY_SCORES, REFERENCE, REFERENCE_FEATURES)  # no score depends on these
 
 
 def fingerprint(fitted: Path) -> str:

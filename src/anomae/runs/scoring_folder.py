@@ -4,7 +4,11 @@ OUT/
   scores.csv                     a line a slice: file, patient (the scan's name where it names none), slice,
                                  position_mm, score; higher is more anomalous; score_neighbours, the score smoothed
                                  over the neighbouring slices of its scan, where any scan has several; where known, see
-                                 `further_columns`
+                                 `further_columns`; threshold, threshold_by ("calibration", or "hand" where it was
+                                 given), flag (1 above it, 0; blank where there is none, scans.csv says why),
+                                 higher_than, the share of healthy calibration slices whose score is lower, 0..1
+  scans.csv, patients.csv        a line a scan, a patient: score, threshold, flag, why there is none
+  findings.csv                   a line a finding: where it is in mm (LPS), how large, how high
   maps/<name>.nii.gz             the map of a volume, in the scan's own grid (<name>.tiff for a picture)
   overlays/<name>_slice<k>.png   the highest slices of each scan, all on one colour scale
   scoring.json                   counts, what was skipped and why; written last: its presence means "complete"
@@ -21,6 +25,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 from anomae.cohorts.case import CaseSlices
 from anomae.cohorts.patient_names import patient_of_scan
@@ -29,10 +34,12 @@ from anomae.files import append_json_line, read_json, read_json_lines, write_csv
 from anomae.locks import LOCK
 from anomae.statistics.neighbours import NEIGHBOURS, has_neighbours, smoothed_over_neighbours
 from anomae.volumes.identity import NOT_KNOWN
+from anomae.volumes.read import read_volume
 from anomae.volumes.series import folder_and_series
 
 COLUMNS = ("file", "patient", "slice", "position_mm", "score")
-FORMAT = "anomae scoring 2"  # 1 had no further columns
+DECIDED = ("threshold", "threshold_by", "flag", "higher_than")
+FORMAT = "anomae scoring 3"  # 1 had no further columns, 2 no findings
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +49,10 @@ class ScoredScan:
     path: the scan's full path.  file: as the user named it.  stamp: changes when the scan's files do.  name: of its
     outputs.  slices, positions_mm (None where unknown), scores: an entry a slice.  further: column -> an entry a slice,
     see `further_columns`.  pictured: how many of its highest slices were kept for overlays.  heat_top: the upper end of
-    a colour scale that suits it; None without maps.
+    a colour scale that suits it; None without maps.  grid: of the scan, as Grid.to_json has it; None for pictures.
+    findings: the regions of its map above `finding_threshold`, see anomae.inference.finding.Finding; left_out: how many
+    more there were.  finding_threshold: None where none were looked for.  unsuited: why the model was not made for it,
+    distance and percentile: see anomae.inference.suitability; compared_with: a digest of what it was compared with.
     """
 
     path: str
@@ -57,6 +67,14 @@ class ScoredScan:
     pictured: int
     heat_top: float | None
     notes: Sequence[str]
+    grid: Mapping[str, Any] | None = None
+    findings: Sequence[Mapping[str, Any]] = ()
+    left_out: int = 0
+    finding_threshold: float | None = None
+    unsuited: Sequence[str] = ()
+    distance: float | None = None
+    percentile: float | None = None
+    compared_with: str = ""
 
 
 class ScoringFolder:
@@ -83,10 +101,15 @@ class ScoringFolder:
             folder.mkdir(parents=True, exist_ok=True)
             append_json_line(self.journal, {"format": FORMAT, "model": model})
 
-    def scored(self, file: Path, pictures: int) -> bool:
-        """Whether `file` is scored already, unchanged since, its map there and `pictures` of its slices to be drawn."""
+    def scored(self, file: Path, pictures: int, compared_with: str = "") -> bool:
+        """Whether `file` is scored already, unchanged since, its map there and `pictures` of its slices to be drawn.
+
+        compared_with: a digest of what it is to be compared with, see `ScoredScan`.
+        """
         scan = self.scans.get(str(file.resolve()))
-        if scan is None or not folder_and_series(file)[0].exists():  # a link may have lost what it led to
+        if scan is None or scan.compared_with != compared_with:
+            return False
+        if not folder_and_series(file)[0].exists():  # a link may have lost what it led to
             return False
         mapped = scan.heat_top is None or any(self.map_path(scan.name, flat).exists() for flat in (False, True))
         return mapped and scan.pictured >= min(pictures, len(scan.slices)) and scan.stamp == stamp(file)
@@ -113,13 +136,28 @@ class ScoringFolder:
         append_json_line(self.journal, asdict(scan))
         self.scans[scan.path] = scan
 
-    def write_scores(self) -> None:
-        """Write scores.csv: all scans of the folder, in the order in which they were first scored."""
+    def write_scores(self, decided: Mapping[str, Sequence[tuple[Any, ...]]] | None = None) -> None:
+        """Write scores.csv: all scans of the folder, in the order in which they were first scored.
+
+        decided: path of a scan -> its columns DECIDED, an entry a slice; blank where it is not there.
+        """
         scans = list(self.scans.values())
         smoothed = any(has_neighbours(_one_case(scan), scan.slices) for scan in scans)
         further = tuple(dict.fromkeys(name for scan in scans for name in scan.further))
-        columns = (*COLUMNS[:-1], *further, COLUMNS[-1], *((NEIGHBOURS,) if smoothed else ()))
-        write_csv(self.folder / "scores.csv", columns, _rows(scans, further, smoothed))
+        columns = (*COLUMNS[:-1], *further, COLUMNS[-1], *((NEIGHBOURS,) if smoothed else ()), *DECIDED)
+        write_csv(self.folder / "scores.csv", columns, _rows(scans, further, smoothed, decided or {}))
+
+    def write_table(self, name: str, columns: Sequence[str], rows: Iterable[tuple[Any, ...]]) -> None:
+        """Write a further table, such as "scans.csv"."""
+        write_csv(self.folder / name, columns, rows)
+
+    def read_map(self, name: str) -> npt.NDArray[np.float32] | None:
+        """The map of a scan as it was written, (z, y, x); None where there is none."""
+        if self.map_path(name, True).exists():
+            with Image.open(self.map_path(name, True)) as picture:
+                return np.array(picture, dtype=np.float32)[None]
+        path = self.map_path(name, False)
+        return np.asarray(read_volume(path).voxels, dtype=np.float32) if path.exists() else None
 
     def map_path(self, name: str, flat: bool) -> Path:
         """Where the map of a volume, or of a picture (`flat`), lies."""
@@ -198,7 +236,12 @@ def further_columns(case: CaseSlices, kept: npt.NDArray[np.int64]) -> dict[str, 
     }
 
 
-def _rows(scans: Iterable[ScoredScan], further: Sequence[str], smoothed: bool) -> Iterator[tuple[Any, ...]]:
+def _rows(
+    scans: Iterable[ScoredScan],
+    further: Sequence[str],
+    smoothed: bool,
+    decided: Mapping[str, Sequence[tuple[Any, ...]]],
+) -> Iterator[tuple[Any, ...]]:
     """A line a slice; further: these columns too, blank where a scan has none; smoothed: with the score smoothed."""
     for scan in scans:
         over = smoothed_over_neighbours(scan.scores, _one_case(scan), scan.slices).tolist()
@@ -206,12 +249,13 @@ def _rows(scans: Iterable[ScoredScan], further: Sequence[str], smoothed: bool) -
         columns = (
             zip(*(scan.further.get(name, blank) for name in further), strict=True) if further else ((),) * len(blank)
         )
-        lines = zip(scan.slices, scan.positions_mm, scan.scores, over, columns, strict=True)
-        for number, position_mm, score, over_neighbours, more in lines:
+        flags = decided.get(scan.path) or [("",) * len(DECIDED)] * len(blank)
+        lines = zip(scan.slices, scan.positions_mm, scan.scores, over, columns, flags, strict=True)
+        for number, position_mm, score, over_neighbours, more, flag in lines:
             position = "" if position_mm is None else f"{position_mm:.3f}"
             found = ("" if entry is None else entry for entry in more)
             line = (scan.file, scan.patient, number, position, *found, repr(score))
-            yield (*line, repr(over_neighbours)) if smoothed else line
+            yield (*line, *((repr(over_neighbours),) if smoothed else ()), *flag)
 
 
 def earlier_scale(path: Path) -> float | None:

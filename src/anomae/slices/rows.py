@@ -115,6 +115,7 @@ def _entry(
         "spacing_mm": [round(side, 6) for side in prepared.spacing_mm],
         "grid": None if read.grid is None else read.grid.to_json(),
         "notes": list(prepared.notes),
+        **{name: value for name in ("modality", "body_part") if (value := getattr(read, name))},
         "brain_mask": prepared.body_found if settings.preparation == "brain" else "",
         "columns": {
             "patient": case.patient if patients is None else patients,

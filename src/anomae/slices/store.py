@@ -5,7 +5,8 @@ STORE/
   lesions.npy    (n, h, ceil(w / 8)) uint8, one bit a pixel (numpy.packbits, axis -1); absent where no mask is known
   bodies.npy     the brain or body in each image, packed likewise; absent where slices were prepared plain
   index.csv      a line a slice, columns anomae.slices.index.COLUMNS
-  cases.json     case -> source, grid of the scan (null for pictures and patches), spacing of a prepared pixel, notes
+  cases.json     case -> source, grid of the scan (null for pictures and patches), spacing of a prepared pixel, notes;
+                 of DICOM scans modality and body_part, as their headers have them
   prepare.json   format, settings, counts, what was skipped and why, fingerprint; written last: it means "whole"
 """
 

@@ -174,8 +174,9 @@ class StoreWriter:
     def write_index(self) -> SliceIndex:
         """Write index.csv and cases.json of what is in; returns the index."""
         write_csv(self.folder / "index.csv", COLUMNS, self._index_lines())
-        kept = ("source", "grid", "spacing_mm", "notes")
-        cases = {line["case"]: {key: line[key] for key in kept} for line in self.lines if "skipped" not in line}
+        kept = ("source", "grid", "spacing_mm", "notes", "modality", "body_part")
+        read = [line for line in self.lines if "skipped" not in line]
+        cases = {line["case"]: {key: line[key] for key in kept if key in line} for line in read}
         write_json(self.folder / "cases.json", cases)
         return read_index(self.folder / "index.csv")
 

@@ -16,9 +16,12 @@ from anomae.detectors.protocol import Detector
 from anomae.detectors.registry import load_detector, method_named
 from anomae.errors import UserError
 from anomae.files import write_json, written_whole
+from anomae.inference.store_reference import store_reference
 from anomae.locks import holds_anything, locked
 from anomae.recipes.overrides import overridden
 from anomae.runs.calibrate import calibrate, device_of
+from anomae.runs.model_fingerprint import REFERENCE
+from anomae.runs.reference_file import write_reference
 from anomae.runs.run import Run
 from anomae.slices.store import SliceStore
 
@@ -143,9 +146,12 @@ def _preparation(store: SliceStore) -> dict[str, Any]:
 
 
 def _keep_beside(store: SliceStore, run: Run) -> None:
-    """What a copy of the fitted folder needs to flag: scores of healthy people it did not learn from."""
+    """What a copy of the fitted folder needs to decide: what it was made for, and what healthy people score."""
     from anomae.training.devices import computed_on
 
+    if not (run.fitted / REFERENCE).exists():
+        reference = store_reference(store)
+        write_reference(run.fitted, reference.to_json(), reference.arrays())
     device = device_of(run.facts())
     calibrate(lambda: load_detector(run.fitted, device), store, run, levels=True, computed_on=computed_on(device))
 

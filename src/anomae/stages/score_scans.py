@@ -2,41 +2,43 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from functools import partial
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 import anomae
 from anomae.cohorts.brain_files import is_brain_file
 from anomae.cohorts.channel_slices import read_colour_slices
 from anomae.cohorts.own_outputs import without_outputs
 from anomae.cohorts.patient_names import patient_of_scan
+from anomae.cohorts.scan_slices import scan_slices
 from anomae.detectors.protocol import FittedDetector
 from anomae.errors import MissingExtra, UnreadableScan, UserError
 from anomae.files import write_json
-from anomae.inference.fitted import fitted_folder, learned_in_colour, load_fitted, prepared_facts
-from anomae.inference.score_volume import VolumeResult, score_slices, score_volume
+from anomae.inference.decision import Rules
+from anomae.inference.fitted import fitted_folder, learned_in_colour, load_model, prepared_facts
+from anomae.inference.inspect import Model, inspect_slices
+from anomae.inference.study import Study
+from anomae.inference.tables import (
+    FINDING_COLUMNS,
+    PATIENT_COLUMNS,
+    SCAN_COLUMNS,
+    decision_facts,
+    finding_rows,
+    judge,
+    patient_rows,
+    scan_rows,
+    slice_rows,
+)
 from anomae.locks import locked
 from anomae.progress import progress, say
-from anomae.reports.overlays import draw_overlays, grey_range
-from anomae.runs.model_fingerprint import fingerprint
-from anomae.runs.scoring_folder import (
-    ScoredScan,
-    ScoringFolder,
-    earlier_scale,
-    further_columns,
-    refuse_foreign,
-    stamp,
-    unknown_patients,
-)
-from anomae.runs.scoring_outputs import write_highest, write_map
-from anomae.slices.settings import PrepareSettings, settings_from
+from anomae.reports.overlays import draw_overlays
+from anomae.runs.scoring_folder import ScoringFolder, earlier_scale, refuse_foreign, unknown_patients
+from anomae.stages.write_study import find_anew, write_study
+from anomae.statistics.operating_point import PATIENT_BOUND, SLICE_BOUND
 from anomae.training.settings import DeviceSettings
 from anomae.volumes.read import FoundScans, look_for_scans, read_volume
 from anomae.volumes.series import folder_and_series
-from anomae.volumes.volume import Grid
 
 
 def score_scans(
@@ -46,6 +48,9 @@ def score_scans(
     *,
     overlays: int = 8,
     series: str | int | None = None,
+    bounds: tuple[float, float] = (SLICE_BOUND, PATIENT_BOUND),
+    threshold: float | None = None,
+    force: bool = False,
     device: DeviceSettings | None = None,
     load: Callable[[Path, DeviceSettings | None], FittedDetector] | None = None,
 ) -> Path:
@@ -53,7 +58,9 @@ def score_scans(
 
     run: a run, or a copy of its fitted folder alone.  paths: scans (files, DICOM folders) and folders that hold some.
     overlays: how many of a scan's highest slices are drawn.  series: of folders with several DICOM series only this
-    one, a number from 1 or "largest"; None: each that is no localizer is a scan.
+    one, a number from 1 or "largest"; None: each that is no localizer is a scan.  bounds: on the probability that a
+    healthy slice, and a healthy patient's scan, is flagged, as `evaluate` takes them.  threshold: given by hand, in
+    place of the one from healthy people.  force: flag scans too that the model was not made for.
     load: reads the fitted detector; None: the registry's.
 
     A scan that cannot be read is listed and skipped.  A scoring that was stopped goes on; what is in `out` already and
@@ -65,20 +72,32 @@ def score_scans(
     """
     fitted, target = fitted_folder(Path(run)), Path(out)
     prepared = prepared_facts(fitted)
-    settings, colour = settings_from(prepared["settings"]), learned_in_colour(prepared)
+    colour = learned_in_colour(prepared)
     found, passed_over = _found_scans([Path(path) for path in paths], target, series)
     refuse_foreign(target)
-    detector = (load or load_fitted)(fitted, device)
+    model = load_model(fitted, device, load=load)
+    asked = Asked(model.rules(bounds, threshold), bounds, force)
     with locked(target):
-        folder = ScoringFolder(target, fingerprint(fitted))
-        return _score_into(folder, found, detector, settings, colour, overlays, _doubts(prepared), passed_over)
+        folder = ScoringFolder(target, model.fingerprint)
+        return _score_into(
+            folder, found, model, asked, colour, overlays, [*_doubts(prepared), *model.lacks()], passed_over
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """By which rules and bounds to flag, and whether to flag what the model was not made for."""
+
+    rules: Rules
+    bounds: tuple[float, float]
+    force: bool
 
 
 def _score_into(
     folder: ScoringFolder,
     found: dict[Path, Path],
-    detector: FittedDetector,
-    settings: PrepareSettings,
+    model: Model,
+    asked: Asked,
     colour: bool,
     overlays: int,
     doubts: list[str],
@@ -88,13 +107,14 @@ def _score_into(
     files, target = list(found), folder.folder
     scale_before = earlier_scale(target)
     (target / "scoring.json").unlink(missing_ok=True)
+    compared_with = "" if model.reference is None else model.reference.digest
     skipped: dict[str, str] = {}
     failed: dict[str, str] = {}
     with progress("score", len(files), "scans") as bar:
         for file in files:
-            if not folder.scored(file, overlays):
+            if not folder.scored(file, overlays, compared_with):
                 try:
-                    result, patient = _scored(file, detector, settings, colour)
+                    study = _inspected(file, model, asked, colour)
                 except MissingExtra:
                     raise  # of no scan alone
                 except (UserError, OSError, MemoryError) as error:
@@ -102,8 +122,8 @@ def _score_into(
                     folder.scans.pop(str(file.resolve()), None)
                 else:
                     try:
-                        name = folder.name_for(file, found[file])
-                        folder.add(_written(file, name, result, patient, folder, overlays))
+                        named = replace(study, name=folder.name_for(file, found[file]))
+                        folder.add(replace(write_study(file, named, folder, overlays), compared_with=compared_with))
                     except (UserError, OSError) as error:
                         failed[str(file)] = f"{file} was scored, but not written: {error}"
                         folder.scans.pop(str(file.resolve()), None)
@@ -111,15 +131,22 @@ def _score_into(
     missing = {**skipped, **failed}
     if len(missing) == len(files):
         raise UserError(f"None of the {len(files)} scan(s) could be scored; the first: {next(iter(missing.values()))}")
-    scale = draw_overlays(folder, overlays, scale_before, detector.map_name)
-    folder.write_scores()
-    scans = folder.scans.values()
-    notes = [*doubts, *unknown_patients(list(scans))]
+    scale = draw_overlays(folder, overlays, scale_before, model.detector.map_name)
+    find_anew(folder, asked.rules, asked.force)
+    scans = list(folder.scans.values())
+    judged = judge(scans, asked.rules, model.healthy, asked.force)
+    folder.write_scores({one.scan.path: slice_rows(one.decision) for one in judged})
+    folder.write_table("scans.csv", SCAN_COLUMNS, scan_rows(judged))
+    folder.write_table("patients.csv", PATIENT_COLUMNS, patient_rows(judged))
+    folder.write_table("findings.csv", FINDING_COLUMNS, finding_rows(judged))
+    notes = [*doubts, *unknown_patients(scans)]
     facts = {
-        "detector": detector.name,
-        "map_name": detector.map_name,
+        "detector": model.detector.name,
+        "model": model.fingerprint[:12],
+        "map_name": model.detector.map_name,
         "scans": len(scans),
         "slices": sum(len(scan.slices) for scan in scans),
+        **decision_facts(judged, asked.rules, model.healthy, asked.bounds),
         "skipped": skipped,
         "failed": failed,
         "read": len(files) - len(missing),
@@ -127,7 +154,7 @@ def _score_into(
         "notes": notes,
         "scan_notes": {scan.file: scan.notes for scan in scans if scan.notes},
         "overlay_scale": scale,
-        "prepare": settings.model_dump(mode="json"),
+        "prepare": model.settings.model_dump(mode="json"),
         "version": anomae.__version__,
     }
     write_json(target / "scoring.json", facts)
@@ -141,63 +168,18 @@ def _score_into(
     return target
 
 
-def _scored(file: Path, detector: FittedDetector, settings: PrepareSettings, colour: bool) -> tuple[VolumeResult, str]:
-    """Read and score one scan; also the name of its patient, "" where neither file nor path tells."""
-    score: Callable[..., VolumeResult]
-    if colour:
-        score, patient = partial(score_slices, read_colour_slices(file)), patient_of_scan(file, "")
-    else:
-        volume = read_volume(file)
-        score, patient = partial(score_volume, volume), patient_of_scan(file, volume.patient)
+def _inspected(file: Path, model: Model, asked: Asked, colour: bool) -> Study:
+    """Read one scan and inspect it; its patient is "" where neither file nor path tells."""
+    volume = None if colour else read_volume(file)
+    case = read_colour_slices(file) if volume is None else scan_slices(volume)
+    patient = patient_of_scan(file, "" if volume is None else volume.patient)
     try:
-        return score(detector, settings), patient
+        study = inspect_slices(case, model, asked.rules, patient=patient, force=asked.force)
     except MissingExtra:
         raise
     except UserError as error:
         raise UnreadableScan(f"{file}: {error}") from error
-
-
-def _written(
-    file: Path, name: str, result: VolumeResult, patient: str, folder: ScoringFolder, overlays: int
-) -> ScoredScan:
-    """Write the map and the highest slices of one scan; returns what its journal line says."""
-    case, kept = result.case, result.kept
-    highest = np.argsort(-result.scores, kind="stable")[:overlays]
-    heat_top, said = None, tuple[str, ...]()
-    if result.map is not None and result.axial_map is not None:
-        flat = case.grid is None and len(result.map) == 1
-        z, y, x = result.map.shape
-        grid = None if flat else case.grid or Grid((z, y, x))
-        said = write_map(folder.map_path(name, flat), result.map, grid, case.placement)
-        if len(highest):
-            heat = result.axial_map[kept[highest]]
-            heat_top = float(np.percentile(heat, 99.9))
-            images = case.images[kept[highest]]
-            write_highest(
-                folder.highest_path(name),
-                images[:, 0] if case.channels == 1 else images.mean(axis=1),
-                heat,
-                black_and_white=grey_range(case.images),
-                slices=result.slices[highest],
-                scores=result.scores[highest],
-                spacing_mm=case.spacing_mm,
-            )
-    for old in folder.overlays(name):
-        old.unlink()
-    return ScoredScan(
-        path=str(file.resolve()),
-        file=str(file),
-        stamp=stamp(file),
-        name=name,
-        patient=patient or name,  # a file that names nobody is a patient of its own
-        slices=result.slices.tolist(),
-        positions_mm=[None if np.isnan(position) else float(position) for position in result.positions_mm],
-        scores=result.scores.tolist(),
-        further=further_columns(case, kept),
-        pictured=len(highest),
-        heat_top=heat_top,
-        notes=[*result.notes, *said],
-    )
+    return replace(study, volume=volume)
 
 
 def _found_scans(paths: Sequence[Path], out: Path, series: str | int | None) -> tuple[dict[Path, Path], list[str]]:
