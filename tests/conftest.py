@@ -1,7 +1,9 @@
 """Fixtures for all tests."""
 
 import os
-from collections.abc import Iterator
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -33,3 +35,38 @@ def watched() -> Iterator[None]:
     """Progress and notes go to standard error, as under the command line."""
     with reporting(Console()):
         yield
+
+
+def program(name: str, package: str) -> str:
+    """The path of an independent program; the test is skipped, saying which package has it, where it is missing."""
+    found = shutil.which(name)
+    if found is None:
+        pytest.skip(f"{name} is not on this machine (Debian: apt-get install {package})")
+    return found
+
+
+@pytest.fixture
+def dciodvfy() -> Callable[[Path], list[str]]:
+    """The errors that dciodvfy (dicom3tools) finds in a DICOM file, a line each."""
+    name = program("dciodvfy", "dicom3tools")
+
+    def errors(path: Path) -> list[str]:
+        told = subprocess.run([name, "-new", str(path)], capture_output=True, check=False, timeout=120)
+        lines = told.stderr.decode("utf-8", "replace").splitlines()
+        assert lines, f"dciodvfy says nothing of {path}"
+        return [line for line in lines if line.startswith("Error") or "annot" in line]
+
+    return errors
+
+
+@pytest.fixture
+def dsrdump() -> Callable[[Path], str]:
+    """What dsrdump (dcmtk) reads in a structured report; the test fails where it cannot."""
+    name = program("dsrdump", "dcmtk")
+
+    def text(path: Path) -> str:
+        told = subprocess.run([name, str(path)], capture_output=True, check=False, timeout=120)
+        assert told.returncode == 0, told.stderr.decode("utf-8", "replace")
+        return told.stdout.decode("utf-8", "replace")
+
+    return text

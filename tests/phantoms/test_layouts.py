@@ -266,3 +266,27 @@ def test_wrong_wishes_are_refused_before_anything_is_written(tmp_path, layout, o
     with pytest.raises(UserError, match=says):
         write_phantom_data_set(tmp_path / "set", layout, **options)
     assert not (tmp_path / "set").exists()
+
+
+@pytest.mark.parametrize("modality", ["MR", "ct", None])
+def test_dicom_series_and_the_truth_about_them(tmp_path, modality):
+    write_phantom_data_set(tmp_path, "dicom", shape=SHAPE, modality=modality)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["lesions.csv", "patient_001"]
+    slices = [pydicom.dcmread(path) for path in sorted((tmp_path / "patient_001").iterdir())]
+    assert len(slices) == SHAPE[0]
+    assert {one.Modality for one in slices} == {(modality or "MR").upper()}
+    for row in rows(tmp_path / "lesions.csv"):
+        x, y, z = (float(row[name]) for name in ("x_mm", "y_mm", "z_mm"))
+        one = min(slices, key=lambda one: abs(float(one.ImagePositionPatient[2]) - z))
+        across, down = one.PixelSpacing[::-1]
+        column, line = (x - one.ImagePositionPatient[0]) / across, (y - one.ImagePositionPatient[1]) / down
+        assert abs(column - round(column)) < 0.01
+        assert 0 <= round(line) < one.Rows
+
+
+def test_a_layout_without_a_choice_of_modality_says_so(tmp_path):
+    with pytest.raises(UserError, match="no choice of modality"):
+        write_phantom_data_set(tmp_path, "lgg", modality="MR")
+    with pytest.raises(UserError, match="MR or CT"):
+        write_phantom_data_set(tmp_path, "dicom", modality="PET")
+    assert not list(tmp_path.iterdir())

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from anomae.cli.app import app
-from anomae.cli.options import Cohort, Modality, Seed, Set, Source
+from anomae.cli.options import Cohort, Modality, Seed, Set, Source, Strict
 
 
 @app.command()
@@ -14,16 +14,20 @@ def phantom(
     out: Annotated[Path, typer.Argument(help="Folder to write.")],
     layout: Annotated[
         str,
-        typer.Option(help="brats2020, brats2023, luna16, lgg, folder, mvtec, arrays, bmad and others."),
+        typer.Option(help="brats2020, brats2023, luna16, lgg, dicom, folder, mvtec, arrays, bmad and others."),
     ] = "brats2020",
-    count: Annotated[int, typer.Option(min=1, help="Number of patients.")] = 12,
+    count: Annotated[int | None, typer.Option(min=1, help="Number of patients. [default: 12; dicom: 1]")] = None,
     file_format: Annotated[str | None, typer.Option("--format", help="nii.gz, mha, nrrd, dicom, png, ...")] = None,
+    modality: Annotated[str | None, typer.Option(help="MR or CT, of the layout dicom.")] = None,
     seed: Seed = 0,
 ) -> None:
     """Write synthetic scans with known lesions, in the layout of a data set, to try things out."""
     from anomae.stages.phantom import phantom as stage
 
-    typer.echo(f"Written: {stage(out, layout=layout, count=count, seed=seed, file_format=file_format)}")
+    written = stage(out, layout=layout, count=count, seed=seed, file_format=file_format, modality=modality)
+    from anomae.cli.summaries import made_up
+
+    made_up(written)
 
 
 @app.command("inspect-data")
@@ -32,10 +36,11 @@ def inspect_data(
     source: Source,
     modality: Modality = None,
     settings: Set = None,
+    strict: Strict = False,
 ) -> None:
     """Describe a data set: cases, patients, labels, the first scan's shape and range.  Writes nothing."""
     from anomae.cli.settings import collected
     from anomae.cli.summaries import inspected
     from anomae.stages.inspect_data import inspect_data as stage
 
-    inspected(stage(cohort, source, modality=modality, options=collected(settings or [], None)))
+    inspected(stage(cohort, source, modality=modality, options=collected(settings or [], None)), strict)

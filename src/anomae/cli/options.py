@@ -74,3 +74,13 @@ SliceBound = Annotated[
     float, typer.Option(help="Bound on false positives per healthy slice, for the operating threshold.")
 ]
 PatientBound = Annotated[float, typer.Option(help="The same, per healthy patient.")]
+DicomKinds = Annotated[
+    str | None,
+    typer.Option(
+        "--dicom",
+        help="Also write DICOM results of DICOM scans to OUT/dicom: seg, segf, sr, pm, sc, several joined by commas.",
+    ),
+]
+UidRoot = Annotated[
+    str | None, typer.Option("--uid-root", help="Root of the UIDs of DICOM results.  (default: 2.25, UUIDs)")
+]

@@ -12,7 +12,10 @@ from anomae.seeds import derive_seed, generator
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What is wanted: `count` patients, numbered from `first`, each scan of `shape` (z, y, x), put into `folder`."""
+    """What is wanted: `count` patients, numbered from `first`, each scan of `shape` (z, y, x), put into `folder`.
+
+    modality: of the layouts that leave a choice, "MR" or "CT".
+    """
 
     folder: Path
     count: int
@@ -20,6 +23,7 @@ class Order:
     shape: tuple[int, int, int]
     file_format: str
     first: int
+    modality: str = "MR"
 
     def numbers(self) -> range:
         """The numbers of the patients."""

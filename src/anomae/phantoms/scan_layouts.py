@@ -1,4 +1,4 @@
-"""Made-up data sets of whole scans: BraTS2020, its slice files, LUNA16 and LGG; each is written patient by patient."""
+"""Made-up data sets of whole scans: BraTS2020, its slice files, LUNA16, LGG, DICOM; written patient by patient."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -8,8 +8,9 @@ import numpy.typing as npt
 
 from anomae.files import write_csv, written_whole
 from anomae.phantoms.candidates import CANDIDATE_COLUMNS, NODULE_COLUMNS, list_candidates
+from anomae.phantoms.dicom_scans import write_dicom_scan
 from anomae.phantoms.order import Order, eight_bits
-from anomae.phantoms.phantom import Head, imagine_head, make_chest, scan_head
+from anomae.phantoms.phantom import Head, imagine_head, make_chest, make_head, scan_head
 from anomae.seeds import derive_seed, generator
 from anomae.volumes.volume import Grid
 from anomae.volumes.write import write_volume
@@ -104,6 +105,31 @@ def write_lgg(order: Order) -> Iterator[None]:
         lines.append((name, _LGG_PARTS[index], len(lesions), lesion_slices, int("t1" in modalities)))
         yield
     write_csv(order.folder / "patients.csv", ("patient", "part", "slices", "tumour_slices", "has_t1"), lines)
+
+
+def write_dicom(order: Order) -> Iterator[None]:
+    """<patient>/slice_0001.dcm and so on, one series a patient, and lesions.csv: the truth, in world mm (LPS)."""
+    lines = []
+    for number in order.numbers():
+        seed, name, count = order.patient_seed(number), f"patient_{number:03d}", order.lesion_count(number)
+        head = order.modality == "MR"
+        made = (
+            make_head(seed, shape=order.shape, lesions=count)
+            if head
+            else make_chest(seed, shape=order.shape, lesions=count)
+        )
+        write_dicom_scan(
+            order.folder / name,
+            made,
+            modality=order.modality,
+            patient=f"PHANTOM{number:03d}",
+            body_part="HEAD" if head else "CHEST",
+        )
+        for centre, radius in zip(made.centres, made.radii_mm, strict=True):
+            x, y, z, _ = made.grid.affine_lps() @ [*centre[::-1], 1.0]
+            lines.append((name, *(f"{mm:.3f}" for mm in (x, y, z, radius))))
+        yield
+    write_csv(order.folder / "lesions.csv", ("patient", "x_mm", "y_mm", "z_mm", "radius_mm"), lines)
 
 
 def _stripped_head(order: Order, number: int) -> Head:

@@ -11,6 +11,7 @@ OUT/
   findings.csv                   a line a finding: where it is in mm (LPS), how large, how high
   maps/<name>.nii.gz             the map of a volume, in the scan's own grid (<name>.tiff for a picture)
   overlays/<name>_slice<k>.png   the highest slices of each scan, all on one colour scale
+  dicom/<name>-<kind>.dcm        with --dicom: results for viewers and archives, and <name>.json, what was asked for
   scoring.json                   counts, what was skipped and why; written last: its presence means "complete"
   journal.jsonl                  a line a scored scan: what makes a stopped scoring go on where it was
   highest/<name>.npz             the highest slices and their maps, from which the overlays are drawn

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anomae.errors import UserError
+from anomae.volumes.dicom_attributes import required_attributes
 from anomae.volumes.volume import Grid
 
 if TYPE_CHECKING:
@@ -36,17 +37,21 @@ def write_dicom_series(
     rescale: tuple[float, float] = (1.0, 0.0),
     monochrome1: bool = False,
     transfer_syntax: str = EXPLICIT_LITTLE_ENDIAN,
+    body_part: str = "",
+    tilted: bool = False,
 ) -> None:
     """Write `voxels` [z, y, x] lying on `grid` into `folder` as slice_0001.dcm, slice_0002.dcm, ... in order of z.
 
     Stored are whole numbers of 16 bits, (voxels - intercept) / slope rounded, with sign only where one is negative.
     rescale: (slope, intercept).  monochrome1: marked as "low is white", and the stored bits turned over (65535 -
     stored, with sign -1 - stored) so that the picture looks the same; those of CT and PT stay, as they are physical.
-    transfer_syntax: a UID; implicit, explicit, deflated, big endian, RLE or JPEG 2000 lossless.  All UIDs are hashes of
-    content, grid, patient and the options.
+    transfer_syntax: a UID; implicit, explicit, deflated, big endian, RLE or JPEG 2000 lossless.  body_part: such as
+    "HEAD", "" for unknown.  tilted: the z axis of the grid may be slanted, as of a tilted gantry.  All UIDs are hashes
+    of content, grid, patient and the options before these two.  What the standard requires of CT and MR is there, as
+    far as anything is known of a made-up scan; the rest is empty.
     The folder appears whole or not at all.  Raises UserError where it exists and is not empty and for an unknown
     transfer syntax (or JPEG 2000 below 32 x 32 pixels); ValueError where stored values would not fit 16 bits, shapes
-    differ, or the z axis of the grid is not perpendicular to the slices (a DICOM series cannot say that).
+    differ, or the z axis of the grid is not perpendicular to the slices although they are not `tilted`.
     """
     import pydicom
 
@@ -60,7 +65,7 @@ def write_dicom_series(
         raise UserError(f"{folder} exists and is not an empty folder; choose another for the DICOM series.")
     stored = _stored_numbers(voxels, rescale)
     across = np.reshape(grid.direction, (3, 3))
-    if not np.allclose(np.abs(np.cross(across[:, 0], across[:, 1]) @ across[:, 2]), 1, atol=1e-4):
+    if not tilted and not np.allclose(np.abs(np.cross(across[:, 0], across[:, 1]) @ across[:, 2]), 1, atol=1e-4):
         raise ValueError("the slices of a DICOM series must be perpendicular to its z axis")
 
     slope, intercept = rescale
@@ -71,13 +76,13 @@ def write_dicom_series(
     whole_series.SOPClassUID = _SOP_CLASSES.get(modality, _SECONDARY_CAPTURE)
     whole_series.Modality = modality
     whole_series.PatientID = whole_series.PatientName = patient
-    whole_series.StudyInstanceUID = _uid(patient, "study")
-    whole_series.SeriesInstanceUID = _uid(series)
-    whole_series.FrameOfReferenceUID = _uid(series, "frame of reference")
+    whole_series.StudyInstanceUID = made_uid(patient, "study")
+    whole_series.SeriesInstanceUID = made_uid(series)
+    whole_series.FrameOfReferenceUID = made_uid(series, "frame of reference")
     whole_series.SeriesNumber = 1
-    whole_series.ImageOrientationPatient = [_decimal(cosine) for cosine in (*across[:, 0], *across[:, 1])]
-    whole_series.PixelSpacing = [_decimal(side) for side in grid.spacing_mm[1:]]
-    whole_series.SliceThickness = whole_series.SpacingBetweenSlices = _decimal(grid.spacing_mm[0])
+    whole_series.ImageOrientationPatient = [decimal_string(cosine) for cosine in (*across[:, 0], *across[:, 1])]
+    whole_series.PixelSpacing = [decimal_string(side) for side in grid.spacing_mm[1:]]
+    whole_series.SliceThickness = whole_series.SpacingBetweenSlices = decimal_string(grid.spacing_mm[0])
     whole_series.SamplesPerPixel = 1
     whole_series.PhotometricInterpretation = "MONOCHROME1" if monochrome1 else "MONOCHROME2"
     whole_series.Rows, whole_series.Columns = grid.shape[1:]
@@ -85,9 +90,9 @@ def write_dicom_series(
     whole_series.HighBit = 15
     whole_series.PixelRepresentation = int(stored.dtype == np.int16)
     if modality == "CT" or rescale != (1.0, 0.0):
-        whole_series.RescaleSlope, whole_series.RescaleIntercept = _decimal(slope), _decimal(intercept)
-    for name in ("StudyDate", "StudyTime", "PatientBirthDate", "PatientSex", "AccessionNumber", "StudyID"):
-        setattr(whole_series, name, "")
+        whole_series.RescaleSlope, whole_series.RescaleIntercept = decimal_string(slope), decimal_string(intercept)
+    for name, content in required_attributes(modality, body_part).items():
+        setattr(whole_series, name, content)
 
     folder.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=".part-", dir=folder.parent))
@@ -97,9 +102,9 @@ def write_dicom_series(
         for index, pixels in enumerate(stored):
             one = pydicom.Dataset()
             one.update(whole_series)
-            one.SOPInstanceUID = _uid(series, index)
+            one.SOPInstanceUID = made_uid(series, index)
             one.InstanceNumber = index + 1
-            one.ImagePositionPatient = [_decimal(mm) for mm in affine[:3, 2] * index + affine[:3, 3]]
+            one.ImagePositionPatient = [decimal_string(mm) for mm in affine[:3, 2] * index + affine[:3, 3]]
             _write_slice(temporary / f"slice_{index + 1:04d}.dcm", one, ~pixels if turned else pixels, transfer_syntax)
         temporary.chmod(0o755)
         temporary.replace(folder)
@@ -140,13 +145,13 @@ def _write_slice(path: Path, slice_set: "Dataset", pixels: npt.NDArray[Any], tra
     pydicom.dcmwrite(path, slice_set, enforce_file_format=True)
 
 
-def _uid(*names: str | int) -> str:
+def made_uid(*names: str | int) -> str:
     """A UID (root 2.25, a 128-bit number) that depends on `names` alone."""
     text = "\x1f".join(str(name) for name in names)
     return f"2.25.{int(hashlib.sha256(text.encode()).hexdigest()[:32], 16)}"
 
 
-def _decimal(number: float) -> str:
+def decimal_string(number: float) -> str:
     """`number` as a DICOM decimal string: at most 16 characters, as exact as they allow."""
     for digits in range(17, 0, -1):
         text = f"{number:.{digits}g}"

@@ -1,0 +1,1 @@
+"""What a model says about a scan, written as DICOM that refers to the scan's own instances."""
