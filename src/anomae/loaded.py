@@ -214,14 +214,18 @@ class Inspection:
         if self.study.volume is None or self.map is None or self.map.grid.shape[0] < 2:
             raise UserError("Only a volume with a map can be viewed in three planes; use .show().")
         niivue = require("ipyniivue", "notebook")
-        with tempfile.TemporaryDirectory() as folder:
-            scan, heat = Path(folder) / "scan.nii.gz", Path(folder) / "map.nii.gz"
-            self.study.volume.save(scan)
-            self.map.save(heat)
-            widget = niivue.NiiVue()
-            widget.load_volumes(
-                [{"path": str(scan)}, {"path": str(heat), "colormap": "inferno", "opacity": 0.5}],
-            )
+        folder = tempfile.TemporaryDirectory()
+        scan, heat = Path(folder.name) / "scan.nii.gz", Path(folder.name) / "map.nii.gz"
+        self.study.volume.save(scan)
+        self.map.save(heat)
+        widget = niivue.NiiVue()
+        widget.load_volumes(
+            [
+                {"path": str(scan), "colormap": "gray"},
+                {"path": str(heat), "colormap": "inferno", "opacity": 0.5},
+            ]
+        )
+        widget.files_of_this_view = folder  # they are read again whenever it is shown, and go with it
         return widget
 
     def _axial_labels(self) -> npt.NDArray[np.uint8] | None:

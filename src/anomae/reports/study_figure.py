@@ -1,5 +1,7 @@
 """One figure of one scan for a notebook: a slice, its map over it, and the scores of all slices."""
 
+import io
+
 import numpy as np
 import numpy.typing as npt
 from matplotlib import rc_context
@@ -9,6 +11,15 @@ from matplotlib.figure import Figure
 
 from anomae.reports.overlays import coloured, grey_range
 from anomae.reports.plot_style import ABNORMAL, INK, QUIET, SCORE, STYLE
+
+
+class StudyFigure(Figure):
+    """A matplotlib Figure that a notebook shows by itself, whatever its backend."""
+
+    def _repr_png_(self) -> bytes:
+        picture = io.BytesIO()
+        self.savefig(picture, format="png", dpi=90)
+        return picture.getvalue()
 
 
 def study_figure(
@@ -24,7 +35,7 @@ def study_figure(
     threshold: float | None,
     shown: int,
     title: str,
-) -> Figure:
+) -> StudyFigure:
     """A matplotlib Figure, drawn without pyplot's state.
 
     image: (h, w), the slice `shown`.  heat: (h, w), its map, or None.  heat_top: the map's highest value in the scan.
@@ -32,7 +43,7 @@ def study_figure(
     were scored.  threshold: of a slice; None where there is none.
     """
     with rc_context(STYLE):
-        figure = Figure(figsize=(9.6, 4.0), layout="constrained")
+        figure = StudyFigure(figsize=(9.6, 4.0), layout="constrained")
         left, middle, right = figure.subplots(1, 3, width_ratios=(1, 1, 1.15))
         low, high = grey_range(image)
         for axes in (left, middle):
@@ -49,7 +60,9 @@ def study_figure(
             middle.imshow(coloured(heat, top), aspect=aspect, interpolation="nearest")
             if outlined is not None and outlined.any() and min(outlined.shape) > 1:
                 middle.contour(outlined.astype(float), levels=[0.5], colors=["#7fffd4"], linewidths=0.9)
-            bar = figure.colorbar(ScalarMappable(Normalize(0.0, top), "inferno"), ax=middle, location="bottom", pad=0.02)
+            bar = figure.colorbar(
+                ScalarMappable(Normalize(0.0, top), "inferno"), ax=middle, location="bottom", pad=0.02
+            )
             bar.set_label(map_name, fontsize=8)
             middle.set_title("map, findings outlined")
         right.plot(slices, scores, color=SCORE, linewidth=1.2, marker="o" if len(slices) < 40 else "", markersize=3)
@@ -57,7 +70,12 @@ def study_figure(
         if threshold is not None:
             right.axhline(threshold, color=ABNORMAL, linewidth=1.0, linestyle="--")
             right.annotate(
-                "threshold", (1.0, threshold), xycoords=("axes fraction", "data"), ha="right", va="bottom", color=ABNORMAL
+                "threshold",
+                (1.0, threshold),
+                xycoords=("axes fraction", "data"),
+                ha="right",
+                va="bottom",
+                color=ABNORMAL,
             )
         right.set_xlabel("slice")
         right.set_ylabel("score")
