@@ -7,8 +7,10 @@
     anomae.score("run")
     anomae.evaluate("run")
 
-    detector = anomae.load("run")
-    result = anomae.score_volume(anomae.read_volume("scan.nii.gz"), detector, anomae.load_preparation("run"))
+    model = anomae.load("run")
+    result = model.inspect("scan.nii.gz")
+    result.scores, result.flags, result.findings
+    result.map.save("map.nii.gz")
 
 The names below are imported when they are first asked for, so `import anomae` itself is light and needs no torch.
 """
@@ -20,8 +22,9 @@ if TYPE_CHECKING:
     from anomae.detectors.protocol import Detector, Findings, FittedDetector
     from anomae.detectors.registry import DETECTORS
     from anomae.errors import UserError
-    from anomae.inference.fitted import load, load_preparation
+    from anomae.inference.fitted import load_preparation
     from anomae.inference.score_volume import VolumeResult, score_volume
+    from anomae.loaded import Inspection, LoadedModel, load
     from anomae.slices.settings import PrepareSettings
     from anomae.slices.store import SliceStore
     from anomae.stages.compare import compare
@@ -40,6 +43,8 @@ __all__ = [
     "Detector",
     "Findings",
     "FittedDetector",
+    "Inspection",
+    "LoadedModel",
     "PrepareSettings",
     "SliceStore",
     "UserError",
@@ -62,6 +67,8 @@ _MODULES = {
     "Detector": "anomae.detectors.protocol",
     "Findings": "anomae.detectors.protocol",
     "FittedDetector": "anomae.detectors.protocol",
+    "Inspection": "anomae.loaded",
+    "LoadedModel": "anomae.loaded",
     "PrepareSettings": "anomae.slices.settings",
     "SliceStore": "anomae.slices.store",
     "UserError": "anomae.errors",
@@ -70,7 +77,7 @@ _MODULES = {
     "compare": "anomae.stages.compare",
     "evaluate": "anomae.stages.evaluate",
     "fit": "anomae.stages.fit",
-    "load": "anomae.inference.fitted",
+    "load": "anomae.loaded",
     "load_preparation": "anomae.inference.fitted",
     "prepare": "anomae.stages.prepare",
     "read_volume": "anomae.volumes.read",

@@ -78,3 +78,12 @@ class Volume:
     files: tuple[SourceFile, ...] = field(default=())
     dicom: DicomSeries | None = None
     placement: NiftiPlacement | None = None
+
+    def save(self, path: Path | str) -> None:
+        """Write it in its own place in the world: NIfTI, MetaImage or NRRD by the suffix of `path`.
+
+        Raises UserError for another suffix, NotWritten where the disk did not take it.
+        """
+        from anomae.volumes.write import write_volume
+
+        write_volume(Path(path), self.voxels, self.grid, self.placement)

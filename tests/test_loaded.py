@@ -1,0 +1,133 @@
+"""A model in a program of one's own: what it says of a path, a volume and an array is the same, and can be kept."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from anomae.detectors.protocol import Findings
+from anomae.errors import MissingExtra, UnreadableScan, UserError
+from anomae.inference.decision import HealthyScores
+from anomae.inference.inspect import Model
+from anomae.loaded import LoadedModel
+from anomae.slices.settings import PrepareSettings
+from anomae.volumes.read import read_volume
+from anomae.volumes.volume import Grid, Volume
+
+GRID = Grid((6, 24, 20), (4.0, 1.5, 2.0), (-20.0, 7.0, 3.0))
+
+
+class Brightness:
+    """The map is the prepared intensity, the score its highest value."""
+
+    name, map_name, description = "brightness", "intensity, prepared", ""
+
+    def inspect(self, images):
+        maps = images.max(axis=1)
+        return Findings(maps.max(axis=(1, 2)).astype(np.float64), maps)
+
+
+def loaded(healthy=True, **told):
+    rng = np.random.default_rng(0)
+    scores = rng.uniform(0.5, 0.6, 400)
+    known = HealthyScores(scores, scores, np.repeat(np.arange(40), 10), "patient", "made up") if healthy else None
+    settings = PrepareSettings(image_size=(24, 20), intensity="none", preparation="plain", slices="all")
+    return LoadedModel(Model(Brightness(), settings, known), **told)
+
+
+@pytest.fixture
+def scan():
+    voxels = np.full(GRID.shape, 0.4, dtype=np.float32)
+    voxels[2:4, 8:13, 5:9] = 0.9
+    return Volume(voxels, GRID, Path("made-up"), "array")
+
+
+def test_a_bright_spot_is_flagged_and_found_where_it_is(scan):
+    result = loaded().inspect(scan)
+    assert result.flag is True
+    assert result.flags.tolist() == [False, False, True, True, False, False]
+    assert result.slices.tolist() == [*range(6)]
+    assert result.score == result.scores.max() == pytest.approx(0.9, abs=0.05)
+    assert "at most 10 %" in result.why
+    assert result.shares_below.tolist() == [0, 0, 1, 1, 0, 0]
+    (finding,) = result.findings
+    x, y, z = finding.centroid_mm
+    assert (x, y, z) == pytest.approx((-20 + 2 * 6.5, 7 + 1.5 * 10, 3 + 4 * 2.5), abs=0.5)
+    assert finding.slices == (2, 3)
+    assert "flagged, 1 finding(s)" in repr(result)
+
+
+def test_a_path_a_volume_and_an_array_are_alike(scan, tmp_path):
+    model = loaded()
+    scan.save(tmp_path / "scan.nii.gz")
+    results = [model.inspect(given) for given in (scan, tmp_path / "scan.nii.gz", str(tmp_path / "scan.nii.gz"))]
+    for one in results[1:]:
+        assert one.scores.tolist() == results[0].scores.tolist()
+    alone = model.inspect(scan.voxels[2])
+    assert (len(alone.scores), alone.flag) == (1, True)
+
+
+def test_a_map_is_a_volume_on_the_grid_of_its_scan(scan, tmp_path):
+    heat = loaded().inspect(scan).map
+    assert heat.grid == scan.grid
+    heat.save(tmp_path / "map.nii.gz")
+    back = read_volume(tmp_path / "map.nii.gz")
+    assert np.array_equal(back.voxels, heat.voxels)
+    assert np.allclose(back.grid.affine_lps(), scan.grid.affine_lps(), atol=1e-4)
+    with pytest.raises(UserError, match=r"choose one of these"):
+        heat.save(tmp_path / "map.xyz")
+
+
+def test_without_calibration_nothing_is_flagged_and_the_reason_is_given(scan):
+    result = loaded(healthy=False).inspect(scan)
+    assert (result.flag, result.flags, result.findings, result.shares_below) == (None, None, (), None)
+    assert result.why.startswith("No flag")
+    assert "not judged" in repr(result)
+    by_hand = loaded(healthy=False).inspect(scan, threshold=0.7)
+    assert by_hand.flags.tolist() == [False, False, True, True, False, False]
+    assert "by hand" in by_hand.why
+
+
+@pytest.mark.parametrize("wrong", [np.zeros((2, 3, 4, 5)), np.zeros(3), np.zeros((0, 4, 4)), np.array([["a", "b"]])])
+def test_what_is_no_scan_is_refused(wrong):
+    with pytest.raises(UserError, match="is no scan; give numbers"):
+        loaded().inspect(wrong)
+
+
+def test_a_missing_file_is_refused(tmp_path):
+    with pytest.raises(UnreadableScan, match="is missing"):
+        loaded().inspect(tmp_path / "none.nii.gz")
+    with pytest.raises(UserError, match="the path of one"):
+        loaded(colour=True).inspect(np.zeros((4, 4)))
+
+
+def test_a_figure_shows_the_highest_slice_or_the_one_asked_for(scan, tmp_path):
+    result = loaded().inspect(scan)
+    figure = result.show()
+    assert figure.axes[0].get_title(loc="left") in ("slice 2", "slice 3")
+    assert len(figure.axes[1].collections) == 1  # the outline of the finding
+    picture = tmp_path / "figure.png"
+    picture.write_bytes(figure._repr_png_())
+    with Image.open(picture) as drawn:
+        assert np.asarray(drawn.convert("L")).std() > 10
+    quiet = result.show(0)
+    assert quiet.axes[0].get_title(loc="left") == "slice 0"
+    assert len(quiet.axes[1].collections) == 0
+    with pytest.raises(UserError, match="Slice 9 was not scored"):
+        result.show(9)
+
+
+def test_three_planes_need_a_volume_and_the_extra(scan, monkeypatch):
+    with pytest.raises(UserError, match=r"use \.show"):
+        loaded().inspect(scan.voxels[2]).view()
+    monkeypatch.setitem(sys.modules, "ipyniivue", None)
+    with pytest.raises(MissingExtra, match=r"anomae\[notebook\]"):
+        loaded().inspect(scan).view()
+
+
+def test_scan_and_map_are_given_to_the_viewer(scan):
+    pytest.importorskip("ipyniivue", reason="ipyniivue is not installed (the extra `notebook`)")
+    widget = loaded().inspect(scan).view()
+    assert [volume.colormap for volume in widget.volumes] == ["gray", "inferno"]
