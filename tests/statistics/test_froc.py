@@ -86,9 +86,11 @@ def test_the_curve_is_the_count_written_out(seed, base):
 def test_more_findings_never_find_fewer_lesions(seed, base):
     found = curve(made_up(seed), base)
     assert (np.diff(found.score) < 0).all()
-    assert (np.diff(found.false_per_scan) >= 0).all() and (np.diff(found.recall) >= 0).all()
+    assert (np.diff(found.false_per_scan) >= 0).all()
+    assert (np.diff(found.recall) >= 0).all()
     values = [each.value for each in found.sensitivity.values()]
-    assert values == sorted(values) and 0 <= values[0] <= values[-1] <= 1
+    assert values == sorted(values)
+    assert 0 <= values[0] <= values[-1] <= 1
 
 
 @given(st.integers(0, 10_000))
@@ -104,16 +106,19 @@ def test_the_order_of_scans_and_an_increasing_change_of_the_map_change_nothing(s
 def test_a_perfect_map_finds_everything_and_an_empty_one_nothing():
     masks = [mask for _, mask in made_up(1, 6)]
     perfect = curve([(mask.astype(np.float16), mask) for mask in masks], 0.5, 50)
-    assert {each.value for each in perfect.sensitivity.values()} == {1.0} and perfect.false_per_scan[-1] == 0
+    assert {each.value for each in perfect.sensitivity.values()} == {1.0}
+    assert perfect.false_per_scan[-1] == 0
     empty = curve([(np.zeros(mask.shape), mask) for mask in masks], 0.5, 50)
-    assert {each.value for each in empty.sensitivity.values()} == {0.0} and len(empty.score) == 0
+    assert {each.value for each in empty.sensitivity.values()} == {0.0}
+    assert len(empty.score) == 0
 
 
 def test_a_finding_that_floods_the_scan_finds_nothing_and_one_on_the_core_finds_the_lesion():
     mask = np.zeros((4, 10, 10), dtype=np.bool_)
     mask[1:3, 2:5, 2:5] = True  # 18 of 400 voxels
     flood = match(np.ones(mask.shape), mask, 0.5)
-    assert flood.true.tolist() == [False] and flood.found_at.tolist() == [-np.inf]
+    assert flood.true.tolist() == [False]
+    assert flood.found_at.tolist() == [-np.inf]
     core = np.zeros(mask.shape)
     core[1, 3, 3] = 1
     assert match(core, mask, 0.5).found_at.tolist() == [1.0]
@@ -131,8 +136,8 @@ def test_voxels_that_touch_at_a_corner_in_two_slices_are_one_lesion():
 
 
 def test_slices_touch_only_where_their_numbers_do():
-    assert stacked(np.zeros(5), np.array([7, 3, 4, 12, 5])).tolist() == [4, 0, 1, 6, 2]
-    assert stacked(np.zeros(0), np.zeros(0, dtype=np.int64)).tolist() == []
+    assert stacked(np.array([7, 3, 4, 12, 5])).tolist() == [4, 0, 1, 6, 2]
+    assert stacked(np.zeros(0, dtype=np.int64)).tolist() == []
 
 
 def test_without_a_lesion_there_is_no_curve():
@@ -146,7 +151,8 @@ def test_intervals_come_from_patients_and_are_none_where_few_have_a_lesion():
     assert interval.low < interval.value < interval.high
     few = [*made_up(3, 3)[2:], *[(heat, np.zeros_like(mask)) for heat, mask in scans]]
     interval = curve(few, 1.0, 400).sensitivity["1"].interval()
-    assert interval.low is None and "lesions" in interval.why
+    assert interval.low is None
+    assert "lesions" in interval.why
 
 
 def test_resamples_of_the_thinned_curve_are_those_of_repeated_scans():

@@ -58,7 +58,7 @@ def match(heat: npt.NDArray[Any], lesions: npt.NDArray[np.bool_], threshold: flo
     return Matched(scores, true, np.bincount(marked[lesions] - 1, minlength=count), found_at)
 
 
-def stacked(slices: npt.NDArray[Any], number: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+def stacked(number: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """Where each slice of a scan stands along z, (k,), so that slices touch only where their numbers do.
 
     number: (k,), each once, in any order.  A gap, however wide, is one slice that stays empty.
