@@ -7,7 +7,7 @@ from anomae.reports.plot_style import BASELINE, RULE, SCORE, plot
 from anomae.reports.schema_findings import FindingFigures, FrocFigures
 from anomae.statistics.froc import RATES
 
-_LEAST = 1 / 16  # where the logarithmic axis begins
+_LEAST, _MOST = 1 / 16, 12.0  # where the logarithmic axis begins and ends
 
 
 def froc_plot(findings: FindingFigures) -> str:
@@ -24,12 +24,12 @@ def froc_plot(findings: FindingFigures) -> str:
             _steps(axes, findings.froc, SCORE, "the map, with 95 % intervals", 2)
         at = findings.at_threshold
         if at is not None and at.false_per_scan is not None and at.lesions["all"].found is not None:
-            across = max(at.false_per_scan.value, _LEAST)
+            across = min(max(at.false_per_scan.value, _LEAST), _MOST)
             axes.plot(
                 across, at.lesions["all"].found.value, "o", color=SCORE, ms=7, mec="white", label="at the threshold"
             )
         axes.set_xscale("log", base=2)
-        axes.set_xlim(_LEAST, 12)
+        axes.set_xlim(_LEAST, _MOST)
         axes.set_xticks(list(RATES.values()), list(RATES))
         axes.minorticks_off()
         axes.set_ylim(-0.01, 1.01)
@@ -42,6 +42,6 @@ def froc_plot(findings: FindingFigures) -> str:
 
 
 def _steps(axes: Axes, curve: FrocFigures, colour: str, title: str, width: float) -> None:
-    across = np.array([_LEAST, *(max(point.false_per_scan, _LEAST) for point in curve.curve), 12.0])
+    across = np.clip([_LEAST, *(point.false_per_scan for point in curve.curve), _MOST], _LEAST, _MOST)
     up = np.array([0.0, *(point.recall for point in curve.curve)])
     axes.step(across, np.append(up, up[-1]), where="post", color=colour, lw=width, label=title)
