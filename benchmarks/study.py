@@ -4,9 +4,9 @@
 
 Two models are fitted on made-up scans, a head in T1 and a chest in CT, with the detector `anomae` as `anomae fit` takes
 it, but for the length of the training, on which the time of scoring does not depend.  Then `anomae score RUN SCAN --out
-OUT --force` runs in a process of its own ("cold", imports and all; --force, so that findings are drawn whatever the model was
-made for), on a made-up head of 240x240x155, a made-up CT of 512x512x300, and a real BraTS case where --brats says where
-one lies.  "warm" is what a program that has loaded the model pays for the second such scan: file to flag, no page.
+OUT --force` runs in a process of its own ("cold", imports and all; --force, so that findings are drawn whatever the
+model was made for), on a made-up head of 240x240x155, a made-up CT of 512x512x300, and a real BraTS case where --brats
+says where one lies.  "warm" is what a program that has loaded the model pays for the second such scan: file to flag, no page.
 Peak memory is that of the process ("all") and what of it the system cannot take back ("own"; Linux only).
 """
 
@@ -22,6 +22,7 @@ from pathlib import Path
 from memory import memory_mb
 
 SHORT = {"pool": 200, "head.training.steps": 20, "hidden.training.steps": 10, "heads": 1}
+SCANS = {"head": "head_t1.nii.gz", "chest": "chest_ct.nii.gz"}
 HEAD, CHEST = (155, 240, 240), (300, 512, 512)  # z, y, x
 WARM = """
 import json, resource, sys, time
@@ -79,11 +80,15 @@ def fit_models(folder: Path) -> None:
 
 def anomae(*words: object) -> None:
     """Run one command; its output is shown where it fails."""
-    done = subprocess.run(
-        [sys.executable, "-m", "anomae", *map(str, words)], capture_output=True, text=True, check=False
-    )
+    told([sys.executable, "-m", "anomae", *map(str, words)])
+
+
+def told(words: list[str]) -> str:
+    """What a program prints; ends with all that it said where it fails."""
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise SystemExit(f"anomae {' '.join(map(str, words))}:\n{done.stdout}{done.stderr}")
+        raise SystemExit(f"{' '.join(words)}:\n{done.stdout}{done.stderr}")
+    return done.stdout
 
 
 def cold(run: Path, scan: Path, out: Path) -> dict[str, float]:
@@ -118,37 +123,29 @@ def main() -> None:
         if not (folder / "chest_ct.nii.gz").exists():
             write_scans(folder)
         fit_models(folder)
-        scans = {
-            "head": (folder / "head", folder / "head_t1.nii.gz"),
-            "chest": (folder / "chest", folder / "chest_ct.nii.gz"),
-        }
+        scans = {name: (folder / name, folder / file) for name, file in SCANS.items()}
         if arguments.brats:
             scans["brats"] = (folder / "head", next(arguments.brats.glob("*-t1n.nii.gz")))
         print(f"{'':<28}{'wall s':>8}{'user s':>8}{'sys s':>7}{'all MiB':>9}{'own MiB':>9}")
         for name, (run, scan) in scans.items():
-            if arguments.only not in ("", name):
-                continue
-            if arguments.profile:
-                out = Path(made) / f"{name}-profile"
-                words = ["score", str(run), str(scan), "--out", str(out), "--force"]
-                print(
-                    subprocess.run(
-                        [sys.executable, "-c", PROFILED, *words], capture_output=True, text=True, check=True
-                    ).stdout
-                )
-                continue
-            for repeat in range(arguments.repeats):
-                now = cold(run, scan, Path(made) / f"{name}-{repeat}")
-                line = f"{now['wall']:>8.1f}{now['cpu']:>8.1f}{now['system']:>7.1f}{now['all']:>9.0f}{now['own']:>9.0f}"
-                print(f"{name + ', cold, to the page':<28}{line}", flush=True)
-            told = subprocess.run(
-                [sys.executable, "-c", WARM, str(run), str(scan)], capture_output=True, text=True, check=True
-            )
-            loaded, times = json.loads(told.stdout.splitlines()[-1])
-            print(
-                f"{name + ', warm, to the flag':<28}{times[1][0]:>8.1f}{times[1][1]:>8.1f}   (model loaded in {loaded:.1f} s)",
-                flush=True,
-            )
+            if arguments.only in ("", name):
+                if arguments.profile:
+                    out = Path(made) / f"{name}-profile"
+                    words = ["score", str(run), str(scan), "--out", str(out), "--force"]
+                    print(told([sys.executable, "-c", PROFILED, *words]))
+                else:
+                    show(name, run, scan, Path(made), arguments.repeats)
+
+
+def show(name: str, run: Path, scan: Path, folder: Path, repeats: int) -> None:
+    """Print a line for each cold run, and one for a warm one."""
+    for repeat in range(repeats):
+        now = cold(run, scan, folder / f"{name}-{repeat}")
+        line = f"{now['wall']:>8.1f}{now['cpu']:>8.1f}{now['system']:>7.1f}{now['all']:>9.0f}{now['own']:>9.0f}"
+        print(f"{name + ', cold, to the page':<28}{line}", flush=True)
+    loaded, times = json.loads(told([sys.executable, "-c", WARM, str(run), str(scan)]).splitlines()[-1])
+    wall, spent = times[1]
+    print(f"{name + ', warm, to the flag':<28}{wall:>8.1f}{spent:>8.1f}   (model loaded in {loaded:.1f} s)", flush=True)
 
 
 if __name__ == "__main__":

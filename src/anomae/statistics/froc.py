@@ -110,7 +110,7 @@ class FindingCounts:
         patient = np.array(self.patient, dtype=np.int64)
         number = np.array([np.count_nonzero(~one.true) for one in self.matched], dtype=np.float64)
         weight = number if chosen is None else number * chosen
-        return np.bincount(patient, weights=weight, minlength=int(patient.max(initial=-1)) + 1)
+        return np.bincount(patient, weights=weight, minlength=int(patient.max(initial=-1)) + 1).astype(np.float64)
 
 
 @dataclass(frozen=True, slots=True)
