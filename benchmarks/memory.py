@@ -23,8 +23,9 @@ from typing import Any
 import numpy as np
 
 from anomae.arrays import GrowingArray
+from anomae.slices.index import COLUMNS
 from anomae.slices.settings import PrepareSettings
-from anomae.slices.store import COLUMNS, FORMAT
+from anomae.slices.store import FORMAT
 from anomae.stages.fit import fit
 from anomae.stages.prepare import prepare
 from anomae.stages.score import score
@@ -98,7 +99,7 @@ def peak_memory_mb(work: Callable[..., Any], *args: Any, **options: Any) -> dict
     child.start()
     peak: dict[str, float] = defaultdict(float)
     while child.is_alive():
-        now = _memory_mb(child.pid or 0)
+        now = memory_mb(child.pid or 0)
         peak = defaultdict(float, {kind: max(peak[kind], now[kind]) for kind in now})
         child.join(0.02)
     if child.exitcode:
@@ -110,7 +111,7 @@ def _silently(work: Callable[..., Any], args: tuple[Any, ...], options: dict[str
     work(*args, **options)
 
 
-def _memory_mb(root: int) -> dict[str, float]:
+def memory_mb(root: int) -> dict[str, float]:
     children: dict[int, list[int]] = defaultdict(list)
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:

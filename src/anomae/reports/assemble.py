@@ -13,10 +13,12 @@ from anomae.reports.audit import audit, duplicates_warning
 from anomae.reports.definitions import definitions
 from anomae.reports.operating_point import operating_point
 from anomae.reports.pictures import Strip
+from anomae.reports.plot_findings import froc_plot
 from anomae.reports.provenance import count_scored, count_splits, in_several_splits, leak_warning, split_sentences
 from anomae.reports.report import write_report
 from anomae.reports.report_plots import report_plots
 from anomae.reports.schema import Assessment, NearDuplicates, Provenance, ReportContent
+from anomae.reports.schema_findings import FindingFigures
 from anomae.reports.schema_maps import Pixel
 from anomae.reports.schema_pretext import Pretext
 from anomae.runs.findings import report_versions
@@ -76,6 +78,7 @@ class Evaluated:
     warnings: Sequence[str] = ()
     near_duplicates: NearDuplicates | None = None
     pixel: Pixel | None = None
+    findings: FindingFigures | None = None
     pretext: Pretext | None = None
     journal: Sequence[Mapping[str, Any]] = ()
     strips: Sequence[Strip] = field(default_factory=list)
@@ -89,6 +92,8 @@ def write_evaluation(folder: Path, evaluated: Evaluated) -> dict[str, Any]:
     content, bootstrap = assemble(evaluated), evaluated.bootstrap
     columns = (evaluated.scores, evaluated.trivial_baselines)
     plots = report_plots(evaluated.slices, *columns, content, evaluated.journal, bootstrap, evaluated.unit)
+    if content.findings is not None and content.findings.froc is not None:
+        plots["froc"] = froc_plot(content.findings)
     return write_report(folder, content, plots, evaluated.strips)
 
 
@@ -108,6 +113,7 @@ def assemble(evaluated: Evaluated) -> ReportContent:
     return ReportContent(
         **{**sections, "notes": [*evaluated.notes, *assessment.notes, *evaluated.not_audited]},
         pixel=evaluated.pixel,
+        findings=evaluated.findings,
         pretext=evaluated.pretext,
         operating_point=operating_point(
             slices,

@@ -81,6 +81,16 @@ _DEFINITIONS = {
         "against the share of all pixels outside lesions flagged. A random map comes to 0.15. A lesion is a connected "
         "piece (8 neighbours) of the mask in one slice."
     ),
+    "findings": (
+        "A finding is a connected region of the map above a threshold, a lesion one of the mask, over the slices of a "
+        "scan (26 neighbours; 8 where each image stands alone), in the prepared slices. A finding is true where at "
+        "least a tenth of its voxels are lesion, so that one that floods the scan is false; a lesion is found where a "
+        "true finding overlaps it. at_threshold: the regions above the threshold that new scans are judged by. froc: "
+        "the regions above a fixed base, of which those with a maximum of a score or more count; sensitivity: the "
+        "share of lesions found at the lowest score with at most so many false findings per scan, chosen on the tested "
+        "masks. image_intensity: the same of the image itself, a trivial baseline. false_per_scan: an interval for "
+        "counts (Fay and Feuer) with patients as units."
+    ),
     "at_threshold": (
         "The map at the threshold above which 1 % of the healthy tissue of held-out normal slices lies, patients "
         "counting alike (an estimate without a guaranteed bound). detected: lesions with at least half of their "

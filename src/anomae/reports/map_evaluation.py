@@ -76,7 +76,7 @@ def evaluate_maps(
         return MapFigures.model_validate({**shares, "at_threshold": at}), counts
 
     of_map, counts = evaluated("map", None if calibration is None else map_threshold(*calibration))
-    of_images, _ = evaluated("image_intensity", _image_threshold(store))
+    of_images, _ = evaluated("image_intensity", image_threshold(store))
     return Pixel(
         slices=len(known),
         lesion_share=float(counts.exact[1].sum() / counts.exact.sum()),
@@ -117,7 +117,7 @@ def _at_threshold(threshold: int, figures: ThresholdFigures) -> AtThreshold:
     )
 
 
-def _image_threshold(store: SliceStore) -> int | None:
+def image_threshold(store: SliceStore) -> int | None:
     """The threshold of the image itself as a map, from the normal validation slices of the store."""
     rows = store.rows("validation", label=0)
     if not len(rows):

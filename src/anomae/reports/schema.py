@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from anomae.reports.schema_findings import FindingFigures
 from anomae.reports.schema_maps import Pixel
 from anomae.reports.schema_operating import OperatingPoint
 from anomae.reports.schema_pretext import Pretext
@@ -176,6 +177,9 @@ class ReportContent(Assessment):
 
     schema_version: Literal[3] = Field(default=3, description="of this schema")
     pixel: Pixel | None = Field(description="maps; null where no mask or no map is known")
+    findings: FindingFigures | None = Field(
+        default=None, description="regions of the maps against lesions; null where no mask or no map is known"
+    )
     pretext: Pretext | None = Field(
         default=None, description="on held-out normals; null where the detector learned from no pseudo-lesions"
     )

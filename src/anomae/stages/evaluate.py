@@ -11,7 +11,8 @@ from anomae.cohorts.patient_names import doubt_of, unit_of
 from anomae.files import read_json_lines
 from anomae.progress import progress
 from anomae.reports.assemble import Evaluated, SplitColumns, write_evaluation
-from anomae.reports.finding_threshold import finding_threshold
+from anomae.reports.finding_evaluation import evaluate_findings
+from anomae.reports.finding_threshold import finding_rule, finding_threshold
 from anomae.reports.map_evaluation import evaluate_maps
 from anomae.reports.near_duplicates import duplicates_across
 from anomae.reports.picture_strips import picture_strips, preparation_strips, sample_strips
@@ -62,6 +63,8 @@ def evaluate(
             trivial_baselines_on(opened, rows, slices, split, relative, depth, bar) if slices.both_classes else {}
         )
         pixel = evaluate_maps(opened, rows, found.maps, labelled, levels, bootstrap, bar, found.map_name)
+    ordered, rule = np.isfinite(relative[rows]), finding_rule(opened_run, bounds[0])
+    regions = evaluate_findings(opened, rows, found.maps, labelled, ordered, rule, levels, bootstrap)
     journal = [line for line in read_json_lines(opened_run.folder / "journal.jsonl") if _is_step(line)]
     strips = sample_strips(opened_run.folder / "samples" / "pseudo_abnormal.npz")
     if len(rows):
@@ -90,6 +93,7 @@ def evaluate(
         warnings=warnings,
         near_duplicates=duplicates_across(opened, rows, scans=depth > 1),
         pixel=pixel,
+        findings=regions,
         pretext=pretext,
         journal=journal,
         strips=strips,

@@ -13,10 +13,11 @@ _NONE = 1e-24  # a variance that only rounding tells from 0
 def worth(value: float, variance: float, effective: float, freedom: int) -> float:
     """How many independent slices a share of this variance is worth.
 
-    effective: patients of equal weight behind it; where all are alike each counts as one, else as three at most.
+    effective: patients of equal weight behind it; where all are alike each counts as one, else as three at most.  At 0
+    or 1 the figure itself tells no spread, and each counts as one.
     freedom: degrees of freedom of the variance, which is an estimate itself.
     """
-    if variance < _NONE:
+    if variance < _NONE or not 0 < value < 1:
         return effective
     from scipy.stats import t
 
