@@ -11,6 +11,7 @@ from anomae.cli.options import (
     Cohort,
     DetectorName,
     Device,
+    Engine,
     FromToml,
     Modality,
     MovedStore,
@@ -133,10 +134,12 @@ def score(
     precision: Precision = None,
     store: MovedStore = None,
     series: Series = None,
+    engine: Engine = "auto",
     strict: Strict = False,
 ) -> None:
     """Score every slice of the store's test split, or of new scans, and write anomaly maps."""
     from anomae.errors import UserError
+    from anomae.export.choice import engine_for
     from anomae.training.settings import DeviceSettings
 
     given = {"accelerator": device, "precision": precision}
@@ -151,7 +154,10 @@ def score(
         from anomae.volumes.series import checked_series
 
         chosen_series = None if series is None else checked_series(series)
-        written = score_scans(run, paths, out, overlays=overlays, series=chosen_series, device=device_settings)
+        load = engine_for(run, engine, device_settings, store=store)
+        written = score_scans(
+            run, paths, out, overlays=overlays, series=chosen_series, device=device_settings, load=load
+        )
         noticed_in_scans(read_json(written / "scoring.json")["scan_notes"])
         scored(written, strict)
     else:
@@ -159,10 +165,14 @@ def score(
             raise UserError("--out is for new scans; results on the store's slices are written to RUN/findings.")
         if series is not None:
             raise UserError("--series is for new scans; a store knows none.")
+        from anomae.files import read_json
         from anomae.stages.score import score as stage
 
-        written = stage(run, split=split, maps=maps, calibration=calibration, store=store, device=device_settings)
-        typer.echo(f"Scores: {written / 'scores.csv'}")
+        load = engine_for(run, engine, device_settings, store=store, pretext=True)
+        written = stage(
+            run, split=split, maps=maps, calibration=calibration, store=store, device=device_settings, load=load
+        )
+        typer.echo(f"Scores: {written / 'scores.csv'}; engine: {read_json(written / 'findings.json')['engine']}")
 
 
 @app.command()

@@ -57,18 +57,19 @@ def scored(folder: Path, strict: bool = False) -> None:
     facts = read_json(folder / "scoring.json")
     print(f"Scores: {folder / 'scores.csv'}")
     unread = [sentence for sentence in facts["passed_over"] if sentence.startswith(UNREAD)]
-    ended(facts["read"], "scan(s)", unread, list(facts["skipped"].values()), strict)
+    engine = facts.get("engine", "torch")
+    ended(facts["read"], "scan(s)", unread, list(facts["skipped"].values()), strict, f"; engine: {engine}")
 
 
-def ended(read: int, what: str, skipped: Sequence[str], failed: Sequence[str], strict: bool) -> None:
+def ended(read: int, what: str, skipped: Sequence[str], failed: Sequence[str], strict: bool, further: str = "") -> None:
     """The last line of a command: how many were read, skipped, and failed, with the first reason.
 
-    skipped: sentences whose first number is how many.  failed: a reason for each.  Exit code 2 where `strict` and
-    anything was skipped or failed; all that is good is written by then.
+    skipped: sentences whose first number is how many.  failed: a reason for each.  further: said after them.  Exit code
+    2 where `strict` and anything was skipped or failed; all that is good is written by then.
     """
     first = next(iter([*failed, *skipped]), None)
     passed = sum(int(number[0]) for sentence in skipped if (number := re.search(r"\d+", sentence)))
-    line = f"Read: {read} {what}; skipped: {passed}; failed: {len(failed)}"
+    line = f"Read: {read} {what}; skipped: {passed}; failed: {len(failed)}{further}"
     print(f"{line}." if first is None else f"{line}; the first: {first.rstrip('.')}.")
     if strict and first is not None:
         raise typer.Exit(2)

@@ -1,7 +1,7 @@
-"""How the detector `anomae` is exported: one network from prepared images to scores and maps."""
+"""How the detector `anomae` is exported: what is looked at, what backbone and heads make of it, scores and maps."""
 
 import copy
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,7 @@ from anomae.export.traceable import Resize, Traceable, TraceableNetwork, interpo
 from anomae.inference.exported.detector import ExportedDetector
 from anomae.models.patch_head import PatchHead
 
+PIXEL_CHANNELS = 4  # of the source pixels, for each channel of the image
 TRACED = ("features", "pixels", "mirror", "neighbours")
 Images = npt.NDArray[np.float32]
 
@@ -34,14 +35,38 @@ def traceable(fitted: FittedAnomae) -> Traceable:
     shape = (fitted.channels, *fitted.image_size)
     example = torch.rand(2, 3, *shape) if fitted.needs_neighbours else torch.rand(2, *shape)
     centred = fitted.settings.lesions.kind == "centre"
-    outputs = ("score", "map", *(("highest_patches",) if centred else ()))
-    named = {"score": "score", "map": "map", **({"score_highest_patches": "highest_patches"} if centred else {})}
+    modules = {"show": _Show(fitted), "judge": _Judge(fitted), "finish": _Finish(fitted)}
+    counts = range(len(fitted.settings.sizes))
+    names = {
+        "show": [f"{kind}_{at}" for at in counts for kind in ("shown", "pixels")],
+        "judge": ["patches", *(["image"] if centred else [])],
+        "finish": ["highest_patches", "map"],
+    }
+    given: dict[str, Tensor] = {"images": example}
+    networks: dict[str, TraceableNetwork] = {}
+    with torch.no_grad():
+        for name, module in modules.items():
+            inputs = {entry: given[entry] for entry in _INPUTS[name](counts)}
+            networks[name] = TraceableNetwork(module, inputs, tuple(names[name]), exact=name != "judge")
+            given |= dict(zip(names[name], module(*inputs.values()), strict=True))
+    others = {"score_highest_patches": "highest_patches"} if centred else {}
     return Traceable(
-        networks={"whole": TraceableNetwork(_Whole(fitted), {"images": example}, outputs)},
-        runner={"kind": "whole", "outputs": named},
+        networks=networks,
+        runner={
+            "kind": "chain",
+            "chain": [[name, list(network.inputs)] for name, network in networks.items()],
+            "outputs": {"score": "image" if centred else "highest_patches", "map": "map", **others},
+        },
         batch=USE_BATCH["cpu"],
         pretext=lambda exported, images, neighbours: _pretext(fitted, exported, images, neighbours),
     )
+
+
+_INPUTS: dict[str, Callable[[range], list[str]]] = {
+    "show": lambda _: ["images"],
+    "judge": lambda counts: [f"{kind}_{at}" for at in counts for kind in ("shown", "pixels")],
+    "finish": lambda _: ["patches"],
+}
 
 
 def _pretext(
@@ -51,8 +76,12 @@ def _pretext(
     return {family: exported.inspect(slices, beside).scores for family, slices, beside in altered}
 
 
-class _Whole(nn.Module):
-    """Prepared images (B, c, h, w), or stacks (B, 3, c, h, w) -> score, map, and of candidates the highest patches."""
+class _Show(nn.Module):
+    """Prepared images (B, c, h, w), or stacks (B, 3, c, h, w) -> for each size what is looked at, and its pixels.
+
+    What is looked at: (B, V, c, H, W), V views (the slice, or with it those below and above), 0..1.  Pixels: the source
+    of that name and its neighbours, standardised, (B, P, gh, gw).  Apart from the rest since its variances need fp32.
+    """
 
     def __init__(self, fitted: FittedAnomae) -> None:
         super().__init__()
@@ -62,57 +91,129 @@ class _Whole(nn.Module):
         self.width: Tensor
         self.register_buffer("low", low)
         self.register_buffer("width", high - low)
-        self.stacked, self.top = fitted.needs_neighbours, fitted.settings.top
-        first = fitted.evidences[0].grid
-        self.sizes = nn.ModuleList(
-            _Size(fitted, evidence, heads, first) for evidence, heads in zip(fitted.evidences, fitted.heads, strict=True)
-        )
-        self.enlarge = Resize(first, fitted.image_size, interpolation("bilinear"))
+        self.stacked = fitted.needs_neighbours
+        self.sizes = nn.ModuleList(_Pixels(fitted, evidence) for evidence in fitted.evidences)
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         seen = ((images - self.low) / self.width).clamp(0.0, 1.0)
-        views = [seen[:, 0], seen[:, 1], seen[:, 2]] if self.stacked else [seen]
+        views = seen if self.stacked else seen[:, None]
+        return tuple(given for size in self.sizes for given in size(views))
+
+
+class _Pixels(nn.Module):
+    """One size: views (B, V, c, h, w) resized, and the source `pixels` of them."""
+
+    def __init__(self, fitted: FittedAnomae, evidence: Evidence) -> None:
+        super().__init__()
+        same = tuple(fitted.image_size) == evidence.size
+        bicubic = interpolation("bicubic", antialias=True)
+        self.show = None if same else Resize(fitted.image_size, evidence.size, bicubic)
+        self.side = (evidence.size[0] // evidence.grid[0], evidence.size[1] // evidence.grid[1])
+        self.standard = _Standard(evidence, Pixels, fitted.channels)
+
+    def forward(self, views: Tensor) -> tuple[Tensor, Tensor]:
+        shown = views if self.show is None else self.show(views).clamp(0.0, 1.0)
+        return shown, self.standard([self._of(shown[:, view]) for view in range(shown.shape[1])])
+
+    def _of(self, shown: Tensor) -> Tensor:
+        mean = F.avg_pool2d(shown, self.side)
+        spread = (F.avg_pool2d(shown * shown, self.side) - mean * mean).clamp_min(0).sqrt()
+        return torch.cat([mean, F.max_pool2d(shown, self.side), -F.max_pool2d(-shown, self.side), spread], dim=1)
+
+
+class _Standard(nn.Module):
+    """Channels of one kind of source, and their differences to the neighbours, standardised over healthy images."""
+
+    mean: Tensor
+    spread: Tensor
+
+    def __init__(self, evidence: Evidence, kind: type, channels: int) -> None:
+        super().__init__()
+        where = _where(evidence, kind, channels)
+        if where:
+            mean, spread = (values.float().cpu()[:, where] for values in (evidence.mean, evidence.spread))
+        else:  # pixels that no head looks at: a network cannot give what has no channel
+            mean, spread = torch.zeros(1), torch.ones(1)
+        self.register_buffer("mean", mean)
+        self.register_buffer("spread", spread)
+
+    def forward(self, views: list[Tensor]) -> Tensor:
+        raw = views[0]
+        if len(views) == 3:
+            raw = torch.cat([raw, raw - (views[1] + views[2]) / 2], dim=1)
+        return (raw - self.mean) / self.spread
+
+
+def _where(evidence: Evidence, kind: type, channels: int) -> list[int]:
+    """Indices among all channels of the evidence of those of one kind of source, and of their differences."""
+    known = [source for source in evidence.sources if isinstance(source, Features | Pixels)]
+    total = evidence.mean.shape[1]
+    every = total // 2 if evidence.stacked else total
+    of_pixels = PIXEL_CHANNELS * channels if any(isinstance(source, Pixels) for source in known) else 0
+    per: dict[type, int] = {Pixels: of_pixels, Features: every - of_pixels}
+    found, start = list[int](), 0
+    for source in known:
+        if isinstance(source, kind):
+            found += range(start, start + per[type(source)])
+        start += per[type(source)]
+    return found + [every + at for at in found] if evidence.stacked else found
+
+
+class _Judge(nn.Module):
+    """For each size what is looked at and its pixels -> probabilities of the first size's patches, and of images."""
+
+    def __init__(self, fitted: FittedAnomae) -> None:
+        super().__init__()
+        first = fitted.evidences[0].grid
+        self.sizes = nn.ModuleList(
+            _Size(evidence, heads, first, fitted.channels)
+            for evidence, heads in zip(fitted.evidences, fitted.heads, strict=True)
+        )
+
+    def forward(self, *given: Tensor) -> tuple[Tensor, ...]:
         patches: list[Tensor] = []
         whole: list[Tensor] = []
-        for size in self.sizes:
-            chances, image = size(views)
+        for at, size in enumerate(self.sizes):
+            chances, image = size(given[2 * at], given[2 * at + 1])
             patches.append(chances)
             whole += [] if image is None else [image]
         mean = torch.stack(patches).mean(dim=0)  # (B, gh, gw)
-        highest = mean.flatten(1).topk(min(self.top, mean[0].numel()), dim=1).values.mean(dim=1)
-        large = self.enlarge(mean).clamp(0.0, 1.0)
-        return (torch.stack(whole).mean(dim=0), large, highest) if whole else (highest, large)
+        return (mean, torch.stack(whole).mean(dim=0)) if whole else (mean,)
+
+
+class _Finish(nn.Module):
+    """Probabilities of patches (B, gh, gw) -> the mean of the highest (B,), and the map (B, h, w)."""
+
+    def __init__(self, fitted: FittedAnomae) -> None:
+        super().__init__()
+        grid = fitted.evidences[0].grid
+        self.top = min(fitted.settings.top, grid[0] * grid[1])
+        self.enlarge = Resize(grid, fitted.image_size, interpolation("bilinear"))
+
+    def forward(self, patches: Tensor) -> tuple[Tensor, Tensor]:
+        highest = patches.flatten(1).topk(self.top, dim=1).values.mean(dim=1)
+        return highest, self.enlarge(patches).clamp(0.0, 1.0)
 
 
 class _Size(nn.Module):
     """Evidence at one size and its heads -> the mean of their probabilities, on the grid of the first size."""
 
-    def __init__(
-        self, fitted: FittedAnomae, evidence: Evidence, heads: tuple[PatchHead, ...], first: tuple[int, int]
-    ) -> None:
+    def __init__(self, evidence: Evidence, heads: tuple[PatchHead, ...], first: tuple[int, int], channels: int) -> None:
         super().__init__()
-        same = tuple(fitted.image_size) == evidence.size
-        bicubic = interpolation("bicubic", antialias=True)
-        self.show = None if same else Resize(fitted.image_size, evidence.size, bicubic)
-        self.sources = nn.ModuleList(
-            _Features(source, evidence) if isinstance(source, Features) else _Pixels(evidence)
-            for source in evidence.sources
-            if isinstance(source, Features | Pixels)
-        )
-        self.mean: Tensor
-        self.spread: Tensor
-        self.register_buffer("mean", evidence.mean.float().cpu())
-        self.register_buffer("spread", evidence.spread.float().cpu())
-        self.heads = nn.ModuleList(copy.deepcopy(head).cpu().eval() for head in heads)
+        featured = [source for source in evidence.sources if isinstance(source, Features)]
+        self.features = _Features(featured[0], evidence) if featured else None
+        self.standard = _Standard(evidence, Features, channels) if featured else None
+        order, pixels = (_where(evidence, kind, channels) for kind in (Features, Pixels))
+        unseen = 0 if pixels else PIXEL_CHANNELS * channels * (2 if evidence.stacked else 1)
+        self.heads = nn.ModuleList(_reordered(head, [*order, *pixels], unseen) for head in heads)
         smaller = interpolation("bilinear", antialias=True)
         self.bring = None if evidence.grid == first else Resize(evidence.grid, first, smaller)
 
-    def forward(self, views: list[Tensor]) -> tuple[Tensor, Tensor | None]:
-        channels = [self._channels(view if self.show is None else self.show(view).clamp(0.0, 1.0)) for view in views]
-        raw = channels[0]
-        if len(channels) == 3:
-            raw = torch.cat([raw, raw - (channels[1] + channels[2]) / 2], dim=1)
-        found = (raw - self.mean) / self.spread
+    def forward(self, shown: Tensor, pixels: Tensor) -> tuple[Tensor, Tensor | None]:
+        found = pixels
+        if self.features is not None and self.standard is not None:
+            views = [self.features(shown[:, view]) for view in range(shown.shape[1])]
+            found = torch.cat([self.standard(views), pixels], dim=1)
         patches: list[Tensor] = []
         whole: list[Tensor] = []
         for head in self.heads:
@@ -126,8 +227,15 @@ class _Size(nn.Module):
         brought = mean if self.bring is None else self.bring(mean)
         return brought, torch.stack(whole).mean(dim=0) if whole else None
 
-    def _channels(self, shown: Tensor) -> Tensor:
-        return torch.cat([source(shown) for source in self.sources], dim=1)
+
+def _reordered(head: PatchHead, order: list[int], unseen: int) -> PatchHead:
+    """A copy of a head that takes its evidence in another order, and after it `unseen` channels that it ignores."""
+    copied = copy.deepcopy(head).cpu().eval()
+    for convolution in (copied.embed, copied.across):
+        if convolution is not None:
+            weight = F.pad(convolution.weight[:, order], (0, 0, 0, 0, 0, unseen))
+            convolution.weight = nn.Parameter(weight.detach().contiguous(), requires_grad=False)
+    return copied
 
 
 class _Features(nn.Module):
@@ -136,16 +244,8 @@ class _Features(nn.Module):
     def __init__(self, source: Features, evidence: Evidence) -> None:
         super().__init__()
         self.network = GreyBackbone(source.network, source.backbone)
-        sides = [side.shape[-2:] for side in self.network(torch.zeros(1, *evidence.size))]
-        pool: Any = F.adaptive_avg_pool2d
-        self.bring = nn.ModuleList(
-            _pooling(tuple(side), evidence.grid, pool)
-            if side[0] > evidence.grid[0]
-            else Resize(tuple(side), evidence.grid, interpolation("bilinear"))
-            if tuple(side) != evidence.grid
-            else nn.Identity()
-            for side in sides
-        )
+        sides = [tuple(level.shape[-2:]) for level in self.network(torch.zeros(1, *evidence.size))]
+        self.bring = nn.ModuleList(_brought(side, evidence.grid) for side in sides)
 
     def forward(self, shown: Tensor) -> Tensor:
         found = []
@@ -155,21 +255,15 @@ class _Features(nn.Module):
         return torch.cat(found, dim=1)
 
 
-def _pooling(side: tuple[int, int], grid: tuple[int, int], pool: Any) -> nn.Module:
-    """A plain average over squares where the grid divides the side, which engines know; else matrices."""
+def _brought(side: tuple[int, int], grid: tuple[int, int]) -> nn.Module:
+    """A level on the grid of patches, as anomae.models.backbones.frozen_features.on_grid has it.
+
+    Means over squares where the grid divides the side, since engines know these well; else matrices.
+    """
+    if side == grid:
+        return nn.Identity()
+    if side[0] <= grid[0]:
+        return Resize(side, grid, interpolation("bilinear"))
     if side[0] % grid[0] == 0 and side[1] % grid[1] == 0:
         return nn.AvgPool2d((side[0] // grid[0], side[1] // grid[1]))
-    return Resize(side, grid, pool)
-
-
-class _Pixels(nn.Module):
-    """The source `pixels`."""
-
-    def __init__(self, evidence: Evidence) -> None:
-        super().__init__()
-        self.side = (evidence.size[0] // evidence.grid[0], evidence.size[1] // evidence.grid[1])
-
-    def forward(self, shown: Tensor) -> Tensor:
-        mean = F.avg_pool2d(shown, self.side)
-        spread = (F.avg_pool2d(shown * shown, self.side) - mean * mean).clamp_min(0).sqrt()
-        return torch.cat([mean, F.max_pool2d(shown, self.side), -F.max_pool2d(-shown, self.side), spread], dim=1)
+    return Resize(side, grid, F.adaptive_avg_pool2d)

@@ -16,7 +16,8 @@ def traceable(fitted: FittedStudentTeacher) -> Traceable:
     return Traceable(
         networks={"whole": TraceableNetwork(_Whole(fitted), {"images": example}, ("max", "mean", "map"))},
         runner={
-            "kind": "whole",
+            "kind": "chain",
+            "chain": [["whole", ["images"]]],
             "outputs": {"score": chosen, "map": "map", "score_max": "max", "score_mean": "mean"},
         },
         batch=min(USE_BATCH["cpu"], teacher.batch(torch.device("cpu"))),

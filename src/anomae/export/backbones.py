@@ -1,4 +1,4 @@
-"""A frozen backbone as it is exported: batch norms folded, and of grey pictures one channel where all three are alike."""
+"""A frozen backbone as it is exported: batch norms folded, one channel of a grey picture where all are alike."""
 
 import torch
 from torch import Tensor, nn
@@ -30,5 +30,6 @@ class GreyBackbone(nn.Module):
         self.register_buffer("std", std)
 
     def forward(self, pictures: Tensor) -> list[Tensor]:
+        """Levels (B, C, H / stride, W / stride)."""
         levels: list[Tensor] = self.network((pictures[:, None] - self.mean) / self.std)
         return levels

@@ -27,6 +27,7 @@ class ExportedTeacher(nn.Module):
         self.channels = teacher.channels
 
     def forward(self, images: Tensor) -> list[Tensor]:
+        """Levels at the teacher's strides."""
         grey = ((images - self.low) * self.scale).clamp(0.0, 255.0)
         shown = grey if self.show is None else self.show(grey)
         each = [self.network(shown[:, channel]) for channel in range(self.channels)]
@@ -46,4 +47,5 @@ class Smooth(nn.Module):
         self.register_buffer("columns", columns.T.contiguous())
 
     def forward(self, maps: Tensor) -> Tensor:
+        """(B, H, W) -> the same shape."""
         return self.rows @ maps @ self.columns

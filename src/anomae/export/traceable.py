@@ -16,18 +16,22 @@ Images = npt.NDArray[np.float32]
 # The exported detector, healthy images (n, c, h, w), their neighbours or None -> family -> scores (n,) of altered ones
 Pretext = Callable[[ExportedDetector, Images, Images | None], dict[str, npt.NDArray[np.float64]]]
 
+Linear = Callable[[Tensor, Any], Tensor]  # (B, C, h, w), (H, W) -> (B, C, H, W)
+
 
 @dataclass(frozen=True, slots=True)
 class TraceableNetwork:
     """A module of static passes whose inputs and outputs have the batch as their first axis.
 
-    inputs: name of each argument, in order -> an example.  outputs: names.  rows: of the batch for each image.
+    inputs: name of each argument, in order -> an example.  outputs: names.  rows: of the batch for each image.  exact:
+    always in fp32: what it makes, such as a variance, would lose more in bf16 than it costs.
     """
 
     module: nn.Module
     inputs: Mapping[str, Tensor]
     outputs: tuple[str, ...]
     rows: int = 1
+    exact: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +57,7 @@ class Resize(nn.Module):
     rows: Tensor
     columns: Tensor
 
-    def __init__(self, before: tuple[int, int], after: tuple[int, int], function: Callable[[Tensor, Any], Tensor]):
+    def __init__(self, before: tuple[int, int], after: tuple[int, int], function: Linear):
         """function: (1, 1, h, w), (H, W) -> (1, 1, H, W), linear, on each axis by itself."""
         super().__init__()
         (height, width), (new_height, new_width) = before, after
@@ -67,7 +71,7 @@ class Resize(nn.Module):
         return self.rows @ (pictures @ self.columns)
 
 
-def interpolation(mode: str, *, antialias: bool = False, align_corners: bool = False) -> Callable[[Tensor, Any], Tensor]:
+def interpolation(mode: str, *, antialias: bool = False, align_corners: bool = False) -> Linear:
     """`F.interpolate` as `Resize` takes it."""
     return lambda pictures, size: F.interpolate(
         pictures, size, mode=mode, antialias=antialias, align_corners=align_corners

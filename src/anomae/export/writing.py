@@ -2,7 +2,7 @@
 
 import logging
 import warnings
-from collections.abc import Mapping
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ OPSET = 18
 
 
 def write_network(network: TraceableNetwork, folder: Path, name: str, to: str) -> dict[str, Any]:
-    """Write one network into `folder` for `to` (onnx or openvino); what the card says of it: file and rows.
+    """Write one network into `folder` for `to` (onnx or openvino); what the card says of it.
 
     Raises MissingExtra where onnx, onnxscript or openvino is not installed.
     """
@@ -29,11 +29,15 @@ def write_network(network: TraceableNetwork, folder: Path, name: str, to: str) -
         openvino.save_model(model, str(folder / f"{name}.xml"), compress_to_fp16=False)
         path.unlink()
         path = folder / f"{name}.xml"
-    return {"file": path.name, "rows": network.rows}
+    names = {"inputs": list(network.inputs), "outputs": list(network.outputs)}
+    return {"file": path.name, "rows": network.rows, "exact": network.exact, **names}
 
 
 def _write_onnx(network: TraceableNetwork, path: Path) -> None:
-    axes: Mapping[str, Any] = {name: {0: torch.export.Dim("batch", min=1)} for name in network.inputs}
+    batch = {0: torch.export.Dim("batch", min=1)}
+    axes: tuple[Any, ...] = (batch,) * len(network.inputs)
+    if any(entry.kind is entry.VAR_POSITIONAL for entry in signature(network.module.forward).parameters.values()):
+        axes = (axes,)
     quieted = logging.getLogger("torch.onnx")
     level = quieted.level
     try:
@@ -46,7 +50,7 @@ def _write_onnx(network: TraceableNetwork, path: Path) -> None:
                 str(path),
                 input_names=list(network.inputs),
                 output_names=list(network.outputs),
-                dynamic_shapes=tuple(axes.values()),
+                dynamic_shapes=axes,
                 opset_version=OPSET,
                 dynamo=True,
                 external_data=False,

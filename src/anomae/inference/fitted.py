@@ -7,6 +7,8 @@ from anomae.cohorts.case import COLOURS, GREY
 from anomae.detectors.protocol import FittedDetector
 from anomae.errors import UserError
 from anomae.files import read_json
+from anomae.inference.exported.detector import load_exported
+from anomae.inference.exported.folder import is_exported
 from anomae.slices.settings import PrepareSettings, settings_from
 from anomae.training.settings import DeviceSettings
 
@@ -21,7 +23,12 @@ def load(run: Path | str, device: DeviceSettings | None = None) -> FittedDetecto
 
 
 def load_fitted(folder: Path, device: DeviceSettings | None = None) -> FittedDetector:
-    """The fitted detector in the folder that its `save` wrote.  Raises UserError where there is none."""
+    """The fitted detector in the folder that its `save` wrote, or an exported model.
+
+    Raises UserError where there is none.
+    """
+    if is_exported(folder):
+        return load_exported(folder)
     from anomae.detectors.registry import load_detector  # torch is imported only now
 
     return load_detector(folder, device)
@@ -61,3 +68,8 @@ def learned_in_colour(prepared: dict[str, Any]) -> bool:
             "file of one modality: prepare new patients as a cohort, and score their store."
         )
     return names == COLOURS
+
+
+def engine_of(detector: FittedDetector) -> str:
+    """What computes its scores: "torch", or the engine of an exported model with version and precision."""
+    return str(getattr(detector, "engine", "torch"))

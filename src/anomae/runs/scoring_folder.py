@@ -167,13 +167,18 @@ def stamp(scan: Path) -> str:
     return seen.hexdigest()
 
 
-def fingerprint(folder: Path) -> str:
-    """A text that depends on the content of the files of `folder`: equal for equal models wherever they lie."""
+def fingerprint(folder: Path, engine: str = "torch") -> str:
+    """A text that depends on the content of the files of `folder`: equal for equal models wherever they lie.
+
+    engine: what scores with it; scores of two engines differ in their last digits, and are not mixed.
+    """
     seen = hashlib.blake2b(digest_size=16)
     for file in sorted(path for path in folder.rglob("*") if path.is_file()):
         with file.open("rb") as content:
             digest = hashlib.file_digest(content, "blake2b").hexdigest()
         seen.update(f"{file.relative_to(folder).as_posix()}\n{digest}\n".encode())
+    if engine != "torch":
+        seen.update(engine.encode())
     return seen.hexdigest()
 
 

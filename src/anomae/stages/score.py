@@ -3,7 +3,7 @@
 import resource
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from anomae.detectors.protocol import Findings, FittedDetector, with_neighbours
 from anomae.detectors.registry import load_detector
 from anomae.errors import UserError
 from anomae.files import append_json_line, read_json_lines, write_csv, write_json
+from anomae.inference.fitted import engine_of
 from anomae.locks import locked
 from anomae.progress import progress
 from anomae.runs.pretext import write_pretext
@@ -40,19 +41,18 @@ def score(
     device: DeviceSettings | None = None,
     maps: bool = True,
     calibration: bool = True,
+    load: Callable[[Path, DeviceSettings | None], FittedDetector] | None = None,
 ) -> Path:
     """Score every slice of `split` of the run's store; returns the folder of the findings.
 
-    Works in blocks of 256 slices, each journalled: a scoring that was stopped goes on, and memory does not grow with
-    the number of slices.  scores.csv has a column for every score of the detector and, where the slices are of scans,
-    score_neighbours: the score smoothed over the neighbouring slices among those scored.
+    Works in blocks of 256 slices, each journalled: a stopped scoring goes on, and memory does not grow with the slices.
+    scores.csv has a column for every score of the detector and, of slices of scans, score_neighbours, smoothed over the
+    neighbouring slices scored.  A detector that looks at neighbours gets those of the same split, whatever their label.
 
-    A detector that looks at neighbours gets those of the same split of the store, scored or not, whatever their label.
-
-    maps: also write maps.npy, (n, h, w), and reconstructions.npy, (n, c, h, w), float16 in the order of scores.csv.
+    maps: also write maps.npy, (n, h, w), and reconstructions.npy, (n, c, h, w), float16, ordered as scores.csv is.
     calibration: with the test split, score the normal validation slices too, into RUN/calibration: from them `evaluate`
-    takes a threshold that has seen no abnormal image.  Raises UserError where the run is not fitted, its store is
-    gone or another process is writing the run.
+    takes a threshold that has seen no abnormal image.  load: reads the fitted detector (see anomae.export.choice).
+    Raises UserError where the run is not fitted, its store is gone or another process is writing the run.
     """
     opened_run = Run(Path(run))
     if not opened_run.is_fitted:
@@ -61,7 +61,7 @@ def score(
     rows = opened.rows(split)
     if not len(rows):
         raise UserError(f"The store {opened.folder} has no slice in its {split} split.")
-    detector = load_detector(opened_run.fitted, device or _device_of(opened_run.facts()))
+    detector = (load or load_detector)(opened_run.fitted, device or _device_of(opened_run.facts()))
     with locked(opened_run.folder):
         facts = _score_rows(detector, opened, rows, opened_run.findings, split, maps, False)
         held_out = opened.rows(CALIBRATION_SPLIT, label=0)
@@ -89,7 +89,9 @@ def _score_rows(
     levels: bool,
 ) -> dict[str, Any]:
     """Write scores.csv and the arrays of these rows; returns what findings.json is to say, not written yet."""
-    began, earlier = time.monotonic(), _scored_before(folder, len(rows), split, maps or levels)
+    began, engine = time.monotonic(), engine_of(detector)
+    said = split if engine == "torch" else f"{split}, {engine}"  # two engines' scores are not mixed
+    earlier = _scored_before(folder, len(rows), said, maps or levels)
     (folder / "findings.json").unlink(missing_ok=True)
     found = _Growing(folder, (store.channels, *store.image_size), earlier, maps, maps or levels)
     chosen = store.select(rows, among=store.rows(split))
@@ -102,14 +104,15 @@ def _score_rows(
                 images = chosen.read(block)
                 given = with_neighbours(detector, images, partial(chosen.neighbours, block))
                 tissue = tissue_of(store, here, grey(images)) if levels else None
-                found.append(detector.inspect(*given), split, len(rows), tissue)
+                found.append(detector.inspect(*given), said, len(rows), tissue)
                 bar.advance(len(images))
     finally:
         found.close()
     seconds, done = time.monotonic() - began, len(rows) - (earlier["rows"] if earlier else 0)
     _write_scores(folder / "scores.csv", store, rows, found.names, found.scores)
-    facts = {"detector": detector.name, "map_name": detector.map_name, "split": split, "images": len(rows)}
-    return {**facts, "seconds": round(seconds, 3), "images_per_s": round(done / max(seconds, 1e-9), 2)}
+    facts = {"detector": detector.name, "engine": engine, "map_name": detector.map_name, "split": split}
+    speed = {"seconds": round(seconds, 3), "images_per_s": round(done / max(seconds, 1e-9), 2)}
+    return {**facts, "images": len(rows), **speed}
 
 
 def _finish(folder: Path, facts: dict[str, Any]) -> None:

@@ -16,7 +16,7 @@ from anomae.cohorts.patient_names import patient_of_scan
 from anomae.detectors.protocol import FittedDetector
 from anomae.errors import MissingExtra, UnreadableScan, UserError
 from anomae.files import write_json
-from anomae.inference.fitted import fitted_folder, learned_in_colour, load_fitted, prepared_facts
+from anomae.inference.fitted import engine_of, fitted_folder, learned_in_colour, load_fitted, prepared_facts
 from anomae.inference.score_volume import VolumeResult, score_slices, score_volume
 from anomae.locks import locked
 from anomae.progress import progress, say
@@ -54,7 +54,7 @@ def score_scans(
     run: a run, or a copy of its fitted folder alone.  paths: scans (files, DICOM folders) and folders that hold some.
     overlays: how many of a scan's highest slices are drawn.  series: of folders with several DICOM series only this
     one, a number from 1 or "largest"; None: each that is no localizer is a scan.
-    load: reads the fitted detector; None: the registry's.
+    load: reads the fitted detector (see anomae.export.choice); None: the registry's, or an exported model's.
 
     A scan that cannot be read is listed and skipped.  A scoring that was stopped goes on; what is in `out` already and
     has not changed is not scored again.  What this program wrote below `paths` is left out.  One scan at a time is in
@@ -70,7 +70,7 @@ def score_scans(
     refuse_foreign(target)
     detector = (load or load_fitted)(fitted, device)
     with locked(target):
-        folder = ScoringFolder(target, fingerprint(fitted))
+        folder = ScoringFolder(target, fingerprint(fitted, engine_of(detector)))
         return _score_into(folder, found, detector, settings, colour, overlays, _doubts(prepared), passed_over)
 
 
@@ -117,6 +117,7 @@ def _score_into(
     notes = [*doubts, *unknown_patients(list(scans))]
     facts = {
         "detector": detector.name,
+        "engine": engine_of(detector),
         "map_name": detector.map_name,
         "scans": len(scans),
         "slices": sum(len(scan.slices) for scan in scans),

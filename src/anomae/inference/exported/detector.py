@@ -13,11 +13,11 @@ import numpy.typing as npt
 from anomae.detectors.checked_images import check_images, stacked
 from anomae.detectors.protocol import Findings
 from anomae.errors import UserError
+from anomae.files import read_json
 from anomae.inference.exported.batches import in_batches
 from anomae.inference.exported.engines import Network, engine_version, multiplies_bf16, open_network, threads_to_use
 from anomae.inference.exported.folder import CARD, CHECKSUMS, read_card
 from anomae.inference.exported.runners import RUNNERS, findings_of
-from anomae.files import read_json
 
 Images = npt.NDArray[np.float32]
 
@@ -101,7 +101,11 @@ def load_exported(folder: Path | str, *, threads: int | None = None) -> Exported
 
 
 def opened(
-    folder: Path, card: Mapping[str, Any], *, any_batch: bool = False, precision: str | None = None,
+    folder: Path,
+    card: Mapping[str, Any],
+    *,
+    any_batch: bool = False,
+    precision: str | None = None,
     threads: int | None = None,
 ) -> ExportedDetector:
     """The networks that `card` names, opened.
@@ -118,7 +122,11 @@ def opened(
     count = threads or threads_to_use()
     networks = {
         name: open_network(
-            engine, folder / facts["file"], computed, None if any_batch else card["batch"] * facts["rows"], count
+            engine,
+            folder / facts["file"],
+            "fp32" if facts["exact"] else computed,
+            None if any_batch else card["batch"] * facts["rows"],
+            count,
         )
         for name, facts in card["networks"].items()
     }

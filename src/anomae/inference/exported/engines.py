@@ -89,9 +89,7 @@ def _openvino(path: Path, precision: str, batch: int | None, threads: int) -> Ne
     model = core.read_model(str(path))
     if batch is not None:
         fixed = openvino.PartialShape
-        model.reshape(
-            {entry.any_name: fixed([batch, *list(entry.partial_shape)[1:]]) for entry in model.inputs}
-        )
+        model.reshape({entry.any_name: fixed([batch, *list(entry.partial_shape)[1:]]) for entry in model.inputs})
     settings = {
         "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",
         "INFERENCE_NUM_THREADS": threads,

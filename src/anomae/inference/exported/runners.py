@@ -20,14 +20,19 @@ Networks = Mapping[str, Network]
 PREFIX = "score_"
 
 
-def inspect_whole(networks: Networks, runner: Mapping[str, Any], images: Array) -> dict[str, Array]:
-    """One network does it all; runner["outputs"]: what it gives -> what that is called here."""
-    given = networks["whole"]({"images": images})
-    return {name: given[output] for name, output in runner["outputs"].items()}
+def inspect_chain(networks: Networks, runner: Mapping[str, Any], images: Array) -> dict[str, Array]:
+    """Networks in a row, each given what it names of the images and of what those before it gave.
+
+    runner["chain"]: name and inputs of each.  runner["outputs"]: what all this is called here -> what gave it.
+    """
+    known: dict[str, Array] = {"images": images}
+    for name, inputs in runner["chain"]:
+        known |= networks[name]({entry: known[entry] for entry in inputs})
+    return {name: known[output] for name, output in runner["outputs"].items()}
 
 
 RUNNERS: dict[str, Callable[[Networks, Mapping[str, Any], Array], dict[str, Array]]] = {
-    "whole": inspect_whole,
+    "chain": inspect_chain,
     "masked": inspect_masked,
 }
 
