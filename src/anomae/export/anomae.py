@@ -1,7 +1,6 @@
-"""How the detector `anomae` is exported: what is looked at, what backbone and heads make of it, scores and maps."""
+"""How the detector `anomae` is exported: the evidence of an image, what the heads make of it, scores and maps."""
 
 import copy
-from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +18,6 @@ from anomae.export.traceable import Resize, Traceable, TraceableNetwork, interpo
 from anomae.inference.exported.detector import ExportedDetector
 from anomae.models.patch_head import PatchHead
 
-PIXEL_CHANNELS = 4  # of the source pixels, for each channel of the image
 TRACED = ("features", "pixels", "mirror", "neighbours")
 Images = npt.NDArray[np.float32]
 
@@ -35,38 +33,31 @@ def traceable(fitted: FittedAnomae) -> Traceable:
     shape = (fitted.channels, *fitted.image_size)
     example = torch.rand(2, 3, *shape) if fitted.needs_neighbours else torch.rand(2, *shape)
     centred = fitted.settings.lesions.kind == "centre"
-    modules = {"show": _Show(fitted), "judge": _Judge(fitted), "finish": _Finish(fitted)}
-    counts = range(len(fitted.settings.sizes))
-    names = {
-        "show": [f"{kind}_{at}" for at in counts for kind in ("shown", "pixels")],
-        "judge": ["patches", *(["image"] if centred else [])],
-        "finish": ["highest_patches", "map"],
-    }
-    given: dict[str, Tensor] = {"images": example}
+    evidence = [f"evidence_{at}" for at in range(len(fitted.settings.sizes))]
+    steps: tuple[tuple[str, nn.Module, list[str], list[str]], ...] = (
+        ("look", _Look(fitted), ["images"], evidence),
+        ("judge", _Judge(fitted), evidence, ["patches", "image"] if centred else ["patches"]),
+        ("finish", _Finish(fitted), ["patches"], ["highest_patches", "map"]),
+    )
+    known: dict[str, Tensor] = {"images": example}
     networks: dict[str, TraceableNetwork] = {}
     with torch.no_grad():
-        for name, module in modules.items():
-            inputs = {entry: given[entry] for entry in _INPUTS[name](counts)}
-            networks[name] = TraceableNetwork(module, inputs, tuple(names[name]), exact=name != "judge")
-            given |= dict(zip(names[name], module(*inputs.values()), strict=True))
+        for name, module, inputs, outputs in steps:
+            examples = {entry: known[entry] for entry in inputs}
+            # bf16 features rank slices otherwise than fp32 ones (0.9988), and save little; the heads bear it (0.9999).
+            networks[name] = TraceableNetwork(module, examples, tuple(outputs), exact=name != "judge")
+            known |= dict(zip(outputs, module(*examples.values()), strict=True))
     others = {"score_highest_patches": "highest_patches"} if centred else {}
     return Traceable(
         networks=networks,
         runner={
             "kind": "chain",
-            "chain": [[name, list(network.inputs)] for name, network in networks.items()],
+            "chain": [[name, inputs] for name, _, inputs, _ in steps],
             "outputs": {"score": "image" if centred else "highest_patches", "map": "map", **others},
         },
         batch=USE_BATCH["cpu"],
         pretext=lambda exported, images, neighbours: _pretext(fitted, exported, images, neighbours),
     )
-
-
-_INPUTS: dict[str, Callable[[range], list[str]]] = {
-    "show": lambda _: ["images"],
-    "judge": lambda counts: [f"{kind}_{at}" for at in counts for kind in ("shown", "pixels")],
-    "finish": lambda _: ["patches"],
-}
 
 
 def _pretext(
@@ -76,12 +67,8 @@ def _pretext(
     return {family: exported.inspect(slices, beside).scores for family, slices, beside in altered}
 
 
-class _Show(nn.Module):
-    """Prepared images (B, c, h, w), or stacks (B, 3, c, h, w) -> for each size what is looked at, and its pixels.
-
-    What is looked at: (B, V, c, H, W), V views (the slice, or with it those below and above), 0..1.  Pixels: the source
-    of that name and its neighbours, standardised, (B, P, gh, gw).  Apart from the rest since its variances need fp32.
-    """
+class _Look(nn.Module):
+    """Prepared images (B, c, h, w), or stacks (B, 3, c, h, w) -> the evidence at each size, (B, C, gh, gw)."""
 
     def __init__(self, fitted: FittedAnomae) -> None:
         super().__init__()
@@ -92,89 +79,70 @@ class _Show(nn.Module):
         self.register_buffer("low", low)
         self.register_buffer("width", high - low)
         self.stacked = fitted.needs_neighbours
-        self.sizes = nn.ModuleList(_Pixels(fitted, evidence) for evidence in fitted.evidences)
+        self.sizes = nn.ModuleList(_Evidence(evidence, fitted.image_size) for evidence in fitted.evidences)
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         seen = ((images - self.low) / self.width).clamp(0.0, 1.0)
-        views = seen if self.stacked else seen[:, None]
-        return tuple(given for size in self.sizes for given in size(views))
+        views = [seen[:, 0], seen[:, 1], seen[:, 2]] if self.stacked else [seen]
+        return tuple(size(views) for size in self.sizes)
+
+
+class _Evidence(nn.Module):
+    """Views of 0..1, the slice and where wanted those below and above -> evidence at one size, standardised."""
+
+    def __init__(self, evidence: Evidence, image_size: tuple[int, int]) -> None:
+        super().__init__()
+        same = tuple(image_size) == evidence.size
+        self.show = None if same else Resize(image_size, evidence.size, interpolation("bicubic", antialias=True))
+        self.sources = nn.ModuleList(
+            _Features(source, evidence) if isinstance(source, Features) else _Pixels(evidence)
+            for source in evidence.sources
+            if isinstance(source, Features | Pixels)
+        )
+        self.mean: Tensor
+        self.spread: Tensor
+        self.register_buffer("mean", evidence.mean.float().cpu())
+        self.register_buffer("spread", evidence.spread.float().cpu())
+
+    def forward(self, views: list[Tensor]) -> Tensor:
+        channels = [self._channels(view if self.show is None else self.show(view).clamp(0.0, 1.0)) for view in views]
+        raw = channels[0]
+        if len(channels) == 3:
+            raw = torch.cat([raw, raw - (channels[1] + channels[2]) / 2], dim=1)
+        return (raw - self.mean) / self.spread
+
+    def _channels(self, shown: Tensor) -> Tensor:
+        return torch.cat([source(shown) for source in self.sources], dim=1)
 
 
 class _Pixels(nn.Module):
-    """One size: views (B, V, c, h, w) resized, and the source `pixels` of them."""
+    """The source `pixels`."""
 
-    def __init__(self, fitted: FittedAnomae, evidence: Evidence) -> None:
+    def __init__(self, evidence: Evidence) -> None:
         super().__init__()
-        same = tuple(fitted.image_size) == evidence.size
-        bicubic = interpolation("bicubic", antialias=True)
-        self.show = None if same else Resize(fitted.image_size, evidence.size, bicubic)
         self.side = (evidence.size[0] // evidence.grid[0], evidence.size[1] // evidence.grid[1])
-        self.standard = _Standard(evidence, Pixels, fitted.channels)
 
-    def forward(self, views: Tensor) -> tuple[Tensor, Tensor]:
-        shown = views if self.show is None else self.show(views).clamp(0.0, 1.0)
-        return shown, self.standard([self._of(shown[:, view]) for view in range(shown.shape[1])])
-
-    def _of(self, shown: Tensor) -> Tensor:
+    def forward(self, shown: Tensor) -> Tensor:
         mean = F.avg_pool2d(shown, self.side)
         spread = (F.avg_pool2d(shown * shown, self.side) - mean * mean).clamp_min(0).sqrt()
         return torch.cat([mean, F.max_pool2d(shown, self.side), -F.max_pool2d(-shown, self.side), spread], dim=1)
 
 
-class _Standard(nn.Module):
-    """Channels of one kind of source, and their differences to the neighbours, standardised over healthy images."""
-
-    mean: Tensor
-    spread: Tensor
-
-    def __init__(self, evidence: Evidence, kind: type, channels: int) -> None:
-        super().__init__()
-        where = _where(evidence, kind, channels)
-        if where:
-            mean, spread = (values.float().cpu()[:, where] for values in (evidence.mean, evidence.spread))
-        else:  # pixels that no head looks at: a network cannot give what has no channel
-            mean, spread = torch.zeros(1), torch.ones(1)
-        self.register_buffer("mean", mean)
-        self.register_buffer("spread", spread)
-
-    def forward(self, views: list[Tensor]) -> Tensor:
-        raw = views[0]
-        if len(views) == 3:
-            raw = torch.cat([raw, raw - (views[1] + views[2]) / 2], dim=1)
-        return (raw - self.mean) / self.spread
-
-
-def _where(evidence: Evidence, kind: type, channels: int) -> list[int]:
-    """Indices among all channels of the evidence of those of one kind of source, and of their differences."""
-    known = [source for source in evidence.sources if isinstance(source, Features | Pixels)]
-    total = evidence.mean.shape[1]
-    every = total // 2 if evidence.stacked else total
-    of_pixels = PIXEL_CHANNELS * channels if any(isinstance(source, Pixels) for source in known) else 0
-    per: dict[type, int] = {Pixels: of_pixels, Features: every - of_pixels}
-    found, start = list[int](), 0
-    for source in known:
-        if isinstance(source, kind):
-            found += range(start, start + per[type(source)])
-        start += per[type(source)]
-    return found + [every + at for at in found] if evidence.stacked else found
-
-
 class _Judge(nn.Module):
-    """For each size what is looked at and its pixels -> probabilities of the first size's patches, and of images."""
+    """The evidence at each size -> probabilities of the first size's patches (B, gh, gw), and of images (B,)."""
 
     def __init__(self, fitted: FittedAnomae) -> None:
         super().__init__()
         first = fitted.evidences[0].grid
         self.sizes = nn.ModuleList(
-            _Size(evidence, heads, first, fitted.channels)
-            for evidence, heads in zip(fitted.evidences, fitted.heads, strict=True)
+            _Heads(evidence, heads, first) for evidence, heads in zip(fitted.evidences, fitted.heads, strict=True)
         )
 
-    def forward(self, *given: Tensor) -> tuple[Tensor, ...]:
+    def forward(self, *evidences: Tensor) -> tuple[Tensor, ...]:
         patches: list[Tensor] = []
         whole: list[Tensor] = []
-        for at, size in enumerate(self.sizes):
-            chances, image = size(given[2 * at], given[2 * at + 1])
+        for size, evidence in zip(self.sizes, evidences, strict=True):
+            chances, image = size(evidence)
             patches.append(chances)
             whole += [] if image is None else [image]
         mean = torch.stack(patches).mean(dim=0)  # (B, gh, gw)
@@ -195,25 +163,16 @@ class _Finish(nn.Module):
         return highest, self.enlarge(patches).clamp(0.0, 1.0)
 
 
-class _Size(nn.Module):
-    """Evidence at one size and its heads -> the mean of their probabilities, on the grid of the first size."""
+class _Heads(nn.Module):
+    """Evidence at one size -> the mean of its heads' probabilities, on the grid of the first size."""
 
-    def __init__(self, evidence: Evidence, heads: tuple[PatchHead, ...], first: tuple[int, int], channels: int) -> None:
+    def __init__(self, evidence: Evidence, heads: tuple[PatchHead, ...], first: tuple[int, int]) -> None:
         super().__init__()
-        featured = [source for source in evidence.sources if isinstance(source, Features)]
-        self.features = _Features(featured[0], evidence) if featured else None
-        self.standard = _Standard(evidence, Features, channels) if featured else None
-        order, pixels = (_where(evidence, kind, channels) for kind in (Features, Pixels))
-        unseen = 0 if pixels else PIXEL_CHANNELS * channels * (2 if evidence.stacked else 1)
-        self.heads = nn.ModuleList(_reordered(head, [*order, *pixels], unseen) for head in heads)
+        self.heads = nn.ModuleList(copy.deepcopy(head).cpu().eval() for head in heads)
         smaller = interpolation("bilinear", antialias=True)
         self.bring = None if evidence.grid == first else Resize(evidence.grid, first, smaller)
 
-    def forward(self, shown: Tensor, pixels: Tensor) -> tuple[Tensor, Tensor | None]:
-        found = pixels
-        if self.features is not None and self.standard is not None:
-            views = [self.features(shown[:, view]) for view in range(shown.shape[1])]
-            found = torch.cat([self.standard(views), pixels], dim=1)
+    def forward(self, found: Tensor) -> tuple[Tensor, Tensor | None]:
         patches: list[Tensor] = []
         whole: list[Tensor] = []
         for head in self.heads:
@@ -226,16 +185,6 @@ class _Size(nn.Module):
         mean = torch.stack(patches).mean(dim=0)
         brought = mean if self.bring is None else self.bring(mean)
         return brought, torch.stack(whole).mean(dim=0) if whole else None
-
-
-def _reordered(head: PatchHead, order: list[int], unseen: int) -> PatchHead:
-    """A copy of a head that takes its evidence in another order, and after it `unseen` channels that it ignores."""
-    copied = copy.deepcopy(head).cpu().eval()
-    for convolution in (copied.embed, copied.across):
-        if convolution is not None:
-            weight = F.pad(convolution.weight[:, order], (0, 0, 0, 0, 0, unseen))
-            convolution.weight = nn.Parameter(weight.detach().contiguous(), requires_grad=False)
-    return copied
 
 
 class _Features(nn.Module):
