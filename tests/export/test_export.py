@@ -112,7 +112,7 @@ def test_a_store_is_scored_with_the_engine_which_is_named(onnx: Path, run: Path)
 
 def test_the_engine_is_chosen_by_what_was_measured(onnx: Path, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def chosen(**speeds: float) -> Any:
-        changed = read_json(onnx / "card.json") | {"slices_per_s": speeds}
+        changed = read_json(onnx / "card.json") | {"slices_per_cpu_s": speeds}
         monkeypatch.setattr("anomae.export.choice.read_json", lambda path: changed)
         return engine_for(run, "auto", FP32)
 

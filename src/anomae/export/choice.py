@@ -51,7 +51,7 @@ def engine_for(
     precision = None if device is None or device.precision == "auto" else device.precision
     if engine == "auto":
         found = [card for card in _exported_of(run) if precision in (None, card[1]["precision"])]
-        chosen = max(found, key=lambda card: card[1]["slices_per_s"]["exported"], default=None)
+        chosen = max(found, key=lambda card: card[1]["slices_per_cpu_s"]["exported"], default=None)
         if chosen is None or _slower(chosen[1]) or _wants_cuda(device):
             return None
         folder = chosen[0]
@@ -86,7 +86,7 @@ def _named(run: Path, engine: str, precision: str | None, store: Path | None) ->
     """The fastest model of this engine in RUN/exported, exported now where there is none."""
     to = next(name for name, runs in ENGINES.items() if runs == engine)
     of_engine = [
-        (card["slices_per_s"]["exported"], folder)
+        (card["slices_per_cpu_s"]["exported"], folder)
         for folder, card in _exported_of(run)
         if card["engine"] == engine and precision in (None, card["precision"])
     ]
@@ -98,7 +98,7 @@ def _named(run: Path, engine: str, precision: str | None, store: Path | None) ->
 
 
 def _slower(card: dict[str, Any]) -> bool:
-    return bool(card["slices_per_s"]["exported"] <= card["slices_per_s"]["torch"])
+    return bool(card["slices_per_cpu_s"]["exported"] <= card["slices_per_cpu_s"]["torch"])
 
 
 def _wants_cuda(device: DeviceSettings | None) -> bool:

@@ -42,8 +42,8 @@ def test_a_new_scan_is_scored_without_torch(tmp_path: Path) -> None:
     run = tmp_path / "run"
     fit(store.folder, run, detector="anomae", recipe="phantom", overrides=overrides)
     exported = export(run, tmp_path / "exported", to="onnx")
-    write_phantom_data_set("brats2020", tmp_path / "scans", count=1, seed=3)
-    scan = next((tmp_path / "scans").rglob("*flair*.nii*"))
+    write_phantom_data_set(tmp_path / "scans", "folder", count=2, seed=3, file_format="nii.gz", shape=(12, 40, 40))
+    scan = next((tmp_path / "scans").rglob("*.nii.gz"))
     bare = subprocess.run(
         [sys.executable, "-c", WITHOUT_TORCH, "score", str(exported), str(scan), "--out", str(tmp_path / "bare")],
         env={**os.environ, "PYTHONPATH": str(SOURCE)},
