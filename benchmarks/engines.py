@@ -93,7 +93,7 @@ def main() -> None:
     if options.only:
         print(json.dumps(measured(options.run, options.only, options.split, options.slices)))
         return
-    engines = [*TORCH, *sorted(path.name for path in (options.run / "exported").iterdir() if path.is_dir())]
+    engines = [*TORCH, *sorted(path.name for path in (options.run / "exported").glob("[!.]*"))]
     rounds: list[dict[str, dict[str, float]]] = []
     for number in range(options.rounds):
         order = engines[:]

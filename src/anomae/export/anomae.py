@@ -47,13 +47,13 @@ def traceable(fitted: FittedAnomae) -> Traceable:
             # bf16 features rank slices otherwise than fp32 ones (0.9988), and save little; the heads bear it (0.9999).
             networks[name] = TraceableNetwork(module, examples, tuple(outputs), exact=name != "judge")
             known |= dict(zip(outputs, module(*examples.values()), strict=True))
-    others = {"score_highest_patches": "highest_patches"} if centred else {}
+    further = {"score_highest_patches": "highest_patches"} if centred else {}
     return Traceable(
         networks=networks,
         runner={
             "kind": "chain",
             "chain": [[name, inputs] for name, _, inputs, _ in steps],
-            "outputs": {"score": "image" if centred else "highest_patches", "map": "map", **others},
+            "outputs": {"score": "image" if centred else "highest_patches", "map": "map", **further},
         },
         batch=USE_BATCH["cpu"],
         pretext=lambda exported, images, neighbours: _pretext(fitted, exported, images, neighbours),

@@ -108,4 +108,4 @@ def _batches(fp32: Mapping[str, Any]) -> list[str]:
 
 
 def _worst(fp32: Mapping[str, Any]) -> float:
-    return max(max(of.values()) for of in fp32["largest_difference_by_batch"].values())
+    return max(float(share) for of in fp32["largest_difference_by_batch"].values() for share in of.values())

@@ -74,7 +74,7 @@ def _of_exported(folder: Path, engine: str, pretext: bool) -> Load | None:
 
 def _exported_of(run: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
     """The models in RUN/exported that are whole, of the weights that the run has now, and whose engine is installed."""
-    folders = sorted(path.parent for path in (run / KEPT_IN).glob(f"*/{CHECKSUMS}"))
+    folders = sorted(path.parent for path in (run / KEPT_IN).glob(f"[!.]*/{CHECKSUMS}"))
     model = model_of(fitted_folder(run)) if folders else ""
     for folder in folders:
         card = read_json(folder / CARD)

@@ -24,7 +24,8 @@ def traceable(fitted: FittedPseudoAbnormalClassifier) -> Traceable:
     """The networks of the paper's method, fitted."""
     example = torch.rand(2, fitted.network.channels, *fitted.network.image_size)
     classify = TraceableNetwork(_Classify(fitted), {"images": example, "rebuilt": example * 0.9}, ("logit",))
-    networks, runner = {"classify": classify}, {"kind": "masked"}
+    networks: dict[str, TraceableNetwork] = {"classify": classify}
+    runner: dict[str, str | int | float | bool] = {"kind": "masked"}
     if fitted.autoencoder is not None:
         numbers = _drawn(fitted.autoencoder)
         networks["reconstruct"] = _reconstruct(fitted.autoencoder.network, numbers)
