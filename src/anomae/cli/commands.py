@@ -12,6 +12,7 @@ from anomae.cli.options import (
     DetectorName,
     Device,
     DicomKinds,
+    Engine,
     FromToml,
     Modality,
     MovedStore,
@@ -153,10 +154,12 @@ def score(
     ] = True,
     identify: Annotated[bool, typer.Option(help="Name scans and patients in the pages.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary on new scans as one JSON object.")] = False,
+    engine: Engine = "auto",
     strict: Strict = False,
 ) -> None:
     """Score every slice of the store's test split, or of new scans, which are flagged, and write anomaly maps."""
     from anomae.errors import UserError
+    from anomae.export.choice import engine_for
     from anomae.training.settings import DeviceSettings
 
     given = {"accelerator": device, "precision": precision}
@@ -185,6 +188,7 @@ def score(
             pages=pages,
             identify=identify,
             device=device_settings,
+            load=engine_for(run, engine, device_settings, store=store),
         )
         scored(written, strict, as_json)
     else:
@@ -202,7 +206,10 @@ def score(
             raise UserError("--series is for new scans; a store knows none.")
         from anomae.stages.score import score as stage
 
-        written = stage(run, split=split, maps=maps, calibration=calibration, store=store, device=device_settings)
+        load = engine_for(run, engine, device_settings, store=store, pretext=True)
+        written = stage(
+            run, split=split, maps=maps, calibration=calibration, store=store, device=device_settings, load=load
+        )
         from anomae.cli.summaries import scored_store
 
         scored_store(run, written)
@@ -262,23 +269,6 @@ def compare(
     from anomae.cli.summaries import compared
 
     compared(content, out, strict)
-
-
-@app.command()
-def pseudo(
-    run: RunFolder,
-    out: Annotated[Path | None, typer.Option(help="Picture to write.  (default: RUN/pseudo_lesions.png)")] = None,
-    count: Annotated[int, typer.Option(min=1, help="Number of healthy images.")] = 10,
-    seed: Seed = 0,
-    store: MovedStore = None,
-) -> None:
-    """Draw every family of pseudo-lesions on healthy images of the store, as the detector `anomae` is trained on."""
-    from anomae.stages.pseudo import pseudo as stage
-
-    sheet = stage(run, out, store=store, count=count, seed=seed)
-    from anomae.cli.summaries import drawn
-
-    drawn(sheet, run, store, count)
 
 
 @app.command()

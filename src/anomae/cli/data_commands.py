@@ -1,4 +1,4 @@
-"""Commands about data: synthetic scans, and a first look at a data set."""
+"""Commands about data: synthetic scans, a first look at a data set, and what a detector is trained on."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from anomae.cli.app import app
-from anomae.cli.options import Cohort, Modality, Seed, Set, Source, Strict
+from anomae.cli.options import Cohort, Modality, MovedStore, RunFolder, Seed, Set, Source, Strict
 
 
 @app.command()
@@ -44,3 +44,20 @@ def inspect_data(
     from anomae.stages.inspect_data import inspect_data as stage
 
     inspected(stage(cohort, source, modality=modality, options=collected(settings or [], None)), strict)
+
+
+@app.command()
+def pseudo(
+    run: RunFolder,
+    out: Annotated[Path | None, typer.Option(help="Picture to write.  (default: RUN/pseudo_lesions.png)")] = None,
+    count: Annotated[int, typer.Option(min=1, help="Number of healthy images.")] = 10,
+    seed: Seed = 0,
+    store: MovedStore = None,
+) -> None:
+    """Draw every family of pseudo-lesions on healthy images of the store, as the detector `anomae` is trained on."""
+    from anomae.stages.pseudo import pseudo as stage
+
+    sheet = stage(run, out, store=store, count=count, seed=seed)
+    from anomae.cli.summaries import drawn
+
+    drawn(sheet, run, store, count)

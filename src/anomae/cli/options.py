@@ -63,6 +63,12 @@ SetOfDetector = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="DETECTOR.KEY=VALUE", help="Change a setting of a detector; may be repeated."),
 ]
+Engine = Annotated[
+    str,
+    typer.Option(
+        help="auto (the fastest of torch and what was exported into RUN/exported), torch, onnxruntime or openvino."
+    ),
+]
 Strict = Annotated[
     bool, typer.Option("--strict", help="Exit code 2 where anything was skipped, once all that is good is written.")
 ]

@@ -79,7 +79,7 @@ def scored(folder: Path, strict: bool = False, as_json: bool = False) -> None:
         print(f"DICOM results: {facts['dicom']['folder']} (research only, not for clinical use)")
     if facts.get("page"):
         print(f"{'Page' if facts['page'] == 'study.html' else 'Pages'}: {folder / facts['page']}")
-    ended(facts["read"], "scan(s)", unread, failed, strict)
+    ended(facts["read"], "scan(s)", unread, failed, strict, f"; engine: {facts['engine']}")
 
 
 def _decided(facts: dict[str, Any]) -> None:
@@ -105,15 +105,15 @@ def _decided(facts: dict[str, Any]) -> None:
     )
 
 
-def ended(read: int, what: str, skipped: Sequence[str], failed: Sequence[str], strict: bool) -> None:
+def ended(read: int, what: str, skipped: Sequence[str], failed: Sequence[str], strict: bool, further: str = "") -> None:
     """The last line of a command: how many were read, skipped, and failed, with the first reason.
 
-    skipped: sentences whose first number is how many.  failed: a reason for each.  Exit code 2 where `strict` and
-    anything was skipped or failed; all that is good is written by then.
+    skipped: sentences whose first number is how many.  failed: a reason for each.  further: said after them.  Exit code
+    2 where `strict` and anything was skipped or failed; all that is good is written by then.
     """
     first = next(iter([*failed, *skipped]), None)
     passed = sum(int(number[0]) for sentence in skipped if (number := re.search(r"\d+", sentence)))
-    line = f"Read: {read} {what}; skipped: {passed}; failed: {len(failed)}"
+    line = f"Read: {read} {what}; skipped: {passed}; failed: {len(failed)}{further}"
     print(f"{line}." if first is None else f"{line}; the first: {first.rstrip('.')}.")
     if strict and first is not None:
         raise typer.Exit(2)
@@ -169,7 +169,9 @@ def scored_store(run: Path, findings: Path) -> None:
     facts, calibration = read_json(findings / "findings.json"), run / "calibration" / "findings.json"
     print(f"Scores: {findings / 'scores.csv'}")
     held_out = f", and {read_json(calibration)['images']} for calibration" if calibration.exists() else ""
-    print(f"Done: scored {facts['images']} slice(s) of the {facts['split']} split{held_out}.")
+    print(
+        f"Done: scored {facts['images']} slice(s) of the {facts['split']} split{held_out}; engine: {facts['engine']}."
+    )
 
 
 def compared(content: dict[str, Any], folder: Path, strict: bool = False) -> None:

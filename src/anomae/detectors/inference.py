@@ -9,28 +9,13 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from anomae.errors import UserError
+from anomae.detectors.checked_images import check_images
 from anomae.training.devices import chosen_device, chosen_precision
 from anomae.training.settings import DeviceSettings
 
+__all__ = ["USE_BATCH", "check_images", "in_fixed_batches", "in_use"]
+
 USE_BATCH = {"cpu": 16, "cuda": 128}
-
-
-def check_images(images: npt.NDArray[np.float32], channels: int, image_size: tuple[int, int]) -> None:
-    """Raises UserError, one sentence, where `images` are not (n, c, h, w) as fitted, are none, or not all finite."""
-    if images.ndim != 4:
-        raise UserError(f"Images are (n, channels, height, width); these have the shape {images.shape}.")
-    if len(images) == 0:
-        raise UserError("There is no image to look at (n is 0).")
-    if images.shape[1] != channels:
-        raise UserError(f"This detector was fitted on {channels} channel(s); these images have {images.shape[1]}.")
-    if images.shape[2:] != tuple(image_size):
-        raise UserError(
-            f"This detector was fitted on images of {image_size[0]}x{image_size[1]} pixels; these have "
-            f"{images.shape[2]}x{images.shape[3]}: prepare them alike."
-        )
-    if not np.isfinite(images).all():
-        raise UserError("The images hold values that are not finite (NaN or infinity); prepare them anew.")
 
 
 @contextmanager

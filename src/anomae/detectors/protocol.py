@@ -161,3 +161,8 @@ def with_neighbours(detector: Any, images: Images4, neighbours: Callable[[], Ima
     neighbours: gives them, (n, 2, c, h, w); called for such a detector only.
     """
     return (images, neighbours()) if getattr(detector, "needs_neighbours", False) else (images,)
+
+
+def engine_of(detector: Any) -> str:
+    """What computes its scores: "torch", or the engine of an exported model with version and precision."""
+    return str(getattr(detector, "engine", "torch"))

@@ -5,9 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from anomae.cohorts.case import COLOURS, GREY
-from anomae.detectors.protocol import FittedDetector
+from anomae.detectors.protocol import FittedDetector, engine_of
 from anomae.errors import UserError
 from anomae.files import read_json
+from anomae.inference.exported.detector import load_exported
+from anomae.inference.exported.folder import is_exported
 from anomae.inference.inspect import Model
 from anomae.inference.reference import reference_from
 from anomae.runs.healthy_file import read_healthy_scores
@@ -26,7 +28,12 @@ def load(run: Path | str, device: DeviceSettings | None = None) -> FittedDetecto
 
 
 def load_fitted(folder: Path, device: DeviceSettings | None = None) -> FittedDetector:
-    """The fitted detector in the folder that its `save` wrote.  Raises UserError where there is none."""
+    """The fitted detector in the folder that its `save` wrote, or an exported model.
+
+    Raises UserError where there is none.
+    """
+    if is_exported(folder):
+        return load_exported(folder)
     from anomae.detectors.registry import load_detector  # torch is imported only now
 
     return load_detector(folder, device)
@@ -43,12 +50,13 @@ def load_model(
     load: reads the detector; None: the registry's.  Raises UserError where nothing fitted is found, or it is broken.
     """
     folder = fitted_folder(Path(run))
+    detector = (load or load_fitted)(folder, device)
     return Model(
-        detector=(load or load_fitted)(folder, device),
+        detector=detector,
         settings=load_preparation(folder),
         healthy=read_healthy_scores(folder),
         reference=reference_from(folder),
-        fingerprint=fingerprint(folder),
+        fingerprint=fingerprint(folder, engine_of(detector)),
     )
 
 

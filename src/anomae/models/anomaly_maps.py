@@ -35,7 +35,7 @@ def gaussian_smooth(maps: Tensor, sigma: float) -> Tensor:
     """
     if sigma == 0:
         return maps
-    rows, columns = (_gaussian(side, sigma).to(maps.device) for side in maps.shape[1:])
+    rows, columns = (gaussian_matrix(side, sigma).to(maps.device) for side in maps.shape[1:])
     with torch.autocast(maps.device.type, enabled=False):
         return rows @ maps.float() @ columns.T
 
@@ -51,7 +51,7 @@ def highest_mean(maps: Tensor, share: float) -> Tensor:
     return flat.topk(max(1, round(share * flat.shape[1])), dim=1).values.mean(dim=1)
 
 
-def _gaussian(side: int, sigma: float) -> Tensor:
+def gaussian_matrix(side: int, sigma: float) -> Tensor:
     """(side, side): what each pixel of a line becomes made of."""
     radius = int(TRUNCATE * sigma + 0.5)
     offsets = torch.arange(-radius, radius + 1)

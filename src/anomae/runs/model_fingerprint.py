@@ -9,8 +9,11 @@ REFERENCE, REFERENCE_FEATURES = "reference.json", "reference_features.npz"
 BESIDE = (HEALTHY_SCORES, REFERENCE, REFERENCE_FEATURES)  # no score depends on these
 
 
-def fingerprint(fitted: Path) -> str:
-    """A text that depends on the content of the files of `fitted` that scores depend on: equal for equal models."""
+def fingerprint(fitted: Path, engine: str = "torch") -> str:
+    """A text that depends on the content of the files of `fitted` that scores depend on: equal for equal models.
+
+    engine: what scores with it; scores of two engines differ in their last digits, and are not mixed.
+    """
     seen = hashlib.blake2b(digest_size=16)
     for file in sorted(path for path in fitted.rglob("*") if path.is_file()):
         name = file.relative_to(fitted).as_posix()
@@ -18,4 +21,6 @@ def fingerprint(fitted: Path) -> str:
             with file.open("rb") as content:
                 digest = hashlib.file_digest(content, "blake2b").hexdigest()
             seen.update(f"{name}\n{digest}\n".encode())
+    if engine != "torch":
+        seen.update(engine.encode())
     return seen.hexdigest()

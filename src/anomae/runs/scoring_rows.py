@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anomae.arrays import GrowingArray
-from anomae.detectors.protocol import Findings, FittedDetector, with_neighbours
+from anomae.detectors.protocol import Findings, FittedDetector, engine_of, with_neighbours
 from anomae.files import append_json_line, read_json_lines, write_csv, write_json
 from anomae.progress import progress
 from anomae.runs.scored_store import relative_positions_of
@@ -46,7 +46,9 @@ def score_rows(
     maps.  tops: map_tops.npy, the highest value of each map.  made_of: what the scores depend on beside the rows; a
     scoring that was stopped goes on only where it is the same.
     """
-    began, earlier = time.monotonic(), scored_before(folder, len(rows), split, maps or levels, made_of)
+    began, engine = time.monotonic(), engine_of(detector)
+    said = split if engine == "torch" else f"{split}, {engine}"  # two engines' scores are not mixed
+    earlier = scored_before(folder, len(rows), said, maps or levels, made_of)
     (folder / "findings.json").unlink(missing_ok=True)
     found = GrowingFindings(folder, (store.channels, *store.image_size), earlier, maps, maps or levels, tops, made_of)
     chosen = store.select(rows, among=store.rows(split))
@@ -59,14 +61,15 @@ def score_rows(
                 images = chosen.read(block)
                 given = with_neighbours(detector, images, partial(chosen.neighbours, block))
                 tissue = tissue_of(store, here, grey(images)) if levels else None
-                found.append(detector.inspect(*given), split, len(rows), tissue)
+                found.append(detector.inspect(*given), said, len(rows), tissue)
                 bar.advance(len(images))
     finally:
         found.close()
     seconds, done = time.monotonic() - began, len(rows) - (earlier["rows"] if earlier else 0)
     write_scores(folder / "scores.csv", store, rows, found.names, found.scores)
-    facts = {"detector": detector.name, "map_name": detector.map_name, "split": split, "images": len(rows)}
-    return {**facts, "seconds": round(seconds, 3), "images_per_s": round(done / max(seconds, 1e-9), 2)}
+    facts = {"detector": detector.name, "engine": engine, "map_name": detector.map_name, "split": split}
+    speed = {"seconds": round(seconds, 3), "images_per_s": round(done / max(seconds, 1e-9), 2)}
+    return {**facts, "images": len(rows), **speed}
 
 
 def finish(folder: Path, facts: dict[str, Any]) -> None:

@@ -1,7 +1,9 @@
 """The stage `score` on the store's test split: scores.csv, maps and reconstructions; memory stays bounded."""
 
+from collections.abc import Callable
 from pathlib import Path
 
+from anomae.detectors.protocol import FittedDetector, engine_of
 from anomae.detectors.registry import load_detector
 from anomae.errors import UserError
 from anomae.locks import locked
@@ -20,18 +22,17 @@ def score(
     device: DeviceSettings | None = None,
     maps: bool = True,
     calibration: bool = True,
+    load: Callable[[Path, DeviceSettings | None], FittedDetector] | None = None,
 ) -> Path:
     """Score every slice of `split` of the run's store; returns the folder of the findings.
 
-    Works in blocks of 256 slices, each journalled: a scoring that was stopped goes on, and memory does not grow with
-    the number of slices.  scores.csv has a column for every score of the detector and, where the slices are of scans,
-    score_neighbours: the score smoothed over the neighbouring slices among those scored.
-
-    A detector that looks at neighbours gets those of the same split of the store, scored or not, whatever their label.
-
-    maps: also write maps.npy, (n, h, w), and reconstructions.npy, (n, c, h, w), float16 in the order of scores.csv.
+    Works in blocks of 256 slices, each journalled: a stopped scoring goes on, and memory does not grow with the slices.
+    scores.csv has a column for every score of the detector and, of slices of scans, score_neighbours, smoothed over the
+    neighbouring slices scored.  A detector that looks at neighbours gets those of the same split, whatever their label.
+    maps: also write maps.npy, (n, h, w), and reconstructions.npy, (n, c, h, w), float16, ordered as scores.csv is.
     calibration: with the test split, score the normal validation slices too, into RUN/calibration, unless `fit` did:
-    from them `evaluate` takes a threshold that has seen no abnormal image, and so does the scoring of new scans.
+    from them `evaluate` takes a threshold that has seen no abnormal image, and so does the scoring of new scans.  load:
+    reads the fitted detector (see anomae.export.choice).
     Raises UserError where the run is not fitted, its store is gone or another process is writing the run.
     """
     opened_run = Run(Path(run))
@@ -42,10 +43,12 @@ def score(
     if not len(rows):
         raise UserError(f"The store {opened.folder} has no slice in its {split} split.")
     chosen = device or device_of(opened_run.facts())
-    detector = load_detector(opened_run.fitted, chosen)
+    detector = (load or load_detector)(opened_run.fitted, chosen)
+    engine = engine_of(detector)
+    computed = computed_on(chosen) if engine == "torch" else engine
     with locked(opened_run.folder):
         facts = score_rows(detector, opened, rows, opened_run.findings, split, maps=maps)
         if calibration and split == "test":
-            calibrate(lambda: detector, opened, opened_run, levels=maps, computed_on=computed_on(chosen))
+            calibrate(lambda: detector, opened, opened_run, levels=maps, computed_on=computed)
         finish(opened_run.findings, facts)
     return opened_run.findings

@@ -12,7 +12,7 @@ from anomae.cohorts.own_outputs import without_outputs
 from anomae.cohorts.patient_names import patient_of_scan
 from anomae.cohorts.scan_slices import scan_slices
 from anomae.cohorts.scans_below import refuse_unlike_copy, without_masks
-from anomae.detectors.protocol import FittedDetector
+from anomae.detectors.protocol import FittedDetector, engine_of
 from anomae.dicom_results.folder import DicomFolder
 from anomae.errors import MissingExtra, UnreadableScan, UserError
 from anomae.files import write_json
@@ -70,7 +70,7 @@ def score_scans(
     place of the one from healthy people.  force: flag scans too that the model was not made for.
     dicom: kinds of DICOM results to write of DICOM scans, such as "seg,sr"; uid_root: of their UIDs.  pages: write a
     page of each scan, see anomae.pages.batch; identify: name scans and patients there.
-    load: reads the fitted detector; None: the registry's.
+    load: reads the fitted detector (see anomae.export.choice); None: the registry's, or an exported model's.
 
     A scan that cannot be read is listed and skipped.  A scoring that was stopped goes on; what is in `out` already and
     has not changed is not scored again.  What this program wrote below `paths` is left out.  One scan at a time is in
@@ -79,8 +79,6 @@ def score_scans(
     other things or another process is writing it, or not one scan could be scored; and at the very end, with all
     others written, where the results of a scan could not be written whole.
     """
-    from anomae.training.devices import computed_on  # torch is imported only now
-
     fitted, target = fitted_folder(Path(run)), Path(out)
     prepared = prepared_facts(fitted)
     colour = learned_in_colour(prepared)
@@ -89,7 +87,7 @@ def score_scans(
     model = load_model(fitted, device, load=load)
     asked = Asked(model.rules(bounds, threshold), bounds, force)
     results = None if dicom is None else DicomFolder(target / "dicom", dicom, uid_root, asked.rules, force)
-    doubts = [*_doubts(prepared), *model.lacks(computed_on(device or DeviceSettings()))]
+    doubts = [*_doubts(prepared), *model.lacks(_computed_on(model, device))]
     with locked(target):
         folder = ScoringFolder(target, model.fingerprint)
         single = len({*folder.scans, *(str(file.resolve()) for file in found)}) == 1
@@ -170,6 +168,7 @@ def _score_into(
     first_page = None if pages is None else pages.finish(judged, [asked.rules.scan.sentence, *doubts])
     facts = {
         "detector": model.detector.name,
+        "engine": engine_of(model.detector),
         "model": model.fingerprint[:12],
         "map_name": model.detector.map_name,
         "scans": len(scans),
@@ -198,6 +197,15 @@ def _score_into(
     if results is not None:
         results.say_what_is_missing(len(scans))
     return target
+
+
+def _computed_on(model: Model, device: DeviceSettings | None) -> str:
+    engine = engine_of(model.detector)
+    if engine != "torch":
+        return engine
+    from anomae.training.devices import computed_on  # torch is imported only now
+
+    return computed_on(device or DeviceSettings())
 
 
 def _inspected(file: Path, model: Model, asked: Asked, colour: bool) -> Study:

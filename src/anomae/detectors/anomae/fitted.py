@@ -1,5 +1,6 @@
 """The detector `anomae`, fitted: scores, maps of probabilities, and the pretext figure's scores."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -12,11 +13,12 @@ from torch import Tensor
 
 from anomae.detectors.anomae.evidence import Evidence
 from anomae.detectors.anomae.fitting import Parts
-from anomae.detectors.anomae.neighbours import apart, stacked
+from anomae.detectors.anomae.neighbours import apart
 from anomae.detectors.anomae.samples import altered_by, families_of
 from anomae.detectors.anomae.saved import write_parts
 from anomae.detectors.anomae.settings import AnomaeSettings
-from anomae.detectors.inference import check_images, in_fixed_batches, in_use
+from anomae.detectors.checked_images import check_images, stacked
+from anomae.detectors.inference import in_fixed_batches, in_use
 from anomae.detectors.protocol import Findings
 from anomae.files import write_json
 from anomae.models.patch_head import PatchHead
@@ -86,13 +88,19 @@ class FittedAnomae:
         neighbours: as in `inspect`; the lesions go on into them.  What is drawn depends on the fit's seed, the family
         and the number of images alone.
         """
-        window, found = self.parts.window, {}
+        altered = self.pretext_images(images, neighbours)
+        return {family: self.inspect(slices, beside).scores for family, slices, beside in altered}
+
+    def pretext_images(
+        self, images: npt.NDArray[np.float32], neighbours: npt.NDArray[np.float32] | None = None
+    ) -> Iterator[tuple[str, npt.NDArray[np.float32], npt.NDArray[np.float32] | None]]:
+        """What `pretext` inspects: a family, images with one lesion of it each, and their neighbours; in turn."""
+        window = self.parts.window
         seen = window.seen(torch.from_numpy(self._stacks(images, neighbours)))
         for family in families_of(self.settings.lesions, every=True):
             generator = torch.Generator().manual_seed(derive_seed(self.seed, "pretext", family))
             slices, beside = apart(window.prepared(altered_by(seen, family, generator)))
-            found[family] = self.inspect(slices.numpy(), None if beside is None else beside.numpy()).scores
-        return found
+            yield family, slices.numpy(), None if beside is None else beside.numpy()
 
     def save(self, folder: Path) -> None:
         """Write backbone, masked autoencoders, memories and heads, whichever there are, and settings.json last."""

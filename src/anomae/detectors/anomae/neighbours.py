@@ -13,8 +13,8 @@ from torch import Tensor
 
 from anomae.detectors.anomae.sources import Source, View
 from anomae.detectors.anomae.window import Window
+from anomae.detectors.checked_images import stacked
 from anomae.detectors.protocol import HealthySlices
-from anomae.errors import UserError
 
 
 class Neighbours:
@@ -42,23 +42,6 @@ class Neighbours:
 def apart(images: Tensor) -> tuple[Tensor, Tensor | None]:
     """Slices (B, c, h, w), with None; or stacks as slices (B, c, h, w) and their neighbours (B, 2, c, h, w)."""
     return (images, None) if images.ndim == 4 else (images[:, 0].contiguous(), images[:, 1:])
-
-
-def stacked(images: npt.NDArray[np.float32], neighbours: npt.NDArray[np.float32] | None) -> npt.NDArray[np.float32]:
-    """Images (n, c, h, w) and their neighbours (n, 2, c, h, w) as stacks; without neighbours as they are.
-
-    Raises UserError where the neighbours are not of these images' shape, or not all finite.
-    """
-    if neighbours is None:
-        return images
-    if neighbours.shape != (len(images), 2, *images.shape[1:]):
-        raise UserError(
-            f"Neighbours of images {images.shape} are two of the same shape each; these have the shape "
-            f"{neighbours.shape}."
-        )
-    if not np.isfinite(neighbours).all():
-        raise UserError("The neighbours hold values that are not finite (NaN or infinity); prepare them anew.")
-    return np.concatenate([images[:, None], neighbours], axis=1)
 
 
 def read_seen(healthy: HealthySlices, window: Window, indices: npt.NDArray[np.int64], beside: bool) -> Tensor:

@@ -65,7 +65,7 @@ class FittedStudentTeacher:
 
         def scores_and_maps(block: Tensor, _: npt.NDArray[np.float32]) -> tuple[Tensor, Tensor]:
             networks.to(block.device)
-            inputs = _with_positions(teacher.levels(block)[0].float())
+            inputs = with_positions(teacher.levels(block)[0].float())
             wrong = (networks["flow"](*inputs)[0] - networks["student"](*inputs).float()).square().mean(dim=1)
             scores = torch.stack([wrong.amax(dim=(1, 2)), wrong.mean(dim=(1, 2))], dim=1)
             return scores, upsampled(wrong, teacher.image_size, "bicubic")
@@ -115,7 +115,7 @@ class StudentTeacherDetector:
         flow = networks["flow"]
 
         def features(indices: npt.NDArray[np.int64]) -> tuple[Tensor, Tensor]:
-            return _with_positions(feed(indices))
+            return with_positions(feed(indices))
 
         def loss_of_flow(model: nn.Module, indices: npt.NDArray[np.int64], _: torch.Generator) -> Tensor:
             return flow_loss(*model(*features(indices)))
@@ -167,7 +167,7 @@ def _build(teacher: Teacher, settings: StudentTeacherSettings, seed: int) -> nn.
     )
 
 
-def _with_positions(features: Tensor) -> tuple[Tensor, Tensor]:
+def with_positions(features: Tensor) -> tuple[Tensor, Tensor]:
     """Features (B, C, H, W), and sines and cosines of where each of them is, (B, 32, H, W)."""
     size = (features.shape[2], features.shape[3])
     where = sincos_positions(size, POSITIONS, False).to(features.device).transpose(1, 2).reshape(1, POSITIONS, *size)

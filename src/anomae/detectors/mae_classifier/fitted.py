@@ -68,10 +68,13 @@ class FittedPseudoAbnormalClassifier:
         """
         check_images(images, self.network.channels, self.network.image_size)
         rebuilt = images if self.autoencoder is None else self.autoencoder.reconstruct(images)
+        return {"boxes": self._probabilities(images, self.altered(rebuilt))}
+
+    def altered(self, rebuilt: Images4) -> Images4:
+        """Reconstructions (n, c, h, w) with the boxes of the pretext task, drawn for each."""
         # The name of these draws: another one would give every run that was reported other boxes.
         seed = derive_seed(self.seed, "own task")
-        altered = alter_once(rebuilt, self.settings.pseudo_abnormal, seed)
-        return {"boxes": self._probabilities(images, altered)}
+        return alter_once(rebuilt, self.settings.pseudo_abnormal, seed)
 
     def save(self, folder: Path) -> None:
         """Write classifier and masked autoencoder, each into a folder of its own, and settings.json last."""

@@ -64,7 +64,7 @@ class FittedPatchMemory:
 
         Raises UserError for images unlike those that were fitted on.
         """
-        teacher, beyond = self.teacher, self._out_of_reach()
+        teacher, beyond = self.teacher, self.beyond()
         check_images(images, teacher.channels, teacher.image_size)
 
         def scores_and_maps(block: Tensor, _: npt.NDArray[np.float32]) -> tuple[Tensor, Tensor]:
@@ -89,7 +89,7 @@ class FittedPatchMemory:
         facts: dict[str, Any] = {"detector": self.name, "seed": self.seed, **self.teacher.facts()}
         write_json(folder / "settings.json", {**facts, "settings": self.settings.model_dump(mode="json")})
 
-    def _out_of_reach(self) -> Tensor | None:
+    def beyond(self) -> Tensor | None:
         """(positions, patches of the memory) bool, or None where a neighbour may lie anywhere."""
         if self.settings.near is None or self.positions is None:
             return None

@@ -47,7 +47,7 @@ class AnomalyClassifier(nn.Module):
     def forward(self, inputs: Tensor, keep: Tensor | None = None) -> Tensor:
         """(B, C, H, W) -> logits (B,) float32.  keep: (depth, 2, B) from `drop_path_keep`, or None."""
         tokens = self.patch_embed(patchify(inputs, self.patch))  # (B, N, D)
-        first = self.cls_token.to(tokens.dtype).expand(len(tokens), -1, -1)
+        first = self.cls_token.to(tokens.dtype).expand(tokens.shape[0], -1, -1)
         tokens = torch.cat([first, tokens], dim=1) + self.pos_embed.to(tokens.dtype)  # (B, 1+N, D)
         for index, block in enumerate(self.blocks):
             tokens = block(tokens, None if keep is None else keep[index])

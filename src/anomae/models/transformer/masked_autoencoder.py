@@ -16,6 +16,7 @@ from anomae.models.initialisation import initialise_transformer
 from anomae.models.transformer.attention import attend
 from anomae.models.transformer.sizes import Size
 from anomae.models.transformer.tokens import gather_tokens, scatter_tokens
+from anomae.models.transformer.visible_patches import drawn_visible
 
 
 def patchify(images: Tensor, patch: int) -> Tensor:
@@ -88,22 +89,8 @@ def training_visible(batch: int, patches: int, visible: int, generator: torch.Ge
 
 
 def random_visible(seeds: Sequence[int], patches: int, visible: int, passes: int, covering: bool = False) -> Tensor:
-    """(B, passes, K) int64: the visible patches of each image in each pass, from a generator of the image's own seed.
-
-    Independent draws (paper: "4 times with different masks"), or covering: one shuffled circle of all patches is cut
-    into consecutive stretches, so that over the passes every patch is visible equally often (or, where N does not
-    divide passes * K, at most once more than another).
-    """
-    drawn = np.empty((len(seeds), passes, visible), dtype=np.int64)
-    for index, seed in enumerate(seeds):
-        generator = np.random.Generator(np.random.Philox(seed))
-        if covering:
-            circle = np.resize(generator.permutation(patches), passes * visible)
-            drawn[index] = circle.reshape(passes, visible)
-        else:
-            for turn in range(passes):
-                drawn[index, turn] = generator.permutation(patches)[:visible]
-    return torch.from_numpy(drawn)
+    """(B, passes, K) int64: see anomae.models.transformer.visible_patches.drawn_visible."""
+    return torch.from_numpy(drawn_visible(seeds, patches, visible, passes, covering))
 
 
 class Attention(nn.Module):

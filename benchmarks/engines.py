@@ -1,0 +1,119 @@
+"""Scoring a prepared store end to end with torch, ONNX Runtime and OpenVINO, in turn, in one run.
+
+    python benchmarks/engines.py RUN [--rounds 3] [--slices 512] [--split test] [--out engines.json]
+
+RUN is fitted and has exported models in RUN/exported (`anomae export RUN RUN/exported/NAME --to ... --precision ...`).
+Each engine scores the same slices through the stage `score`: reading, network, maps written, scores written.  A
+scoring is a process of its own, one at a time, each round in another order; what is shown are the medians of slices
+per second by wall time, of processor seconds a slice, and the ratios to torch in fp32 of the same round.
+"""
+
+import argparse
+import json
+import os
+import platform
+import random
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+TORCH = ("torch fp32", "torch bf16")
+
+
+def measured(run: Path, engine: str, split: str, slices: int) -> dict[str, float]:
+    """Slices per second and processor seconds a slice of one scoring, warm: one batch is scored before the clock."""
+    from anomae.inference.exported import load_exported
+    from anomae.inference.fitted import load_fitted
+    from anomae.runs.run import Run
+    from anomae.stages.score import _score_rows
+    from anomae.training.settings import DeviceSettings
+
+    store = Run(run).open_store()
+    detector: Any
+    if engine.startswith("torch"):
+        precision: Any = engine.split()[1]
+        detector = load_fitted(run / "fitted", DeviceSettings(accelerator="cpu", precision=precision))
+    else:
+        detector = load_exported(run / "exported" / engine)
+    rows = store.rows(split)[:slices]
+    detector.inspect(store.select(rows[:32]).read(slice(None)))
+    with tempfile.TemporaryDirectory() as out:
+        wall, cpu = time.perf_counter(), _processor_seconds()
+        _score_rows(detector, store, rows, Path(out), split, True, False)
+        wall, cpu = time.perf_counter() - wall, _processor_seconds() - cpu
+        began = time.process_time()
+        detector.inspect(store.select(rows[:256]).read(slice(None)))
+        inspect = time.process_time() - began
+    return {
+        "slices_per_s": len(rows) / wall,
+        "cpu_ms": 1000 * cpu / len(rows),
+        "inspect_cpu_ms": 1000 * inspect / min(256, len(rows)),
+    }
+
+
+def _processor_seconds() -> float:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+
+def in_a_process(run: Path, engine: str, options: argparse.Namespace) -> dict[str, float]:
+    command = [sys.executable, __file__, str(run), "--only", engine, "--split", options.split]
+    command += ["--slices", str(options.slices)]
+    given = subprocess.run(command, check=True, capture_output=True, text=True, env=os.environ)
+    found: dict[str, float] = json.loads(given.stdout.splitlines()[-1])
+    return found
+
+
+def processor() -> str:
+    if shutil.which("lscpu") is None:
+        return platform.processor()
+    lines = subprocess.run(["lscpu"], check=True, capture_output=True, text=True).stdout.splitlines()
+    facts = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
+    kinds = [
+        flag for flag in ("avx512f", "avx512_bf16", "avx512_fp16", "amx_bf16", "amx_int8") if flag in facts["Flags"]
+    ]
+    return f"{facts['Model name']} (family {facts['CPU family']}, model {facts['Model']}), {', '.join(kinds)}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--slices", type=int, default=512)
+    parser.add_argument("--split", default="test")
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--only")
+    options = parser.parse_args()
+    if options.only:
+        print(json.dumps(measured(options.run, options.only, options.split, options.slices)))
+        return
+    engines = [*TORCH, *sorted(path.name for path in (options.run / "exported").glob("[!.]*"))]
+    rounds: list[dict[str, dict[str, float]]] = []
+    for number in range(options.rounds):
+        order = engines[:]
+        random.Random(number).shuffle(order)
+        rounds.append({engine: in_a_process(options.run, engine, options) for engine in order})
+        print(f"round {number + 1} of {options.rounds} done", file=sys.stderr, flush=True)
+    print(processor())
+    print(f"{os.environ.get('OMP_NUM_THREADS', 'all')} thread(s); load {os.getloadavg()[0]:.1f}")
+    print(f"{'engine':16} {'slices/s':>9} {'ratio':>6} {'CPU ms':>7} {'ratio':>6} {'inspect CPU ms':>15} {'ratio':>6}")
+    for engine in engines:
+        cells = []
+        for key in ("slices_per_s", "cpu_ms", "inspect_cpu_ms"):
+            values = [one[engine][key] for one in rounds]
+            base = [one[TORCH[0]][key] for one in rounds]
+            ratio = [v / b if key == "slices_per_s" else b / v for v, b in zip(values, base, strict=True)]
+            cells += [f"{median(values):.2f}", f"{median(ratio):.2f}"]
+        print("{:16} {:>9} {:>6} {:>7} {:>6} {:>15} {:>6}".format(engine, *cells))
+    if options.out:
+        options.out.write_text(json.dumps(rounds, indent=2))
+
+
+if __name__ == "__main__":
+    main()

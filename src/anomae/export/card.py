@@ -1,0 +1,111 @@
+"""The model card of an exported model: card.json for programs, MODEL_CARD.md for people."""
+
+import platform
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from anomae import __version__
+from anomae.files import write_json, write_text
+from anomae.inference.exported.engines import ENGINES, engine_version
+from anomae.inference.exported.folder import CARD, FORMAT
+
+
+def card_of(fitted: Any, traced: Any, networks: Mapping[str, Any], to: str, precision: str) -> dict[str, Any]:
+    """card.json, but for what was measured."""
+    import torch
+
+    engine = ENGINES[to]
+    return {
+        "format": FORMAT,
+        "detector": fitted.name,
+        "map_name": fitted.map_name,
+        "description": fitted.description,
+        "channels": int(traced.facts["channels"]),
+        "image_size": list(traced.facts["image_size"]),
+        "needs_neighbours": bool(getattr(fitted, "needs_neighbours", False)),
+        "engine": engine,
+        "precision": precision,
+        "batch": traced.batch,
+        "runner": dict(traced.runner),
+        "networks": dict(networks),
+        "versions": {"anomae": __version__, "torch": torch.__version__, engine: engine_version(engine).split()[1]},
+        "python": platform.python_version(),
+    }
+
+
+def write_card(folder: Path, card: Mapping[str, Any]) -> None:
+    """Write card.json and MODEL_CARD.md."""
+    write_json(folder / CARD, card)
+    write_text(folder / "MODEL_CARD.md", _page(card))
+
+
+def _page(card: Mapping[str, Any]) -> str:
+    height, width = card["image_size"]
+    parity, precision, engine = card["parity"], card["precision"], card["engine"]
+    versions = ", ".join(f"{name} {version}" for name, version in card["versions"].items())
+    worst = _worst(parity["fp32"])
+    lines = [
+        f"# {card['detector']}, exported for {engine} in {precision}",
+        "",
+        "Not a medical device. It says how far a slice is from the healthy ones that it learned from.",
+        "",
+        f"- Detector: {card['detector']}" + (f" ({card['description']})" if card["description"] else ""),
+        f"- Images: {card['channels']} channel(s) of {height} x {width} pixels, prepared as prepare.json says",
+        f"- Map: {card['map_name'] or 'none'}",
+        f"- Made with {versions}",
+        "",
+        "## Agreement with torch",
+        f"Compared with torch's fp32 on {parity['source']}.",
+        "",
+        f"- fp32, {parity['fp32']['slices']} slices in batches of {', '.join(_batches(parity['fp32']))}: the largest "
+        f"difference of any score, map or reconstruction is {worst:.2g} of its range "
+        f"({parity['fp32']['tolerance']:g} is allowed)",
+    ]
+    if precision != "fp32":
+        reduced = parity[precision]
+        lines.append(
+            f"- {precision}, {reduced['slices']} slices: rank correlation of the scores "
+            f"{reduced['rank_correlation']:.5f}"
+            + (
+                f", with altered slices {reduced['rank_correlation_with_altered']:.5f}"
+                if "rank_correlation_with_altered" in reduced
+                else ""
+            )
+            + f" ({reduced['wanted_rank_correlation']:g} is wanted)"
+        )
+        if "pretext_auroc" in reduced:
+            lines.append(
+                f"- {precision}, AUROC of the pretext task: {reduced['pretext_auroc']:.4f}; torch's fp32: "
+                f"{reduced['pretext_auroc_torch']:.4f}"
+            )
+        else:
+            lines.append("- This detector has no pretext task: its ranks alone were judged")
+    if "rank_correlation_of_maps" in parity[precision]:
+        lines.append(
+            f"- {precision}, rank correlation of the maps: {parity[precision]['rank_correlation_of_maps']:.5f}"
+        )
+    lines += [
+        "",
+        "## Use",
+        "`anomae score THIS_FOLDER scan.nii.gz --out RESULTS`. torch is not needed: in an environment without it, "
+        f"`pip install --no-deps anomae` and `pip install {_needed(engine)}`.",
+        "",
+        "Every file is checked against checksums.json when the model is loaded. The operating threshold and the "
+        "calibration, where the run had them, were copied from it; in calibration/ cases and patients are numbers.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _needed(engine: str) -> str:
+    packages = "numpy scipy pydantic typer rich jinja2 matplotlib pillow simpleitk pydicom pylibjpeg h5py"
+    return f"{engine} {packages}"
+
+
+def _batches(fp32: Mapping[str, Any]) -> list[str]:
+    return list(fp32["largest_difference_by_batch"])
+
+
+def _worst(fp32: Mapping[str, Any]) -> float:
+    return max(float(share) for of in fp32["largest_difference_by_batch"].values() for share in of.values())

@@ -1,0 +1,146 @@
+"""Which engine scores: torch, or an exported model of the run that passed the parity gate; named where scores are."""
+
+import importlib.util
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from anomae.detectors.protocol import FittedDetector
+from anomae.errors import UserError
+from anomae.export.export import export, model_of
+from anomae.files import read_json
+from anomae.inference.exported.detector import ExportedDetector, load_exported
+from anomae.inference.exported.engines import ENGINES
+from anomae.inference.exported.folder import CARD, CHECKSUMS, is_exported
+from anomae.inference.fitted import fitted_folder, load_fitted
+from anomae.progress import say
+from anomae.suggestions import nearest_sentence
+from anomae.training.settings import DeviceSettings
+
+if TYPE_CHECKING:
+    from anomae.export.traceable import Pretext
+
+CHOICES = ("auto", "torch", *ENGINES.values())
+KEPT_IN = "exported"  # of a run: exported models that scoring may use
+Load = Callable[[Path, DeviceSettings | None], FittedDetector]
+
+
+def engine_for(
+    run: Path, engine: str, device: DeviceSettings | None, *, store: Path | None = None, pretext: bool = False
+) -> Load | None:
+    """What reads the detector that scores with `run`; None: torch, as it always was.
+
+    engine: auto, torch, onnxruntime or openvino.  auto is the fastest of torch and the models in RUN/exported, as their
+    exports measured it; where there are none, or a GPU is to be used, torch.  An engine that is named and has no model
+    there is exported first, in the precision of `device`, or fp32.  store: of the run, if it was moved.  pretext: the
+    detector is to be asked about the pretext task too.
+
+    Raises UserError where there is no such engine, or `run` is an exported model of another one; and what `export`
+    raises.
+    """
+    if engine not in CHOICES:
+        raise UserError(f"There is no engine {engine!r}. {nearest_sentence(engine, CHOICES)}")
+    if is_exported(run):
+        return _of_exported(run, engine, pretext)
+    if engine == "torch":
+        return None
+    precision = None if device is None or device.precision == "auto" else device.precision
+    if engine == "auto":
+        found = [card for card in _exported_of(run) if precision in (None, card[1]["precision"])]
+        chosen = max(found, key=lambda card: card[1]["slices_per_cpu_s"]["exported"], default=None)
+        if chosen is None or _slower(chosen[1]) or _wants_cuda(device):
+            return None
+        folder = chosen[0]
+    else:
+        folder = _named(run, engine, precision, store)
+    exported = load_exported(folder)
+    return lambda fitted, _: _with_pretext(exported, fitted) if pretext else exported
+
+
+def _of_exported(folder: Path, engine: str, pretext: bool) -> Load | None:
+    own = read_json(folder / CARD)["engine"] if (folder / CARD).exists() else None
+    if engine not in ("auto", own):
+        raise UserError(
+            f"{folder} was exported for {own}; score with --engine {own} or auto, or export the run for {engine}."
+        )
+    if pretext:
+        raise UserError(f"{folder} is an exported model, which knows no store; name scans to score, or give the run.")
+    return None  # load_fitted knows what to do with it
+
+
+def _exported_of(run: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """The models in RUN/exported that are whole, of the weights that the run has now, and whose engine is installed."""
+    folders = sorted(path.parent for path in (run / KEPT_IN).glob(f"[!.]*/{CHECKSUMS}"))
+    model = model_of(fitted_folder(run)) if folders else ""
+    for folder in folders:
+        card = read_json(folder / CARD)
+        if card.get("model") == model and importlib.util.find_spec(card["engine"]) is not None:
+            yield folder, card
+
+
+def _named(run: Path, engine: str, precision: str | None, store: Path | None) -> Path:
+    """The fastest model of this engine in RUN/exported, exported now where there is none."""
+    to = next(name for name, runs in ENGINES.items() if runs == engine)
+    of_engine = [
+        (card["slices_per_cpu_s"]["exported"], folder)
+        for folder, card in _exported_of(run)
+        if card["engine"] == engine and precision in (None, card["precision"])
+    ]
+    if of_engine:
+        return max(of_engine)[1]
+    chosen = precision or "fp32"
+    say(f"The run is exported for {engine} in {chosen} first, and compared with torch.")
+    return export(run, run / KEPT_IN / f"{to}-{chosen}", to=to, precision=chosen, store=store)
+
+
+def _slower(card: dict[str, Any]) -> bool:
+    return bool(card["slices_per_cpu_s"]["exported"] <= card["slices_per_cpu_s"]["torch"])
+
+
+def _wants_cuda(device: DeviceSettings | None) -> bool:
+    wanted = "auto" if device is None else device.accelerator
+    if wanted != "auto" or importlib.util.find_spec("torch") is None:
+        return wanted == "cuda"
+    import torch
+
+    return torch.cuda.is_available()
+
+
+@dataclass(frozen=True, slots=True)
+class _WithPretext:
+    """An exported detector with the pretext task: lesions drawn by torch, judged by the engine."""
+
+    exported: ExportedDetector
+    fitted: Any
+    task: "Pretext"
+
+    def __getattr__(self, name: str) -> Any:
+        """All else is the exported detector's."""
+        return getattr(self.exported, name)
+
+    @property
+    def trained_families(self) -> tuple[str, ...]:
+        """Those that it learned from."""
+        families: tuple[str, ...] = self.fitted.trained_families
+        return families
+
+    def pretext(
+        self, images: npt.NDArray[np.float32], neighbours: npt.NDArray[np.float32] | None = None
+    ) -> dict[str, npt.NDArray[np.float64]]:
+        """Family of pseudo-lesions -> scores (n,) of healthy images (n, c, h, w) with one of it."""
+        return self.task(self.exported, images, neighbours)
+
+
+def _with_pretext(exported: ExportedDetector, fitted: Path) -> FittedDetector:
+    from anomae.export.registry import traceable_of
+
+    torch_fitted = load_fitted(fitted, DeviceSettings(accelerator="cpu", precision="fp32"))
+    task = traceable_of(torch_fitted).pretext
+    if task is None:
+        return exported
+    scored: Any = _WithPretext(exported, torch_fitted, task)
+    return scored  # type: ignore[no-any-return]

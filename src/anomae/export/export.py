@@ -1,0 +1,141 @@
+"""A run exported: networks written, compared with torch, and kept only where both say the same."""
+
+import hashlib
+import secrets
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+from anomae.detectors.protocol import with_neighbours
+from anomae.errors import UserError
+from anomae.export.carried import carry_over
+from anomae.export.held_back import HeldBack, held_back
+from anomae.extras import require
+from anomae.files import read_json
+from anomae.inference.exported.detector import ExportedDetector, opened
+from anomae.inference.exported.engines import ENGINES, EXTRAS, multiplies_bf16
+from anomae.inference.exported.folder import is_exported, write_checksums
+from anomae.inference.fitted import fitted_folder, load_fitted
+from anomae.progress import progress
+from anomae.training.settings import DeviceSettings
+
+if TYPE_CHECKING:
+    from anomae.export.traceable import Traceable
+
+PRECISIONS = {"onnx": ("fp32",), "openvino": ("fp32", "bf16")}
+TURNS, TIMED = 3, 32
+
+
+def export(run: Path | str, out: Path | str, *, to: str, precision: str = "fp32", store: Path | None = None) -> Path:
+    """Write the fitted detector of a run as networks for another engine into the new folder `out`; returns it.
+
+    run: a run, or a copy of its fitted folder.  to: onnx or openvino.  precision: fp32, or bf16 for OpenVINO.  store:
+    of the run, if it was moved.  The folder appears whole, or not at all.  Raises UserError where the detector cannot
+    be exported or `out` is taken, NoParity where the exported model does not say what torch says, MissingExtra where
+    the engine is not installed.
+    """
+    from anomae.export.registry import traceable_of
+
+    _refuse_unknown(to, precision)
+    source, target = Path(run), Path(out)
+    if is_exported(source):
+        raise UserError(f"{source} is an exported model already; export the run that it was made from.")
+    fitted_in = fitted_folder(source)
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise UserError(f"{target} is there already; name a new folder for the exported model.")
+    fitted = load_fitted(fitted_in, DeviceSettings(accelerator="cpu", precision="fp32"))
+    traced = with_shape(traceable_of(fitted), fitted_in)
+    slices = held_back(source, traced.facts["channels"], traced.facts["image_size"], store)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    made = target.with_name(f".part-{secrets.token_hex(8)}-{target.name}")
+    made.mkdir()
+    try:
+        write_compared(fitted, traced, slices, made, to, precision)
+        carry_over(fitted_in, source / "calibration", made)
+        write_checksums(made)
+        if target.exists():
+            target.rmdir()
+        made.rename(target)
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+    return target
+
+
+def write_compared(
+    fitted: Any, traced: "Traceable", slices: HeldBack, folder: Path, to: str, precision: str
+) -> dict[str, Any]:
+    """Networks and card in `folder`, once they are seen to say what torch says on `slices`; returns the card.
+
+    Raises NoParity or EngineFailed.
+    """
+    from anomae.export.card import card_of, write_card
+    from anomae.export.parity import differences, ranks_alike, refuse_different, same_at_every_batch
+    from anomae.export.writing import write_network
+
+    with progress("export", len(traced.networks) + 2, "steps") as bar:
+        networks = {}
+        for name, network in traced.networks.items():
+            networks[name] = write_network(network, folder, name, to)
+            bar.advance()
+        card = card_of(fitted, traced, networks, to, precision)
+        at_any = opened(folder, card, any_batch=True, precision="fp32")
+        parity: dict[str, Any] = {"source": slices.source, "fp32": same_at_every_batch(fitted, at_any, slices)}
+        bar.advance()
+        in_use = opened(folder, card, precision="fp32")
+        few = with_neighbours(fitted, slices.images[:TIMED], lambda: slices.neighbours[:TIMED])
+        refuse_different(differences(fitted.inspect(*few), in_use.inspect(*few)), f"in batches of {card['batch']}")
+        if precision != "fp32":
+            in_use = opened(folder, card)
+            parity[precision] = ranks_alike(fitted, in_use, slices, traced.pretext)
+        bar.advance()
+    card |= {"parity": parity, "slices_per_cpu_s": _speeds(fitted, in_use, few), **traced.facts}
+    write_card(folder, card)
+    return card
+
+
+def with_shape(traced: "Traceable", fitted: Path) -> "Traceable":
+    """The same with the images' channels and (h, w), which every detector of ours keeps in settings.json."""
+    content = read_json(fitted / "settings.json")
+    height, width = content["image_size"]
+    facts = {"channels": int(content["channels"]), "image_size": (height, width), "model": model_of(fitted)}
+    return replace(traced, facts=facts)
+
+
+def model_of(fitted: Path) -> str:
+    """A text that depends on the weights and settings in a fitted folder alone, and not on what else is put there."""
+    seen = hashlib.sha256()
+    for path in sorted(fitted.rglob("*")):
+        if path.is_file() and (path.suffix != ".json" or path.name == "settings.json"):
+            with path.open("rb") as content:
+                digest = hashlib.file_digest(content, "sha256").hexdigest()
+            seen.update(f"{path.relative_to(fitted).as_posix()} {digest}\n".encode())
+    return seen.hexdigest()
+
+
+def _refuse_unknown(to: str, precision: str) -> None:
+    if to not in PRECISIONS:
+        raise UserError(f"--to is {to!r}; a run is exported to {' or '.join(PRECISIONS)}.")
+    if precision not in PRECISIONS[to]:
+        raise UserError(f"There is no --precision {precision} for {to}; it is {' or '.join(PRECISIONS[to])}.")
+    require(ENGINES[to], EXTRAS[ENGINES[to]])
+    if precision == "bf16" and not multiplies_bf16():
+        raise UserError("This processor has no bf16, so its agreement cannot be measured here; export in fp32.")
+
+
+def _speeds(fitted: Any, exported: ExportedDetector, given: tuple[Any, ...]) -> dict[str, float]:
+    """Slices per processor second of both on the machine that exported, in turn, the medians of three."""
+    seconds: dict[str, list[float]] = {"torch": [], "exported": []}
+    for _ in range(TURNS):
+        for name, inspect in (("torch", fitted.inspect), ("exported", exported.inspect)):
+            seconds[name].append(_timed(lambda inspect=inspect: inspect(*given)))  # type: ignore[misc]
+    return {name: round(len(given[0]) / median(times), 2) for name, times in seconds.items()}
+
+
+def _timed(function: Callable[[], Any]) -> float:
+    began = time.process_time()  # of all threads: the wall says more of what else the machine does
+    function()
+    return time.process_time() - began

@@ -1,0 +1,68 @@
+"""Slices that no fit saw, on which an exported model is compared with torch."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from anomae.cohorts.scan_slices import scan_slices
+from anomae.errors import UserError
+from anomae.inference.fitted import load_preparation
+from anomae.phantoms.phantom import make_head
+from anomae.runs.run import Run
+from anomae.slices.preparing import prepare_case
+from anomae.slices.store import Slices
+from anomae.volumes.volume import Volume
+
+MOST, PHANTOMS = 128, 4
+HEALTHY_SPLIT = "validation"
+
+
+@dataclass(frozen=True, slots=True)
+class HeldBack:
+    """images: (n, c, h, w) float32.  neighbours: (n, 2, c, h, w).  source: what they are, for the card."""
+
+    images: npt.NDArray[np.float32]
+    neighbours: npt.NDArray[np.float32]
+    source: str
+
+
+def held_back(run: Path, channels: int, image_size: tuple[int, int], store: Path | None = None) -> HeldBack:
+    """At most 128 normal slices of the validation split of the run's store, evenly spaced; else of made-up heads.
+
+    run: a run, or a copy of its fitted folder, which has no store.  Raises UserError where `store` is named and is not
+    the run's.
+    """
+    if (run / "run.json").exists():
+        try:
+            opened = Run(run).open_store(store)
+        except UserError:
+            if store is not None:
+                raise
+        else:
+            rows = opened.rows(HEALTHY_SPLIT, label=0)
+            filled = rows[~opened.index.empty[rows]]
+            if len(filled):
+                chosen = filled[np.unique(np.linspace(0, len(filled) - 1, MOST).astype(np.int64))]
+                slices = opened.select(chosen, among=opened.rows(HEALTHY_SPLIT))
+                source = f"{len(chosen)} normal slices of the validation split of the store that the run learned from"
+                return HeldBack(slices.read(slice(None)), slices.neighbours(slice(None)), source)
+    return _made_up(run, channels, image_size)
+
+
+def _made_up(run: Path, channels: int, image_size: tuple[int, int]) -> HeldBack:
+    """Made-up heads without lesions, prepared as the training images were; of each channel the same."""
+    settings = load_preparation(run).model_copy(update={"image_size": image_size, "neighbours": 0})
+    parts, order = [], []
+    for seed in range(PHANTOMS):
+        phantom = make_head(seed, lesions=0, skull=settings.preparation != "brain")
+        case = scan_slices(Volume(phantom.voxels, phantom.grid, Path("made-up head"), "array"))
+        prepared = prepare_case(case, settings.model_copy(update={"brain_mask": "auto", "bias_correction": "none"}))
+        keep = ~prepared.empty
+        parts.append(np.repeat(prepared.images[keep], channels, axis=1))
+        order.append(np.stack([np.full(keep.sum(), seed), case.slices[prepared.kept][keep]]))
+    cases, numbers = np.concatenate(order, axis=1)
+    slices = Slices(np.concatenate(parts), order=(cases, numbers))
+    source = f"{len(slices)} slices of {PHANTOMS} made-up heads, prepared alike, since the run's store is not at hand"
+    return HeldBack(slices.read(slice(None)), slices.neighbours(slice(None)), source)

@@ -1,0 +1,49 @@
+"""What is done with an exported model's networks: everything that depends on what stands in an image, in numpy.
+
+A runner takes the networks, its part of card.json, and a batch of images (b, c, h, w), or stacks (b, 3, c, h, w);
+it gives arrays by name whose first axis is the batch: score, map, reconstruction, and score_<name> for further scores.
+A new one is a function and a line in RUNNERS.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from anomae.detectors.protocol import Findings
+from anomae.inference.exported.engines import Network
+from anomae.inference.exported.masked import inspect_masked
+
+Array = npt.NDArray[Any]
+Networks = Mapping[str, Network]
+PREFIX = "score_"
+
+
+def inspect_chain(networks: Networks, runner: Mapping[str, Any], images: Array) -> dict[str, Array]:
+    """Networks in a row, each given what it names of the images and of what those before it gave.
+
+    runner["chain"]: name and inputs of each.  runner["outputs"]: what all this is called here -> what gave it.
+    """
+    known: dict[str, Array] = {"images": images}
+    for name, inputs in runner["chain"]:
+        known |= networks[name]({entry: known[entry] for entry in inputs})
+    return {name: known[output] for name, output in runner["outputs"].items()}
+
+
+RUNNERS: dict[str, Callable[[Networks, Mapping[str, Any], Array], dict[str, Array]]] = {
+    "chain": inspect_chain,
+    "masked": inspect_masked,
+}
+
+
+def findings_of(arrays: Mapping[str, Array]) -> Findings:
+    """What a runner gave, as findings."""
+    others = {name.removeprefix(PREFIX): column for name, column in arrays.items() if name.startswith(PREFIX)}
+    maps, rebuilt = arrays.get("map"), arrays.get("reconstruction")
+    return Findings(
+        scores=arrays["score"].astype(np.float64),
+        maps=None if maps is None else np.maximum(maps, 0, dtype=np.float32),
+        reconstructions=None if rebuilt is None else rebuilt.astype(np.float32, copy=False),
+        other_scores={name: column.astype(np.float64) for name, column in others.items()},
+    )
