@@ -38,7 +38,7 @@ def run(heads: SliceStore, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("exported") / "run"
     fit(heads.folder, folder, detector="mae-classifier", recipe="phantom", overrides=SHORT)
     (folder / "fitted" / "threshold.json").write_text('{"slice": 0.5}')
-    (folder / "calibration").mkdir()
+    (folder / "calibration").mkdir(exist_ok=True)
     (folder / "calibration" / "scores.csv").write_text(
         "row,case,patient,slice,sop_instance_uid,score\n0,a/Jane.nii,Jane,0,1.2.3,0.1\n1,b/Joan.nii,Joan,0,1.2.4,0.2\n"
     )

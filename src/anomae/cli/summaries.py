@@ -79,7 +79,8 @@ def scored(folder: Path, strict: bool = False, as_json: bool = False) -> None:
         print(f"DICOM results: {facts['dicom']['folder']} (research only, not for clinical use)")
     if facts.get("page"):
         print(f"{'Page' if facts['page'] == 'study.html' else 'Pages'}: {folder / facts['page']}")
-    ended(facts["read"], "scan(s)", unread, failed, strict, f"; engine: {facts['engine']}")
+    print(f"Engine: {facts['engine']}")
+    ended(facts["read"], "scan(s)", unread, failed, strict)
 
 
 def _decided(facts: dict[str, Any]) -> None:
@@ -105,15 +106,15 @@ def _decided(facts: dict[str, Any]) -> None:
     )
 
 
-def ended(read: int, what: str, skipped: Sequence[str], failed: Sequence[str], strict: bool, further: str = "") -> None:
+def ended(read: int, what: str, skipped: Sequence[str], failed: Sequence[str], strict: bool) -> None:
     """The last line of a command: how many were read, skipped, and failed, with the first reason.
 
-    skipped: sentences whose first number is how many.  failed: a reason for each.  further: said after them.  Exit code
-    2 where `strict` and anything was skipped or failed; all that is good is written by then.
+    skipped: sentences whose first number is how many.  failed: a reason for each.  Exit code 2 where `strict` and
+    anything was skipped or failed; all that is good is written by then.
     """
     first = next(iter([*failed, *skipped]), None)
     passed = sum(int(number[0]) for sentence in skipped if (number := re.search(r"\d+", sentence)))
-    line = f"Read: {read} {what}; skipped: {passed}; failed: {len(failed)}{further}"
+    line = f"Read: {read} {what}; skipped: {passed}; failed: {len(failed)}"
     print(f"{line}." if first is None else f"{line}; the first: {first.rstrip('.')}.")
     if strict and first is not None:
         raise typer.Exit(2)
