@@ -166,7 +166,7 @@ def _how(
     from anomae.training.settings import DeviceSettings
 
     chosen = None if device is None else DeviceSettings.model_validate({"accelerator": device})
-    return HowToScore(run, bounds, threshold, force, uid_root, chosen)
+    return HowToScore(run, bounds, threshold, force, uid_root=uid_root, device=chosen)
 
 
 def _ended(counts: Any, out: Path, strict: bool) -> None:

@@ -29,6 +29,7 @@ class HowToScore:
     bounds: tuple[float, float] = (SLICE_BOUND, PATIENT_BOUND)
     threshold: float | None = None
     force: bool = False
+    overlays: int = 8
     uid_root: str | None = None
     device: DeviceSettings | None = None
     load: Callable[[Path, DeviceSettings | None], FittedDetector] | None = None
@@ -59,6 +60,7 @@ class Scorer:
                 how.run,
                 [images],
                 out,
+                overlays=how.overlays,
                 bounds=how.bounds,
                 threshold=how.threshold,
                 force=how.force,
