@@ -36,13 +36,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     fit(store.folder, folder / "run", detector="mean-image")
     rng = np.random.default_rng(0)
-    healthy = HealthyScores(
-        rng.uniform(0, 0.1, 400),
-        rng.uniform(0, 0.9, 400),
-        np.repeat(np.arange(40), 10),
-        "patient",
-        "400 made-up slices",
-    )
+    scores, tops = rng.uniform(0, 0.05, 400), rng.uniform(0, 0.3, 400)
+    healthy = HealthyScores(scores, tops, np.repeat(np.arange(40), 10), "patient", "400 made-up slices")
     write_healthy_scores(folder / "run" / "fitted", healthy)
     return folder / "run"
 

@@ -20,6 +20,7 @@ Since = Annotated[str | None, typer.Option(help="Studies of this day and later a
 Threshold = Annotated[
     float | None, typer.Option(help="Flag scans above this score, in place of the threshold from healthy ones.")
 ]
+Overlays = Annotated[int, typer.Option(min=0, help="How many of the highest slices of each scan to draw.")]
 Force = Annotated[bool, typer.Option(help="Flag scans too that the model was not made for.")]
 
 
@@ -43,6 +44,7 @@ def pull(
     patient_bound: PatientBound = 0.10,
     threshold: Threshold = None,
     force: Force = False,
+    overlays: Overlays = 8,
     uid_root: UidRoot = None,
     device: Device = None,
     strict: Strict = False,
@@ -57,7 +59,7 @@ def pull(
         raise UserError("Say which studies: --study UID, --since DAY or --query KEY=VALUE.")
     asked = checked_query(study, since, query or [])
     archive = _archive(url, token_file, user, password_file, ca)
-    how = _how(run, (slice_bound, patient_bound), threshold, force, uid_root, device)
+    how = _how(run, (slice_bound, patient_bound), threshold, force, overlays, uid_root, device)
     with stopped_by_signals() as wish:
         _ended(work(archive, how, out, asked, push=push, retry=retry, wish=wish), out, strict)
 
@@ -78,6 +80,7 @@ def watch(
     patient_bound: PatientBound = 0.10,
     threshold: Threshold = None,
     force: Force = False,
+    overlays: Overlays = 8,
     uid_root: UidRoot = None,
     device: Device = None,
 ) -> None:
@@ -88,7 +91,7 @@ def watch(
 
     day = checked_since(since)
     archive = _archive(url, token_file, user, password_file, ca)
-    how = _how(run, (slice_bound, patient_bound), threshold, force, uid_root, device)
+    how = _how(run, (slice_bound, patient_bound), threshold, force, overlays, uid_root, device)
     with stopped_by_signals() as wish:
         _ended(work(archive, how, out, push=push, every_s=every, since=day, wish=wish), out, False)
 
@@ -117,6 +120,7 @@ def receive(
     patient_bound: PatientBound = 0.10,
     threshold: Threshold = None,
     force: Force = False,
+    overlays: Overlays = 8,
     uid_root: UidRoot = None,
     device: Device = None,
 ) -> None:
@@ -135,7 +139,7 @@ def receive(
     title = checked_title(aet)
     door = Door(title, port, host, tuple(checked_title(one) for one in allow or ()), tls, quiet)
     sender = None if send is None else Sender(checked_node(send), title, tls if send_tls else None)
-    how = _how(run, (slice_bound, patient_bound), threshold, force, uid_root, device)
+    how = _how(run, (slice_bound, patient_bound), threshold, force, overlays, uid_root, device)
     with stopped_by_signals() as wish:
         _ended(work(how, out, door, sender=sender, wish=wish), out, False)
 
@@ -159,6 +163,7 @@ def _how(
     bounds: tuple[float, float],
     threshold: float | None,
     force: bool,
+    overlays: int,
     uid_root: str | None,
     device: str | None,
 ) -> Any:
@@ -166,7 +171,7 @@ def _how(
     from anomae.training.settings import DeviceSettings
 
     chosen = None if device is None else DeviceSettings.model_validate({"accelerator": device})
-    return HowToScore(run, bounds, threshold, force, uid_root=uid_root, device=chosen)
+    return HowToScore(run, bounds, threshold, force, overlays, uid_root, chosen)
 
 
 def _ended(counts: Any, out: Path, strict: bool) -> None:
