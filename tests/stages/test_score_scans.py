@@ -109,7 +109,8 @@ def test_scores_has_a_line_a_slice_with_its_place(run, tmp_path):
     grid = a_scan(tmp_path / "scan.nii.gz", direction=UPSIDE_DOWN)
     out = score(run, [tmp_path / "scan.nii.gz"], tmp_path / "out")
     rows = rows_of(out)
-    assert list(rows[0]) == ["file", "patient", "slice", "position_mm", "file_slice", "score", "score_neighbours"]
+    known = ["file", "patient", "slice", "position_mm", "file_slice", "score", "score_neighbours"]
+    assert list(rows[0]) == [*known, "threshold", "threshold_by", "flag", "higher_than"]
     assert all(row["patient"] for row in rows)
     assert [int(row["slice"]) for row in rows] == list(range(6))
     positions = [float(row["position_mm"]) for row in rows]
@@ -258,7 +259,7 @@ def test_a_folder_of_an_older_version_is_told_from_a_foreign_one(run, tmp_path):
     a_scan(tmp_path / "scan.nii.gz")
     out = score(run, [tmp_path / "scan.nii.gz"], tmp_path / "out")
     first, *others = (out / "journal.jsonl").read_text().splitlines()
-    (out / "journal.jsonl").write_text("\n".join([first.replace("scoring 2", "scoring 1"), *others]) + "\n")
+    (out / "journal.jsonl").write_text("\n".join([first.replace("scoring 3", "scoring 2"), *others]) + "\n")
     with pytest.raises(UserError, match="older version"):
         score(run, [tmp_path / "scan.nii.gz"], out)
 
@@ -351,6 +352,10 @@ def test_a_picture_gets_a_map_of_its_own_size(run, tmp_path):
         "position_mm",
         "file_slice",
         "score",
+        "threshold",
+        "threshold_by",
+        "flag",
+        "higher_than",
     ]  # it has no neighbour
     assert json.loads((out / "scoring.json").read_text())["map_name"] == Brightness.map_name
     assert rows_of(out)[0]["position_mm"] == ""

@@ -183,8 +183,8 @@ def score(
             raise UserError("--dicom and --uid-root are for new scans: DICOM results refer to the files of a scan.")
         if threshold is not None or force or as_json or (slice_bound, patient_bound) != (0.05, 0.10):
             raise UserError(
-                "--threshold, --force, --json and the bounds are for new scans; of the store's slices `anomae evaluate` "
-                "says what thresholds are worth, and takes the bounds."
+                "--threshold, --force, --json and the bounds are for new scans; `anomae evaluate` takes the "
+                "bounds for the slices of a store, and says what the thresholds are worth."
             )
         if out is not None:
             raise UserError("--out is for new scans; results on the store's slices are written to RUN/findings.")

@@ -81,6 +81,9 @@ def _decided(facts: dict[str, Any]) -> None:
     """By which rule scans are flagged, how many are, and which the model was not made for."""
     rule, flagged = facts["rules"]["scan"], facts["flagged"]
     print(rule["sentence"])
+    of_slices = facts["rules"]["slice"]
+    if of_slices["threshold"] is None and rule["threshold"] is not None:
+        print(f"Slices: {of_slices['sentence']}")
     doubts = (facts["calibration"] or {}).get("doubts", ())
     for doubt in doubts if rule["threshold"] is not None and not rule["given"] else ():
         print(f"Doubt: {doubt}")
