@@ -1,7 +1,8 @@
 """A run fitted once, tiny made-up studies, a real Orthanc, and a small DICOMweb server."""
 
 import shutil
-from collections.abc import Iterator
+import subprocess
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import numpy as np
 import pydicom
 import pytest
 
+from anomae.pacs.node import TlsFiles
 from anomae.pacs.score_study import HowToScore
 from anomae.phantoms.dicom_scans import write_dicom_scan
 from anomae.phantoms.phantom import make_head
@@ -88,3 +90,20 @@ def orthanc(orthanc_of_module: Orthanc) -> Orthanc:
 def small_archive(studies: list[MadeUpStudy]) -> Iterator[SmallArchive]:
     with serving(SmallArchive([file for study in studies for file in study.files])) as archive:
         yield archive
+
+
+@pytest.fixture
+def certificates(tmp_path: Path) -> Callable[[str], TlsFiles]:
+    """certificates(name): a self-signed certificate of localhost, trusting itself; skipped without openssl."""
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not on this machine (Debian: apt-get install openssl)")
+
+    def made(name: str) -> TlsFiles:
+        certificate, key = tmp_path / f"{name}.pem", tmp_path / f"{name}.key"
+        command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+        command += ["-keyout", str(key), "-out", str(certificate), "-days", "2", "-subj", "/CN=localhost"]
+        command += ["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
+        subprocess.run(command, check=True, capture_output=True)
+        return TlsFiles(certificate, key, certificate)
+
+    return made

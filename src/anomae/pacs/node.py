@@ -1,9 +1,11 @@
 """A DICOM node: host, port and AE title; TLS between two of them; which hosts need a word of warning."""
 
 import re
+import socket
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from anomae.errors import UserError
 from anomae.pacs.connection import is_loopback
@@ -11,6 +13,7 @@ from anomae.progress import say
 
 _NODE = re.compile(r"(?P<host>[A-Za-z0-9.-]{1,253}):(?P<port>[0-9]{1,5})/(?P<title>.+)")
 _TITLE = re.compile(r"[ -\[\]-~]{1,16}")  # no backslash, no control character
+_HANDSHAKE_S = 30.0  # for each piece of a handshake
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +70,17 @@ def checked_tls(certificate: Path | None, key: Path | None, ca: Path | None) -> 
     return TlsFiles(certificate, key, ca)
 
 
+class _LateHandshake(ssl.SSLContext):
+    """Shakes hands in the thread of a connection: who connects and says nothing keeps nobody else waiting."""
+
+    def wrap_socket(self, sock: socket.socket, *arguments: Any, **options: Any) -> ssl.SSLSocket:
+        sock.settimeout(_HANDSHAKE_S)
+        return super().wrap_socket(sock, *arguments, **{**options, "do_handshake_on_connect": False})
+
+
 def server_context(files: TlsFiles) -> ssl.SSLContext:
     """Of a node that accepts only who has a certificate of `files.ca`.  Raises UserError for files that are none."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context = _LateHandshake(ssl.PROTOCOL_TLS_SERVER)
     _load(context, files)
     context.verify_mode = ssl.CERT_REQUIRED
     return context

@@ -164,8 +164,7 @@ def _deal_with(desk: Desk, shelf: Shelf, study: str, last: float) -> None:
 @contextmanager
 def _open_node(door: Door, shelf: Shelf) -> Iterator[None]:
     require("pynetdicom", EXTRA)
-    from pynetdicom import AE, AllStoragePresentationContexts, evt
-    from pynetdicom.presentation import ALL_TRANSFER_SYNTAXES
+    from pynetdicom import AE, ALL_TRANSFER_SYNTAXES, AllStoragePresentationContexts, evt
     from pynetdicom.sop_class import Verification
 
     entity = AE(door.title)
