@@ -38,8 +38,8 @@ layers: $(VENV)/.installed-dev
 unit: $(VENV)/.installed-dev programs
 	$(BIN)/python -m pytest -n 2
 
-# Independent programs that DICOM results are checked with, and an archive.  Installed as root where apt is at hand; where they cannot
-# be had, nothing fails here, and those tests are skipped and say why.
+# Independent programs that DICOM results are checked with, and an archive.  Installed as root where apt is at hand;
+# where they cannot be had, nothing fails here, and those tests are skipped and say why.
 programs:
 	@command -v dciodvfy >/dev/null && command -v dsrdump >/dev/null && command -v Orthanc >/dev/null || { \
 		command -v apt-get >/dev/null && test "$$(id -u)" = 0 && { $(APT) install $(PACKAGES) \
