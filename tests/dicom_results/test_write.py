@@ -223,6 +223,23 @@ def test_report_and_segmentation_name_the_same_segments(scans: Scans, tmp_path: 
     assert {picture.sop_instance_uid for picture in study.volume.dicom.pictures} < evidence
 
 
+def test_two_findings_of_one_slice_refer_to_its_one_instance(scans: Scans, tmp_path: Path) -> None:
+    *_, study = scans("MR", "axial")
+    heat = study.result.map.copy()
+    number = int(study.regions.labels.any(axis=(1, 2)).argmax())
+    heat[number, :3, :3] = 0.4
+    regions = find_regions(heat, 0.25, study.volume.grid, study.result.case.slices)
+    two = replace(study, result=replace(study.result, map=heat), regions=regions)
+    seg = pydicom.dcmread(file_of(write_dicom(two, ["seg"], tmp_path, "scan"), "seg"))
+    cited = [
+        (frame.SegmentIdentificationSequence[0].ReferencedSegmentNumber, image.ReferencedSOPInstanceUID)
+        for frame in seg.PerFrameFunctionalGroupsSequence
+        for image in frame.DerivationImageSequence[0].SourceImageSequence
+    ]
+    instance = study.volume.dicom.pictures[number].sop_instance_uid
+    assert {segment for segment, uid in cited if uid == instance} == {1, 2}
+
+
 def test_without_findings_there_is_no_segmentation_and_the_report_says_so(
     scans: Scans, tmp_path: Path, dsrdump: Callable
 ) -> None:

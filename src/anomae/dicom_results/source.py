@@ -167,9 +167,14 @@ def cite(result: Any, source: Source) -> None:
         if name in result:
             del result[name]
     cited: set[int] = set()
+    # highdicom puts one and the same object into all frames of a slice, one a segment: it is changed once.
+    changed: set[int] = set()
     for group in result.get("PerFrameFunctionalGroupsSequence", []):
         for derivation in group.get("DerivationImageSequence", []):
             for image in derivation.SourceImageSequence:
+                if id(image) in changed:
+                    continue
+                changed.add(id(image))
                 index = int(str(image.ReferencedSOPInstanceUID).removeprefix(_STAND_IN)) - 1
                 one = source.slices[index]
                 image.ReferencedSOPClassUID, image.ReferencedSOPInstanceUID = one.sop_class, one.instance

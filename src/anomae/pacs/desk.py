@@ -1,0 +1,166 @@
+"""One study after the other: asked for, fetched, scored, its results sent; each step remembered before the next."""
+
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from anomae.errors import MissingExtra, NotWritten, UserError
+from anomae.extras import require
+from anomae.locks import locked
+from anomae.pacs.dicomweb import Archive, content
+from anomae.pacs.errors import ArchiveRefuses, ArchiveTrouble, Stopped, StudyTrouble
+from anomae.pacs.remember import EMPTY, FAILED, MOST_TRIES, SCORED, SENT, Memory, Remembered, study_name
+from anomae.pacs.score_study import HowToScore, Scorer, results_of
+from anomae.progress import say
+
+Send = Callable[[Sequence[Path]], int]  # files that are to arrive somewhere -> how many were new there
+
+
+@dataclass
+class Counts:
+    """What came of the studies of one command."""
+
+    scored: int = 0
+    known: int = 0
+    failed: int = 0
+    empty: int = 0
+    flagged: int = 0
+    sent: int = 0
+    reasons: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Desk:
+    """Works on studies in one folder, whose lock it holds; see `open_desk`.
+
+    target: name of where results go, and send, which brings them there; None: nowhere.
+    """
+
+    memory: Memory
+    scorer: Scorer
+    target: str = ""
+    send: Send | None = None
+    retry: bool = False
+    counts: Counts = field(default_factory=Counts)
+
+    def incoming(self, study: str) -> Path:
+        """Where the images of a study lie until it is scored."""
+        return self.memory.folder / "incoming" / study
+
+    def results(self, study: str) -> Path:
+        """Where what came of a study lies."""
+        return self.memory.folder / "studies" / study
+
+    def from_archive(self, archive: Archive, uid: str, go_on: Callable[[], None]) -> bool:
+        """Work on a study of an archive, unless that was done; returns whether it is dealt with, for now or for good.
+
+        Raises ArchiveTrouble and ArchiveRefuses where it is not about this study, Stopped where `go_on` does.
+        """
+        study = study_name(uid)
+        what = "unknown"
+        try:
+            series = archive.series(uid)
+            what = content(series)
+            known = self.memory.of(study)
+            if not self.memory.is_wanted(study, what, retry=self.retry):
+                return self._known(known)
+            self.memory.begin(study, what)
+            if not series:
+                return self._empty(study, what)
+            shutil.rmtree(self.incoming(study), ignore_errors=True)
+            if not archive.download(uid, series, self.incoming(study), go_on):
+                return self._empty(study, what)
+        except (ArchiveTrouble, ArchiveRefuses, NotWritten, Stopped):
+            self.memory.put_back(study, what)
+            raise
+        except StudyTrouble as error:
+            if what == "unknown":
+                self.memory.begin(study, what)
+            self._failed(study, what, error, again=True)
+            return (self.memory.of(study) or Remembered(study, what, FAILED)).tries >= MOST_TRIES
+        try:
+            return self.score(study, what)
+        finally:
+            shutil.rmtree(self.incoming(study), ignore_errors=True)
+
+    def score(self, study: str, what: str) -> bool:
+        """Score a begun study whose images lie in `incoming`, and send what came of it; returns as `from_archive`.
+
+        Raises NotWritten where the disk is full.
+        """
+        try:
+            facts = self.scorer.score(self.incoming(study), self.results(study))
+        except (MissingExtra, NotWritten):  # of no study alone
+            self.memory.put_back(study, what)
+            raise
+        except UserError as error:
+            self._failed(study, what, error, again=False)
+            return True
+        self.memory.scored(study, what, facts)
+        self.counts.scored += 1
+        self.counts.flagged += bool(facts["flag"])
+        flag = {None: "no flag", True: "FLAGGED", False: "not flagged"}[facts["flag"]]
+        say(f"Study {study}: {flag}, score {facts['score']:.4g}, findings {facts['findings']}.")
+        return self.deliver(study)
+
+    def deliver(self, study: str) -> bool:
+        """Send the results of a scored study; returns False where that is to be tried again.
+
+        Raises ArchiveTrouble and ArchiveRefuses where it is not about this study.
+        """
+        if self.send is None:
+            return True
+        try:
+            self.counts.sent += self.send(results_of(self.results(study)))
+        except StudyTrouble as error:
+            say(f"Study {study}: its results were not sent. {error}")
+            self.counts.reasons.append(f"Study {study}: not sent. {error}")
+            return False
+        self.memory.sent(study, self.target)
+        return True
+
+    def deliver_all(self) -> None:
+        """Send what an earlier command left unsent."""
+        if self.send is not None:
+            for one in self.memory.unsent(self.target):
+                self.deliver(one.study)
+
+    def _known(self, known: Remembered | None) -> bool:
+        self.counts.known += 1
+        if known is not None and known.state in (SCORED, SENT) and self.target not in known.sent:
+            return self.deliver(known.study)
+        return True
+
+    def _empty(self, study: str, what: str) -> bool:
+        self.memory.empty(study, what, "no series of images that a scanner made")
+        self.counts.empty += 1
+        say(f"Study {study}: {EMPTY}.")
+        return True
+
+    def _failed(self, study: str, what: str, error: UserError, *, again: bool) -> None:
+        self.memory.failed(study, what, str(error), again=again)
+        self.counts.failed += 1
+        self.counts.reasons.append(f"Study {study}: {error}")
+        say(f"Study {study}: skipped. {error}")
+
+
+@contextmanager
+def open_desk(how: HowToScore, out: Path, source: str) -> Iterator[Desk]:
+    """A desk in the folder `out`, which no other process writes meanwhile; studies.csv is written at the end.
+
+    source: where its studies come from, for people.  Raises UserError where the run holds nothing fitted, or `out`
+    something else, and MissingExtra where DICOM results cannot be written.
+    """
+    require("highdicom", "dicom")
+    scorer = Scorer(how)
+    model = scorer.fingerprint()
+    if out.exists() and not out.is_dir():
+        raise UserError(f"{out} is a file; name a folder for what is written.")
+    with locked(out):
+        memory = Memory(out, model, source)
+        try:
+            yield Desk(memory, scorer)
+        finally:
+            memory.write_table()

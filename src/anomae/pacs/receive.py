@@ -1,0 +1,237 @@
+"""A DICOM node that takes images by C-STORE; a study is scored once nothing of it has come for a while."""
+
+import hashlib
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from anomae.errors import NotWritten, UserError
+from anomae.extras import require
+from anomae.files import written_whole
+from anomae.pacs.connection import EXTRA
+from anomae.pacs.desk import Counts, Desk, open_desk
+from anomae.pacs.errors import ArchiveTrouble
+from anomae.pacs.images import is_image_class, why_not_scored
+from anomae.pacs.node import TlsFiles, refuse_open_door, server_context
+from anomae.pacs.query import is_uid
+from anomae.pacs.remember import content_of, study_name
+from anomae.pacs.score_study import HowToScore, check_room
+from anomae.pacs.send import Sender
+from anomae.pacs.stopping import Wish
+from anomae.progress import say
+
+_SUCCESS, _NO_ROOM, _NOT_UNDERSTOOD, _NOT_SCORED = 0x0000, 0xA700, 0xC000, 0xA900
+_MOST_INSTANCE_BYTES = 2**31
+_MOST_ASSOCIATIONS = 8
+_TIMEOUT_S = 60.0
+_LOOK_S = 0.5
+_AGAIN_S = 30.0  # what could not be sent is tried again
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """Where and for whom a node listens.
+
+    allowed: AE titles that may send; empty: all, on this machine alone.  quiet_s: a study is complete when nothing of
+    it has come for so long.
+    """
+
+    title: str
+    port: int
+    host: str = "127.0.0.1"
+    allowed: tuple[str, ...] = ()
+    tls: TlsFiles | None = None
+    quiet_s: float = 30.0
+
+
+@dataclass
+class Shelf:
+    """Images that came and are not scored yet, a folder a study; they survive a crash, as their senders rely on it.
+
+    Threads of the node put images in, one other takes studies out.
+    """
+
+    folder: Path
+    _came: dict[str, float] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        if self.folder.is_dir():
+            for study in self.folder.iterdir():
+                for part in study.rglob(".part-*"):
+                    part.unlink()
+                self._came[study.name] = time.monotonic()
+
+    def put(self, image: Any) -> None:
+        """Write an image to the disk.  Raises OSError and NotWritten where that fails."""
+        study = study_name(str(image.StudyInstanceUID))
+        modality = str(image.get("Modality", ""))
+        series = _file_name(str(image.SeriesInstanceUID))
+        series = f"{modality}-{series}" if modality.isalnum() and modality.isascii() and len(modality) < 17 else series
+        path = self.folder / study / series / f"{_file_name(str(image.SOPInstanceUID))}.dcm"
+        with self._lock:
+            self._came[study] = time.monotonic()
+        check_room(self.folder)
+        with written_whole(path) as temporary:
+            image.save_as(temporary, enforce_file_format=True)
+        with self._lock:
+            self._came[study] = time.monotonic()
+
+    def quiet(self, seconds: float) -> Iterator[tuple[str, float]]:
+        """Studies of which nothing has come for so long, and when the last came."""
+        with self._lock:
+            came = dict(self._came)
+        for study, last in came.items():
+            if time.monotonic() - last >= seconds:
+                yield study, last
+
+    def images(self, study: str) -> list[tuple[str, int]]:
+        """Names and sizes of the images of a study."""
+        files = (self.folder / study).rglob("*.dcm")
+        return [(file.relative_to(self.folder / study).as_posix(), file.stat().st_size) for file in files]
+
+    def take_out(self, study: str, last: float) -> None:
+        """Remove a study that is dealt with, unless something of it has come since `last`."""
+        with self._lock:
+            if self._came.get(study) == last:
+                del self._came[study]
+                shutil.rmtree(self.folder / study, ignore_errors=True)
+
+
+def receive(
+    how: HowToScore, out: Path, door: Door, *, sender: Sender | None = None, wish: Wish | None = None
+) -> Counts:
+    """Take images and score their studies into `out`, until `wish` is expressed.
+
+    sender: brings segmentations and reports to another node.  Images of a study are removed once it is scored, or could
+    not be.  Raises UserError where the door may not be opened so or the port is taken, NotWritten where the disk is
+    full, and as `anomae score`.
+    """
+    wish = wish or Wish()
+    refuse_open_door(door.host, door.allowed, door.tls)
+    with open_desk(how, out, f"C-STORE to {door.title}") as desk:
+        if sender is not None:
+            desk.target, desk.send = sender.node.name, sender
+        shelf = Shelf(out / "incoming")
+        with _open_node(door, shelf):
+            say(f"{door.title} listens on {door.host}:{door.port}.")
+            _work(desk, shelf, door, wish)
+        say("Stopped. Give the same command again to go on from here.")
+        return desk.counts
+
+
+def _work(desk: Desk, shelf: Shelf, door: Door, wish: Wish) -> None:
+    try_again, silent = 0.0, False
+    while not wish.stopped:
+        try:
+            for study, last in shelf.quiet(door.quiet_s):
+                if wish.stopped:
+                    return
+                _deal_with(desk, shelf, study, last)
+            if time.monotonic() >= try_again:
+                try_again = time.monotonic() + _AGAIN_S
+                desk.deliver_all()
+                silent = False
+        except ArchiveTrouble as error:
+            if not silent:
+                say(f"{error} Results wait and are sent later.")
+            silent, try_again = True, time.monotonic() + _AGAIN_S
+        wish.wait(_LOOK_S)
+
+
+def _deal_with(desk: Desk, shelf: Shelf, study: str, last: float) -> None:
+    """Score a quiet study unless the same images were scored before; then its images go."""
+    what = content_of(shelf.images(study))
+    try:
+        if desk.memory.is_wanted(study, what):
+            desk.memory.begin(study, what)
+            desk.score(study, what)
+        else:
+            desk.counts.known += 1
+    except ArchiveTrouble:
+        shelf.take_out(study, last)  # it is scored, only not sent
+        raise
+    finally:
+        desk.memory.write_table()
+    shelf.take_out(study, last)
+
+
+@contextmanager
+def _open_node(door: Door, shelf: Shelf) -> Iterator[None]:
+    require("pynetdicom", EXTRA)
+    from pynetdicom import AE, ALL_TRANSFER_SYNTAXES, AllStoragePresentationContexts, evt
+    from pynetdicom.sop_class import Verification
+
+    entity = AE(door.title)
+    entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = _TIMEOUT_S
+    entity.maximum_associations = _MOST_ASSOCIATIONS
+    entity.require_called_aet = True
+    entity.require_calling_aet = list(door.allowed)
+    entity.add_supported_context(Verification)
+    for context in AllStoragePresentationContexts:
+        if is_image_class(str(context.abstract_syntax)):
+            entity.add_supported_context(context.abstract_syntax, ALL_TRANSFER_SYNTAXES)
+    try:
+        node = entity.start_server(
+            (door.host, door.port),
+            block=False,
+            ssl_context=None if door.tls is None else server_context(door.tls),
+            evt_handlers=[
+                (evt.EVT_C_STORE, _taken, [shelf]),
+                (evt.EVT_PDU_RECV, _count),
+                (evt.EVT_DIMSE_RECV, _forget),
+            ],
+        )
+    except OSError as error:
+        raise UserError(
+            f"{door.host}:{door.port} cannot be listened on ({error.strerror}); give another --port."
+        ) from error
+    try:
+        yield
+    finally:
+        node.shutdown()
+
+
+def _taken(event: Any, shelf: Shelf) -> int:
+    """What a sender is answered: success only once its image is on the disk."""
+    try:
+        image = event.dataset
+        image.file_meta = event.file_meta
+        for name in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"):
+            if not is_uid(str(image.get(name, ""))):
+                return _NOT_UNDERSTOOD
+        reason = why_not_scored(image)
+    except (ValueError, TypeError, KeyError, AttributeError, EOFError, NotImplementedError):
+        return _NOT_UNDERSTOOD
+    if reason:
+        return _SUCCESS if reason == "a localizer" else _NOT_SCORED
+    try:
+        shelf.put(image)
+    except (OSError, NotWritten):
+        say("An image was not taken: the disk is full or cannot be written to.")
+        return _NO_ROOM
+    return _SUCCESS
+
+
+def _count(event: Any) -> None:
+    """Ends an association that sends more in one message than any image has."""
+    association = event.assoc
+    data = getattr(event.pdu, "presentation_data_value_items", None)
+    if data is None:
+        return
+    association.anomae_bytes = getattr(association, "anomae_bytes", 0) + sum(len(one) for one in data)
+    if association.anomae_bytes > _MOST_INSTANCE_BYTES:
+        association.abort()
+
+
+def _forget(event: Any) -> None:
+    event.assoc.anomae_bytes = 0
+
+
+def _file_name(uid: str) -> str:
+    return hashlib.blake2b(uid.encode(), digest_size=6).hexdigest()

@@ -1,0 +1,193 @@
+"""What was done with which study: a journal that survives a crash, so that nothing is done twice and nothing is lost.
+
+OUT of `anomae pull`, `watch` and `receive`:
+  journal.jsonl     a line a step, handed to the disk before the next step begins
+  studies.csv       a line a study: what came of it, its flag; written from the journal
+  studies/<study>/  the scores, maps and DICOM results of a study, see anomae.runs.scoring_folder
+  incoming/<study>/ the images of a study, until it is scored
+A study is called by a digest of its UID: neither the journal nor a name of a folder holds an identifier.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from anomae.errors import UserError
+from anomae.files import append_json_line, read_json_lines, write_csv
+from anomae.locks import LOCK
+
+FORMAT = "anomae pacs 1"
+COLUMNS = ("study", "state", "flag", "score", "scans", "findings", "sent", "reason", "folder")
+MOST_TRIES = 5  # a study that ended the program, or that the archive could not give, so often is left alone
+BEGUN, SCORED, SENT, FAILED, EMPTY = "begun", "scored", "sent", "failed", "nothing to score"
+PUT_BACK = "put back"
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """The last that is known of a study.
+
+    content: a digest of which images it had.  state: see above.  tries: how often it was begun, or not obtained, since
+    it last came to an end.  again: whether a failure may go away by itself.  facts: of SCORED, see
+    anomae.pacs.score_study.  sent: to where its results went.
+    """
+
+    study: str
+    content: str
+    state: str
+    tries: int = 0
+    again: bool = False
+    reason: str = ""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    sent: tuple[str, ...] = ()
+
+
+def study_name(uid: str) -> str:
+    """What a study is called in logs, tables and folders: says nothing of its UID to who does not know it."""
+    return hashlib.blake2b(b"anomae study " + uid.encode(), digest_size=8).hexdigest()
+
+
+def content_of(parts: Sequence[tuple[str, int]]) -> str:
+    """A digest of which images a study has.  parts: UIDs with a number each, in any order."""
+    return hashlib.blake2b(repr(sorted(parts)).encode(), digest_size=8).hexdigest()
+
+
+class Memory:
+    """The journal of one folder; whoever writes it holds the lock of the folder."""
+
+    def __init__(self, folder: Path, model: str, source: str) -> None:
+        """Open `folder`, making it where it is absent.
+
+        model: a fingerprint of what scores.  source: where the studies come from.  Raises UserError where the folder
+        holds something else, or what was done with another model or source.
+        """
+        self.folder, self._journal = folder, folder / "journal.jsonl"
+        lines = read_json_lines(self._journal)
+        _check(folder, lines, model, source)
+        if not lines:
+            folder.mkdir(parents=True, exist_ok=True)
+            append_json_line(self._journal, {"format": FORMAT, "model": model, "source": source})
+        self._studies: dict[str, Remembered] = {}
+        self.sequence: int | None = None
+        for line in lines[1:]:
+            if "sequence" in line:
+                self.sequence = int(line["sequence"])
+            else:
+                self._take(line)
+
+    def of(self, study: str) -> Remembered | None:
+        """What is known of a study."""
+        return self._studies.get(study)
+
+    def all(self) -> list[Remembered]:
+        """All studies, in the order in which they were first begun."""
+        return list(self._studies.values())
+
+    def is_wanted(self, study: str, content: str, *, retry: bool = False) -> bool:
+        """Whether a study is to be scored: new or changed, or left unfinished and not too often.
+
+        retry: those too that failed.
+        """
+        known = self._studies.get(study)
+        if known is None or known.content != content or (retry and known.state == FAILED):
+            return True
+        unfinished = known.state in (BEGUN, PUT_BACK) or (known.state == FAILED and known.again)
+        return unfinished and known.tries < MOST_TRIES
+
+    def unsent(self, target: str) -> list[Remembered]:
+        """Scored studies whose results have not gone to `target`."""
+        return [one for one in self._studies.values() if one.state in (SCORED, SENT) and target not in one.sent]
+
+    def begin(self, study: str, content: str) -> None:
+        """A study is begun.  Raises nothing; `is_wanted` says whether it was begun too often."""
+        self._add({"study": study, "content": content, "state": BEGUN})
+
+    def put_back(self, study: str, content: str) -> None:
+        """A study that was begun is left for another time, for a reason that is not its own; this is no try."""
+        known = self._studies.get(study)
+        if known is not None and (known.state, known.content) == (BEGUN, content):
+            self._add({"study": study, "content": content, "state": PUT_BACK})
+
+    def scored(self, study: str, content: str, facts: Mapping[str, Any]) -> None:
+        """Its results are on the disk."""
+        self._add({"study": study, "content": content, "state": SCORED, "facts": dict(facts)})
+
+    def sent(self, study: str, target: str) -> None:
+        """Its results have arrived at `target`."""
+        self._add({"study": study, "content": self._studies[study].content, "state": SENT, "sent": target})
+
+    def failed(self, study: str, content: str, reason: str, *, again: bool) -> None:
+        """It could not be scored.  again: it may be another time."""
+        self._add({"study": study, "content": content, "state": FAILED, "reason": reason, "again": again})
+
+    def empty(self, study: str, content: str, reason: str) -> None:
+        """It holds no image that is to be scored."""
+        self._add({"study": study, "content": content, "state": EMPTY, "reason": reason})
+
+    def reached(self, sequence: int) -> None:
+        """All changes of the archive up to this one are dealt with."""
+        if sequence != self.sequence:
+            append_json_line(self._journal, {"sequence": sequence})
+            self.sequence = sequence
+
+    def write_table(self) -> None:
+        """Write studies.csv."""
+        write_csv(self.folder / "studies.csv", COLUMNS, [_row(one) for one in self._studies.values()])
+
+    def _add(self, line: dict[str, Any]) -> None:
+        append_json_line(self._journal, line)
+        self._take(line)
+
+    def _take(self, line: Mapping[str, Any]) -> None:
+        study, state = str(line["study"]), str(line["state"])
+        known = self._studies.get(study)
+        same = known is not None and known.content == line["content"]
+        tries = known.tries if known is not None and same else 0
+        if state == SENT:
+            if known is not None:
+                self._studies[study] = replace(known, state=SENT, sent=(*known.sent, str(line["sent"])))
+            return
+        tries += (state == BEGUN) - (state == PUT_BACK)
+        again = bool(line.get("again", False))
+        self._studies[study] = Remembered(
+            study,
+            str(line["content"]),
+            state,
+            tries if state in (BEGUN, PUT_BACK) or again else 0,
+            again,
+            str(line.get("reason", "")),
+            line.get("facts", {}),
+        )
+
+
+def _check(folder: Path, lines: Sequence[Mapping[str, Any]], model: str, source: str) -> None:
+    if not lines:
+        others = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+        if folder.exists() and (not folder.is_dir() or others - {"journal.jsonl", LOCK}):
+            raise UserError(f"{folder} holds something else; name another folder for what is written.")
+        return
+    if lines[0].get("format") != FORMAT:
+        raise UserError(f"{folder} holds something else than studies of an archive; name another folder.")
+    if lines[0].get("model") != model:
+        raise UserError(f"{folder} holds studies that another fitted model scored; name another folder.")
+    if lines[0].get("source") != source:
+        raise UserError(f"{folder} holds studies from {lines[0].get('source')}; name another folder for {source}.")
+
+
+def _row(one: Remembered) -> tuple[Any, ...]:
+    facts = one.facts
+    flag = facts.get("flag")
+    gave_up = f"begun {one.tries} times and never ended" if one.state == BEGUN and one.tries >= MOST_TRIES else ""
+    return (
+        one.study,
+        one.state,
+        "" if flag is None else int(flag),
+        facts.get("score", ""),
+        facts.get("scans", ""),
+        facts.get("findings", ""),
+        " ".join(one.sent),
+        one.reason or gave_up or facts.get("reason", ""),
+        f"studies/{one.study}" if facts else "",
+    )

@@ -1,0 +1,107 @@
+"""Studies as they come into an archive: asked for at intervals, by Orthanc's list of changes where there is one."""
+
+from collections.abc import Callable, Iterator
+from datetime import date
+from pathlib import Path
+from typing import Protocol
+
+from anomae.pacs.changes import Change, OrthancChanges
+from anomae.pacs.desk import Counts, Desk, open_desk
+from anomae.pacs.dicomweb import Archive
+from anomae.pacs.errors import ArchiveTrouble, Stopped, StudyTrouble
+from anomae.pacs.query import Query
+from anomae.pacs.score_study import HowToScore
+from anomae.pacs.stopping import Wish
+from anomae.progress import say
+
+
+class Feed(Protocol):
+    """What says which studies are new."""
+
+    def new(self) -> Iterator[Change]:
+        """Studies that are complete as far as can be told; `handled` is called of each before the next."""
+        ...
+
+    def handled(self, change: Change) -> None:
+        """This study is dealt with."""
+        ...
+
+
+class PolledList:
+    """New studies of any DICOMweb archive: listed by QIDO each time; new is one whose images were the same twice."""
+
+    def __init__(self, archive: Archive, query: Query) -> None:
+        self._archive, self._query = archive, query
+        self._before: dict[str, int] = {}
+        self._handled: dict[str, int] = {}
+
+    def new(self) -> Iterator[Change]:
+        """See `Feed`.  A study whose number of images is not told counts as complete at the second look."""
+        listed = {study.uid: study.images for study in self._archive.studies(self._query)}
+        before, self._before = self._before, listed
+        for uid, images in listed.items():
+            if before.get(uid) == images and (images < 0 or self._handled.get(uid) != images):
+                yield Change(uid, images)
+
+    def handled(self, change: Change) -> None:
+        """See `Feed`."""
+        self._handled[change.study] = change.number
+
+
+def watch(
+    archive: Archive,
+    how: HowToScore,
+    out: Path,
+    *,
+    push: bool = False,
+    every_s: float = 30.0,
+    since: date | None = None,
+    wish: Wish | None = None,
+    looked: Callable[[], None] | None = None,
+) -> Counts:
+    """Score every study that comes into `archive`, and those that are there, until `wish` is expressed.
+
+    since: studies of this day and later alone.  looked: called after each look, for tests.  While the archive does not
+    answer it is asked again; what was done is remembered in `out`.  Raises ArchiveRefuses where it does not let us in,
+    and UserError as `anomae score`.
+    """
+    wish = wish or Wish()
+    filters = {} if since is None else {"StudyDate": f"{since:%Y%m%d}-"}
+    feed: Feed | None = None
+    silent = False
+    with open_desk(how, out, archive.name) as desk:
+        if push:
+            desk.target, desk.send = archive.name, archive.store
+        while not wish.stopped:
+            try:
+                if feed is None:
+                    feed = OrthancChanges.of(archive, desk.memory, since) or PolledList(archive, Query(filters))
+                    say(f"Watching {archive.name} by {'its changes' if isinstance(feed, OrthancChanges) else 'QIDO'}.")
+                    desk.deliver_all()
+                _look(desk, archive, feed, wish)
+                if silent:
+                    say(f"{archive.name} answers again.")
+                silent = False
+            except (ArchiveTrouble, StudyTrouble) as error:
+                if not silent:
+                    say(f"{error} It is asked again every {every_s:g} s.")
+                silent = True
+            except Stopped:
+                break
+            if looked is not None:
+                looked()
+            wish.wait(every_s)
+        say("Stopped. Give the same command again to go on from here.")
+        return desk.counts
+
+
+def _look(desk: Desk, archive: Archive, feed: Feed, wish: Wish) -> None:
+    worked = False
+    for change in feed.new():
+        wish.go_on()
+        before = desk.counts.known
+        if desk.from_archive(archive, change.study, wish.go_on):
+            feed.handled(change)
+        worked = worked or desk.counts.known == before
+    if worked:
+        desk.memory.write_table()
