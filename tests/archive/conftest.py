@@ -1,4 +1,4 @@
-"""A fitted run, scans of an archive, and a reader of another package whose files end, or hold up, whoever reads them."""
+"""A fitted run, scans of an archive, and a reader whose files end, or hold up, whoever reads them."""
 
 import csv
 import os
@@ -75,9 +75,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The mean image of made-up heads, with scores of healthy people."""
     folder = tmp_path_factory.mktemp("archive-run")
     settings = PrepareSettings(image_size=(24, 24))
-    prepare(
-        "phantom", "heads:12", folder / "store", workers=0, seed=1, settings=settings, options={"size": "8x24x24"}
-    )
+    prepare("phantom", "heads:12", folder / "store", workers=0, seed=1, settings=settings, options={"size": "8x24x24"})
     fit(folder / "store", folder / "run", detector="mean-image", overrides={})
     return folder / "run"
 

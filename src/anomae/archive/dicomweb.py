@@ -2,7 +2,9 @@
 
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from anomae.errors import UnreadableScan
@@ -32,11 +34,17 @@ def fetch_dicomweb(url: str, folder: Path, most_bytes: int) -> Path:
     match = _STUDY.fullmatch(url.removeprefix(_PREFIX))
     assert match is not None
     api = require("dicomweb_client.api", "dicomweb")
-    client = api.DICOMwebClient(url=match["service"], headers=_headers(match["service"]))
-    if match["series"]:
-        instances = client.iter_series(match["study"], match["series"], media_types=_AS_STORED)
-    else:
-        instances = client.iter_study(match["study"], media_types=_AS_STORED)
+    with require("requests", "dicomweb").Session() as session:
+        client = api.DICOMwebClient(url=match["service"], session=session, headers=_headers(match["service"]))
+        if match["series"]:
+            instances = client.iter_series(match["study"], match["series"], media_types=_AS_STORED)
+        else:
+            instances = client.iter_study(match["study"], media_types=_AS_STORED)
+        _write(instances, url, folder, most_bytes)
+    return folder / match["series"] if match["series"] else folder
+
+
+def _write(instances: Iterator[Any], url: str, folder: Path, most_bytes: int) -> None:
     written, total = 0, 0
     for written, instance in enumerate(instances, start=1):
         series = str(instance.get("SeriesInstanceUID", ""))
@@ -50,7 +58,6 @@ def fetch_dicomweb(url: str, folder: Path, most_bytes: int) -> Path:
             raise UnreadableScan(f"{url} holds more than the limit of {most_bytes:,} bytes.")
     if not written:
         raise UnreadableScan(f"{url} holds no instance.")
-    return folder / match["series"] if match["series"] else folder
 
 
 def _headers(service: str) -> dict[str, str]:

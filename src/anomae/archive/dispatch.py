@@ -1,8 +1,9 @@
-"""Shards to an engine's workers and back; one that ends its worker is halved until the file is found that does it."""
+"""Shards to an engine's workers and back; one that ends its worker is taken apart until the file is found."""
 
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
 
 from anomae.archive.engines.engine import Engine, Outcome
@@ -10,7 +11,7 @@ from anomae.archive.folder import ArchiveFolder
 from anomae.archive.manifest import Entry
 from anomae.archive.score_shard import ShardFacts
 from anomae.archive.tables import DEFECT, KILLED, Row, failed_row
-from anomae.archive.worker import Piece
+from anomae.archive.worker import Piece, was_at
 from anomae.errors import AnomaeError, UserError
 from anomae.progress import say
 
@@ -114,7 +115,11 @@ def _pieces(number: int, entries: tuple[Entry, ...], known: dict[int, Row], fold
 
 
 def _again(outcome: Outcome, shard: _Open, folder: ArchiveFolder) -> list[Piece]:
-    """What is left to do of a piece that came back: nothing, or itself again, or its halves."""
+    """What is left to do of a piece that came back: nothing, itself again, or smaller ones.
+
+    One that ended its worker is done without the file that the worker left a note of, and that file alone; without a
+    note it is halved.
+    """
     _stop_where_it_must(outcome)
     piece, answer = outcome.piece, outcome.answer
     if answer is not None and answer.facts is not None:
@@ -122,9 +127,10 @@ def _again(outcome: Outcome, shard: _Open, folder: ArchiveFolder) -> list[Piece]
         return []
     shard.whole = False
     if len(piece.entries) > 1:
-        middle = len(piece.entries) // 2
-        halves = (piece.entries[:middle], piece.entries[middle:])
-        return [Piece(piece.shard, half, str(folder.part(piece.shard, half))) for half in halves]
+        index = was_at(piece)
+        ends = [len(piece.entries) // 2] if index is None else [index, index + 1]
+        runs = [piece.entries[start:end] for start, end in pairwise([0, *ends, len(piece.entries)])]
+        return [Piece(piece.shard, run, str(folder.part(piece.shard, run))) for run in runs if run]
     if answer is None and piece.attempts + 1 < _ATTEMPTS:
         target = str(folder.part(piece.shard, piece.entries))
         return [replace(piece, target=target, attempts=piece.attempts + 1)]

@@ -53,11 +53,18 @@ class ArchiveFolder:
                     "another folder."
                 )
         else:
+            folder.mkdir(parents=True, exist_ok=True)
             append_json_line(self.journal, {"format": FORMAT, **asked})
         self._ended = {(line["line"], line["ended"]): line for line in lines[1:] if "ended" in line}
-        shutil.rmtree(folder / "parts", ignore_errors=True)
-        for left in (folder / "shards").glob(".part-*"):
+        self.clean()
+
+    def clean(self) -> None:
+        """Remove what workers that were ended left half done; none may be at work."""
+        shutil.rmtree(self.folder / "parts", ignore_errors=True)
+        for left in (self.folder / "shards").glob(".part-*"):
             shutil.rmtree(left, ignore_errors=True)
+        for left in (self.folder / "shards").glob(".at-*"):
+            left.unlink()
 
     def shard(self, number: int) -> Path:
         """Where a shard lies."""

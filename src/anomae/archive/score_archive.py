@@ -96,6 +96,7 @@ def score_archive(
                     for finished in scored_shards(done.missing(), workers_open, folder, retry):
                         _count(finished, scored, workers_seen)
                         bar.advance(finished.facts.entries, f"{scored['slices']} slices")
+        folder.clean()
         folder.drop_beyond(shards)
         facts = write_summary(folder, shards, rules)
         seconds = time.monotonic() - began

@@ -7,7 +7,7 @@ process or machine calls it changes no number.
 import secrets
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -63,10 +63,19 @@ class ShardFacts:
     map_bytes: int
 
 
-def score_shard(entries: tuple[Entry, ...], target: Path, model: Model, rules: Rules, asked: Asked) -> ShardFacts:
+def score_shard(
+    entries: tuple[Entry, ...],
+    target: Path,
+    model: Model,
+    rules: Rules,
+    asked: Asked,
+    begins: Callable[[Entry], None] = lambda entry: None,
+) -> ShardFacts:
     """Score the scans of `entries` and write `target`, under a temporary name that is renamed at the end.
 
-    rules: of the model under what is asked.  One scan at a time is in memory, beside the rows of the tables.  An entry
+    rules: of the model under what is asked.  begins: told of each entry before it is read.
+
+    One scan at a time is in memory, beside the rows of the tables.  An entry
     that cannot be had or read is listed in the table `failed`.  Raises UserError for what is no entry's fault: a
     package that is missing, a disk that is full.
     """
@@ -75,6 +84,7 @@ def score_shard(entries: tuple[Entry, ...], target: Path, model: Model, rules: R
     map_bytes = 0
     with folder_whole(target) as folder:
         for entry in entries:
+            begins(entry)
             for named, found in _inspected(entry, model, rules, asked, rows["failed"]):
                 map_path, notes = _write_map(folder, named.name, found, asked)
                 map_bytes += (folder / map_path).stat().st_size if map_path else 0

@@ -3,7 +3,7 @@
 import errno
 import os
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 from anomae.archive.manifest import Entry
@@ -65,7 +65,8 @@ def score_piece(job: Job, piece: Piece) -> Answer:
     process = f"{os.uname().nodename}:{os.getpid()}"
     try:
         model, rules = _model(job)
-        facts = score_shard(piece.entries, Path(piece.target), model, rules, job.asked)
+        facts = score_shard(piece.entries, Path(piece.target), model, rules, job.asked, partial(_note, piece))
+        _at(piece).unlink(missing_ok=True)
     except AnomaeError as error:
         return Answer(stop=str(error), process=process)
     except ImportError as error:
@@ -77,6 +78,29 @@ def score_piece(job: Job, piece: Piece) -> Answer:
     except Exception as error:  # noqa: BLE001  told to whoever gave the piece, who lists the one entry that it is of
         return Answer(defect=_told(error), process=process)
     return Answer(facts, process=process, loads=_model.cache_info().misses)
+
+
+def was_at(piece: Piece) -> int | None:
+    """The index of the entry that a worker was at when it was ended, of which it left a note; None without one."""
+    try:
+        number = int(_at(piece).read_text())
+    except (OSError, ValueError):  # not on this disk yet, or cut short: the piece is halved instead
+        return None
+    finally:
+        _at(piece).unlink(missing_ok=True)
+    lines = [entry.line for entry in piece.entries]
+    return lines.index(number) if number in lines else None
+
+
+def _at(piece: Piece) -> Path:
+    target = Path(piece.target)
+    return target.with_name(f".at-{target.name}")
+
+
+def _note(piece: Piece, entry: Entry) -> None:
+    note = _at(piece)
+    note.parent.mkdir(parents=True, exist_ok=True)
+    note.write_text(str(entry.line))
 
 
 @lru_cache(maxsize=1)

@@ -22,7 +22,7 @@ class DaskEngine:
         self._dask, self._distributed = require("dask", "cluster"), require("distributed", "cluster")
         self._job, self._pieces = job, dict[Any, Piece]()
         self._cluster: Any = None
-        # A piece whose worker dies is not given to another one as it is: it is halved until the file is found.
+        # A piece whose worker dies is not given to another one as it is: it is taken apart until the file is found.
         with self._dask.config.set({"distributed.scheduler.allowed-failures": 0}):
             if address is None:
                 self._cluster = self._distributed.LocalCluster(

@@ -10,7 +10,7 @@ from anomae.extras import require
 
 
 class RayEngine:
-    """Tasks that are not tried again by Ray: a piece whose worker dies is halved until the file is found."""
+    """Tasks that are not tried again by Ray: a piece whose worker dies is taken apart until the file is found."""
 
     def __init__(self, job: Job, workers: int, address: str | None) -> None:
         """workers: how many pieces at once, each on one core as Ray counts them.
