@@ -51,10 +51,10 @@ def in_order(
     waiting: deque[Future[Result]] = deque()
     context, at = get_context("spawn"), RawArray("q", len(items))
     processes: set[BaseProcess] = set()
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_begin_worker, initargs=(at,)) as pool:
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_begin_noting, initargs=(at,)) as pool:
         try:
             for index, item in enumerate(items):
-                with _script_left_alone():
+                with script_left_alone():
                     waiting.append(pool.submit(_noted, function, index, item))
                 processes.update(active_children())
                 if len(waiting) >= workers + AHEAD:
@@ -93,10 +93,14 @@ def _ended_at(at: Any, processes: set[BaseProcess]) -> list[int]:
     return [index for index in begun if at[index] in own] or begun
 
 
-def _begin_worker(at: Any) -> None:
-    """Ctrl-C is for the parent to act on; and a worker whose parent was killed must not stay behind."""
+def _begin_noting(at: Any) -> None:
     global _at
     _at = at
+    begin_worker()
+
+
+def begin_worker() -> None:
+    """Of a worker: Ctrl-C is for the parent to act on, and one whose parent was killed must not stay behind."""
     leave_out_readers_warnings()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
@@ -110,7 +114,7 @@ def _end_with_parent() -> None:
 
 
 @contextmanager
-def _script_left_alone() -> Iterator[None]:
+def script_left_alone() -> Iterator[None]:
     """Start processes without the caller's script.
 
     Each would otherwise run the script again to find what it defines; a script without a main guard, such as a few

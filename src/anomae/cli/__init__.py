@@ -38,6 +38,7 @@ def main() -> None:
         sys.stdout.reconfigure(errors="backslashreplace")  # as standard error does: a file name may be no UTF-8
     try:
         from anomae.cli import (  # noqa: F401 - each adds its commands
+            archive_command,
             commands,
             data_commands,
             export_command,

@@ -1,0 +1,66 @@
+"""A study or series from a DICOMweb server (WADO-RS), instance by instance onto the disk."""
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from anomae.errors import UnreadableScan
+from anomae.extras import require
+
+TOKEN = "ANOMAE_DICOMWEB_TOKEN"
+_UID = r"[0-9][0-9.]{0,63}"
+_STUDY = re.compile(rf"(?P<service>https?://.+)/studies/(?P<study>{_UID})(?:/series/(?P<series>{_UID}))?/?")
+_PREFIX = "dicomweb+"
+_AS_STORED = (("application/dicom", "*"),)
+
+
+def is_dicomweb(url: str) -> bool:
+    """Whether it is the URL of a study or series on a DICOMweb server: http(s)://.../studies/UID[/series/UID]."""
+    return _STUDY.fullmatch(url.removeprefix(_PREFIX)) is not None
+
+
+def fetch_dicomweb(url: str, folder: Path, most_bytes: int) -> Path:
+    """Every instance of a study (or series), in its transfer syntax as stored, into a folder a series below `folder`.
+
+    Returns the folder of the series where the URL names one, `folder` else.  One instance is in memory at a time.
+    A server that wants a name and password finds them in ~/.netrc; one that wants a bearer token, in the environment
+    variable ANOMAE_DICOMWEB_TOKEN, which is sent by https (or to this machine itself) alone.  Raises UnreadableScan
+    where nothing comes or it is more than `most_bytes`, MissingExtra without the extra `dicomweb`, and what the client
+    raises.
+    """
+    match = _STUDY.fullmatch(url.removeprefix(_PREFIX))
+    assert match is not None
+    api = require("dicomweb_client.api", "dicomweb")
+    with require("requests", "dicomweb").Session() as session:
+        client = api.DICOMwebClient(url=match["service"], session=session, headers=_headers(match["service"]))
+        if match["series"]:
+            instances = client.iter_series(match["study"], match["series"], media_types=_AS_STORED)
+        else:
+            instances = client.iter_study(match["study"], media_types=_AS_STORED)
+        _write(instances, url, folder, most_bytes)
+    return folder / match["series"] if match["series"] else folder
+
+
+def _write(instances: Iterator[Any], url: str, folder: Path, most_bytes: int) -> None:
+    written, total = 0, 0
+    for written, instance in enumerate(instances, start=1):
+        series = str(instance.get("SeriesInstanceUID", ""))
+        if not re.fullmatch(_UID, series):  # it becomes a folder's name
+            raise UnreadableScan(f"{url} holds an instance without a proper SeriesInstanceUID.")
+        file = folder / series / f"{written:06d}.dcm"
+        file.parent.mkdir(exist_ok=True)
+        instance.save_as(file)
+        total += file.stat().st_size
+        if total > most_bytes:
+            raise UnreadableScan(f"{url} holds more than the limit of {most_bytes:,} bytes.")
+    if not written:
+        raise UnreadableScan(f"{url} holds no instance.")
+
+
+def _headers(service: str) -> dict[str, str]:
+    token, parts = os.environ.get(TOKEN, ""), urlsplit(service)
+    safe = parts.scheme == "https" or parts.hostname in ("localhost", "127.0.0.1", "::1")
+    return {"Authorization": f"Bearer {token}"} if token and safe else {}

@@ -1,0 +1,59 @@
+"""What an engine is, and which there are."""
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from anomae.archive.worker import Answer, Job, Piece
+from anomae.errors import UserError
+
+Name = Literal["local", "dask", "ray"]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A piece that left its worker.  answer: None where the worker was ended over it, and `ended` says how."""
+
+    piece: Piece
+    answer: Answer | None
+    ended: str = ""
+
+
+class Engine(Protocol):
+    """Scores pieces in processes of their own; one that dies takes no other with it."""
+
+    @property
+    def slots(self) -> int:
+        """How many pieces are scored at once."""
+        ...
+
+    def submit(self, piece: Piece) -> None:
+        """Hand a piece over; no more than `slots` are under way at once."""
+        ...
+
+    def outcomes(self) -> list[Outcome]:
+        """Wait until at least one piece is done, and return those that are."""
+        ...
+
+
+def opened(name: str, job: Job, workers: int, address: str | None) -> AbstractContextManager[Engine]:
+    """An engine whose workers end with the block.
+
+    workers: how many.  address: of a Dask scheduler or Ray cluster that runs already; None: one is started here.
+    Raises UserError for an unknown name, and MissingExtra where its package is not installed.
+    """
+    if name == "local":
+        from anomae.archive.engines.local import LocalEngine
+
+        if address is not None:
+            raise UserError("--address is for the engines dask and ray; local has its workers on this machine.")
+        return LocalEngine(job, workers)
+    if name == "dask":
+        from anomae.archive.engines.dask import DaskEngine
+
+        return DaskEngine(job, workers, address)
+    if name == "ray":
+        from anomae.archive.engines.ray import RayEngine
+
+        return RayEngine(job, workers, address)
+    raise UserError(f"There is no engine {name!r}; there are local, dask and ray.")

@@ -1,0 +1,53 @@
+"""Ray: workers on this machine, or on the cluster whose address is given."""
+
+from types import TracebackType
+from typing import Any, Self
+
+from anomae.archive.engines.engine import Outcome
+from anomae.archive.worker import Job, Piece, score_piece
+from anomae.errors import UserError
+from anomae.extras import require
+
+
+class RayEngine:
+    """Tasks that are not tried again by Ray: a piece whose worker dies is taken apart until the file is found."""
+
+    def __init__(self, job: Job, workers: int, address: str | None) -> None:
+        """workers: how many pieces at once, each on one core as Ray counts them.
+
+        Raises MissingExtra without the extra `ray`, UserError where no cluster is found at `address`.
+        """
+        self._ray = require("ray", "ray")
+        self.slots, self._job = workers, job
+        self._pieces: dict[Any, Piece] = {}
+        options = {"num_cpus": workers, "include_dashboard": False} if address is None else {"address": address}
+        try:
+            self._ray.init(configure_logging=False, log_to_driver=False, **options)
+        except ConnectionError as error:
+            raise UserError(f"No Ray cluster answers at {address}; start one, or leave --address out.") from error
+        self._score = self._ray.remote(max_retries=0, num_cpus=1)(score_piece)
+        self._shared = self._ray.put(job)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._ray.shutdown()
+
+    def submit(self, piece: Piece) -> None:
+        """Hand a piece to Ray."""
+        self._pieces[self._score.remote(self._shared, piece)] = piece
+
+    def outcomes(self) -> list[Outcome]:
+        """Wait for answers."""
+        done, _ = self._ray.wait(list(self._pieces), num_returns=1)
+        found = []
+        for reference in done:
+            piece = self._pieces.pop(reference)
+            try:
+                found.append(Outcome(piece, self._ray.get(reference)))
+            except (self._ray.exceptions.WorkerCrashedError, self._ray.exceptions.OutOfMemoryError) as error:
+                found.append(Outcome(piece, None, type(error).__name__))
+        return found

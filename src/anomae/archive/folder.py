@@ -1,0 +1,134 @@
+"""The folder that an archive is scored into: which shards are there, what their pieces join to, and its journal.
+
+OUT/
+  shards/<number>/slices.parquet     a row a slice: file, patient, slice, score, flag ...
+  shards/<number>/scans.parquet      a row a scan; findings.parquet: a row a finding
+  shards/<number>/failed.parquet     what could not be read, ended its worker, or was passed over, and why
+  shards/<number>/maps/              maps, each in its scan's own grid
+  shards/<number>/shard.json         counts, and the digest of the lines of the manifest that it is of
+  patients.parquet, failed.csv       of all shards; written at the end
+  archive.json                       counts and rules; written last: its presence means "complete"
+  journal.jsonl                      the model and what was asked; a line a shard, and one for each file that ended
+                                     its worker
+  parts/                             pieces of a shard whose worker was ended, until they are joined
+"""
+
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from anomae.archive.manifest import Entry, digest_of
+from anomae.archive.parquet import join_parquet, parquet_rows, write_parquet
+from anomae.archive.score_shard import FACTS, ShardFacts, facts_in, folder_whole
+from anomae.archive.tables import FAILED, TABLES, Row
+from anomae.errors import UserError
+from anomae.files import append_json_line, read_json_lines, write_json
+from anomae.locks import LOCK
+
+FORMAT = "anomae archive 1"
+SUMMARY = "archive.json"
+
+
+class ArchiveFolder:
+    """OUT of `anomae score-archive MANIFEST OUT`; whoever opens it holds its lock."""
+
+    def __init__(self, folder: Path, asked: Mapping[str, Any]) -> None:
+        """Open `folder`, making it where it is absent, and remove what a stopped command left half done.
+
+        asked: what all shards have to agree on, name -> value; kept in the journal.  Raises UserError where the folder
+        holds something else, or shards that differ in any of it.
+        """
+        self.folder, self.journal = folder, folder / "journal.jsonl"
+        lines = read_json_lines(self.journal)
+        others = {path.name for path in folder.iterdir()} - {LOCK, self.journal.name} if folder.exists() else set()
+        if (lines and lines[0].get("format") != FORMAT) or (others and not lines):
+            raise UserError(f"{folder} holds something else than a scored archive; name another folder.")
+        if lines:
+            differing = [name for name, value in asked.items() if lines[0].get(name) != value]
+            if differing:
+                raise UserError(
+                    f"{folder} holds shards that differ in: {', '.join(differing)}; give the same as before, or name "
+                    "another folder."
+                )
+        else:
+            folder.mkdir(parents=True, exist_ok=True)
+            append_json_line(self.journal, {"format": FORMAT, **asked})
+        self._ended = {(line["line"], line["ended"]): line for line in lines[1:] if "ended" in line}
+        self.clean()
+
+    def clean(self) -> None:
+        """Remove what workers that were ended left half done; none may be at work."""
+        shutil.rmtree(self.folder / "parts", ignore_errors=True)
+        for left in (self.folder / "shards").glob(".part-*"):
+            shutil.rmtree(left, ignore_errors=True)
+        for left in (self.folder / "shards").glob(".at-*"):
+            left.unlink()
+
+    def shard(self, number: int) -> Path:
+        """Where a shard lies."""
+        return self.folder / "shards" / f"{number:08d}"
+
+    def part(self, number: int, entries: Sequence[Entry]) -> Path:
+        """Where a piece of a shard lies until all are there."""
+        return self.folder / "parts" / f"{number:08d}-{entries[0].line:08d}-{entries[-1].line:08d}"
+
+    def done(self, number: int, entries: Sequence[Entry], retry: bool) -> bool:
+        """Whether a shard is there, of these lines.  retry: and nothing in it failed."""
+        facts = facts_in(self.shard(number))
+        return facts is not None and facts.get("digest") == digest_of(entries) and not (retry and facts.get("failed"))
+
+    def ended(self, entries: Sequence[Entry]) -> dict[int, Row]:
+        """Those of `entries` that are known to end their worker: line -> the row of the table `failed`."""
+        known = {entry.line: self._ended.get((entry.line, entry.file)) for entry in entries}
+        return {line: {name: row[name] for name in FAILED} for line, row in known.items() if row is not None}
+
+    def note_shard(self, number: int, facts: ShardFacts, process: str) -> None:
+        """Enter a shard that is there."""
+        append_json_line(self.journal, {"shard": number, "process": process, **asdict(facts)})
+
+    def note_ended(self, row: Row) -> None:
+        """Enter a file that ended its worker, so that a command that is given again does not try it."""
+        append_json_line(self.journal, {"ended": row["file"], **row})
+
+    def join(self, number: int, entries: Sequence[Entry], parts: Sequence[Path], ended: Sequence[Row]) -> ShardFacts:
+        """Make one shard of its parts, in the order of the manifest, and the rows of files that ended their worker."""
+        facts = [found for part in parts if (found := facts_in(part)) is not None]
+        assert len(facts) == len(parts)
+        with folder_whole(self.shard(number)) as folder:
+            for table, columns in TABLES.items():
+                files = [part / f"{table}.parquet" for part in parts]
+                if table != "failed":
+                    join_parquet(folder / f"{table}.parquet", columns, files)
+                    continue
+                failed = [row for file in files for row in parquet_rows(file, list(columns))]
+                write_parquet(
+                    folder / "failed.parquet", columns, sorted([*failed, *ended], key=lambda row: row["line"])
+                )
+            for part in parts:
+                if (part / "maps").exists():
+                    (folder / "maps").mkdir(exist_ok=True)
+                    for path in (part / "maps").iterdir():
+                        path.replace(folder / "maps" / path.name)
+            sums = {name: sum(each[name] for each in facts) for name in _SUMMED}
+            sums["failed"] += len(ended)
+            whole = ShardFacts(digest=digest_of(entries), entries=len(entries), **sums)
+            write_json(folder / FACTS, asdict(whole))
+        for part in parts:
+            shutil.rmtree(part)
+        return whole
+
+    def rows(self, table: str, columns: Sequence[str], shards: int) -> Iterator[dict[str, Any]]:
+        """The rows of one table of the first `shards` shards, in order."""
+        for number in range(shards):
+            yield from parquet_rows(self.shard(number) / f"{table}.parquet", columns)
+
+    def drop_beyond(self, shards: int) -> None:
+        """Remove shards of lines that the manifest has no more."""
+        for path in sorted((self.folder / "shards").glob("[0-9]*")):
+            if int(path.name) >= shards:
+                shutil.rmtree(path)
+
+
+_SUMMED = ("scans", "slices", "flagged", "failed", "seconds", "map_bytes")

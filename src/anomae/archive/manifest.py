@@ -1,0 +1,130 @@
+"""The manifest: what is to be scored, a line a file, folder or DICOMweb study; read as a stream, never as a whole."""
+
+import csv
+import hashlib
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import IO, Any
+from urllib.parse import urlsplit
+
+from anomae.errors import UserError
+from anomae.extras import require
+
+FILE, PATIENT = "file", "patient"
+_ROWS = 4096  # of a Parquet manifest that are in memory at once
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A line of the manifest.
+
+    line: its number among the lines with content, from 0.  file: a path, which is absolute or goes out from the
+    working folder, or a URL.  patient: a pseudonym, "" where the manifest has none.
+    """
+
+    line: int
+    file: str
+    patient: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """A CSV (UTF-8) or Parquet file with a column `file`, and `patient` where it is known; others are passed over.
+
+    file: a path (one that is not absolute goes out from the manifest's folder), a URL that fsspec opens, or the URL of
+    a study or series on a DICOMweb server.  location: path or fsspec URL of the manifest.
+    """
+
+    location: str
+
+    def entries(self) -> Iterator[Entry]:
+        """All lines, in order.
+
+        Raises UserError where the manifest is missing or broken, has no column `file`, a line has no file, or a URL
+        holds a password.
+        """
+        for line, row in enumerate(self._rows()):
+            file = row.get(FILE) or ""
+            if not file:
+                raise UserError(f"{self.location} has no file in line {line + 1} (without the heading); name one.")
+            yield Entry(line, self._from_here(file, line), str(row.get(PATIENT) or ""))
+
+    def count(self) -> int:
+        """How many lines there are, each looked at.  Raises UserError as `entries` does, and where there is none."""
+        number = sum(1 for _ in self.entries())
+        if not number:
+            raise UserError(f"{self.location} lists nothing; give it a line for each file.")
+        return number
+
+    def _from_here(self, file: str, line: int) -> str:
+        if is_url(file):
+            if urlsplit(file).password:
+                raise UserError(
+                    f"The URL in line {line + 1} of {self.location} holds a password, which would stand in every "
+                    "table; take it out and give it by the environment or the configuration of fsspec."
+                )
+            return file
+        if Path(file).is_absolute():
+            return file
+        if is_url(self.location):
+            return f"{self.location.rpartition('/')[0]}/{file}"
+        return str(Path(self.location).parent / file)
+
+    def _rows(self) -> Iterator[dict[str, Any]]:
+        parquet = self.location.lower().endswith((".parquet", ".pq"))
+        try:
+            with self._opened("rb" if parquet else "r") as content:
+                yield from self._parquet_rows(content) if parquet else self._csv_rows(content)
+        except FileNotFoundError as error:
+            raise UserError(f"{self.location} is missing.") from error
+        except (OSError, ValueError, csv.Error) as error:
+            kind = "a Parquet table" if parquet else "a CSV table in UTF-8"
+            raise UserError(f"{self.location} is not readable as {kind} ({type(error).__name__}: {error}).") from error
+
+    def _opened(self, mode: str) -> AbstractContextManager[IO[Any]]:
+        text = {} if "b" in mode else {"encoding": "utf-8-sig", "newline": ""}
+        if not is_url(self.location):
+            return Path(self.location).open(mode, **text)  # type: ignore[call-overload,no-any-return]
+        opened: AbstractContextManager[IO[Any]] = require("fsspec", "cluster").open(self.location, mode, **text)
+        return opened
+
+    def _csv_rows(self, content: IO[str]) -> Iterator[dict[str, Any]]:
+        rows = csv.DictReader(content)
+        self._check_columns(rows.fieldnames or ())
+        yield from rows
+
+    def _parquet_rows(self, content: IO[bytes]) -> Iterator[dict[str, Any]]:
+        table = require("pyarrow.parquet", "cluster").ParquetFile(content)
+        with nullcontext(table) as opened:
+            names = opened.schema_arrow.names
+            self._check_columns(names)
+            chosen = [name for name in (FILE, PATIENT) if name in names]
+            for batch in opened.iter_batches(_ROWS, columns=chosen):
+                yield from batch.to_pylist()
+
+    def _check_columns(self, names: Iterable[str]) -> None:
+        if FILE not in names:
+            raise UserError(f"{self.location} has no column {FILE!r}; it has: {', '.join(names) or 'none'}.")
+
+
+def is_url(file: str) -> bool:
+    """Whether it is a URL; a path else."""
+    return "://" in file
+
+
+def in_shards(entries: Iterable[Entry], size: int) -> Iterator[tuple[Entry, ...]]:
+    """Runs of `size` entries, the last one shorter."""
+    rest = iter(entries)
+    while run := tuple(islice(rest, size)):
+        yield run
+
+
+def digest_of(entries: Iterable[Entry]) -> str:
+    """A text that is equal for equal lines: files by name and patients, not by what the files hold."""
+    seen = hashlib.blake2b(digest_size=16)
+    for entry in entries:
+        seen.update(f"{entry.line}\n{entry.file}\n{entry.patient}\n".encode(errors="surrogateescape"))
+    return seen.hexdigest()

@@ -1,0 +1,146 @@
+"""An entry of the manifest as scans on this machine's disk: as it is, fetched through fsspec, or from DICOMweb."""
+
+import errno
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from anomae.archive.dicomweb import fetch_dicomweb, is_dicomweb
+from anomae.archive.manifest import is_url
+from anomae.cohorts.brain_files import is_brain_file
+from anomae.cohorts.own_outputs import without_outputs
+from anomae.errors import MissingExtra, NotWritten, UnreadableScan
+from anomae.extras import require
+from anomae.volumes.headers import parsing, unreadable
+from anomae.volumes.read import look_for_scans
+
+MOST_BYTES = 2**35  # of one entry that are fetched; a larger one is refused before it fills the disk
+WAITS_S = (1.0, 5.0)  # before a second and a third try, where the network fails
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_FOR_GOOD = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
+_WITH_VOXELS_BESIDE = (".mhd", ".nhdr")
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """What an entry led to.
+
+    file: as the manifest names it.  root: where it lies on this machine.  scans: below it.  passed_over: what was left
+    out, a sentence each.
+    """
+
+    file: str
+    root: Path
+    scans: list[Path]
+    passed_over: list[str]
+
+    def name_of(self, scan: Path) -> str:
+        """How `scan` is called in tables: by path or URL, never by where it was fetched to."""
+        inner = scan.relative_to(self.root).as_posix() if scan.is_relative_to(self.root) else "."
+        if inner == ".":
+            return self.file
+        if is_dicomweb(self.file) and "/series/" not in self.file:
+            inner = f"series/{inner}"
+        return f"{self.file.rstrip('/')}/{inner}"
+
+    def told(self, sentence: str) -> str:
+        """A sentence about a scan with the path or URL of the manifest in place of where it was fetched to."""
+        return sentence if str(self.root) == self.file else sentence.replace(str(self.root), self.file)
+
+
+@contextmanager
+def fetched(file: str) -> Iterator[Fetched]:
+    """The scans of an entry, for as long as the block runs; what was fetched is removed then.
+
+    Scans fetched lie below the system's temporary folder (TMPDIR), one entry at a time.  Raises UnreadableScan where
+    there is none, or it cannot be had; NotWritten where the temporary folder is full; MissingExtra where a package for
+    this kind of URL is not installed.
+    """
+    if not is_url(file) or file.startswith("file://"):
+        yield _found(file, Path(file.removeprefix("file://")))
+        return
+    with tempfile.TemporaryDirectory(prefix="anomae-") as folder:
+        fetch = fetch_dicomweb if is_dicomweb(file) else _fetch
+        yield _found(file, _tried(file, Path(folder), fetch))
+
+
+def _found(file: str, root: Path) -> Fetched:
+    if not root.is_dir():
+        return Fetched(file, root, [root], [])  # that it is missing is said where it is read
+    below = look_for_scans(root)
+    scans, outputs = without_outputs([scan for scan in below.scans if not is_brain_file(scan)], root)
+    passed_over = [*below.notes(), *([f"{len(outputs)} folder(s) that this program wrote."] if outputs else [])]
+    if not scans:
+        raise UnreadableScan(" ".join([f"{file} holds no scan or picture of a kind that is read.", *passed_over]))
+    return Fetched(file, root, scans, passed_over)
+
+
+def _tried(file: str, folder: Path, fetch: Callable[[str, Path, int], Path]) -> Path:
+    """Fetch into `folder`, again where the network fails; what a server or file system raises is told of the entry."""
+    for wait_s in (*WAITS_S, None):
+        try:
+            with parsing(Path(file), "remote"):
+                return fetch(file, folder, MOST_BYTES)
+        except ImportError as error:  # fsspec and its parts say what to install
+            raise MissingExtra(f"{file} cannot be opened: {error}") from error
+        except UnreadableScan as error:
+            cause = error.__cause__
+            if isinstance(cause, OSError) and cause.errno in _FULL:
+                raise NotWritten(folder, str(cause)) from error
+            if cause is None or isinstance(cause, _FOR_GOOD):
+                raise _about(file, error) from error
+            if wait_s is None:
+                why = f"{type(cause).__name__}"
+                raise UnreadableScan(f"{file} could not be fetched ({why}), tried {len(WAITS_S) + 1} times.") from error
+            shutil.rmtree(folder)
+            folder.mkdir()
+            time.sleep(wait_s)
+    raise AssertionError("the last try returns or raises")
+
+
+def _about(file: str, error: UnreadableScan) -> UnreadableScan:
+    return UnreadableScan(str(error).replace(str(Path(file)), file))  # a Path has one slash for two
+
+
+def _fetch(file: str, folder: Path, most_bytes: int) -> Path:
+    """A file, with its voxels where they lie beside it, or a folder, through fsspec; returns where it lies now."""
+    system, path = require("fsspec.core", "cluster").url_to_fs(file)
+    path = str(path).rstrip("/")
+    if system.isdir(path):
+        facts = system.find(path, detail=True)
+        wanted = {name: _inside(file, name, path) for name in facts}
+        target = folder
+    else:
+        name = PurePosixPath(path).name or "scan"
+        wanted, target = {path: Path(name)}, folder / name
+        if name.lower().endswith(_WITH_VOXELS_BESIDE):
+            stem = PurePosixPath(name).stem
+            beside = (str(other) for other in system.ls(str(PurePosixPath(path).parent), detail=False))
+            wanted |= {other: Path(PurePosixPath(other).name) for other in beside if PurePosixPath(other).stem == stem}
+        facts = {one: system.info(one) for one in wanted}
+    _check_bytes(file, facts, most_bytes)
+    for remote, inner in wanted.items():
+        local = folder / inner
+        local.parent.mkdir(parents=True, exist_ok=True)
+        system.get_file(remote, os.fspath(local))
+    return target
+
+
+def _inside(file: str, name: str, path: str) -> Path:
+    """The path of `name` below `path`.  Raises UnreadableScan where it would lead elsewhere."""
+    inner = PurePosixPath(name.removeprefix(path).lstrip("/"))
+    if not name.startswith(path) or inner.is_absolute() or ".." in inner.parts or not inner.parts:
+        raise unreadable(Path(file), "lists a file outside itself, which is refused.")
+    return Path(*inner.parts)
+
+
+def _check_bytes(file: str, facts: dict[str, Any], most_bytes: int) -> None:
+    known = sum(int(each.get("size") or 0) for each in facts.values())
+    if known > most_bytes:
+        raise unreadable(Path(file), f"holds {known:,} bytes, more than the limit of {most_bytes:,}.")

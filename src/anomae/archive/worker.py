@@ -1,0 +1,120 @@
+"""What runs in a worker, whichever engine started it: the model is loaded once, then shard after shard is scored."""
+
+import errno
+import os
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from pathlib import Path
+
+from anomae.archive.manifest import Entry
+from anomae.archive.score_shard import Asked, ShardFacts, score_shard
+from anomae.errors import AnomaeError, UserError
+from anomae.inference.decision import Rules
+from anomae.inference.fitted import load_model
+from anomae.inference.inspect import Model
+from anomae.training.settings import DeviceSettings
+from anomae.workers import leave_out_readers_warnings
+
+_THE_DISKS = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """The same for every shard: the run, the fingerprint that its model must have, what is asked, and where to compute.
+
+    threads: of one worker.
+    """
+
+    run: str
+    fingerprint: str
+    asked: Asked
+    device: DeviceSettings | None
+    threads: int
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A shard, or a piece of one whose worker was ended: the entries to score, and the folder to write.
+
+    attempts: how many workers were ended by it so far.
+    """
+
+    shard: int
+    entries: tuple[Entry, ...]
+    target: str
+    attempts: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a worker says of a piece, one of: its facts; stop, why nothing can go on; defect, of the program.
+
+    process: "host:pid" of the worker.  loads: how many models that process loaded so far.
+    """
+
+    facts: ShardFacts | None = None
+    stop: str = ""
+    defect: str = ""
+    process: str = ""
+    loads: int = 0
+
+
+def score_piece(job: Job, piece: Piece) -> Answer:
+    """Score a piece in this process, which is a worker's own.  Raises nothing: all that goes wrong is in the answer."""
+    leave_out_readers_warnings()
+    process = f"{os.uname().nodename}:{os.getpid()}"
+    try:
+        model, rules = _model(job)
+        facts = score_shard(piece.entries, Path(piece.target), model, rules, job.asked, partial(_note, piece))
+        _at(piece).unlink(missing_ok=True)
+    except AnomaeError as error:
+        return Answer(stop=str(error), process=process)
+    except ImportError as error:
+        return Answer(stop=f"{error} (in the worker {process})", process=process)
+    except OSError as error:
+        if error.errno in _THE_DISKS:
+            return Answer(stop=f"{error.filename or piece.target}: {error.strerror}", process=process)
+        return Answer(defect=_told(error), process=process)
+    except Exception as error:  # noqa: BLE001  told to whoever gave the piece, who lists the one entry that it is of
+        return Answer(defect=_told(error), process=process)
+    return Answer(facts, process=process, loads=_model.cache_info().misses)
+
+
+def was_at(piece: Piece) -> int | None:
+    """The index of the entry that a worker was at when it was ended, of which it left a note; None without one."""
+    try:
+        number = int(_at(piece).read_text())
+    except (OSError, ValueError):  # not on this disk yet, or cut short: the piece is halved instead
+        return None
+    finally:
+        _at(piece).unlink(missing_ok=True)
+    lines = [entry.line for entry in piece.entries]
+    return lines.index(number) if number in lines else None
+
+
+def _at(piece: Piece) -> Path:
+    target = Path(piece.target)
+    return target.with_name(f".at-{target.name}")
+
+
+def _note(piece: Piece, entry: Entry) -> None:
+    note = _at(piece)
+    note.parent.mkdir(parents=True, exist_ok=True)
+    note.write_text(str(entry.line))
+
+
+@lru_cache(maxsize=1)
+def _model(job: Job) -> tuple[Model, Rules]:
+    import torch
+
+    torch.set_num_threads(job.threads)
+    model = load_model(job.run, job.device)
+    if model.fingerprint != job.fingerprint:
+        raise UserError(
+            f"{job.run} holds another fitted model on {os.uname().nodename} than where the command was given."
+        )
+    return model, model.rules(job.asked.bounds, job.asked.threshold)
+
+
+def _told(error: Exception) -> str:
+    return f"a defect of the program ({type(error).__name__}); please report it with this file's kind"
