@@ -43,7 +43,7 @@ class Listening(Silent):
 @contextmanager
 def receiving(how: HowToScore, out: Path, sender: Sender | None = None, **options: Any) -> Iterator[Door]:
     """A node in a thread, until the block ends; what it raised is raised here."""
-    door = Door("ANOMAE", free_port(), **{"quiet_s": 0.5, **options})
+    door = Door("ANOMAE", free_port(), **{"quiet_s": 1.5, **options})
     wish, raised, listening = Wish(), [], Listening()
 
     def work() -> None:
@@ -116,7 +116,7 @@ def test_a_study_is_scored_once_quiet_and_its_results_arrive(
         until(lambda: states(out) == ["sent"])
         reports = orthanc.of_modality("SR")
         assert len(reports) == 1
-        assert not any((out / "incoming").iterdir())
+        until(lambda: not any((out / "incoming").iterdir()))
         assert sent(door, studies[0].files) == [0] * 8  # once more: known
         until(lambda: not any((out / "incoming").iterdir()))
     assert [*rows(out)] == [study_name(studies[0].uid)]
@@ -138,6 +138,7 @@ def test_what_came_is_not_lost_where_the_program_ends_and_the_archive_is_away(
         until(lambda: states(out) == ["scored"])
         orthanc.start()
         until(lambda: len(orthanc.of_modality("SR")) == 1)
+        until(lambda: states(out) == ["sent"])
     assert states(out) == ["sent"]
     assert not any((out / "incoming").iterdir())
 

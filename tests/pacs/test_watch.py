@@ -182,6 +182,28 @@ def test_an_archive_that_is_away_for_a_while(
     assert told.count("answers again") == 1
 
 
+def test_results_that_are_not_taken_do_not_stop_the_others(
+    small_archive: SmallArchive, studies: list[MadeUpStudy], how: HowToScore, tmp_path: Path
+) -> None:
+    """Five tries each; the next start tries again."""
+    posts, taken = [], False
+
+    def spoil(path: str, parameters: dict, answer: tuple) -> tuple:
+        if answer[2] == b"{}":
+            posts.append(path)
+            return answer if taken or studies[1].uid in path else (500, {}, b"")
+        return answer
+
+    small_archive.files, small_archive.spoil = [*studies[0].files, *studies[1].files], spoil
+    archive, out = Archive(small_archive.url), tmp_path / "out"
+    assert watched(archive, how, out, lambda looks: looks == 9).scored == 2
+    assert sum(studies[0].uid in path for path in posts) == 5
+    assert sorted(row["state"] for row in rows(out).values()) == ["scored", "sent"]
+    taken = True
+    assert watched(archive, how, out, lambda looks: True).sent > 0
+    assert [row["state"] for row in rows(out).values()] == ["sent", "sent"]
+
+
 def test_what_orthanc_says_is_bounded_and_checked(small_archive: SmallArchive, tmp_path: Path) -> None:
     """Names that lead elsewhere are not asked for; a list that is none is an error; a newer archive begins anew."""
     uid, last = "1.2.3", 7

@@ -44,6 +44,7 @@ class Desk:
     send: Send | None = None
     retry: bool = False
     counts: Counts = field(default_factory=Counts)
+    _refused: dict[str, int] = field(default_factory=dict)
 
     def incoming(self, study: str) -> Path:
         """Where the images of a study lie until it is scored."""
@@ -108,16 +109,19 @@ class Desk:
     def deliver(self, study: str) -> bool:
         """Send the results of a scored study; returns False where that is to be tried again.
 
+        What was not taken five times waits for the next start.
+
         Raises ArchiveTrouble and ArchiveRefuses where it is not about this study.
         """
-        if self.send is None:
+        if self.send is None or self._refused.get(study, 0) >= MOST_TRIES:
             return True
         try:
             self.counts.sent += self.send(results_of(self.results(study)))
         except StudyTrouble as error:
             say(f"Study {study}: its results were not sent. {error}")
             self.counts.reasons.append(f"Study {study}: not sent. {error}")
-            return False
+            self._refused[study] = self._refused.get(study, 0) + 1
+            return self._refused[study] >= MOST_TRIES
         self.memory.sent(study, self.target)
         return True
 

@@ -135,7 +135,10 @@ def _work(desk: Desk, shelf: Shelf, door: Door, wish: Wish) -> None:
                 _deal_with(desk, shelf, study, last)
             if time.monotonic() >= try_again:
                 try_again = time.monotonic() + _AGAIN_S
+                before = desk.counts.sent
                 desk.deliver_all()
+                if desk.counts.sent > before:
+                    desk.memory.write_table()
                 silent = False
         except ArchiveTrouble as error:
             if not silent:

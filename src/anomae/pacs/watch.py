@@ -68,7 +68,7 @@ def watch(
     wish = wish or Wish()
     filters = {} if since is None else {"StudyDate": f"{since:%Y%m%d}-"}
     feed: Feed | None = None
-    silent = False
+    silent, delivered = False, False
     with open_desk(how, out, archive.name) as desk:
         if push:
             desk.target, desk.send = archive.name, archive.store
@@ -77,7 +77,9 @@ def watch(
                 if feed is None:
                     feed = OrthancChanges.of(archive, desk.memory, since) or PolledList(archive, Query(filters))
                     say(f"Watching {archive.name} by {'its changes' if isinstance(feed, OrthancChanges) else 'QIDO'}.")
+                if not delivered:
                     desk.deliver_all()
+                    delivered = True
                 _look(desk, archive, feed, wish)
                 if silent:
                     say(f"{archive.name} answers again.")
