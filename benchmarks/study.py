@@ -6,7 +6,8 @@ Two models are fitted on made-up scans, a head in T1 and a chest in CT, with the
 it, but for the length of the training, on which the time of scoring does not depend.  Then `anomae score RUN SCAN --out
 OUT --force` runs in a process of its own ("cold", imports and all; --force, so that findings are drawn whatever the
 model was made for), on a made-up head of 240x240x155, a made-up CT of 512x512x300, and a real BraTS case where --brats
-says where one lies.  "warm" is what a program that has loaded the model pays for the second such scan: file to flag, no page.
+says where one lies.  "warm" is what a program that has loaded the model pays for the second such scan: file to flag,
+no page.
 Peak memory is that of the process ("all") and what of it the system cannot take back ("own"; Linux only).
 """
 
