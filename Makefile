@@ -50,6 +50,7 @@ bench: $(VENV)/.installed-bench
 	$(BIN)/python benchmarks/mae_speed.py
 	$(BIN)/python benchmarks/mae_speed.py --size vit-base-224 --repeats 3
 	$(BIN)/python benchmarks/memory.py
+	$(BIN)/python benchmarks/study.py
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

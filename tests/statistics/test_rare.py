@@ -33,3 +33,12 @@ def test_rare_is_what_fewer_than_five_patients_hold():
     assert is_rare(0.03, 100.0)
     assert not is_rare(0.94, 100.0)
     assert is_rare(0.94, 50.0)
+
+
+def test_a_figure_of_0_or_1_is_worth_its_patients_whatever_its_resamples_do():
+    """At a threshold that moves with the resample, none may be found in all and some in a few resamples."""
+    for value in (0.0, 1.0):
+        assert worth(value, 0.01, 12.0, 11) == 12.0
+        low, high = clopper_pearson(value, worth(value, 0.01, 12.0, 11))
+        assert 0 <= low <= value <= high <= 1
+        assert high - low > 0.2

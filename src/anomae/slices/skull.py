@@ -56,9 +56,9 @@ def darkest_ring(voxels: npt.NDArray[np.float32], shown: npt.NDArray[np.bool_]) 
     depths, values = [np.empty(0)], [np.empty(0, np.float32)]
     last = max(len(voxels) - 1, 1)
     for index in range(len(voxels)):
-        head = binary_fill_holes(shown[index])
-        if not _MIDDLE[0] <= index / last <= _MIDDLE[1] or not head.any():
+        if not _MIDDLE[0] <= index / last <= _MIDDLE[1] or not shown[index].any():
             continue
+        head = binary_fill_holes(shown[index])
         depth = distance_transform_edt(np.pad(head, 1))[1:-1, 1:-1]
         depths.append((depth[head] - 0.5) / np.sqrt(head.sum() / np.pi))
         values.append(voxels[index][head])

@@ -103,6 +103,8 @@ def _sample(
     shape: tuple[int, int],
     beyond: str,
 ) -> npt.NDArray[np.float32]:
+    if not np.any(image):  # such as slices above the head: nothing but 0 comes of them, and sampling is slow
+        return np.zeros(shape, dtype=np.float32)
     from scipy.ndimage import affine_transform
 
     pixels = np.ascontiguousarray(image, dtype=np.float32)
