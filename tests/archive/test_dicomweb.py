@@ -16,6 +16,8 @@ from anomae.volumes.read import read_volume
 from anomae.volumes.volume import Grid
 from anomae.volumes.write_dicom import write_dicom_series
 
+# The client leaves answers that it refuses, or that are not read to their end, to be collected, sockets and all.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 STUDY = "1.2.826.0.1.3680043.8.498.1"
 
 

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -34,17 +34,24 @@ def fetch_dicomweb(url: str, folder: Path, most_bytes: int) -> Path:
     match = _STUDY.fullmatch(url.removeprefix(_PREFIX))
     assert match is not None
     api = require("dicomweb_client.api", "dicomweb")
-    with require("requests", "dicomweb").Session() as session:
+    requests = require("requests", "dicomweb")
+    with requests.Session() as session:
         client = api.DICOMwebClient(url=match["service"], session=session, headers=_headers(match["service"]))
         if match["series"]:
             instances = client.iter_series(match["study"], match["series"], media_types=_AS_STORED)
         else:
             instances = client.iter_study(match["study"], media_types=_AS_STORED)
-        _write(instances, url, folder, most_bytes)
+        try:
+            _write(instances, url, folder, most_bytes)
+        except requests.HTTPError as error:
+            error.response.close()  # the client leaves an answer that it refuses open
+            raise
+        finally:
+            instances.close()
     return folder / match["series"] if match["series"] else folder
 
 
-def _write(instances: Iterator[Any], url: str, folder: Path, most_bytes: int) -> None:
+def _write(instances: Generator[Any, None, None], url: str, folder: Path, most_bytes: int) -> None:
     written, total = 0, 0
     for written, instance in enumerate(instances, start=1):
         series = str(instance.get("SeriesInstanceUID", ""))
