@@ -37,7 +37,7 @@ def main() -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # as standard error does: a file name may be no UTF-8
     try:
-        from anomae.cli import commands, data_commands, lists, reproduce_command  # noqa: F401 - each adds its commands
+        from anomae.cli import commands, data_commands, lists, reproduce_command, serve_command  # noqa: F401 - each adds its commands
         from anomae.cli.app import app
         from anomae.progress import Console, reporting
         from anomae.workers import leave_out_readers_warnings
