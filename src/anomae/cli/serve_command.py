@@ -31,7 +31,7 @@ def serve(
     key: Annotated[Path | None, typer.Option(help="PEM file of its key.")] = None,
     device: Device = None,
 ) -> None:
-    """Serve models over HTTP: send studies, watch them, read flags, findings, maps and pages.  Needs the extra serve."""
+    """Serve models over HTTP: send studies, read flags, findings, maps and pages.  Needs the extra serve."""
     from anomae.serving.limits import GIB, Limits
     from anomae.serving.serve import serve as service
 

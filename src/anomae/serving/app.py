@@ -88,13 +88,15 @@ def _add_jobs(app: FastAPI, service: Service, asks: Callable[..., Any]) -> None:
         return known
 
     body = {"required": True, "content": {"multipart/form-data": {"schema": _FORM}}}
-    too_much = {status: {"model": Sentence} for status in (400, 401, 408, 413, 422, 429, 507)}
+    too_much: dict[int | str, dict[str, Any]] = {
+        status: {"model": Sentence} for status in (400, 401, 408, 413, 422, 429, 507)
+    }
 
     @app.post(
         "/studies",
         status_code=202,
         response_model=Accepted,
-        responses=dict(too_much),
+        responses=too_much,
         openapi_extra={"requestBody": body},
     )
     async def send_study(request: Request, holder: Holder) -> Accepted:

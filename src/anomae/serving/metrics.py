@@ -11,10 +11,8 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 class Metrics:
     """Counters of one service, in a registry of their own."""
 
-    def __init__(
-        self, counts: Callable[[], dict[str, int]], memory: Callable[[], int], free: Callable[[], int]
-    ) -> None:
-        """counts: jobs by state.  memory: of the processes that score, bytes.  free: of the disk, bytes."""
+    def __init__(self, counts: Callable[[], dict[str, int]], free: Callable[[], int]) -> None:
+        """counts: jobs by state.  free: of the disk, bytes."""
         prometheus = require("prometheus_client", "serve")
         self._prometheus, self._registry = prometheus, prometheus.CollectorRegistry()
         kept: dict[str, Any] = {"registry": self._registry}
@@ -28,7 +26,7 @@ class Metrics:
         jobs = prometheus.Gauge("anomae_jobs", "Jobs by state", ["state"], **kept)
         for state in ("queued", "running", "done", "failed"):
             jobs.labels(state).set_function(lambda state=state: counts()[state])
-        prometheus.Gauge("anomae_worker_memory_bytes", "Resident memory of scoring", **kept).set_function(memory)
+        self.memory = prometheus.Gauge("anomae_worker_memory_bytes", "Resident memory of scoring", **kept)
         prometheus.Gauge("anomae_disk_free_bytes", "Free on the disk of the service", **kept).set_function(free)
 
     def text(self) -> bytes:

@@ -1,4 +1,4 @@
-"""What a scored study says, for programs: its flags, findings and scores as one JSON object, and where its files are."""
+"""What a scored study says, for programs: its flags, findings and scores as one JSON object."""
 
 import csv
 from collections.abc import Mapping

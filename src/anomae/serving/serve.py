@@ -1,4 +1,4 @@
-"""Start the service and keep it up until it is told to stop: address, token, certificate, and what is printed of them."""
+"""Start the service and keep it up until it is told to stop; address, token and certificate are checked first."""
 
 import ipaddress
 import logging
@@ -81,7 +81,9 @@ def serve(
     if own:
         tell(f"Token: {next(iter(known))}")
     tell("Research only, not for clinical use. Stop with Ctrl-C.")
-    uvicorn.Server(config).run(sockets=[listening])
+    server = uvicorn.Server(config)
+    service.leaving = lambda: bool(server.should_exit)
+    server.run(sockets=[listening])
 
 
 def _is_loopback(host: str) -> bool:

@@ -6,8 +6,7 @@ import shutil
 import sqlite3
 import threading
 import time
-import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from anomae.errors import UserError
@@ -15,18 +14,17 @@ from anomae.files import read_json, write_json
 from anomae.inference.fitted import fitted_folder, learned_in_colour, prepared_facts
 from anomae.locks import FolderLock, holds_anything
 from anomae.serving.audit import Audit
-from anomae.serving.jobs import UNFINISHED, Job, Jobs
+from anomae.serving.jobs import UNFINISHED, Jobs
 from anomae.serving.limits import Limits
 from anomae.serving.metrics import Metrics
-from anomae.serving.queue import Queue
 from anomae.serving.refusals import FULL_DISK, NO_ROOM, Refused
-from anomae.serving.results import RESULT, UPLOAD, read_result
+from anomae.serving.results import RESULT, UPLOAD
 from anomae.serving.retention import ServiceClock, outlived
+from anomae.serving.scoring_loop import Scoring
 from anomae.serving.uploads import Received, laid_out
-from anomae.serving.worker_process import Outcome, WorkerProcess
 
 _FORMAT = "anomae service 1"
-_IDLE_S, _FULL_S, _TIDY_S = 0.1, 2.0, 60.0
+_TIDY_S = 60.0
 _LOG = logging.getLogger(__name__)
 
 
@@ -63,43 +61,38 @@ class Service:
         for name in ("incoming", "studies"):
             (folder / name).mkdir(exist_ok=True)
         self.jobs = Jobs(folder / "jobs.db")
-        self.queue = Queue(folder / "queue.db", self._score)
         self.audit = Audit(folder / "audit.jsonl")
         self.clock = ServiceClock(self.jobs)
-        self._workers = [WorkerProcess(list(self.runs.values()), self.limits, device) for _ in range(workers)]
-        self.metrics = Metrics(
-            self.jobs.counts,
-            lambda: sum(worker.memory_bytes for worker in self._workers),
-            lambda: shutil.disk_usage(folder).free,
+        self.metrics = Metrics(self.jobs.counts, lambda: shutil.disk_usage(folder).free)
+        studies = folder / "studies"
+        self.scoring = Scoring(
+            self.jobs, folder / "queue.db", studies, self.runs, self.limits, device, workers, self.metrics
         )
+        self.leaving: Callable[[], bool] = lambda: False
         self._stopping = threading.Event()
-        self._own = threading.local()
-        self._threads: list[threading.Thread] = []
+        self._tidying: threading.Thread | None = None
 
     def start(self) -> None:
         """Take up what an earlier service left, and begin to score."""
         self._recover()
-        self._threads = [threading.Thread(target=self._work, args=(worker,), name="score") for worker in self._workers]
-        self._threads.append(threading.Thread(target=self._tidy_now_and_then, name="tidy"))
-        for thread in self._threads:
-            thread.start()
+        self.scoring.start()
+        self._tidying = threading.Thread(target=self._tidy_now_and_then, name="tidy")
+        self._tidying.start()
 
     def stop(self) -> None:
         """End all; jobs that are being scored wait for the next start and go on where they were."""
         self._stopping.set()
-        for thread in self._threads:
-            thread.join()
-        for worker in self._workers:
-            worker.stop()
+        self.scoring.stop()
+        if self._tidying is not None:
+            self._tidying.join()
         self.clock.keep()
-        self.queue.close()
         self.jobs.close()
         self._lock.release()
 
     @property
     def stopping(self) -> bool:
-        """Whether it is being stopped."""
-        return self._stopping.is_set()
+        """Whether it is being stopped, or is about to be: `leaving` is asked too."""
+        return self._stopping.is_set() or self.leaving()
 
     def study_folder(self, study: str) -> Path:
         """Where a study lies."""
@@ -126,7 +119,7 @@ class Service:
         (came / UPLOAD).rename(target / UPLOAD)
         shutil.rmtree(came)
         self.jobs.add(study, run, files, size, self.clock.now())
-        self.queue.put(study)
+        self.scoring.queue.put(study)
         self.metrics.received.inc(received.bytes)
 
     def discard(self, study: str) -> None:
@@ -139,7 +132,7 @@ class Service:
         """Let a failed job wait again.  Raises Refused where it has not failed."""
         if not self.jobs.retry(study):
             raise Refused(409, "Only a job that failed can be tried again.")
-        self.queue.put(study)
+        self.scoring.queue.put(study)
 
     def delete(self, study: str) -> bool:
         """Remove a study with all that is known of it, stopping its job; False where there is none."""
@@ -159,100 +152,11 @@ class Service:
             if not self.study_folder(job.id).joinpath(UPLOAD).is_dir():
                 self.jobs.fail(job.id, "Its files are gone; send the study again.")
             elif self.study_folder(job.id).joinpath(RESULT).exists():
-                self._finish_from_disk(job)
+                self.scoring.finish_from_disk(job)
             elif job.state == "running":
                 self.jobs.requeue(job.id, died=False)
         self._tidy()
-        self.queue.refill(job.id for job in self.jobs.all("queued"))
-
-    def _finish_from_disk(self, job: Job) -> None:
-        """A job whose result was written, but whose end nobody could note any more."""
-        try:
-            result = read_result(self.study_folder(job.id))
-            facts = {"flag": result["flag"], "scans": len(result["scans"]), "findings": int(result["findings"])}
-        except (UserError, KeyError, TypeError):  # damaged: scored anew, from its journal
-            (self.study_folder(job.id) / RESULT).unlink()
-            self.jobs.requeue(job.id, died=False)
-        else:
-            self.jobs.finish(job.id, **facts, note="")
-
-    def _work(self, worker: WorkerProcess) -> None:
-        self._own.worker = worker
-        while not self.stopping:
-            try:
-                if not self.queue.step():
-                    self._stopping.wait(_IDLE_S)
-            except sqlite3.OperationalError:  # a full disk, mostly: nothing is lost, as the job is noted as unfinished
-                self._stopping.wait(_FULL_S)
-
-    def _score(self, study: str) -> None:
-        """Score one study, on the thread's own process; called by the queue."""
-        worker: WorkerProcess = self._own.worker
-        while not self.stopping:
-            try:
-                if self.jobs.begin(study):
-                    self._score_begun(study, worker)
-                return
-            except sqlite3.OperationalError:
-                # What is noted of the job is older than what is so; from the disk it is found out again.
-                self._stopping.wait(_FULL_S)
-                self._put_back(study)
-            except Exception as error:  # noqa: BLE001  one job fails, the service goes on
-                _LOG.error("A defect while a study was scored: %s", "".join(traceback.format_tb(error.__traceback__)))
-                self._fail(study, f"A defect of the program ({type(error).__name__}); please report it.")
-                return
-
-    def _score_begun(self, study: str, worker: WorkerProcess) -> None:
-        began, job = time.monotonic(), self.jobs.find(study)
-        if job is None:
-            return
-        folder = self.study_folder(study)
-        asked = {"id": study, "name": job.run, "run": str(self.runs[job.run].resolve()) if job.run in self.runs else ""}
-        if not asked["run"]:
-            outcome = Outcome("failed", f"The run {job.run} is not served any more; send the study again.")
-        else:
-            request = {**asked, "folder": str(folder.resolve()), "dicom": _has_highdicom()}
-            outcome = worker.run(
-                request,
-                lambda done, total: self.jobs.progress(study, done, total),
-                lambda: not self.stopping and self.jobs.find(study) is not None,
-            )
-        self._note(study, outcome)
-        if outcome.kind == "done":
-            self.metrics.seconds.observe(time.monotonic() - began)
-
-    def _note(self, study: str, outcome: Outcome) -> None:
-        if outcome.kind == "done":
-            facts = outcome.facts or {}
-            self.jobs.finish(study, **facts)
-            self.metrics.finished.labels("done").inc()
-            self.metrics.flagged.inc(int(facts["flag"] is True))
-        elif outcome.kind == "failed":
-            self._fail(study, outcome.sentence)
-        elif outcome.kind == "died":
-            self.metrics.died.inc()
-            self.jobs.requeue(study, died=True)
-            job = self.jobs.find(study)
-            if job is not None and job.attempts >= self.limits.attempts:
-                self._fail(
-                    study, f"{outcome.sentence} It did so {job.attempts} times, so the study is not tried again."
-                )
-            elif job is not None:
-                self.queue.put(study)
-        else:
-            self.jobs.requeue(study, died=False)
-
-    def _fail(self, study: str, sentence: str) -> None:
-        if self.jobs.fail(study, sentence):
-            self.metrics.finished.labels("failed").inc()
-
-    def _put_back(self, study: str) -> None:
-        job = self.jobs.find(study)
-        if job is not None and job.state == "running":
-            if (self.study_folder(study) / RESULT).exists():
-                self._finish_from_disk(job)
-            else:
-                self.jobs.requeue(study, died=False)
+        self.scoring.queue.refill(job.id for job in self.jobs.all("queued"))
 
     def _tidy_now_and_then(self) -> None:
         while not self._stopping.wait(_TIDY_S):
@@ -268,7 +172,7 @@ class Service:
             self.delete(study)
             self.audit.note("service", "deleted, kept long enough", study=study)
         for path in (self.folder / "studies").iterdir():
-            old = time.time() - path.stat().st_mtime > _TIDY_S or not self._threads
+            old = time.time() - path.stat().st_mtime > _TIDY_S or self._tidying is None
             if old and self.jobs.find(path.name) is None:
                 shutil.rmtree(path, ignore_errors=True)
 
@@ -301,12 +205,6 @@ def _opened(folder: Path) -> FolderLock:
         lock.release()
         raise UserError(f"{folder} is of another version's service; name another one with --data.")
     return lock
-
-
-def _has_highdicom() -> bool:
-    from importlib.util import find_spec
-
-    return find_spec("highdicom") is not None
 
 
 def is_full(error: BaseException) -> Refused | None:

@@ -1,4 +1,4 @@
-"""Archives that were sent, unpacked within bounds: nothing outside the folder, no more than was agreed, no surprises."""
+"""Archives that were sent, unpacked within bounds: nothing outside the folder, and no more than was agreed."""
 
 import os
 import re
@@ -122,7 +122,7 @@ def _safe_path(member: zipfile.ZipInfo) -> Path:
 
 
 def _told_apart(targets: list[Path]) -> list[Path]:
-    """The same paths; one that another has already, in upper case or lower, and one that is a folder's, gets a number."""
+    """The same paths; one that another has (in either case), or that is a folder's, gets a number."""
     taken = {str(parent).lower() for target in targets for parent in target.parents}
     apart, used = [], dict[str, int]()  # used: up to which number, so that a thousand equal names cost no million looks
     for target in targets:

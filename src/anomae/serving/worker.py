@@ -179,11 +179,11 @@ def _let_it_be_killed_first() -> None:
 
 
 def _bound_memory(memory: int) -> None:
-    """What is asked for beyond `memory` bytes is a MemoryError here, before anybody has to be killed (Linux, no GPU)."""
+    """What is asked for beyond `memory` bytes is a MemoryError, before the process has to be ended (Linux, no GPU)."""
     import torch
 
     status = Path("/proc/self/statm")
-    if status.exists() and not torch.cuda.is_initialized():
+    if status.exists() and not torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         now = int(status.read_text().split()[0]) * resource.getpagesize()
         hard = resource.getrlimit(resource.RLIMIT_AS)[1]
         wanted = now + memory
