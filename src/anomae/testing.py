@@ -3,7 +3,10 @@
     from anomae.testing import check_detector
     check_detector(lambda: MyDetector(MySettings()))
 
-Both raise AssertionError with a sentence that says what does not hold; nothing of pytest is needed.  To run the checks
+    A cohort of your own: write its layout with `marked_scan` and `marked_lesions`, prepare it at 16 x 16 pixels with
+    intensity "none", and `check_marked_store` reads from the pixels whether a lesion trains or a patient is torn.
+
+All raise AssertionError with a sentence that says what does not hold; nothing of pytest is needed.  To run the checks
 one by one, take DETECTOR_CHECKS with a `DetectorTrial`, or READER_CHECKS with a `ReaderTrial`.
 """
 
@@ -15,6 +18,15 @@ from typing import Any
 from anomae.detectors.contract import DETECTOR_CHECKS
 from anomae.detectors.protocol import Detector
 from anomae.detectors.trial import DetectorTrial, made_up_images, made_up_slices
+from anomae.slices.contract import (
+    Mark,
+    MarkedRow,
+    check_marked_store,
+    marked_lesions,
+    marked_scan,
+    marked_slice,
+    read_mark,
+)
 from anomae.volumes.contract import READER_CHECKS, ReaderTrial, Write, made_up_voxels, oblique_grid
 from anomae.volumes.read import read_volume
 from anomae.volumes.volume import Volume
@@ -23,13 +35,20 @@ __all__ = [
     "DETECTOR_CHECKS",
     "READER_CHECKS",
     "DetectorTrial",
+    "Mark",
+    "MarkedRow",
     "ReaderTrial",
     "check_detector",
+    "check_marked_store",
     "check_reader",
     "made_up_images",
     "made_up_slices",
     "made_up_voxels",
+    "marked_lesions",
+    "marked_scan",
+    "marked_slice",
     "oblique_grid",
+    "read_mark",
 ]
 
 

@@ -7,13 +7,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pydicom
 import pytest
 
 from anomae import __version__
 from anomae.cli import main
 from anomae.errors import UserError
+from anomae.slices.index import read_index
 from anomae.volumes.read import read_volume
+from anomae.volumes.write import write_picture
 
 FIVE = ("prepare", "fit", "score", "evaluate", "compare", "demo", "phantom", "inspect-data", "recipes")
 
@@ -236,3 +239,33 @@ def test_notes_of_scans_are_told_once_each_and_bounded(capsys):
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 21
     assert lines[-1].startswith("... and 5 more notes")
+
+
+def test_a_table_says_what_files_are(tmp_path: Path, anomae) -> None:  # type: ignore[no-untyped-def]
+    source, table = tmp_path / "scans", tmp_path / "cases.csv"
+    for number in range(8):
+        picture = np.random.default_rng(number).integers(0, 255, (16, 16))
+        write_picture(source / ("yes" if number > 5 else "no") / "set 1" / f"{number}.png", picture)
+    lines = ["File;Patient;Label;Split", *(f"no/set 1/{number}.png;P{number // 2};;train" for number in range(4))]
+    lines += [
+        "no/set 1/4.png;P4;;val",
+        "no/set 1/5.png;P5;;test",
+        "yes/set 1/6.png;P6;;Test",
+        "yes/set 1/7.png;P7;0;val",
+    ]
+    table.write_text("\n".join(lines), encoding="utf-8")
+    asked = ("prepare", "folder", str(source), str(tmp_path / "store"), "--set", "image_size=16", "--workers", "0")
+    code, out, err = anomae(*asked, "--table", str(table))
+    assert (code, "by the table" in err) == (0, True), out + err
+    index = read_index(tmp_path / "store" / "index.csv")
+    found = zip(index.case.tolist(), index.patient.tolist(), index.label.tolist(), index.split.tolist(), strict=True)
+    assert list(found) == [
+        *((f"no/set 1/{number}.png", f"P{number // 2}", 0, "train") for number in range(4)),
+        ("no/set 1/4.png", "P4", 0, "validation"),
+        ("no/set 1/5.png", "P5", 0, "test"),
+        ("yes/set 1/6.png", "P6", 1, "test"),
+        ("yes/set 1/7.png", "P7", 0, "validation"),
+    ]
+    table.write_text("file,split\nno/set 1/0.png,holdout\n", encoding="utf-8")
+    code, _, err = anomae(*asked[:3], str(tmp_path / "other"), "--table", str(table))
+    assert (code, "line 2, has the split 'holdout'" in err, err.count("\n")) == (2, True, 1)

@@ -1,26 +1,37 @@
 """Through the real command line: the last line of each command, --strict, --series, and scores of new scans judged."""
 
+import contextlib
 import csv
+import io
+import re
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+import typer
 
+from anomae.cli import main, summaries
 from anomae.volumes.read import read_volume
 from anomae.volumes.volume import Grid
 from anomae.volumes.write import write_dicom_series, write_volume
 
 
 def anomae(*words: object, code: int = 0) -> str:
-    """What the command printed on both; it must leave with `code`."""
-    command = [sys.executable, "-m", "anomae", *map(str, words)]
-    done = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
-    assert done.returncode == code, done.stderr
-    assert "Traceback" not in done.stderr
-    return done.stdout + done.stderr
+    """What the command printed on both, in this process; it must leave with `code`."""
+    printed, before = io.StringIO(), sys.argv
+    sys.argv = ["anomae", *map(str, words)]
+    try:
+        with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
+            main()
+        left = 0
+    except SystemExit as end:
+        left = int(end.code or 0)
+    finally:
+        sys.argv = before
+    assert left == code, printed.getvalue()
+    return printed.getvalue()
 
 
 @pytest.fixture(scope="module")
@@ -112,3 +123,83 @@ def test_scores_of_new_scans_are_judged_by_labels_of_cases(made: Path, tmp_path:
     assert f"Read: {len(found)} slice(s); skipped: 1; " in anomae(*words, *options, "--strict", code=2)
     (tmp_path / "labels.csv").write_text("\n".join(labels).replace("TEST", "held out"))
     assert "line 2: the split 'held out' is not known" in anomae(*words, *options, code=2)
+
+
+def last_line(said: str) -> str:
+    return said.rstrip().splitlines()[-1]
+
+
+def test_every_command_of_a_run_ends_with_what_was_done(made: Path, tmp_path: Path) -> None:
+    def end(*words: object, code: int = 0) -> str:
+        return last_line(anomae(*words, code=code))
+
+    again = end("fit", made / "store", tmp_path / "run", "--detector", "pca")
+    assert re.fullmatch(r"Done: pca learned from [1-9]\d* healthy slice\(s\)\.", again)
+    for run in (made / "run", tmp_path / "run"):
+        found = end("score", run)
+        scored = len(lines(run / "findings" / "scores.csv"))
+        held_out = len(lines(run / "calibration" / "scores.csv"))
+        assert found == f"Done: scored {scored} slice(s) of the test split, and {held_out} for calibration."
+    two = ("compare", made / "run", tmp_path / "run", "--resamples", "100", "--out", tmp_path / "compared")
+    assert end(*two, "--strict") == f"Read: {scored} slice(s) of 2 run(s) or table(s); skipped: 0; failed: 0."
+    table = tmp_path / "run" / "findings" / "scores.csv"
+    labels = tmp_path / "labels.csv"
+    labels.write_text("\n".join(table.read_text().splitlines()[:-2]))  # two slices without a label
+    tables = ("compare", table, made / "run" / "findings" / "scores.csv", "--labels", labels, *two[3:])
+    said = end(*tables)
+    assert said.startswith(f"Read: {scored - 2} slice(s) of 2 run(s) or table(s); skipped: 4; failed: 0; the first: 2 ")
+    assert "not common to all" in end(*tables, "--strict", code=2)
+
+
+def test_commands_about_data_end_with_what_was_done(made: Path, tmp_path: Path) -> None:
+    said = last_line(anomae("phantom", tmp_path / "new", "--layout", "folder", "--count", 4))
+    files = sum(path.is_file() for path in (tmp_path / "new").rglob("*"))
+    assert said == f"Done: wrote {files} file(s)."
+    look = ("inspect-data", "folder", made / "scans")
+    assert "Read: 1 of 11 case(s); skipped: 1; failed: 0; the first: Not read: 1 file(s), .mgz" in anomae(*look)
+    assert "Read: 1 of 11 case(s)" in anomae(*look, "--strict", code=2)
+
+
+@pytest.mark.parametrize("folds", [None, 2])
+def test_a_reproduction_ends_with_its_runs_and_strict_makes_a_failed_one_an_error(
+    folds: int | None, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The tables are left out; two runs, one of them failed."""
+    monkeypatch.setattr(summaries, "_page", lambda *_: None)
+    cells = [{"run": name} for name in ("pca", "pca", "ast", "slow")]
+    runs = {"pca": {}, "ast": {}, "slow": {}}
+    failed = {"ast": "no weights." if folds is None else {"1": "no weights."}}
+    content = {"cells": cells, "runs": runs, "unfinished": ["ast", "slow"], "failed": failed}
+    for module in ("page", "cross_validation_page"):
+        for name in ("sentences", "tables"):
+            monkeypatch.setattr(f"anomae.reproduction.{module}.{name}", lambda _: [])
+    tell = summaries.reproduced if folds is None else summaries.cross_validated
+    tell(content, tmp_path)
+    said = capsys.readouterr().out
+    assert last_line(said) == "Read: 1 of 3 run(s); skipped: 0; failed: 1; the first: ast: no weights."
+    with pytest.raises(typer.Exit) as left:
+        tell(content, tmp_path, strict=True)
+    assert left.value.exit_code == 2
+    tell({**content, "failed": {}, "unfinished": []}, tmp_path, strict=True)
+    assert last_line(capsys.readouterr().out) == "Read: 3 of 3 run(s); skipped: 0; failed: 0."
+
+
+def test_prepare_takes_one_series_of_a_folder(tmp_path: Path) -> None:
+    scans = new_scans(tmp_path)
+    shutil.move(scans / "a", tmp_path / "data" / "healthy" / "a")
+    shutil.move(scans / "b.nii.gz", tmp_path / "data" / "healthy" / "b.nii.gz")
+
+    def slices(*words: object) -> list[int]:
+        store = tmp_path / f"store{len([*tmp_path.iterdir()])}"
+        anomae("prepare", "folder", tmp_path / "data", store, "--set", "image_size=16", "--workers", "0", *words)
+        cases = [line["case"] for line in lines(store / "index.csv")]
+        return sorted(cases.count(name) for name in set(cases))
+
+    assert slices("--series", "largest") == [6, 8]
+    assert sorted([slices("--series", "1"), slices("--series", "2")]) == [[5, 6], [6, 8]]
+    refused = ("--series", "1", "--set", "image_size=16")
+    assert "--series is for the cohort folder; lgg" in anomae("prepare", "lgg", scans, tmp_path / "s", *refused, code=2)
+    wrong = ("prepare", "folder", tmp_path / "data", tmp_path / "s", "--series", "all")
+    assert "give a number from 1, or largest" in anomae(*wrong, code=2)
+    beyond = ("prepare", "folder", tmp_path / "data", tmp_path / "s", "--series", "7", "--workers", "0")
+    assert "series" in anomae(*beyond, code=2)  # one scan alone is left, which is too few

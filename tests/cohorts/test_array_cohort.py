@@ -6,6 +6,7 @@ import pytest
 
 from anomae.cohorts.array_cohort import Arrays, parse_blocks
 from anomae.cohorts.npz_members import list_members, read_member
+from anomae.cohorts.patient_names import doubt_of, unit_of
 from anomae.cohorts.splits import refuse_leaks
 from anomae.errors import UnreadableScan, UserError
 
@@ -179,3 +180,23 @@ def test_the_real_patches(development_images):
     assert refuse_leaks(found.patients, found.splits) == 0
     assert found.images.shape == (6152, 1, 50, 50)
     assert found.labels.sum() == 1054
+
+
+def test_images_without_groups_count_as_patients_and_that_is_said(tmp_path, saved):
+    assert Arrays(saved).patients_told() == {}
+    assert Arrays(saved).notes() == ()
+    np.savez(tmp_path / "alone.npz", images=np.zeros((3, 6, 5), np.uint8))
+    alone, both = Arrays(tmp_path / "alone.npz"), Arrays(tmp_path)
+    assert alone.notes() == ("patients unknown: each image counted as one; leakage cannot be excluded",)
+    prepared = {"cohort": "arrays", "patients_told": alone.patients_told()}
+    assert unit_of(prepared) == "image"
+    assert doubt_of(prepared) == "Patients unknown: each image counted as one; leakage cannot be excluded."
+    prepared["patients_told"] = both.patients_told()
+    assert prepared["patients_told"] == {
+        "groups": {"scans": 10, "patients": 5},
+        "images": {"scans": 3, "patients": 3},
+    }
+    assert unit_of(prepared) == "patient"
+    assert doubt_of(prepared).startswith("Patients unknown for 3 of 13 images: each image counted")
+    (tmp_path / "broken.npz").write_bytes(b"PK")
+    assert both.patients_told() == prepared["patients_told"]

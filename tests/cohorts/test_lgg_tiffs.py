@@ -3,8 +3,11 @@ import pytest
 from PIL import Image
 
 from anomae.cohorts.lgg import Lgg
+from anomae.cohorts.lgg_tiffs import NO_SPACING
 from anomae.errors import UnreadableScan, UserError
 from anomae.phantoms.layouts import write_phantom_data_set
+from anomae.slices.settings import PrepareSettings
+from anomae.stages.prepare import prepare
 
 
 @pytest.fixture
@@ -60,3 +63,13 @@ def test_masks_that_are_missing_or_grey_are_refused_and_gaps_are_said(written):
 def test_an_unknown_sequence_is_refused(written):
     with pytest.raises(UserError, match=r"no modality 't2'"):
         Lgg(written, "t2")
+
+
+def test_a_brain_is_prepared_although_the_pictures_tell_no_spacing(written, tmp_path):
+    """With a skull-stripped look (nonzero), so that no network is needed."""
+    settings = PrepareSettings(image_size=32, preparation="brain", brain_mask="nonzero")
+    store = prepare("lgg", written, tmp_path / "store", settings=settings, options={"modality": "flair"}, workers=0)
+    assert NO_SPACING in store.prepared["notes"]
+    assert store.has_bodies
+    assert store.bodies(np.arange(len(store.index))).any()
+    assert not store.prepared["skipped"]

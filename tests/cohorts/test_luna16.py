@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from anomae.cohorts.luna16 import Luna16
 from anomae.cohorts.luna16_candidates import Candidates, read_candidates
 from anomae.cohorts.patches import AIR_HU, cut_patches
+from anomae.cohorts.patient_names import doubt_of, unit_of
 from anomae.errors import UnreadableScan, UserError
 from anomae.phantoms.layouts import write_phantom_data_set
 from anomae.volumes.read import read_volume
@@ -146,7 +147,7 @@ def test_subsets_fix_the_parts(written):
     cohort = Luna16(written, subsets="train=0-1,test=3")
     splits = {case.source.parent.name: case.split for case in cohort.cases()}
     assert splits == {"subset0": "train", "subset1": "train", "subset3": "test"}
-    assert cohort.notes() == ("1 scans lie in subsets that were given no split",)
+    assert cohort.notes()[0] == "1 scans lie in subsets that were given no split"
     assert {case.split for case in Luna16(written).cases()} == {""}
 
 
@@ -271,10 +272,21 @@ def test_which_of_two_tables_is_read_is_said_and_unlike_ones_of_a_name_are_refus
     cohort = Luna16(tmp_path / "luna")
     assert "the candidates are those of candidates.csv, not of candidates_V2.csv" in cohort.notes()
     (tmp_path / "luna" / "candidates.csv").unlink()
-    assert not Luna16(tmp_path / "luna").notes()
+    assert not any("candidates" in note for note in Luna16(tmp_path / "luna").notes())
     (tmp_path / "luna" / "candidates_V2.csv").unlink()
     for name, more in (("a", ""), ("b", text.splitlines()[-1] + "\n")):
         (tmp_path / "luna" / name).mkdir()
         (tmp_path / "luna" / name / "candidates.csv").write_text(text + more)
     with pytest.raises(UserError, match="two tables that differ"):
         Luna16(tmp_path / "luna").cases()
+
+
+def test_scans_count_as_patients_and_that_is_said(written):
+    cohort = Luna16(written)
+    scans = len(cohort.cases())
+    prepared = {"cohort": "luna16", "patients_told": cohort.patients_told()}
+    assert cohort.patients_told() == {"scans": {"scans": scans, "patients": scans}}
+    assert "patients unknown: each scan counted as one; leakage cannot be excluded" in cohort.notes()
+    assert (unit_of(prepared), unit_of({"cohort": "luna16"})) == ("scan", "scan")
+    said = "Patients unknown: each scan counted as one; leakage cannot be excluded."
+    assert (doubt_of(prepared), doubt_of({"cohort": "luna16"})) == (said, said)

@@ -1,5 +1,6 @@
 """Roles of files: in trees as people have them, no lesion slice is called healthy, and no mask is a scan."""
 
+import gzip
 import tempfile
 from pathlib import Path
 
@@ -107,7 +108,7 @@ def test_images_beside_masks(tmp_path):
 
 def test_a_scan_given_twice_and_brain_masks(tmp_path):
     well(tmp_path)
-    scan(tmp_path / "healthy/h0.nii")
+    (tmp_path / "healthy/h0.nii").write_bytes(gzip.decompress((tmp_path / "healthy/h0.nii.gz").read_bytes()))
     scan(tmp_path / "abnormal/p/x.nii.gz")
     for name in ("x_brain_mask", "x-BrainMask", "x_bet_mask", "brainmask"):
         mask(tmp_path / f"abnormal/p/{name}.nii.gz")
@@ -115,6 +116,89 @@ def test_a_scan_given_twice_and_brain_masks(tmp_path):
     assert labels_of(tmp_path) == WELL | {"abnormal/p/x.nii.gz": LABELS}
     facts = Folder(tmp_path).pairing()
     assert (facts["given_twice"], facts["brain_masks"], facts["with_lesion_mask"]) == (1, 4, 1)
+
+
+def test_two_scans_of_one_name_are_neither_taken(tmp_path):
+    well(tmp_path)
+    scan(tmp_path / "abnormal/x.nii.gz")
+    scan(tmp_path / "abnormal/X.nii", 7)
+    mask(tmp_path / "healthy/h0_seg.nii.gz")
+    write_as(tmp_path / "healthy/h0_seg.nii", np.zeros(SHAPE, np.uint8))
+    cohort = Folder(tmp_path)
+    assert len(cohort.cases()) == 3
+    refused = [case for case in cohort.cases() if case.case != "healthy/h1.nii.gz"]
+    for case, name in zip(refused, ("x.nii.gz and X.nii", "h0_seg.nii.gz and h0_seg.nii"), strict=True):
+        with pytest.raises(UnreadableScan, match=f"{name} .* neither was taken"):
+            cohort.read(case)
+
+
+def test_several_masks_of_one_scan_are_merged(tmp_path):
+    well(tmp_path)
+    scan(tmp_path / "abnormal/x.nii.gz")
+    for name, where in (("x_mask", 1), ("x_mask_1", 4), ("x_mask_2", 4)):
+        voxels = np.zeros(SHAPE, np.uint8)
+        voxels[where, 2 if name != "x_mask_2" else 6] = 1
+        write_as(tmp_path / f"abnormal/{name}.nii.gz", voxels)
+    scan(tmp_path / "abnormal/y.nii.gz")
+    for number in (1, 2):
+        voxels = np.zeros(SHAPE, np.uint8)
+        voxels[number, 1, 1] = 1
+        write_as(tmp_path / f"abnormal/masks/y_{number}.nii.gz", voxels)
+    cohort = Folder(tmp_path)
+    cases = {case.case: case for case in cohort.cases()}
+    assert set(cases) == {*WELL, "abnormal/x.nii.gz", "abnormal/y.nii.gz"}
+    read = cohort.read(cases["abnormal/x.nii.gz"])
+    assert read.labels.tolist() == [0, 1, 0, 0, 1, 0]
+    assert read.lesions.sum(axis=(1, 2)).tolist() == [0, 8, 0, 0, 16, 0]
+    assert "3 lesion masks of it were merged" in read.notes
+    assert cohort.read(cases["abnormal/y.nii.gz"]).labels.tolist() == [0, 1, 1, 0, 0, 0]
+    assert "2 scans have several lesion masks (5 files in all), which were merged" in cohort.notes()
+    assert cohort.pairing()["pairs"]["abnormal/y.nii.gz"] == [f"abnormal/masks/y_{number}.nii.gz" for number in (1, 2)]
+
+
+def test_a_scan_that_is_called_like_a_numbered_mask_stays_one(tmp_path):
+    for name in ("healthy/roi_1.nii.gz", "healthy/lesion_2.nii.gz", "abnormal/wound_roi_1.nii.gz"):
+        scan(tmp_path / name)
+    assert {name: set(labels) for name, labels in labels_of(tmp_path).items()} == {
+        "healthy/lesion_2.nii.gz": {HEALTHY},
+        "healthy/roi_1.nii.gz": {HEALTHY},
+        "abnormal/wound_roi_1.nii.gz": {ABNORMAL},
+    }
+
+
+@pytest.mark.parametrize("how", ["*_ignore.nii.gz", "Ignore_these"])
+def test_regions_that_are_not_to_be_judged(how, tmp_path):
+    """Neither lesion nor healthy: a slice with a lesion outside is abnormal, with one inside alone unknown."""
+    well(tmp_path)
+    region = np.zeros(SHAPE, np.uint8)
+    region[:, 3:5, 3:5] = 1
+    names = ("healthy/h0", "abnormal/x", "abnormal/y", "abnormal/z")
+    for name in names[1:]:
+        scan(tmp_path / f"{name}.nii.gz")
+    voxels = lesion_voxels()
+    voxels[3, 0, 0] = 1  # outside of the region
+    write_as(tmp_path / "abnormal/x_seg.nii.gz", voxels)
+    write_as(tmp_path / "abnormal/y_seg.nii.gz", lesion_voxels())
+    for name in names:
+        folder, stem = name.split("/")
+        where = f"{name}_ignore.nii.gz" if "*" in how else f"{folder}/ignore_these/{stem}.nii.gz"
+        write_as(tmp_path / where, region)
+    cohort = Folder(tmp_path, ignore=how)
+    read = {case.case.split(".")[0]: cohort.read(case) for case in cohort.cases()}
+    assert {name: each.labels.tolist() for name, each in read.items()} == {
+        "healthy/h0": [0] * 6,
+        "healthy/h1": [0] * 6,
+        "abnormal/x": [0, 0, UNKNOWN, 1, 0, 0],
+        "abnormal/y": [0, 0, UNKNOWN, UNKNOWN, 0, 0],
+        "abnormal/z": [1] * 6,
+    }
+    assert read["healthy/h1"].ignored is None
+    for name in names:
+        assert read[name].ignored.sum() == region.sum()
+        assert read[name].lesions is None or not (read[name].lesions & read[name].ignored).any()
+    assert "4 of 5 scans have a mask of what is not to be judged (ignore)" in cohort.notes()
+    with pytest.raises(UserError, match="ignore names no file"):
+        Folder(tmp_path, ignore="*_nothing.nii.gz").cases()
 
 
 def test_two_masks_leave_nothing_healthy(tmp_path):
@@ -168,6 +252,24 @@ def test_organ_and_tumour(tmp_path):
 
 def test_an_empty_mask_makes_no_abnormal_scan_healthy(tmp_path):
     assert values(tmp_path, np.zeros(SHAPE, np.uint8)) == [UNKNOWN] * 6
+
+
+@pytest.mark.parametrize("kind", [False, True])
+def test_pictures_with_regions(kind, tmp_path):
+    """In grey and in colour; a picture whose only lesion lies in the region has no label."""
+    for name in ("healthy/a.png", "healthy/b.png", "abnormal/x.png", "abnormal/y.png"):
+        write_picture(tmp_path / name, generator(0, name).integers(0, 255, (24, 24)))
+    marks = np.zeros((24, 24), np.uint8)
+    marks[8:16, 8:16] = 255
+    for name, lesion in (("x", marks), ("y", np.roll(marks, 4, axis=0))):
+        write_picture(tmp_path / f"abnormal/{name}_mask.png", lesion)
+        write_picture(tmp_path / f"abnormal/{name}_roi.png", marks)
+    cohort = Folder(tmp_path, ignore="*_roi.png", colour=kind)
+    read = {case.case: cohort.read(case) for case in cohort.cases()}
+    assert len(read) == 4
+    assert read["abnormal/x.png"].labels.tolist() == [UNKNOWN]
+    assert read["abnormal/y.png"].labels.tolist() == [ABNORMAL]
+    assert read["abnormal/y.png"].lesions.sum() == 4 * 8
 
 
 @pytest.mark.parametrize("kind", ["red.png", "white.jpg", "grey.png", "one.png"])

@@ -1,5 +1,7 @@
 """The sentence at the top never says more than the figures do."""
 
+from itertools import product
+
 import pytest
 
 from anomae.reports.verdict import Beside, BestBaseline, one_class_verdict, tone, verdict
@@ -115,3 +117,29 @@ def test_a_gain_that_nothing_speaks_against():
 def test_a_matched_interval_below_chance_is_said_in_words():
     said = verdict(SCORE, GAIN, Beside(matched=Interval(0.4, 0.3, 0.45)))
     assert "below chance: at the same position abnormal slices score lower than normal ones" in said
+
+
+ENDS = (Interval(0.7), Interval(0.7, 0.6, 0.8), Interval(0.7, 0.45, 0.8), Interval(0.4, 0.3, 0.45), None)
+GAINS = (Interval(0.2), Interval(0.2, 0.1, 0.3), Interval(0.2, -0.1, 0.3), Interval(-0.2, -0.3, -0.1))
+NAMED = (None, ("a baseline", 0.6), ("a baseline", 0.95))
+
+
+@pytest.mark.parametrize("auroc", ENDS[:4])
+@pytest.mark.parametrize("gain", GAINS)
+def test_more_than_a_baseline_explains_is_said_only_where_nothing_speaks_against_it(auroc, gain):
+    for mirrored, labelled, matched, matched_gain in product(NAMED, NAMED, ENDS, (*GAINS, None)):
+        beside = Beside(mirrored, matched, None, matched_gain, labelled)
+        said = verdict(auroc, BestBaseline("mean intensity", Interval(0.5), gain), beside)
+        holds = (
+            all(figure.low is not None and figure.low > 0.5 for figure in (auroc, matched) if figure)
+            and all(figure.low is not None and figure.low > 0 for figure in (gain, matched_gain) if figure)
+            and all(other[1] < auroc.value for other in (mirrored, labelled) if other)
+        )
+        assert ("more than that baseline explains" in said) == holds
+        assert (tone(auroc, gain, beside) == "above") == holds
+        assert not ("worse than chance" in said and "more than" in said)
+        assert ("worse than chance" in said) == (auroc.high is not None and auroc.high < 0.5)
+        below = matched is not None and matched.high is not None and matched.high < 0.5
+        assert ("below chance: at the same position" in said) == below
+        assert ("so the baseline is better" in said) == (gain.high is not None and gain.high < 0)
+        assert ("a baseline with its direction reversed gives" in said) == (mirrored is not None)

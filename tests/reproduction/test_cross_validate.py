@@ -12,6 +12,7 @@ from anomae.errors import UserError
 from anomae.files import read_json
 from anomae.reproduction import planned_run
 from anomae.reproduction.cross_validation_page import sentences, tables
+from anomae.reproduction.cross_validation_page import title as title_of
 from anomae.reproduction.run_all import reproduce
 from anomae.slices.store import SliceStore
 
@@ -189,3 +190,18 @@ def test_too_few_patients_and_lists_are_refused(made: tuple[Path, dict[str, Any]
     with pytest.raises(UserError, match="not both"):
         run(tmp_path / "out", only=("table1",))
     assert not (tmp_path / "out").exists()
+
+
+def test_the_unit_of_a_cross_validation_is_said_truly(made: tuple[Path, dict[str, Any]]) -> None:
+    _, content = made
+    assert (content["unit"], content["doubt"]) == ("patient", "")
+    doubt = "Patients unknown: each file counted as one; leakage cannot be excluded."
+    unknown = {**content, "unit": "file", "doubt": doubt}
+    for given, unit, other in ((content, "patient", "file"), (unknown, "file", "patient")):
+        said = [title_of(given), *sentences(given), *(table["title"] for table in tables(given)[:1])]
+        text = " ".join(said).replace(doubt, "")
+        assert f"cross-validation by {unit}," in text
+        assert f"Every {unit} is tested once" in text
+        assert f"pooled over all {unit}s" in text
+        assert other not in text.lower()
+    assert doubt in sentences(unknown)

@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from anomae.files import read_json
 from anomae.reproduction.page import PRETEXT, markdown, sentences, tables, write_reproduction
 
@@ -125,3 +127,13 @@ def test_three_files_are_written(tmp_path: Path) -> None:
     assert "RD4AD &lt;b&gt;" in page
     assert "0.700 [0.600, 0.800]" in page
     assert "Fig. 5: with 95 % intervals" in page
+
+
+@pytest.mark.parametrize("unit", ["file", "scan"])
+def test_the_unit_is_said_truly(unit: str) -> None:
+    made = {**content(cell("table2c", "k")), "allow_leak": True, "unit": unit, "doubt": "Patients unknown."}
+    said = " ".join(sentences(made))
+    assert f"95 % intervals by {unit} (" in said
+    assert f"3 {unit}s)" in said
+    assert "Patients unknown." in said
+    assert "patients" not in said.lower().replace("patients unknown.", "")

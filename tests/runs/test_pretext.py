@@ -19,7 +19,6 @@ from anomae.slices.store import SliceStore
 from anomae.stages.evaluate import evaluate
 from anomae.stages.fit import fit
 from anomae.stages.score import score
-from anomae.statistics.intervals import PatientBootstrap
 
 from ..stages.conftest import SHORT
 
@@ -67,7 +66,7 @@ def empty_run(tmp_path: Path) -> Run:
 
 
 def read(run: Run, store: SliceStore) -> PretextFigures | None:
-    return read_pretext(run, store, PatientBootstrap(store.index.patient, 200))
+    return read_pretext(run, store)
 
 
 def rows_of(run: Run) -> list[float]:
@@ -98,13 +97,13 @@ def test_what_is_said_is_the_figure(heads: SliceStore, empty_run: Run) -> None:
     assert "not distinguishable" not in said
 
 
-def test_a_mean_over_families_is_resampled_by_patient(heads: SliceStore, empty_run: Run) -> None:
+def test_a_mean_over_families_leaves_out_one_patient_at_a_time(heads: SliceStore, empty_run: Run) -> None:
     write_pretext(Brightness(), heads, np.flatnonzero(heads.index.label == 0), empty_run)
     figures = read(empty_run, heads)
     assert figures is not None
     mean, (one, other) = figures.mean(), figures.families.values()
     assert mean is not None
-    np.testing.assert_allclose(mean.resampled, (one.resampled + other.resampled) / 2)
+    np.testing.assert_allclose(mean.without, (one.without + other.without) / 2)
     section = pretext_section(figures)
     assert section is not None
     assert section.mean.low is not None

@@ -71,3 +71,19 @@ def test_a_table_without_slices_is_named(tmp_path):
     scores = table(tmp_path, "case,slice,score\na,1,5\na,2,5\n", "s.csv")
     with pytest.raises(UserError, match=r"mean the same case; keep one, or give .*l.csv the column slice"):
         join(scores, table(tmp_path, "case,label\na,1\n", "l.csv"))
+
+
+def test_a_table_with_the_own_index_of_the_file_is_joined_by_it(tmp_path):
+    """Stored from the head down: file_slice 0 is the last slice, and joining it with slice would turn every scan."""
+    scores = table(tmp_path, "case,slice,file_slice,score\na,0,2,5\na,1,1,6\na,2,0,7\n", "s.csv")
+    foreign = table(tmp_path, "case,File_Slice,label\na,0,1\na,2,0\n", "l.csv")
+    ours, theirs, notes = join(scores, foreign)
+    assert (ours.tolist(), theirs.tolist()) == ([0, 2], [1, 0])
+    assert notes == ("The slices of s.csv and l.csv were matched by file_slice, the file's own index.",)
+    ours, theirs, _ = join(foreign, scores)
+    assert (ours.tolist(), theirs.tolist()) == ([0, 1], [2, 0])
+    both = table(tmp_path, "case,slice,file_slice,label\na,0,2,0\na,2,0,1\n", "b.csv")
+    assert join(scores, both)[2] == ()  # slice, where both have it
+    beyond = table(tmp_path, "case,file_slice,label\na,9,1\n", "m.csv")
+    with pytest.raises(UserError, match="from 0 as the file stores them"):
+        join(scores, beyond)

@@ -8,7 +8,7 @@ import pytest
 from anomae.cohorts.case import COLOURS
 from anomae.errors import UnreadableScan
 from anomae.phantoms.phantom import make_head
-from anomae.slices.channels import grey_case, measure_channels
+from anomae.slices.channels import ChannelScales, grey_case, measure_channels
 from anomae.slices.intensity import measure_scale
 from anomae.slices.preparing import prepare_case
 from anomae.slices.rows import rows_or_reason
@@ -205,3 +205,12 @@ def test_a_store_keeps_every_channel_and_goes_on(make_case, make_cohort, small, 
 def test_a_case_without_pixels_in_any_channel_is_refused(make_case):
     with pytest.raises(UnreadableScan, match="no pixels"):
         prepare_case(make_case(images=np.zeros((6, 2, 0, 4)), lesions=False), of())
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 7])
+def test_the_mean_at_scale_is_that_of_all_channels_together_to_the_bit(channels):
+    image = np.random.default_rng(channels).normal(300, 90, (channels, 33, 47)).astype(np.float32)
+    scales = ChannelScales(
+        tuple(measure_scale(each[None], settings_from({"intensity": "percentile"})) for each in image)
+    )
+    np.testing.assert_array_equal(scales.mean(image), scales.apply(image).mean(axis=0))

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from anomae.slices import framing
 from anomae.slices.framing import box_warp, upright
 
 
@@ -81,3 +82,20 @@ def test_of_what_is_the_same_all_round_the_smallest_turn_is_taken():
     assert warp.centre_mm[0] == 40
     blank = upright(box_warp(disk > 0, (1.0, 1.0), (32, 32), 0.0), np.zeros_like(disk))
     assert (blank.angle, blank.centre_mm) == (0, (40, 40))
+
+
+@pytest.mark.parametrize("degrees", [0, -6, 9])
+def test_a_large_slice_is_turned_as_the_same_at_fewer_pixels(monkeypatch, degrees):
+    """Each pixel as a block of 3 x 3 in a third of the spacing: the same picture, so the same crop in millimetres."""
+    image = head(degrees)
+    side = image.shape[0]
+    box = box_warp(image > 0, (1.0, 1.0), (32, 32), 0.1)
+    expected = upright(box, image)
+    monkeypatch.setattr(framing, "_LONGEST_SIDE", side)
+    assert upright(box, image) == expected  # within the limit nothing is shrunk
+    blocks = np.kron(image, np.ones((3, 3), np.float32))
+    fine = upright(box_warp(blocks > 0, (1 / 3, 1 / 3), (32, 32), 0.1), blocks)
+    assert fine.shape == (3 * side, 3 * side)
+    assert fine.angle == expected.angle
+    np.testing.assert_allclose(fine.centre_mm, expected.centre_mm, atol=1e-9)
+    np.testing.assert_allclose(fine.step_mm, expected.step_mm)

@@ -129,3 +129,11 @@ def test_a_large_lesion_keeps_its_area_and_one_outside_the_crop_leaves_nothing()
     away = np.zeros_like(lesion)
     away[55:, 55:] = True
     assert not warp.lesion(away).any()
+
+
+@EACH
+def test_a_map_comes_back_alike_in_bands_of_any_height(monkeypatch, warp):
+    heat = np.random.default_rng(0).random(warp.size).astype(np.float32)
+    whole = warp.restore(heat)
+    monkeypatch.setattr("anomae.slices.warp._ROWS", 7)
+    np.testing.assert_array_equal(warp.restore(heat), whole)

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +44,26 @@ def write_whole(folder, cohort, settings, write):
     writer.write_index()
     writer.finish({"seed": 0})
     return SliceStore(folder)
+
+
+def test_what_is_ignored_is_kept_beside_the_lesions(cohort, small, write, tmp_path):
+    plain = write_whole(tmp_path / "plain", cohort, small, write)
+    tested = cohort.found["tested"]
+    corner = np.zeros(tested.images.shape[0:1] + tested.images.shape[2:], dtype=bool)
+    corner[:, :8, :8] = True
+    cohort.found["tested"] = replace(tested, ignored=corner)
+    store = write_whole(tmp_path / "store", cohort, small, write)
+    assert not plain.has_ignored
+    assert store.has_ignored
+    rows = np.arange(len(store.index))
+    of_tested = store.index.case == "tested"
+    judged = store.judged(rows)
+    assert judged[~of_tested].all()
+    assert not judged[of_tested].all(axis=(1, 2)).any()
+    assert not (store.lesions(rows) & ~judged).any()
+    for name in ("slices.npy", "lesions.npy", "index.csv", "cases.json"):
+        assert (store.folder / name).read_bytes() == (plain.folder / name).read_bytes()
+    assert store.prepared["fingerprint"] != plain.prepared["fingerprint"]
 
 
 def test_what_went_in_comes_out(cohort, small, write, tmp_path):

@@ -42,7 +42,7 @@ def test_runs_that_differ_by_seed(runs, tmp_path):
     assert found["counts"]["slices"] == 60
     assert {"position_rarity", "mean"} <= set(found["trivial_baselines"])
     assert found["verdict"] in (tmp_path / "compare.html").read_text(encoding="utf-8")
-    assert any("assumes independent images" in note for note in found["notes"])
+    assert any("takes images as independent" in note for note in found["notes"])
 
 
 def test_runs_on_part_of_the_slices_are_joined(runs, tmp_path):

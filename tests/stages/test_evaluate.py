@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.metrics import roc_auc_score
 
 from anomae.errors import UserError
 from anomae.files import append_json_line, read_json, write_csv, write_json
@@ -615,6 +616,39 @@ def test_a_prepared_brain_is_tissue_and_is_shown(tmp_path: Path) -> None:
     assert said in Page(page).words
     assert "What the preparation left: the brain" in page
     assert page.count('alt="brain outlined') == 5
+
+
+def test_what_is_ignored_is_in_no_figure_of_maps(tmp_path: Path) -> None:
+    """Whatever the map says there; the figures of slices stay as they are."""
+    run = made_up_run(tmp_path)
+    plain = evaluate(run, resamples=50)
+    store = SliceStore(tmp_path / "store")
+    assert not store.has_ignored
+    assert store.judged(np.arange(2)).all()
+    ignored = np.zeros((len(store.images), SIDE, SIDE), dtype=bool)
+    ignored[:, :9, 4:] = True  # a part of the lesions and of healthy tissue
+    lesions = np.unpackbits(np.load(tmp_path / "store" / "lesions.npy"), axis=-1, count=SIDE).astype(bool)
+    assert (lesions & ignored).any()
+    assert (lesions & ~ignored).any()
+    np.save(tmp_path / "store" / "lesions.npy", np.packbits(lesions & ~ignored, axis=-1))
+    np.save(tmp_path / "store" / "ignored.npy", np.packbits(ignored, axis=-1))
+    report = evaluate(run, resamples=50)
+    maps = np.load(run / "findings" / "maps.npy")
+    rows = np.flatnonzero(store.index.split == "test")
+    judged = ~ignored[rows]
+    truth, values = lesions[rows][judged], np.asarray(store.images)[rows, 0][judged].astype(np.float64)
+    expected = pytest.approx(roc_auc_score(truth, values), abs=1e-6)
+    assert report["pixel"]["image_intensity"]["auroc"]["value"] == expected
+    assert report["pixel"]["lesion_share"] == pytest.approx(truth.mean())
+    assert plain["pixel"]["lesion_share"] == pytest.approx(lesions[rows].mean())
+    assert report["slice"] == plain["slice"]
+    share = f"{100 * ignored[rows].mean():.1f} % of the pixels are not to be judged"
+    assert share in report["pixel"]["note"]
+    assert share in Page((run / "report" / "report.html").read_text(encoding="utf-8")).words
+    assert not tissue_of(SliceStore(tmp_path / "store"), rows, maps.astype(np.float32))[~judged].any()
+    maps[~judged] = 7
+    np.save(run / "findings" / "maps.npy", maps)
+    assert evaluate(run, resamples=50)["pixel"] == report["pixel"]
 
 
 def test_middle_slices_are_told_from_the_scan_where_the_store_says_how_it_was_filled(tmp_path: Path) -> None:

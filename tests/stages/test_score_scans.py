@@ -28,7 +28,7 @@ from anomae.stages.score_scans import score_scans
 from anomae.volumes.orientation import axial_view
 from anomae.volumes.read import read_volume
 from anomae.volumes.volume import Grid
-from anomae.volumes.write import write_picture, write_volume
+from anomae.volumes.write import write_dicom_series, write_picture, write_volume
 
 STRAIGHT = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
 UPSIDE_DOWN = (1.0, 0.0, 0.0, 0.0, -1.0, 0.0, 0.0, 0.0, -1.0)
@@ -109,7 +109,8 @@ def test_scores_has_a_line_a_slice_with_its_place(run, tmp_path):
     grid = a_scan(tmp_path / "scan.nii.gz", direction=UPSIDE_DOWN)
     out = score(run, [tmp_path / "scan.nii.gz"], tmp_path / "out")
     rows = rows_of(out)
-    assert list(rows[0]) == ["file", "patient", "slice", "position_mm", "file_slice", "score", "score_neighbours"]
+    known = ["file", "patient", "slice", "position_mm", "file_slice", "score", "score_neighbours"]
+    assert list(rows[0]) == [*known, "threshold", "threshold_by", "flag", "higher_than"]
     assert all(row["patient"] for row in rows)
     assert [int(row["slice"]) for row in rows] == list(range(6))
     positions = [float(row["position_mm"]) for row in rows]
@@ -258,7 +259,7 @@ def test_a_folder_of_an_older_version_is_told_from_a_foreign_one(run, tmp_path):
     a_scan(tmp_path / "scan.nii.gz")
     out = score(run, [tmp_path / "scan.nii.gz"], tmp_path / "out")
     first, *others = (out / "journal.jsonl").read_text().splitlines()
-    (out / "journal.jsonl").write_text("\n".join([first.replace("scoring 2", "scoring 1"), *others]) + "\n")
+    (out / "journal.jsonl").write_text("\n".join([first.replace("scoring 3", "scoring 2"), *others]) + "\n")
     with pytest.raises(UserError, match="older version"):
         score(run, [tmp_path / "scan.nii.gz"], out)
 
@@ -351,6 +352,10 @@ def test_a_picture_gets_a_map_of_its_own_size(run, tmp_path):
         "position_mm",
         "file_slice",
         "score",
+        "threshold",
+        "threshold_by",
+        "flag",
+        "higher_than",
     ]  # it has no neighbour
     assert json.loads((out / "scoring.json").read_text())["map_name"] == Brightness.map_name
     assert rows_of(out)[0]["position_mm"] == ""
@@ -524,3 +529,63 @@ def test_what_the_disk_did_not_take_is_listed_and_mended_by_the_same_command(run
     assert read_json(out / "scoring.json")["failed"] == {}
     assert nibabel.load(out / "maps" / "large.nii.gz").get_fdata().shape == (60, 64, 20)
     assert len(rows_of(out)) == 23
+
+
+def test_masks_and_copies_in_a_folder_are_no_scans(run, tmp_path):
+    folder = tmp_path / "in"
+    for name, seed in (
+        ("a.nii.gz", 0),
+        ("a_seg.nii.gz", 1),
+        ("b.nii.gz", 2),
+        ("B.nii", 2),
+        ("c.nii.gz", 3),
+        ("c.nii", 4),
+    ):
+        a_scan(folder / name, seed)
+    out = score(run, [folder], tmp_path / "out")
+    facts = read_json(out / "scoring.json")
+    assert {row["file"] for row in rows_of(out)} == {str(folder / "a.nii.gz"), str(folder / "b.nii.gz")}
+    assert list(facts["skipped"]) == [str(folder / "c.nii.gz")]
+    assert "c.nii beside it" in facts["skipped"][str(folder / "c.nii.gz")]
+    assert facts["passed_over"] == [
+        f"1 lesion mask(s) of scans were left out, the first: {folder / 'a_seg.nii.gz'}.",
+        "2 scan(s) are given twice, as .nii beside .nii.gz, of which the .nii.gz is scored, once, the first: "
+        f"{folder / 'B.nii'}.",
+    ]
+
+
+def test_dicom_results_are_written_once_and_anew_by_another_threshold(run, tmp_path):
+    series, detector = tmp_path / "scans" / "series", Brightness()
+    voxels = np.random.default_rng(0).integers(40, 60, (5, 24, 20)).astype(np.int16)
+    voxels[2, 8:12, 8:12] = 400
+    write_dicom_series(series, voxels, Grid(voxels.shape), modality="MR")
+    a_scan(tmp_path / "scans" / "plain.nii.gz")
+
+    def scored(**options):
+        detector.seen = 0
+        out = score(run, [tmp_path / "scans"], tmp_path / "out", detector, **options)
+        return detector.seen, read_json(out / "scoring.json")["dicom"]
+
+    seen, facts = scored()
+    assert seen > 0
+    assert facts is None
+    assert not (tmp_path / "out" / "dicom").exists()
+    seen, facts = scored(dicom="sr,seg")
+    assert seen > 0  # what was scored without is looked at again
+    assert [*facts["refused"]] == ["plain"]
+    assert "plain.nii.gz (nifti) is none" in facts["refused"]["plain"]
+    report = tmp_path / "out" / "dicom" / "series-sr.dcm"
+    assert b"Why no flag is raised" in report.read_bytes()
+    assert scored(dicom="sr,seg") == (0, facts)
+    assert scored(dicom="sr,seg", threshold=0.1)[0] > 0
+    assert b"given by hand" in report.read_bytes()
+
+
+def test_dicom_results_of_no_dicom_scan_are_refused_once_all_else_is_written(run, tmp_path):
+    a_scan(tmp_path / "plain.nii.gz")
+    with pytest.raises(UserError, match=r"Scores are written, but 1 of 1 .*plain\.nii\.gz \(nifti\) is none"):
+        score(run, [tmp_path / "plain.nii.gz"], tmp_path / "out", dicom="seg")
+    assert (tmp_path / "out" / "scoring.json").exists()
+    with pytest.raises(UserError, match="--dicom"):
+        score(run, [tmp_path / "plain.nii.gz"], tmp_path / "other", dicom="seg,what")
+    assert not (tmp_path / "other").exists()

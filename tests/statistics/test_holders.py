@@ -1,9 +1,11 @@
 """Few patients: how many hold a class, when there is no interval, and how much wider one is."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from anomae.statistics.holders import fewest_of, holders, slice_holders, stretch, why_no_interval
+from anomae.statistics.holders import Holders, fewest_of, holders, slice_holders, stretch, why_no_interval
 
 
 def test_equal_weights_count_as_many_as_there_are_and_one_heavy_patient_as_about_one():
@@ -26,8 +28,8 @@ def test_five_are_enough_for_an_interval():
     assert why_no_interval([]) == ""
 
 
-def test_the_fewer_the_wider_and_above_twenty_as_it_is():
-    found = [stretch([holders("x", np.ones(k)), holders("y", np.ones(50))]) for k in range(5, 22)]
+def test_the_fewer_the_wider_and_above_thirty_as_it_is():
+    found = [stretch([holders("x", np.ones(k)), holders("y", np.ones(50))]) for k in range(5, 32)]
     assert found[0] == pytest.approx(1.583, abs=0.001)
     assert (np.diff(found) < 0).all()
     assert found[-2] > 1.05
@@ -38,3 +40,14 @@ def test_the_fewer_the_wider_and_above_twenty_as_it_is():
 
 def test_many_patients_of_which_few_count_are_few():
     assert stretch([holders("x", [500.0] * 3 + [1.0] * 30)]) > 1
+
+
+def test_some_figures_need_more_patients_than_five():
+    normal = Holders("normal slices", 30, 30.0, needed=40)
+    assert why_no_interval([holders("x", np.ones(5)), normal]) == (
+        "too few patients with normal slices (30, not 40): no interval"
+    )
+    assert why_no_interval([replace(normal, patients=40)]) == ""
+    assert why_no_interval([holders("x", np.ones(3)), replace(normal, patients=39)]).startswith(
+        "too few patients with x"
+    )

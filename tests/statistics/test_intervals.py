@@ -125,7 +125,7 @@ def test_few_abnormal_patients_of_many_give_no_interval_anywhere(abnormal):
     assert swapped.why == why.replace("abnormal", "normal")
 
 
-@pytest.mark.parametrize(("patients", "wider"), [(6, True), (15, True), (21, False), (40, False)])
+@pytest.mark.parametrize(("patients", "wider"), [(6, True), (30, True), (33, False), (45, False)])
 def test_few_patients_widen_the_interval_and_many_leave_it_to_the_percentiles(patients, wider):
     patient, labels, scores = made_up(patients=patients, each=60)
     estimate = PatientBootstrap(patient, 400).aurocs(labels, {"s": scores})["s"]
@@ -146,8 +146,28 @@ def test_few_patients_who_all_agree_are_not_certain():
     assert (one.low, one.high) == (pytest.approx(0.025 ** (1 / 5)), 1.0)
     assert (none.low, none.high) == (0.0, pytest.approx(1 - 0.025 ** (1 / 5)))
     many = (Holders("abnormal slices", 50, 50.0),)
-    assert Estimate(1.0, np.ones(100), many).interval() == Interval(1.0, 1.0, 1.0)
-    assert Estimate(1.0, np.ones(100), many, always_counts=True).interval().low == pytest.approx(0.025 ** (1 / 50))
+    assert Estimate(1.0, np.ones(100), many).interval() == Interval(1.0, pytest.approx(0.025 ** (1 / 50)), 1.0)
+
+
+def test_near_one_percentiles_alone_are_not_believed():
+    groups = (Holders("abnormal slices", 50, 50.0), Holders("normal slices", 60, 60.0))
+    resampled = np.random.default_rng(0).normal(0.98, 0.004, 400)
+    low, high = np.percentile(resampled, (2.5, 97.5))
+    near = Estimate(0.98, resampled, groups).interval()
+    assert near.low < low - 0.005
+    assert high < near.high <= 1
+    far = Estimate(0.88, resampled - 0.1, groups).interval()
+    assert (far.low, far.high) == pytest.approx((low - 0.1, high - 0.1))
+
+
+def test_a_threshold_at_a_share_of_few_patients_has_no_interval():
+    patient, labels, scores = made_up(patients=30)
+    found = PatientBootstrap(patient, 100).metrics(labels, {"a": scores})["a"]
+    printed = {name for name, estimate in found.items() if estimate.interval().low is not None}
+    assert printed == {"auroc", "average_precision"}
+    why = found["sensitivity_at_99_specificity"].interval().why
+    assert why == "too few patients with normal slices (30, not 400): no interval"
+    assert found["fpr_at_95_tpr"].interval().why == "too few patients with abnormal slices (29, not 80): no interval"
 
 
 def test_resamples_without_a_class_are_counted():

@@ -88,7 +88,7 @@ def test_figures_at_a_threshold_equal_the_obvious_way():
     tissue = np.random.default_rng(7).random(maps.shape) < 0.6
     level = int(float16_levels(np.array([0.75]))[0])
     counts = counted(maps, lesions, patient, level, tissue=tissue)
-    found = figures_at_threshold(counts, PatientBootstrap(patient, 100))
+    found = figures_at_threshold(counts)
     flagged = maps > np.float16(0.75)
     dice = 2 * (flagged & lesions).sum() / (flagged.sum() + lesions.sum())
     assert found.dice.value == pytest.approx(dice)

@@ -32,6 +32,17 @@ def counted(maps, lesions, patient, size=5):
     return count_pixels(batches, patient)
 
 
+def test_pixels_that_are_not_judged_are_not_there():
+    maps, lesions, patient = made_up()
+    judged = np.random.default_rng(1).random(maps.shape) < 0.7
+    changed = np.where(judged, maps, np.float16(9))
+    for one in (maps, changed):
+        counts = count_pixels([(one, lesions & judged, judged)], patient)
+        found = pixel_figures(counts, PatientBootstrap(patient, 20))
+        assert found["auroc"].value == pytest.approx(roc_auc_score(lesions[judged], maps[judged]), abs=1e-12)
+        assert counts.coarse.sum() == counts.exact.sum() == judged.sum()
+
+
 def test_equal_to_scikit_learn_on_all_pixels():
     maps, lesions, patient = made_up()
     found = pixel_figures(counted(maps, lesions, patient), PatientBootstrap(patient, 200))

@@ -56,3 +56,22 @@ def test_large_finite_numbers_are_no_infinity_and_those_past_float32_are() -> No
     voxels, notes = settle(SCAN, np.array([[[1.0, 1e300, 2.0]]]))
     assert voxels.tolist() == [[[1.0, 1.0, 2.0]]]
     assert len(notes) == 1
+
+
+@given(share=st.floats(0, 0.9), outlier=st.sampled_from([-32768.0, 32767.0, -1e6, 1e30]), seed=st.integers(0, 99))
+def test_an_outlier_does_not_decide_what_nan_becomes(share: float, outlier: float, seed: int) -> None:
+    """However many voxels are no number: as in the same scan without the outlier, to the bit."""
+    rng = np.random.default_rng(seed)
+    scan = rng.normal(500, 60, (4, 32, 32)).clip(30).astype(np.float32)
+    scan[rng.random(scan.shape) < share] = np.nan
+    scan[0, 0, :2] = np.nanmin(scan)
+    spoiled = scan.copy()
+    spoiled[0, 0, 0] = outlier
+    sound, _ = settle(SCAN, scan)
+    mended, notes = settle(SCAN, spoiled)
+    others = np.ones(scan.shape, np.bool_)
+    others[0, 0, 0] = False
+    np.testing.assert_array_equal(mended[others], sound[others])
+    assert mended[0, 0, 0] == outlier
+    assert all("no outlier" in note for note in notes)
+    assert bool(notes) == bool(np.isnan(scan).any())

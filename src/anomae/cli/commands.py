@@ -52,17 +52,18 @@ def prepare(
     ] = None,
     settings: Set = None,
     file: FromToml = None,
+    series: Series = None,
     strict: Strict = False,
 ) -> None:
     """Read scans and write a store of prepared slices, split by patient.
 
     A stopped command continues where it was; a damaged scan is listed and skipped.
     """
-    from anomae.cli.settings import cohort_and_preparation
+    from anomae.cli.settings import cohort_and_preparation, series_option
     from anomae.stages.prepare import prepare as stage
 
     options, chosen = cohort_and_preparation(cohort, settings or [], file)
-    options |= {} if table is None else {"table": str(table)}
+    options |= ({} if table is None else {"table": str(table)}) | series_option(cohort, series)
     opened = stage(
         cohort,
         source,
@@ -115,7 +116,9 @@ def fit(
         overrides=overrides,
         keep_cache=keep_cache,
     )
-    typer.echo(f"Fitted: {fitted}")
+    from anomae.cli.summaries import fitted_on
+
+    fitted_on(fitted)
 
 
 @app.command()
@@ -145,6 +148,10 @@ def score(
     force: Annotated[bool, typer.Option(help="Flag new scans too that the model was not made for.")] = False,
     dicom: DicomKinds = None,
     uid_root: UidRoot = None,
+    pages: Annotated[
+        bool, typer.Option(help="Write a page of each new scan (study.html), and a table of several.")
+    ] = True,
+    identify: Annotated[bool, typer.Option(help="Name scans and patients in the pages.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary on new scans as one JSON object.")] = False,
     strict: Strict = False,
 ) -> None:
@@ -175,6 +182,8 @@ def score(
             force=force,
             dicom=dicom,
             uid_root=uid_root,
+            pages=pages,
+            identify=identify,
             device=device_settings,
         )
         scored(written, strict, as_json)
@@ -183,8 +192,8 @@ def score(
             raise UserError("--dicom and --uid-root are for new scans: DICOM results refer to the files of a scan.")
         if threshold is not None or force or as_json or (slice_bound, patient_bound) != (0.05, 0.10):
             raise UserError(
-                "--threshold, --force, --json and the bounds are for new scans; of the store's slices `anomae evaluate` "
-                "says what thresholds are worth, and takes the bounds."
+                "--threshold, --force, --json and the bounds are for new scans; `anomae evaluate` takes the "
+                "bounds for the slices of a store, and says what the thresholds are worth."
             )
         if out is not None:
             raise UserError("--out is for new scans; results on the store's slices are written to RUN/findings.")
@@ -193,14 +202,20 @@ def score(
         from anomae.stages.score import score as stage
 
         written = stage(run, split=split, maps=maps, calibration=calibration, store=store, device=device_settings)
-        typer.echo(f"Scores: {written / 'scores.csv'}")
+        from anomae.cli.summaries import scored_store
+
+        scored_store(run, written)
 
 
 @app.command()
 def evaluate(
     run: Annotated[Path | None, typer.Argument(help="Folder of the run.")] = None,
     scores: Annotated[
-        Path | None, typer.Option(help="Scores of any program: columns case, patient, slice, score.")
+        Path | None,
+        typer.Option(
+            help="Scores of any program: columns case, patient, score, and slice (axial, from the feet up, from 0) or "
+            "file_slice (the file's own index, from 0)."
+        ),
     ] = None,
     labels: Annotated[Path | None, typer.Option(help="Their labels: columns case, patient, slice, label.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the report on --scores.")] = None,
@@ -237,12 +252,15 @@ def compare(
     labels: Annotated[Path | None, typer.Option(help="Labels, if tables of scores are compared.")] = None,
     resamples: Annotated[int, typer.Option(min=100, help="Bootstrap resamples, by patient.")] = 2000,
     seed: Seed = 0,
+    strict: Strict = False,
 ) -> None:
     """Compare runs on the same images: paired differences, spread over seeds, their ensemble, trivial baselines."""
     from anomae.stages.compare import compare as stage
 
-    typer.echo(stage(runs, out, labels=labels, resamples=resamples, seed=seed)["verdict"])
-    typer.echo(f"Comparison: {out / 'compare.html'}")
+    content = stage(runs, out, labels=labels, resamples=resamples, seed=seed)
+    from anomae.cli.summaries import compared
+
+    compared(content, out, strict)
 
 
 @app.command()
@@ -256,7 +274,10 @@ def pseudo(
     """Draw every family of pseudo-lesions on healthy images of the store, as the detector `anomae` is trained on."""
     from anomae.stages.pseudo import pseudo as stage
 
-    typer.echo(f"Contact sheet: {stage(run, out, store=store, count=count, seed=seed)}")
+    sheet = stage(run, out, store=store, count=count, seed=seed)
+    from anomae.cli.summaries import drawn
+
+    drawn(sheet, run, store, count)
 
 
 @app.command()
@@ -271,6 +292,6 @@ def demo(
 
     made = stage(folder, seed=seed)
     report = made.run / "report"
-    evaluated(read_json(report / "report.json"), report)
     typer.echo(f"Picture: {made.picture}")
     typer.echo(made.worth)
+    evaluated(read_json(report / "report.json"), report)

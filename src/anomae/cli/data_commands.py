@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from anomae.cli.app import app
-from anomae.cli.options import Cohort, Modality, Seed, Set, Source
+from anomae.cli.options import Cohort, Modality, Seed, Set, Source, Strict
 
 
 @app.command()
@@ -24,8 +24,10 @@ def phantom(
     """Write synthetic scans with known lesions, in the layout of a data set, to try things out."""
     from anomae.stages.phantom import phantom as stage
 
-    made = stage(out, layout=layout, count=count, seed=seed, file_format=file_format, modality=modality)
-    typer.echo(f"Written: {made}")
+    written = stage(out, layout=layout, count=count, seed=seed, file_format=file_format, modality=modality)
+    from anomae.cli.summaries import made_up
+
+    made_up(written)
 
 
 @app.command("inspect-data")
@@ -34,10 +36,11 @@ def inspect_data(
     source: Source,
     modality: Modality = None,
     settings: Set = None,
+    strict: Strict = False,
 ) -> None:
     """Describe a data set: cases, patients, labels, the first scan's shape and range.  Writes nothing."""
     from anomae.cli.settings import collected
     from anomae.cli.summaries import inspected
     from anomae.stages.inspect_data import inspect_data as stage
 
-    inspected(stage(cohort, source, modality=modality, options=collected(settings or [], None)))
+    inspected(stage(cohort, source, modality=modality, options=collected(settings or [], None)), strict)

@@ -6,7 +6,7 @@ from typing import Annotated, Any, cast
 import typer
 
 from anomae.cli.app import app
-from anomae.cli.options import AllowLeak, Detectors, Folds, Modality, Only, Seed, Seeds, SetOfDetector, Splits
+from anomae.cli.options import AllowLeak, Detectors, Folds, Modality, Only, Seed, Seeds, SetOfDetector, Splits, Strict
 
 
 @app.command()
@@ -31,6 +31,7 @@ def reproduce(
     seeds: Seeds = None,
     folds: Folds = None,
     settings: SetOfDetector = None,
+    strict: Strict = False,
 ) -> None:
     """Reproduce the paper's tables and figures on your copy of a data set.  Continues where it was stopped."""
     from anomae.cli.settings import by_detector, listed_seeds
@@ -53,4 +54,4 @@ def reproduce(
         folds=folds,
         overrides=by_detector(settings or []),
     )
-    (reproduced if folds is None else cross_validated)(content, out)
+    (reproduced if folds is None else cross_validated)(content, out, strict)

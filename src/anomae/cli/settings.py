@@ -31,6 +31,18 @@ def cohort_and_preparation(
     return options, overridden(preparation_for(cohort), rest, also_known=own)
 
 
+def series_option(cohort: str, series: str | None) -> dict[str, Any]:
+    """`--series` as an option of the cohort; none from None.  Raises UserError where the cohort has no such option."""
+    from anomae.cohorts.registry import cohort_options
+    from anomae.volumes.series import checked_series
+
+    if series is None:
+        return {}
+    if "series" not in cohort_options(cohort):
+        raise UserError(f"--series is for the cohort folder; {cohort} chooses its scans by itself, so leave it out.")
+    return {"series": str(checked_series(series))}
+
+
 def by_detector(assignments: Sequence[str]) -> dict[str, dict[str, Any]]:
     """Detector -> its overrides, from DETECTOR.key=value, or module:Class.key=value.
 

@@ -13,6 +13,7 @@ from rich.table import Table
 from anomae.cohorts.patient_names import unit_of
 from anomae.errors import UserError
 from anomae.files import read_json
+from anomae.runs.run import Run
 from anomae.slices.store import SliceStore
 from anomae.volumes.passed_over import UNREAD
 
@@ -63,6 +64,8 @@ def scored(folder: Path, strict: bool = False, as_json: bool = False) -> None:
     failed = list(facts["skipped"].values())
     if as_json:
         files = {name: str(folder / f"{name}.csv") for name in ("scores", "scans", "patients", "findings")}
+        if facts.get("page"):
+            files["page"] = str(folder / facts["page"])
         left_out = ("scan_notes", "prepare", "overlay_scale")
         print(json.dumps({"out": str(folder), "files": files, **{k: v for k, v in facts.items() if k not in left_out}}))
         if strict and (unread or failed):
@@ -74,6 +77,8 @@ def scored(folder: Path, strict: bool = False, as_json: bool = False) -> None:
     print(f"Decisions: {folder / 'scans.csv'}")
     if facts["dicom"] is not None:
         print(f"DICOM results: {facts['dicom']['folder']} (research only, not for clinical use)")
+    if facts.get("page"):
+        print(f"{'Page' if facts['page'] == 'study.html' else 'Pages'}: {folder / facts['page']}")
     ended(facts["read"], "scan(s)", unread, failed, strict)
 
 
@@ -81,6 +86,9 @@ def _decided(facts: dict[str, Any]) -> None:
     """By which rule scans are flagged, how many are, and which the model was not made for."""
     rule, flagged = facts["rules"]["scan"], facts["flagged"]
     print(rule["sentence"])
+    of_slices = facts["rules"]["slice"]
+    if of_slices["threshold"] is None and rule["threshold"] is not None:
+        print(f"Slices: {of_slices['sentence']}")
     doubts = (facts["calibration"] or {}).get("doubts", ())
     for doubt in doubts if rule["threshold"] is not None and not rule["given"] else ():
         print(f"Doubt: {doubt}")
@@ -140,10 +148,57 @@ def evaluated(report: dict[str, Any], folder: Path, strict: bool = False) -> Non
     ended(report["counts"]["scored"]["slices"], "slice(s)", left_out, [], strict)
 
 
-def inspected(facts: dict[str, Any]) -> None:
-    """A line a fact."""
+def inspected(facts: dict[str, Any], strict: bool = False) -> None:
+    """A line a fact; then how many cases were found, what was passed over, and whether the first could be read."""
     for key, value in facts.items():
         print(f"{key}: {value}")
+    unread = [note for note in facts["notes"] if note.startswith(UNREAD)]
+    failed = [first] if (first := str(facts["first_case"])).startswith("not readable") else []
+    ended(0 if failed else 1, f"of {facts['cases']} case(s)", unread, failed, strict)
+
+
+def fitted_on(folder: Path) -> None:
+    """Where the fitted detector is, and how many slices it learned from."""
+    facts = read_json(folder / "fitted.json")
+    print(f"Fitted: {folder}")
+    print(f"Done: {facts['detector']} learned from {facts['training_slices']} healthy slice(s).")
+
+
+def scored_store(run: Path, findings: Path) -> None:
+    """Where the scores of a store's slices are, and how many were scored."""
+    facts, calibration = read_json(findings / "findings.json"), run / "calibration" / "findings.json"
+    print(f"Scores: {findings / 'scores.csv'}")
+    held_out = f", and {read_json(calibration)['images']} for calibration" if calibration.exists() else ""
+    print(f"Done: scored {facts['images']} slice(s) of the {facts['split']} split{held_out}.")
+
+
+def compared(content: dict[str, Any], folder: Path, strict: bool = False) -> None:
+    """The verdict, where the comparison is, and how many slices were compared and left out."""
+    Console().print(content["verdict"], highlight=False, soft_wrap=True, markup=False)
+    print(f"Comparison: {folder / 'compare.html'}")
+    common = content["counts"]["slices"]
+    left = {name: facts["scores"] - common for name, facts in content["provenance"]["runs"].items()}
+    sentences = [
+        f"{count} slices that {name} scored are not common to all, or have no label"
+        for name, count in left.items()
+        if count
+    ]
+    ended(common, f"slice(s) of {len(left)} run(s) or table(s)", sentences, [], strict)
+
+
+def drawn(sheet: Path, run: Path, store: Path | None, count: int) -> None:
+    """Where the contact sheet is, and how many slices are on it."""
+    opened = Run(run).open_store(store)
+    rows = opened.rows("train", label=0)
+    usable = int((~opened.index.empty[rows]).sum())
+    print(f"Contact sheet: {sheet}")
+    print(f"Done: drew {min(count, usable)} of {usable} healthy training slice(s).")
+
+
+def made_up(folder: Path) -> None:
+    """Where a made-up data set is, and how much it holds."""
+    print(f"Written: {folder}")
+    print(f"Done: wrote {sum(path.is_file() for path in folder.rglob('*'))} file(s).")
 
 
 def list_recipes() -> None:
@@ -182,18 +237,24 @@ def list_detectors() -> None:
         print(f"{name:18}{line}")
 
 
-def reproduced(content: dict[str, Any], folder: Path) -> None:
-    """The tables, what failed, and where the page is."""
+def reproduced(content: dict[str, Any], folder: Path, strict: bool = False) -> None:
+    """The tables, where the page is, and how many runs are finished and failed."""
     from anomae.reproduction.page import sentences, tables
 
     _page(sentences(content), tables(content), folder / "reproduction.html")
+    runs, failed = {row["run"] for row in content["cells"]}, content["failed"]
+    done = len(runs - {*content["unfinished"], *failed})
+    ended(done, f"of {len(runs)} run(s)", [], [f"{name}: {why}" for name, why in failed.items()], strict)
 
 
-def cross_validated(content: dict[str, Any], folder: Path) -> None:
-    """What was pooled, the pooled figures, and where the page with every difference is."""
+def cross_validated(content: dict[str, Any], folder: Path, strict: bool = False) -> None:
+    """What was pooled, the pooled figures, where the page with every difference is, and how many runs failed."""
     from anomae.reproduction.cross_validation_page import sentences, tables
 
     _page(sentences(content), tables(content)[:2], folder / "cross_validation.html")
+    runs, failed = content["runs"], content["failed"]
+    reasons = [f"{name}: {next(iter(reasons.values()))}" for name, reasons in failed.items()]
+    ended(len(runs) - len({*content["unfinished"], *failed}), f"of {len(runs)} run(s)", [], reasons, strict)
 
 
 def _page(sentences: list[str], tables: list[dict[str, Any]], path: Path) -> None:

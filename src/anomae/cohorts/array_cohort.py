@@ -9,9 +9,13 @@ import numpy as np
 import numpy.typing as npt
 
 from anomae.cohorts.case import ABNORMAL, COLOURS, GREY, HEALTHY, SPLITS, UNKNOWN, Case, CaseSlices, Cohort
+from anomae.cohorts.lesion_masks import UNSURE, Lesions, MaskValues, lesions_of
 from anomae.cohorts.npz_members import list_members, read_member
+from anomae.cohorts.patient_names import GROUPS, IMAGES, told_notes
+from anomae.cohorts.scan_slices import UNDER_HEALTHY
 from anomae.errors import UnreadableScan, UserError
 from anomae.suggestions import nearest_sentence
+from anomae.volumes.volume import Grid, Volume
 
 # What an array is called where the user does not say.
 USUAL_NAMES = {
@@ -67,11 +71,9 @@ class Arrays(Cohort):
         if self.source.is_file():
             files = [self.source]
         elif self.source.is_dir():
-            files = sorted(path for path in self.source.glob("*.npz") if not path.name.startswith("."))
+            files = array_files(self.source)
         else:
             raise UserError(f"{self.source} does not exist; expected a .npz file, or a folder of them.")
-        if not files:
-            raise UserError(f"{self.source} holds no .npz files.")
         return [Case(case=path.stem, patient=path.stem, source=path) for path in files]
 
     def read(self, case: Case) -> CaseSlices:
@@ -88,31 +90,56 @@ class Arrays(Cohort):
         groups = self._column(path, names.get("groups"), count)
         splits = self._splits(path, names, count)
         kept = np.arange(count) if splits is None else np.flatnonzero(splits != "")
-        lesions = read_member(path, names["lesions"]) > 0 if "lesions" in names else None
-        if lesions is not None and lesions.shape != (count, *images.shape[2:]):
-            raise UnreadableScan(
-                f"{path}: {names['lesions']} has shape {lesions.shape}, its {count} images {images.shape[2:]}."
-            )
+        labels = self._labels(path, names.get("labels"), count)
+        masks = self._masks(path, names["lesions"], images.shape) if "lesions" in names else None
+        lesions = None if masks is None else masks.lesion
+        notes = [] if masks is None else list(masks.notes)
+        if masks is not None and "labels" in names:
+            marked = (labels == HEALTHY) & masks.lesion.any(axis=(1, 2))
+            labels[marked] = ABNORMAL
+            notes += [UNDER_HEALTHY] if marked.any() else []
+        if masks is not None and masks.unsure is not None:
+            doubtful = (labels == HEALTHY) & masks.unsure.any(axis=(1, 2))
+            labels[doubtful] = UNKNOWN
+            notes += [UNSURE] if doubtful.any() else []
         patients = (
             np.array([f"{case.case}/{row}" for row in range(count)]) if groups is None else groups.astype(np.str_)
         )
         between = count - len(kept)
+        notes += [f"{between} of {count} images are in no split and are left out"] if between else []
         return CaseSlices(
             images=images[kept],
             slices=kept.astype(np.int64),
-            labels=self._labels(path, names.get("labels"), count)[kept],
+            labels=labels[kept],
             lesions=None if lesions is None else lesions[kept],
             positions_mm=np.full(len(kept), np.nan),
             patients=patients[kept],
             splits=None if splits is None else splits[kept],
-            notes=(f"{between} of {count} images are in no split and are left out",) if between else (),
+            notes=tuple(notes),
             file_slices=kept.astype(np.int64),
             one_scale=True,
         )
 
     def notes(self) -> tuple[str, ...]:
-        """Nothing is left out."""
-        return ()
+        """That patients are unknown, where no array tells them."""
+        return tuple(told_notes(self.patients_told()))
+
+    def patients_told(self) -> dict[str, dict[str, int]]:
+        """Of the images without groups that each counts as a patient, and of the others; empty where all have some."""
+        alone, grouped, groups = 0, 0, set[str]()
+        for case in self.cases():
+            try:
+                names = self._names(case.source)
+                count = list_members(case.source)[names["images"]].shape[0]
+                column = self._column(case.source, names.get("groups"), count)
+            except UnreadableScan:  # it is listed when it is read for good
+                continue
+            alone += count if column is None else 0
+            if column is not None:
+                grouped += count
+                groups.update(column.astype(np.str_).tolist())
+        told = {GROUPS: {"scans": grouped, "patients": len(groups)}, IMAGES: {"scans": alone, "patients": alone}}
+        return {kind: row for kind, row in told.items() if row["scans"]} if alone else {}
 
     def _images(self, path: Path, name: str) -> npt.NDArray[Any]:
         """(n, c, h, w)."""
@@ -125,6 +152,13 @@ class Arrays(Cohort):
             hint = "; --set colour=true reads colours" if images.shape[3:] == (3,) else ""
             raise UnreadableScan(f"{path}: {name} is {images.dtype} of shape {images.shape}, not {wanted}{hint}.")
         return images.transpose(0, 3, 1, 2)
+
+    def _masks(self, path: Path, name: str, shape: tuple[int, ...]) -> Lesions:
+        """What of the masks is lesion, [n, h, w]; shape: (n, c, h, w) of the images."""
+        masks = read_member(path, name)
+        if masks.shape != (shape[0], *shape[2:]):
+            raise UnreadableScan(f"{path}: {name} has shape {masks.shape}, its {shape[0]} images {shape[2:]}.")
+        return lesions_of(Volume(masks, Grid((shape[0], shape[2], shape[3])), path, "array"), MaskValues())
 
     def _names(self, path: Path) -> dict[str, str]:
         """What of `told` -> the array's name in the file; raises UserError where a told name is not there."""
@@ -180,6 +214,18 @@ class Arrays(Cohort):
         if unknown:
             raise UserError(f"{path}: {names['splits']} holds {unknown[0]!r}; splits are {', '.join(_SPLIT_WORDS)}.")
         return np.array([_SPLIT_WORDS.get(word, "") for word in words], dtype="<U10")
+
+
+def array_files(folder: Path) -> list[Path]:
+    """The .npz files in a folder, by name.  Raises UserError where there are none, or two of one stem."""
+    files = sorted(path for path in folder.iterdir() if path.suffix.lower() == ".npz" and path.name[0] != ".")
+    stems: dict[str, Path] = {}
+    for path in files:
+        if stems.setdefault(path.stem, path) != path:
+            raise UserError(f"{stems[path.stem]} and {path.name} have the same name but for the suffix; keep one.")
+    if not files:
+        raise UserError(f"{folder} holds no .npz files.")
+    return files
 
 
 def parse_blocks(text: str) -> tuple[str, tuple[tuple[str, int, int], ...]]:

@@ -24,7 +24,8 @@ class Case:
 
     case: unique within its cohort.  patient: the unit of every split and of every resampling.  Both become text that
     every file can hold where they come from file names that are no UTF-8.  source: the scan.
-    lesion: the file of its lesion mask, where there is one.  split: "train", "validation" or "test" where the data set
+    lesion: the file of its lesion mask, where there is one; more_lesions: further ones, whose union with it counts.
+    ignored: files of masks of what is not to be judged.  split: "train", "validation" or "test" where the data set
     itself fixes it, else "".  label: HEALTHY or ABNORMAL where it holds for the whole case, else UNKNOWN.  site: where
     it was made, "" where unknown.  called: HEALTHY or ABNORMAL where the data set calls the whole case so, although its
     mask labels each slice.
@@ -38,6 +39,13 @@ class Case:
     label: int = UNKNOWN
     site: str = ""
     called: int = UNKNOWN
+    more_lesions: tuple[Path, ...] = ()
+    ignored: tuple[Path, ...] = ()
+
+    @property
+    def lesion_files(self) -> tuple[Path, ...]:
+        """All files of its lesion masks; () where there is none."""
+        return () if self.lesion is None else (self.lesion, *self.more_lesions)
 
     def __post_init__(self) -> None:
         for name in ("case", "patient"):
@@ -53,6 +61,7 @@ class CaseSlices:
     slices: (n,) int64, the slice number (axial index; row of candidates.csv for LUNA16; index in the file for arrays).
     labels: (n,) int8, HEALTHY, ABNORMAL or UNKNOWN.
     lesions: (n, h, w) bool, or None where no mask is known.
+    ignored: (n, h, w) bool, pixels that are not to be judged, neither lesion nor healthy; None: all are.
     positions_mm: (n,) float64, along the slice axis in world coordinates, NaN where unknown.
     spacing_mm: (y, x) of a pixel.
     grid: of the volume whose axial slices these are, as stored (not reoriented); None for pictures and patches.
@@ -87,6 +96,7 @@ class CaseSlices:
     one_scale: bool = False
     placement: NiftiPlacement | None = None
     left_out: Mapping[str, int] = field(default_factory=dict)
+    ignored: npt.NDArray[np.bool_] | None = None
     modality: str = ""
     body_part: str = ""
 

@@ -1,12 +1,13 @@
 """Slices of several channels: the modalities of one patient, or the colours of a picture."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from anomae.cohorts.case import GREY, UNKNOWN, CaseSlices
+from anomae.cohorts.case import ABNORMAL, GREY, UNKNOWN, CaseSlices
+from anomae.cohorts.ignored_regions import read_regions
 from anomae.cohorts.lesion_masks import MaskValues, read_mask
 from anomae.cohorts.scan_slices import read_scan_slices, require_same_place, scan_slices
 from anomae.errors import UnreadableScan, UserError
@@ -32,12 +33,13 @@ def channel_names_of(modalities: tuple[str, ...]) -> tuple[str, ...]:
 def read_modalities(scans: Mapping[str, Path], lesion: Path | None = None) -> CaseSlices:
     """The axial slices of one patient, a channel a modality, in the order of `scans` (modality -> file).
 
-    lesion: of the first.  Raises UnreadableScan where a file is missing or broken, or one does not lie on the first.
+    lesion: of the first; all patients of such data sets have one, so where the mask is empty no slice counts as
+    healthy.  Raises UnreadableScan where a file is missing or broken, or one does not lie on the first.
     """
     from anomae.volumes.read import read_volume
 
     first, *others = scans
-    read = read_scan_slices(scans[first], lesion)
+    read = read_scan_slices(scans[first], lesion, called=ABNORMAL if lesion else UNKNOWN)
     if not others:
         return read
     images, notes = [read.images], list(read.notes)
@@ -56,11 +58,12 @@ def read_modalities(scans: Mapping[str, Path], lesion: Path | None = None) -> Ca
 
 def read_colour_slices(
     picture: Path,
-    lesion: Path | None = None,
+    lesion: Path | Sequence[Path] | None = None,
     label: int = UNKNOWN,
     *,
     values: MaskValues | None = None,
     called: int = UNKNOWN,
+    ignored: Sequence[Path] = (),
 ) -> CaseSlices:
     """A picture in its three colours, each page of a TIFF a slice; the rest as of `read_scan_slices`.
 
@@ -69,11 +72,13 @@ def read_colour_slices(
     from anomae.volumes.pictures import read_colours
     from anomae.volumes.volume import Grid, Volume
 
-    for path in (picture, lesion):
-        if path is not None and not path.exists():
+    masks = (lesion,) if isinstance(lesion, Path) else lesion or ()
+    for path in (picture, *masks):
+        if not path.exists():
             raise UnreadableScan(f"{path} is missing.")
     colours, notes = read_colours(picture)
     pages, _, height, width = colours.shape
     red = Volume(colours[:, 0], Grid((pages, height, width)), picture, "picture", notes=notes)
-    read = scan_slices(red, read_mask(lesion) if lesion else None, label, values=values, called=called)
+    lesions, regions = [read_mask(mask) for mask in masks], read_regions(ignored)
+    read = scan_slices(red, lesions, label, values=values, called=called, regions=regions)
     return replace(read, images=colours, one_scale=True)

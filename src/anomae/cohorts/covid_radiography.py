@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from anomae.cohorts.case import ABNORMAL, HEALTHY
+from anomae.cohorts.file_roles import MASK_FOLDERS
 from anomae.cohorts.picture_set import Picture, PictureSet, folder_of, pictures_in
 from anomae.cohorts.source_folder import existing_folder
 from anomae.errors import UserError
@@ -51,7 +52,9 @@ class CovidRadiography(PictureSet):
             images, lungs = folder_of(folder, "images", "image"), folder_of(folder, "masks", "mask")
             label = HEALTHY if folder.name.lower() in self.healthy else ABNORMAL
             own = pictures_in(images or folder)
-            if own:
+            if own and folder.name.lower() in MASK_FOLDERS:
+                masks += len(own)
+            elif own:
                 pictures += [Picture(path, label) for path in own]
                 classes[folder.name] = len(own)
             masks += 0 if lungs is None else len(pictures_in(lungs))

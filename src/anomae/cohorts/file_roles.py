@@ -26,6 +26,8 @@ _SEQUENCE = re.compile(
     re.IGNORECASE,
 )
 _IMAGE_START = re.compile(r"^(?:images?|imgs?|scan|volume|vol)[-_. ]+", re.IGNORECASE)
+# What tells one of several masks of a scan from the others ("x_mask_1", "x_mask (2)").
+_NUMBER = re.compile(r"(?<=[^-_. ])[-_. ]*\(?\d{1,3}\)?$")
 _COMPRESSED = re.compile(r"\.(nii|nrrd|mha)\.gz$", re.IGNORECASE)
 
 
@@ -50,6 +52,11 @@ def mask_base(stem: str) -> str | None:
         return stem[: ending.start()]
     start = _START.search(stem)
     return stem[start.end() :] if start else None
+
+
+def without_number(stem: str) -> str:
+    """The stem without a number at its end that would tell one of several masks ("x_mask_1": "x_mask")."""
+    return _NUMBER.sub("", stem)
 
 
 def in_mask_folder(path: Path, above: Path, names: tuple[str, ...] = MASK_FOLDERS) -> bool:

@@ -1,7 +1,7 @@
 """Any folder of healthy and abnormal scans or pictures."""
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,8 @@ from anomae.cohorts.case_table import read_case_table
 from anomae.cohorts.channel_slices import read_colour_slices
 from anomae.cohorts.file_roles import in_mask_folder
 from anomae.cohorts.folder_classes import ClassFolder, find_class_folders
+from anomae.cohorts.given_twice import require_equal_copy
+from anomae.cohorts.ignored_regions import told_regions
 from anomae.cohorts.lesion_masks import MaskValues
 from anomae.cohorts.mask_pairing import Paired, RoleSettings, pair
 from anomae.cohorts.own_outputs import without_outputs
@@ -29,6 +31,7 @@ from anomae.cohorts.scan_slices import read_scan_slices
 from anomae.cohorts.table_cases import with_table
 from anomae.errors import UnreadableScan, UserError
 from anomae.volumes.passed_over import told as passed_over_notes
+from anomae.volumes.series import checked_series
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,8 @@ class Folder(Cohort):
         image_pattern: str = "",
         ignore: str = "",
         table: str = "",
+        healthy: str = "",
+        series: str = "",
     ) -> None:
         r"""`source`: the folder above.
 
@@ -77,9 +82,12 @@ class Folder(Cohort):
         all have to be pictures then.
         mask_pattern: names of lesion masks, where the first * stands for the name of the scan ("*-roi.nii.gz").
         mask_folder: names of folders of masks.  mask_labels: which values of a mask are lesion; without it all above 0.
-        image_pattern: names of scans ("*_t1.nii.gz"); all others are left out.  ignore: values of a mask that mark what
-        is not to be judged: a slice with such and no lesion has no label.  Several of each with commas between them.
+        image_pattern: names of scans ("*_t1.nii.gz"); all others are left out.  ignore: what is not to be judged,
+        neither lesion nor healthy (anomae.cohorts.ignored_regions): values of a lesion mask, names of mask files
+        ("*_ignore.png", as mask_pattern) or of folders of such.  Several of each with commas between them.
         table: a CSV file that says what files are (anomae.cohorts.case_table); it wins over every guess.
+        healthy: which diagnoses of the table are healthy ("NV", in any case); all others are abnormal then.
+        series: of folders with several DICOM series only this one, a number from 1 or "largest"; "": each is a scan.
         """
         if patient_pattern and near_duplicates:
             raise UserError("Give either patient_pattern or near_duplicates, not both.")
@@ -89,9 +97,15 @@ class Folder(Cohort):
         self.pattern = compiled_pattern(patient_pattern)
         self.near_duplicates, self.per_cluster = near_duplicates, per_cluster
         self.channel_names = COLOURS if colour else GREY
-        self.roles = RoleSettings(_listed(mask_pattern), _listed(image_pattern), _listed(mask_folder.lower()))
-        self.values = MaskValues(_whole_numbers("mask_labels", mask_labels), _whole_numbers("ignore", ignore))
-        self.table = table
+        values, regions, folders = told_regions(ignore)
+        self.roles = RoleSettings(
+            _listed(mask_pattern), _listed(image_pattern), _listed(mask_folder.lower()), regions, folders
+        )
+        self.values = MaskValues(_whole_numbers("mask_labels", mask_labels), values)
+        if healthy and not table:
+            raise UserError("healthy names diagnoses of a table; give it by --table.")
+        self.table, self.healthy = table, _listed(healthy)
+        self.series = checked_series(series) if series else None
         self._surveyed: _Survey | None = None
         self._passed_over: Counter[str] = Counter()
         self._outputs: set[Path] = set()
@@ -106,10 +120,12 @@ class Folder(Cohort):
     def read(self, case: Case) -> CaseSlices:
         """The slices of one scan.  Raises UnreadableScan where it, or its mask, is broken."""
         label = case.label
-        if label == UNKNOWN and case.lesion is None:
+        if label == UNKNOWN and case.lesion is None and case.called != UNKNOWN:  # else the table says unknown
             raise UnreadableScan(f"{case.source} may have several lesion masks; say which by mask_pattern.")
         read = read_colour_slices if self.channel_names == COLOURS else read_scan_slices
-        return read(case.source, case.lesion, label, values=self.values, called=case.called)
+        for path in (case.source, *case.lesion_files, *case.ignored):
+            require_equal_copy(path)
+        return read(case.source, case.lesion_files, label, values=self.values, called=case.called, ignored=case.ignored)
 
     def notes(self) -> tuple[str, ...]:
         """What was left out, and what the near-duplicates came to."""
@@ -129,12 +145,17 @@ class Folder(Cohort):
         return self._surveyed
 
     def _look(self) -> _Survey:
-        said = read_case_table(Path(self.table), self.source) if self.table else {}
+        said, notes = read_case_table(Path(self.table), self.source, self.healthy) if self.table else ({}, [])
         names = self.healthy_name, self.abnormal_name
-        folders, unused = find_class_folders(self.source, *names, self.roles.folders)
-        notes = [f"the folder(s) {', '.join(unused)} are of no class and were left out"] if unused else []
+        labelled = any(row.label is not None for row in said.values())
+        folders, unused = find_class_folders(self.source, *names, self.roles.role_folders, labelled=labelled)
+        notes += [f"the folder(s) {', '.join(unused)} are of no class and were left out"] if unused else []
         self._passed_over = Counter()
         paired = self._pair(folders)
+        if (self.roles.regions or self.roles.region_folders) and not (
+            paired.lonely_regions or any(paired.regions.values())
+        ):
+            raise UserError("ignore names no file here; write a pattern of file names, a folder, or values of masks.")
         notes += [sentence.removesuffix(".") for sentence in passed_over_notes(self._passed_over)]
         if self._outputs:
             notes.append(f"{len(self._outputs)} folder(s) that this program wrote were left out")
@@ -145,6 +166,11 @@ class Folder(Cohort):
         for folder in folders:
             cases += self._cases_in(folder, paired, organs)
         cases = with_table(cases, said, self.source)
+        if any(folder.label == UNKNOWN for folder in folders):
+            there, cases = len(cases), [case for case in cases if case.source in said]
+            notes.append(
+                f"the table says of which class each scan is; {there - len(cases)} that it lacks were left out"
+            )
         if not cases:
             raise UserError(f"{self.source} holds no scans or pictures in its class folders.")
         notes += pairing_notes(paired, cases, organs)
@@ -167,7 +193,7 @@ class Folder(Cohort):
         roots = {folder.root for folder in folders} | {masks for folder in folders for masks in folder.masks}
         paths: set[Path] = set()
         for root in sorted(roots):
-            found = look_for_scans(root)
+            found = look_for_scans(root, self.series)
             self._passed_over += found.passed_over
             scans, outputs = without_outputs(found.scans, root)
             self._outputs |= set(outputs)
@@ -179,26 +205,30 @@ class Folder(Cohort):
         roots = [folder.root for folder in folders if folder.label == HEALTHY]
         return [
             mask
-            for mask in paired.lesions.values()
-            if mask is not None and any(mask.is_relative_to(root) and in_mask_folder(mask, root) for root in roots)
+            for masks in paired.lesions.values()
+            for mask in masks
+            if any(mask.is_relative_to(root) and in_mask_folder(mask, root) for root in roots)
         ]
 
     def _cases_in(self, folder: ClassFolder, paired: Paired, organs: bool) -> list[Case]:
         cases = []
-        for scan, lesion in paired.lesions.items():
+        for scan, lesions in paired.lesions.items():
             if not scan.is_relative_to(folder.root):
                 continue
-            if lesion is not None and organs and in_mask_folder(lesion, self.source):
-                lesion = None
+            if organs and any(in_mask_folder(lesion, self.source) for lesion in lesions):
+                lesions = ()
             # A mask may leave slices of an abnormal scan healthy; a picture has but one.
-            whole = lesion is None or scan.suffix.lower() in PICTURES
+            whole = not lesions or scan.suffix.lower() in PICTURES
             below = scan.relative_to(self.source).as_posix()
             label = folder.label if whole else UNKNOWN
             if scan in paired.unclear and folder.label != ABNORMAL:
                 label = UNKNOWN
             inner = scan.relative_to(folder.folder if scan.is_relative_to(folder.folder) else folder.root)
-            patient = guessed_from_folders(inner, scan.is_dir()) or below
-            cases.append(Case(below, patient, scan, lesion, folder.split, label, called=folder.label))
+            # Where a table tells the classes, a folder may be anything: the part of a download, a clinic, a patient.
+            guessed = guessed_from_folders(inner, scan.is_dir()) if folder.label != UNKNOWN else ""
+            patient = guessed or below
+            made = Case(below, patient, scan, lesions[0] if lesions else None, folder.split, label, called=folder.label)
+            cases.append(replace(made, more_lesions=lesions[1:], ignored=paired.regions.get(scan, ())))
         return cases
 
 

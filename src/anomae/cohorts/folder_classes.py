@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from anomae.cohorts.case import ABNORMAL, HEALTHY
+from anomae.cohorts.case import ABNORMAL, HEALTHY, UNKNOWN
 from anomae.cohorts.file_roles import IMAGE_FOLDERS, MASK_FOLDERS
 from anomae.cohorts.source_folder import existing_folder
 from anomae.errors import UserError
@@ -24,7 +24,7 @@ EXPECTED = "healthy/ and abnormal/, or train/good, test/good and test/<defect>"
 
 @dataclass(frozen=True, slots=True)
 class ClassFolder:
-    """A folder all of whose scans are of one class.
+    """A folder all of whose scans are of one class, or (UNKNOWN) of what a table says.
 
     root: the folder of the class; folder: where its pictures lie, which may be root/images.  split: "" where none is
     fixed.  masks: folders of lesion masks that lie beside the folders of the classes.
@@ -38,12 +38,19 @@ class ClassFolder:
 
 
 def find_class_folders(
-    source: Path, healthy_name: str = "", abnormal_name: str = "", mask_folders: tuple[str, ...] = MASK_FOLDERS
+    source: Path,
+    healthy_name: str = "",
+    abnormal_name: str = "",
+    mask_folders: tuple[str, ...] = MASK_FOLDERS,
+    *,
+    labelled: bool = False,
 ) -> tuple[list[ClassFolder], list[str]]:
     """The class folders of `source` in a fixed order, and the names of sub-folders that are of no class.
 
     Either of healthy/ and abnormal/, or of train/, valid/ and test/ with good/ in each and a folder for each defect
     (MVTec, BMAD).  healthy_name, abnormal_name: the names in this data set, several with commas between; "": the usual.
+    labelled: a table says of which class each scan is, so folders of classes are not needed; where there are none,
+    `source`, or its train/, valid/ and test/, are the folders, of the class UNKNOWN.
     Raises UserError where nothing healthy is found.
     """
     healthy = _names(healthy_name) or HEALTHY_NAMES
@@ -51,7 +58,8 @@ def find_class_folders(
     children = _folders(existing_folder(source, EXPECTED))
     splits = [child for child in children if child.name.lower() in SPLIT_NAMES]
     found: list[ClassFolder] = []
-    unused: list[str] = []
+    beside = [child for child in children if splits and child not in splits]
+    unused = [child.name for child in beside if not _is_named(child, mask_folders)]
     for split_folder in splits or [source]:
         split = SPLIT_NAMES[split_folder.name.lower()] if splits else ""
         for child in _folders(split_folder):
@@ -68,6 +76,10 @@ def find_class_folders(
                 each for above in (source, split_folder) for each in _folders(above) if _is_named(each, mask_folders)
             }
             found.append(ClassFolder(child, _pictures(child, mask_folders), label, split, tuple(sorted(masks))))
+    named = any(each.label == HEALTHY or each.root.name.lower() in abnormal for each in found)
+    if labelled and not named:
+        roots = [(each, SPLIT_NAMES[each.name.lower()]) for each in splits] or [(source, "")]
+        return [ClassFolder(root, root, UNKNOWN, split, ()) for root, split in roots], []
     if not any(each.label == HEALTHY for each in found):
         raise UserError(
             f"{source} holds no folder of healthy scans; expected {EXPECTED}. Other names are told by "

@@ -34,9 +34,18 @@ def read_slice_file(path: Path, channels: Sequence[int]) -> tuple[npt.NDArray[An
             if mask.shape[:2] != image.shape[:2] or mask.shape[2:] not in ((), (3,), (4,)):
                 raise UnreadableScan(f"{path}: mask has shape {mask.shape} where image has {image.shape}.")
             pixels = np.stack([image[:, :, channel] for channel in channels])
-            return pixels, _lesion(mask[()] > 0)
+            return pixels, _lesion(_marked(mask[()], path))
     except (OSError, RuntimeError, ValueError, KeyError, zlib.error) as error:
         raise UnreadableScan(f"{path} is not readable as an HDF5 slice file ({error}); copy it again.") from error
+
+
+def _marked(planes: npt.NDArray[Any], path: Path) -> npt.NDArray[np.bool_]:
+    """Where a mask is set; -1 is 255 in a signed type.  Raises UnreadableScan for values that are those of no mask."""
+    if planes.dtype.kind == "f" and not np.array_equal(planes, np.rint(planes)):
+        raise UnreadableScan(f"{path}: its mask has values between its labels; resample it by nearest neighbour.")
+    if planes.min() < 0 and not set(np.unique(planes).tolist()) <= {-1, 0}:
+        raise UnreadableScan(f"{path}: its mask holds negative values; 0 is where nothing is wrong.")
+    return np.asarray(planes != 0)
 
 
 def _lesion(planes: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:

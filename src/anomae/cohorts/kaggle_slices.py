@@ -10,10 +10,10 @@ from anomae.cohorts.brats_names import MODALITIES, case_name, known_modality, re
 from anomae.cohorts.case import GREY, Case, CaseSlices
 from anomae.cohorts.channel_slices import listed_modalities
 from anomae.cohorts.hdf5_slice import read_slice_file
-from anomae.cohorts.scan_slices import slice_labels
+from anomae.cohorts.scan_slices import ill_slice_labels
 from anomae.errors import UnreadableScan, UserError
 
-_SLICE_FILE = re.compile(r"volume_(\d{1,5})_slice_(\d{1,5})\.h5")
+_SLICE_FILE = re.compile(r"volume_(\d{1,5})_slice_(\d{1,5})\.h5", re.IGNORECASE)
 _USUAL_FOLDERS = (".", "data", "content/data", "BraTS2020_training_data/content/data")
 
 
@@ -53,14 +53,15 @@ class KaggleSlices:
         if len({image.shape for image in images}) != 1:
             raise UnreadableScan(f"The slice files of {case.case} in {self.source} differ in size.")
         lesions = np.stack(masks)
+        labels, notes = ill_slice_labels(lesions)
         gaps = int(numbers[-1]) + 1 - len(numbers)
         return CaseSlices(
             images=np.stack(images),
             slices=numbers,
-            labels=slice_labels(lesions),
+            labels=labels,
             lesions=lesions,
             positions_mm=np.full(len(numbers), np.nan),
-            notes=(f"{gaps} slice files before the last one are missing",) if gaps else (),
+            notes=(*notes, f"{gaps} slice files before the last one are missing") if gaps else notes,
         )
 
     def notes(self) -> tuple[str, ...]:
@@ -80,14 +81,21 @@ def slice_folder(source: Path) -> Path | None:
 
 
 def slice_files(folder: Path, volume: int | None = None) -> dict[int, dict[int, Path]]:
-    """Volume -> slice number -> file, of all slice files in `folder`, or of those of one volume."""
-    start = "" if volume is None else f"volume_{volume}_"
+    """Volume -> slice number -> file, of all slice files in `folder`, or of those of one volume.
+
+    Raises UserError where two files have the numbers of one slice.
+    """
     found: dict[int, dict[int, Path]] = {}
     with os.scandir(folder) as entries:
         for entry in entries:
-            match = _SLICE_FILE.fullmatch(entry.name) if entry.name.startswith(start) else None
-            if match:
-                found.setdefault(int(match[1]), {})[int(match[2])] = folder / entry.name
+            match = _SLICE_FILE.fullmatch(entry.name)
+            if not match or volume not in (None, int(match[1])):
+                continue
+            of_volume = found.setdefault(int(match[1]), {})
+            before = of_volume.setdefault(int(match[2]), folder / entry.name)
+            if before.name != entry.name:
+                first, second = sorted((before.name, entry.name))
+                raise UserError(f"{folder / first} and {second} are the same slice; keep one of them.")
     return found
 
 

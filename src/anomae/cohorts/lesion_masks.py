@@ -1,5 +1,6 @@
 """What in a lesion mask is lesion: two values, several labels, colours, or blurred by JPEG or resampling."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,11 +34,15 @@ class MaskValues:
 
 @dataclass(frozen=True, slots=True)
 class Lesions:
-    """lesion, unsure: [z, y, x] bool, the second or None; a slice with unsure voxels and no lesion has no label."""
+    """lesion, unsure: [z, y, x] bool, the second or None; a slice with unsure voxels and no lesion has no label.
+
+    ignored: [z, y, x] bool, voxels of a value that is not to be judged, which are unsure too; None: there are none.
+    """
 
     lesion: npt.NDArray[np.bool_]
     unsure: npt.NDArray[np.bool_] | None
     notes: tuple[str, ...]
+    ignored: npt.NDArray[np.bool_] | None = None
 
 
 def read_mask(path: Path) -> Volume:
@@ -72,7 +77,7 @@ def lesions_of(mask: Volume, values: MaskValues, *, several_said: bool = True) -
         notes.append(SIGNED)
     present = _present(voxels)
     if present is not None and present.size and present.min() < 0:
-        if set(present.tolist()) == {-1, 0}:  # 255, which a signed type of any width made -1
+        if set(present.tolist()) <= {-1, 0}:  # 255, which a signed type of any width made -1
             voxels, present = -voxels, -present[::-1]
             notes.append(SIGNED)
         else:
@@ -91,7 +96,21 @@ def lesions_of(mask: Volume, values: MaskValues, *, several_said: bool = True) -
         lesion = np.isin(whole, values.lesion)
         notes += [NONE_OF_THEM] if labels and not lesion.any() else []
     unsure = np.isin(whole, values.ignored) if values.ignored else None
-    return Lesions(lesion if unsure is None else lesion & ~unsure, unsure, tuple(notes))
+    return Lesions(lesion if unsure is None else lesion & ~unsure, unsure, tuple(notes), unsure)
+
+
+def merged(found: Sequence[Lesions]) -> Lesions:
+    """The union of the lesions of several masks of one scan; what one ignores, no other makes a lesion."""
+    if len(found) == 1:
+        return found[0]
+    lesion = np.any([each.lesion for each in found], axis=0)
+    unsure = [each.unsure for each in found if each.unsure is not None]
+    ignored = [each.ignored for each in found if each.ignored is not None]
+    hidden = np.any(ignored, axis=0) if ignored else None
+    lesion = lesion if hidden is None else lesion & ~hidden
+    notes = dict.fromkeys(note for each in found for note in each.notes)
+    doubtful = np.any(unsure, axis=0) & ~lesion if unsure else None
+    return Lesions(lesion, doubtful, (*notes, f"{len(found)} lesion masks of it were merged"), hidden)
 
 
 def _present(voxels: npt.NDArray[Any]) -> npt.NDArray[Any] | None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from anomae.cohorts.case import Case, CaseSlices, Cohort
 from anomae.cohorts.channel_slices import channel_names_of, listed_modalities, read_modalities
 from anomae.cohorts.lgg_tiffs import EXPECTED as EXPECTED_TIFFS
-from anomae.cohorts.lgg_tiffs import LggTiffs, tiff_folder
+from anomae.cohorts.lgg_tiffs import LggTiffs, patients_of, tiff_folder
 from anomae.cohorts.source_folder import existing_folder
 from anomae.errors import UserError
 
@@ -60,17 +60,18 @@ class LggScans:
 
     def cases(self) -> list[Case]:
         """A case a patient who has the modalities, by name; splits from patients.csv where that is there."""
-        splits = self._splits()
+        splits, folders = self._splits(), self._folders()
+        patients = patients_of([folder.name for folder in folders])
         found = [
             Case(
                 case=folder.name,
-                patient=folder.name,
+                patient=patients[folder.name],
                 source=_file(folder, self.chosen[0]),
                 lesion=_file(folder, "seg"),
                 split=splits.get(folder.name, ""),
                 site=site_of(folder.name),
             )
-            for folder in self._folders()
+            for folder in folders
             if self._is_complete(folder) and (folder.name in splits or not splits)
         ]
         if not found:
@@ -116,11 +117,16 @@ class LggScans:
             return {}
         try:
             with path.open(newline="", encoding="utf-8-sig") as handle:
-                return {line["patient"]: _SPLITS[line["part"]] for line in csv.DictReader(handle)}
+                lines = [(line["patient"], _SPLITS[line["part"]]) for line in csv.DictReader(handle)]
         except (KeyError, csv.Error, UnicodeDecodeError) as error:
             raise UserError(
                 f"{path} must have the columns patient and part, part being one of {', '.join(_SPLITS)} ({error})."
             ) from error
+        splits = dict(lines)
+        torn = next((patient for patient, split in lines if splits[patient] != split), None)
+        if torn is not None:
+            raise UserError(f"{path} names {torn} twice, with two parts; keep one line of each patient.")
+        return splits
 
 
 def _known_modality(name: str) -> str:

@@ -1,7 +1,8 @@
 """TCGA-LGG as Kaggle has it: a folder a patient, a TIFF a slice with three sequences as its colours, and its mask."""
 
 import re
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,15 @@ import numpy.typing as npt
 
 from anomae.cohorts.case import Case, CaseSlices
 from anomae.cohorts.channel_slices import channel_names_of, listed_modalities
-from anomae.cohorts.scan_slices import slice_labels
+from anomae.cohorts.scan_slices import ill_slice_labels
 from anomae.errors import UnreadableScan, UserError
 
 EXPECTED = "TCGA_CS_4941_19960909/TCGA_CS_4941_19960909_1.tif and _1_mask.tif"
+NO_SPACING = "the pictures tell no spacing: a pixel was taken as 1 mm wide and high, so lengths in mm are not known"
 MODALITIES = ("t1", "flair", "t1ce")  # red, green, blue: before contrast agent, FLAIR, after it
 _ALIASES = {"pre": "t1", "red": "t1", "green": "flair", "post": "t1ce", "blue": "t1ce"}
 _SLICE = re.compile(r"(.+)_(\d{1,4})\.tiff?", re.IGNORECASE)
+_BAR_CODE = re.compile(r"(TCGA_[A-Z0-9]{2}_[A-Z0-9]{4})_\d", re.IGNORECASE)
 _USUAL_FOLDERS = (".", "kaggle_3m", "lgg-mri-segmentation", "lgg-mri-segmentation/kaggle_3m")
 
 
@@ -40,8 +43,9 @@ class LggTiffs:
 
     def cases(self) -> list[Case]:
         """A case a patient, by name."""
-        folders = sorted(path for path in self.source.iterdir() if path.is_dir() and _slices(path))
-        return [Case(path.name, path.name, path, site=self.site_of(path.name)) for path in folders]
+        folders = sorted(path for path in self.source.iterdir() if path.is_dir() and _has_slices(path))
+        patients = patients_of([path.name for path in folders])
+        return [Case(path.name, patients[path.name], path, site=self.site_of(path.name)) for path in folders]
 
     def read(self, case: Case) -> CaseSlices:
         """The slices of one patient by number.
@@ -74,22 +78,24 @@ class LggTiffs:
                     "patient out, or take --modality flair."
                 )
         lesions = np.stack(masks)
+        labels, notes = ill_slice_labels(lesions)
         numbers = np.array(list(files), dtype=np.int64)
         gaps = int(numbers[-1] - numbers[0]) + 1 - len(numbers)
         return CaseSlices(
             images=every[:, indices],
             slices=numbers,
-            labels=slice_labels(lesions),
+            labels=labels,
             lesions=lesions,
             positions_mm=np.full(len(numbers), np.nan),
-            notes=(f"{gaps} slices between the first and the last are missing",) if gaps else (),
+            notes=(*notes, f"{gaps} slices between the first and the last are missing") if gaps else notes,
         )
 
     def notes(self) -> tuple[str, ...]:
-        """Which colour was read."""
+        """Which colour was read, and what the pictures do not tell."""
         words = dict(zip(MODALITIES, ("red", "green", "blue"), strict=True))
         return (
             f"read from the colours of the pictures: {', '.join(f'{name} ({words[name]})' for name in self.chosen)}",
+            NO_SPACING,
         )
 
 
@@ -97,7 +103,7 @@ def tiff_folder(source: Path) -> Path | None:
     """The folder in or under `source` that holds patients' folders of TIFFs, where Kaggle's archive has it, or None."""
     for path in _USUAL_FOLDERS:
         folder = source / path
-        if folder.is_dir() and any(inner.is_dir() and _slices(inner) for inner in folder.iterdir()):
+        if folder.is_dir() and any(inner.is_dir() and _has_slices(inner) for inner in folder.iterdir()):
             return folder
     return None
 
@@ -110,13 +116,28 @@ def known_sequence(name: str) -> str:
     return called
 
 
+def patients_of(folders: Sequence[str]) -> dict[str, str]:
+    """Folder -> patient: of several folders with one TCGA bar code (TCGA_CS_4941_19960909 and _19970101) the code."""
+    codes = {name: match[1].upper() if (match := _BAR_CODE.match(name)) else name for name in folders}
+    counts = Counter(codes.values())
+    return {name: code if counts[code] > 1 else name for name, code in codes.items()}
+
+
+def _has_slices(folder: Path) -> bool:
+    return any(
+        (match := _SLICE.fullmatch(path.name)) and match[1].lower() == folder.name.lower() for path in folder.iterdir()
+    )
+
+
 def _slices(folder: Path) -> dict[int, Path]:
-    """Slice number -> file, by number."""
+    """Slice number -> file, by number.  Raises UnreadableScan where two files have one number."""
     found: dict[int, Path] = {}
     for path in sorted(folder.iterdir()):
         match = _SLICE.fullmatch(path.name)
         if match and match[1].lower() == folder.name.lower():
-            found[int(match[2])] = path
+            before = found.setdefault(int(match[2]), path)
+            if before != path:
+                raise UnreadableScan(f"{before} and {path.name} are the same slice; keep one of them.")
     return dict(sorted(found.items()))
 
 

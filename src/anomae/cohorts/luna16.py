@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from anomae.cohorts.case import Case, CaseSlices, Cohort
+from anomae.cohorts.case import UNKNOWN, Case, CaseSlices, Cohort
 from anomae.cohorts.luna16_candidates import Candidates, find_table, read_candidates
 from anomae.cohorts.patches import cut_patches
+from anomae.cohorts.patient_names import SCANS, told_notes
 from anomae.cohorts.source_folder import existing_folder
 from anomae.cohorts.splits import parse_subsets
 from anomae.errors import UnreadableScan, UserError
@@ -16,6 +17,8 @@ from anomae.volumes.volume import Volume
 
 EXPECTED = "subset0 to subset9, with .mhd files in them, and candidates.csv"
 OUTSIDE = "candidate outside its scan"
+# Armato and others, Med Phys 38 (2011): LIDC-IDRI, from which LUNA16 was chosen.
+FEW_TWICE = "LUNA16's scans are of LIDC-IDRI, which has 1,018 scans of 1,010 patients: at most a few are of one person"
 
 
 class Luna16(Cohort):
@@ -116,21 +119,29 @@ class Luna16(Cohort):
         return names[np.where(inside, table.scan[np.minimum(rows, len(table.scan) - 1)], len(table.scans))]
 
     def notes(self) -> tuple[str, ...]:
-        """How many scans of the table are not on disk, and how many on disk are not used."""
+        """How many scans of the table are not on disk, how many on disk are not used, and that no patient is named."""
         scans, wanted = self._scans(), self._wanted_scans()
         table, others = find_table(self.source, self.table_name)
         other_names = ", ".join(sorted({path.name for path in others}))
         absent = sum(uid not in scans for uid in wanted)
+        torn = int(np.sum(self._table().labels == UNKNOWN))
         unused = sum(bool(self.splits) and not self._split(path) for uid, path in scans.items() if uid in set(wanted))
-        return tuple(
+        said = tuple(
             sentence
             for count, sentence in (
                 (len(others), f"the candidates are those of {table.name}, not of {other_names}"),
+                (torn, f"{torn} candidates are called nodule in one line and none in another; their label is unknown"),
                 (absent, f"{absent} of {len(wanted)} scans that the candidates name are not under {self.source}"),
                 (unused, f"{unused} scans lie in subsets that were given no split"),
             )
             if count
         )
+        return (*said, *told_notes(self.patients_told()), FEW_TWICE)
+
+    def patients_told(self) -> dict[str, dict[str, int]]:
+        """No patient is named: each scan counts as one."""
+        scans = len(self.cases())
+        return {SCANS: {"scans": scans, "patients": scans}}
 
     def _table(self) -> Candidates:
         return read_candidates(find_table(self.source, self.table_name)[0])
@@ -149,7 +160,12 @@ class Luna16(Cohort):
         folders = folders or sorted(path for path in source.glob("*/subset*") if path.is_dir())
         # Some archives unpack to subset0/subset0.
         scans = (path for folder in folders for path in sorted(folder.rglob("*.mhd")) if path.name[0] != ".")
-        found = {path.stem: path for path in scans}
+        found: dict[str, Path] = {}
+        for path in scans:
+            before = found.setdefault(path.stem, path)
+            if self.splits and self._split(before) != self._split(path):
+                raise UserError(f"{before} and {path} are the same scan in subsets of two splits; keep one of them.")
+            found[path.stem] = path
         if not found:
             raise UserError(f"{self.source} holds no scans; expected {EXPECTED}.")
         return found

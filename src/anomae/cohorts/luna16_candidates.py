@@ -5,11 +5,12 @@ from array import array
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
+from anomae.cohorts.case import UNKNOWN
 from anomae.cohorts.source_folder import existing_file
 from anomae.errors import UserError
 
@@ -22,7 +23,8 @@ class Candidates:
     """All lines of the table in its order; line 0 is the first after the header, as the released lists count.
 
     scans: the seriesuids, in the order they first appear.  scan: (n,) int32, indices in `scans`.  places_mm: (n, 3)
-    float64, world x, y, z (LPS).  labels: (n,) int8, 1 for a nodule.
+    float64, world x, y, z (LPS).  labels: (n,) int8, 1 for a nodule; -1 where another line calls the very position of
+    the scan the other way.
     """
 
     scans: tuple[str, ...]
@@ -67,7 +69,23 @@ class Candidates:
         places_mm, classes = np.array(positions).reshape(-1, 3), np.array(labels)
         if not np.isfinite(places_mm).all() or not np.isin(classes, (0, 1)).all():
             raise UserError(f"{path} has a position that is not a number, or a class other than 0 and 1.")
-        return cls(tuple(scans), np.array(scan, dtype=np.int32), places_mm, classes.astype(np.int8))
+        whose = np.array(scan, dtype=np.int32)
+        classes[_contradicted(whose, places_mm, classes)] = UNKNOWN
+        return cls(tuple(scans), whose, places_mm, classes.astype(np.int8))
+
+
+def _contradicted(
+    scan: npt.NDArray[np.int32], positions_mm: npt.NDArray[np.float64], classes: npt.NDArray[Any]
+) -> npt.NDArray[np.bool_]:
+    """(n,): whether lines of the same scan and position have both classes."""
+    order = np.lexsort((*positions_mm.T, scan))
+    ordered = np.c_[scan, positions_mm][order]
+    group = np.r_[0, np.cumsum((ordered[1:] != ordered[:-1]).any(axis=1))][: len(order)]
+    nodules = np.bincount(group, classes[order])
+    counts = np.bincount(group)
+    both = np.empty(len(order), dtype=np.bool_)
+    both[order] = ((nodules > 0) & (nodules < counts))[group]
+    return both
 
 
 def find_table(source: Path, name: str = "") -> tuple[Path, tuple[Path, ...]]:

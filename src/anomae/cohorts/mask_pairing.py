@@ -1,13 +1,14 @@
 """Which lesion mask belongs to which scan of a folder tree, by names and folders; doubts are told, not guessed."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatch, translate
 from pathlib import Path
 
 from anomae.cohorts.brain_files import is_brain_file
 from anomae.cohorts.file_roles import (
+    IMAGE_FOLDERS,
     MASK_FOLDERS,
     fits,
     given_twice,
@@ -16,6 +17,7 @@ from anomae.cohorts.file_roles import (
     is_brain_mask_name,
     mask_base,
     stem_of,
+    without_number,
 )
 
 
@@ -24,90 +26,177 @@ class RoleSettings:
     """What the user says of roles: patterns of file names with * in them, and names of folders; () for the usual.
 
     masks: the first * stands for the name of the scan.  images: all else is left out.  mask_folders: in small letters.
+    regions, region_folders: the same as masks and mask_folders, for masks of what is not to be judged.
     """
 
     masks: tuple[str, ...] = ()
     images: tuple[str, ...] = ()
     mask_folders: tuple[str, ...] = ()
+    regions: tuple[str, ...] = ()
+    region_folders: tuple[str, ...] = ()
 
     @property
     def folders(self) -> tuple[str, ...]:
         """The names of folders of masks."""
         return self.mask_folders or MASK_FOLDERS
 
+    @property
+    def role_folders(self) -> tuple[str, ...]:
+        """The names of folders that hold no scans."""
+        return (*self.folders, *self.region_folders)
+
 
 @dataclass(slots=True)
 class Paired:
     """What each file of a tree is.
 
-    lesions: scan -> its mask, or None.  unclear: scans of which more than one mask may be.  lonely: masks of no scan.
-    twice: files left out because the same lies beside them compressed.  brains: brain masks.  not_images: files that
-    image_pattern leaves out.  shared: how many scans share folder and stem with another.
+    lesions: scan -> its masks, several where they are numbered ("x_mask", "x_mask_1"); () where there is none.
+    unclear: scans of which one of several masks may be.  taken: masks that belong to a scan, or may.  lonely: masks of
+    no scan.  twice: files left out because the same lies beside them compressed.  brains: brain masks.  not_images:
+    files that image_pattern leaves out.  regions: scan -> masks of what is not to be judged.  lonely_regions: of no
+    scan.  shared: how many scans share folder and stem with another.
     """
 
-    lesions: dict[Path, Path | None] = field(default_factory=dict)
+    lesions: dict[Path, tuple[Path, ...]] = field(default_factory=dict)
     unclear: set[Path] = field(default_factory=set)
+    taken: set[Path] = field(default_factory=set)
     lonely: list[Path] = field(default_factory=list)
     twice: set[Path] = field(default_factory=set)
     brains: list[Path] = field(default_factory=list)
     not_images: list[Path] = field(default_factory=list)
+    regions: dict[Path, tuple[Path, ...]] = field(default_factory=dict)
+    lonely_regions: list[Path] = field(default_factory=list)
     shared: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Mask:
+    """base: of whom it is by its name.  inside: it lies in a folder of masks.  pattern: of the user's, that it fits."""
+
+    path: Path
+    base: str
+    inside: bool
+    pattern: str = ""
+
+    @property
+    def kind(self) -> tuple[Path, str]:
+        """Masks of one scan and one kind are its lesions; those of two kinds are two opinions of them."""
+        return self.path.parent, self.pattern or without_number(stem_of(self.path)).lower()
 
 
 def pair(paths: list[Path], above: Path, told: RoleSettings) -> Paired:
     """What each of `paths` (scans and masks anywhere below `above`) is, and which belong together."""
     found = Paired(twice=given_twice(paths))
     scans: list[Path] = []
-    masks: list[tuple[Path, str, bool]] = []  # the file, of whom it is, whether it lies in a folder of masks
+    masks: list[_Mask] = []
+    regions: list[_Mask] = []
+    numbered: dict[Path, str] = {}
     for path in paths:
-        inside = in_mask_folder(path, above, told.folders)
-        base = _told_base(path, told.masks) if told.masks else mask_base(stem_of(path))
         if path in found.twice:
             continue
-        if is_brain_file(path) or (is_brain_mask_name(path) and not told.masks):
+        region = _told(path, in_mask_folder(path, above, told.region_folders), told.regions)
+        mask = _told(path, in_mask_folder(path, above, told.folders), told.masks, by_name=not told.masks)
+        if region is not None:
+            regions.append(region)
+        elif is_brain_file(path) or (is_brain_mask_name(path) and not told.masks):
             found.brains.append(path)
-        elif base is not None or inside:
-            masks.append((path, stem_of(path) if base is None else base, inside))
+        elif mask is not None:
+            masks.append(mask)
         elif told.images and not _matches(path, above, told.images):
             found.not_images.append(path)
         else:
             scans.append(path)
+            if not told.masks and (base := mask_base(without_number(stem_of(path)))):
+                numbered[path] = base
+    several = _numbered_masks(numbered, scans)
+    masks += several
+    gone = {mask.path for mask in several}
+    scans = [scan for scan in scans if scan not in gone]
     found.shared = len(scans) - len({(scan.parent, stem_of(scan).lower()) for scan in scans})
-    found.lesions = dict.fromkeys(scans)
-    _match(found, masks, above, told)
+    found.lesions, found.lonely, found.unclear, found.taken = _matched(masks, scans, above, told)
+    found.regions, found.lonely_regions, more, _ = _matched(regions, scans, above, told)
+    found.unclear |= more
     return found
 
 
-def _match(found: Paired, masks: list[tuple[Path, str, bool]], above: Path, told: RoleSettings) -> None:
-    stems = {scan: stem_of(scan) for scan in found.lesions}
-    homes = {scan: home_of(scan, above, told.folders) for scan in found.lesions}
+def _told(path: Path, inside: bool, patterns: tuple[str, ...], *, by_name: bool = False) -> _Mask | None:
+    """The file as a mask, where its folder, a pattern, or (if that counts) its name says so."""
+    for pattern in patterns:
+        match = re.match(translate(pattern).replace(".*", "(.*)", 1), path.name, re.IGNORECASE)
+        if match:
+            return _Mask(path, match[1] if match.groups() else "", inside, pattern)
+    base = mask_base(stem_of(path)) if by_name else None
+    return _Mask(path, stem_of(path) if base is None else base, inside) if inside or base is not None else None
+
+
+def _numbered_masks(numbered: dict[Path, str], scans: Sequence[Path]) -> list[_Mask]:
+    """Those files that are one of several masks ("x_mask_1") of a scan beside them ("x"), and no scan themselves."""
+    beside: dict[Path, list[Path]] = {}
+    for scan in scans:
+        if numbered and scan not in numbered:
+            beside.setdefault(scan.parent, []).append(scan)
+    return [
+        _Mask(path, base, False)
+        for path, base in numbered.items()
+        if any(fits(base, stem_of(scan)) for scan in beside.get(path.parent, ()))
+    ]
+
+
+def _matched(
+    masks: Iterable[_Mask], scans: Sequence[Path], above: Path, told: RoleSettings
+) -> tuple[dict[Path, tuple[Path, ...]], list[Path], set[Path], set[Path]]:
+    """Scan -> its masks; masks of no scan; scans of which it is unclear; masks of some scan."""
+    stems = {scan: stem_of(scan) for scan in scans}
     by_home: dict[tuple[str, ...], list[Path]] = {}
-    for scan, home in homes.items():
-        by_home.setdefault(home, []).append(scan)
-    for path, base, inside in masks:
-        home = home_of(path, above, told.folders)
-        near = list(_near(home, by_home, inside))
-        if not inside:
-            near = [scan for scan in near if scan.parent == path.parent]
-        # In a folder of masks the whole name may be the scan's ("scan_seg" beside "masks/scan_seg").
-        names = dict.fromkeys((stem_of(path), base)) if inside else (base,)
-        of = next((hit for name in names if (hit := _exact(name, near, stems))), [])
-        of = of or [scan for scan in near if fits(base, stems[scan])]
-        if not of and (not base or (not inside and len(near) == 1 and _is_patient_folder(path, above))):
-            of = [scan for scan in near if len(near) == 1 or not base]
-        if not of:
-            found.lonely.append(path)
+    for scan in scans:
+        by_home.setdefault(home_of(scan, above, told.role_folders), []).append(scan)
+    of_scan: dict[Path, list[_Mask]] = {scan: [] for scan in scans}
+    lonely: list[Path] = []
+    unclear: set[Path] = set()
+    taken: set[Path] = set()
+    for mask in masks:
+        of = _scans_of(mask, by_home, stems, above, told)
+        if of:
+            taken.add(mask.path)
+        else:
+            lonely.append(mask.path)
         for scan in of:
-            if found.lesions[scan] is not None or len({each.parent for each in of}) > 1:
-                found.unclear.add(scan)
-            found.lesions[scan] = path
-    for scan in found.unclear:
-        found.lesions[scan] = None
+            of_scan[scan].append(mask)
+        if len({each.parent for each in of}) > 1:
+            unclear.update(of)
+    for scan, own in of_scan.items():
+        if len({mask.kind for mask in own}) > 1 or len({stem_of(mask.path).lower() for mask in own}) < len(own):
+            unclear.add(scan)
+    found = {scan: () if scan in unclear else tuple(mask.path for mask in own) for scan, own in of_scan.items()}
+    return found, lonely, unclear, taken
+
+
+def _scans_of(
+    mask: _Mask, by_home: dict[tuple[str, ...], list[Path]], stems: dict[Path, str], above: Path, told: RoleSettings
+) -> list[Path]:
+    path, base, inside = mask.path, mask.base, mask.inside
+    near = list(_near(home_of(path, above, told.role_folders), by_home, inside))
+    if not inside:
+        near = [scan for scan in near if scan.parent == path.parent]
+    # In a folder of masks the whole name may be the scan's ("scan_seg" beside "masks/scan_seg").
+    names = dict.fromkeys((stem_of(path), base)) if inside else dict.fromkeys((base,))
+    of = next((hit for name in names if (hit := _exact(name, near, stems))), [])
+    of = of or [scan for scan in near if fits(base, stems[scan])]
+    if not of and inside:  # one of several: "masks/x_1", "masks/x_mask_1"
+        short = without_number(stem_of(path))
+        names = dict.fromkeys((short, mask_base(short) or short))
+        of = next((hit for name in names if (hit := _exact(name, near, stems))), [])
+    if not of and (not base or (not inside and len(near) == 1 and _is_patient_folder(path, above))):
+        of = [scan for scan in near if len(near) == 1 or not base]
+    return of
 
 
 def _near(home: tuple[str, ...], by_home: dict[tuple[str, ...], list[Path]], inside: bool) -> Iterator[Path]:
+    if not inside:
+        yield from by_home.get(home, ())
+        return
     for other, scans in by_home.items():
-        if other == home or (inside and _is_part(home, other)):
+        if _is_part(home, other):
             yield from scans
 
 
@@ -121,16 +210,8 @@ def _is_part(short: tuple[str, ...], long: tuple[str, ...]) -> bool:
 
 
 def _is_patient_folder(path: Path, above: Path) -> bool:
-    """Whether the file lies deeper than in the folder of a class."""
-    return len(path.relative_to(above).parts) > 2
-
-
-def _told_base(path: Path, patterns: tuple[str, ...]) -> str | None:
-    for pattern in patterns:
-        match = re.match(translate(pattern).replace(".*", "(.*)", 1), path.name, re.IGNORECASE)
-        if match:
-            return match[1] if match.groups() else ""
-    return None
+    """Whether the file lies deeper than in the folder of a class, in one that may be a patient's."""
+    return len(path.relative_to(above).parts) > 2 and path.parent.name.lower() not in IMAGE_FOLDERS
 
 
 def _matches(path: Path, above: Path, patterns: tuple[str, ...]) -> bool:

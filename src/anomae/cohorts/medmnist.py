@@ -6,8 +6,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from anomae.cohorts.array_cohort import array_files
 from anomae.cohorts.case import ABNORMAL, COLOURS, GREY, HEALTHY, Case, CaseSlices, Cohort
 from anomae.cohorts.npz_members import list_members, read_member
+from anomae.cohorts.patient_names import IMAGES
 from anomae.cohorts.picture_set import UNKNOWN_PATIENTS
 from anomae.errors import UnreadableScan, UserError
 
@@ -45,11 +47,9 @@ class MedMnist(Cohort):
         if self.source.is_file():
             files = [self.source]
         elif self.source.is_dir():
-            files = sorted(path for path in self.source.glob("*.npz") if not path.name.startswith("."))
+            files = array_files(self.source)
         else:
             raise UserError(f"{self.source} does not exist; expected a .npz file of MedMNIST, or a folder of them.")
-        if not files:
-            raise UserError(f"{self.source} holds no .npz files.")
         if not self.healthy and not self.no_finding:
             raise UserError(
                 "MedMNIST's labels are numbers of classes, and which are healthy is not guessed; say it: --set "
@@ -93,6 +93,17 @@ class MedMnist(Cohort):
         """Which classes count as healthy, and that patients are unknown."""
         told = "without any finding" if self.no_finding else f"of class {', '.join(map(str, self.healthy))}"
         return (f"images {told} count as healthy, all others as abnormal", UNKNOWN_PATIENTS)
+
+    def patients_told(self) -> dict[str, dict[str, int]]:
+        """No patient is named: each image counts as one."""
+        images = 0
+        for case in self.cases():
+            try:
+                members = list_members(case.source)
+            except UnreadableScan:  # it is listed when it is read for good
+                continue
+            images += sum(members[name].shape[0] for word in SPLITS if (name := f"{word}_images") in members)
+        return {IMAGES: {"scans": images, "patients": images}}
 
     def _images(self, path: Path, name: str) -> npt.NDArray[Any]:
         """(n, c, h, w)."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from anomae.cohorts.case import ABNORMAL, Case
+from anomae.cohorts.ignored_regions import HIDDEN, IGNORED
 from anomae.cohorts.lesion_masks import BLURRED, COLOURED, NONE_OF_THEM, SEVERAL, SIGNED, UNSURE, read_mask
 from anomae.cohorts.mask_pairing import Paired
 from anomae.cohorts.scan_slices import EMPTY_MASK, FEW_VALUES, LARGE_MASK, UNDER_HEALTHY
@@ -14,7 +15,20 @@ from anomae.errors import UnreadableScan
 
 # What a reader notes of a mask or of a scan that looks like one, and is worth a line of its own.
 NOTED = (
-    *(FEW_VALUES, UNDER_HEALTHY, EMPTY_MASK, UNSURE, NONE_OF_THEM, SEVERAL, BLURRED, COLOURED, SIGNED, LARGE_MASK),
+    *(
+        FEW_VALUES,
+        UNDER_HEALTHY,
+        EMPTY_MASK,
+        UNSURE,
+        NONE_OF_THEM,
+        SEVERAL,
+        BLURRED,
+        COLOURED,
+        SIGNED,
+        LARGE_MASK,
+        HIDDEN,
+        IGNORED,
+    ),
 )
 _LOOKED_AT = 40
 
@@ -43,11 +57,17 @@ def _is_marked(mask: Path) -> bool:
 
 def pairing_notes(found: Paired, cases: Sequence[Case], organs: bool) -> list[str]:
     """A sentence for each thing that the user should look at."""
+    merged = [len(case.lesion_files) for case in cases if case.more_lesions]
     masked = sum(case.lesion is not None for case in cases)
     bare = sum(case.lesion is None and case.called == ABNORMAL for case in cases)
     notes = []
     if masked:
         notes.append(f"{masked} of {len(cases)} scans were paired with a lesion mask; prepare.json names each")
+    if merged:
+        notes.append(f"{len(merged)} scans have several lesion masks ({sum(merged)} files in all), which were merged")
+    if found.regions and any(found.regions.values()):
+        count = sum(bool(case.ignored) for case in cases)
+        notes.append(f"{count} of {len(cases)} scans have a mask of what is not to be judged (ignore)")
     if organs:
         notes.append(
             "most healthy pictures have a mask that is not empty, so the masks were taken for those of an organ and "
@@ -58,7 +78,11 @@ def pairing_notes(found: Paired, cases: Sequence[Case], organs: bool) -> list[st
     counted = {
         "lesion masks lie beside no scan of their name and were left out": len(found.lonely),
         "scans may each have several lesion masks; none of these was taken": len(found.unclear),
-        "files are given twice, as .nii beside .nii.gz; the .nii.gz was read, once": len(found.twice),
+        "files are given twice, as .nii beside .nii.gz; the .nii.gz was read, once, and is left out "
+        "where the two differ": len(found.twice),
+        "masks of what is not to be judged lie beside no scan of their name and were left out": len(
+            found.lonely_regions
+        ),
         "scans share folder and name with another, but for the suffix; each counts as a scan": found.shared,
         "files do not match image_pattern and were left out": len(found.not_images),
     }
@@ -66,15 +90,21 @@ def pairing_notes(found: Paired, cases: Sequence[Case], organs: bool) -> list[st
 
 
 def pairing_facts(found: Paired, cases: Sequence[Case], source: Path) -> dict[str, Any]:
-    """Counts, and the pairs: case -> the path of its mask below `source`."""
-    pairs = {case.case: os.path.relpath(case.lesion, source) for case in cases if case.lesion is not None}
+    """Counts, and the pairs: case -> the path of its mask below `source`, or several."""
+    pairs: dict[str, str | list[str]] = {}
+    for case in cases:
+        below = [os.path.relpath(lesion, source) for lesion in case.lesion_files]
+        if below:
+            pairs[case.case] = below[0] if len(below) == 1 else below
     return {
         "scans": len(cases),
         "with_lesion_mask": len(pairs),
         "abnormal_without_mask": sum(case.lesion is None and case.called == ABNORMAL for case in cases),
-        "paired_but_not_taken": sum(mask is not None for mask in found.lesions.values()) - len(pairs),
+        "paired_but_not_taken": sum(map(bool, found.lesions.values())) - len(pairs),
         "masks_of_no_scan": len(found.lonely),
         "scans_with_several_masks": len(found.unclear),
+        "scans_with_merged_masks": sum(bool(case.more_lesions) for case in cases),
+        "scans_with_ignored_regions": sum(bool(case.ignored) for case in cases),
         "given_twice": len(found.twice),
         "same_name": found.shared,
         "brain_masks": len(found.brains),

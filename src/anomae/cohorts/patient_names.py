@@ -12,6 +12,7 @@ from anomae.volumes.dicom import list_series
 from anomae.volumes.dicom_headers import is_dicom, patient_in_header, pseudonym
 from anomae.volumes.series import folder_and_series
 
+Unit = Literal["patient", "file", "cluster", "scan", "image"]
 # The first that knows a scan's patient names it.
 TABLE, HEADER, BIDS, PATTERN, FOLDER, CLUSTER, UNKNOWN_PATIENT = KINDS = (
     "table",
@@ -22,7 +23,12 @@ TABLE, HEADER, BIDS, PATTERN, FOLDER, CLUSTER, UNKNOWN_PATIENT = KINDS = (
     "cluster",
     "unknown",
 )
+# Kinds of the cohorts whose files hold many images, or whose tables name scans: groups in the file tell, or nothing.
+GROUPS, IMAGES, SCANS = "groups", "images", "scans"
+# What counts as one patient where none is known, the coarsest first.
+_UNITS: dict[str, Unit] = {CLUSTER: "cluster", UNKNOWN_PATIENT: "file", SCANS: "scan", IMAGES: "image"}
 _SAID = {
+    GROUPS: "by the groups in their file",
     TABLE: "by the table",
     HEADER: "by the PatientID of their DICOM header (as a pseudonym)",
     BIDS: "by the BIDS name sub-XX in their path",
@@ -126,22 +132,23 @@ def told_notes(counts: Mapping[str, Mapping[str, int]]) -> list[str]:
     """How the patients of a data set were told, a sentence each, without names; counts: see `NamedPatients.counts`."""
     said = [
         f"{counts[kind]['patients']} patient(s) of {counts[kind]['scans']} scan(s) were told {_SAID[kind]}"
-        for kind in KINDS
+        for kind in (GROUPS, *KINDS)
         if kind in counts and kind in _SAID
     ]
-    unknown = counts.get(UNKNOWN_PATIENT, {}).get("scans", 0)
-    if unknown:
-        of = "" if len(counts) == 1 else f" for {unknown} file(s)"
-        said.append(f"patients unknown{of}: each file counted as one; leakage cannot be excluded")
+    for kind, unit in _UNITS.items():
+        unknown = counts.get(kind, {}).get("scans", 0) if kind != CLUSTER else 0
+        if unknown:
+            of = "" if len(counts) == 1 else f" for {unknown} {unit}(s)"
+            said.append(f"patients unknown{of}: each {unit} counted as one; leakage cannot be excluded")
     return said
 
 
-def unit_of(prepared: Mapping[str, Any]) -> Literal["patient", "file", "cluster"]:
-    """What a store counts as one patient, by its prepare.json: "file" or "cluster" where no patient is known."""
-    kinds = set(prepared.get("patients_told") or {})
-    if kinds == {UNKNOWN_PATIENT}:
-        return "file"
-    return "cluster" if kinds and kinds <= {CLUSTER, UNKNOWN_PATIENT} else "patient"
+def unit_of(prepared: Mapping[str, Any]) -> Unit:
+    """What a store counts as one patient, by its prepare.json: another word than "patient" where none is known."""
+    kinds = set(_told_in(prepared))
+    return (
+        next((unit for kind, unit in _UNITS.items() if kind in kinds), "patient") if kinds <= {*_UNITS} else "patient"
+    )
 
 
 def doubt_of(prepared: Mapping[str, Any]) -> str:
@@ -151,14 +158,26 @@ def doubt_of(prepared: Mapping[str, Any]) -> str:
             "An earlier version prepared this store and did not write how it told patients: leakage cannot be "
             "excluded; prepare it anew, into a new folder."
         )
-    told = prepared.get("patients_told") or {}
-    counts = {kind: int(told[kind]["scans"]) for kind in (CLUSTER, UNKNOWN_PATIENT) if kind in told}
+    told = _told_in(prepared)
+    counts = {kind: int(told[kind]["scans"]) for kind in _UNITS if kind in told}
     if not counts:
         return ""
-    whole = set(counts) == set(told)
-    of = "" if whole else f" for {sum(counts.values())} of {sum(row['scans'] for row in told.values())} files"
-    counted = "each cluster of near-duplicates" if CLUSTER in counts else "each file"
+    unit = _UNITS[next(iter(counts))]
+    files = unit if len(counts) == 1 and unit != "cluster" else "file"
+    of = (
+        ""
+        if set(counts) == set(told)
+        else f" for {sum(counts.values())} of {sum(row['scans'] for row in told.values())}"
+    )
+    of = f"{of} {files}s" if of else ""
+    counted = "each cluster of near-duplicates" if unit == "cluster" else f"each {unit}"
     return f"Patients unknown{of}: {counted} counted as one; leakage cannot be excluded."
+
+
+def _told_in(prepared: Mapping[str, Any]) -> Mapping[str, Mapping[str, int]]:
+    """How a store told patients; of LUNA16, which names none, also where an earlier version did not write it."""
+    told: Mapping[str, Mapping[str, int]] = prepared.get("patients_told") or {}
+    return told or ({SCANS: {"scans": 0, "patients": 0}} if prepared.get("cohort") == "luna16" else {})
 
 
 def guessed_from_folders(inside: PurePath, is_folder: bool) -> str:
@@ -206,9 +225,8 @@ def _in_headers(scan: Path) -> str:
     """The pseudonym in the DICOM headers of a file or of the files in a folder, pixels not read; "" where none is."""
     folder, number = folder_and_series(scan)
     if number is not None:  # one of several series in a folder
-        return _one_patient(
-            scan, {_somebody(frame.patient) for frame in [*list_series(folder)[0].values()][number - 1]}
-        )
+        frames = [*list_series(folder)[0].values()][number - 1 : number]  # none where it is refused when it is read
+        return _one_patient(scan, {_somebody(frame.patient) for own in frames for frame in own})
     files = sorted(scan.iterdir()) if scan.is_dir() else [scan]
     found = set()
     for file in files:

@@ -56,7 +56,7 @@ def _read_picture(case: Case, read: Callable[[Case], CaseSlices]) -> npt.NDArray
     if case.source.suffix.lower() not in PICTURES:
         return None
     try:
-        images = read(replace(case, lesion=None)).images
+        images = read(replace(case, lesion=None, more_lesions=(), ignored=())).images
     except UnreadableScan:  # it stays a case, and is refused and listed when it is read for good
         return None
     return images[0] if len(images) == 1 else None

@@ -8,7 +8,8 @@ from typing import Any
 
 from anomae.cohorts.case import ABNORMAL, COLOURS, GREY, Case, CaseSlices, Cohort
 from anomae.cohorts.channel_slices import read_colour_slices
-from anomae.cohorts.patient_names import compiled_pattern
+from anomae.cohorts.file_roles import mask_base
+from anomae.cohorts.patient_names import CLUSTER, PATTERN, UNKNOWN_PATIENT, compiled_pattern, count_told
 from anomae.cohorts.picture_groups import PICTURES, group_near_duplicates
 from anomae.cohorts.scan_slices import read_scan_slices
 from anomae.errors import UserError
@@ -68,6 +69,16 @@ class PictureSet(Cohort):
         """What was left out, where the patients come from, and what the near-duplicates came to."""
         return self._survey()[1]
 
+    def patients_told(self) -> dict[str, dict[str, int]]:
+        """How patients were told; empty where the names of the pictures do."""
+        cases = self.cases()
+        if self.pattern:
+            return count_told(cases, {case.case: PATTERN for case in cases})
+        if all(case.patient != case.case for case in cases) and not self.near_duplicates:
+            return {}
+        told = {case.case: UNKNOWN_PATIENT if case.patient == case.case else CLUSTER for case in cases}
+        return count_told(cases, told)
+
     def read(self, case: Case) -> CaseSlices:
         """The picture of one case.
 
@@ -82,6 +93,9 @@ class PictureSet(Cohort):
             pictures, notes = self.find()
             if not pictures:
                 raise UserError(f"{self.source} holds no pictures ({', '.join(PICTURES)}) in its folders.")
+            pictures, beside = _without_masks(pictures)
+            if beside:
+                notes.append(f"{beside} files are by their names masks of a picture beside them and were left out")
             cases, more = self._as_cases(sorted(pictures, key=lambda picture: picture.path))
             masks = sum(case.lesion is not None for case in cases)
             ill = [case for case in cases if case.label == ABNORMAL]
@@ -112,6 +126,18 @@ class PictureSet(Cohort):
             cases, more = group_near_duplicates(cases, self.read)
             notes += more
         return cases, notes
+
+
+def _without_masks(pictures: list[Picture]) -> tuple[list[Picture], int]:
+    """The pictures but those that lie beside one whose mask they are by their names ("x_mask" beside "x")."""
+    there = {(picture.path.parent, picture.path.stem.lower()) for picture in pictures}
+    bases = [mask_base(picture.path.stem) for picture in pictures]
+    kept = [
+        picture
+        for picture, base in zip(pictures, bases, strict=True)
+        if base is None or (picture.path.parent, base.lower()) not in there
+    ]
+    return kept, len(pictures) - len(kept)
 
 
 def _told_by_names(stems: list[str], patterns: tuple[str, ...]) -> list[str]:

@@ -1,6 +1,7 @@
 """A scan and its lesion mask, turned into axial slices with labels: the step that all cohorts of scans share."""
 
 import itertools
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from anomae.cohorts.case import ABNORMAL, HEALTHY, UNKNOWN, CaseSlices
-from anomae.cohorts.lesion_masks import UNSURE, MaskValues, lesions_of, read_mask
+from anomae.cohorts.ignored_regions import HIDDEN, IGNORED, read_regions, union_of
+from anomae.cohorts.lesion_masks import UNSURE, MaskValues, lesions_of, merged, read_mask
 from anomae.errors import UnreadableScan
 from anomae.volumes.series import folder_and_series
 from anomae.volumes.volume import Grid, Volume
@@ -27,39 +29,43 @@ LARGE_MASK = "its lesion mask covers more than half of the tissue; it may be the
 
 def read_scan_slices(
     source: Path,
-    lesion: Path | None = None,
+    lesion: Path | Sequence[Path] | None = None,
     label: int = UNKNOWN,
     *,
     values: MaskValues | None = None,
     called: int = UNKNOWN,
+    ignored: Sequence[Path] = (),
 ) -> CaseSlices:
-    """Read a scan, and its lesion mask where there is one, as axial slices; see `scan_slices`.
+    """Read a scan, and its lesion masks where there are any, as axial slices; see `scan_slices`.
 
     Raises UnreadableScan where either file is missing, broken, or does not fit the other.
     """
     from anomae.volumes.read import read_volume
 
-    for path in (source, lesion):
-        if path is not None and not folder_and_series(path)[0].exists():
+    masks = (lesion,) if isinstance(lesion, Path) else lesion or ()
+    for path in (source, *masks):
+        if not folder_and_series(path)[0].exists():
             raise UnreadableScan(f"{path} is missing.")
-    mask = read_mask(lesion) if lesion else None
-    return scan_slices(read_volume(source), mask, label, values=values, called=called)
+    lesions, regions = [read_mask(mask) for mask in masks], read_regions(ignored)
+    return scan_slices(read_volume(source), lesions, label, values=values, called=called, regions=regions)
 
 
 def scan_slices(
     volume: Volume,
-    lesion: Volume | None = None,
+    lesion: Volume | Sequence[Volume] | None = None,
     label: int = UNKNOWN,
     *,
     values: MaskValues | None = None,
     called: int = UNKNOWN,
+    regions: Sequence[Volume] = (),
 ) -> CaseSlices:
     """The axial slices of `volume`, from the feet up, numbered from 0.
 
-    lesion: its mask (see anomae.cohorts.lesion_masks); every slice is then labelled by whether its mask is empty, and
-    `label` counts for nothing.  label: else the label of every slice.  values: which values of the mask count, None: of
-    a data set whose masks are known to have several.  called: what the whole scan is called; where that is ABNORMAL and
-    the mask is empty, no slice counts as healthy.  Raises UnreadableScan where the mask does not lie on the scan.
+    lesion: its mask, or several to be merged (see anomae.cohorts.lesion_masks); every slice is then labelled by whether
+    its mask is empty, and `label` counts for nothing.  label: else the label of every slice.  values: which values of
+    the mask count, None: of a data set whose masks are known to have several.  called: what the whole scan is called;
+    where that is ABNORMAL and the mask is empty, no slice counts as healthy.  regions: masks of what is not
+    to be judged (see anomae.cohorts.ignored_regions).  Raises UnreadableScan where a mask does not lie on the scan.
     """
     from anomae.volumes.orientation import axial_view, identify_slices
 
@@ -70,12 +76,27 @@ def scan_slices(
     notes = volume.notes
     if values is not None and _holds_few_values(volume.voxels):
         notes = (*notes, FEW_VALUES)
-    if lesion is not None:
-        require_same_place(volume.grid, volume.source, lesion, "lesion mask", volume.kind not in _PLACELESS)
-        found = lesions_of(lesion, values or MaskValues(), several_said=values is not None)
+    masks = (lesion,) if isinstance(lesion, Volume) else lesion or ()
+    for mask in (*masks, *regions):
+        what = "lesion mask" if any(mask is each for each in masks) else "mask of what is not to be judged"
+        require_same_place(volume.grid, volume.source, mask, what, volume.kind not in _PLACELESS)
+    union = union_of(regions)
+    hidden = None if union is None else np.asarray(view.apply(union), dtype=np.bool_)
+    ignored = hidden
+    if masks:
+        found = merged([lesions_of(mask, values or MaskValues(), several_said=values is not None) for mask in masks])
         lesions = np.asarray(view.apply(found.lesion), dtype=np.bool_)
         labels = slice_labels(lesions)
-        notes = (*notes, *dict.fromkeys((*lesion.notes, *found.notes)))
+        notes = (*notes, *dict.fromkeys((*(note for mask in masks for note in mask.notes), *found.notes)))
+        if hidden is not None and lesions.any():
+            only = (labels == ABNORMAL) & ~(lesions & ~hidden).any(axis=(1, 2))
+            lesions, notes = lesions & ~hidden, (*notes, HIDDEN) if only.any() else notes
+            labels[only] = UNKNOWN
+            called = UNKNOWN if not lesions.any() else called  # the folder may have called it so for what is hidden
+            label = UNKNOWN if not lesions.any() else label
+        if found.ignored is not None:
+            marked = np.asarray(view.apply(found.ignored), dtype=np.bool_)
+            ignored = marked if ignored is None else ignored | marked
         if found.unsure is not None:
             doubtful = (labels == HEALTHY) & view.apply(found.unsure).any(axis=(1, 2))
             labels[doubtful] = UNKNOWN
@@ -87,6 +108,8 @@ def scan_slices(
             lesions, notes = None, (*notes, EMPTY_MASK)
         elif values is not None and _covers_most(images, lesions):
             notes = (*notes, LARGE_MASK)
+    if ignored is not None and ignored.any():
+        notes = (*notes, IGNORED)
     identity = identify_slices(volume, view)
     is_picture = volume.kind == "picture"
     return CaseSlices(
@@ -103,6 +126,7 @@ def scan_slices(
         sop_instance_uids=identity.sop_instance_uids if volume.dicom else None,
         instance_numbers=identity.instance_numbers if volume.dicom else None,
         placement=volume.placement,
+        ignored=ignored if ignored is not None and ignored.any() else None,
         modality=volume.dicom.modality if volume.dicom else "",
         body_part=volume.dicom.body_part if volume.dicom else "",
     )
@@ -127,6 +151,16 @@ def _holds_few_values(voxels: npt.NDArray[Any]) -> bool:
 def slice_labels(lesions: npt.NDArray[np.bool_]) -> npt.NDArray[np.int8]:
     """ABNORMAL for every slice of `lesions` (n, h, w) whose mask is not empty, else HEALTHY; (n,)."""
     return np.where(lesions.any(axis=(1, 2)), ABNORMAL, HEALTHY).astype(np.int8)
+
+
+def ill_slice_labels(lesions: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[np.int8], tuple[str, ...]]:
+    """Labels (n,) of the slices of a patient who has a lesion for certain, by `lesions` (n, h, w); and a note.
+
+    Where the masks are all empty they are not his: no slice is called healthy.
+    """
+    if lesions.any():
+        return slice_labels(lesions), ()
+    return np.full(len(lesions), UNKNOWN, dtype=np.int8), (EMPTY_MASK,)
 
 
 def require_same_place(grid: Grid, source: Path, mask: Volume, what: str, placed: bool) -> None:

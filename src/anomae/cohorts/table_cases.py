@@ -29,16 +29,17 @@ def with_table(cases: Sequence[Case], said: Mapping[Path, TableRow], source: Pat
 def _told(case: Case, row: TableRow | None) -> Case:
     if row is None:
         return case
-    lesion, label = case.lesion, case.called if row.label is None else row.label
+    lesions, label = case.lesion_files, case.called if row.label is None else row.label
     if row.mask is not None:
-        lesion = None if row.mask == NO_MASK else Path(row.mask)
+        lesions = () if row.mask == NO_MASK else (Path(row.mask),)
     elif row.label == HEALTHY:
-        lesion = None  # a mask that was only guessed counts for nothing against the table
-    whole = lesion is None or case.source.suffix.lower() in PICTURES
+        lesions = ()  # a mask that was only guessed counts for nothing against the table
+    whole = not lesions or case.source.suffix.lower() in PICTURES
     return replace(
         case,
         patient=row.patient or case.patient,
-        lesion=lesion,
+        lesion=lesions[0] if lesions else None,
+        more_lesions=lesions[1:],
         split=row.split or case.split,
         label=case.label if row.label is None and row.mask is None else label if whole else UNKNOWN,
         site=row.site or case.site,

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anomae import __version__
+from anomae.dicom_results.highest import highest, source_slices
 from anomae.dicom_results.source import Source, add_anatomy, refer
 from anomae.dicom_results.uids import Uids
 from anomae.dicom_results.wording import NOT_CLINICAL, SOFTWARE, STATEMENT, common_arguments, complete
@@ -16,7 +17,6 @@ from anomae.inference.study import Study
 from anomae.reports.overlays import coloured, grey_range
 from anomae.volumes.orientation import axial_view
 
-MOST_SLICES = 6
 _ACROSS, _PANEL, _TITLE, _BAR = 3, 3.6, 0.6, 1.0  # panels in a row; then inches
 _DPI = 100
 
@@ -24,7 +24,7 @@ _DPI = 100
 def write_picture_of_highest(
     path: Path, study: Study, source: Source, uids: Uids, heat: npt.NDArray[np.float32]
 ) -> None:
-    """Write one RGB picture to `path`: at most MOST_SLICES slices, those with the highest scores, in their order.
+    """Write one RGB picture to `path`: the slices with the highest scores, in their order.
 
     heat: (z, y, x), the map.
     """
@@ -40,7 +40,7 @@ def write_picture_of_highest(
     )
     complete(result, source, "picture")
     add_anatomy(result, source)
-    refer(result, source, _source_slices(study))
+    refer(result, source, source_slices(study))
     del result["ReferencedSeriesSequence"]
     if source.frame_of_reference:
         result.FrameOfReferenceUID = source.frame_of_reference
@@ -98,18 +98,3 @@ def draw_highest(study: Study, heat: npt.NDArray[np.float32]) -> npt.NDArray[np.
     bar.ax.tick_params(colors="white", labelsize=8)
     canvas.draw()
     return np.ascontiguousarray(np.asarray(canvas.buffer_rgba())[..., :3])
-
-
-def highest(study: Study) -> npt.NDArray[np.int64]:
-    """The axial slice (index) and the entry of the scores of each slice with one of the highest scores, (m, 2)."""
-    best = np.sort(np.argsort(-study.result.scores, kind="stable")[:MOST_SLICES])
-    return np.stack([study.result.kept[best], best], axis=1)
-
-
-def _source_slices(study: Study) -> list[int]:
-    """The voxel slices (z) that the picture shows; all, where axial slices cut across them."""
-    assert study.volume is not None
-    view, count = axial_view(study.volume.grid), study.volume.grid.shape[0]
-    if view.axes[0] != 0:
-        return list(range(count))
-    return sorted(int(count - 1 - index if view.flips[0] else index) for index in highest(study)[:, 0])

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from anomae import __version__
+from anomae.dicom_results.highest import source_slices
 from anomae.dicom_results.seg import tracking_id, tracking_uid
 from anomae.dicom_results.source import Source
 from anomae.dicom_results.uids import Uids
@@ -109,7 +110,8 @@ def _of_scan(study: Study, source: Source, uids: Uids, notes: Iterable[str]) -> 
                 name=code("scan-flag", SCHEME, "Flag of the scan"), value=code(number, SCHEME, meaning)
             )
         ],
-        source_images=_images(source, range(len(source.slices))),
+        # The highest slices; that all are meant, the evidence says.
+        source_images=_images(source, source_slices(study)),
     )
     for sentence in (*_sentences(study, decision), *notes):
         group[0].ContentSequence.append(_text(sentence))

@@ -55,7 +55,7 @@ class Evaluated:
 
     slices, scores, trivial_baselines: of the n tested slices, (n,) a column.  bootstrap: over their patients.
     calibration: for the operating point; why_no_calibration: a sentence where there is none.  bounds: asked of it.
-    unit: what is resampled: "patient", or "case", "file" or "cluster" where none is known.  labels_seen: a sentence.
+    unit: what is resampled: "patient", or "case", "file" and so on where none is known.  labels_seen: a sentence.
     notes: go to the top.  not_audited: what could not be checked, and why.  provenance: what `Provenance` holds beyond
     what is counted here.  journal: of the fit.
     """

@@ -8,8 +8,10 @@ import numpy.typing as npt
 
 from anomae.reports.assessment import best_baseline, gain_over
 from anomae.reports.comparison_schema import ComparedRun, Comparison, DeLongFigures, Pair, SeedSpread, Spread
+from anomae.reports.few_patients import few_patients_notes
 from anomae.reports.schema import ComparedBaseline
 from anomae.reports.schema_values import Difference, Share
+from anomae.reports.verdict import beside_chance
 from anomae.statistics.delong import delong_test, holm
 from anomae.statistics.holders import why_no_interval
 from anomae.statistics.intervals import Interval, PatientBootstrap, paired_difference
@@ -20,6 +22,10 @@ from anomae.statistics.trivial_baselines import TRIVIAL_BASELINES
 
 Columns = Mapping[str, npt.NDArray[np.float64]]
 MERGED = "merged"
+CLUSTERED = (
+    "DeLong's own test takes images as independent; here a patient has several, so it is computed with the images of "
+    "one patient taken together. It stands beside the difference from resamples of whole patients for comparison."
+)
 
 
 def mean_rank(columns: Sequence[npt.NDArray[np.float64]]) -> npt.NDArray[np.float64]:
@@ -62,17 +68,21 @@ def compare_scores(
         )
         for name in columns
     }
-    tests = {pair: delong_test(slices.label, scores[pair[0]], scores[pair[1]]) for pair in combinations(scores, 2)}
-    adjusted = holm([test.p for test in tests.values()])
+    tests = {
+        pair: delong_test(slices.label, scores[pair[0]], scores[pair[1]], bootstrap.patient)
+        for pair in combinations(scores, 2)
+    }
+    tested = {pair: test.p for pair, test in tests.items() if test.p is not None}
+    adjusted = dict(zip(tested, holm(list(tested.values())), strict=True))
     runs = {name: rows[name] for name in scores}
     pairs = [
         Pair(
             one=one,
             other=other,
             difference=Difference.of(paired_difference(aurocs[one], aurocs[other])),
-            delong=DeLongFigures.model_validate({**test.to_json(), "p_holm": p_holm}),
+            delong=DeLongFigures.model_validate({**test.to_json(), "p_holm": adjusted.get((one, other))}),
         )
-        for ((one, other), test), p_holm in zip(tests.items(), adjusted, strict=True)
+        for (one, other), test in tests.items()
     ]
     seeds = {name: _spread(runs, members) for name, members in groups.items() if len(members) > 1}
     compared = {
@@ -91,6 +101,14 @@ def compare_scores(
         trivial_baselines=compared,
         best_trivial_baseline=best,
     )
+
+
+def comparison_notes(slices: ScoredSlices, score: npt.NDArray[np.float64], bootstrap: PatientBootstrap) -> list[str]:
+    """What few patients, or several images of one, mean for a comparison on these slices; score: of any run, (n,)."""
+    return [
+        *few_patients_notes(bootstrap.aurocs(slices.label, {"score": score})["score"]),
+        *([CLUSTERED] if bootstrap.patients < len(slices) else []),
+    ]
 
 
 def _value(run: ComparedRun, metric: str) -> float:
@@ -118,7 +136,9 @@ def _verdict(
 ) -> str:
     order = sorted(runs, key=lambda name: -_value(runs[name], "auroc"))
     first, auroc = runs[order[0]], runs[order[0]]["auroc"]
-    said = [f"Best: {order[0]}, AUROC {auroc.interval if auroc else ''}"]
+    said = [f"{'Highest' if why_none else 'Best'}: {order[0]}, AUROC {auroc.interval if auroc else ''}"]
+    if auroc and not why_none:
+        said[0] += beside_chance(auroc.interval)
     if len(order) > 1:
         pair = next(pair for pair in pairs if {pair.one, pair.other} == set(order[:2]))
         gap = pair.difference.interval if pair.one == order[0] else _reversed(pair.difference)

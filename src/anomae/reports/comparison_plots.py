@@ -70,7 +70,8 @@ def differences_plot(pairs: Sequence[Pair]) -> str:
         axes = figure.add_subplot()
         for height, pair in enumerate(pairs):
             by_patient, delong = pair.difference, pair.delong
-            axes.plot([delong.low, delong.high], [height - 0.2] * 2, color=QUIET, lw=1)
+            if delong.low is not None and delong.high is not None:
+                axes.plot([delong.low, delong.high], [height - 0.2] * 2, color=QUIET, lw=1)
             if by_patient.low is not None and by_patient.high is not None:
                 axes.plot([by_patient.low, by_patient.high], [height] * 2, color=SCORE, lw=2.4)
             axes.plot(by_patient.value, height, "o", color=SCORE, ms=5.5)

@@ -15,14 +15,14 @@ class ComparedRun(ScoreFigures):
 
 
 class DeLongFigures(Strict):
-    """DeLong's test of a difference; it assumes independent images."""
+    """DeLong's test of a difference, images of one patient taken together; all but value null: too few patients."""
 
     value: Signed = Field(description="AUROC of one minus that of the other")
-    low: float = Field(description="of the 95 % interval")
-    high: float = Field(description="of the 95 % interval")
-    z: float | None = Field(description="the difference over its standard error; null where that is 0")
-    p: Ratio = Field(description="two-sided")
-    p_holm: Ratio = Field(description="adjusted for the number of pairs (Holm)")
+    low: Signed | None = Field(description="of the 95 % interval")
+    high: Signed | None = Field(description="of the 95 % interval")
+    z: float | None = Field(description="the difference over its standard error; null also where that is 0")
+    p: Ratio | None = Field(description="two-sided")
+    p_holm: Ratio | None = Field(description="adjusted for the number of pairs with a p (Holm)")
 
 
 class Pair(Strict):

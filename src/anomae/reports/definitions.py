@@ -18,9 +18,11 @@ _DEFINITIONS = {
     "interval": (
         "value: on all test slices. low, high: 2.5th and 97.5th percentile over resamples of whole patients, drawn "
         "with replacement, all figures the same ones. null where fewer than 5 patients hold abnormal slices, or fewer "
-        "than 5 normal ones (or lesions, or what is counted). With the weight of 20 equal patients of a class or fewer "
+        "than 5 normal ones (or lesions, or what is counted). With the weight of 30 equal patients of a class or fewer "
         "the ends are moved away from the value by t(k - 1) / 1.96 * sqrt(k / (k - 1)), k the patients of the smaller "
-        "class, so that intervals hold the truth at least 92 times in 100."
+        "class. Near 0 or 1, and for every share at a threshold, the ends are those of Clopper and Pearson for as many "
+        "independent slices as the patients are worth. Figures of the pretext task leave out one patient at a time. "
+        "In simulations these intervals hold the truth at least 92 times in 100."
     ),
     "score_neighbours": (
         "The score of a slice smoothed along its scan: 1/4 of the detector's score of the slice below, 1/2 of its "
@@ -85,8 +87,9 @@ _DEFINITIONS = {
         "pixels flagged; touched: with any; by thirds of the lesions by size."
     ),
     "delong": (
-        "In comparisons: DeLong's test of two AUROC on the same images. It assumes independent images, which slices "
-        "of one patient are not: rely on the paired bootstrap by patient."
+        "In comparisons: DeLong's test of two AUROC on the same images, the images of one patient taken together "
+        "(Obuchowski's form for clusters; DeLong's own where every patient has one image). No interval and no p where "
+        "fewer than 5 patients hold a class; where few do, Student's t as for the other intervals."
     ),
     "pretext": (
         "AUROC of healthy validation slices with a pseudo-lesion of one family against the same slices unaltered, by "

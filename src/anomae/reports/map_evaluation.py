@@ -58,19 +58,20 @@ def evaluate_maps(
     def evaluated(name: str, threshold: int | None) -> tuple[MapFigures, PixelCounts]:
         counter = LesionCounts(int(patient.max()) + 1, threshold)
 
-        def batches() -> Iterator[tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]]:
+        def batches() -> Iterator[tuple[npt.NDArray[Any], ...]]:
             for start in range(0, len(known), BLOCK):
                 here = known[start : start + BLOCK]
                 pictures, lesions = store.select(rows[here]).pictures(slice(None)), store.lesions(rows[here])
                 block = np.asarray(maps[indices[here]]) if name == "map" else pictures
                 tissue = tissue_of(store, rows[here], pictures)
-                counter.add(block, lesions, tissue, patient[start : start + BLOCK])
-                yield block, lesions
+                judged = store.judged(rows[here]) if store.has_ignored else None
+                counter.add(block, lesions, tissue, patient[start : start + BLOCK], judged)
+                yield (block, lesions) if judged is None else (block, lesions, judged)
                 bar.advance(len(here))
 
         counts = count_pixels(batches(), patient)
         figures = pixel_figures(counts, own) | {"aupro": aupro_estimate(counts, counter, own)}
-        at = None if threshold is None else _at_threshold(threshold, figures_at_threshold(counter, own))
+        at = None if threshold is None else _at_threshold(threshold, figures_at_threshold(counter))
         shares = {metric: Share.of(estimate) for metric, estimate in figures.items()}
         return MapFigures.model_validate({**shares, "at_threshold": at}), counts
 
@@ -79,11 +80,20 @@ def evaluate_maps(
     return Pixel(
         slices=len(known),
         lesion_share=float(counts.exact[1].sum() / counts.exact.sum()),
-        note="" if calibration is not None else NO_MAP_THRESHOLD,
+        note=" ".join([*([] if calibration is not None else [NO_MAP_THRESHOLD]), *_ignored_note(store, rows[known])]),
         map_name=map_name,
         map=of_map,
         image_intensity=of_images,
     )
+
+
+def _ignored_note(store: SliceStore, rows: Rows) -> list[str]:
+    if not store.has_ignored:
+        return []
+    ignored = sum(
+        np.count_nonzero(~store.judged(rows[start : start + BLOCK])) for start in range(0, len(rows), BLOCK)
+    ) / (len(rows) * store.image_size[0] * store.image_size[1])
+    return [f"{100 * ignored:.1f} % of the pixels are not to be judged (ignore) and are in no figure of maps."]
 
 
 def _at_threshold(threshold: int, figures: ThresholdFigures) -> AtThreshold:

@@ -11,7 +11,7 @@ from anomae.reports.schema_operating import (
     SliceThreshold,
 )
 from anomae.reports.schema_values import Share
-from anomae.statistics.intervals import Estimate, PatientBootstrap, mean_estimate
+from anomae.statistics.intervals import Interval, PatientBootstrap
 from anomae.statistics.operating_point import (
     PATIENT_BOUND,
     SLICE_BOUND,
@@ -21,7 +21,7 @@ from anomae.statistics.operating_point import (
     slice_threshold,
     threshold_sentence,
 )
-from anomae.statistics.ratios import ratio_estimate
+from anomae.statistics.ratios import mean_of_ratios, ratio
 from anomae.statistics.scored import ScoredSlices
 from anomae.statistics.strata import MOST_SITES
 
@@ -100,7 +100,7 @@ def _by_slice(
     return SliceThreshold.model_validate(
         {
             **_threshold(threshold, f"slice of a new healthy {unit}", f"{unit}s"),
-            **_figures(ratio_estimate(bootstrap, share, (normals > 0).astype(np.float64)), specificity, sensitivity),
+            **_figures(ratio(share, (normals > 0).astype(np.float64)), specificity, sensitivity),
             "groups": _by_group(slices, flagged, bootstrap),
         }
     )
@@ -115,10 +115,10 @@ def _by_patient(
         return (_counted(which, bootstrap) > 0).astype(np.float64)
 
     ill, alarmed = any_of(abnormal), any_of(flagged)
-    false_positive_rate = ratio_estimate(bootstrap, any_of(flagged & ~abnormal), any_of(~abnormal))
-    specificity = ratio_estimate(bootstrap, (1 - ill) * (1 - alarmed), 1 - ill)
-    sensitivity = ratio_estimate(bootstrap, ill * alarmed, ill)
-    in_an_abnormal_slice = ratio_estimate(bootstrap, any_of(flagged & abnormal), ill)
+    false_positive_rate = ratio(any_of(flagged & ~abnormal), any_of(~abnormal))
+    specificity = ratio((1 - ill) * (1 - alarmed), 1 - ill)
+    sensitivity = ratio(ill * alarmed, ill)
+    in_an_abnormal_slice = ratio(any_of(flagged & abnormal), ill)
     return PatientThreshold.model_validate(
         {
             **_threshold(threshold, f"{unit} whose slices are all normal", f"{unit}s"),
@@ -154,7 +154,7 @@ def _by_group(slices: ScoredSlices, flagged: Flags, bootstrap: PatientBootstrap)
 
 def _rates(
     slices: ScoredSlices, flagged: Flags, bootstrap: PatientBootstrap
-) -> tuple[Estimate | None, Estimate | None]:
+) -> tuple[Interval | None, Interval | None]:
     """Specificity and sensitivity over slices."""
     abnormal = slices.label == 1
     true_negatives, true_positives = (
@@ -162,8 +162,8 @@ def _rates(
         _counted(flagged & abnormal, bootstrap),
     )
     return (
-        ratio_estimate(bootstrap, true_negatives, _counted(~abnormal, bootstrap)),
-        ratio_estimate(bootstrap, true_positives, _counted(abnormal, bootstrap)),
+        ratio(true_negatives, _counted(~abnormal, bootstrap)),
+        ratio(true_positives, _counted(abnormal, bootstrap)),
     )
 
 
@@ -173,12 +173,11 @@ def _counted(which: Flags, bootstrap: PatientBootstrap) -> npt.NDArray[np.float6
 
 
 def _figures(
-    false_positive_rate: Estimate | None, specificity: Estimate | None, sensitivity: Estimate | None
+    false_positive_rate: Interval | None, specificity: Interval | None, sensitivity: Interval | None
 ) -> dict[str, Share | None]:
-    both = mean_estimate([specificity, sensitivity]) if specificity and sensitivity else None
     return {
         "false_positive_rate": Share.of_known(false_positive_rate),
         "specificity": Share.of_known(specificity),
         "sensitivity": Share.of_known(sensitivity),
-        "balanced_accuracy": Share.of_known(both),
+        "balanced_accuracy": Share.of_known(mean_of_ratios(specificity, sensitivity)),
     }

@@ -22,11 +22,12 @@ def picture_strips(
     maps: npt.NDArray[Any] | None,
     reconstructions: npt.NDArray[Any] | None,
     map_name: str,
+    threshold: float | None = None,
 ) -> list[Strip]:
     """Pictures of the clearest true positives and of the worst errors, all on one intensity scale.
 
     rows: (n,) of the store.  indices: (n,), where in `maps` (m, h, w) and `reconstructions` (m, c, h, w) each of them
-    stands.  map_name: what the maps' numbers are.
+    stands.  map_name: what the maps' numbers are.  threshold: of findings, which are outlined; None: of none.
     """
     index = store.index
 
@@ -44,6 +45,9 @@ def picture_strips(
         heat,
         lambda chosen: store.lesions(rows[chosen]) if store.has_lesions else None,
         map_name,
+        threshold=threshold,
+        # A slice whose position in the world is known is seen from the feet; a picture may be any way.
+        sides=bool(len(rows)) and bool(np.isfinite(index.position_mm[rows]).all()),
     )
 
 

@@ -12,15 +12,20 @@ from PIL import Image
 
 Images = npt.NDArray[np.float32]
 _ORANGE, _BLUE = (255, 140, 40), (80, 170, 255)
+_TURQUOISE = (63, 224, 208)  # anomae.reports.overlays.FINDING
 
 
 @dataclass(frozen=True, slots=True)
 class Strip:
-    """A titled row of picture columns; each column has a caption and PNG pictures (name -> data address)."""
+    """A titled row of picture columns; each column has a caption and PNG pictures (name -> data address).
+
+    sides: whether the pictures are seen from the feet, so that the patient's right is on the left: it is then marked.
+    """
 
     title: str
     explanation: str
     columns: list[tuple[str, dict[str, str]]]
+    sides: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +67,18 @@ def picture_column(
     map_: Images | None = None,
     lesion: npt.NDArray[np.bool_] | None = None,
     map_name: str = "map",
+    threshold: float | None = None,
 ) -> dict[str, str]:
-    """Pictures (h, w) of one slice: input (with the outline of its lesion), reconstruction, difference, `map_name`."""
+    """Pictures (h, w) of one slice: input (with the outline of its lesion), reconstruction, difference, `map_name`.
+
+    threshold: regions of the map above it are findings, and outlined in it; None where there is none.
+    """
     column = {"input": grey_png(image, scales.image, lesion)}
     if reconstruction is not None:
         column["reconstruction"] = grey_png(reconstruction, scales.image)
         column["difference"] = heat_png(np.abs(image - reconstruction), (0.0, scales.difference))
     if map_ is not None:
-        column[map_name] = heat_png(map_, scales.map)
+        column[map_name] = heat_png(map_, scales.map, None if threshold is None else map_ > threshold)
     return column
 
 
@@ -143,14 +152,18 @@ def grey_png(
     return _address(Image.fromarray(coloured))
 
 
-def heat_png(values: Images, scale: tuple[float, float]) -> str:
-    """A PNG of (h, w) from black over red to yellow, as a data address."""
+def heat_png(values: Images, scale: tuple[float, float], outlined: npt.NDArray[np.bool_] | None = None) -> str:
+    """A PNG of (h, w) from black over red to yellow, as a data address; findings are outlined in turquoise."""
     from matplotlib import colormaps
 
     picture = Image.fromarray(_bytes(values, scale)).convert("P")
     table = (colormaps["inferno"](np.arange(256))[:, :3] * 255).astype(np.uint8)
     picture.putpalette(table.tobytes())
-    return _address(picture)
+    if outlined is None or not outlined.any():
+        return _address(picture)
+    coloured = np.array(picture.convert("RGB"))
+    coloured[_outline(outlined)] = _TURQUOISE
+    return _address(Image.fromarray(coloured))
 
 
 def _bytes(values: Images, scale: tuple[float, float]) -> npt.NDArray[np.uint8]:
@@ -183,8 +196,14 @@ def slice_strips(
     maps: Reader,
     lesions: Callable[[list[int]], npt.NDArray[np.bool_] | None],
     map_name: str = "map",
+    *,
+    threshold: float | None = None,
+    sides: bool = False,
 ) -> list[Strip]:
-    """The strips of the slices in `chosen`; the readers give the pictures (k, h, w) at these indices, or None."""
+    """The strips of the slices in `chosen`; the readers give the pictures (k, h, w) at these indices, or None.
+
+    threshold: of findings, which are outlined in the maps.  sides: see `Strip`.
+    """
     titles = {
         "true_positives": ("Highest-scored abnormal slices", "The clearest true positives."),
         "false_positives": ("Highest-scored normal slices", "The worst false positives."),
@@ -200,6 +219,10 @@ def slice_strips(
     at = {index: number for number, index in enumerate(indices)}
     sentence = scale_sentence(scales, healthy is not None, "" if heat is None else map_name)
     outlined = " The lesion is outlined in orange." if truth is not None else ""
+    if threshold is not None and heat is not None:
+        outlined += f" Findings, where the map is above {threshold:.3g}, are outlined in turquoise."
+    if sides:
+        outlined += " R and L: the patient's right and left."
 
     rows = [(name, row) for name, row in chosen.items() if row]
 
@@ -212,11 +235,12 @@ def slice_strips(
             None if heat is None else heat[one],
             None if truth is None else truth[one],
             map_name,
+            threshold,
         )
         return caption(index), pictures
 
     return [
         # What black and white mean is the same in all of them, and said once.
-        Strip(titles[name][0], titles[name][1] + said, [column(index) for index in row])
+        Strip(titles[name][0], titles[name][1] + said, [column(index) for index in row], sides)
         for (name, row), said in zip(rows, (f" {sentence}{outlined}", "", ""), strict=False)
     ]

@@ -9,20 +9,18 @@ def pretext_section(figures: PretextFigures | None) -> Pretext | None:
     """The section; None where the detector has no pretext task."""
     if figures is None:
         return None
-    mean = figures.mean()
-    return (
-        None
-        if mean is None
-        else Pretext(
-            slices=figures.slices,
-            families={
-                name: PretextFamily.of(auroc, trained=name in figures.trained)
-                for name, auroc in figures.families.items()
-            },
-            mean=Share.of(mean),
-            mean_trained=Share.of_known(figures.mean(trained=True)),
-            mean_left_out=Share.of_known(figures.mean(trained=False)),
-        )
+    mean, trained, left_out = figures.mean(), figures.mean(trained=True), figures.mean(trained=False)
+    if mean is None:
+        return None
+    return Pretext(
+        slices=figures.slices,
+        families={
+            name: PretextFamily.of(auroc.interval(), trained=name in figures.trained)
+            for name, auroc in figures.families.items()
+        },
+        mean=Share.of(mean.interval()),
+        mean_trained=Share.of_known(trained.interval() if trained else None),
+        mean_left_out=Share.of_known(left_out.interval() if left_out else None),
     )
 
 

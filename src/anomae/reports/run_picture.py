@@ -7,10 +7,12 @@ import numpy.typing as npt
 
 from anomae.errors import UserError
 from anomae.files import written_whole
-from anomae.reports.overlays import coloured, grey_range
+from anomae.reports.finding_threshold import finding_threshold
+from anomae.reports.overlays import FINDING, coloured, grey_range, mark_sides, outline
 from anomae.runs.findings import open_findings
 from anomae.runs.run import Run
 
+_LESION = "#ff8c28"
 CLASSES = ((1, "abnormal"), (0, "normal"))
 
 
@@ -18,22 +20,32 @@ def run_picture(run: Path | str, out: Path | str | None = None, *, each: int = 5
     """Draw `each` abnormal and as many normal test slices, and their maps above them; returns the PNG.
 
     Of each class the slices are those in the middles of `each` equal stretches of its scores, lowest to highest: a fair
-    sample, misses and false positives included.  out: None: RUN/picture.png.  Raises
-    UserError where there are no findings with maps, or a class is missing.
+    sample, misses and false positives included.  Regions of the map above the threshold of findings are outlined, where
+    the healthy slices of the run allow one.  out: None: RUN/picture.png.  Raises UserError where there are no findings
+    with maps, or a class is missing.
     """
     opened_run = Run(Path(run))
     found = open_findings(opened_run)
     if found.maps is None:
         raise UserError(f"{run} has no maps; run `anomae score` without --no-maps.")
-    labels, scores = found.store.index.label[found.rows], found.scores["score"]
+    index, scores = found.store.index, found.scores["score"]
+    labels = index.label[found.rows]
     chosen = [_spread(np.flatnonzero(labels == kind), scores, each) for kind, _ in CLASSES]
     if not all(len(indices) for indices in chosen):
         raise UserError(f"{run} has no test slices of both classes to draw.")
     images = [found.store.select(found.rows[indices]).pictures(slice(None)) for indices in chosen]
     maps = [np.asarray(found.maps[indices], dtype=np.float32) for indices in chosen]
+    rows = [found.rows[indices] for indices in chosen]
+    captions = [
+        [f"{name} {score:.2f}, slice {number}" for score, number in zip(scores[at], index.slice[row], strict=True)]
+        for (_, name), at, row in zip(CLASSES, chosen, rows, strict=True)
+    ]
     lesions = [found.store.lesions(found.rows[indices]) if found.store.has_lesions else None for indices in chosen]
     target = Path(out) if out is not None else opened_run.folder / "picture.png"
-    _draw(target, images, maps, [scores[indices] for indices in chosen], lesions, found.map_name)
+    # A slice whose position in the world is known is seen from the feet; a picture may be any way.
+    sides = bool(np.isfinite(index.position_mm[np.concatenate(rows)]).all())
+    threshold = finding_threshold(opened_run)
+    _draw(target, images, maps, captions, lesions, found.map_name, threshold=threshold, sides=sides)
     return target
 
 
@@ -48,38 +60,57 @@ def _draw(
     path: Path,
     images: list[npt.NDArray[np.float32]],
     maps: list[npt.NDArray[np.float32]],
-    scores: list[npt.NDArray[np.float64]],
+    captions: list[list[str]],
     lesions: list[npt.NDArray[np.bool_] | None],
     map_name: str,
+    *,
+    threshold: float | None,
+    sides: bool,
 ) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
 
     low, high = grey_range(np.concatenate(images))
     top = max(float(np.percentile(np.concatenate(maps), 99.8)), 1e-6)
     columns = max(len(block) for block in images)
-    figure = Figure(figsize=(1.5 * columns + 0.4, 6.6), dpi=110, facecolor="white")
+    figure = Figure(figsize=(1.5 * columns + 0.4, 6.8), dpi=110, facecolor="white")
     FigureCanvasAgg(figure)
     axes = figure.subplots(4, columns, squeeze=False)
     for panel in axes.ravel():
         panel.set_axis_off()
-    for row, (_, name) in enumerate(CLASSES):
-        for column, (image, heat, score) in enumerate(zip(images[row], maps[row], scores[row], strict=True)):
+    for row in range(len(CLASSES)):
+        for column, (image, heat, caption) in enumerate(zip(images[row], maps[row], captions[row], strict=True)):
             above, below = axes[2 * row, column], axes[2 * row + 1, column]
-            above.set_title(f"{name}, score {score:.2f}", fontsize=7.5)
+            above.set_title(caption, fontsize=7.5)
             for panel in (above, below):
                 panel.imshow(image, cmap="gray", vmin=low, vmax=max(high, low + 1e-6))
+                if sides:
+                    mark_sides(panel, size=6.5)
             below.imshow(coloured(heat, top))
+            outline(below, heat, threshold, width=0.9)
             lesion = lesions[row]
             if lesion is not None and lesion[column].any():
-                above.contour(lesion[column], [0.5], colors="#ff8c28", linewidths=0.9)
+                above.contour(lesion[column], [0.5], colors=_LESION, linewidths=0.9)
+    lines = (
+        []
+        if threshold is None
+        else [Line2D([], [], color=FINDING, lw=1.4, label=f"finding: map above {threshold:.3g}")]
+    )
+    if any(lesion is not None for lesion in lesions):
+        lines.append(Line2D([], [], color=_LESION, lw=1.4, label="true lesion"))
+    if lines:
+        figure.legend(
+            handles=lines, loc="lower center", bbox_to_anchor=(0.5, 0.038), ncols=2, fontsize=7.5, frameon=False
+        )
     figure.text(
         0.5,
         0.005,
-        f"colour: {map_name}, up to {top:.2g}\nslices spread evenly over the scores of their class",
+        f"colour: {map_name}, up to {top:.2g}\nabove each: class, score, slice; "
+        "slices are spread evenly over the scores of their class",
         ha="center",
         fontsize=7.5,
     )
-    figure.subplots_adjust(0.01, 0.045, 0.99, 0.965, 0.03, 0.12)
+    figure.subplots_adjust(0.01, 0.065, 0.99, 0.965, 0.03, 0.12)
     with written_whole(path) as temporary:
         figure.savefig(temporary, format="png")

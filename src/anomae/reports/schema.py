@@ -123,7 +123,7 @@ class Provenance(Strict):
     """Where the figures come from."""
 
     title: str = Field(description="what was evaluated")
-    unit: Literal["patient", "case", "file", "cluster"] = Field(
+    unit: Literal["patient", "case", "file", "cluster", "scan", "image"] = Field(
         description="what is resampled; other than patient: no patient is known, and each of these counts as one"
     )
     resamples: Count = Field(description="of the bootstrap")

@@ -38,7 +38,7 @@ def verdict(auroc: Interval, baseline: BestBaseline | None = None, beside: Besid
     auroc: of the score.  baseline: the best one whose direction was fixed beforehand.
     """
     beside = beside or Beside()
-    parts = [f"AUROC {auroc}{_beside_chance(auroc)}"]
+    parts = [f"AUROC {auroc}{beside_chance(auroc)}"]
     if baseline is not None:
         parts.append(
             f"the best trivial baseline, {baseline.title}, gives {baseline.auroc.value:.3f}: "
@@ -91,6 +91,15 @@ def doubts(auroc: Interval, beside: Beside) -> list[str]:
     return found
 
 
+def beside_chance(auroc: Interval) -> str:
+    """What its interval says of chance, to be put behind the figure; empty where it is above."""
+    if auroc.low is None or auroc.high is None:
+        return f" ({auroc.why or 'too few patients for an interval'})"
+    if auroc.low <= 0.5 <= auroc.high:
+        return ", not distinguishable from chance"
+    return ", worse than chance" if auroc.high < 0.5 else ""
+
+
 def one_class_verdict(normal: int, abnormal: int) -> str:
     """What is said where there is nothing to separate."""
     if normal + abnormal == 0:
@@ -99,14 +108,6 @@ def one_class_verdict(normal: int, abnormal: int) -> str:
         ("abnormal", f"all {normal} are normal") if normal else ("normal", f"all {abnormal} are abnormal")
     )
     return f"The test split holds no {missing} slice ({present}), so no AUROC can be given."
-
-
-def _beside_chance(auroc: Interval) -> str:
-    if auroc.low is None or auroc.high is None:
-        return f" ({auroc.why or 'too few patients for an interval'})"
-    if auroc.low <= 0.5 <= auroc.high:
-        return ", not distinguishable from chance"
-    return ", worse than chance" if auroc.high < 0.5 else ""
 
 
 def _matched_words(matched: Interval) -> str:

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from anomae.cohorts.patient_names import doubt_of, unit_of
 from anomae.detectors.method import Scale
 from anomae.errors import UserError
 from anomae.files import read_json
@@ -87,6 +88,8 @@ def cross_validate(
         "image_size": list(stores[0].image_size),
         "recipe": recipe,
         "folds": folds,
+        "unit": unit_of(stores[0].prepared),
+        "doubt": doubt_of(stores[0].prepared),
         "resamples": resamples,
         "overrides": {name: dict(values) for name, values in overrides.items()},
         "store_fingerprint": read_json(out / "store" / "prepare.json").get("fingerprint"),

@@ -25,7 +25,8 @@ def write_cross_validation(folder: Path, content: Mapping[str, Any]) -> None:
 def title(content: Mapping[str, Any]) -> str:
     """Data, modality, folds and scale in words."""
     modality = f", {content['modality']}" if content["modality"] else ""
-    return f"{content['data']}{modality}: {content['folds']}-fold cross-validation by patient, scale {content['scale']}"
+    folds = f"{content['folds']}-fold cross-validation by {_unit(content)}"
+    return f"{content['data']}{modality}: {folds}, scale {content['scale']}"
 
 
 def tables(content: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -86,23 +87,26 @@ def _pooled_table(content: Mapping[str, Any]) -> dict[str, Any]:
     for trivial_baseline in content["trivial_baselines"].values():
         reached = [interval_text(trivial_baseline["strata"][stratum]) for stratum in strata]
         rows.append([f"trivial: {trivial_baseline['title']}{_seen(trivial_baseline)}", *reached, "", ""])
-    return {"name": "pooled", "title": "AUROC, pooled over all patients", "heads": heads, "rows": rows}
+    return {"name": "pooled", "title": f"AUROC, pooled over all {_unit(content)}s", "heads": heads, "rows": rows}
 
 
 def sentences(content: Mapping[str, Any]) -> list[str]:
     """The sentences before the tables: how it was pooled, and on what."""
     height, width = content["image_size"]
+    unit = _unit(content)
     said = [
-        f"Every patient is tested once, in one of {content['folds']} folds; of the other patients of a fold one in six "
+        f"Every {unit} is tested once, in one of {content['folds']} folds; of the other {unit}s of a fold one in six "
         "gives healthy validation slices and the rest healthy training slices. No label was used to choose anything. "
         f"{height}x{width} pixels, recipe {content['recipe']}, seed {content['seed']}.",
         "Pooled: scores of a fold in standard deviations above the mean of the fold's own healthy validation slices, "
         "which uses no label of a tested slice; trivial baselines as they are. Smoothed over neighbours: 1/4 of "
         "the score of the slice below, 1/2 of its own, 1/4 of that of the slice above. AUROC with 95 % intervals from "
-        "resamples of whole patients (none where fewer than 5 hold a class); differences are paired. "
+        f"resamples of whole {unit}s (none where fewer than 5 hold a class); differences are paired. "
         "The interval is for these fits: it does not account "
-        "for the overlap of the folds' training patients.",
+        f"for the overlap of the folds' training {unit}s.",
     ]
+    if content.get("doubt"):
+        said.append(content["doubt"])
     for stratum, counted in content["counts"].items():
         best = content["best_trivial_baseline"][stratum]
         beside = ""
@@ -111,13 +115,18 @@ def sentences(content: Mapping[str, Any]) -> list[str]:
             beside = f" Best trivial baseline: {content['trivial_baselines'][best]['title']}, {reached}."
         said.append(
             f"{STRATA[stratum].capitalize()}: {counted['normal']} normal, {counted['abnormal']} abnormal of "
-            f"{counted['patients']} patients.{beside}"
+            f"{counted['patients']} {unit}s.{beside}"
         )
     if content["overrides"]:
         said.append(f"Settings changed by the user: {content['overrides']}.")
     if content["unfinished"]:
         said.append(f"Not finished: {', '.join(content['unfinished'])}; give the command again to go on.")
     return said
+
+
+def _unit(content: Mapping[str, Any]) -> str:
+    """What is tested once and resampled as a whole; content of an earlier version does not say."""
+    return str(content.get("unit", "patient"))
 
 
 def _clear(figures: Mapping[str, Any], trivial_baselines: Mapping[str, Any]) -> str:

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anomae.files import read_json, read_json_lines
+from anomae.reports.finding_threshold import finding_threshold
 from anomae.reports.picture_strips import picture_strips, sample_strips
 from anomae.reports.report import read_report
 from anomae.reproduction.cells import Cell
@@ -84,5 +85,5 @@ def pictures_of(run: Path) -> list[Any]:
     arrays = (found.maps, found.reconstructions, found.map_name)
     return [
         *sample_strips(run / "samples" / "pseudo_abnormal.npz"),
-        *picture_strips(found.store, found.rows[labelled], labelled, scores, *arrays),
+        *picture_strips(found.store, found.rows[labelled], labelled, scores, *arrays, finding_threshold(Run(run))),
     ]

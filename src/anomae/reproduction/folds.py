@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from anomae.cohorts.case import ABNORMAL, HEALTHY, SPLITS
 from anomae.cohorts.folds import fold_of_patients, splits_in_fold
+from anomae.cohorts.patient_names import unit_of
 from anomae.errors import UserError
 from anomae.files import read_json, write_csv, write_json, written_whole
 from anomae.reports.provenance import count_splits
@@ -102,11 +103,12 @@ def _write_fold(base: SliceStore, folder: Path, splits: Mapping[str, str], asked
     fingerprint.update((folder / "index.csv").read_bytes())
     index = base.index
     request = {**base.prepared.get("request", {}), "fold": asked}
+    unit = unit_of(base.prepared)
     facts = {
         **base.prepared,
         "fingerprint": fingerprint.hexdigest(),
         "fold": asked,
-        "split": f"fold {asked['number']} of {asked['of']} by patient from seed {asked['seed']}: its patients are "
+        "split": f"fold {asked['number']} of {asked['of']} by {unit} from seed {asked['seed']}: its {unit}s are "
         "tested, of the others one in six validates and the rest trains",
         "leaking_patients": 0,
         "counts": count_splits(split, index.label, index.empty, index.case, index.patient),

@@ -102,8 +102,9 @@ def tables_markdown(title: str, sentences: Sequence[str], tables: Sequence[Mappi
 def sentences(content: Mapping[str, Any]) -> list[str]:
     """The sentences before the tables: terms, trivial baselines, what is missing."""
     height, width = content["image_size"]
+    unit = str(content.get("unit", "patient"))  # content of an earlier version does not say
     said = [
-        f"AUROC of test slices with 95 % intervals by patient (none where fewer than 5 hold a class); "
+        f"AUROC of test slices with 95 % intervals by {unit} (none where fewer than 5 hold a class); "
         f"{height}x{width} pixels, recipe {content['recipe']}, "
         f"seed {content['seed']}. Same slices and same healthy training slices for all; no label chose a checkpoint. "
         f"The paper's figures are those of {content['paper_data']}, at its own size, and not of these images."
@@ -120,13 +121,15 @@ def sentences(content: Mapping[str, Any]) -> list[str]:
             stratum, words = content["strata"][name], STRATA[name].removeprefix("ours, ")
             said.append(
                 f"Best trivial baseline on {words} ({stratum['normal']} normal, {stratum['abnormal']} abnormal of "
-                f"{stratum['patients']} patients): {trivial_baseline['title']}, {interval_text(trivial_baseline)}."
+                f"{stratum['patients']} {unit}s): {trivial_baseline['title']}, {interval_text(trivial_baseline)}."
             )
     for name, summary in content.get("seeds", {}).items():
         if summary["failed"]:
             said.append(f"The scores of the seeds of {name} cannot be averaged: {summary['failed']}")
+    if content.get("doubt"):
+        said.append(content["doubt"])
     if content["allow_leak"]:
-        said.append("The split was made with --allow-leak: patients may be in several splits.")
+        said.append(f"The split was made with --allow-leak: {unit}s may be in several splits.")
     if content["overrides"]:
         said.append(f"Settings changed by the user: {content['overrides']}.")
     if content["unfinished"]:

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from anomae.cohorts.patient_names import doubt_of, unit_of
 from anomae.detectors.method import SCALES, Scale
 from anomae.errors import UserError
 from anomae.progress import say
@@ -205,6 +206,8 @@ def _content(
         "counts": store.prepared.get("counts"),
         "split": store.prepared.get("split"),
         "allow_leak": bool(store.prepared.get("allow_leak")),
+        "unit": unit_of(store.prepared),
+        "doubt": doubt_of(store.prepared),
         "cells": rows,
         "trivial_baselines": evaluated["trivial_baselines"] if evaluated else {},
         "strata": evaluated["counts"] if evaluated else {},

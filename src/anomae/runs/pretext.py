@@ -22,7 +22,7 @@ from anomae.files import read_json, write_csv, write_json
 from anomae.runs.run import Run
 from anomae.runs.score_table import read_table
 from anomae.slices.store import SliceStore
-from anomae.statistics.intervals import Estimate, PatientBootstrap, mean_estimate
+from anomae.statistics.jackknife import Jackknife, jackknifed_aurocs, mean_jackknife
 
 SCORES, FACTS = "pretext.csv", "pretext.json"
 OLDER = "own_task.csv"  # what earlier versions wrote for the paper's method
@@ -34,15 +34,15 @@ class PretextFigures:
     """AUROC of each family against the unaltered slices, how many slices, and which families were trained on."""
 
     slices: int
-    families: dict[str, Estimate]
+    families: dict[str, Jackknife]
     trained: tuple[str, ...]
 
-    def mean(self, trained: bool | None = None) -> Estimate | None:
+    def mean(self, trained: bool | None = None) -> Jackknife | None:
         """Mean AUROC over all families, or those (not) trained on; None where there are none."""
         chosen = [
             auroc for name, auroc in self.families.items() if trained is None or (name in self.trained) == trained
         ]
-        return mean_estimate(chosen) if chosen else None
+        return mean_jackknife(chosen) if chosen else None
 
 
 def write_pretext(detector: Any, store: SliceStore, rows: npt.NDArray[np.int64], run: Run) -> None:
@@ -74,10 +74,10 @@ def write_pretext(detector: Any, store: SliceStore, rows: npt.NDArray[np.int64],
     write_json(run.calibration / FACTS, {"trained_families": list(detector.trained_families)})
 
 
-def read_pretext(run: Run, store: SliceStore, bootstrap: PatientBootstrap) -> PretextFigures | None:
+def read_pretext(run: Run, store: SliceStore) -> PretextFigures | None:
     """The figures of a run; None where its detector has no pretext task.
 
-    bootstrap: how many resamples, and their seed.  Raises UserError where the scores are of another store, or were
+    Raises UserError where the scores are of another store, or were
     written by an older version.
     """
     path = run.calibration / SCORES
@@ -98,4 +98,4 @@ def read_pretext(run: Run, store: SliceStore, bootstrap: PatientBootstrap) -> Pr
         if name not in ("row", "unaltered")
     }
     trained = read_json(run.calibration / FACTS)["trained_families"]
-    return PretextFigures(len(rows), bootstrap.of(patient).aurocs(labels, columns), tuple(trained))
+    return PretextFigures(len(rows), jackknifed_aurocs(labels, columns, patient), tuple(trained))

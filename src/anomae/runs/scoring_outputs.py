@@ -68,12 +68,15 @@ def write_highest(
     slices: npt.NDArray[np.int64],
     scores: npt.NDArray[np.float64],
     spacing_mm: tuple[float, float],
+    count: int = 0,
+    sides: bool = False,
 ) -> None:
     """The highest slices of a scan and what overlays need of them.
 
     images: (k, h, w) as read; kept as 0..255 between the values drawn black and white.  heat: (k, h, w).  Slices with
     a side above LONGEST_SIDE are shrunk first, the grey to the mean of each block of pixels, the heat to its highest,
-    so that what is small and marked stays marked.
+    so that what is small and marked stays marked.  count: of all slices of the scan.  sides: whether the patient's
+    right is known to be on the left of the images.
     """
     by = (-(-images.shape[1] // LONGEST_SIDE), -(-images.shape[2] // LONGEST_SIDE))
     images, heat = shrunk(images, by), shrunk(heat, by, highest=True)
@@ -86,4 +89,6 @@ def write_highest(
         slices=slices,
         scores=scores,
         aspect=np.array(spacing_mm[0] * by[0] / (spacing_mm[1] * by[1])),
+        count=np.array(count),
+        sides=np.array(sides),
     )

@@ -40,6 +40,14 @@ class ChannelScales:
         """A slice (c, h, w) at scale."""
         return np.stack([scale.apply(channel) for scale, channel in zip(self.scales, image, strict=True)])
 
+    def mean(self, image: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+        """The mean over the channels of a slice (c, h, w) at scale, (h, w); two are held at a time."""
+        total = self.scales[0].apply(image[0])
+        for scale, channel in zip(self.scales[1:], image[1:], strict=True):
+            total += scale.apply(channel)
+        total /= np.float32(len(image))
+        return total
+
     def above_fill(self, images: npt.NDArray[Any], channel: int) -> npt.NDArray[np.float32]:
         """One channel of images (n, c, h, w) as read, less its smallest value, (n, h, w)."""
         scale = self.scales[channel]
@@ -70,5 +78,5 @@ def grey_case(case: CaseSlices, scales: ChannelScales, settings: PrepareSettings
     alike = measure_channels(case, by_percentile)
     mean = np.zeros((len(case.images), *case.images.shape[2:]), dtype=np.float32)
     for index, image in enumerate(case.images):
-        mean[index] = alike.apply(image).mean(axis=0)
+        mean[index] = alike.mean(image)
     return replace(case, images=mean), measure_scale(mean, by_percentile)

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from anomae.errors import UnreadableScan
-from anomae.slices.outliers import finite_values, outlier_bounds
 from anomae.slices.settings import PrepareSettings
+from anomae.volumes.outliers import finite_values, outlier_bounds
 
 # CT: everything denser than lung counts as body.
 BODY_HU = -500.0
@@ -28,7 +28,7 @@ class IntensityScale:
 
     fill: stands for voxels that are no finite number; the smallest of the scan.  body_level: raw, above it is tissue.
     non_finite: how many voxels are no finite number.
-    bounds: what outliers (anomae.slices.outliers) are cut to, the smallest and the largest value of the rest; None
+    bounds: what outliers (anomae.volumes.outliers) are cut to, the smallest and the largest value of the rest; None
     where there are none.  outliers: how many voxels those are.
     """
 

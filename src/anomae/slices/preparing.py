@@ -30,7 +30,8 @@ class PreparedCase:
 
     images: (n, C, H, W) float32, rounded as a store rounds them; C: the channels as read of the lowest neighbour, and
     so on to those of the highest (settings.neighbours), so the slice's own are in the middle.
-    lesions: (n, H, W) bool, or None where no mask is known.  bodies: (n, H, W) bool, the brain or body in the prepared
+    lesions: (n, H, W) bool, or None where no mask is known.  ignored: (n, H, W) bool, what is not to be judged (pixels
+    at least half of which are so), no lesion; None: nothing.  bodies: (n, H, W) bool, the brain or body in the prepared
     images; None for plain preparation.  kept: (n,) indices of these slices among those that were read.  empty: (n,)
     bool, each of its own channels is constant once prepared.
     body_fraction, lesion_fraction: (n,) shares of the prepared image; lesion_fraction NaN where no mask is known.
@@ -52,6 +53,7 @@ class PreparedCase:
     warp: Resizing | Warp
     body_found: str = ""
     notes: tuple[str, ...] = ()
+    ignored: npt.NDArray[np.bool_] | None = None
 
     @property
     def spacing_mm(self) -> tuple[float, float]:
@@ -102,6 +104,11 @@ def prepare_case(
         lesions = np.zeros((len(kept), *settings.image_size), dtype=np.bool_)
         for row, index in enumerate(kept):
             lesions[row] = warp.lesion(case.lesions[index])
+    ignored = None
+    if case.ignored is not None:
+        ignored = np.stack([warp.lesion(case.ignored[index]) for index in kept]) if len(kept) else None
+    if lesions is not None and ignored is not None:
+        ignored &= ~lesions  # a pixel of both has a lesion of its own
     beside = _beside(case, settings, allowed, group)[kept]  # (n, 2 * neighbours + 1)
     needed, at = np.unique(beside, return_inverse=True)
     alone = np.empty((len(needed), case.channels, *settings.image_size), dtype=np.float32)
@@ -126,6 +133,7 @@ def prepare_case(
         warp=warp,
         body_found="" if body is None else body.found,
         notes=(*case.notes, *faults, *body_notes),
+        ignored=ignored,
     )
 
 
@@ -155,15 +163,14 @@ def _image(
     where: npt.NDArray[np.bool_] | None,
 ) -> npt.NDArray[np.float32]:
     """One slice (c, h, w), prepared: (c, H, W); where: (h, w), its body, all else is made black; None: nothing is."""
-    scaled = scales.apply(image)
-    if where is None:
-        return np.stack([_rounded(warp.image(channel), settings) for channel in scaled])
-    return np.stack(
-        [
-            _rounded(warp.image((channel - outside) * where) + outside, settings)
-            for channel, outside in zip(scaled, scales.outside, strict=True)
-        ]
-    )
+    prepared = []  # a channel at a time, for the sake of large pictures
+    for scale, channel, outside in zip(scales.scales, image, scales.outside, strict=True):
+        scaled = scale.apply(channel)
+        if where is None:
+            prepared.append(_rounded(warp.image(scaled), settings))
+        else:
+            prepared.append(_rounded(warp.image((scaled - outside) * where) + outside, settings))
+    return np.stack(prepared)
 
 
 def _corrected(case: CaseSlices, scales: ChannelScales, body: Body) -> CaseSlices:
@@ -185,8 +192,9 @@ def _framed(
         return box
     total = np.zeros(case.images.shape[2:], dtype=np.float64)
     for index in indices:
-        total += scales.apply(case.images[index]).mean(axis=0) * body.where[index]
-    return upright(box, (total / len(indices)).astype(np.float32))
+        total += scales.mean(case.images[index]) * body.where[index]
+    total /= len(indices)
+    return upright(box, total.astype(np.float32))
 
 
 def filled_shares(case: CaseSlices, scale: IntensityScale) -> npt.NDArray[np.float64]:

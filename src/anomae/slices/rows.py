@@ -23,14 +23,16 @@ from anomae.volumes.identity import NOT_KNOWN
 class CaseRows:
     """Ready to be written.
 
-    images: (k, c, H, W), of the type of the store.  lesions, bodies: (k, H, ceil(W / 8)) uint8, numpy.packbits along
-    the last axis, or None.  entry: what is to be said of the case and its rows, as JSON; see `_entry`.
+    images: (k, c, H, W), of the type of the store.  lesions, bodies, ignored: (k, H, ceil(W / 8)) uint8,
+    numpy.packbits along the last axis, or None.  entry: what is to be said of the case and its rows, as JSON; see
+    `_entry`.
     """
 
     images: npt.NDArray[Any]
     lesions: npt.NDArray[np.uint8] | None
     bodies: npt.NDArray[np.uint8] | None
     entry: Mapping[str, Any]
+    ignored: npt.NDArray[np.uint8] | None = None
 
 
 def reason_of(case: Case, error: BaseException) -> str:
@@ -84,15 +86,16 @@ def read_rows(case: Case, cohort: Cohort, assigned: SplitRule, settings: Prepare
     images = prepared.images[stays].astype(settings.stored_as)
     lesions = None if prepared.lesions is None else np.packbits(prepared.lesions[stays], axis=-1)
     bodies = None if prepared.bodies is None else np.packbits(prepared.bodies[stays], axis=-1)
+    ignored = None if prepared.ignored is None else np.packbits(prepared.ignored[stays], axis=-1)
     digest = hashlib.blake2b(images.tobytes(), digest_size=16)
-    for packed in (lesions, bodies):
+    for packed in (lesions, bodies, ignored):
         digest.update(b"" if packed is None else packed.tobytes())
     entry = _entry(case, read, prepared, stays, split, settings) | {
         "digest": digest.hexdigest(),
         "dropped": {why: count for why, count in dropped.items() if count},
         "files": files,
     }
-    return CaseRows(images, lesions, bodies, entry)
+    return CaseRows(images, lesions, bodies, entry, ignored)
 
 
 def _entry(
@@ -111,6 +114,7 @@ def _entry(
     return {
         "rows": len(kept),
         "lesions": prepared.lesions is not None,
+        **({"ignored": True} if prepared.ignored is not None else {}),
         "abnormal_patients": sorted(set(ill)),
         "spacing_mm": [round(side, 6) for side in prepared.spacing_mm],
         "grid": None if read.grid is None else read.grid.to_json(),

@@ -1,8 +1,9 @@
 """The files a store was made of, as they were: noticed by size and time, and told from a mere touch by their hash."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from anomae.cohorts.case import Case
 from anomae.errors import UserError
@@ -13,16 +14,12 @@ _BLOCK = 1 << 20
 
 
 def source_facts(case: Case) -> dict[str, list[str | int]]:
-    """ "scan" and "lesion" -> path, size in bytes, last change (ns since 1970) and BLAKE2b hash of what is there.
+    """ "scan", "lesion" and so on -> path, size in bytes, last change (ns since 1970) and BLAKE2b hash.
 
     Of a folder: of all files that lie directly in it.  What is no file (a made-up scan) is left out.
     """
-    found = {"scan": case.source, "lesion": case.lesion}
-    return {
-        role: [str(path.absolute()), *_stamp(path), _hash(path)]
-        for role, path in found.items()
-        if path is not None and path.exists()
-    }
+    found = {"scan": case.source, **_masks_of(case)}
+    return {role: [str(path.absolute()), *_stamp(path), _hash(path)] for role, path in found.items() if path.exists()}
 
 
 def refuse_changed(store: Path, cases: Iterable[Case]) -> None:
@@ -38,15 +35,47 @@ def refuse_changed(store: Path, cases: Iterable[Case]) -> None:
         was = known.get(case.case)
         if was is None:
             continue
-        lesion = None if case.lesion is None else str(case.lesion.absolute())
-        if lesion != was.get("lesion", [None])[0] and (lesion is None or case.lesion is None or case.lesion.exists()):
-            changed.append(lesion or was["lesion"][0])
-        changed += [path for path, *facts in was.values() if _differs(Path(path), *facts)]
+        changed += _changes(case, was)
     if changed:
         raise UserError(
             f"{len(changed)} source file(s) have changed since {store} was prepared (the first: {changed[0]}), so its "
             "slices and labels are old. Remove the store and prepare it again, or give another folder for a new one."
         )
+
+
+def first_changed(lines: Sequence[Mapping[str, Any]], cases: Sequence[Case]) -> tuple[int, str] | None:
+    """Of an unfinished store: the first case that is in and whose files have changed since, and one of these.
+
+    lines: of the journal, one of each of the first `cases`.  None where nothing has changed.  As for `refuse_changed`,
+    a file that is gone is not looked at, nor a case without such facts.
+    """
+    for number, (line, case) in enumerate(zip(lines, cases, strict=False)):
+        changed = _changes(case, line["files"]) if line.get("files") else []
+        if changed:
+            return number, changed[0]
+    return None
+
+
+def _changes(case: Case, was: Mapping[str, Any]) -> list[str]:
+    """The files of a case that have changed, or that are its masks now or were so."""
+    now = {role: str(path.absolute()) for role, path in _masks_of(case).items()}
+    before = {role: facts[0] for role, facts in was.items() if role != "scan"}
+    changed = []
+    for role in sorted({*now, *before}):
+        path = now.get(role)
+        if path != before.get(role) and (path is None or Path(path).exists()):
+            changed.append(path or before[role])
+    return changed + [path for path, *facts in was.values() if _differs(Path(path), *facts)]
+
+
+def _masks_of(case: Case) -> dict[str, Path]:
+    """Role -> file: "lesion", "lesion 2", and so on; "ignored", "ignored 2", and so on."""
+    named = (("lesion", case.lesion_files), ("ignored", case.ignored))
+    return {
+        role if number == 1 else f"{role} {number}": path
+        for role, paths in named
+        for number, path in enumerate(paths, 1)
+    }
 
 
 def _differs(path: Path, size: int, modified_ns: int, digest: str) -> bool:

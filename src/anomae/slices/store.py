@@ -3,6 +3,7 @@
 STORE/
   slices.npy     (n, c, h, w) float16 or float32, memory-mapped
   lesions.npy    (n, h, ceil(w / 8)) uint8, one bit a pixel (numpy.packbits, axis -1); absent where no mask is known
+  ignored.npy    pixels that are not to be judged, packed likewise; absent where all are
   bodies.npy     the brain or body in each image, packed likewise; absent where slices were prepared plain
   index.csv      a line a slice, columns anomae.slices.index.COLUMNS
   cases.json     case -> source, grid of the scan (null for pictures and patches), spacing of a prepared pixel, notes;
@@ -128,9 +129,10 @@ class SliceStore:
             raise UserError(
                 f"{folder}: slices.npy has {len(self.images)} rows, index.csv {len(self.index)}; prepare it again."
             )
-        lesions, bodies = folder / "lesions.npy", folder / "bodies.npy"
+        lesions, bodies, ignored = (folder / f"{name}.npy" for name in ("lesions", "bodies", "ignored"))
         self._lesions = map_array(lesions) if lesions.exists() else None
         self._bodies = map_array(bodies) if bodies.exists() else None
+        self._ignored = map_array(ignored) if ignored.exists() else None
 
     @property
     def image_size(self) -> tuple[int, int]:
@@ -169,6 +171,11 @@ class SliceStore:
         return self._lesions is not None
 
     @property
+    def has_ignored(self) -> bool:
+        """Whether some pixels are not to be judged."""
+        return self._ignored is not None
+
+    @property
     def has_bodies(self) -> bool:
         """Whether it is kept where the brain or body is: of preparations other than plain."""
         return self._bodies is not None
@@ -189,6 +196,12 @@ class SliceStore:
         if self._lesions is None:
             raise UserError(f"{self.folder} holds no lesion masks.")
         return np.unpackbits(self._lesions[rows], axis=-1, count=self.image_size[1]).astype(np.bool_)
+
+    def judged(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+        """Which pixels (k, h, w) of these rows count, as lesion or as healthy: all but those that the user ignores."""
+        if self._ignored is None:
+            return np.ones((len(rows), *self.image_size), dtype=np.bool_)
+        return ~np.unpackbits(self._ignored[rows], axis=-1, count=self.image_size[1]).astype(np.bool_)
 
     def bodies(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
         """The brain or body (k, h, w) in the images of these rows.  Raises UserError where the store keeps none."""

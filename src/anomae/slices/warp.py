@@ -10,6 +10,7 @@ from anomae.slices.resize import keep_every_lesion
 
 # A prepared pixel is the mean of so many samples a side, or of more where it covers more pixels of the scan.
 SAMPLES = 2
+_ROWS = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +73,13 @@ class Warp:
         fine_matrix, fine_offset = matrix / fine, offset + matrix @ np.full(2, (1 / fine - 1) / 2)
         sampled = _sample(heat, fine_matrix, fine_offset, (height * fine, width * fine), "nearest")
         restored = sampled.reshape(height, fine, width, fine).mean(axis=(1, 3))
-        row, column = (
-            matrix[axis, 0] * np.arange(height)[:, None] + matrix[axis, 1] * np.arange(width)[None] + offset[axis]
-            for axis in (0, 1)
-        )
-        outside = (row < -0.5) | (row > self.size[0] - 0.5) | (column < -0.5) | (column > self.size[1] - 0.5)
-        restored[outside] = 0
+        for start in range(0, height, _ROWS):  # of large slices the doubles would be most of all memory
+            here = np.arange(start, min(start + _ROWS, height))[:, None]
+            row, column = (
+                matrix[axis, 0] * here + matrix[axis, 1] * np.arange(width)[None] + offset[axis] for axis in (0, 1)
+            )
+            outside = (row < -0.5) | (row > self.size[0] - 0.5) | (column < -0.5) | (column > self.size[1] - 0.5)
+            restored[start : start + _ROWS][outside] = 0
         return np.asarray(restored, dtype=np.float32)
 
     def _to_slice(self, fine: int = 1) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:

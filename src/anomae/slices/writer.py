@@ -17,7 +17,7 @@ from anomae.progress import say
 from anomae.slices.index import COLUMNS, SliceIndex, read_index
 from anomae.slices.rows import CaseRows
 from anomae.slices.settings import PrepareSettings
-from anomae.slices.source_facts import SOURCES
+from anomae.slices.source_facts import SOURCES, first_changed
 from anomae.slices.store import FORMAT, refuse_other_format
 from anomae.volumes.series import folder_and_series
 
@@ -73,23 +73,26 @@ class StoreWriter:
     A case is journalled once its rows are written; rows that no line vouches for are cut off on going on.
     """
 
-    def __init__(self, folder: Path, request: Mapping[str, Any], settings: PrepareSettings) -> None:
+    def __init__(
+        self, folder: Path, request: Mapping[str, Any], settings: PrepareSettings, cases: Sequence[Case] = ()
+    ) -> None:
         """Begin in `folder`, or go on there.
 
         request: what the store is made of and how, as JSON, with the number of "channels" of an image; without it they
-        have one.  Raises UserError where `folder` holds a store that was
+        have one.  cases: those to be written, in order; where the files of one that is in have changed since, it and
+        all behind it are prepared again, and that is said.  Raises UserError where `folder` holds a store that was
         asked for otherwise, or something else, or another process is writing there, or it cannot be written to.
         """
         refuse_other_request(folder, request)
         self.folder, self.request = folder, dict(request)
         self._lock = FolderLock(folder)
         try:
-            self._continue(settings)
+            self._continue(settings, cases)
         except BaseException:
             self._lock.release()
             raise
 
-    def _continue(self, settings: PrepareSettings) -> None:
+    def _continue(self, settings: PrepareSettings, cases: Sequence[Case]) -> None:
         folder = self.folder
         for unfinished in folder.glob(".part-*"):
             unfinished.unlink()
@@ -98,6 +101,15 @@ class StoreWriter:
             # The rows of a case begin where those of the case before end, so nothing behind can be told apart.
             keep_json_lines(folder / JOURNAL, len(lines))
             say(f"Line {damaged} of {folder / JOURNAL} is damaged; the cases from there on are prepared again.")
+        old = first_changed(lines[1:], cases)
+        if old is not None:
+            number, file = old
+            say(
+                f"{file} has changed since {folder} was begun; this scan and the {len(lines) - 2 - number} behind it "
+                "are prepared again."
+            )
+            lines = lines[: number + 1]
+            keep_json_lines(folder / JOURNAL, len(lines))
         if not _holds_rows(lines):
             # nothing is lost by beginning anew, and what was skipped may be readable by now
             (folder / JOURNAL).unlink(missing_ok=True)
@@ -112,9 +124,14 @@ class StoreWriter:
         self._bodies: GrowingArray | None = None
         if settings.preparation != "plain":
             self._bodies = GrowingArray(folder / "bodies.npy", self._lesion_shape, np.uint8, rows)
-        self._lesions: GrowingArray | None = None
-        if any(line.get("lesions") for line in self.lines):
-            self._lesions = GrowingArray(folder / "lesions.npy", self._lesion_shape, np.uint8, rows)
+        # Files that only some cases have something for: the others have zeros there.
+        self._masks: dict[str, GrowingArray] = {
+            name: GrowingArray(folder / f"{name}.npy", self._lesion_shape, np.uint8, rows)
+            for name in ("lesions", "ignored")
+            if any(line.get(name) for line in self.lines)
+        }
+        for name in {"lesions", "ignored"} - set(self._masks):
+            (folder / f"{name}.npy").unlink(missing_ok=True)  # of cases that are in no longer
 
     @property
     def done(self) -> int:
@@ -146,14 +163,16 @@ class StoreWriter:
 
     def append(self, case: Case, rows: CaseRows) -> None:
         """Write the rows of one case."""
-        if rows.lesions is not None and self._lesions is None:
-            self._lesions = GrowingArray(self.folder / "lesions.npy", self._lesion_shape, np.uint8)
-            self._append_no_lesions(self._images.rows)
+        before = self._images.rows
         self._images.append(rows.images)
-        if rows.lesions is not None and self._lesions is not None:
-            self._lesions.append(rows.lesions)
-        else:
-            self._append_no_lesions(len(rows.images))
+        for name, packed in (("lesions", rows.lesions), ("ignored", rows.ignored)):
+            if packed is not None and name not in self._masks:
+                self._masks[name] = GrowingArray(self.folder / f"{name}.npy", self._lesion_shape, np.uint8)
+                self._append_zeros(self._masks[name], before)
+            if packed is not None:
+                self._masks[name].append(packed)
+            elif name in self._masks:
+                self._append_zeros(self._masks[name], len(rows.images))
         if rows.bodies is not None and self._bodies is not None:
             self._bodies.append(rows.bodies)
         self._journal(case, rows.entry)
@@ -165,7 +184,7 @@ class StoreWriter:
     def close(self) -> None:
         """Stop, for now or because all is written; the same request goes on from here."""
         try:
-            for array in (self._images, self._lesions, self._bodies):
+            for array in (self._images, *self._masks.values(), self._bodies):
                 if array is not None:
                     array.close()
         finally:
@@ -201,10 +220,9 @@ class StoreWriter:
         write_json(self.folder / FINISHED, content)
         clear_journal(self.folder)
 
-    def _append_no_lesions(self, count: int) -> None:
-        if self._lesions is not None:
-            for start in range(0, count, _BLOCK):
-                self._lesions.append(np.zeros((min(_BLOCK, count - start), *self._lesion_shape), dtype=np.uint8))
+    def _append_zeros(self, array: GrowingArray, count: int) -> None:
+        for start in range(0, count, _BLOCK):
+            array.append(np.zeros((min(_BLOCK, count - start), *self._lesion_shape), dtype=np.uint8))
 
     def _journal(self, case: Case, facts: Mapping[str, Any]) -> None:
         source = case.source.absolute() if folder_and_series(case.source)[0].exists() else case.source
@@ -218,7 +236,7 @@ class StoreWriter:
             columns = line.get("columns", {})
             for index in range(line["rows"]):
                 one = {name: column[index] if isinstance(column, list) else column for name, column in columns.items()}
-                if self._lesions is not None and one["label"] == HEALTHY and one["lesion_fraction"] is None:
+                if "lesions" in self._masks and one["label"] == HEALTHY and one["lesion_fraction"] is None:
                     one["lesion_fraction"] = 0.0  # called healthy as a whole: its mask is known to be empty
                 one |= {"row": row, "case": line["case"], "site": line["site"], "split": SPLITS[one["split"]]}
                 one["label"] = None if one["label"] == UNKNOWN else one["label"]

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from anomae.cohorts.patient_names import doubt_of, unit_of
 from anomae.errors import UserError
 from anomae.progress import progress
-from anomae.reports.comparison import compare_scores
+from anomae.reports.comparison import compare_scores, comparison_notes
 from anomae.reports.comparison_page import comparison_definitions, write_comparison
 from anomae.reports.comparison_schema import Comparison, ComparisonContent
 from anomae.reports.provenance import count_scored
@@ -23,11 +23,6 @@ from anomae.statistics.intervals import PatientBootstrap
 from anomae.statistics.positions import relative_positions, seen_extents
 from anomae.statistics.scored import ScoredSlices
 from anomae.statistics.trivial_baselines import known_baselines
-
-NOT_INDEPENDENT = (
-    "DeLong's test assumes independent images; slices of one patient are not independent, so its p-values are mostly "
-    "too small. Rely on the difference with its interval, from resamples of whole patients."
-)
 
 
 def compare(
@@ -62,7 +57,7 @@ def compare(
     content = ComparisonContent(
         **{name: getattr(compared, name) for name in Comparison.model_fields},
         counts=count_scored(slices),
-        notes=[*notes, NOT_INDEPENDENT],
+        notes=[*notes, *comparison_notes(slices, next(iter(scores.values())), bootstrap)],
         provenance={
             "unit": unit,
             "resamples": resamples,

@@ -11,6 +11,7 @@ from anomae.cohorts.patient_names import doubt_of, unit_of
 from anomae.files import read_json_lines
 from anomae.progress import progress
 from anomae.reports.assemble import Evaluated, SplitColumns, write_evaluation
+from anomae.reports.finding_threshold import finding_threshold
 from anomae.reports.map_evaluation import evaluate_maps
 from anomae.reports.near_duplicates import duplicates_across
 from anomae.reports.picture_strips import picture_strips, preparation_strips, sample_strips
@@ -53,7 +54,7 @@ def evaluate(
     relative, depth = relative_positions_of(opened)
     slices = replace(slices_at(opened, rows, relative), source=file_kinds(opened, rows))
     bootstrap = PatientBootstrap(slices.patient, resamples, seed)
-    pretext = pretext_section(read_pretext(opened_run, opened, bootstrap))
+    pretext = pretext_section(read_pretext(opened_run, opened))
     calibration, why_none, levels = run_calibration(opened_run, opened, slices.patient)
     steps = len(rows) * (3 if opened.has_lesions and found.maps is not None else 1)
     with progress("evaluate", steps, "slices") as bar:
@@ -64,7 +65,7 @@ def evaluate(
     journal = [line for line in read_json_lines(opened_run.folder / "journal.jsonl") if _is_step(line)]
     strips = sample_strips(opened_run.folder / "samples" / "pseudo_abnormal.npz")
     if len(rows):
-        arrays = (found.maps, found.reconstructions, found.map_name)
+        arrays = (found.maps, found.reconstructions, found.map_name, finding_threshold(opened_run))
         strips = picture_strips(opened, rows, labelled, scores["score"], *arrays) + strips
         strips += preparation_strips(opened, rows, relative[rows])
     warnings = []

@@ -37,7 +37,8 @@ def evaluate_scores(
 
     scores: CSV with the columns case and score (and any score_<name>), where known also patient and slice; or what
     `anomae score RUN PATH...` wrote of new scans, whose file stands for the case.
-    labels: CSV with the columns case and label (0, 1), where known also patient, slice, split, and site, scanner,
+    labels: CSV with the columns case and label (0, 1), where known also patient, slice or file_slice (see
+    anomae.runs.table_join), split, and site, scanner,
     source (any text), depth (slices of the scan), empty (0, 1), body_fraction (0..1), file_size.  Lines whose split is
     train or validation need no score: they show which positions are usual, and whether patients are in several splits;
     scored normal slices of the split validation give the operating point.  bounds: as in `evaluate`.
@@ -152,7 +153,7 @@ def _numbers(found: Table, truth: Table, ours: Any, theirs: Any, single: bool) -
     number = np.full(truth.rows, -1, dtype=np.int64)
     if "slice" in truth.columns and ("slice" in found.columns or single):
         return truth.whole_numbers("slice"), True
-    if "slice" in found.columns and single:
+    if "slice" in found.columns and (single or "file_slice" in truth.columns):  # then joined by file_slice
         number[theirs] = found.whole_numbers("slice")[ours]
         return number, True
     return number, False

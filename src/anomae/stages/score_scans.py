@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import anomae
-from anomae.cohorts.brain_files import is_brain_file
 from anomae.cohorts.channel_slices import read_colour_slices
 from anomae.cohorts.own_outputs import without_outputs
 from anomae.cohorts.patient_names import patient_of_scan
 from anomae.cohorts.scan_slices import scan_slices
+from anomae.cohorts.scans_below import refuse_unlike_copy, without_masks
 from anomae.detectors.protocol import FittedDetector
 from anomae.dicom_results.folder import DicomFolder
 from anomae.errors import MissingExtra, UnreadableScan, UserError
@@ -32,6 +32,7 @@ from anomae.inference.tables import (
     slice_rows,
 )
 from anomae.locks import locked
+from anomae.pages.batch import Pages
 from anomae.progress import progress, say
 from anomae.reports.overlays import draw_overlays
 from anomae.runs.scoring_folder import ScoringFolder, earlier_scale, refuse_foreign, unknown_patients
@@ -54,6 +55,8 @@ def score_scans(
     force: bool = False,
     dicom: str | None = None,
     uid_root: str | None = None,
+    pages: bool = True,
+    identify: bool = False,
     device: DeviceSettings | None = None,
     load: Callable[[Path, DeviceSettings | None], FittedDetector] | None = None,
 ) -> Path:
@@ -64,7 +67,9 @@ def score_scans(
     one, a number from 1 or "largest"; None: each that is no localizer is a scan.  bounds: on the probability that a
     healthy slice, and a healthy patient's scan, is flagged, as `evaluate` takes them.  threshold: given by hand, in
     place of the one from healthy people.  force: flag scans too that the model was not made for.
-    dicom: kinds of DICOM results to write of DICOM scans, such as "seg,sr"; uid_root: of their UIDs.
+    dicom: kinds of DICOM results to write of DICOM scans, such as "seg,sr"; uid_root: of their UIDs.  pages: write a
+    page of each scan, see anomae.pages.batch, and score those anew that have none; identify: name scans and patients
+    there.
     load: reads the fitted detector; None: the registry's.
 
     A scan that cannot be read is listed and skipped.  A scoring that was stopped goes on; what is in `out` already and
@@ -84,8 +89,19 @@ def score_scans(
     results = None if dicom is None else DicomFolder(target / "dicom", dicom, uid_root, asked.rules, force)
     with locked(target):
         folder = ScoringFolder(target, model.fingerprint)
+        single = len({*folder.scans, *(str(file.resolve()) for file in found)}) == 1
+        shown = Pages(target, single=single, identify=identify, rules=asked.rules, force=force) if pages else None
         return _score_into(
-            folder, found, model, asked, colour, overlays, results, [*_doubts(prepared), *model.lacks()], passed_over
+            folder,
+            found,
+            model,
+            asked,
+            colour,
+            overlays,
+            results,
+            shown,
+            [*_doubts(prepared), *model.lacks()],
+            passed_over,
         )
 
 
@@ -106,6 +122,7 @@ def _score_into(
     colour: bool,
     overlays: int,
     results: DicomFolder | None,
+    pages: Pages | None,
     doubts: list[str],
     passed_over: list[str],
 ) -> Path:
@@ -118,9 +135,15 @@ def _score_into(
     failed: dict[str, str] = {}
     with progress("score", len(files), "scans") as bar:
         for file in files:
-            known = folder.scored(file, overlays, compared_with)
-            if not known or (results is not None and not results.is_complete(folder.name_for(file))):
+            known = folder.scans.get(str(file.resolve()))
+            whole = (
+                folder.scored(file, overlays, compared_with)
+                and (results is None or results.is_complete(folder.name_for(file)))
+                and (pages is None or (known is not None and pages.is_current(known.name)))
+            )
+            if not whole:
                 try:
+                    refuse_unlike_copy(file, found[file])
                     study = _inspected(file, model, asked, colour)
                 except MissingExtra:
                     raise  # of no scan alone
@@ -130,6 +153,8 @@ def _score_into(
                 else:
                     try:
                         named = replace(study, name=folder.name_for(file, found[file]))
+                        if pages is not None:
+                            pages.write(named)
                         folder.add(replace(write_study(file, named, folder, overlays), compared_with=compared_with))
                         if results is not None:
                             results.write(named)
@@ -140,7 +165,8 @@ def _score_into(
     missing = {**skipped, **failed}
     if len(missing) == len(files):
         raise UserError(f"None of the {len(files)} scan(s) could be scored; the first: {next(iter(missing.values()))}")
-    scale = draw_overlays(folder, overlays, scale_before, model.detector.map_name)
+    threshold = asked.rules.finding.threshold
+    scale = draw_overlays(folder, overlays, scale_before, model.detector.map_name, threshold)
     find_anew(folder, asked.rules, asked.force)
     scans = list(folder.scans.values())
     judged = judge(scans, asked.rules, model.healthy, asked.force)
@@ -149,6 +175,7 @@ def _score_into(
     folder.write_table("patients.csv", PATIENT_COLUMNS, patient_rows(judged))
     folder.write_table("findings.csv", FINDING_COLUMNS, finding_rows(judged))
     notes = [*doubts, *unknown_patients(scans)]
+    first_page = None if pages is None else pages.finish(judged, [asked.rules.scan.sentence, *doubts])
     facts = {
         "detector": model.detector.name,
         "model": model.fingerprint[:12],
@@ -163,6 +190,7 @@ def _score_into(
         "notes": notes,
         "scan_notes": {scan.file: scan.notes for scan in scans if scan.notes},
         "overlay_scale": scale,
+        "page": None if first_page is None else first_page.name,
         "prepare": model.settings.model_dump(mode="json"),
         "dicom": None if results is None else results.facts(),
         "version": anomae.__version__,
@@ -207,22 +235,20 @@ def _found_scans(paths: Sequence[Path], out: Path, series: str | int | None) -> 
             raise UserError(f"{path} does not exist.")
         below = look_for_scans(path, series) if path.is_dir() else FoundScans([path])
         passed_over += below.passed_over
-        scans = [file for file in below.scans if not is_brain_file(file) or not path.is_dir()]
-        scans = [file for file in scans if not file.resolve().is_relative_to(out.resolve())]
+        scans = [file for file in below.scans if not file.resolve().is_relative_to(out.resolve())]
         if path.is_dir():
-            scans, left_out = without_outputs(scans, path)
-            outputs.update(left_out)
+            scans, own = without_outputs(scans, path)
+            outputs.update(own)
         if not scans:
             but = " but what this program wrote itself" if outputs else ""
             raise UserError(" ".join([f"{path} holds no scan or picture of a kind that is read{but}.", *below.notes()]))
         for file in scans:
             found.setdefault(file.resolve(), (file, path))
-    if not found:
-        raise UserError("Name at least one scan, or a folder that holds some.")
     notes = FoundScans(passed_over=passed_over).notes()
     if outputs:
         notes.append(f"{len(outputs)} folder(s) that this program wrote were left out, the first: {min(outputs)}.")
-    return dict(found.values()), notes
+    files, left_out = without_masks(dict(found.values()))
+    return files, [*notes, *left_out]
 
 
 def _doubts(prepared: dict[str, Any]) -> list[str]:

@@ -45,6 +45,8 @@ def write_study(file: Path, study: Study, folder: ScoringFolder, overlays: int) 
                 slices=result.slices[highest],
                 scores=result.scores[highest],
                 spacing_mm=case.spacing_mm,
+                count=len(case.images),
+                sides=case.grid is not None,
             )
     for old in folder.overlays(name):
         old.unlink()

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 FEWEST_PATIENTS = 5  # of each class, for an interval at all
-ENOUGH_PATIENTS = 20  # effective ones; above, percentiles of the resamples are the interval
+ENOUGH_PATIENTS = 30  # effective ones; above, percentiles of the resamples are the interval
 _NORMAL_QUANTILE = 1.959963984540054
 
 
@@ -22,18 +22,21 @@ class Holders:
 
     words: what they hold.  patients: how many.  effective: as many patients of equal weight (Kish's number: the
     square of the summed weights over the sum of their squares), since one patient with most slices is most of a class.
+    needed: how many patients there must be for an interval.
     """
 
     words: str
     patients: int
     effective: float
+    needed: int = FEWEST_PATIENTS
 
     @property
     def sentence(self) -> str:
         """Why there is no interval; empty where there are enough."""
-        if self.patients >= FEWEST_PATIENTS:
+        if self.patients >= self.needed:
             return ""
-        return f"too few patients with {self.words} ({self.patients}): no interval"
+        least = f", not {self.needed}" if self.needed > FEWEST_PATIENTS else ""
+        return f"too few patients with {self.words} ({self.patients}{least}): no interval"
 
 
 def holders(words: str, weights: npt.ArrayLike) -> Holders:
@@ -55,26 +58,35 @@ def slice_holders(labels: npt.ArrayLike, patient: npt.NDArray[np.int64]) -> tupl
 
 def why_no_interval(groups: Iterable[Holders]) -> str:
     """The sentence of the smallest group where it is too small; empty otherwise."""
-    smallest = min(groups, key=lambda group: group.patients, default=None)
+    smallest = min(groups, key=lambda group: group.patients / group.needed, default=None)
     return smallest.sentence if smallest else ""
 
 
 def stretch(groups: Iterable[Holders]) -> float:
     """By how much the two arms of a percentile interval are lengthened, 1 or more.
 
-    1 above 20 effective patients of each class.  Else, with k patients of the smaller class, what Student's t with
+    1 above 30 effective patients of each class.  Else, with k patients of the smaller class, what Student's t with
     k - 1 degrees of freedom is beside the normal quantile, times sqrt(k / (k - 1)): a resample of k values
-    spreads by (k - 1) / k too little.  From 1.58 with five patients to 1.09 with twenty.
+    spreads by (k - 1) / k too little.  From 1.58 with five patients to 1.06 with thirty.
+    """
+    from scipy.stats import t
+
+    freedom, wider = student(groups)
+    if freedom is None:
+        return 1.0
+    return float(t.ppf(0.975, freedom)) / _NORMAL_QUANTILE * wider if freedom else float("inf")
+
+
+def student(groups: Iterable[Holders]) -> tuple[int | None, float]:
+    """Degrees of freedom of Student's t, and sqrt(k / (k - 1)), for k patients of the smaller class.
+
+    None and 1 above 30 effective patients of each class, where the normal distribution does.
     """
     known = list(groups)
     if not known or min(group.effective for group in known) > ENOUGH_PATIENTS:
-        return 1.0
-    from scipy.stats import t
-
+        return None, 1.0
     fewest = min(group.patients for group in known)
-    if fewest < 2:
-        return float("inf")
-    return float(t.ppf(0.975, fewest - 1)) / _NORMAL_QUANTILE * float(np.sqrt(fewest / (fewest - 1)))
+    return (fewest - 1, float(np.sqrt(fewest / (fewest - 1)))) if fewest > 1 else (0, float("inf"))
 
 
 def fewest_of(groups: Iterable[Holders]) -> int:

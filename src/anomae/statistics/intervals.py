@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +14,8 @@ from anomae.statistics.holders import FEWEST_PATIENTS, Holders, fewest_of, slice
 from anomae.statistics.metric_specs import METRICS, MetricSpec
 from anomae.statistics.metrics import Counts, Ranked, area_under_roc
 from anomae.statistics.pairs import PatientPairs, worth_pairing
-from anomae.statistics.resampled_ranks import ResampledRanks
+from anomae.statistics.rare import clopper_pearson, is_rare, worth
+from anomae.statistics.resampled_ranks import MOST_LEVELS, ResampledRanks
 
 WATCHED_ROWS = 100_000  # from so many slices on, resampling takes long enough to say how far it is
 
@@ -49,15 +50,13 @@ class Estimate:
     """A figure on all slices, and the same figure on each of r resamples: (r,), NaN where one class was not drawn.
 
     groups: the patients that hold what the figure needs; none: not counted.  lowest: the least that it can be, the
-    most is 1.  always_counts: whether a share of 0 or 1 in every resample has an end besides itself, however many
-    patients there are.
+    most is 1.
     """
 
     value: float
     resampled: npt.NDArray[np.float64]
     groups: tuple[Holders, ...] = ()
     lowest: float = 0.0
-    always_counts: bool = False
 
     @property
     def left_out(self) -> int:
@@ -68,21 +67,22 @@ class Estimate:
         """From the 2.5th and 97.5th percentile of the resamples, where at least half of them gave a figure.
 
         None where fewer than five patients hold a class; stretched about the figure where few do (`stretch`).  Where
-        every resample is 0, or 1, the other end is that of k patients who all agree (Clopper and Pearson, 1934).
+        what it misses, or has at all, is worth fewer than five patients, it reaches as far at least as that of a
+        binomial share (`rare`).
         """
         why, usable = why_no_interval(self.groups), self.resampled[np.isfinite(self.resampled)]
         if why or len(usable) < max(2, len(self.resampled) / 2):
             return Interval(self.value, why=why or "too few patients for an interval")
         low, high = (float(end) for end in np.percentile(usable, (2.5, 97.5)))
-        wider, fewest = stretch(self.groups), fewest_of(self.groups)
-        if self.lowest == 0 and low == high and fewest and (wider > 1 or self.always_counts):
-            if high <= 0:
-                return Interval(self.value, low, 1 - 0.025 ** (1 / fewest))
-            if low >= 1:
-                return Interval(self.value, 0.025 ** (1 / fewest), high)
+        wider = stretch(self.groups)
         if wider > 1:
             low = max(self.lowest, min(low, self.value - wider * (self.value - low)))
             high = min(1.0, max(high, self.value + wider * (high - self.value)))
+        effective = min((group.effective for group in self.groups), default=0.0)
+        if self.lowest == 0 and self.groups and is_rare(self.value, effective):
+            slices = worth(self.value, float(usable.var(ddof=1)), effective, fewest_of(self.groups) - 1)
+            ends = clopper_pearson(self.value, slices)
+            low, high = min(low, ends[0]), max(high, ends[1])
         return Interval(self.value, low, high)
 
 
@@ -91,14 +91,18 @@ def mean_estimate(estimates: Sequence[Estimate]) -> Estimate:
     value = float(np.mean([estimate.value for estimate in estimates]))
     resampled = np.mean([estimate.resampled for estimate in estimates], axis=0)
     groups = tuple(group for estimate in estimates for group in estimate.groups)
-    always = all(estimate.always_counts for estimate in estimates)
-    return Estimate(value, resampled, groups, min(estimate.lowest for estimate in estimates), always)
+    return Estimate(value, resampled, groups, min(estimate.lowest for estimate in estimates))
 
 
 def paired_difference(one: Estimate, other: Estimate) -> Interval:
     """`one` minus `other` with its interval, from the same resamples of patients (so what they share cancels)."""
+    return difference_estimate(one, other).interval()
+
+
+def difference_estimate(one: Estimate, other: Estimate) -> Estimate:
+    """`one` minus `other`, resample by resample."""
     resampled = one.resampled - other.resampled
-    return Estimate(one.value - other.value, resampled, (*one.groups, *other.groups), lowest=-1.0).interval()
+    return Estimate(one.value - other.value, resampled, (*one.groups, *other.groups), lowest=-1.0)
 
 
 class PatientBootstrap:
@@ -139,7 +143,11 @@ class PatientBootstrap:
         ranked = {name: Ranked(labels, scores) for name, scores in columns.items()}
         value = {name: ranks.counts() for name, ranks in ranked.items()}
         tables = {name: ResampledRanks(ranks, self.patient, self.patients) for name, ranks in ranked.items()}
-        groups = slice_holders(labels, self.patient)
+        held = slice_holders(labels, self.patient)
+        groups = {
+            metric: tuple(replace(group, needed=needed) for group, needed in zip(held, spec.needs, strict=True))
+            for metric, spec in metrics.items()
+        }
         samples: dict[tuple[str, str], list[npt.NDArray[np.float64]]] = {}
         with self._watched("metrics of resamples", len(self.patient), 1) as bar:
             for times in self.draws(max((table.levels for table in tables.values()), default=1)):
@@ -150,7 +158,9 @@ class PatientBootstrap:
                 bar.advance(len(times))
         return {
             name: {
-                metric: Estimate(float(spec.function(*value[name])[0]), _joined(samples.get((name, metric))), groups)
+                metric: Estimate(
+                    float(spec.function(*value[name])[0]), _joined(samples.get((name, metric))), groups[metric]
+                )
                 for metric, spec in metrics.items()
             }
             for name in columns
@@ -251,11 +261,13 @@ def _by_ranks(
 ) -> Sampled:
     """The same figure as by pairs of patients; cheaper where there are nearly as many patients as slices."""
     parts = []
-    for one in np.unique(band[band >= 0]):
+    bands = np.unique(band[band >= 0])
+    most = max(MOST_LEVELS // max(len(bands), 1), 4096)  # of each band, so that ten cost little more than one
+    for one in bands:
         inside = np.flatnonzero(band == one)
         if 0 < np.count_nonzero(labels[inside]) < len(inside):
             ranked = Ranked(labels[inside], scores[inside])
-            parts.append((ranked, ResampledRanks(ranked, patient[inside], bootstrap.patients)))
+            parts.append((ranked, ResampledRanks(ranked, patient[inside], bootstrap.patients, most)))
     if not parts:
         raise UserError("No abnormal and normal slice to compare.")
     samples = []

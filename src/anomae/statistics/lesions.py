@@ -41,15 +41,20 @@ class LesionCounts:
         lesions: npt.NDArray[np.bool_],
         tissue: npt.NDArray[np.bool_] | None,
         patient: npt.NDArray[np.int64],
+        judged: npt.NDArray[np.bool_] | None = None,
     ) -> None:
-        """Count maps, lesion masks and tissue masks, (k, h, w) each, of patients (k,)."""
+        """Count maps, lesion masks and tissue masks, (k, h, w) each, of patients (k,).
+
+        judged: (k, h, w), pixels that count, those of lesions among them; None: all.
+        """
         from scipy.ndimage import label
 
         for index, (one, lesion) in enumerate(zip(float16_levels(maps), lesions, strict=True)):
             who = int(patient[index])
             if self.threshold is not None:
-                flagged = one > self.threshold
+                flagged = one > self.threshold if judged is None else (one > self.threshold) & judged[index]
                 healthy = ~lesion if tissue is None else tissue[index] & ~lesion
+                healthy = healthy if judged is None else healthy & judged[index]
                 self.flags[who] += [
                     np.count_nonzero(flagged & lesion),
                     np.count_nonzero(flagged & ~lesion),
@@ -125,7 +130,7 @@ class ThresholdFigures:
     lesions: dict[str, LesionGroup]
 
 
-def figures_at_threshold(counts: LesionCounts, bootstrap: PatientBootstrap) -> ThresholdFigures:
+def figures_at_threshold(counts: LesionCounts) -> ThresholdFigures:
     """Dice, healthy tissue flagged, and lesions detected by size, at the threshold that `counts` was given.
 
     A lesion is detected where at least half of its pixels are flagged; touched where any is.
@@ -139,7 +144,7 @@ def figures_at_threshold(counts: LesionCounts, bootstrap: PatientBootstrap) -> T
 
     def of(hit: npt.NDArray[np.bool_], here: npt.NDArray[np.bool_]) -> Interval | None:
         over, under = (np.bincount(who[chosen], minlength=len(counts.number)) for chosen in (here & hit, here))
-        return ratio(bootstrap, over.astype(np.float64), under.astype(np.float64))
+        return ratio(over.astype(np.float64), under.astype(np.float64))
 
     groups = {}
     for name, here in [("all", band >= 0), *((name, band == index) for index, name in enumerate(SIZES))]:
@@ -148,11 +153,10 @@ def figures_at_threshold(counts: LesionCounts, bootstrap: PatientBootstrap) -> T
             groups[name] = LesionGroup(int(here.sum()), *ends, of(share >= 0.5, here), of(share > 0, here))
     return ThresholdFigures(
         ratio(
-            bootstrap,
             2 * inside,
             inside + elsewhere + counts.lesion_pixels,
             (holders("lesions", counts.lesion_pixels),),
         ),
-        ratio(bootstrap, healthy_flagged, healthy),
+        ratio(healthy_flagged, healthy),
         groups,
     )

@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from anomae.statistics.holders import FEWEST_PATIENTS
 from anomae.statistics.metrics import (
     Counts,
     area_under_precision,
@@ -17,6 +18,11 @@ from anomae.statistics.metrics import (
 )
 
 OPTIMISTIC = "The threshold is chosen on the tested labels, so the value is optimistic."
+PATIENTS_BEYOND = 4  # a threshold at a share of a class: so many of its patients are expected beyond it, or no interval
+
+
+def _needing(patients: int, words: str) -> str:
+    return f"No interval with fewer than {patients} patients with {words} slices."
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +31,8 @@ class MetricSpec:
 
     name: its key in report.json.  function: true and false positives (r, u), as `Ranked.counts` gives them for r
     resamples at once, -> (r,), NaN where a class was not drawn.  title: the head of its column.  definition: what it
-    means, in sentences.  direction: which end is better.
+    means, in sentences.  direction: which end is better.  needs: patients with abnormal and with normal slices for an
+    interval: a threshold that one of twenty exceeds cannot be taken from ten.
     """
 
     name: str
@@ -33,15 +40,18 @@ class MetricSpec:
     title: str
     definition: str
     direction: Literal["higher is better", "lower is better"] = "higher is better"
+    needs: tuple[int, int] = (FEWEST_PATIENTS, FEWEST_PATIENTS)
 
 
 def _sensitivity_at(percent: int) -> MetricSpec:
+    needed = PATIENTS_BEYOND * 100 // (100 - percent)
     return MetricSpec(
         f"sensitivity_at_{percent}_specificity",
         partial(sensitivity_from_counts, specificity=percent / 100),
         f"sensitivity at {percent} % specificity",
         f"Highest sensitivity (share of abnormal slices flagged) at a specificity of {percent} % or more (at most "
-        f"{100 - percent} % of the normal slices flagged). {OPTIMISTIC}",
+        f"{100 - percent} % of the normal slices flagged). {OPTIMISTIC} {_needing(needed, 'normal')}",
+        needs=(FEWEST_PATIENTS, needed),
     )
 
 
@@ -67,8 +77,9 @@ METRICS: dict[str, MetricSpec] = {
             partial(fpr_from_counts, tpr=0.95),
             "false-positive rate at 95 % sensitivity",
             "Share of normal slices flagged at the highest threshold that flags 95 % or more of the abnormal ones. "
-            f"{OPTIMISTIC}",
+            f"{OPTIMISTIC} {_needing(PATIENTS_BEYOND * 20, 'abnormal')}",
             "lower is better",
+            (PATIENTS_BEYOND * 20, FEWEST_PATIENTS),
         ),
         _sensitivity_at(90),
         _sensitivity_at(95),

@@ -40,11 +40,10 @@ class PixelCounts:
     coarse: npt.NDArray[np.int64]
 
 
-def count_pixels(
-    batches: Iterable[tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]], patient: npt.NDArray[np.int64]
-) -> PixelCounts:
-    """Count the pixels of maps (k, h, w), given with lesion masks of that shape a batch at a time.
+def count_pixels(batches: Iterable[tuple[npt.NDArray[Any], ...]], patient: npt.NDArray[np.int64]) -> PixelCounts:
+    """Count the pixels of maps (k, h, w), given a batch at a time with lesion masks of that shape.
 
+    A batch may have a third, of that shape: which pixels are judged; without it all are.
     patient: (n,), 0..p-1, of all slices in the order of the batches.
     """
     patients = int(patient.max()) + 1
@@ -55,9 +54,11 @@ def count_pixels(
     exact = np.zeros((2, LEVELS), dtype=np.int64)
     coarse = np.zeros((patients, 2, levels), dtype=np.int64)
     done = 0
-    for maps, lesions in batches:
-        for one, lesion in zip(float16_levels(maps), lesions, strict=True):
-            counts = np.bincount(one.ravel() + LEVELS * lesion.ravel(), minlength=2 * LEVELS).reshape(2, LEVELS)
+    for maps, lesions, *judged in batches:
+        for row, (one, lesion) in enumerate(zip(float16_levels(maps), lesions, strict=True)):
+            which = one.ravel() + LEVELS * lesion.ravel()
+            which = which[judged[0][row].ravel()] if judged else which
+            counts = np.bincount(which, minlength=2 * LEVELS).reshape(2, LEVELS)
             exact += counts
             coarse[patient[done]] += counts.reshape(2, levels, -1).sum(axis=2)
             done += 1

@@ -15,14 +15,18 @@ class ResampledRanks:
     (not in the figure itself): an AUROC moves by less than 1e-5.
     """
 
-    def __init__(self, ranked: Ranked, patient: npt.NDArray[np.int64], patients: int) -> None:
-        """patient: (n,), 0..patients-1, in the order in which the slices were given to `ranked`."""
+    def __init__(self, ranked: Ranked, patient: npt.NDArray[np.int64], patients: int, most: int | None = None) -> None:
+        """patient: (n,), 0..patients-1, in the order in which the slices were given to `ranked`.
+
+        most: how many levels there may be; None: 65,536.
+        """
         from scipy.sparse import csc_matrix
 
+        most_levels = MOST_LEVELS if most is None else most
         sizes = np.diff(ranked.ends, prepend=-1)
         level = np.arange(len(sizes))
-        if len(sizes) > MOST_LEVELS:
-            _, level = np.unique(ranked.ends * MOST_LEVELS // (ranked.ends[-1] + 1), return_inverse=True)
+        if len(sizes) > most_levels:
+            _, level = np.unique(ranked.ends * most_levels // (ranked.ends[-1] + 1), return_inverse=True)
         self.levels = int(level[-1]) + 1
         column = np.repeat(level, sizes) + self.levels * (ranked.abnormal == 0)
         ones = np.ones(len(column))

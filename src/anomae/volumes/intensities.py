@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anomae.volumes.headers import unreadable
+from anomae.volumes.outliers import outlier_bounds
 
 
 def rescale(voxels: npt.NDArray[Any], slope: float, intercept: float) -> npt.NDArray[Any]:
@@ -38,7 +39,8 @@ def rescale(voxels: npt.NDArray[Any], slope: float, intercept: float) -> npt.NDA
 def settle(path: Path, voxels: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], tuple[str, ...]]:
     """Voxels in the machine's byte order, truth values as uint8, all floats as float32, and notes on what was mended.
 
-    NaN and infinity become the lowest number that is left.  Raises UnreadableScan where no voxel is a number, or the
+    NaN and infinity become the lowest number that is left and no outlier (anomae.volumes.outliers): many voxels would
+    else be as low as one that is a fault, and hide it.  Raises UnreadableScan where no voxel is a number, or the
     type is not a number's.
     """
     if voxels.dtype.kind not in "biuf":
@@ -58,6 +60,8 @@ def settle(path: Path, voxels: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], tupl
     count = int(np.count_nonzero(broken))
     if count == voxels.size:
         raise unreadable(path, "holds no voxel that is a finite number.")
-    lowest = voxels.min(where=~broken, initial=np.inf)
+    bounds = outlier_bounds(voxels)
+    lowest = voxels.min(where=~broken, initial=np.inf) if bounds is None else np.float32(bounds[0])
     voxels = np.where(broken, lowest, voxels)
-    return voxels, (f"{count} voxels were NaN or infinite and were set to the lowest other value.",)
+    but = "" if bounds is None else " that is no outlier"
+    return voxels, (f"{count} voxels were NaN or infinite and were set to the lowest other value{but}.",)

@@ -20,10 +20,11 @@ _SAMPLE = 2**20
 
 
 def outlier_bounds(images: npt.NDArray[Any]) -> tuple[float, float] | None:
-    """The smallest and the largest value of the scan (n, h, w) without its outliers; None where it has none.
+    """The smallest and the largest value of the scan without its outliers; None where it has none.
 
-    Voxels that are no finite number do not count.  Pixels of 8 bits and truth values have none: their type is too
-    narrow.  A scan of fewer than a thousand voxels has none.  A slice at a time is held as float32.
+    images: (n, h, w), or (n, h, w, c).  Voxels that are no finite number do not count.  Pixels of 8 bits and truth
+    values have none: their type is too narrow.  A scan of fewer than a thousand voxels has none.  A slice at a time is
+    held as float32.
     """
     if images.dtype.itemsize < 2:
         return None

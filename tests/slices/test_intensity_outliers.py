@@ -1,17 +1,18 @@
-"""One extreme voxel moves nothing but itself; a sound scan has no outliers."""
+"""One extreme voxel moves nothing but itself."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from anomae.phantoms.head import MODALITIES, make_head
 from anomae.slices.intensity import measure_scale, scale_intensity
-from anomae.slices.outliers import BRIGHT_GAP, DARK_GAP, outlier_bounds
 from anomae.slices.preparing import prepare_case
 from anomae.slices.settings import settings_from
+from anomae.volumes.intensities import settle
+from anomae.volumes.outliers import BRIGHT_GAP, DARK_GAP, outlier_bounds
 
 NAMES = ["percentile", "median", "window", "hu/100", "none", "full_range"]
 
@@ -73,34 +74,6 @@ def test_outliers_on_both_sides_do_not_hide_one_another(values):
     assert measure_scale(scan, settings_from({})).outliers == len(values)
 
 
-@pytest.mark.parametrize("modality", MODALITIES)
-@pytest.mark.parametrize("seed", [0, 1, 2])
-def test_made_up_heads_have_none(modality, seed):
-    assert outlier_bounds(make_head(seed, shape=(24, 64, 64), modality=modality).voxels) is None
-
-
-def test_noise_tails_padding_and_sparse_scans_are_sound():
-    rng = np.random.default_rng(0)
-    for kind in (rng.exponential(100, (8, 64, 64)), rng.rayleigh(30, (8, 64, 64)), rng.lognormal(4, 1, (8, 64, 64))):
-        assert outlier_bounds(kind) is None
-    padded = np.full((8, 64, 64), -3024, np.int16)
-    padded[:, 4:60, 4:60] = rng.normal(0, 300, (8, 56, 56))
-    assert outlier_bounds(padded) is None
-    few = np.zeros((8, 64, 64), np.float32)
-    few[3, 10, 10:14] = 1
-    assert outlier_bounds(few) is None
-    assert outlier_bounds(np.where(few > 0, 255, rng.integers(0, 9, few.shape)).astype(np.uint8)) is None
-    assert outlier_bounds(np.array([[[0, 1, 32767]]], np.int16)) is None
-
-
-def test_it_is_found_between_the_rows_of_a_sample(monkeypatch):
-    monkeypatch.setattr("anomae.slices.outliers._SAMPLE", 2000)
-    scan = np.random.default_rng(0).normal(500, 60, (4, 64, 64))
-    low, high = scan.min().astype(np.float32), scan.max().astype(np.float32)
-    scan[2, 33, 5] = -32768
-    assert outlier_bounds(scan) == (low, high)
-
-
 def test_voxels_that_are_no_numbers_are_counted_apart():
     scan = np.random.default_rng(0).normal(500, 60, (4, 32, 32))
     scan[0, 0, :3] = [np.nan, -np.inf, -32768]
@@ -121,3 +94,21 @@ def test_a_prepared_case_keeps_its_other_slices_and_says_so(make_case, small, ki
     assert [note for note in spoiled.notes if note not in sound.notes] == [
         "1 voxel(s) lay far outside of all others and were set to the nearest of them"
     ]
+
+
+@settings(max_examples=60, deadline=None)
+@given(sound_scans(), some.floats(0.01, 0.9), some.sampled_from([-32768.0, 32767.0]), some.sampled_from(NAMES))
+def test_nan_and_an_outlier_together_scale_as_nan_alone(scan, share, outlier, name):
+    """As a reader hands a file with many voxels that are no number over, to the bit, also where they lie."""
+    chosen = settings_from({"intensity": name})
+    holes = scan.astype(np.float32)
+    holes[np.random.default_rng(0).random(scan.shape) < share] = np.nan
+    holes[:, 0, 0] = scan.min()
+    spoiled = holes.copy()
+    spoiled[1, 0, 0] = outlier
+    sound, mended = (settle(Path("scan.nii"), each)[0] for each in (holes, spoiled))
+    scale, expected = measure_scale(mended, chosen), measure_scale(sound, chosen)
+    others = np.ones(scan.shape, np.bool_)
+    others[1, 0, 0] = False
+    np.testing.assert_array_equal(scale.apply(mended)[others], expected.apply(sound)[others])
+    assert scale.outliers == 1

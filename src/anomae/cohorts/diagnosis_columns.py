@@ -1,0 +1,90 @@
+"""Tables of diagnoses as challenges give them (ISIC, HAM10000): their columns in the words of our own tables."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from anomae.errors import UserError
+from anomae.suggestions import nearest_sentence
+
+# Our column -> what others call it.
+_ALIASES = {
+    "file": ("image", "image_id", "isic_id", "image_name", "filename"),
+    "label": ("target", "dx", "diagnosis", "class", "benign_malignant"),
+    "patient": ("patient_id",),
+}
+_NONE, _ONE = ("0", "0.0"), ("1", "1.0")
+
+Rows = list[tuple[int, list[str]]]  # number of the line, its values
+
+
+def in_our_words(
+    columns: list[str], rows: Rows, known: Sequence[str], healthy: Sequence[str], path: Path
+) -> tuple[list[str], Rows, list[str]]:
+    """The columns and rows of a table, where it may be one of diagnoses, and a sentence for what was taken as what.
+
+    columns: in small letters.  known: our columns.  healthy: which diagnoses are healthy, in small letters; then all
+    others are abnormal; () where the labels say so themselves.  A column for each diagnosis, with 1 in one of them and
+    0 in the others, becomes one label.  Raises UserError where that leaves a doubt: such columns and no `healthy`, a
+    line with no 1 or several, a name in `healthy` that occurs nowhere, two columns that could both be the same of ours.
+    """
+    columns, notes = list(columns), []
+    for ours, theirs in _ALIASES.items():
+        found = [name for name in columns if name in theirs]
+        if ours in columns or not found:
+            continue
+        if len(found) > 1:
+            raise UserError(f"{path} has the columns {' and '.join(found)}; rename the one that is meant to {ours}.")
+        columns[columns.index(found[0])] = ours
+        notes.append(f"the column {found[0]} of the table was read as {ours}")
+    columns, rows = _one_label(columns, rows, known, healthy, path)
+    if healthy:
+        rows = _named_labels(columns, rows, healthy, path)
+        notes.append(f"of the diagnoses in the table, {', '.join(healthy)} count as healthy and all others as abnormal")
+    return columns, rows, notes
+
+
+def _one_label(
+    columns: list[str], rows: Rows, known: Sequence[str], healthy: Sequence[str], path: Path
+) -> tuple[list[str], Rows]:
+    """One column `label` instead of one for each diagnosis; the same where there are no such columns."""
+    own = [at for at, name in enumerate(columns) if name not in known]
+    whole = [(number, row) for number, row in rows if len(row) == len(columns)]
+    marks = {row[at] for _, row in whole for at in own}
+    if len(own) < 2 or "label" in columns or not marks or not marks <= {*_NONE, *_ONE}:
+        return columns, rows
+    names = [columns[at] for at in own]
+    if not healthy:
+        raise UserError(
+            f"{path} has a column for each of {', '.join(names)}; say which of them are healthy, with commas between "
+            f"them: --set healthy={names[0].upper()}"
+        )
+    made: Rows = []
+    for number, row in rows:
+        if len(row) == len(columns):
+            said = [columns[at] for at in own if row[at] in _ONE]
+            if len(said) != 1:
+                raise UserError(
+                    f"{path}, line {number}, has 1 in {len(said)} of the columns {', '.join(names)}; give it in one."
+                )
+            row = [value for at, value in enumerate(row) if at not in own] + said
+        made.append((number, row))
+    # A diagnosis that no line has may still be named.
+    missing = [name for name in healthy if name not in names]
+    if missing:
+        raise UserError(f"{path} has no column {missing[0]!r}. {nearest_sentence(missing[0], names)}")
+    return [name for at, name in enumerate(columns) if at not in own] + ["label"], made
+
+
+def _named_labels(columns: list[str], rows: Rows, healthy: Sequence[str], path: Path) -> Rows:
+    if "label" not in columns:
+        raise UserError(f"healthy names diagnoses, but {path} has no column of them; name it label.")
+    at = columns.index("label")
+    values = {row[at].lower() for _, row in rows if len(row) == len(columns)}
+    if not values & set(healthy):
+        raise UserError(f"No line of {path} has the diagnosis {healthy[0]!r}. {nearest_sentence(healthy[0], values)}")
+    made: Rows = []
+    for number, row in rows:
+        if len(row) == len(columns) and row[at]:
+            row = [*row[:at], "healthy" if row[at].lower() in healthy else "abnormal", *row[at + 1 :]]
+        made.append((number, row))
+    return made

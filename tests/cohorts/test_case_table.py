@@ -1,0 +1,74 @@
+"""The table of cases: read in any order, case and separator, or refused with line and cure."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from anomae.cohorts.case import ABNORMAL, HEALTHY, UNKNOWN
+from anomae.cohorts.case_table import COLUMNS, NO_MASK, TableRow, read_case_table
+from anomae.errors import UserError
+
+ROWS = [
+    {"file": "a.png", "patient": "p 1", "label": "Healthy", "split": "Training", "mask": "", "site": "A"},
+    {"file": "in/b.png", "patient": "", "label": "1", "split": "val", "mask": "in/m.png", "site": ""},
+    {"file": "c.png", "patient": "p2", "label": "-1", "split": "", "mask": "NONE", "site": ""},
+]
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("table")
+    (folder / "in").mkdir()
+    for name in ("a.png", "in/b.png", "c.png", "in/m.png"):
+        (folder / name).touch()
+    return folder
+
+
+def written(source, text, encoding="utf-8"):
+    path = source / "cases.csv"
+    path.write_bytes(text.encode(encoding))
+    return path
+
+
+@given(st.permutations(COLUMNS), st.sampled_from(",;\t"), st.sampled_from(["\n", "\r\n"]), st.booleans(), st.booleans())
+def test_columns_in_any_order_case_and_separator(source, columns, mark, end, upper, marked):
+    lines = [mark.join(name.upper() if upper else name for name in columns)]
+    lines += [mark.join(f" {row[name]} " for name in columns) for row in ROWS]
+    found = read_case_table(written(source, end.join(lines), "utf-8-sig" if marked else "utf-8"), source)[0]
+    assert found == {
+        source / "a.png": TableRow("p 1", HEALTHY, "train", None, "A"),
+        source / "in/b.png": TableRow(None, ABNORMAL, "validation", source / "in/m.png", None),
+        source / "c.png": TableRow("p2", UNKNOWN, None, NO_MASK, None),
+    }
+
+
+def test_a_subset_of_columns_and_empty_lines(source):
+    assert read_case_table(written(source, "file\n\na.png\n,\n".replace(",", "")), source)[0] == {
+        source / "a.png": TableRow()
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("file,labels\na.png,1\n", r"'labels' that is not known; rename it or leave it out. Did you mean label"),
+        ("file,file\na.png,a.png\n", "once at most"),
+        ("file,label\na.png,ill\n", "line 2, has the label 'ill'"),
+        ("file,label\na.png,0\nc.png\n", "line 3, has 1 values for 2 columns"),
+        ("file,mask\na.png,x.png\n", "line 2, names 'x.png', which is not there"),
+        ("file\na.png\n./a.png\n", "second time"),
+        ('file\n"a.png\n', "no table"),
+        ("file\n", "no line below"),
+    ],
+)
+def test_what_is_not_known_is_refused_with_its_line(source, text, complaint):
+    with pytest.raises(UserError, match=complaint) as refused:
+        read_case_table(written(source, text), source)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_table_that_is_none_is_refused(source):
+    with pytest.raises(UserError, match="does not exist"):
+        read_case_table(source / "none.csv", source)
+    with pytest.raises(UserError, match="no text in UTF-8"):
+        read_case_table(written(source, "file\nä.png\n", "latin-1"), source)

@@ -1,0 +1,87 @@
+"""What names say of files, one sentence of the rules at a time."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from anomae.cohorts.file_roles import (
+    IMAGE_FOLDERS,
+    MASK_FOLDERS,
+    fits,
+    given_twice,
+    home_of,
+    in_mask_folder,
+    is_brain_mask_name,
+    mask_base,
+    stem_of,
+)
+
+NAMES = st.text("abxyz019", min_size=1, max_size=6)
+WORDS = ("seg", "mask", "label", "gt", "roi", "lesion", "annotation", "Segmentation", "tumor_mask", "ground-truth")
+
+
+@pytest.mark.parametrize(
+    ("name", "stem"),
+    [("a.nii.gz", "a"), ("a.b.NII.GZ", "a.b"), ("a.nrrd.gz", "a"), ("a.tar.gz", "a.tar"), ("a", "a"), (".png", ".png")],
+)
+def test_stems(name, stem):
+    assert stem_of(Path(name)) == stem
+
+
+def test_a_folder_of_slices_keeps_its_dots(tmp_path):
+    (tmp_path / "p1.v2").mkdir()
+    assert stem_of(tmp_path / "p1.v2") == "p1.v2"
+
+
+@given(NAMES, st.sampled_from("-_. "), st.sampled_from(WORDS), st.booleans())
+def test_an_ending_tells_a_mask_and_of_whom(name, mark, word, upper):
+    assert mask_base(f"{name}{mark}{word.upper() if upper else word}") == name
+    assert mask_base(word) == ""
+
+
+@given(NAMES)
+def test_a_plain_name_tells_no_mask(name):
+    assert mask_base(name) is None
+    assert mask_base(f"{name}_t1") is None
+
+
+@pytest.mark.parametrize(
+    ("stem", "base"), [("mask_012", "012"), ("seg-p7", "p7"), ("label_free", None), ("masked", None)]
+)
+def test_a_beginning_tells_it_where_a_number_follows(stem, base):
+    assert mask_base(stem) == base
+
+
+@pytest.mark.parametrize("name", ["x_brain_mask.nii.gz", "x-BrainMask.nii", "x_bet_mask.nii", "brainmask.nii"])
+def test_brain_masks(name):
+    assert is_brain_mask_name(Path(name))
+    assert not is_brain_mask_name(Path("x_mask.nii"))
+
+
+@given(NAMES)
+def test_a_mask_fits_its_scan_and_the_sequences_of_its_patient(name):
+    for scan in (name, name.upper(), f"{name}_t1", f"{name}-FLAIR", f"{name}_0001", f"{name}.t1.desc", f"img_{name}"):
+        assert fits(name, scan)
+    for other in (f"{name}7", f"{name}_left", f"{name}_2", f"x{name}"):
+        assert not fits(name, other)
+    assert not fits("", name)
+
+
+def test_folders_of_masks_and_where_a_file_is_at_home():
+    above = Path("/data")
+    for folder in MASK_FOLDERS:
+        path = above / "abnormal" / folder.upper() / "p1" / "x.png"
+        assert in_mask_folder(path, above)
+        assert home_of(path, above) == ("abnormal", "p1")
+    for folder in IMAGE_FOLDERS:
+        assert home_of(above / "abnormal" / folder / "p1" / "x.png", above) == ("abnormal", "p1")
+    assert not in_mask_folder(above / "abnormal" / "masks.png", above)
+    assert not in_mask_folder(Path("/masks/abnormal/x.png"), Path("/masks"))
+    assert in_mask_folder(above / "contours" / "x.png", above, ("contours",))
+
+
+def test_what_is_given_twice_is_read_compressed():
+    twice = [Path("a/X.nii"), Path("a/x.NII.GZ"), Path("b/x.nii"), Path("a/y.nii")]
+    assert given_twice(twice) == {Path("a/X.nii")}

@@ -1,0 +1,97 @@
+"""What in a mask is lesion, whatever numbers say so."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from PIL import Image
+
+from anomae.cohorts.lesion_masks import (
+    BLURRED,
+    COLOURED,
+    NONE_OF_THEM,
+    SEVERAL,
+    SIGNED,
+    MaskValues,
+    lesions_of,
+    read_mask,
+)
+from anomae.errors import UnreadableScan
+from anomae.volumes.volume import Grid, Volume
+
+TRUTH = arrays(np.bool_, (3, 4, 5))
+
+
+def mask_of(voxels, path=Path("x.nii")):
+    return Volume(voxels, Grid(voxels.shape), path, "nifti")
+
+
+@given(TRUTH, st.sampled_from("bBhHiIqfd"), st.sampled_from([1, 2, 100]))
+def test_two_values_of_any_type_are_the_truth(truth, kind, value):
+    found = lesions_of(mask_of((truth * value).astype(kind)), MaskValues())
+    np.testing.assert_array_equal(found.lesion, truth)
+    assert found.unsure is None
+    assert found.notes == ()
+
+
+@given(TRUTH, st.sampled_from([np.int8, np.int16, np.float32]))
+def test_255_in_a_signed_type_is_lesion(truth, kind):
+    found = lesions_of(mask_of(-truth.astype(kind)), MaskValues())
+    np.testing.assert_array_equal(found.lesion, truth)
+    assert found.notes == ((SIGNED,) if truth.any() else ())
+
+
+@given(TRUTH, st.floats(0.76, 1.2), st.floats(0, 0.2))
+def test_a_resampled_mask_is_cut_at_half(truth, top, ringing):
+    voxels = np.where(truth, top, ringing).astype(np.float32)
+    np.testing.assert_array_equal(lesions_of(mask_of(voxels), MaskValues()).lesion, truth)
+
+
+def test_what_is_faint_is_neither():
+    voxels = np.zeros((2, 4, 4), np.float32)
+    voxels[0, 0, 0], voxels[1, 0, 0] = 0.9, 0.4
+    found = lesions_of(mask_of(voxels), MaskValues())
+    assert BLURRED in found.notes
+    assert (found.lesion.any((1, 2)).tolist(), found.unsure.any((1, 2)).tolist()) == ([True, False], [False, True])
+
+
+def test_labels_are_all_lesion_or_those_that_are_named():
+    voxels = np.arange(4, dtype=np.uint8).reshape(4, 1, 1) * np.ones((1, 2, 2), np.uint8)
+    every = lesions_of(mask_of(voxels), MaskValues())
+    assert (every.lesion.any((1, 2)).tolist(), every.notes) == ([False, True, True, True], (SEVERAL,))
+    chosen = lesions_of(mask_of(voxels), MaskValues((2,), (3,)))
+    assert chosen.lesion.any((1, 2)).tolist() == [False, False, True, False]
+    assert chosen.unsure.any((1, 2)).tolist() == [False, False, False, True]
+    assert NONE_OF_THEM in lesions_of(mask_of(voxels), MaskValues((9,))).notes
+    assert lesions_of(mask_of(voxels), MaskValues(), several_said=False).notes == ()
+
+
+def test_values_of_no_mask_are_refused(tmp_path):
+    with pytest.raises(UnreadableScan, match="negative values"):
+        lesions_of(mask_of(np.array([[[-7, 0, 3]]], np.int16)), MaskValues())
+    blurred = mask_of(np.array([[[0, 0.4, 0.9]]], np.float32), tmp_path / "x.nii")
+    with pytest.raises(UnreadableScan, match="between its labels"):
+        lesions_of(blurred, MaskValues((1,)))
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "bmp", "tif"])
+@pytest.mark.parametrize("colour", [(255, 255, 255), (255, 0, 0), (0, 200, 0)])
+def test_pictures_of_masks_in_any_colour(suffix, colour, tmp_path):
+    truth = np.zeros((16, 16), bool)
+    truth[8:, 8:] = True
+    path = tmp_path / f"x.{suffix}"
+    Image.fromarray((truth[..., None] * np.array(colour)).astype(np.uint8)).save(path, quality=95)
+    found = lesions_of(read_mask(path), MaskValues())
+    np.testing.assert_array_equal(found.lesion[0], truth)
+    assert (COLOURED in found.notes) == (colour != (255, 255, 255))
+
+
+def test_a_photograph_with_marks_on_it_is_no_mask(tmp_path):
+    photograph = np.repeat(np.arange(256, dtype=np.uint8).reshape(16, 16, 1), 3, axis=-1)
+    photograph[4:6, 4:6] = (255, 0, 0)
+    Image.fromarray(photograph).save(tmp_path / "x.png")
+    with pytest.raises(UnreadableScan, match="coloured marks"):
+        read_mask(tmp_path / "x.png")

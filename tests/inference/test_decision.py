@@ -1,0 +1,98 @@
+"""Flags are by the thresholds of the report; where a bound cannot hold there is none, and why is said."""
+
+import numpy as np
+import pytest
+
+from anomae.errors import UserError
+from anomae.inference.decision import HealthyScores, decide, rules_of
+from anomae.statistics.operating_point import patient_threshold, slice_threshold
+
+RNG = np.random.default_rng(4)
+
+
+def healthy(people=40, unit="patient", tops=True):
+    person = np.sort(RNG.integers(0, people, people * 6))
+    person[:people] = np.arange(people)
+    scores = RNG.normal(size=len(person)) + person % 7 / 9
+    return HealthyScores(scores, scores * 3 if tops else None, person, unit, "made up", ())
+
+
+def test_thresholds_are_those_of_the_report():
+    kept = healthy()
+    names = kept.person.astype(np.str_)
+    for bounds in ((0.05, 0.10), (0.2, 0.3)):
+        rules = rules_of(kept, bounds=bounds)
+        assert rules.slice.threshold == slice_threshold(kept.scores, names, bounds[0]).value
+        assert rules.scan.threshold == patient_threshold(kept.scores, names, bounds[1]).value
+        assert rules.finding.threshold == slice_threshold(kept.map_tops, names, bounds[0]).value
+        assert (rules.slice.bound, rules.scan.bound) == bounds
+
+
+def test_strictly_above_the_threshold_is_flagged():
+    kept = healthy()
+    rules = rules_of(kept)
+    edge = rules.slice.threshold
+    decision = decide(np.array([edge, np.nextafter(edge, 9), edge - 1]), rules, kept)
+    assert decision.flags.tolist() == [False, True, False]
+    top = rules.scan.threshold
+    assert decide(np.array([top]), rules, kept).scan_flag is False
+    assert decide(np.array([np.nextafter(top, 99), -5.0]), rules, kept).scan_flag is True
+
+
+def test_shares_are_of_healthy_slices_that_score_lower():
+    kept = healthy()
+    scores = np.array([kept.scores.min() - 1, np.median(kept.scores), kept.scores.max(), kept.scores.max() + 1])
+    decision = decide(scores, rules_of(kept), kept)
+    for share, score in zip(decision.shares_below, scores, strict=True):
+        assert share == np.mean(kept.scores < score)
+    assert decision.calibration == "240 healthy slices of 40 patients"
+    tops = [kept.scores[kept.person == one].max() for one in range(40)]
+    assert decision.scan_share_below == np.mean(np.array(tops) < scores.max())
+    assert decide(scores[1:2], rules_of(kept), kept).scan_share_below < 1
+
+
+@pytest.mark.parametrize(("people", "slices", "scans"), [(9, False, True), (8, False, False), (19, True, True)])
+def test_too_few_healthy_people_are_no_flag_and_why(people, slices, scans):
+    kept = healthy(people, unit="file")
+    decision = decide(np.array([99.0]), rules_of(kept), kept)
+    assert (decision.flags is not None, decision.scan_flag is not None) == (slices, scans)
+    if not slices:
+        assert f"needs at least 19 calibration files, and there are {people}" in decision.rules.slice.sentence
+        assert decision.unflagged
+    assert decision.shares_below.tolist() == [1.0]
+
+
+@pytest.mark.parametrize("kept", [None, healthy(40)])
+def test_a_threshold_by_hand_stands_in_the_place_of_both(kept):
+    rules = rules_of(kept, threshold=0.25)
+    decision = decide(np.array([0.25, 0.26]), rules, kept)
+    assert decision.flags.tolist() == [False, True]
+    assert decision.scan_flag is True
+    assert rules.slice.given
+    assert rules.scan.given
+    assert "by hand: no bound holds" in rules.scan.sentence
+    assert rules.finding == rules_of(kept).finding
+
+
+def test_without_calibration_nothing_is_flagged():
+    decision = decide(np.array([1.0]), rules_of(None), None)
+    assert (decision.flags, decision.scan_flag, decision.shares_below, decision.scan_share_below) == (None,) * 4
+    assert "keeps no scores of healthy people" in decision.unflagged
+
+
+def test_nor_is_what_the_model_was_not_made_for():
+    kept = healthy()
+    decision = decide(np.array([99.0]), rules_of(kept, threshold=1), kept, unsuited="It is a lung.")
+    assert (decision.flags, decision.scan_flag, decision.unflagged) == (None, None, "It is a lung.")
+
+
+def test_no_map_is_no_finding_threshold():
+    rules = rules_of(healthy(tops=False))
+    assert rules.finding.threshold is None
+    assert "draws no map" in rules.finding.sentence
+
+
+@pytest.mark.parametrize("bounds", [(0, 0.1), (0.05, 1)])
+def test_a_bound_that_is_none_is_refused(bounds):
+    with pytest.raises(UserError, match="between 0 and 1"):
+        rules_of(healthy(), bounds=bounds)
