@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path as FilePath
 from typing import Annotated, Any
 
-from fastapi import Depends, FastAPI, Path, Request, Response
+from fastapi import Depends, FastAPI, Path, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse, StreamingResponse
 from fastapi.security import HTTPBearer
@@ -15,7 +15,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from anomae import __version__
+from anomae import __version__, pages
 from anomae.serving.auth import COOKIE, SESSION_S, Doorkeeper
 from anomae.serving.guard import Guard, who
 from anomae.serving.jobs import Job
@@ -27,6 +27,8 @@ from anomae.serving.study_routes import add_study_routes
 from anomae.serving.uploads import receive
 
 _ASSETS = FilePath(__file__).parent / "assets"
+# The look of study pages, and their switch between light and dark.
+_SHARED = {name: FilePath(pages.__file__).parent / "assets" / name for name in ("page.css", "theme.js")}
 _TYPES = {
     ".html": "text/html; charset=utf-8",
     ".css": "text/css; charset=utf-8",
@@ -120,9 +122,9 @@ def _add_jobs(app: FastAPI, service: Service, asks: Callable[..., Any]) -> None:
         return Accepted(job=study)
 
     @app.get("/jobs", response_model=list[JobState], responses={401: {"model": Sentence}})
-    def list_jobs(holder: Holder) -> list[JobState]:
-        """All jobs, the newest first."""
-        return [job_state(job) for job in reversed(service.jobs.all())]
+    def list_jobs(holder: Holder, most: Annotated[int, Query(ge=1, le=10_000)] = 1000) -> list[JobState]:
+        """The newest jobs, the newest first."""
+        return [job_state(job) for job in reversed(service.jobs.all()[-most:])]
 
     @app.get("/jobs/{job}", response_model=JobState, responses=REFUSALS)
     def read_job(job: JobId, holder: Holder) -> JobState:
@@ -181,7 +183,7 @@ def _add_pages(app: FastAPI, service: Service, doorkeeper: Doorkeeper, secure: b
 
     @app.get("/assets/{name}", include_in_schema=False)
     def read_asset(name: str) -> FileResponse:
-        known = {file.name: file for file in _ASSETS.iterdir() if file.suffix in (".css", ".js")}
+        known = {file.name: file for file in _ASSETS.iterdir() if file.suffix in (".css", ".js")} | _SHARED
         if name not in known:
             raise Refused(404, "There is no such file.")
         return FileResponse(known[name], media_type=_TYPES[known[name].suffix])

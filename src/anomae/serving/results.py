@@ -44,7 +44,8 @@ def read_result(folder: Path) -> dict[str, Any]:
 
 def without_folder(text: str, folder: Path) -> str:
     """A sentence with the paths in it as the client knows them."""
-    return text.replace(f"{folder / UPLOAD}/", "").replace(str(folder / UPLOAD), "the study").replace(f"{folder}/", "")
+    own = text.replace(f"{folder / UPLOAD}/", "").replace(str(folder / UPLOAD), "The study").replace(f"{folder}/", "")
+    return own.replace(str(folder), "The study")
 
 
 def _result(folder: Path, study: str, run: str) -> dict[str, Any]:

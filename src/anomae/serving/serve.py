@@ -3,6 +3,7 @@
 import ipaddress
 import logging
 import os
+import signal
 import socket
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -83,6 +84,9 @@ def serve(
     tell("Research only, not for clinical use. Stop with Ctrl-C.")
     server = uvicorn.Server(config)
     service.leaving = lambda: bool(server.should_exit)
+    # uvicorn stops in peace and then raises the signal anew, which would end this process as if it had failed.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: None)
     server.run(sockets=[listening])
 
 
@@ -102,6 +106,7 @@ def _listening(host: str, port: int) -> socket.socket:
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((host, port))
+        listening.listen(128)  # whoever asks once the address is told waits, and is not refused
     except (OSError, OverflowError) as error:
         listening.close()
         why = getattr(error, "strerror", None) or str(error)

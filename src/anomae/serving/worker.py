@@ -44,6 +44,7 @@ def main() -> None:
         models = _Models(facts["device"])
         for run in facts["runs"]:
             models.load(Path(run))
+        from anomae.stages import score_scans  # noqa: F401  with all that it imports: the first study waits for none
     except UserError as error:
         _say(answers, {"failed": str(error)})
         return
@@ -75,7 +76,7 @@ def _score(job: dict[str, Any], folder: Path, models: "_Models") -> dict[str, An
     wanted = _DICOM if job["dicom"] and _holds_dicom(upload) else None
     note = ""
     try:
-        score_scans(job["run"], [upload], out, dicom=wanted, device=models.device, load=models.detector)
+        score_scans(job["run"], [upload], out, overlays=0, dicom=wanted, device=models.device, load=models.detector)
     except UserError as error:
         # Its summary is written last of all: what is missing then is DICOM results, and the summary says so.
         if not (out / "scoring.json").exists() or json.loads((out / "scoring.json").read_text())["failed"]:
