@@ -45,9 +45,10 @@ def unpack(archive: Path, folder: Path, limits: Limits, already: tuple[int, int]
     _check_directory(archive, limits)
     try:
         with zipfile.ZipFile(archive) as opened:
-            members = [
-                one for one in opened.infolist() if not one.is_dir() and not one.filename.startswith("__MACOSX/")
-            ]
+            listed = opened.infolist()
+            if any(not one.filename or not 0 <= one.header_offset < packed for one in listed):
+                raise zipfile.BadZipFile
+            members = [one for one in listed if not one.is_dir() and not one.filename.startswith("__MACOSX/")]
             if files + len(members) > limits.files:
                 raise too_many(limits)
             targets = [folder / _safe_path(one) for one in members]
