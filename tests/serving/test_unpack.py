@@ -49,11 +49,13 @@ def test_nothing_lands_outside_and_no_member_is_lost(names: list[str]):
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
         file = archive(folder, {f"n{number}{name}": str(number) for number, name in enumerate(names)})
+        refusal, count = None, 0
         try:
             count, _ = unpack(file, folder / "in" / "out", LIMITS)
         except Refused as told:
-            assert told.status == 422
-        else:
+            refusal = told.status
+        assert refusal in (None, 422)
+        if refusal is None:
             inside = [path for path in (folder / "in" / "out").rglob("*") if path.is_file()]
             assert count == len(inside) == sum(not name.endswith("/") for name in names)
         everything = {path for path in folder.rglob("*") if path.is_file()}
@@ -136,10 +138,12 @@ def test_damage_never_is_an_error_of_ours(at: int, value: int):
     with tempfile.TemporaryDirectory() as made:
         file = Path(made) / "sent.zip"
         file.write_bytes(content)
+        refusal = None
         try:
             unpack(file, Path(made) / "out", LIMITS)
         except Refused as told:
-            assert told.status in (413, 422)
+            refusal = told.status
+        assert refusal in (None, 413, 422)
 
 
 def test_an_npz_is_a_scan_and_no_archive(tmp_path: Path):
