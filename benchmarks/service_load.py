@@ -2,7 +2,7 @@
 
 python benchmarks/service_load.py load     200 studies by 8 clients, sizes mixed, one in ten broken or hostile
 python benchmarks/service_load.py kill     kill -9 of the service and of its worker at random moments, 30 times
-python benchmarks/service_load.py full D   the disk of D, an empty folder on a small file system, runs full and is emptied
+python benchmarks/service_load.py full D   the disk of D, a folder to be made on a small file system, runs full
 
 Each prints what it measured as JSON, and ends with exit code 1 where anything was lost, doubled or answered by a 5xx
 that says nothing of a full disk.  Figures and commands stand in docs/reliability.md.
@@ -73,16 +73,19 @@ class Service:
         threading.Thread(target=self._watch, daemon=True).start()
 
     def start(self) -> None:
+        """Start it; address and token are read from what it prints."""
         options = ["--device", "cpu", "--keep", "forever"]
         self.process = subprocess.Popen([*self.command, *options], stdout=subprocess.PIPE, encoding="utf-8")
         lines = [self.process.stdout.readline() for _ in range(2)]
         self.address, self.token = lines[0].split()[-1], lines[1].split()[-1]
 
     def client(self) -> httpx.Client:
+        """A client with the token."""
         headers = {"Authorization": f"Bearer {self.token}"}
         return httpx.Client(base_url=self.address, headers=headers, timeout=120)
 
     def workers(self) -> list[int]:
+        """The processes that score."""
         try:
             tasks = list(Path(f"/proc/{self.process.pid}/task").iterdir())
             return [int(child) for task in tasks for child in (task / "children").read_text().split()]
@@ -90,6 +93,7 @@ class Service:
             return []
 
     def stop(self) -> None:
+        """Stop it as systemd does."""
         self.process.send_signal(signal.SIGTERM)
         self.process.wait(60)
 
@@ -114,7 +118,7 @@ def load(service: Service, files: dict[str, bytes], asked: argparse.Namespace) -
     rng = random.Random(asked.seed)
     bad = [name for name in files if name not in GOOD]
     names = [rng.choice(bad) if number % 10 == 9 else rng.choice(GOOD) for number in range(asked.studies)]
-    todo, ended, lock = list(enumerate(names)), [], threading.Lock()
+    todo, ended, lock = list(names), [], threading.Lock()
 
     def one_client() -> None:
         with service.client() as http:
@@ -122,7 +126,7 @@ def load(service: Service, files: dict[str, bytes], asked: argparse.Namespace) -
                 with lock:
                     if not todo:
                         return
-                    number, name = todo.pop(0)
+                    name = todo.pop(0)
                 began = time.monotonic()
                 answer = http.post("/studies", files={"file": (name, files[name])})
                 taken = time.monotonic() - began

@@ -24,7 +24,7 @@ def serve(
     ] = None,
     keep: Annotated[str, typer.Option(help="How long studies are kept, such as 12h, 30d, 8w, or forever.")] = "30d",
     upload: Annotated[float, typer.Option(min=0.001, help="Largest upload, GiB; unpacked four times as much.")] = 2.0,
-    memory: Annotated[float, typer.Option(min=0.25, help="Memory of the process that scores, GiB.")] = 8.0,
+    memory: Annotated[float, typer.Option(min=1, help="Memory of the process that scores, GiB.")] = 8.0,
     minutes: Annotated[float, typer.Option(min=0.01, help="Longest time that a study is scored.")] = 60.0,
     workers: Annotated[int, typer.Option(min=1, help="Processes that score at a time.")] = 1,
     certificate: Annotated[Path | None, typer.Option(help="PEM file of a certificate, for https.")] = None,

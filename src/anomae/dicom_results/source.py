@@ -166,10 +166,13 @@ def cite(result: Any, source: Source) -> None:
     for name in ("SourceImageSequence", "ReferencedSeriesSequence"):
         if name in result:
             del result[name]
-    cited: set[int] = set()
+    cited, done = set[int](), set[int]()
     for group in result.get("PerFrameFunctionalGroupsSequence", []):
         for derivation in group.get("DerivationImageSequence", []):
             for image in derivation.SourceImageSequence:
+                if id(image) in done:  # frames of several segments in one slice share what highdicom made of it
+                    continue
+                done.add(id(image))
                 index = int(str(image.ReferencedSOPInstanceUID).removeprefix(_STAND_IN)) - 1
                 one = source.slices[index]
                 image.ReferencedSOPClassUID, image.ReferencedSOPInstanceUID = one.sop_class, one.instance

@@ -24,6 +24,7 @@ from anomae.serving.results import OUT, UPLOAD, without_folder, write_result
 
 _PATIENCE_S = 60.0
 _DICOM = "seg,sr"
+_TOO_LARGE = "The study needs more memory than the service gives it; see --memory."
 
 
 def main() -> None:
@@ -60,9 +61,11 @@ def _answer(job: dict[str, Any], models: "_Models", answers: IO[str]) -> dict[st
         with _alone(folder), reporting(_Lines(answers)):
             return {"done": _score(job, folder, models)}
     except MemoryError:
-        return {"failed": "The study needs more memory than the service gives it."}
+        return {"failed": _TOO_LARGE}
     except (UserError, OSError) as error:
-        return {"failed": without_folder(str(error), folder)}
+        # A reader that was refused memory cannot know that the file is sound.
+        told = _TOO_LARGE if "MemoryError" in str(error) else without_folder(str(error), folder)
+        return {"failed": told}
     except Exception as error:  # noqa: BLE001  told to the service, which says that it is a defect
         last = traceback.extract_tb(error.__traceback__)[-1]
         return {"defect": f"{type(error).__name__} in {Path(last.filename).name}, line {last.lineno}"}
