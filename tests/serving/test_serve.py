@@ -113,6 +113,14 @@ def hostile_nifti() -> bytes:
     return bytes(content) + bytes(100)
 
 
+def test_a_broken_scan_is_skipped_and_the_others_are_scored(served: Served, studies: Path):
+    job = served.sent(studies / "healthy.nii.gz", studies / "noise.nii.gz")
+    state = served.wait(job)
+    assert (state["state"], state["scans"]) == ("done", 1)
+    assert state["note"].startswith("1 scan(s) could not be read and were skipped; the first: noise.nii.gz")
+    assert served.http.get(f"/studies/{job}").json()["skipped"][0].startswith("noise.nii.gz")
+
+
 def test_a_study_is_deleted_with_all_that_is_known_of_it(served: Served, studies: Path):
     job = served.sent(studies / "healthy.nii.gz")
     served.wait(job)

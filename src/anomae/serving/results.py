@@ -76,7 +76,7 @@ def _result(folder: Path, study: str, run: str) -> dict[str, Any]:
         )
     flags = [scan["flag"] for scan in scans]
     dicom: Mapping[str, Any] = facts.get("dicom") or {}
-    said = [*facts["notes"], *facts["passed_over"], *(f"Skipped: {reason}" for reason in facts["skipped"].values())]
+    said = [*facts["notes"], *facts["passed_over"]]
     return {
         "study": study,
         "run": run,
@@ -91,6 +91,7 @@ def _result(folder: Path, study: str, run: str) -> dict[str, Any]:
         "page": facts.get("page"),
         "dicom": {"refused": dict(dicom.get("refused", {})), "notes": dict(dicom.get("notes", {}))},
         "notes": [without_folder(sentence, folder) for sentence in said],
+        "skipped": [without_folder(str(reason), folder) for reason in facts["skipped"].values()],
         "version": facts["version"],
         "intended_use": "research only, not for clinical use",
     }

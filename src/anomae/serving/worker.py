@@ -86,8 +86,9 @@ def _score(job: dict[str, Any], folder: Path, models: "_Models") -> dict[str, An
             raise
         note = without_folder(str(error), folder)
     result = write_result(folder, job["id"], job["name"])
-    if result["notes"] and not note:
-        note = str(result["notes"][0])
+    skipped = result["skipped"]
+    if skipped and not note:
+        note = f"{len(skipped)} scan(s) could not be read and were skipped; the first: {skipped[0]}"
     return {"flag": result["flag"], "scans": len(result["scans"]), "findings": result["findings"], "note": note}
 
 
