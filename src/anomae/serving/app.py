@@ -118,7 +118,11 @@ def _add_jobs(app: FastAPI, service: Service, asks: Callable[..., Any]) -> None:
             raise Refused(400, "The upload was cut short; send it again.") from error
         finally:
             await run_in_threadpool(service.discard, study)
-        await run_in_threadpool(service.audit.note, holder, "sent", study=study, client=_client(request))
+        try:
+            await run_in_threadpool(service.audit.note, holder, "sent", study=study, client=_client(request))
+        except OSError:  # what cannot be noted is not done
+            await run_in_threadpool(service.delete, study)
+            raise
         return Accepted(job=study)
 
     @app.get("/jobs", response_model=list[JobState], responses={401: {"model": Sentence}})

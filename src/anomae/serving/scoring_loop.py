@@ -19,6 +19,7 @@ from anomae.serving.results import RESULT, read_result
 from anomae.serving.worker_process import Outcome, WorkerProcess
 
 _IDLE_S, _FULL_S = 0.1, 2.0
+_LOOKS = 50  # so many times the queue is found empty before it is asked whether it should be
 _LOG = logging.getLogger(__name__)
 
 
@@ -87,10 +88,17 @@ class Scoring:
         self._own.worker = worker
         with contextlib.suppress(UserError):  # the first job then says why
             worker.start(lambda: not self.stopping)
+        idle = 0
         while not self.stopping:
             try:
-                if not self.queue.step():
-                    self._stopping.wait(_IDLE_S)
+                if self.queue.step():
+                    idle = 0
+                    continue
+                idle += 1
+                if idle % _LOOKS == 0:  # noted, but not put there: a full disk can come in between
+                    for job in self._jobs.all("queued"):
+                        self.queue.put(job.id)
+                self._stopping.wait(_IDLE_S)
             except sqlite3.OperationalError:  # a full disk, mostly: nothing is lost, as the job is noted as unfinished
                 self._stopping.wait(_FULL_S)
 
