@@ -404,3 +404,21 @@ def test_one_slice_alone_and_no_calibration(
     told = file_of(made, "sr").read_bytes()
     assert b"no-flag" in told
     assert b"Why no flag is raised" in told
+
+
+def test_several_findings_in_one_slice_refer_to_its_image(scans: Scans, tmp_path: Path):
+    folder, _, study = scans("MR", "axial")
+    assert study.result.map is not None
+    heat = study.result.map.copy()
+    heat[np.unravel_index(heat.argmax(), heat.shape)[0], :4, :4] = heat.max()
+    regions = find_regions(heat, 0.25, study.volume.grid, study.result.case.slices)
+    assert len(regions.findings) > 1
+    both = replace(study, result=replace(study.result, map=heat), regions=regions)
+    segmentation = pydicom.dcmread(file_of(write_dicom(both, ["seg"], tmp_path, "scan"), "seg"))
+    cited = {
+        image.ReferencedSOPInstanceUID
+        for group in segmentation.PerFrameFunctionalGroupsSequence
+        for derivation in group.DerivationImageSequence
+        for image in derivation.SourceImageSequence
+    }
+    assert cited <= {pydicom.dcmread(file, stop_before_pixels=True).SOPInstanceUID for file in folder.glob("*.dcm")}

@@ -45,6 +45,7 @@ def main() -> None:
             lists,
             pacs_commands,
             reproduce_command,
+            serve_command,
         )
         from anomae.cli.app import app
         from anomae.progress import Console, reporting

@@ -1,0 +1,123 @@
+"""The web page in a real browser: drop a study, watch it finish, open the finding, log out; two people at once."""
+
+import base64
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .conftest import Served
+
+OPTIONS = (
+    "--no-sandbox",
+    "--use-angle=swiftshader",
+    "--enable-unsafe-swiftshader",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+    "--disable-dev-shm-usage",
+)
+DROP = """([files, target]) => {
+  const transfer = new DataTransfer();
+  for (const [name, content] of files) {
+    const bytes = Uint8Array.from(atob(content), (letter) => letter.charCodeAt(0));
+    transfer.items.add(new File([bytes], name));
+  }
+  for (const kind of ["dragenter", "dragover", "drop"]) {
+    document.querySelector(target).dispatchEvent(new DragEvent(kind, { dataTransfer: transfer, bubbles: true }));
+  }
+}"""
+
+
+@pytest.fixture(scope="module")
+def browser():
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (extra dev)")
+    program = next(
+        (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None
+    )
+    if program is None:
+        pytest.skip("no Chromium on this machine (Debian: apt-get install chromium)")
+    with playwright.sync_playwright() as driver:
+        started = driver.chromium.launch(executable_path=program, args=list(OPTIONS))
+        yield started
+        started.close()
+
+
+class Person:
+    """Somebody with a browser of their own."""
+
+    def __init__(self, browser: Any, served: Served, scheme: str = "light") -> None:
+        self.address = str(served.http.base_url).rstrip("/")
+        self.context = browser.new_context(color_scheme=scheme, viewport={"width": 1100, "height": 800})
+        self.context.set_default_timeout(60_000)
+        self.page = self.context.new_page()
+        self.outside: list[str] = []
+        self.complaints: list[str] = []
+        self.page.on("request", self._asked)
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("console", lambda said: self.complaints.append(said.text) if said.type == "error" else None)
+        self.page.goto(self.address)
+        self.page.wait_for_selector("#token:visible")
+
+    def _asked(self, request: Any) -> None:
+        if not request.url.startswith((self.address, "data:", "blob:")):
+            self.outside.append(request.url)
+
+    def log_in(self, token: str) -> None:
+        self.page.fill("#token", token)
+        self.page.click("text=Log in")
+
+    def drop(self, *files: Path) -> None:
+        sent = [[file.name, base64.b64encode(file.read_bytes()).decode()] for file in files]
+        self.page.evaluate(DROP, [sent, "#drop"])
+
+
+def test_drop_a_study_watch_it_finish_open_the_finding_log_out(browser, served: Served, studies: Path):
+    one, other = Person(browser, served), Person(browser, served, "dark")
+    one.log_in("a wrong token of some length")
+    one.page.wait_for_selector("text=That is not the token of this service.")
+    one.log_in(served.token)
+    other.log_in(served.token)
+    for person in (one, other):
+        person.page.wait_for_selector("#work:visible")
+        person.complaints.clear()  # a browser notes each 401 itself
+    one.drop(studies / "healthy.nii.gz")
+    one.page.wait_for_selector("#queue li:has-text('healthy.nii.gz') progress")
+    other.drop(studies / "noise.nii.gz")
+    one.drop(studies / "flagged.nii.gz")
+    for person in (one, other):  # flagged first, though it came last; the other person sees it too
+        person.page.wait_for_selector("#studies tr.clear")
+        person.page.wait_for_selector("#studies tr.flagged")
+        rows = person.page.locator("#studies tr .mark").all_inner_texts()
+        assert rows == ["Flagged", "Not flagged"]
+        person.page.wait_for_selector("#queue li:has-text('failed') >> text=Try again")
+    assert "flagged.nii.gz" in one.page.inner_text("#studies")
+    assert "nii.gz" not in other.page.inner_text("#studies td.study")  # a name stays with who sent it
+    backgrounds = [
+        p.page.evaluate("getComputedStyle(document.body.parentElement).backgroundColor") for p in (one, other)
+    ]
+    assert backgrounds[0] != backgrounds[1]
+    one.page.click("#studies tr.flagged td.study a")
+    one.page.wait_for_selector("text=Findings")
+    assert one.page.url.endswith("/page")
+    assert (one.complaints, one.outside, other.complaints, other.outside) == ([], [], [], [])
+    one.page.go_back()
+    one.page.click("#logout")
+    one.page.wait_for_selector("#token:visible")
+    assert one.page.inner_text("#studies") == ""
+    assert one.page.goto(f"{one.address}/jobs").status == 401
+    assert other.page.goto(f"{other.address}/jobs").status == 200
+
+
+def test_a_study_is_deleted_from_the_page(browser, served: Served, studies: Path):
+    person = Person(browser, served)
+    person.log_in(served.token)
+    job = served.sent(studies / "healthy.nii.gz")
+    row = f"#studies tr[data-study='{job}']"
+    person.page.wait_for_selector(row)
+    person.page.on("dialog", lambda dialog: dialog.accept())
+    person.page.click(f"{row} >> text=Delete")
+    person.page.wait_for_selector(row, state="detached")
+    assert served.http.get(f"/jobs/{job}").status_code == 404
