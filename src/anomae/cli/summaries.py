@@ -58,7 +58,7 @@ def scored(folder: Path, strict: bool = False) -> None:
     print(f"Scores: {folder / 'scores.csv'}")
     unread = [sentence for sentence in facts["passed_over"] if sentence.startswith(UNREAD)]
     engine = facts.get("engine", "torch")
-    ended(facts["read"], "scan(s)", unread, list(facts["skipped"].values()), strict, f"; engine: {engine}")
+    ended(facts["read"], "scan(s)", unread, list(facts["skipped"].values()), strict, f" Engine: {engine}.")
 
 
 def ended(read: int, what: str, skipped: Sequence[str], failed: Sequence[str], strict: bool, further: str = "") -> None:
@@ -69,8 +69,8 @@ def ended(read: int, what: str, skipped: Sequence[str], failed: Sequence[str], s
     """
     first = next(iter([*failed, *skipped]), None)
     passed = sum(int(number[0]) for sentence in skipped if (number := re.search(r"\d+", sentence)))
-    line = f"Read: {read} {what}; skipped: {passed}; failed: {len(failed)}{further}"
-    print(f"{line}." if first is None else f"{line}; the first: {first.rstrip('.')}.")
+    line = f"Read: {read} {what}; skipped: {passed}; failed: {len(failed)}"
+    print((f"{line}." if first is None else f"{line}; the first: {first.rstrip('.')}.") + further)
     if strict and first is not None:
         raise typer.Exit(2)
 

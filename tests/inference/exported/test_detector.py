@@ -52,7 +52,7 @@ def test_a_new_scan_is_scored_without_torch(tmp_path: Path) -> None:
         check=False,
     )
     assert bare.returncode == 0, bare.stderr
-    assert "engine: onnxruntime" in bare.stdout.splitlines()[-1]
+    assert "Engine: onnxruntime" in bare.stdout.splitlines()[-1]
     facts = read_json(tmp_path / "bare" / "scoring.json")
     assert facts["engine"].startswith("onnxruntime ")
     fp32 = DeviceSettings(accelerator="cpu", precision="fp32")
