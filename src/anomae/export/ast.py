@@ -14,11 +14,11 @@ def traceable(fitted: FittedStudentTeacher) -> Traceable:
     teacher, chosen = fitted.teacher, fitted.settings.score
     example = torch.rand(2, teacher.channels, *teacher.image_size)
     return Traceable(
-        networks={"whole": TraceableNetwork(_Whole(fitted), {"images": example}, ("max", "mean", "map"))},
+        networks={"whole": TraceableNetwork(_Whole(fitted), {"images": example}, ("score_max", "score_mean", "map"))},
         runner={
             "kind": "chain",
             "chain": [["whole", ["images"]]],
-            "outputs": {"score": chosen, "map": "map", "score_max": "max", "score_mean": "mean"},
+            "outputs": {"score": f"score_{chosen}", **{name: name for name in ("score_max", "score_mean", "map")}},
         },
         batch=min(USE_BATCH["cpu"], teacher.batch(torch.device("cpu"))),
     )

@@ -14,11 +14,11 @@ def traceable(fitted: FittedPatchMemory) -> Traceable:
     """The networks of a fitted memory of patches."""
     teacher, chosen = fitted.teacher, fitted.settings.score
     example = torch.rand(2, teacher.channels, *teacher.image_size)
-    outputs = ("max", "mean", "smoothed", "map")
-    named = {f"score_{name}": name for name in outputs[:-1]}
+    outputs = ("score_max", "score_mean", "score_smoothed", "map")
+    named = {"score": f"score_{chosen}", **{name: name for name in outputs}}
     return Traceable(
         networks={"whole": TraceableNetwork(_Whole(fitted), {"images": example}, outputs)},
-        runner={"kind": "chain", "chain": [["whole", ["images"]]], "outputs": {"score": chosen, "map": "map", **named}},
+        runner={"kind": "chain", "chain": [["whole", ["images"]]], "outputs": named},
         batch=min(USE_BATCH["cpu"], teacher.batch(torch.device("cpu"))),
     )
 

@@ -64,9 +64,12 @@ def _onnxruntime(path: Path, precision: str, batch: int | None, threads: int) ->
     options.intra_op_num_threads = options.inter_op_num_threads = 1  # the batches are shared among threads instead
     options.log_severity_level = 3
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    names = [output.name for output in session.get_outputs()]
     failures = _failures_of(ort)
+    try:
+        session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except failures as error:
+        raise EngineFailed(_failed(path, {}, error)) from error
+    names = [output.name for output in session.get_outputs()]
 
     def run(inputs: Arrays) -> dict[str, npt.NDArray[np.float32]]:
         try:
@@ -95,7 +98,10 @@ def _openvino(path: Path, precision: str, batch: int | None, threads: int) -> Ne
         "INFERENCE_NUM_THREADS": threads,
         "NUM_STREAMS": threads,  # one thread a batch, and as many batches at once
     }
-    compiled = core.compile_model(model, "CPU", settings)
+    try:
+        compiled = core.compile_model(model, "CPU", settings)
+    except RuntimeError as error:
+        raise EngineFailed(_failed(path, {}, error)) from error
     names = [output.any_name for output in compiled.outputs]
     own = local()
 
@@ -114,7 +120,7 @@ def _openvino(path: Path, precision: str, batch: int | None, threads: int) -> Ne
 def _failed(path: Path, inputs: Arrays, error: Exception) -> str:
     shapes = ", ".join(f"{name} {array.shape}" for name, array in inputs.items())
     reason = " ".join(str(error).split())[:200]
-    return f"The network {path.name} cannot be run on {shapes} ({reason})."
+    return f"The network {path.name} cannot be run on {shapes or 'this engine'} ({reason})."
 
 
 _OPENED: dict[str, Callable[[Path, str, int | None, int], Network]] = {
