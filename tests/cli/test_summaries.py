@@ -77,9 +77,8 @@ def lines(table: Path) -> list[dict[str, str]]:
 def test_strict_is_an_error_only_once_all_that_is_good_is_written(made: Path, tmp_path: Path) -> None:
     scans = new_scans(tmp_path)
     out = tmp_path / "out"
-    assert "Read: 3 scan(s); skipped: 0; failed: 0. Engine: torch." in anomae(
-        "score", made / "run", scans, "--out", out, "--strict"
-    )
+    said = anomae("score", made / "run", scans, "--out", out, "--strict")
+    assert "Engine: torch\nRead: 3 scan(s); skipped: 0; failed: 0." in said
     (scans / "c.nii").write_bytes(b"x")
     said = anomae("score", made / "run", scans, "--out", out)
     assert "Read: 3 scan(s); skipped: 0; failed: 1; the first: " in said

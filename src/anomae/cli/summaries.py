@@ -170,9 +170,8 @@ def scored_store(run: Path, findings: Path) -> None:
     facts, calibration = read_json(findings / "findings.json"), run / "calibration" / "findings.json"
     print(f"Scores: {findings / 'scores.csv'}")
     held_out = f", and {read_json(calibration)['images']} for calibration" if calibration.exists() else ""
-    print(
-        f"Done: scored {facts['images']} slice(s) of the {facts['split']} split{held_out}; engine: {facts['engine']}."
-    )
+    print(f"Engine: {facts['engine']}")
+    print(f"Done: scored {facts['images']} slice(s) of the {facts['split']} split{held_out}.")
 
 
 def compared(content: dict[str, Any], folder: Path, strict: bool = False) -> None:
