@@ -54,7 +54,7 @@ def test_what_does_not_fit_into_8_bits_is_refused(gpu, packed, tmp_path):
 
     shutil.copytree(packed.parent / "store", tmp_path / "store")
     np.save(tmp_path / "store" / "slices.npy", images - 1)
-    with pytest.raises(UserError, match="prepared to 0..1"):
+    with pytest.raises(UserError, match=r"prepared to 0\.\.1"):
         gpu.pack(tmp_path / "store", tmp_path / "pack.npz")
 
 
