@@ -28,7 +28,12 @@ def test_the_citation_names_this_version_and_the_paper():
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["--version"], *([name, "--help"] for name in ("prepare", "fit", "score", "evaluate"))]
+    "arguments",
+    [
+        ["--help"],
+        ["--version"],
+        *([name, "--help"] for name in ("prepare", "fit", "score", "evaluate", "score-archive")),
+    ],
 )
 def test_help_imports_nothing_heavy(arguments: list[str]):
     """A clock would measure the machine; what was imported is what makes help slow."""

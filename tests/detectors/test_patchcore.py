@@ -9,6 +9,7 @@ import torch
 
 from anomae.detectors.patchcore.detector import FittedPatchMemory, PatchMemoryDetector
 from anomae.detectors.teacher_settings import PatchMemorySettings, TeacherSettings
+from anomae.errors import UserError
 from anomae.models.patch_memory import patch_features
 from anomae.slices.store import Slices
 from anomae.training.settings import DeviceSettings
@@ -21,6 +22,12 @@ def fit(healthy: np.ndarray, folder: Path, **settings: Any) -> FittedPatchMemory
     chosen = PatchMemorySettings(**{"teacher": TINY, "memory": 500, "candidates": 1000, "sigma": 0.0, **settings})
     detector = PatchMemoryDetector(chosen.model_copy(update={"device": CPU}))
     return detector.fit(Slices(healthy), seed=0, folder=folder)
+
+
+def test_several_devices_are_refused(healthy_heads: np.ndarray, tmp_path: Path) -> None:
+    two = PatchMemorySettings(teacher=TINY).model_copy(update={"device": DeviceSettings(accelerator="cpu", devices=2)})
+    with pytest.raises(UserError, match="on one device"):
+        PatchMemoryDetector(two).fit(Slices(healthy_heads), seed=0, folder=tmp_path)
 
 
 def test_distances_by_definition(healthy_heads: np.ndarray, tmp_path: Path) -> None:

@@ -9,6 +9,8 @@ import pytest
 import torch
 
 from anomae.errors import UserError
+from anomae.models.transformer.masked_autoencoder import MaskedAutoencoder, averaged_reconstruction, random_visible
+from anomae.models.transformer.sizes import SIZES
 from anomae.training.checkpoint import read_tensors
 from anomae.training.devices import chosen_precision, make_fabric
 from anomae.training.settings import DeviceSettings
@@ -59,3 +61,18 @@ def test_nothing_is_said_at_the_start() -> None:
     )
     run = subprocess.run([sys.executable, "-c", code], check=True, timeout=600, capture_output=True, text=True)
     assert run.stdout + run.stderr == ""
+
+
+@pytest.mark.gpu
+def test_a_gpu_gives_the_numbers_of_the_cpu_and_the_same_ones_twice() -> None:
+    if not torch.cuda.is_available():
+        pytest.skip("this machine has no CUDA device")
+    network = MaskedAutoencoder((32, 32), 8, *SIZES["nano"], torch.Generator().manual_seed(0)).eval()
+    images = torch.rand(6, 1, 32, 32, generator=torch.Generator().manual_seed(1))
+    visible = random_visible(range(6), network.patch_count, 4, 4)
+    with torch.inference_mode():
+        here = averaged_reconstruction(network, images, visible)
+        network.cuda()
+        there, again = (averaged_reconstruction(network, images.cuda(), visible.cuda()).cpu() for _ in range(2))
+    assert torch.equal(there, again)
+    torch.testing.assert_close(there, here, atol=1e-3, rtol=0)  # a GPU may multiply in TF32

@@ -22,6 +22,7 @@ from anomae.detectors.inference import check_images, in_fixed_batches, in_use
 from anomae.detectors.protocol import Findings, HealthySlices, Images4
 from anomae.detectors.teacher import Teacher
 from anomae.detectors.teacher_settings import PatchMemorySettings
+from anomae.errors import UserError
 from anomae.files import read_json, write_json
 from anomae.models.anomaly_maps import gaussian_smooth, upsampled
 from anomae.models.patch_memory import greedy_coreset, nearest_distance, patch_features
@@ -110,9 +111,12 @@ class PatchMemoryDetector:
         """Keep at most `memory` patches of the healthy slices; only images with a patch drawn are looked at.
 
         Nothing is trained, and nothing written: a fit that was stopped starts again, to the same memory.  Raises
-        UserError where there is nothing to learn from or the backbone's weights are not to be found.
+        UserError where there is nothing to learn from, the backbone's weights are not to be found, or several devices
+        are asked for.
         """
         settings = self.settings
+        if settings.device.devices * settings.device.nodes > 1:
+            raise UserError("This detector looks at its images on one device; use --set device.devices=1.")
         teacher = Teacher.of_normals(settings.teacher, STRIDES, healthy, seed)
         height, width = _grid(teacher)
         total = len(healthy) * height * width
