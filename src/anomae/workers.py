@@ -28,7 +28,7 @@ def leave_out_readers_warnings() -> None:
 
     It holds for the whole process, so only a program that owns its process calls it: the command line, and each worker.
     """
-    warnings.filterwarnings("ignore", module=r"(pydicom|PIL|anomae\.volumes)(\.|$)")
+    warnings.filterwarnings("ignore", module=r"(pydicom|PIL|anomae\.(volumes|dicom_results))(\.|$)")
 
 
 def usable_cores() -> int:

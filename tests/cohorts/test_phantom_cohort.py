@@ -26,7 +26,7 @@ def test_the_word_alone_makes_enough_to_split():
     assert len(open_cohort("phantom", "heads").cases()) == 24
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("layout", sorted(set(LAYOUTS) - {"dicom"}))  # series to be scored, not a data set
 def test_every_layout_is_known_by_its_look(layout, tmp_path):
     write_phantom_data_set(tmp_path, layout, count=3, seed=0, shape=(12, 24, 24))
     cohort = Phantoms(tmp_path)

@@ -27,6 +27,6 @@ def test_few_widen():
 
 
 def test_enough_need_no_word_but_resamples_left_out_are_counted():
-    assert noted(25) == []
-    (said,) = noted(25, (0.5, np.nan, 0.7))
+    assert noted(60) == []
+    (said,) = noted(60, (0.5, np.nan, 0.7))
     assert said.startswith("1 of 3 resamples")

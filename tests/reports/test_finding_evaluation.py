@@ -71,7 +71,7 @@ def test_a_map_that_shows_the_lesions_finds_them_through_their_slices(tmp_path):
     assert found["froc"]["mean"]["value"] == 1
     assert found["froc"]["curve"][-1]["recall"] == 1
     assert evaluate(run, resamples=100)["findings"] == found
-    page = (run / "report" / "report.html").read_text()
+    page = (run / "report" / "report.html").read_text(encoding="utf-8")
     assert "Findings against lesions" in page
     assert (run / "report" / "plots" / "froc.svg").exists()
 

@@ -10,7 +10,7 @@ from anomae.serving.auth import Doorkeeper, own_token, read_tokens
 
 def token_file(folder: Path, text: str, mode: int = 0o600) -> Path:
     file = folder / "tokens"
-    file.write_text(text)
+    file.write_text(text, encoding="utf-8")
     file.chmod(mode)
     return file
 

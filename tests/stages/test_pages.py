@@ -112,7 +112,7 @@ def test_a_person_sees_a_comparison(browser, tmp_path):
     assert seen["verdict"] == found["verdict"]
     assert seen["drawn"] == ["plot-runs", "plot-differences", "plot-roc"]
     assert seen["rows"] == {"runs": 3 + len(found["trivial_baselines"]), "pairs": 1, "seeds": 1}
-    assert "DeLong's test assumes independent images" in seen["text"]
+    assert "the images of one patient taken together" in seen["text"]
 
 
 def test_a_request_or_an_error_would_be_seen(browser, tmp_path):

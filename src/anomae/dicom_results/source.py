@@ -1,6 +1,5 @@
 """The series that results refer to: its slices with their instances and positions, its patient and its study."""
 
-import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -261,9 +260,7 @@ def _header(path: Path) -> Any:
     """Patient and study of a file; decoded now, for pydicom does that where an attribute is first looked at."""
     import pydicom
 
-    # What pydicom finds odd it quotes, in warnings and logs, and that may be a name.
-    with parsing(path, "DICOM"), warnings.catch_warnings(), pydicom.config.disable_value_validation():
-        warnings.simplefilter("ignore")
+    with parsing(path, "DICOM"), pydicom.config.disable_value_validation():
         header = pydicom.dcmread(
             path, force=True, stop_before_pixels=True, specific_tags=[*_REQUIRED, *_COPIED, *_OTHERS]
         )
