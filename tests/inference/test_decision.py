@@ -96,3 +96,12 @@ def test_no_map_is_no_finding_threshold():
 def test_a_bound_that_is_none_is_refused(bounds):
     with pytest.raises(UserError, match="between 0 and 1"):
         rules_of(healthy(), bounds=bounds)
+
+
+def test_findings_take_the_smallest_bound_that_few_people_allow_and_say_so():
+    few = HealthyScores(np.array([0.1, 0.2, 0.3]), np.array([0.4, 0.6, 0.5]), np.arange(3), "patient", "made up")
+    rules = rules_of(few)
+    assert (rules.slice.threshold, rules.scan.threshold) == (None, None)
+    assert (rules.finding.threshold, rules.finding.bound) == (0.6, 0.25)
+    assert "needs at least 19" in rules.finding.sentence
+    assert "at most 25 %" in rules.finding.sentence

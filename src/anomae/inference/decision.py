@@ -72,6 +72,8 @@ def rules_of(
 ) -> Rules:
     """The rules that a calibration allows.
 
+    Too small a calibration for a bound gives no flag; findings then take the smallest bound that it allows.
+
     bounds: on the probability that a healthy slice, and a healthy patient's scan, is flagged.  threshold: given by
     hand, for scores of slices and so of scans; findings keep theirs.  Raises UserError where a bound is none.
     """
@@ -91,7 +93,7 @@ def rules_of(
             _rule(per_scan, f"scan of a new healthy {healthy.unit}", healthy.unit),
             Rule(None, None, False, "No findings: this detector draws no map.")
             if tops is None
-            else _rule(tops, f"map of a healthy slice of a new {healthy.unit}", healthy.unit),
+            else _finding_rule(tops, healthy.unit),
         ]
     if threshold is not None:
         by_hand = Rule(threshold, None, True, f"Above {threshold:.4g}, a threshold given by hand: no bound holds.")
@@ -142,3 +144,10 @@ def _rule(threshold: Threshold, what: str, unit: str) -> Rule:
     if not threshold.reachable:
         return Rule(None, None, False, f"No flag. {sentence}")
     return Rule(threshold.value, threshold.bound, False, sentence)
+
+
+def _finding_rule(tops: Threshold, unit: str) -> Rule:
+    """Where to look is no flag: a calibration too small for the bound gives the smallest that it allows, and says so."""
+    return Rule(
+        tops.value, tops.bound, False, threshold_sentence(tops, f"map of a healthy slice of a new {unit}", f"{unit}s")
+    )
