@@ -144,7 +144,10 @@ def score(
     slice_bound: SliceBound = 0.05,
     patient_bound: PatientBound = 0.10,
     threshold: Annotated[
-        float | None, typer.Option(help="Flag new scans above this score, in place of the threshold from healthy ones.")
+        float | None,
+        typer.Option(
+            help="Flag new scans above this score, and find regions of the map above it; no bound holds then."
+        ),
     ] = None,
     force: Annotated[bool, typer.Option(help="Flag new scans too that the model was not made for.")] = False,
     dicom: DicomKinds = None,

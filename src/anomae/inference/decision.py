@@ -75,7 +75,8 @@ def rules_of(
     Too small a calibration for a bound gives no flag; findings then take the smallest bound that it allows.
 
     bounds: on the probability that a healthy slice, and a healthy patient's scan, is flagged.  threshold: given by
-    hand, for scores of slices and so of scans; findings keep theirs.  Raises UserError where a bound is none.
+    hand, for scores of slices and so of scans, and for findings, whose map is in another unit with some detectors.
+    Raises UserError where a bound is none.
     """
     none = (
         "No flag: the model keeps no scores of healthy people; give `anomae fit STORE RUN` of its run again, with a "
@@ -97,7 +98,8 @@ def rules_of(
         ]
     if threshold is not None:
         by_hand = Rule(threshold, None, True, f"Above {threshold:.4g}, a threshold given by hand: no bound holds.")
-        rules[:2] = [by_hand, by_hand]
+        of_maps = f"Above {threshold:.4g} of the map, the threshold of scores given by hand: no bound holds."
+        rules = [by_hand, by_hand, Rule(threshold, None, True, of_maps)]
     return Rules(*rules)
 
 
@@ -147,7 +149,7 @@ def _rule(threshold: Threshold, what: str, unit: str) -> Rule:
 
 
 def _finding_rule(tops: Threshold, unit: str) -> Rule:
-    """Where to look is no flag: a calibration too small for the bound gives the smallest that it allows, and says so."""
+    """Where to look is no flag: too small a calibration gives the smallest bound that it allows, and says so."""
     return Rule(
         tops.value, tops.bound, False, threshold_sentence(tops, f"map of a healthy slice of a new {unit}", f"{unit}s")
     )
