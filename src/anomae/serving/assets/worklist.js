@@ -125,7 +125,8 @@
       ...done.map((job) => {
         const [kind, text] = mark(job.flag);
         const name = called(job.job);
-        const files = [["map", "map.nii.gz"], ["SEG", "seg.dcm"], ["SR", "sr.dcm"], ["JSON", ""]].map(([what, file]) =>
+        const offered = [["map", "map.nii.gz"], ["SEG", "seg.dcm"], ["SR", "sr.dcm"], ["JSON", ""]];
+        const files = offered.filter(([what]) => what !== "SEG" || job.findings > 0).map(([what, file]) =>
           made("a", { href: file ? `/studies/${job.job}/${file}` : `/studies/${job.job}`, textContent: what, title: `${what} of ${name}` }),
         );
         const study = made("td", { className: "study" }, made("a", { href: `/studies/${job.job}/page`, textContent: name }));
