@@ -25,6 +25,7 @@ from anomae.pacs.send import Sender
 from anomae.pacs.stopping import Wish
 from anomae.progress import say
 
+_UIDS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
 _SUCCESS, _NO_ROOM, _NOT_UNDERSTOOD, _NOT_SCORED = 0x0000, 0xA700, 0xC000, 0xA900
 _MOST_INSTANCE_BYTES = 2**31
 _MOST_ASSOCIATIONS = 8
@@ -202,15 +203,16 @@ def _open_node(door: Door, shelf: Shelf) -> Iterator[None]:
 
 def _taken(event: Any, shelf: Shelf) -> int:
     """What a sender is answered: success only once its image is on the disk."""
-    try:
+    try:  # only what pydicom makes of the sender's bytes, which it does where an attribute is first looked at
         image = event.dataset
         image.file_meta = event.file_meta
-        for name in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"):
-            if not is_uid(str(image.get(name, ""))):
-                return _NOT_UNDERSTOOD
-        reason = why_not_scored(image)
+        for name in (*_UIDS, "Manufacturer", "SOPClassUID", "Modality", "ImageType"):
+            image.get(name)
     except (ValueError, TypeError, KeyError, AttributeError, EOFError, NotImplementedError):
         return _NOT_UNDERSTOOD
+    if not all(is_uid(str(image.get(name, ""))) for name in _UIDS):
+        return _NOT_UNDERSTOOD
+    reason = why_not_scored(image)
     if reason:
         return _SUCCESS if reason == "a localizer" else _NOT_SCORED
     try:
