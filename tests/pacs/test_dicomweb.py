@@ -1,7 +1,9 @@
 """An archive that answers too much, too little, the wrong thing, or sends elsewhere."""
 
+import gc
 import gzip
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pydicom
@@ -19,6 +21,13 @@ from .archives import MadeUpStudy, SmallArchive, serving
 
 def no_stop() -> None:
     pass
+
+
+@pytest.fixture(autouse=True)
+def no_connection_is_left_open() -> Iterator[None]:
+    """One that is only collected warns, which fails the test that it belongs to rather than a later one."""
+    yield
+    gc.collect()
 
 
 def test_lists_are_asked_for_by_pages(

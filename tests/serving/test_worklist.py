@@ -111,6 +111,27 @@ def test_drop_a_study_watch_it_finish_open_the_finding_log_out(browser, served: 
     assert other.page.goto(f"{other.address}/jobs").status == 200
 
 
+def test_a_list_that_arrives_after_the_log_out_is_not_shown(browser, served: Served, studies: Path):
+    person = Person(browser, served)
+    person.log_in(served.token)
+    job = served.sent(studies / "healthy.nii.gz")
+    person.page.wait_for_selector(f"#studies tr[data-study='{job}']")
+    late: list[Any] = []
+    person.page.route("**/jobs", lambda route: late.append((route, route.fetch())))
+    person.page.evaluate("document.getElementById('studies').replaceChildren()")
+    while not late:
+        person.page.wait_for_timeout(50)
+    person.page.click("#logout")
+    person.page.wait_for_selector("#token:visible")
+    for route, answer in late:
+        assert answer.status == 200
+        assert job in answer.text()
+        route.fulfill(response=answer)
+    person.page.wait_for_timeout(300)
+    assert person.page.inner_text("#studies") == ""
+    assert person.page.locator("#token").is_visible()
+
+
 def test_a_study_is_deleted_from_the_page(browser, served: Served, studies: Path):
     person = Person(browser, served)
     person.log_in(served.token)

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Generator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -35,23 +35,23 @@ def fetch_dicomweb(url: str, folder: Path, most_bytes: int) -> Path:
     assert match is not None
     api = require("dicomweb_client.api", "dicomweb")
     requests = require("requests", "dicomweb")
+    answers: list[Any] = []
     with requests.Session() as session:
+        session.hooks["response"].append(lambda answer, **_: answers.append(answer))
         client = api.DICOMwebClient(url=match["service"], session=session, headers=_headers(match["service"]))
-        if match["series"]:
-            instances = client.iter_series(match["study"], match["series"], media_types=_AS_STORED)
-        else:
-            instances = client.iter_study(match["study"], media_types=_AS_STORED)
         try:
+            if match["series"]:
+                instances = client.iter_series(match["study"], match["series"], media_types=_AS_STORED)
+            else:
+                instances = client.iter_study(match["study"], media_types=_AS_STORED)
             _write(instances, url, folder, most_bytes)
-        except requests.HTTPError as error:
-            error.response.close()  # the client leaves an answer that it refuses open
-            raise
         finally:
-            instances.close()
+            for answer in answers:  # the client leaves one that it refuses open, and one that is not read to its end
+                answer.close()
     return folder / match["series"] if match["series"] else folder
 
 
-def _write(instances: Generator[Any, None, None], url: str, folder: Path, most_bytes: int) -> None:
+def _write(instances: Iterator[Any], url: str, folder: Path, most_bytes: int) -> None:
     written, total = 0, 0
     for written, instance in enumerate(instances, start=1):
         series = str(instance.get("SeriesInstanceUID", ""))

@@ -142,6 +142,7 @@ class _OneArchive:
 
     def __init__(self, adapter: Any, origin: tuple[str, str | None, int | None], limits: Limits) -> None:
         self._adapter, self._origin, self._limits = adapter, origin, limits
+        self._response: Any = None
 
     def send(self, request: Any, **options: Any) -> Any:
         if _origin(request.url) != self._origin:
@@ -150,9 +151,17 @@ class _OneArchive:
         options["timeout"] = options.get("timeout") or (_CONNECT_S, _READ_S)
         response = self._adapter.send(request, **options)
         response.raw = _Counted(response.raw, self._limits)
+        self._response = response
         return response
 
+    def end_answer(self) -> None:
+        """Close the connection of an answer that was not read to its end; others may be used again."""
+        response, self._response = self._response, None
+        if response is not None:
+            response.close()
+
     def close(self) -> None:
+        self.end_answer()
         self._adapter.close()
 
 

@@ -223,6 +223,8 @@ class Archive:
             raise StudyTrouble(f"What {self.name} answers is no DICOMweb ({type(error).__name__}).") from error
         except (requests.exceptions.RequestException, RetryError) as error:
             raise ArchiveTrouble(f"{self.name} does not answer ({type(error).__name__}).") from error
+        finally:
+            self.session.get_adapter(self.url).end_answer()
 
 
 def content(series: Sequence[ListedSeries]) -> str:

@@ -5,6 +5,7 @@
   const sending = new Map(); // uploads of this page that have not arrived yet
   let names = {}; // of studies that this browser sent: shown here and nowhere else
   let timer = 0;
+  let visit = 0; // counts log-ins and log-outs: what was asked for before the last of them is not shown
   try {
     names = JSON.parse(sessionStorage.getItem("names") || "{}");
   } catch {
@@ -30,6 +31,7 @@
   };
 
   const show = (inside) => {
+    visit += 1;
     at("login").hidden = inside;
     at("work").hidden = !inside;
     at("logout").hidden = !inside;
@@ -155,16 +157,19 @@
 
   const look = async () => {
     clearTimeout(timer);
+    const asked = visit;
     let pause = 4000;
     try {
       const answer = await ask("/jobs");
       if (!answer.ok) return;
       const jobs = await answer.json();
+      if (asked !== visit) return;
       showQueue(jobs);
       showStudies(jobs);
       if (sending.size || jobs.some((job) => job.state === "queued" || job.state === "running")) pause = 1000;
       at("send-wrong").dataset.away = "";
     } catch {
+      if (asked !== visit) return;
       at("send-wrong").textContent = "The service does not answer; it is asked again.";
       at("send-wrong").dataset.away = "1";
     }
@@ -182,6 +187,7 @@
     const form = new FormData();
     if (!at("run-label").hidden) form.append("run", at("run").value);
     for (const file of files) form.append("file", file, file.name);
+    const sent = visit;
     const request = new XMLHttpRequest();
     request.open("POST", "/studies");
     request.upload.onprogress = (event) => {
@@ -190,6 +196,7 @@
     };
     request.onloadend = () => {
       sending.delete(key);
+      if (sent !== visit) return;
       let answer = {};
       try {
         answer = JSON.parse(request.responseText);
