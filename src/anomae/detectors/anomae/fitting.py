@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from anomae.detectors.anomae.denoised import Denoised
+from anomae.detectors.anomae.denoised import Denoised, Reduced, reduced_size
 from anomae.detectors.anomae.evidence import Evidence, shown_size
 from anomae.detectors.anomae.hidden import Hidden, fit_hidden
 from anomae.detectors.anomae.memory import Memory
@@ -63,7 +63,10 @@ def fit_parts(settings: AnomaeSettings, healthy: HealthySlices, seed: int, folde
         autoencoder = MaskedAutoencoderDetector(chosen).fit(healthy, seed=seed, folder=folder, fabric=fabric)
     if "denoised" in settings.sources:
         denoising = settings.denoiser.model_copy(update={"device": settings.device})
-        denoiser = DenoisingAutoencoderDetector(denoising).fit(healthy, seed=seed, folder=folder, fabric=fabric)
+        smaller = reduced_size(healthy.image_size, settings.denoised_size, denoising.halvings)
+        denoiser = DenoisingAutoencoderDetector(denoising).fit(
+            Reduced(healthy, smaller), seed=seed, folder=folder, fabric=fabric
+        )
     hidden = []
     if "hidden" in settings.sources and features is not None:
         for longer in settings.sizes:

@@ -119,6 +119,9 @@ class AnomaeSettings(Settings):
     denoiser: DenoisingSettings = Field(
         default=DenoisingSettings(), description="of the source `denoised`; not trained without it"
     )
+    denoised_size: int = Field(
+        default=64, ge=8, description="longer side of the images that the source `denoised` looks at, pixels"
+    )
     device: DeviceSettings = DeviceSettings()
 
     _split = field_validator("sources", "sizes", mode="before")(_listed)
