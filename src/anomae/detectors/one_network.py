@@ -37,7 +37,8 @@ def train_the_one(
     """Train the one network of `begun` in place, from its checkpoint in `folder` if there is one; returns it fitted.
 
     detector: its name, that of the stage.  fabric: of a larger fit that this is a part of; None: one of its own.  All
-    that `loss` draws comes from its generator.  Raises Diverged where the loss is no longer finite, UserError where a device is not to be had.
+    that `loss` draws comes from its generator.  Raises Diverged where the loss is no longer finite, UserError where a
+    device is not to be had.
     """
     (network,) = begun.networks.values()
     fabric = fabric or make_fabric(device)
