@@ -43,7 +43,8 @@ class EnsembleSettings(Settings):
             settings = {name: _settings(str(name), given.get(name), content, device) for name in members}
         except UserError as error:
             raise ValueError(str(error).rstrip(".")) from error
-        return {**content, "members": members, "settings": settings}
+        situation = {**content["situation"], "image_size": list(content["situation"]["image_size"])}
+        return {**content, "members": members, "situation": situation, "settings": settings}
 
     def of(self, name: str) -> Any:
         """The settings of a member, as its own class has them."""

@@ -8,11 +8,9 @@ import numpy as np
 import pytest
 
 from anomae.detectors.ensemble.detector import MEMBERS, Ensemble, FittedEnsemble
-from anomae.detectors.ensemble.scale import MemberScale
 from anomae.detectors.ensemble.settings import EnsembleSettings
 from anomae.detectors.method import Situation
 from anomae.detectors.registry import load_detector, method_named
-from anomae.errors import UserError
 from anomae.recipes.overrides import overridden
 from anomae.runs.run import Run
 from anomae.slices.store import Slices
@@ -77,48 +75,9 @@ def test_without_simulated_lesions_there_is_no_pretext_figure(healthy_heads: np.
     assert type(load_detector(tmp_path / "fitted", CPU)) is FittedEnsemble
 
 
-def test_scores_of_any_sign_are_compared_as_they_are() -> None:
-    scores = np.linspace(-1, 1, 101)
-    scale = MemberScale.measured(scores, [])
-    assert (scale.logarithm, scale.unit) == (False, 0.0)
-    assert scale.standardised(np.array([0.0]))[0] == pytest.approx(0)
-    positive = MemberScale.measured(np.exp(scores), [np.ones((2, 4, 4), np.float32)])
-    assert (positive.logarithm, positive.unit) == (True, 1.0)
-    np.testing.assert_allclose(positive.standardised(np.exp(scores)), scale.standardised(scores), atol=1e-9)
-    assert np.isfinite(positive.standardised(np.array([0.0, -1.0, 1e308]))).all()
-    alike = MemberScale.measured(np.ones(5), [np.zeros((1, 4, 4), np.float32)])
-    assert np.isfinite(alike.standardised(np.array([1.0, 2.0]))).all()
-    assert alike.unit == 1.0
-
-
 def test_steps_of_members_are_found_in_the_journal(healthy_heads: np.ndarray, tmp_path: Path) -> None:
     slices = Slices(healthy_heads.reshape(-1, 1, 32, 32))
     chosen = settings("dae,pca", **{"dae.training.steps": 4, "dae.training.batch": 4, "dae.training.warmup_steps": 0})
     Ensemble(chosen).fit(slices, seed=0, folder=tmp_path)
     assert {line["stage"] for line in Run(tmp_path).steps()} == {"dae: dae"}
     assert (tmp_path / MEMBERS / "dae" / "journal.jsonl").exists()
-
-
-def test_members_have_settings_of_their_own() -> None:
-    usual = settings("anomae,dae")
-    alone = method_named("dae").settings(SITUATION)
-    assert usual.of("dae") == alone.model_copy(update={"device": CPU})
-    changed = overridden(usual, {"dae.width": 16, "device.accelerator": "auto"})
-    assert changed.of("dae").width == 16
-    assert changed.of("anomae").device.accelerator == "auto"
-    other = overridden(usual, {"members": "dae,pca"})
-    assert (other.members, set(other.settings)) == (("dae", "pca"), {"dae", "pca"})
-
-
-@pytest.mark.parametrize(
-    ("members", "complaint"),
-    [
-        ("dae", "two or more"),
-        ("dae,dae", "two or more"),
-        ("dae,ensemble", "no member of another"),
-        ("dae,pcaa", "Did you mean pca"),
-    ],
-)
-def test_members_that_cannot_be_are_refused(members: str, complaint: str) -> None:
-    with pytest.raises(UserError, match=complaint):
-        overridden(settings("anomae,dae"), {"members": members})
