@@ -12,8 +12,9 @@ from anomae.detectors.method import Situation
 from anomae.detectors.protocol import Detector
 from anomae.detectors.registry import DETECTORS, load_detector, method_named
 from anomae.errors import UserError
-from anomae.files import read_json, read_json_lines
+from anomae.files import read_json
 from anomae.recipes.overrides import overridden
+from anomae.runs.run import Run
 from anomae.testing import DETECTOR_CHECKS, DetectorTrial, made_up_slices
 from anomae.training.journal import Journal
 from anomae.training.settings import DeviceSettings
@@ -39,6 +40,8 @@ ANOMAE: dict[str, Any] = {
     "hidden.heads": 2,
     "hidden.training.steps": 8,
     "hidden.training.batch": 8,
+    "denoiser.training.steps": 8,
+    "denoiser.training.batch": 8,
 }
 GAN: dict[str, Any] = {"width": 8, "latent": 16, "critic_steps": 2}
 TEACHER: dict[str, Any] = {"teacher.input_size": 32}
@@ -79,6 +82,11 @@ FORMS: dict[str, dict[str, Any]] = {
     "patchcore: near": {**MEMORY, "near": 0.3},
     "dae": {**length(16, 8, "training"), "width": 8, "halvings": 2},
     "draem": {**length(16, 8, "training"), "width": 8, "segmentation_width": 8, "halvings": 2},
+    "ensemble": {
+        "members": "dae,pca",
+        **{f"settings.dae.{key}": value for key, value in length(16, 8, "training").items()},
+        "settings.dae.width": 8,
+    },
     "conv-autoencoder": {**length(16, 8, "training"), "width": 8, "latent": 16},
     "pca": {"components": 8},
     "pixel-gaussian": {},
@@ -153,7 +161,7 @@ def test_stopped_twice_it_goes_on_to_the_same(
     left = 1000
     continued = fit()
     assert np.array_equal(continued.inspect(trial.images).scores, expected)
-    lengths = {line["stage"]: line["steps"] for line in read_json_lines(tmp_path / "journal.jsonl")}
+    lengths = {line["stage"]: line["steps"] for line in Run(tmp_path).steps()}
     assert taken == sum(lengths.values())  # no step was counted twice: each fit went on from the checkpoint
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -31,14 +32,16 @@ def train_the_one(
     device: DeviceSettings,
     folder: Path,
     optimizer: type[torch.optim.Adam] = torch.optim.AdamW,
+    fabric: Any = None,
 ) -> FittedNetworks:
     """Train the one network of `begun` in place, from its checkpoint in `folder` if there is one; returns it fitted.
 
-    detector: its name, that of the stage.  All that `loss` draws comes from its generator.  Raises Diverged where the
-    loss is no longer finite, UserError where a device is not to be had.
+    detector: its name, that of the stage.  fabric: of a larger fit that this is a part of; None: one of its own.  All
+    that `loss` draws comes from its generator.  Raises Diverged where the loss is no longer finite, UserError where a
+    device is not to be had.
     """
     (network,) = begun.networks.values()
-    fabric = make_fabric(device)
+    fabric = fabric or make_fabric(device)
     feed = ImageFeed(healthy, fabric.device)
 
     def shown(indices: npt.NDArray[np.int64]) -> Tensor:

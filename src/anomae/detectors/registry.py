@@ -24,6 +24,7 @@ GROUP = "anomae.detectors"
 # Name -> where its METHOD stands; imported only when it is asked for.
 _OURS = {
     "anomae": "anomae.detectors.anomae.method",
+    "ensemble": "anomae.detectors.ensemble.method",
     "mae-classifier": "anomae.detectors.mae_classifier.method",
     "mae": "anomae.detectors.mae.method",
     "anovaegan": "anomae.detectors.anovaegan.method",

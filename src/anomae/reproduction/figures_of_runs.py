@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from anomae.files import read_json, read_json_lines
+from anomae.files import read_json
 from anomae.reports.finding_threshold import finding_threshold
 from anomae.reports.picture_strips import picture_strips, sample_strips
 from anomae.reports.report import read_report
@@ -33,7 +33,7 @@ def figures_of(run: Path) -> dict[str, Any] | None:
     strata = {name: part for name, part in report["strata"].items() if name in STRATA}
     if "mid" in strata and strata["mid"]["slices"] == strata["all"]["slices"]:
         del strata["mid"]
-    last = {line["stage"]: line for line in read_json_lines(run / "journal.jsonl") if "stage" in line}
+    last = {line["stage"]: line for line in Run(run).steps() if "stage" in line}
     fitted = read_json(Run(run).fitted / "settings.json")
     return {
         "scores": _by_score(strata),

@@ -4,6 +4,7 @@ RUN/
   run.json           store, recipe, profile, seed, all settings, versions, what chose the checkpoint
   journal.jsonl      a line every few steps: stage, step, loss, learning rate, seconds
   checkpoints/       the state of each training, to go on from
+  members/NAME/      of an ensemble: journal, checkpoints, cache and samples of each member
   cache/             reconstructions of the training images
   samples/           training samples of the classifier, for the report
   fitted/            the fitted detector, all that scoring needs; its fitted.json is written last.  Beside it what flags
@@ -19,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from anomae.errors import UserError
-from anomae.files import read_json
+from anomae.files import read_json, read_json_lines
 from anomae.slices.store import FORMAT, SliceStore
 
 
@@ -48,6 +49,14 @@ class Run:
     def is_fitted(self) -> bool:
         """Whether the fit ended."""
         return (self.fitted / "fitted.json").exists()
+
+    def steps(self) -> list[dict[str, Any]]:
+        """Lines of the journal; those of an ensemble's members too, their stages named "MEMBER: STAGE"."""
+        lines = read_json_lines(self.folder / "journal.jsonl")
+        for journal in sorted((self.folder / "members").glob("*/journal.jsonl")):
+            of_member = [line for line in read_json_lines(journal) if "stage" in line]
+            lines += [{**line, "stage": f"{journal.parent.name}: {line['stage']}"} for line in of_member]
+        return lines
 
     def facts(self) -> dict[str, Any]:
         """run.json.  Raises UserError where this is no run."""

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from anomae.cohorts.patient_names import doubt_of, unit_of
-from anomae.files import read_json_lines
 from anomae.progress import progress
 from anomae.reports.assemble import Evaluated, SplitColumns, write_evaluation
 from anomae.reports.finding_evaluation import evaluate_findings
@@ -65,7 +64,7 @@ def evaluate(
         pixel = evaluate_maps(opened, rows, found.maps, labelled, levels, bootstrap, bar, found.map_name)
     ordered, rule = np.isfinite(relative[rows]), finding_rule(opened_run, bounds[0])
     regions = evaluate_findings(opened, rows, found.maps, labelled, ordered, rule, levels, bootstrap)
-    journal = [line for line in read_json_lines(opened_run.folder / "journal.jsonl") if _is_step(line)]
+    journal = [line for line in opened_run.steps() if _is_step(line)]
     strips = sample_strips(opened_run.folder / "samples" / "pseudo_abnormal.npz")
     if len(rows):
         arrays = (found.maps, found.reconstructions, found.map_name, finding_threshold(opened_run))

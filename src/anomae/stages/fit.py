@@ -90,7 +90,8 @@ def fit(
             if not opened_run.is_fitted:  # by another process, in between
                 _fit(opened, opened_run, made, detector, seed)
             if not keep_cache:
-                shutil.rmtree(opened_run.folder / "cache", ignore_errors=True)
+                for cache in (opened_run.folder / "cache", *opened_run.folder.glob("members/*/cache")):
+                    shutil.rmtree(cache, ignore_errors=True)
     if _leads():
         with locked(opened_run.folder):
             _keep_beside(opened, opened_run)

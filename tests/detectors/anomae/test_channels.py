@@ -23,6 +23,7 @@ FORMS: dict[str, dict[str, Any]] = {
     "features": {"sources": ("features", "pixels", "mirror"), "sizes": (32, 48)},
     "memory and hidden": {"sources": ("memory", "hidden"), "memory": {"images": 5}},
     "residual": {"sources": ("residual", "pixels")},
+    "denoised": {"sources": ("denoised", "pixels", "mirror")},
     "candidates": {"sources": ("features", "pixels"), "lesions": {"kind": "centre"}},
 }
 
@@ -35,7 +36,9 @@ def make(**changed: Any) -> Anomae:
     hidden["training"] = {**settings["hidden"]["training"], **short}
     autoencoder = {**settings["autoencoder"], "patch": 8}
     autoencoder["training"] = {**autoencoder["training"], **short}
-    parts = {"head": head, "hidden": hidden, "autoencoder": autoencoder, "device": CPU.model_dump()}
+    denoiser = {"width": 8, "training": {**settings["denoiser"]["training"], **short}}
+    parts = {"head": head, "hidden": hidden, "autoencoder": autoencoder, "denoiser": denoiser}
+    parts["device"] = CPU.model_dump()
     return Anomae(AnomaeSettings.model_validate({**settings, **FEW, **parts, **changed}))
 
 

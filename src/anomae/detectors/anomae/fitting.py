@@ -9,6 +9,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from anomae.detectors.anomae.denoised import Denoised, Reduced, reduced_size
 from anomae.detectors.anomae.evidence import Evidence, shown_size
 from anomae.detectors.anomae.hidden import Hidden, fit_hidden
 from anomae.detectors.anomae.memory import Memory
@@ -17,6 +18,7 @@ from anomae.detectors.anomae.residual import Residual
 from anomae.detectors.anomae.settings import AnomaeSettings
 from anomae.detectors.anomae.sources import Features, Pixels, Source, make_backbone
 from anomae.detectors.anomae.window import Window
+from anomae.detectors.dae.detector import DenoisingAutoencoderDetector, FittedDenoisingAutoencoder
 from anomae.detectors.mae.detector import FittedMaskedAutoencoder, MaskedAutoencoderDetector
 from anomae.detectors.protocol import HealthySlices
 from anomae.detectors.settings import MaeSettings
@@ -36,12 +38,13 @@ class Parts:
     window: Window
     features: Features | None = None
     autoencoder: FittedMaskedAutoencoder | None = None
+    denoiser: FittedDenoisingAutoencoder | None = None
     memories: tuple[Tensor, ...] = ()
     hidden: tuple[Hidden, ...] = ()
 
 
 def fit_parts(settings: AnomaeSettings, healthy: HealthySlices, seed: int, folder: Path, fabric: Any) -> Parts:
-    """The window, the backbone and the masked autoencoders that `settings.sources` want; memories not yet.
+    """The window, the backbone and the autoencoders that `settings.sources` want; memories not yet.
 
     Raises MissingExtra or UserError where the backbone's weights are not to be had, or neighbours are to be looked at
     and no slice has one; Diverged where a loss is lost.
@@ -49,7 +52,7 @@ def fit_parts(settings: AnomaeSettings, healthy: HealthySlices, seed: int, folde
     if settings.wants_neighbours:
         _require_neighbours(healthy)
     window = Window.measured(healthy, settings)
-    features = autoencoder = None
+    features = autoencoder = denoiser = None
     if settings.wants_backbone:
         indices = np.unique(np.linspace(0, len(healthy) - 1, DRAW_IMAGES).astype(np.int64))
         few = window.seen(torch.from_numpy(healthy.read(indices))).flatten(0, 1)  # (k * c, h, w)
@@ -58,11 +61,17 @@ def fit_parts(settings: AnomaeSettings, healthy: HealthySlices, seed: int, folde
     if "residual" in settings.sources:
         chosen = MaeSettings(autoencoder=settings.autoencoder, device=settings.device)
         autoencoder = MaskedAutoencoderDetector(chosen).fit(healthy, seed=seed, folder=folder, fabric=fabric)
+    if "denoised" in settings.sources:
+        denoising = settings.denoiser.model_copy(update={"device": settings.device})
+        smaller = reduced_size(healthy.image_size, settings.denoised_size, denoising.halvings)
+        denoiser = DenoisingAutoencoderDetector(denoising).fit(
+            Reduced(healthy, smaller), seed=seed, folder=folder, fabric=fabric
+        )
     hidden = []
     if "hidden" in settings.sources and features is not None:
         for longer in settings.sizes:
             hidden.append(fit_hidden(settings, longer, healthy, features, window, seed, folder, fabric))
-    return Parts(window, features, autoencoder, hidden=tuple(hidden))
+    return Parts(window, features, autoencoder, denoiser, hidden=tuple(hidden))
 
 
 def _require_neighbours(healthy: HealthySlices) -> None:
@@ -107,6 +116,8 @@ def evidences_of(
                 sources.append(Pixels())
             elif name == "residual" and parts.autoencoder is not None:
                 sources.append(Residual(parts.autoencoder, parts.window))
+            elif name == "denoised" and parts.denoiser is not None:
+                sources.append(Denoised(parts.denoiser, parts.window))
             elif name == "memory" and parts.features is not None:
                 sources.append(Memory(parts.features, parts.memories[index].float(), settings.memory.near))
             elif name == "hidden" and parts.hidden:

@@ -4,6 +4,7 @@ from typing import Any
 
 from anomae.detectors.anomae.detector import Anomae
 from anomae.detectors.anomae.settings import AnomaeSettings
+from anomae.detectors.dae.method import denoising_recipe
 from anomae.detectors.mae_classifier.recipes import named_recipe
 from anomae.detectors.method import Method, Scale, Situation
 
@@ -35,7 +36,11 @@ def anomae_recipe(situation: Situation) -> AnomaeSettings:
     """
     autoencoder = _autoencoder(situation)
     scale = _SCALES.get(situation.recipe, situation.scale)
-    content: dict[str, Any] = {"autoencoder": autoencoder, **_SIZES[scale]}
+    content: dict[str, Any] = {
+        "autoencoder": autoencoder,
+        "denoiser": denoising_recipe("tiny" if scale == "tiny" else "small"),
+        **_SIZES[scale],
+    }
     content["head"] = {**content["head"], "training": {**_TRAINING, **content["head"]["training"]}}
     if situation.recipe in CANDIDATES:
         content |= {"lesions": {"kind": "centre"}, "window": (0.0, 1.0), "sizes": (96,)}

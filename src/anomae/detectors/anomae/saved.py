@@ -12,6 +12,7 @@ from anomae.detectors.anomae.hidden import Hidden, read_hidden, written_hidden
 from anomae.detectors.anomae.settings import AnomaeSettings
 from anomae.detectors.anomae.sources import Features, empty_backbone
 from anomae.detectors.anomae.window import Window
+from anomae.detectors.dae.detector import DenoisingAutoencoderDetector
 from anomae.detectors.mae.detector import MaskedAutoencoderDetector
 from anomae.files import read_json
 from anomae.models.patch_head import PatchHead
@@ -30,6 +31,8 @@ def write_parts(
         write_tensors(folder / "backbone.safetensors", dict(parts.features.network.state_dict()), named)
     if parts.autoencoder is not None:
         parts.autoencoder.save(folder / "autoencoder")
+    if parts.denoiser is not None:
+        parts.denoiser.save(folder / "denoiser")
     if parts.memories:
         write_tensors(folder / "memory.safetensors", {str(at): kept for at, kept in enumerate(parts.memories)})
     if parts.hidden:
@@ -51,7 +54,7 @@ def read_parts(
     """
     content = read_json(folder / "settings.json")
     settings = AnomaeSettings.model_validate(content["settings"])
-    features = autoencoder = None
+    features = autoencoder = denoiser = None
     if settings.wants_backbone:
         tensors, facts = read_tensors(folder / "backbone.safetensors")
         network = empty_backbone(settings.backbone)
@@ -59,6 +62,8 @@ def read_parts(
         features = Features(settings.backbone, network, str(facts["description"]))
     if "residual" in settings.sources:
         autoencoder = MaskedAutoencoderDetector.load(folder / "autoencoder", device)
+    if "denoised" in settings.sources:
+        denoiser = DenoisingAutoencoderDetector.load(folder / "denoiser", device)
     memories: list[Tensor] = []
     if "memory" in settings.sources:
         kept = read_tensors(folder / "memory.safetensors")[0]
@@ -76,5 +81,5 @@ def read_parts(
             prefix = f"{at}.{number}."
             states.append({name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)})
     low, high = (tuple(values) for values in content["window"])
-    parts = Parts(Window(low, high), features, autoencoder, tuple(memories), tuple(hidden))
+    parts = Parts(Window(low, high), features, autoencoder, denoiser, tuple(memories), tuple(hidden))
     return content, parts, statistics, states

@@ -4,11 +4,21 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from anomae.detectors.dae.settings import DenoisingSettings
 from anomae.detectors.settings import AutoencoderSettings, Percentiles, Settings
 from anomae.training.settings import DeviceSettings, TrainingSettings
 
-SourceName = Literal["features", "pixels", "residual", "memory", "hidden", "mirror", "neighbours"]
-SOURCES: tuple[SourceName, ...] = ("features", "pixels", "residual", "memory", "hidden", "mirror", "neighbours")
+SourceName = Literal["features", "pixels", "residual", "denoised", "memory", "hidden", "mirror", "neighbours"]
+SOURCES: tuple[SourceName, ...] = (
+    "features",
+    "pixels",
+    "residual",
+    "denoised",
+    "memory",
+    "hidden",
+    "mirror",
+    "neighbours",
+)
 COMPARISONS = ("mirror", "neighbours")  # of what other sources give
 
 
@@ -106,6 +116,12 @@ class AnomaeSettings(Settings):
     hidden: HiddenSettings = HiddenSettings()
     head: HeadSettings = HeadSettings()
     autoencoder: AutoencoderSettings = Field(description="of the source `residual`; not trained without it")
+    denoiser: DenoisingSettings = Field(
+        default=DenoisingSettings(), description="of the source `denoised`; not trained without it"
+    )
+    denoised_size: int = Field(
+        default=64, ge=8, description="longer side of the images that the source `denoised` looks at, pixels"
+    )
     device: DeviceSettings = DeviceSettings()
 
     _split = field_validator("sources", "sizes", mode="before")(_listed)

@@ -11,7 +11,7 @@ cells and rolled alike, and the map is the mean over them, as there; tissue is w
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -52,6 +52,15 @@ class FittedDenoisingAutoencoder:
         scores = named_scores(measured, SCORES)
         return Findings(scores[self.settings.score], maps, reconstructions, scores)
 
+    def residuals(self, images: Images4) -> Images4:
+        """Images (n, c, h, w) -> x - x^ (n, c, h, w), signed, median filtered, in the network's range."""
+
+        def found(block: Tensor, _: npt.NDArray[np.float32]) -> tuple[Tensor, ...]:
+            shown = self.fitted.scale.shown(block)
+            return (median_filtered(shown - self.fitted.networks["denoiser"](shown), self.settings.median),)
+
+        return self.fitted.apply(images, self.settings.device, found)[0]
+
     def save(self, folder: Path) -> None:
         """Write weights.safetensors and, last, settings.json."""
         self.fitted.save(folder, self.name, self.settings)
@@ -77,8 +86,10 @@ class DenoisingAutoencoderDetector:
         """Keep the settings."""
         self.settings = settings
 
-    def fit(self, healthy: HealthySlices, *, seed: int, folder: Path) -> FittedDenoisingAutoencoder:
+    def fit(self, healthy: HealthySlices, *, seed: int, folder: Path, fabric: Any = None) -> FittedDenoisingAutoencoder:
         """Train on healthy slices.  A fit stopped at any moment goes on from its checkpoint in `folder`.
+
+        fabric: of a larger fit that this one is the beginning of; None: one of its own.
 
         Raises UserError where there is nothing to learn from or the sides cannot be halved so often, Diverged where
         the loss is no longer finite.
@@ -101,6 +112,7 @@ class DenoisingAutoencoderDetector:
             device=settings.device,
             folder=folder,
             optimizer=torch.optim.Adam,
+            fabric=fabric,
         )
         return FittedDenoisingAutoencoder(settings, fitted)
 

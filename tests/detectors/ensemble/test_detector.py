@@ -1,0 +1,83 @@
+"""Several detectors that judge together: what their scores and maps are, and what is refused."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from anomae.detectors.ensemble.detector import MEMBERS, Ensemble, FittedEnsemble
+from anomae.detectors.ensemble.settings import EnsembleSettings
+from anomae.detectors.method import Situation
+from anomae.detectors.registry import load_detector, method_named
+from anomae.recipes.overrides import overridden
+from anomae.runs.run import Run
+from anomae.slices.store import Slices
+from anomae.training.settings import DeviceSettings
+
+CPU = DeviceSettings(accelerator="cpu")
+SITUATION = Situation("phantom", "paper", (32, 32))
+SHORT = {"settings.anomae.pool": 64, "settings.anomae.sizes": (32,), "settings.anomae.head.training.steps": 8}
+
+
+def settings(members: str, **changed: Any) -> EnsembleSettings:
+    usual = EnsembleSettings.model_validate({"members": members, "situation": asdict(SITUATION), "device": CPU})
+    return overridden(usual, changed)
+
+
+@pytest.fixture(scope="module")
+def fitted(healthy_heads: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> FittedEnsemble:
+    slices = Slices(healthy_heads.reshape(-1, 1, 32, 32))
+    return Ensemble(settings("anomae,pca", **SHORT)).fit(slices, seed=1, folder=tmp_path_factory.mktemp("fit"))
+
+
+def test_a_member_is_what_it_is_alone(fitted: FittedEnsemble, healthy_heads: np.ndarray, tmp_path: Path) -> None:
+    images = healthy_heads.reshape(-1, 1, 32, 32)
+    alone = method_named("pca").detector(method_named("pca").settings(SITUATION))
+    expected = alone.fit(Slices(images), seed=1, folder=tmp_path).inspect(images).scores
+    found = fitted.inspect(images)
+    assert set(found.other_scores) == {"anomae", "pca"}
+    assert np.array_equal(found.other_scores["pca"], expected)
+
+
+def test_the_score_and_the_map_are_means_on_a_healthy_scale(fitted: FittedEnsemble, healthy_heads: np.ndarray) -> None:
+    images = healthy_heads.reshape(-1, 1, 32, 32)
+    found = fitted.inspect(images)
+    logs = {name: np.log(scores) for name, scores in found.other_scores.items()}
+    standardised = []
+    for scores in logs.values():  # all of them were learned from, and no more than 512
+        low, high = np.percentile(scores, (15.87, 84.13))
+        standardised.append((scores - np.median(scores)) / ((high - low) / 2))
+    np.testing.assert_allclose(found.scores, np.mean(standardised, axis=0), rtol=1e-9, atol=1e-9)
+    maps = [member.inspect(images).maps for member in fitted.members.values()]
+    units = [np.percentile(one[one > 0], 99) for one in maps]
+    expected = np.mean([one / unit for one, unit in zip(maps, units, strict=True)], axis=0)
+    np.testing.assert_allclose(found.maps, expected, rtol=1e-4, atol=1e-6)
+    assert "anomae, pca" in fitted.map_name
+
+
+def test_the_pretext_figure_is_of_the_whole(fitted: Any, healthy_heads: np.ndarray) -> None:
+    images = healthy_heads.reshape(-1, 1, 32, 32)[:6]
+    found = fitted.pretext(images)
+    assert set(fitted.trained_families) <= set(found)
+    family, altered, _ = next(iter(fitted.members["anomae"].pretext_images(images)))
+    assert np.array_equal(found[family], fitted.inspect(altered).scores)
+    assert not np.array_equal(found[family], fitted.inspect(images).scores)
+
+
+def test_without_simulated_lesions_there_is_no_pretext_figure(healthy_heads: np.ndarray, tmp_path: Path) -> None:
+    slices = Slices(healthy_heads.reshape(-1, 1, 32, 32))
+    found = Ensemble(settings("pca,mean-image")).fit(slices, seed=0, folder=tmp_path)
+    assert not hasattr(found, "pretext")
+    (tmp_path / "fitted").mkdir()
+    found.save(tmp_path / "fitted")
+    assert type(load_detector(tmp_path / "fitted", CPU)) is FittedEnsemble
+
+
+def test_steps_of_members_are_found_in_the_journal(healthy_heads: np.ndarray, tmp_path: Path) -> None:
+    slices = Slices(healthy_heads.reshape(-1, 1, 32, 32))
+    chosen = settings("dae,pca", **{"dae.training.steps": 4, "dae.training.batch": 4, "dae.training.warmup_steps": 0})
+    Ensemble(chosen).fit(slices, seed=0, folder=tmp_path)
+    assert {line["stage"] for line in Run(tmp_path).steps()} == {"dae: dae"}
+    assert (tmp_path / MEMBERS / "dae" / "journal.jsonl").exists()

@@ -1,0 +1,20 @@
+"""What scores and maps of a member are measured by."""
+
+import numpy as np
+import pytest
+
+from anomae.detectors.ensemble.scale import MemberScale
+
+
+def test_scores_of_any_sign_are_compared_as_they_are() -> None:
+    scores = np.linspace(-1, 1, 101)
+    scale = MemberScale.measured(scores, [])
+    assert (scale.logarithm, scale.unit) == (False, 0.0)
+    assert scale.standardised(np.array([0.0]))[0] == pytest.approx(0)
+    positive = MemberScale.measured(np.exp(scores), [np.ones((2, 4, 4), np.float32)])
+    assert (positive.logarithm, positive.unit) == (True, 1.0)
+    np.testing.assert_allclose(positive.standardised(np.exp(scores)), scale.standardised(scores), atol=1e-9)
+    assert np.isfinite(positive.standardised(np.array([0.0, -1.0, 1e308]))).all()
+    alike = MemberScale.measured(np.ones(5), [np.zeros((1, 4, 4), np.float32)])
+    assert np.isfinite(alike.standardised(np.array([1.0, 2.0]))).all()
+    assert alike.unit == 1.0
