@@ -2,15 +2,15 @@
 
     python benchmarks/coverage.py [--repeats 200] [--resamples 300] [--abnormal 3 5 7 10 15 20 21 25 35 50]
                                   [--kinds slices metrics shares pixels pretext] [--signals 0 1 3]
-                                  [--layouts 0 1 2 3 4 5]
+                                  [--layouts 0 1 2 3 4 5] [--seed 0]
 
 Patients with effects of their own on all of their slices: as many abnormal ones as asked and, of fifty, the others
 normal (at least five).  "own" abnormal patients have abnormal slices only; in "mixed" ones four slices of ten are
 abnormal.  signal: by how many standard deviations of a slice abnormal ones score higher.  The truth is 0.5, or no
 difference, where there is no signal; else it is the figure of 20,000 patients weighted as in the small samples.
 
-Prints, by layout, signal and figure, the share of repeats with an interval, how many of these hold the truth, and
-those of the plain percentiles.  Ends with status 1 where an interval holds the truth less often than 92 times in 100,
+Prints, by layout, signal and figure, the share of repeats with an interval, how many of these hold the truth and how
+wide they are on average, and the same of the plain percentiles.  Repeats have the seeds from --seed on.  Ends with status 1 where an interval holds the truth less often than 92 times in 100,
 three standard errors allowed for.
 """
 
@@ -272,25 +272,33 @@ KINDS: dict[str, Kind] = {
 }
 
 
-def held(figure: Estimate | Interval, truth: float) -> bool | None:
-    """Whether the interval holds the truth; None where there is no interval."""
+def held(figure: Estimate | Interval, truth: float) -> tuple[bool, float] | None:
+    """Whether the interval holds the truth, and its width; None where there is no interval."""
     interval = figure.interval() if isinstance(figure, Estimate) else figure
     if interval.low is None or interval.high is None:
         return None
-    return interval.low - 1e-12 <= truth <= interval.high + 1e-12
+    return interval.low - 1e-12 <= truth <= interval.high + 1e-12, interval.high - interval.low
 
 
 def coverage(
-    layout: Layout, abnormal: int, repeats: int, resamples: int, kind: str = "slices", signal: float = 0.0
+    layout: Layout,
+    abnormal: int,
+    repeats: int,
+    resamples: int,
+    kind: str = "slices",
+    signal: float = 0.0,
+    first_seed: int = 0,
 ) -> dict[str, Floats]:
-    """Figure -> intervals printed, of these holding the truth, and plain percentiles doing so (3,)."""
+    """Figure -> intervals printed, of these holding the truth, their summed widths, and both of percentiles (5,)."""
     counts: dict[str, Floats] = {}
-    for seed in range(repeats):
+    for seed in range(first_seed, first_seed + repeats):
         for name, figure, truth in KINDS[kind](layout, abnormal, signal, resamples, seed):
-            hit = held(figure, truth)
+            counts.setdefault(name, np.zeros(5))
+            found = held(figure, truth)
+            if found is None:
+                continue
             plain = held(replace(figure, groups=()), truth) if isinstance(figure, Estimate) else None
-            counts.setdefault(name, np.zeros(3))
-            counts[name] += [hit is not None, bool(hit), bool(plain) and hit is not None]
+            counts[name] += [1, *found, *(plain or (np.nan, np.nan))]
     return counts
 
 
@@ -303,6 +311,7 @@ def main() -> int:
     options.add_argument("--kinds", nargs="+", default=list(KINDS), choices=list(KINDS))
     options.add_argument("--layouts", type=int, nargs="+", default=list(range(len(LAYOUTS))), help="by their order")
     options.add_argument("--signals", type=float, nargs="+", default=[0.0, 1.0, 3.0])
+    options.add_argument("--seed", type=int, default=0, help="of the first repeat; the others follow")
     asked = options.parse_args()
     failed = False
     cells = [
@@ -314,14 +323,15 @@ def main() -> int:
     ]
     began = time.monotonic()
     for kind, signal, layout, abnormal in cells:
-        counts = coverage(layout, abnormal, asked.repeats, asked.resamples, kind, signal)
-        for name, (given, hits, plain) in counts.items():
-            share, usual = (hits / given, plain / given) if given else (float("nan"), float("nan"))
+        counts = coverage(layout, abnormal, asked.repeats, asked.resamples, kind, signal, asked.seed)
+        for name, (given, *sums) in counts.items():
+            share, width, usual, narrow = np.array(sums) / given if given else np.full(4, np.nan)
             low = given > 0 and share < LEAST - 3 * np.sqrt(LEAST * (1 - LEAST) / given)
             failed |= bool(low)
             print(
                 f"{name:30} signal {signal:g}  {layout.name:30} {abnormal:3} abnormal  {int(given):5} intervals  "
-                f"hold {share:.3f}  plain {usual:.3f}{'  TOO FEW' if low else ''}",
+                f"hold {share:.3f}  wide {width:.3f}  plain {usual:.3f}  wide {narrow:.3f}"
+                f"{'  TOO FEW' if low else ''}",
                 flush=True,
             )
     print(f"{len(cells)} cells in {time.monotonic() - began:.0f} s")
