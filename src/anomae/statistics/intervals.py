@@ -7,15 +7,15 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import numpy.typing as npt
 
-from anomae.errors import UserError
 from anomae.progress import Progress, progress
-from anomae.seeds import generator
 from anomae.statistics.holders import FEWEST_PATIENTS, Holders, fewest_of, slice_holders, stretch, why_no_interval
 from anomae.statistics.metric_specs import METRICS, MetricSpec
-from anomae.statistics.metrics import Counts, Ranked, area_under_roc
-from anomae.statistics.pairs import PatientPairs, worth_pairing
+from anomae.statistics.metrics import Ranked
+from anomae.statistics.pairs import worth_pairing
+from anomae.statistics.patient_draws import PatientDraws
 from anomae.statistics.rare import clopper_pearson, is_rare, worth
-from anomae.statistics.resampled_ranks import MOST_LEVELS, ResampledRanks
+from anomae.statistics.resampled_aurocs import by_patient_pairs, by_ranks
+from anomae.statistics.resampled_ranks import ResampledRanks
 
 WATCHED_ROWS = 100_000  # from so many slices on, resampling takes long enough to say how far it is
 
@@ -117,6 +117,7 @@ class PatientBootstrap:
         self.patient = index.astype(np.int64)
         self.patients, self.seed, self.wanted = len(names), seed, resamples
         self.resamples = resamples if self.patients >= FEWEST_PATIENTS else 0
+        self._draws = PatientDraws(self.patients, self.resamples, seed)
 
     def of(self, patients: npt.ArrayLike, most: int | None = None) -> "PatientBootstrap":
         """The same for other slices of these patients (m,): as many resamples, or `most`, from the same seed."""
@@ -124,14 +125,8 @@ class PatientBootstrap:
 
     def draws(self, rows: int) -> Iterator[npt.NDArray[np.float64]]:
         """How often each patient is drawn, (k, patients) at a time; k is small where `rows` is large."""
-        rng = generator(self.seed, "bootstrap", self.patients)
         size = int(np.clip(2_000_000 // max(rows, self.patients, 1), 1, 256))
-        for start in range(0, self.resamples, size):
-            count = min(size, self.resamples - start)
-            drawn = rng.integers(0, self.patients, (count, self.patients))
-            drawn += np.arange(count)[:, None] * self.patients
-            times = np.bincount(drawn.ravel(), minlength=count * self.patients)
-            yield times.reshape(count, self.patients).astype(np.float64)
+        return (times.astype(np.float64) for times in self._draws.batches(size))
 
     def metrics(
         self,
@@ -159,7 +154,7 @@ class PatientBootstrap:
         return {
             name: {
                 metric: Estimate(
-                    float(spec.function(*value[name])[0]), _joined(samples.get((name, metric))), groups[metric]
+                    float(spec.function(*value[name])[0]), np.concatenate([np.empty(0), *samples.get((name, metric), [])]), groups[metric]
                 )
                 for metric, spec in metrics.items()
             }
@@ -183,10 +178,10 @@ class PatientBootstrap:
         truth = np.asarray(labels)[kept].astype(np.bool_)
         patient = self.patient[kept]
         band = np.zeros(len(kept), dtype=np.int64) if bands is None else np.asarray(bands)[kept]
-        pairing = _by_patient_pairs if worth_pairing(truth, patient) else _by_ranks
+        sampled = by_patient_pairs if worth_pairing(truth, patient) else by_ranks
         with self._watched("AUROC of resamples", len(kept), len(columns)) as bar:
             found = {
-                name: pairing(self, truth, np.asarray(scores, dtype=np.float64)[kept], patient, band, bar)
+                name: sampled(self._draws, truth, np.asarray(scores, dtype=np.float64)[kept], patient, band, bar)
                 for name, scores in columns.items()
             }
         compared = np.isin(band, np.intersect1d(band[truth & (band >= 0)], band[~truth]))
@@ -230,64 +225,3 @@ def _curves(
     sensitivity = np.interp(grid, np.append(0, fp) / fp[-1], np.append(0, tp) / tp[-1])
     at = np.searchsorted(tp, grid * tp[-1])
     return np.stack([sensitivity, tp[at] / np.maximum(tp[at] + fp[at], 1)])
-
-
-Sampled = tuple[float, npt.NDArray[np.float64]]
-
-
-def _by_patient_pairs(
-    bootstrap: PatientBootstrap,
-    labels: npt.NDArray[np.bool_],
-    scores: npt.NDArray[np.float64],
-    patient: npt.NDArray[np.int64],
-    band: npt.NDArray[np.int64],
-    bar: Progress,
-) -> Sampled:
-    pairs = PatientPairs(labels, scores, patient, band)
-    samples = []
-    for times in bootstrap.draws(1):
-        samples.append(pairs.auroc(times))
-        bar.advance(len(times))
-    return float(pairs.auroc(np.ones((1, bootstrap.patients)))[0]), _joined(samples)
-
-
-def _by_ranks(
-    bootstrap: PatientBootstrap,
-    labels: npt.NDArray[np.bool_],
-    scores: npt.NDArray[np.float64],
-    patient: npt.NDArray[np.int64],
-    band: npt.NDArray[np.int64],
-    bar: Progress,
-) -> Sampled:
-    """The same figure as by pairs of patients; cheaper where there are nearly as many patients as slices."""
-    parts = []
-    bands = np.unique(band[band >= 0])
-    most = max(MOST_LEVELS // max(len(bands), 1), 4096)  # of each band, so that ten cost little more than one
-    for one in bands:
-        inside = np.flatnonzero(band == one)
-        if 0 < np.count_nonzero(labels[inside]) < len(inside):
-            ranked = Ranked(labels[inside], scores[inside])
-            parts.append((ranked, ResampledRanks(ranked, patient[inside], bootstrap.patients, most)))
-    if not parts:
-        raise UserError("No abnormal and normal slice to compare.")
-    samples = []
-    for times in bootstrap.draws(max(table.levels for _, table in parts)):
-        samples.append(_within([table.counts(times) for _, table in parts]))
-        bar.advance(len(times))
-    return float(_within([ranked.counts() for ranked, _ in parts])[0]), _joined(samples)
-
-
-def _within(parts: Sequence[tuple[Counts, Counts]]) -> npt.NDArray[np.float64]:
-    """AUROC (k,) over the pairs within each part, of counts (k, u) each; NaN where there is no pair."""
-    won, possible = np.zeros(len(parts[0][0])), np.zeros(len(parts[0][0]))
-    for tp, fp in parts:
-        pairs = tp[:, -1] * fp[:, -1]
-        won += np.nan_to_num(area_under_roc(tp, fp)) * pairs
-        possible += pairs
-    out = np.full(len(won), np.nan)
-    np.divide(won, possible, out=out, where=possible > 0)
-    return out
-
-
-def _joined(samples: list[npt.NDArray[np.float64]] | None) -> npt.NDArray[np.float64]:
-    return np.concatenate(samples) if samples else np.empty(0)
