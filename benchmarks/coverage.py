@@ -10,8 +10,8 @@ abnormal.  signal: by how many standard deviations of a slice abnormal ones scor
 difference, where there is no signal; else it is the figure of 20,000 patients weighted as in the small samples.
 
 Prints, by layout, signal and figure, the share of repeats with an interval, how many of these hold the truth and how
-wide they are on average, and the same of the plain percentiles.  Repeats have the seeds from --seed on.  Ends with status 1 where an interval holds the truth less often than 92 times in 100,
-three standard errors allowed for.
+wide they are on average, and the same of the plain percentiles.  Repeats have the seeds from --seed on.  Ends with
+status 1 where an interval holds the truth less often than 92 times in 100, three standard errors allowed for.
 """
 
 import argparse

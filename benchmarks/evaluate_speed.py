@@ -42,9 +42,16 @@ def write_tables(folder: Path, rows: int, patients: int) -> tuple[Path, Path]:
         )
     with labels.open("w", encoding="utf-8") as handle:
         handle.write("case,patient,slice,label,split,site,empty,body_fraction\n")
-        columns = (patient.tolist(), number.tolist(), label.tolist(), held_out.tolist(), empty.tolist(), tissue.tolist())
+        columns = (
+            patient.tolist(),
+            number.tolist(),
+            label.tolist(),
+            held_out.tolist(),
+            empty.tolist(),
+            tissue.tolist(),
+        )
         handle.writelines(
-            f"scan{who},P{who},{which},{int(ill)},{'validation' if held else 'test'},{'AB'[who % 2]},{int(bare)},{share:.4f}\n"
+            f"scan{who},P{who},{which},{ill:d},{('test', 'validation')[held]},{'AB'[who % 2]},{bare:d},{share:.4f}\n"
             for who, which, ill, held, bare, share in zip(*columns, strict=True)
         )
     return scores, labels
@@ -63,7 +70,7 @@ def main() -> None:
         scores, labels = write_tables(folder, asked.rows, asked.patients)
         sizes = [path.stat().st_size / 1e6 for path in (scores, labels)]
         print(f"tables of {sizes[0]:.0f} and {sizes[1]:.0f} MB written", flush=True)
-        profile, began, used = cProfile.Profile(), time.monotonic(), time.process_time()
+        profile, began, used = cProfile.Profile(time.process_time), time.monotonic(), time.process_time()
         with reporting(Console()):
             if asked.profile:
                 profile.enable()

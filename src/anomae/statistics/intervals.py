@@ -151,15 +151,12 @@ class PatientBootstrap:
                     for metric, spec in metrics.items():
                         samples.setdefault((name, metric), []).append(spec.function(*counts))
                 bar.advance(len(times))
-        return {
-            name: {
-                metric: Estimate(
-                    float(spec.function(*value[name])[0]), np.concatenate([np.empty(0), *samples.get((name, metric), [])]), groups[metric]
-                )
-                for metric, spec in metrics.items()
-            }
-            for name in columns
-        }
+        found: dict[str, dict[str, Estimate]] = {name: {} for name in columns}
+        for name, counts in value.items():
+            for metric, spec in metrics.items():
+                resampled = np.concatenate([np.empty(0), *samples.get((name, metric), [])])
+                found[name][metric] = Estimate(float(spec.function(*counts)[0]), resampled, groups[metric])
+        return found
 
     def aurocs(
         self,
@@ -201,10 +198,12 @@ class PatientBootstrap:
         ranked, groups = Ranked(labels, scores), slice_holders(labels, self.patient)
         table = ResampledRanks(ranked, self.patient, self.patients)
         curves = []
-        for times in self.draws(table.levels):
-            for tp, fp in zip(*table.counts(times), strict=True):
-                if tp[-1] > 0 and fp[-1] > 0:
-                    curves.append(_curves(tp, fp, grid))
+        with self._watched("curves of resamples", len(self.patient), 1) as bar:
+            for times in self.draws(table.levels):
+                for tp, fp in zip(*table.counts(times), strict=True):
+                    if tp[-1] > 0 and fp[-1] > 0:
+                        curves.append(_curves(tp, fp, grid))
+                bar.advance(len(times))
         if len(curves) < 2 or why_no_interval(groups):
             nothing = np.full((2, len(grid)), np.nan)
             return nothing, nothing

@@ -71,8 +71,9 @@ def _add_won(
     normal: npt.NDArray[np.float64],
     others: npt.NDArray[np.int64],
 ) -> None:
-    """Add to `won` (p, q) the pairs of abnormal (m,) and normal scores (n,), a tie one half; own (m,), others (n,): whose.
+    """Add to `won` (p, q) the pairs that abnormal scores (m,) win against normal ones (n,), a tie counting one half.
 
+    own (m,), others (n,): whose slice each is.
     Going up the abnormal scores, each normal one counts from the first that is not below it, half, and from the first
     above it, the other half.
     """

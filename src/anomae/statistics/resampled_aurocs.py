@@ -71,7 +71,7 @@ def _pairs(ranked: Ranked) -> Pairs:
 
 
 def _within(parts: Sequence[Pairs]) -> npt.NDArray[np.float64]:
-    """AUROC (k,) over the pairs within each part, of twice the pairs won and all pairs (k,) of each; NaN without any."""
+    """AUROC (k,) over the pairs within each part, of twice the pairs won and all pairs (k,) of each; NaN: no pair."""
     won, possible = np.zeros((2, len(parts[0][0])))
     for twice, pairs in parts:
         area = np.divide(twice, 2 * pairs, out=np.zeros(len(pairs)), where=pairs > 0)
