@@ -4,6 +4,7 @@ import csv
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from io import TextIOWrapper
 from operator import methodcaller
 from pathlib import Path
 from typing import Any
@@ -153,7 +154,7 @@ def read_table(path: Path, needed: Sequence[str]) -> Table:
     missing, is not text, lacks a `needed` column, or has lines of unequal length.
     """
     try:
-        with path.open(newline="", encoding="utf-8-sig") as handle:
+        with path.open("rb") as bytes_, TextIOWrapper(bytes_, newline="", encoding="utf-8-sig") as handle:
             start = handle.readline()
             handle.seek(0)
             read = csv.reader(handle, delimiter=_parted(start, needed))
@@ -163,7 +164,7 @@ def read_table(path: Path, needed: Sequence[str]) -> Table:
                 seen = [0]
 
                 def advance() -> None:
-                    now = handle.buffer.tell() // 1_000_000
+                    now = bytes_.tell() // 1_000_000
                     bar.advance(now - seen[0])
                     seen[0] = now
 
@@ -200,7 +201,8 @@ def _columns(
     """
     columns: list[list[str]] = [[] for _ in range(width)]
     lines: list[int] = []
-    odd, block = None, []
+    block: list[list[str]] = []
+    odd = None
 
     def take() -> None:
         for column, fields in zip(columns, zip(*block, strict=True), strict=True):

@@ -76,4 +76,6 @@ def _within(parts: Sequence[Pairs]) -> npt.NDArray[np.float64]:
     for twice, pairs in parts:
         area = np.divide(twice, 2 * pairs, out=np.zeros(len(pairs)), where=pairs > 0)
         won, possible = won + area * pairs, possible + pairs
-    return np.divide(won, possible, out=np.full(len(won), np.nan), where=possible > 0)
+    out = np.full(len(won), np.nan)
+    np.divide(won, possible, out=out, where=possible > 0)
+    return out
