@@ -6,8 +6,8 @@
 
 Patients with effects of their own on all of their slices: as many abnormal ones as asked and, of fifty or --patients,
 the others normal (at least five).  "own" abnormal patients have abnormal slices only; in "mixed" ones four slices of
-ten are abnormal.  signal: by how many standard deviations of a slice abnormal ones score higher.  The truth is 0.5, or no
-difference, where there is no signal; else it is the figure of 20,000 patients weighted as in the small samples.
+ten are abnormal.  signal: by how many standard deviations of a slice abnormal ones score higher.  The truth is 0.5, or
+no difference, where there is no signal; else it is the figure of 20,000 patients weighted as in the small samples.
 
 Prints, by layout, signal and figure, the share of repeats with an interval, how many of these hold the truth and how
 wide they are on average, and the same of the plain percentiles.  Repeats have the seeds from --seed on.  Ends with
