@@ -34,7 +34,7 @@ from anomae.statistics.pixels import PixelCounts, best_dice, count_pixels, float
 from anomae.statistics.ratios import mean_of_ratios, ratio
 from anomae.statistics.resampled_ranks import ResampledRanks
 
-MANY, LEAST = 20_000, 0.92
+MANY, PIXEL_BATCHES, LEAST = 20_000, 20, 0.92
 Floats = npt.NDArray[np.float64]
 Found = tuple[str, Estimate | Interval, float]
 
@@ -198,10 +198,10 @@ def count(
 
 @cache
 def true_pixels(layout: Layout, abnormal: int, signal: float) -> dict[str, float]:
-    """The figures of many patients, weighted as in `truths`."""
-    rng, share, many = np.random.default_rng(1), abnormal / people(layout, abnormal), 300
+    """The figures of 6,000 patients of each class, weighted as in `truths`."""
+    rng, share, many = np.random.default_rng(1), abnormal / people(layout, abnormal), 300  # at once, for memory
     exact, overlap, number, flags, lesion = np.zeros((2, 1 << 16)), np.zeros(1 << 16), 0.0, np.zeros(4), 0.0
-    for ill, weight in ((many, share), (0, 1 - share)):
+    for ill, weight in ((many, share), (0, 1 - share)) * PIXEL_BATCHES:
         pixels, lesions = count(*maps_of(layout, ill, many, signal, rng))
         exact, overlap = exact + weight * pixels.exact, overlap + weight * lesions.overlap
         number, flags = number + weight * lesions.number.sum(), flags + weight * lesions.flags.sum(axis=0)
