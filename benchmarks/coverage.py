@@ -2,16 +2,16 @@
 
     python benchmarks/coverage.py [--repeats 200] [--resamples 300] [--abnormal 3 5 7 10 15 20 21 25 35 50]
                                   [--kinds slices metrics shares pixels pretext] [--signals 0 1 3]
-                                  [--layouts 0 1 2 3 4 5]
+                                  [--layouts 0 1 2 3 4 5] [--patients 50] [--seed 0]
 
-Patients with effects of their own on all of their slices: as many abnormal ones as asked and, of fifty, the others
-normal (at least five).  "own" abnormal patients have abnormal slices only; in "mixed" ones four slices of ten are
-abnormal.  signal: by how many standard deviations of a slice abnormal ones score higher.  The truth is 0.5, or no
-difference, where there is no signal; else it is the figure of 20,000 patients weighted as in the small samples.
+Patients with effects of their own on all of their slices: as many abnormal ones as asked and, of fifty or --patients,
+the others normal (at least five).  "own" abnormal patients have abnormal slices only; in "mixed" ones four slices of
+ten are abnormal.  signal: by how many standard deviations of a slice abnormal ones score higher.  The truth is 0.5, or
+no difference, where there is no signal; else it is the figure of 20,000 patients weighted as in the small samples.
 
-Prints, by layout, signal and figure, the share of repeats with an interval, how many of these hold the truth, and
-those of the plain percentiles.  Ends with status 1 where an interval holds the truth less often than 92 times in 100,
-three standard errors allowed for.
+Prints, by layout, signal and figure, the share of repeats with an interval, how many of these hold the truth and how
+wide they are on average, and the same of the plain percentiles.  Repeats have the seeds from --seed on.  Ends with
+status 1 where an interval holds the truth less often than 92 times in 100, three standard errors allowed for.
 """
 
 import argparse
@@ -34,20 +34,24 @@ from anomae.statistics.pixels import PixelCounts, best_dice, count_pixels, float
 from anomae.statistics.ratios import mean_of_ratios, ratio
 from anomae.statistics.resampled_ranks import ResampledRanks
 
-PATIENTS, MANY, LEAST = 50, 20_000, 0.92
+MANY, PIXEL_BATCHES, LEAST = 20_000, 20, 0.92
 Floats = npt.NDArray[np.float64]
 Found = tuple[str, Estimate | Interval, float]
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Slices a patient (about), whether these vary, whether patients hold both classes, the patients' own effect."""
+    """Slices a patient (about), whether these vary, whether patients hold both classes, the patients' own effect.
+
+    patients: how many there are, if five of them at least are normal.
+    """
 
     name: str
     slices: int
     varied: bool = False
     mixed: bool = False
     effect: float = 1.0
+    patients: int = 50
 
 
 LAYOUTS = (
@@ -69,9 +73,9 @@ class Drawn:
     scores: dict[str, Floats]
 
 
-def people(abnormal: int) -> int:
-    """How many patients there are where so many are abnormal: fifty, or more so that five are normal."""
-    return max(PATIENTS, abnormal + 5)
+def people(layout: Layout, abnormal: int) -> int:
+    """How many patients there are where so many are abnormal: those of the layout, or more so that five are normal."""
+    return max(layout.patients, abnormal + 5)
 
 
 def draw(layout: Layout, ill: int, patients: int, signal: float, rng: np.random.Generator) -> Drawn:
@@ -96,7 +100,7 @@ def draw(layout: Layout, ill: int, patients: int, signal: float, rng: np.random.
 def truths(layout: Layout, abnormal: int, signal: float) -> dict[str, float]:
     """Every metric of very many patients, of whom as large a part counts as abnormal as in the small samples."""
     drawn = draw(layout, MANY // 2, MANY, signal, np.random.default_rng(1))
-    share = abnormal / people(abnormal)
+    share = abnormal / people(layout, abnormal)
     times = np.where(np.arange(MANY) < MANY // 2, share, 1 - share)[None]
     counts = ResampledRanks(Ranked(drawn.labels, drawn.scores["a"]), drawn.patient, MANY).counts(times)
     found = {name: float(spec.function(*counts)[0]) for name, spec in METRICS.items()}
@@ -106,7 +110,7 @@ def truths(layout: Layout, abnormal: int, signal: float) -> dict[str, float]:
 def of_slices(layout: Layout, abnormal: int, signal: float, resamples: int, seed: int) -> Iterator[Found]:
     """AUROC, the difference of two scores by bootstrap and by DeLong, AUROC within bands."""
     rng = np.random.default_rng([seed, abnormal, int(10 * signal), *layout.name.encode()])
-    drawn = draw(layout, abnormal, people(abnormal), signal, rng)
+    drawn = draw(layout, abnormal, people(layout, abnormal), signal, rng)
     labels, patient, truth = drawn.labels, drawn.patient, truths(layout, abnormal, signal)
     if labels.sum() in (0, len(labels)):
         return
@@ -123,7 +127,7 @@ def of_slices(layout: Layout, abnormal: int, signal: float, resamples: int, seed
 def of_metrics(layout: Layout, abnormal: int, signal: float, resamples: int, seed: int) -> Iterator[Found]:
     """Every other metric."""
     rng = np.random.default_rng([seed, abnormal, int(10 * signal), *layout.name.encode()])
-    drawn = draw(layout, abnormal, people(abnormal), signal, rng)
+    drawn = draw(layout, abnormal, people(layout, abnormal), signal, rng)
     if drawn.labels.sum() in (0, len(drawn.labels)):
         return
     truth, metrics = truths(layout, abnormal, signal), {name: METRICS[name] for name in METRICS if name != "auroc"}
@@ -151,7 +155,7 @@ def true_share(layout: Layout, odds: float) -> float:
 def of_shares(layout: Layout, abnormal: int, signal: float, resamples: int, seed: int) -> Iterator[Found]:
     """Sensitivity of the abnormal patients' slices, specificity of the others', their mean; rare as signal grows."""
     rng = np.random.default_rng([seed, abnormal, int(10 * signal), *layout.name.encode()])
-    patients, odds = people(abnormal), 1.5 * signal
+    patients, odds = people(layout, abnormal), 1.5 * signal
     ill = np.arange(patients) < abnormal
     hit, of = flagged(layout, patients, odds, rng)
     truth = true_share(layout, odds)
@@ -194,10 +198,10 @@ def count(
 
 @cache
 def true_pixels(layout: Layout, abnormal: int, signal: float) -> dict[str, float]:
-    """The figures of many patients, weighted as in `truths`."""
-    rng, share, many = np.random.default_rng(1), abnormal / people(abnormal), 300
+    """The figures of 6,000 patients of each class, weighted as in `truths`."""
+    rng, share, many = np.random.default_rng(1), abnormal / people(layout, abnormal), 300  # at once, for memory
     exact, overlap, number, flags, lesion = np.zeros((2, 1 << 16)), np.zeros(1 << 16), 0.0, np.zeros(4), 0.0
-    for ill, weight in ((many, share), (0, 1 - share)):
+    for ill, weight in ((many, share), (0, 1 - share)) * PIXEL_BATCHES:
         pixels, lesions = count(*maps_of(layout, ill, many, signal, rng))
         exact, overlap = exact + weight * pixels.exact, overlap + weight * lesions.overlap
         number, flags = number + weight * lesions.number.sum(), flags + weight * lesions.flags.sum(axis=0)
@@ -216,7 +220,7 @@ def true_pixels(layout: Layout, abnormal: int, signal: float) -> dict[str, float
 def of_pixels(layout: Layout, abnormal: int, signal: float, resamples: int, seed: int) -> Iterator[Found]:
     """Pixel AUROC, average precision, best Dice, AUPRO, and Dice and healthy tissue flagged at a threshold."""
     rng = np.random.default_rng([seed, abnormal, int(10 * signal), *layout.name.encode()])
-    patient, maps, masks = maps_of(layout, abnormal, people(abnormal), signal, rng)
+    patient, maps, masks = maps_of(layout, abnormal, people(layout, abnormal), signal, rng)
     if not masks.any():
         return
     truth, bootstrap = true_pixels(layout, abnormal, signal), PatientBootstrap(patient, resamples, seed)
@@ -272,25 +276,33 @@ KINDS: dict[str, Kind] = {
 }
 
 
-def held(figure: Estimate | Interval, truth: float) -> bool | None:
-    """Whether the interval holds the truth; None where there is no interval."""
+def held(figure: Estimate | Interval, truth: float) -> tuple[bool, float] | None:
+    """Whether the interval holds the truth, and its width; None where there is no interval."""
     interval = figure.interval() if isinstance(figure, Estimate) else figure
     if interval.low is None or interval.high is None:
         return None
-    return interval.low - 1e-12 <= truth <= interval.high + 1e-12
+    return interval.low - 1e-12 <= truth <= interval.high + 1e-12, interval.high - interval.low
 
 
 def coverage(
-    layout: Layout, abnormal: int, repeats: int, resamples: int, kind: str = "slices", signal: float = 0.0
+    layout: Layout,
+    abnormal: int,
+    repeats: int,
+    resamples: int,
+    kind: str = "slices",
+    signal: float = 0.0,
+    first_seed: int = 0,
 ) -> dict[str, Floats]:
-    """Figure -> intervals printed, of these holding the truth, and plain percentiles doing so (3,)."""
+    """Figure -> intervals printed, of these holding the truth, their summed widths, and both of percentiles (5,)."""
     counts: dict[str, Floats] = {}
-    for seed in range(repeats):
+    for seed in range(first_seed, first_seed + repeats):
         for name, figure, truth in KINDS[kind](layout, abnormal, signal, resamples, seed):
-            hit = held(figure, truth)
-            plain = held(replace(figure, groups=()), truth) if isinstance(figure, Estimate) else None
-            counts.setdefault(name, np.zeros(3))
-            counts[name] += [hit is not None, bool(hit), bool(plain) and hit is not None]
+            counts.setdefault(name, np.zeros(5))
+            found = held(figure, truth)
+            if found is None:
+                continue
+            plain = held(replace(figure, groups=(), leaning=False), truth) if isinstance(figure, Estimate) else None
+            counts[name] += [1, *found, *(plain or (np.nan, np.nan))]
     return counts
 
 
@@ -303,25 +315,28 @@ def main() -> int:
     options.add_argument("--kinds", nargs="+", default=list(KINDS), choices=list(KINDS))
     options.add_argument("--layouts", type=int, nargs="+", default=list(range(len(LAYOUTS))), help="by their order")
     options.add_argument("--signals", type=float, nargs="+", default=[0.0, 1.0, 3.0])
+    options.add_argument("--patients", type=int, default=50, help="in all, abnormal or not")
+    options.add_argument("--seed", type=int, default=0, help="of the first repeat; the others follow")
     asked = options.parse_args()
     failed = False
     cells = [
         (kind, signal, layout, abnormal)
         for kind in asked.kinds
         for signal in asked.signals
-        for layout in (LAYOUTS[number] for number in asked.layouts)
+        for layout in (replace(LAYOUTS[number], patients=asked.patients) for number in asked.layouts)
         for abnormal in asked.abnormal
     ]
     began = time.monotonic()
     for kind, signal, layout, abnormal in cells:
-        counts = coverage(layout, abnormal, asked.repeats, asked.resamples, kind, signal)
-        for name, (given, hits, plain) in counts.items():
-            share, usual = (hits / given, plain / given) if given else (float("nan"), float("nan"))
+        counts = coverage(layout, abnormal, asked.repeats, asked.resamples, kind, signal, asked.seed)
+        for name, (given, *sums) in counts.items():
+            share, width, usual, narrow = np.array(sums) / given if given else np.full(4, np.nan)
             low = given > 0 and share < LEAST - 3 * np.sqrt(LEAST * (1 - LEAST) / given)
             failed |= bool(low)
             print(
                 f"{name:30} signal {signal:g}  {layout.name:30} {abnormal:3} abnormal  {int(given):5} intervals  "
-                f"hold {share:.3f}  plain {usual:.3f}{'  TOO FEW' if low else ''}",
+                f"hold {share:.3f}  wide {width:.3f}  plain {usual:.3f}  wide {narrow:.3f}"
+                f"{'  TOO FEW' if low else ''}",
                 flush=True,
             )
     print(f"{len(cells)} cells in {time.monotonic() - began:.0f} s")

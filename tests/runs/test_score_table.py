@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anomae.errors import UserError
+from anomae.runs import score_table
 from anomae.runs.score_table import read_table
 
 
@@ -31,6 +32,19 @@ def test_a_spreadsheet_with_semicolons_and_a_byte_order_mark(tmp_path):
     (tmp_path / "t.csv").write_bytes(b"\xef\xbb\xbfcase;score\r\na;1\r\n\r\nb;2\r\n")
     found = read_table(tmp_path / "t.csv", ("case", "score"))
     assert found.scores()["score"].tolist() == [1, 2]
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 3, 50_000])
+def test_blocks_of_lines_change_nothing_and_every_line_keeps_its_number(tmp_path, monkeypatch, at_once):
+    monkeypatch.setattr(score_table, "_AT_ONCE", at_once)
+    found = table(tmp_path, 'case,score,note\na,1,x\n\n ,,\nb,2,"two\nlines"\na,3,x\nc,x,\n')
+    assert found.text("case").tolist() == ["a", "b", "a", "c"]
+    assert found.text("note").tolist() == ["x", "two\nlines", "x", ""]
+    assert found.lines == (2, 6, 7, 8)
+    with pytest.raises(UserError, match="line 8: the score 'x' is not a number"):
+        found.numbers("score")
+    with pytest.raises(UserError, match="line 4: 2 fields where the header has 3"):
+        table(tmp_path, "case,score,note\na,1,x\nb,1,x\nb,2\nc\n")
 
 
 @pytest.mark.parametrize(

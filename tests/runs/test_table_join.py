@@ -3,6 +3,8 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from anomae.errors import UserError
 from anomae.runs.score_table import read_table
@@ -19,6 +21,31 @@ def test_joined_by_case_and_slice(tmp_path):
     labels = table(tmp_path, "case,slice,label\na,2,1\na,1,0\nb,1,0\n", "l.csv")
     ours, theirs, notes = join(scores, labels)
     assert (ours.tolist(), theirs.tolist(), notes) == ([0, 1], [2, 0], ())
+
+
+KEYS = st.lists(st.tuples(st.sampled_from(["a", "b", "b.png", "B"]), st.integers(-2, 3)), max_size=12)
+
+
+@given(KEYS, KEYS)
+def test_it_is_the_plain_look_up_of_each_line(tmp_path_factory, ours, theirs):
+    folder = tmp_path_factory.mktemp("tables")
+    tables = [
+        table(folder, "\n".join(["case,slice", *(f"{case},{number}" for case, number in keys)]), name)
+        for name, keys in (("s.csv", ours), ("l.csv", theirs))
+    ]
+    for keys in (ours, theirs):
+        again = next((row for row, key in enumerate(keys) if key in keys[:row]), None)
+        if again is not None:
+            with pytest.raises(
+                UserError, match=f"lines {keys.index(keys[again]) + 2} and {again + 2} mean the same slice"
+            ):
+                join(*tables)
+            return
+    expected = [(row, theirs.index(key)) for row, key in enumerate(ours) if key in theirs]
+    if expected:
+        found = join(*tables)
+        assert [*zip(found.ours.tolist(), found.theirs.tolist(), strict=True)] == expected
+        assert found.notes == ()
 
 
 def test_joined_by_case_where_a_table_has_no_slices(tmp_path):

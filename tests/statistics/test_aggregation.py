@@ -21,6 +21,18 @@ def test_the_mean_of_numbers_near_the_largest_there_is():
     np.testing.assert_allclose(mean_of_highest(group, -scores, 3), [-largest, -1.5], rtol=1e-12)
 
 
+def test_a_power_of_two_goes_through_and_finite_stays_finite():
+    rng = np.random.default_rng(3)
+    group, largest = rng.integers(0, 9, 200), np.finfo(np.float64).max
+    scores = rng.uniform(-1, 1, 200)
+    for highest in (1, 3, 500):
+        once = mean_of_highest(group, scores, highest)
+        for power in (-900, 40, 1000, 1023):
+            found = mean_of_highest(group, np.ldexp(scores, power), highest)
+            np.testing.assert_allclose(found, np.ldexp(once, power), rtol=1e-14)
+        assert np.isfinite(mean_of_highest(group, np.where(scores > 0, largest, -largest), highest)).all()
+
+
 def test_a_patient_with_one_abnormal_slice_is_abnormal():
     slices = ScoredSlices(
         case=np.array(["a1", "a1", "a2", "b1"]),

@@ -6,7 +6,14 @@ import pytest
 from anomae.errors import UserError
 from anomae.statistics import intervals
 from anomae.statistics.holders import Holders
-from anomae.statistics.intervals import Estimate, Interval, PatientBootstrap, mean_estimate, paired_difference
+from anomae.statistics.intervals import (
+    Estimate,
+    Interval,
+    PatientBootstrap,
+    difference_estimate,
+    mean_estimate,
+    paired_difference,
+)
 from anomae.statistics.metrics import auroc
 
 
@@ -147,6 +154,26 @@ def test_few_patients_who_all_agree_are_not_certain():
     assert (none.low, none.high) == (0.0, pytest.approx(1 - 0.025 ** (1 / 5)))
     many = (Holders("abnormal slices", 50, 50.0),)
     assert Estimate(1.0, np.ones(100), many).interval() == Interval(1.0, pytest.approx(0.025 ** (1 / 50)), 1.0)
+
+
+def test_a_difference_of_figures_near_one_reaches_as_far_back_as_it_spreads():
+    """Its resamples lean away from no difference: here the lower of two figures near 1 has the longer tail."""
+    rng = np.random.default_rng(0)
+    groups = tuple(Holders(f"{kind} slices", 40, 40.0) for kind in ("abnormal", "normal"))
+    higher = Estimate(0.99, 1 - rng.exponential(0.01, 2000), groups)
+    lower = Estimate(0.96, 1 - rng.exponential(0.04, 2000), groups)
+    middling = Estimate(0.7, rng.normal(0.7, 0.04, 2000), groups)
+    for one, other, leaning in ((higher, lower, True), (middling, higher, True), (middling, middling, False)):
+        difference = difference_estimate(one, other)
+        assert difference.leaning is leaning
+        interval, reach = difference.interval(), 1.96 * difference.resampled.std(ddof=1)
+        low, high = np.percentile(difference.resampled, (2.5, 97.5))
+        if leaning:
+            low, high = min(low, difference.value - reach), max(high, difference.value + reach)
+        assert (interval.low, interval.high) == (pytest.approx(low, abs=1e-5), pytest.approx(high, abs=1e-5))
+        assert mean_estimate([middling, difference]).leaning is leaning
+    interval = difference_estimate(higher, lower).interval()
+    assert interval.low < np.percentile(higher.resampled - lower.resampled, 2.5)
 
 
 def test_near_one_percentiles_alone_are_not_believed():

@@ -35,10 +35,10 @@ def test_no_signal_is_within_the_interval(simulation, abnormal):
         for kind, found in simulation.coverage(layout, abnormal, 30, 150).items():
             counts[kind] = counts.get(kind, 0) + found
     assert set(counts) == {"AUROC", "difference", "DeLong", "matched"}
-    for given, hits, plain in counts.values():
+    for given, hits, _, plain, _ in counts.values():
         assert given >= 80
         assert hits / given >= 0.92
-        assert plain <= hits
+        assert not plain > hits
 
 
 @pytest.mark.parametrize(("kind", "signal"), [("slices", 3.0), ("shares", 0.0), ("shares", 3.0), ("pretext", 3.0)])
@@ -49,7 +49,7 @@ def test_a_signal_is_within_the_interval(simulation, kind, signal, abnormal):
         for name, found in simulation.coverage(layout, abnormal, 25, 100, kind, signal).items():
             counts[name] = counts.get(name, 0) + found
     assert len(counts) >= 2
-    for name, (given, hits, _) in counts.items():
+    for name, (given, hits, *_) in counts.items():
         assert given >= 90
         low = 0.92 - 2 * np.sqrt(0.92 * 0.08 / given)
         assert hits / given >= low, name

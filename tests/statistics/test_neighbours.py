@@ -75,3 +75,23 @@ def test_gaps_and_other_scans_are_no_neighbours():
 def test_a_slice_that_is_there_twice_is_refused():
     with pytest.raises(UserError, match="two slices of the same number"):
         smoothed_over_neighbours([1, 2], ["a", "a"], [4, 4])
+
+
+@given(scans(), st.integers(-900, 1000))
+def test_a_power_of_two_goes_through_and_finite_stays_finite(made, power):
+    scores, case, number = made
+    scores = np.where(np.abs(scores) < 1e-6, 0.0, scores)  # so that no quarter of any is too small for a number
+    once = smoothed_over_neighbours(scores, case, number)
+    np.testing.assert_array_equal(
+        smoothed_over_neighbours(np.ldexp(scores, power), case, number), np.ldexp(once, power)
+    )
+    largest = np.finfo(np.float64).max
+    highest = smoothed_over_neighbours(np.where(scores >= 0, largest, -largest), case, number)
+    assert np.isfinite(highest).all()
+    assert (np.abs(highest) <= largest).all()
+
+
+def test_what_is_not_finite_stays_so():
+    found = smoothed_over_neighbours([np.nan, 1.0, np.inf, 1.0], ["a", "a", "b", "b"], [1, 2, 1, 2])
+    assert np.isnan(found[:2]).all()
+    assert not np.isfinite(found[2:]).any()

@@ -87,6 +87,24 @@ def test_scores_stand_on_the_scale_of_the_healthy_ones():
     assert standardised(scores, np.full(9, 2.0)) is None
 
 
+@pytest.mark.parametrize("power", [-1000, -500, 300, 1018])
+def test_a_power_of_two_is_no_unit_either(power):
+    rng = np.random.default_rng(1)
+    healthy, scores = rng.normal(5, 3, 200), rng.normal(6, 3, 50)
+    found = standardised(np.ldexp(scores, power), np.ldexp(healthy, power))
+    np.testing.assert_allclose(found, standardised(scores, healthy), rtol=1e-13)
+
+
+def test_what_no_number_holds_is_refused_and_what_one_holds_is_kept():
+    largest, tiny = np.finfo(np.float64).max, np.array([0.0, 1e-300])
+    with pytest.raises(UserError, match="too far from the held-out healthy ones"):
+        standardised(np.array([largest]), tiny)
+    columns = [{"score": np.array([sign * largest, 1.0])} for sign in (1, 1, 1)]
+    np.testing.assert_allclose(mean_of_scores(columns)["score"], [largest, 1.0])
+    columns[2] = {"score": np.array([-largest, 1.0])}
+    np.testing.assert_allclose(mean_of_scores(columns)["score"], [largest / 3, 1.0])
+
+
 def test_the_mean_is_of_what_all_have():
     columns = [{"score": np.array([0.0, 2.0]), "x": np.array([1.0, 1.0])}, {"score": np.array([4.0, 0.0])}]
     found = mean_of_scores(columns)

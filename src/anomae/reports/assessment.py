@@ -69,7 +69,7 @@ def assess(
         },
         best_trivial_baseline=best,
         gain=figures["score"].gain,
-        strata=_strata(slices, scores, trivial_baselines, bootstrap),
+        strata=_strata(slices, scores, trivial_baselines, bootstrap, whole_test),
         matched={
             name: Matched(bands=bands, **dict(_beside_baselines(aurocs, scores, trivial_baselines)))
             for name, (bands, aurocs) in within.items()
@@ -149,7 +149,11 @@ def _beside(whole_test: Mapping[str, Estimate], best: str | None, free: list[str
 
 
 def _strata(
-    slices: ScoredSlices, scores: Columns, trivial_baselines: Columns, bootstrap: PatientBootstrap
+    slices: ScoredSlices,
+    scores: Columns,
+    trivial_baselines: Columns,
+    bootstrap: PatientBootstrap,
+    whole_test: Mapping[str, Estimate],
 ) -> dict[str, Stratum]:
     sections = {}
     for name, rows in strata(slices).items():
@@ -162,7 +166,9 @@ def _strata(
             "gain": None,
         }
         if part.both_classes:
-            aurocs = bootstrap.aurocs(slices.label, {**scores, **trivial_baselines}, rows=rows)
+            aurocs = whole_test
+            if len(rows) < len(slices):
+                aurocs = bootstrap.aurocs(slices.label, {**scores, **trivial_baselines}, rows=rows)
             beside = dict(_beside_baselines(aurocs, scores, trivial_baselines))
         sections[name] = Stratum(
             slices=len(part),

@@ -104,8 +104,18 @@ def precision_recall_plot(
     return text()
 
 
+def _drawable(scores: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64], str]:
+    """Scores that axes can hold, and what to call them: beyond 1e100 or below 1e-6, over a power of ten."""
+    largest = float(np.abs(scores).max(initial=0.0))
+    if largest == 0 or 1e-6 <= largest <= 1e100:
+        return scores, "score"
+    power = int(np.clip(np.floor(np.log10(largest)), -307, 308))
+    return scores / 10.0**power, f"score / 1e{power}"
+
+
 def score_histogram(slices: ScoredSlices, scores: npt.NDArray[np.float64]) -> str:
     """How the scores of normal and abnormal slices lie, each class as shares of its own."""
+    scores, words = _drawable(scores)
     low, high = np.percentile(scores, (0.2, 99.8))
     bins = int(np.clip(len(np.unique(scores)) // 4, 5, 50))  # fewer where scores are few whole numbers
     edges = np.linspace(low, high if high > low else low + 1, bins + 1)
@@ -117,7 +127,7 @@ def score_histogram(slices: ScoredSlices, scores: npt.NDArray[np.float64]) -> st
                 shares = np.histogram(chosen, edges)[0] / len(chosen)
                 axes.stairs(shares, edges, fill=True, color=colour, alpha=0.28)
                 axes.stairs(shares, edges, color=colour, lw=1.3, label=f"{title} ({len(chosen)})")
-        axes.set_xlabel("score")
+        axes.set_xlabel(words)
         axes.set_ylabel("share of the class")
         axes.legend()
     return text()
@@ -125,7 +135,7 @@ def score_histogram(slices: ScoredSlices, scores: npt.NDArray[np.float64]) -> st
 
 def position_plot(slices: ScoredSlices, scores: npt.NDArray[np.float64]) -> str:
     """Score against position in the scan, a dot a slice (at most 4,000), with the median of each class by tenth."""
-    position = slices.relative_position
+    position, (scores, words) = slices.relative_position, _drawable(scores)
     known = np.flatnonzero(np.isfinite(position))
     shown = known[:: max(1, -(-len(known) // 4000))]
     with plot(4.6, 3.0) as (figure, text):
@@ -146,7 +156,7 @@ def position_plot(slices: ScoredSlices, scores: npt.NDArray[np.float64]) -> str:
         axes.set_ylim(low - 0.05 * (high - low) - 1e-9, high + 0.05 * (high - low) + 1e-9)
         axes.set_xlim(0, 1)
         axes.set_xlabel("position in the scan (0 first slice, 1 last)")
-        axes.set_ylabel("score")
+        axes.set_ylabel(words)
         axes.legend()
     return text()
 

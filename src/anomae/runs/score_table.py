@@ -2,14 +2,18 @@
 
 import csv
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from io import TextIOWrapper
+from operator import methodcaller
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from anomae.errors import UserError
+from anomae.progress import progress
 
 SPLITS = {
     "train": "train",
@@ -32,6 +36,9 @@ _KNOWN = (
 )
 _DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+(e[+-]?\d+)?", re.IGNORECASE)
 _THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}")
+_COMMA = methodcaller("__contains__", ",")
+WATCHED_SIZE = 10  # MB; from there on, reading takes long enough to say how far it is
+_AT_ONCE = 50_000  # lines; of equal fields among them one is kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +50,9 @@ class Table:
     """
 
     path: Path
-    columns: dict[str, tuple[str, ...]]
+    columns: dict[str, Sequence[str]]
     rows: int
-    lines: tuple[int, ...]
+    lines: Sequence[int]
     by_file: bool = False
 
     def text(self, name: str, otherwise: str = "") -> npt.NDArray[np.str_]:
@@ -57,7 +64,13 @@ class Table:
 
         Raises UserError naming the first line where one is missing or is none, or could be meant in two ways.
         """
-        values, fields = np.empty(self.rows), self._with_points(name)
+        fields = self._with_points(name)
+        try:
+            values = np.fromiter(map(float, fields), np.float64, self.rows)
+        except ValueError:
+            values = np.full(self.rows, np.nan)
+        if np.isfinite(values).all():
+            return values
         for index, field in enumerate(fields):
             try:
                 values[index] = float(field)
@@ -70,7 +83,7 @@ class Table:
 
     def has_decimal_commas(self, name: str) -> bool:
         """Whether the numbers of a column are written with decimal commas."""
-        return any("," in field for field in self.columns.get(name, ()))
+        return any(map(_COMMA, self.columns.get(name, ())))
 
     def whole_numbers(self, name: str) -> npt.NDArray[np.int64]:
         """A column (n,) of whole numbers.  Raises UserError as `numbers` does."""
@@ -82,13 +95,7 @@ class Table:
 
     def labels(self) -> npt.NDArray[np.int8]:
         """The column label (n,): 0, 1, or -1 where the field is empty; LABELS has the words, known in any case."""
-        fields = [LABELS.get(str(field).lower()) for field in self.text("label")]
-        for index, field in enumerate(fields):
-            if field is None:
-                raise UserError(
-                    f"{self._at(index)}: a label must be 0 (normal), 1 (abnormal) or empty, "
-                    f"not {self.columns['label'][index]!r}."
-                )
+        fields = self._meant("label", LABELS, "a label must be 0 (normal), 1 (abnormal) or empty, not {!r}.")
         return np.array(fields, dtype=np.int8)
 
     def splits(self) -> npt.NDArray[np.str_]:
@@ -97,19 +104,24 @@ class Table:
         SPLITS has the names, known in any case.  Raises UserError naming the first line that has another: left out
         without a word, it would change every figure.
         """
-        fields = [SPLITS.get(str(field).lower()) for field in self.text("split", "test")]
-        for index, field in enumerate(fields):
-            if field is None:
-                raise UserError(
-                    f"{self._at(index)}: the split {self.columns['split'][index]!r} is not known; write "
-                    "train, validation or test, or leave the column split (or part) out."
-                )
-        return np.array(fields, dtype=np.str_)
+        if "split" not in self.columns:
+            return np.full(self.rows, "test")
+        cure = "write train, validation or test, or leave the column split (or part) out."
+        return np.array(self._meant("split", SPLITS, "the split {!r} is not known; " + cure), dtype=np.str_)
 
     def scores(self) -> dict[str, npt.NDArray[np.float64]]:
         """The column score and every score_<name>, (n,) each, finite."""
         names = [name for name in self.columns if name == "score" or name.startswith("score_")]
         return {name: self.numbers(name) for name in names}
+
+    def _meant(self, name: str, words: Mapping[str, Any], complaint: str) -> list[Any]:
+        """What each field of a column means by `words`, known in any case; complaint: with {!r} for one that is not."""
+        fields = self.columns[name]
+        meaning = {field: words.get(field.strip().lower()) for field in set(fields)}
+        if None in meaning.values():
+            index = next(index for index, field in enumerate(fields) if meaning[field] is None)
+            raise UserError(f"{self._at(index)}: {complaint.format(fields[index])}")
+        return [meaning[field] for field in fields]
 
     def _at(self, row: int) -> str:
         return f"{self.path}, line {self.lines[row]}"
@@ -117,9 +129,9 @@ class Table:
     def _with_points(self, name: str) -> list[str]:
         """The fields of a column without blanks, with decimal points where all are meant with commas."""
         fields = [field.strip() for field in self.columns[name]]
-        commas = [index for index, field in enumerate(fields) if "," in field]
-        if not commas:
+        if not any(map(_COMMA, fields)):
             return fields
+        commas = [index for index, field in enumerate(fields) if "," in field]
         pointed = [index for index, field in enumerate(fields) if "." in field]
         if pointed:
             raise UserError(
@@ -142,12 +154,21 @@ def read_table(path: Path, needed: Sequence[str]) -> Table:
     missing, is not text, lacks a `needed` column, or has lines of unequal length.
     """
     try:
-        with path.open(newline="", encoding="utf-8-sig") as handle:
+        with path.open("rb") as bytes_, TextIOWrapper(bytes_, newline="", encoding="utf-8-sig") as handle:
             start = handle.readline()
             handle.seek(0)
             read = csv.reader(handle, delimiter=_parted(start, needed))
             header, by_file = _header(next(read, []), needed)
-            found = [(read.line_num, line) for line in read if any(field.strip() for field in line)]
+            size = path.stat().st_size // 1_000_000
+            with progress(f"read {path.name}", size, "MB", speaks=size >= WATCHED_SIZE) as bar:
+                seen = [0]
+
+                def advance() -> None:
+                    now = bytes_.tell() // 1_000_000
+                    bar.advance(now - seen[0])
+                    seen[0] = now
+
+                columns, lines, odd = _columns(read, len(header), advance)
     except FileNotFoundError as error:
         raise UserError(f"{path} is missing.") from error
     except (OSError, UnicodeDecodeError, csv.Error) as error:
@@ -162,14 +183,48 @@ def read_table(path: Path, needed: Sequence[str]) -> Table:
     if len(set(named)) < len(named):
         twice = next(name for name in named if named.count(name) > 1)
         raise UserError(f"{path} names a column twice ({twice}, in any case).")
-    for number, line in found:
-        if len(line) != len(header):
-            comma = len(line) > len(header) and "," in start and ";" not in start
-            cure = "; decimal commas need semicolons between the fields, or write decimal points" if comma else ""
-            raise UserError(f"{path}, line {number}: {len(line)} fields where the header has {len(header)}{cure}.")
-    columns = list(zip(*(line for _, line in found), strict=True)) if found else [()] * len(header)
-    lines = tuple(number for number, _ in found)
-    return Table(path, dict(zip(header, columns, strict=True)), len(found), lines, by_file)
+    if odd is not None:
+        number, fields = odd
+        comma = fields > len(header) and "," in start and ";" not in start
+        cure = "; decimal commas need semicolons between the fields, or write decimal points" if comma else ""
+        raise UserError(f"{path}, line {number}: {fields} fields where the header has {len(header)}{cure}.")
+    return Table(path, dict(zip(header, columns, strict=True)), len(lines), lines, by_file)
+
+
+def _columns(
+    read: Any, width: int, advance: Callable[[], None]
+) -> tuple[list[list[str]], Sequence[int], tuple[int, int] | None]:
+    """The columns of what a csv.reader reads, the line of the file on which each row ends, and the first odd row.
+
+    That is the line and the number of fields of the first row which has not `width` of them.  Blank lines are left out.
+    advance: called now and then.
+    """
+    columns: list[list[str]] = [[] for _ in range(width)]
+    lines: list[int] = []
+    block: list[list[str]] = []
+    odd = None
+
+    def take() -> None:
+        for column, fields in zip(columns, zip(*block, strict=True), strict=True):
+            known: dict[str, str] = {}
+            column.extend(map(known.setdefault, fields, fields))  # a name that stands in many lines is held once
+        block.clear()
+        advance()
+
+    for line in read:
+        if odd is not None or not "".join(line).strip():
+            continue
+        if len(line) != width:
+            odd = (read.line_num, len(line))
+            continue
+        block.append(line)
+        lines.append(read.line_num)
+        if len(block) == _AT_ONCE:
+            take()
+    if block:
+        take()
+    one_a_row = len(lines) > 0 and lines[-1] - lines[0] == len(lines) - 1
+    return columns, range(lines[0], lines[-1] + 1) if one_a_row else tuple(lines), odd
 
 
 def _parted(start: str, needed: Sequence[str]) -> str:

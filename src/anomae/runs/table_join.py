@@ -22,6 +22,9 @@ _LEVELS: tuple[tuple[str, Callable[[str], str]], ...] = (
 )
 
 
+Rows = npt.NDArray[np.int64]
+
+
 class Joined(NamedTuple):
     """Rows of the scores and rows of the labels that mean the same slice, (k,) each, in the order of the scores.
 
@@ -47,11 +50,12 @@ def join(scores: Table, labels: Table) -> Joined:
     number = next((name for name in SLICES if name in scores.columns and name in labels.columns), "")
     by_slice = bool(number)
     names = [table.text("case").tolist() for table in (scores, labels)]
+    distinct = [set(own) for own in names]
     without = next((table for table in (scores, labels) if "slice" not in table.columns), None)
-    keys = [
-        _slices(table, own, number, None if number else without)
-        for table, own in zip((scores, labels), names, strict=True)
-    ]
+    keys = []
+    for table, own in zip((scores, labels), names, strict=True):
+        keys.append(table.whole_numbers(number) if number else np.zeros(table.rows, dtype=np.int64))
+        _refuse_twice(table, own, keys[-1], None if number else without)
     told = (
         f"The slices of {scores.path.name} and {labels.path.name} were matched by file_slice, the file's own index."
         if number == "file_slice"
@@ -59,16 +63,20 @@ def join(scores: Table, labels: Table) -> Joined:
     )
     blurred = False
     for said, shortened in _LEVELS:
-        if any(len({*map(shortened, own)}) < len({*own}) for own in map(set, names)):
+        if any(len({*map(shortened, own)}) < len(own) for own in distinct):
             blurred = True
             continue
-        ours, theirs = ({(shortened(case), number): row for (case, number), row in key.items()} for key in keys)
-        pairs = [(row, theirs[key]) for key, row in ours.items() if key in theirs]
-        if pairs:
-            rows = np.array(pairs, dtype=np.int64)
+        codes: dict[str, int] = {}
+        of_names = [{name: codes.setdefault(shortened(name), len(codes)) for name in own} for own in distinct]
+        cases = [
+            np.fromiter(map(known.__getitem__, own), np.int64, len(own))
+            for known, own in zip(of_names, names, strict=True)
+        ]
+        ours, theirs = _shared(cases[0], cases[1], keys[0], keys[1])
+        if len(ours):
             how = f"The cases of {scores.path.name} and {labels.path.name} were matched {said}." if said else ""
-            return Joined(rows[:, 0], rows[:, 1], tuple(note for note in (how, told) if note))
-    shared = {*map(_LEVELS[-1][1], names[0])} & {*map(_LEVELS[-1][1], names[1])}
+            return Joined(ours, theirs, tuple(note for note in (how, told) if note))
+    shared = {*map(_LEVELS[-1][1], distinct[0])} & {*map(_LEVELS[-1][1], distinct[1])}
     if by_slice and shared and not blurred:
         raise UserError(
             f"No slice of {scores.path} stands in {labels.path}, though {len(shared)} case(s) do: count slices alike, "
@@ -78,16 +86,27 @@ def join(scores: Table, labels: Table) -> Joined:
     raise UserError(f"No slice of {scores.path} stands in {labels.path}: case (and slice) must be written alike{more}.")
 
 
-def _slices(table: Table, names: list[str], column: str, lacking: Table | None) -> dict[tuple[str, int], int]:
-    """Row of each (case, slice) of a table; column: that of the slices.  lacking: the table without, if one is."""
-    number = table.whole_numbers(column) if column else np.zeros(table.rows, dtype=np.int64)
-    seen: dict[tuple[str, int], int] = {}
-    for row, key in enumerate(zip(names, number.tolist(), strict=True)):
-        if key in seen:
-            advice = "" if lacking is None else f", or give {lacking.path} the column slice (both tables need it)"
-            raise UserError(
-                f"{table.path}: lines {table.lines[seen[key]]} and {table.lines[row]} mean the same "
-                f"{'case' if lacking else 'slice'}; keep one{advice}."
-            )
-        seen[key] = row
-    return seen
+def _shared(ours: Rows, theirs: Rows, own_number: Rows, their_number: Rows) -> tuple[Rows, Rows]:
+    """Rows of two tables with the same case (a number for each) and slice number, in the order of the first."""
+    _, number = np.unique(np.concatenate([own_number, their_number]), return_inverse=True)
+    apart = int(number.max(initial=0)) + 1
+    own, others = ours * apart + number[: len(ours)], theirs * apart + number[len(ours) :]
+    order = np.argsort(others, kind="stable")
+    at = np.minimum(np.searchsorted(others, own, sorter=order), max(len(others) - 1, 0))
+    rows = np.flatnonzero(others[order[at]] == own) if len(others) else np.empty(0, dtype=np.int64)
+    return rows, order[at[rows]]
+
+
+def _refuse_twice(table: Table, names: list[str], number: Rows, lacking: Table | None) -> None:
+    """Raise UserError where a table has one (case, slice) twice.  lacking: the table without slices, if one is."""
+    _, case = np.unique(np.array(names), return_inverse=True)
+    order = np.lexsort((number, case))  # stable: of equal ones, the earlier line first
+    again = np.flatnonzero((np.diff(case[order]) == 0) & (np.diff(number[order]) == 0))
+    if not len(again):
+        return
+    first = again[np.argmin(order[again + 1])]
+    advice = "" if lacking is None else f", or give {lacking.path} the column slice (both tables need it)"
+    raise UserError(
+        f"{table.path}: lines {table.lines[order[first]]} and {table.lines[order[first + 1]]} mean the same "
+        f"{'case' if lacking else 'slice'}; keep one{advice}."
+    )

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 FEWEST_PATIENTS = 5  # of each class, for an interval at all
 ENOUGH_PATIENTS = 30  # effective ones; above, percentiles of the resamples are the interval
-_NORMAL_QUANTILE = 1.959963984540054
+NORMAL_QUANTILE = 1.959963984540054
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ def stretch(groups: Iterable[Holders]) -> float:
     freedom, wider = student(groups)
     if freedom is None:
         return 1.0
-    return float(t.ppf(0.975, freedom)) / _NORMAL_QUANTILE * wider if freedom else float("inf")
+    return float(t.ppf(0.975, freedom)) / NORMAL_QUANTILE * wider if freedom else float("inf")
 
 
 def student(groups: Iterable[Holders]) -> tuple[int | None, float]:

@@ -7,15 +7,23 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import numpy.typing as npt
 
-from anomae.errors import UserError
 from anomae.progress import Progress, progress
-from anomae.seeds import generator
-from anomae.statistics.holders import FEWEST_PATIENTS, Holders, fewest_of, slice_holders, stretch, why_no_interval
+from anomae.statistics.holders import (
+    FEWEST_PATIENTS,
+    NORMAL_QUANTILE,
+    Holders,
+    fewest_of,
+    slice_holders,
+    stretch,
+    why_no_interval,
+)
 from anomae.statistics.metric_specs import METRICS, MetricSpec
-from anomae.statistics.metrics import Counts, Ranked, area_under_roc
-from anomae.statistics.pairs import PatientPairs, worth_pairing
+from anomae.statistics.metrics import Ranked
+from anomae.statistics.pairs import worth_pairing
+from anomae.statistics.patient_draws import PatientDraws
 from anomae.statistics.rare import clopper_pearson, is_rare, worth
-from anomae.statistics.resampled_ranks import MOST_LEVELS, ResampledRanks
+from anomae.statistics.resampled_aurocs import by_patient_pairs, by_ranks
+from anomae.statistics.resampled_ranks import ResampledRanks
 
 WATCHED_ROWS = 100_000  # from so many slices on, resampling takes long enough to say how far it is
 
@@ -50,13 +58,15 @@ class Estimate:
     """A figure on all slices, and the same figure on each of r resamples: (r,), NaN where one class was not drawn.
 
     groups: the patients that hold what the figure needs; none: not counted.  lowest: the least that it can be, the
-    most is 1.
+    most is 1.  leaning: a difference of figures near 0 or 1, of which the lower one has the longer tail: its resamples
+    lean away from no difference, and their percentiles alone hold the truth 91 times in 100.
     """
 
     value: float
     resampled: npt.NDArray[np.float64]
     groups: tuple[Holders, ...] = ()
     lowest: float = 0.0
+    leaning: bool = False
 
     @property
     def left_out(self) -> int:
@@ -68,7 +78,7 @@ class Estimate:
 
         None where fewer than five patients hold a class; stretched about the figure where few do (`stretch`).  Where
         what it misses, or has at all, is worth fewer than five patients, it reaches as far at least as that of a
-        binomial share (`rare`).
+        binomial share (`rare`); where it is `leaning`, as 1.96 standard deviations of the resamples on both sides.
         """
         why, usable = why_no_interval(self.groups), self.resampled[np.isfinite(self.resampled)]
         if why or len(usable) < max(2, len(self.resampled) / 2):
@@ -79,11 +89,20 @@ class Estimate:
             low = max(self.lowest, min(low, self.value - wider * (self.value - low)))
             high = min(1.0, max(high, self.value + wider * (high - self.value)))
         effective = min((group.effective for group in self.groups), default=0.0)
-        if self.lowest == 0 and self.groups and is_rare(self.value, effective):
+        if self.lowest == 0 and self.rare:
             slices = worth(self.value, float(usable.var(ddof=1)), effective, fewest_of(self.groups) - 1)
             ends = clopper_pearson(self.value, slices)
             low, high = min(low, ends[0]), max(high, ends[1])
+        if self.leaning:
+            reach = NORMAL_QUANTILE * float(usable.std(ddof=1))
+            low = max(self.lowest, min(low, self.value - reach))
+            high = min(1.0, max(high, self.value + reach))
         return Interval(self.value, low, high)
+
+    @property
+    def rare(self) -> bool:
+        """Whether the figure, or what it misses, is worth fewer than five of the patients."""
+        return bool(self.groups) and is_rare(self.value, min(group.effective for group in self.groups))
 
 
 def mean_estimate(estimates: Sequence[Estimate]) -> Estimate:
@@ -91,7 +110,8 @@ def mean_estimate(estimates: Sequence[Estimate]) -> Estimate:
     value = float(np.mean([estimate.value for estimate in estimates]))
     resampled = np.mean([estimate.resampled for estimate in estimates], axis=0)
     groups = tuple(group for estimate in estimates for group in estimate.groups)
-    return Estimate(value, resampled, groups, min(estimate.lowest for estimate in estimates))
+    leaning = any(estimate.leaning for estimate in estimates)
+    return Estimate(value, resampled, groups, min(estimate.lowest for estimate in estimates), leaning)
 
 
 def paired_difference(one: Estimate, other: Estimate) -> Interval:
@@ -102,7 +122,8 @@ def paired_difference(one: Estimate, other: Estimate) -> Interval:
 def difference_estimate(one: Estimate, other: Estimate) -> Estimate:
     """`one` minus `other`, resample by resample."""
     resampled = one.resampled - other.resampled
-    return Estimate(one.value - other.value, resampled, (*one.groups, *other.groups), lowest=-1.0)
+    groups = (*one.groups, *other.groups)
+    return Estimate(one.value - other.value, resampled, groups, lowest=-1.0, leaning=one.rare or other.rare)
 
 
 class PatientBootstrap:
@@ -117,6 +138,7 @@ class PatientBootstrap:
         self.patient = index.astype(np.int64)
         self.patients, self.seed, self.wanted = len(names), seed, resamples
         self.resamples = resamples if self.patients >= FEWEST_PATIENTS else 0
+        self._draws = PatientDraws(self.patients, self.resamples, seed)
 
     def of(self, patients: npt.ArrayLike, most: int | None = None) -> "PatientBootstrap":
         """The same for other slices of these patients (m,): as many resamples, or `most`, from the same seed."""
@@ -124,14 +146,8 @@ class PatientBootstrap:
 
     def draws(self, rows: int) -> Iterator[npt.NDArray[np.float64]]:
         """How often each patient is drawn, (k, patients) at a time; k is small where `rows` is large."""
-        rng = generator(self.seed, "bootstrap", self.patients)
         size = int(np.clip(2_000_000 // max(rows, self.patients, 1), 1, 256))
-        for start in range(0, self.resamples, size):
-            count = min(size, self.resamples - start)
-            drawn = rng.integers(0, self.patients, (count, self.patients))
-            drawn += np.arange(count)[:, None] * self.patients
-            times = np.bincount(drawn.ravel(), minlength=count * self.patients)
-            yield times.reshape(count, self.patients).astype(np.float64)
+        return (times.astype(np.float64) for times in self._draws.batches(size))
 
     def metrics(
         self,
@@ -156,15 +172,12 @@ class PatientBootstrap:
                     for metric, spec in metrics.items():
                         samples.setdefault((name, metric), []).append(spec.function(*counts))
                 bar.advance(len(times))
-        return {
-            name: {
-                metric: Estimate(
-                    float(spec.function(*value[name])[0]), _joined(samples.get((name, metric))), groups[metric]
-                )
-                for metric, spec in metrics.items()
-            }
-            for name in columns
-        }
+        found: dict[str, dict[str, Estimate]] = {name: {} for name in columns}
+        for name, counts in value.items():
+            for metric, spec in metrics.items():
+                resampled = np.concatenate([np.empty(0), *samples.get((name, metric), [])])
+                found[name][metric] = Estimate(float(spec.function(*counts)[0]), resampled, groups[metric])
+        return found
 
     def aurocs(
         self,
@@ -183,10 +196,10 @@ class PatientBootstrap:
         truth = np.asarray(labels)[kept].astype(np.bool_)
         patient = self.patient[kept]
         band = np.zeros(len(kept), dtype=np.int64) if bands is None else np.asarray(bands)[kept]
-        pairing = _by_patient_pairs if worth_pairing(truth, patient) else _by_ranks
+        sampled = by_patient_pairs if worth_pairing(truth, patient) else by_ranks
         with self._watched("AUROC of resamples", len(kept), len(columns)) as bar:
             found = {
-                name: pairing(self, truth, np.asarray(scores, dtype=np.float64)[kept], patient, band, bar)
+                name: sampled(self._draws, truth, np.asarray(scores, dtype=np.float64)[kept], patient, band, bar)
                 for name, scores in columns.items()
             }
         compared = np.isin(band, np.intersect1d(band[truth & (band >= 0)], band[~truth]))
@@ -206,10 +219,12 @@ class PatientBootstrap:
         ranked, groups = Ranked(labels, scores), slice_holders(labels, self.patient)
         table = ResampledRanks(ranked, self.patient, self.patients)
         curves = []
-        for times in self.draws(table.levels):
-            for tp, fp in zip(*table.counts(times), strict=True):
-                if tp[-1] > 0 and fp[-1] > 0:
-                    curves.append(_curves(tp, fp, grid))
+        with self._watched("curves of resamples", len(self.patient), 1) as bar:
+            for times in self.draws(table.levels):
+                for tp, fp in zip(*table.counts(times), strict=True):
+                    if tp[-1] > 0 and fp[-1] > 0:
+                        curves.append(_curves(tp, fp, grid))
+                bar.advance(len(times))
         if len(curves) < 2 or why_no_interval(groups):
             nothing = np.full((2, len(grid)), np.nan)
             return nothing, nothing
@@ -230,64 +245,3 @@ def _curves(
     sensitivity = np.interp(grid, np.append(0, fp) / fp[-1], np.append(0, tp) / tp[-1])
     at = np.searchsorted(tp, grid * tp[-1])
     return np.stack([sensitivity, tp[at] / np.maximum(tp[at] + fp[at], 1)])
-
-
-Sampled = tuple[float, npt.NDArray[np.float64]]
-
-
-def _by_patient_pairs(
-    bootstrap: PatientBootstrap,
-    labels: npt.NDArray[np.bool_],
-    scores: npt.NDArray[np.float64],
-    patient: npt.NDArray[np.int64],
-    band: npt.NDArray[np.int64],
-    bar: Progress,
-) -> Sampled:
-    pairs = PatientPairs(labels, scores, patient, band)
-    samples = []
-    for times in bootstrap.draws(1):
-        samples.append(pairs.auroc(times))
-        bar.advance(len(times))
-    return float(pairs.auroc(np.ones((1, bootstrap.patients)))[0]), _joined(samples)
-
-
-def _by_ranks(
-    bootstrap: PatientBootstrap,
-    labels: npt.NDArray[np.bool_],
-    scores: npt.NDArray[np.float64],
-    patient: npt.NDArray[np.int64],
-    band: npt.NDArray[np.int64],
-    bar: Progress,
-) -> Sampled:
-    """The same figure as by pairs of patients; cheaper where there are nearly as many patients as slices."""
-    parts = []
-    bands = np.unique(band[band >= 0])
-    most = max(MOST_LEVELS // max(len(bands), 1), 4096)  # of each band, so that ten cost little more than one
-    for one in bands:
-        inside = np.flatnonzero(band == one)
-        if 0 < np.count_nonzero(labels[inside]) < len(inside):
-            ranked = Ranked(labels[inside], scores[inside])
-            parts.append((ranked, ResampledRanks(ranked, patient[inside], bootstrap.patients, most)))
-    if not parts:
-        raise UserError("No abnormal and normal slice to compare.")
-    samples = []
-    for times in bootstrap.draws(max(table.levels for _, table in parts)):
-        samples.append(_within([table.counts(times) for _, table in parts]))
-        bar.advance(len(times))
-    return float(_within([ranked.counts() for ranked, _ in parts])[0]), _joined(samples)
-
-
-def _within(parts: Sequence[tuple[Counts, Counts]]) -> npt.NDArray[np.float64]:
-    """AUROC (k,) over the pairs within each part, of counts (k, u) each; NaN where there is no pair."""
-    won, possible = np.zeros(len(parts[0][0])), np.zeros(len(parts[0][0]))
-    for tp, fp in parts:
-        pairs = tp[:, -1] * fp[:, -1]
-        won += np.nan_to_num(area_under_roc(tp, fp)) * pairs
-        possible += pairs
-    out = np.full(len(won), np.nan)
-    np.divide(won, possible, out=out, where=possible > 0)
-    return out
-
-
-def _joined(samples: list[npt.NDArray[np.float64]] | None) -> npt.NDArray[np.float64]:
-    return np.concatenate(samples) if samples else np.empty(0)

@@ -15,12 +15,17 @@ def smoothed_over_neighbours(
 
     scores: (n,), in any unit.  case: (n,), the scan that each slice is of.  slice: (n,), whole numbers; neighbours
     are those of one case whose numbers differ by one.  Where there is no slice below or above, the slice itself stands
-    for it; so the sum over a run of neighbours stays what it was.  The order of the n slices changes nothing.
+    for it; so the sum over a run of neighbours stays what it was.  The order of the n slices changes nothing.  Finite
+    scores stay finite, up to the largest number there is.
     Raises UserError where a case has a slice number twice.
     """
     values = np.asarray(scores, dtype=np.float64)
     below, above = below_and_above(case, slice)
-    return 0.5 * values + 0.25 * (values[below] + values[above])
+    with np.errstate(over="ignore", invalid="ignore"):
+        smoothed = 0.5 * values + 0.25 * (values[below] + values[above])
+    beyond = np.flatnonzero(~np.isfinite(smoothed) & np.isfinite(values))  # two neighbours' sum passed that number
+    smoothed[beyond] = 0.5 * values[beyond] + (0.25 * values[below[beyond]] + 0.25 * values[above[beyond]])
+    return smoothed
 
 
 def has_neighbours(case: npt.ArrayLike, slice: npt.ArrayLike) -> bool:

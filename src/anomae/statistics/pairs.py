@@ -9,12 +9,13 @@ import numpy.typing as npt
 from anomae.errors import UserError
 
 MOST_CELLS = 4_000_000  # of the table patients x patients
+_CELLS_AT_ONCE = 500_000  # of abnormal slices x patients
 
 
 def worth_pairing(labels: npt.ArrayLike, patient: npt.NDArray[np.int64]) -> bool:
     """Whether the table of patient pairs is small beside the slices."""
     truth = np.asarray(labels).astype(np.bool_)
-    normal, abnormal = len(np.unique(patient[~truth])), len(np.unique(patient[truth]))
+    normal, abnormal = (np.count_nonzero(np.bincount(patient[which])) for which in (~truth, truth))
     return bool(normal * abnormal <= MOST_CELLS and normal * np.count_nonzero(truth) <= 10 * MOST_CELLS)
 
 
@@ -38,29 +39,58 @@ class PatientPairs:
         bands = np.zeros(len(values), dtype=np.int64) if band is None else np.asarray(band)
         kept = bands >= 0
         abnormal, normal = np.flatnonzero(truth & kept), np.flatnonzero(~truth & kept)
+        shared = np.intersect1d(bands[abnormal], bands[normal])
+        if not len(shared):
+            raise UserError("No abnormal and normal slice to compare.")
         self.abnormal_patients, of_abnormal = np.unique(patient[abnormal], return_inverse=True)
         self.normal_patients, of_normal = np.unique(patient[normal], return_inverse=True)
         rows, columns = len(self.abnormal_patients), len(self.normal_patients)
-        self.won, self.possible = np.zeros((rows, columns)), np.zeros((rows, columns))
-        for one in np.unique(bands[abnormal]):
-            here, there = abnormal[bands[abnormal] == one], normal[bands[normal] == one]
-            who = of_abnormal[bands[abnormal] == one]
-            against = of_normal[bands[normal] == one]
-            sizes = np.bincount(who, minlength=rows)
-            for column in np.unique(against):
-                baselines = np.sort(values[there[against == column]])
-                below = np.searchsorted(baselines, values[here], "left")
-                upto = np.searchsorted(baselines, values[here], "right")
-                self.won[:, column] += np.bincount(who, weights=(below + upto) / 2, minlength=rows)
-                self.possible[:, column] += sizes * len(baselines)
-        if not self.possible.any():
-            raise UserError("No abnormal and normal slice to compare.")
+        self.won = np.zeros((rows, columns))
+        self.abnormal, self.normal = np.zeros((rows, len(shared))), np.zeros((columns, len(shared)))  # slices by band
+        for index, one in enumerate(shared):
+            here, there = bands[abnormal] == one, bands[normal] == one
+            own, others = of_abnormal[here], of_normal[there]
+            self.abnormal[:, index] = np.bincount(own, minlength=rows)
+            self.normal[:, index] = np.bincount(others, minlength=columns)
+            _add_won(self.won, values[abnormal[here]], own, values[normal[there]], others)
 
     def auroc(self, times: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """AUROC (k,) where each patient counts `times` (k, patients); NaN where no pair was drawn."""
         rows, columns = times[:, self.abnormal_patients], times[:, self.normal_patients]
         won = np.einsum("kp,kp->k", rows @ self.won, columns)
-        possible = np.einsum("kp,kp->k", rows @ self.possible, columns)
+        possible = np.einsum("kb,kb->k", rows @ self.abnormal, columns @ self.normal)
         out = np.full(len(won), np.nan)
         np.divide(won, possible, out=out, where=possible > 0)
         return out
+
+
+def _add_won(
+    won: npt.NDArray[np.float64],
+    abnormal: npt.NDArray[np.float64],
+    own: npt.NDArray[np.int64],
+    normal: npt.NDArray[np.float64],
+    others: npt.NDArray[np.int64],
+) -> None:
+    """Add to `won` (p, q) the pairs that abnormal scores (m,) win against normal ones (n,), a tie counting one half.
+
+    own (m,), others (n,): whose slice each is.
+    Going up the abnormal scores, each normal one counts from the first that is not below it, half, and from the first
+    above it, the other half.
+    """
+    from scipy.sparse import csr_matrix
+
+    order = np.argsort(abnormal, kind="stable")
+    rising, owner = abnormal[order], own[order]
+    start = np.concatenate([np.searchsorted(rising, normal, side) for side in ("left", "right")])
+    whose, counted = np.concatenate([others, others]), start < len(rising)
+    halves = np.full(np.count_nonzero(counted), 0.5)
+    begins = csr_matrix((halves, (start[counted], whose[counted])), shape=(len(rising), won.shape[1]))
+    below, size = np.zeros(won.shape[1]), max(1, _CELLS_AT_ONCE // won.shape[1])
+    for first in range(0, len(rising), size):
+        table = begins[first : first + size].toarray()  # (abnormal slices, normal patients)
+        table[0] += below
+        np.cumsum(table, axis=0, out=table)
+        below = table[-1]
+        which = owner[first : first + size]
+        ones = csr_matrix((np.ones(len(which)), (which, np.arange(len(which)))), shape=(len(won), len(which)))
+        won += ones @ table

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anomae.errors import UserError
+from anomae.statistics.aggregation import mean_of_highest
 from anomae.statistics.intervals import Estimate, PatientBootstrap, paired_difference
 from anomae.statistics.scored import ScoredSlices
 from anomae.statistics.strata import matching_bands, strata
@@ -14,6 +15,7 @@ from anomae.statistics.trivial_baselines import TRIVIAL_BASELINES
 
 Columns = Mapping[str, npt.NDArray[np.float64]]
 STRATA = ("all", "mid", "position")
+_MOST_POWER = 400  # of two; the squares of larger scores leave the range of numbers
 
 
 class PooledEvaluation:
@@ -118,17 +120,36 @@ def standardised(scores: npt.NDArray[np.float64], healthy: npt.NDArray[np.float6
     """Scores (n,) in standard deviations above the mean of held-out healthy ones (m,); None where these are all alike.
 
     The deviation is that of the m values themselves (divided by m); no label of a tested slice is looked at.
+    Raises UserError where a score is so many deviations away that no number holds it.
     """
-    deviation = float(healthy.std())
-    if not deviation > 0:
-        return None
-    return np.asarray((scores - healthy.mean()) / deviation, dtype=np.float64)
+    finite, (_, power) = np.isfinite(scores).all(), np.frexp(np.abs(healthy).max(initial=0.0))
+    with np.errstate(over="ignore"):
+        if abs(int(power)) > _MOST_POWER:  # their squares would be infinite or 0: a power of two is taken from all
+            scores, healthy = np.ldexp(scores, -power), np.ldexp(healthy, -power)
+        deviation = float(healthy.std())
+        if not deviation > 0:
+            return None
+        found = (scores - healthy.mean()) / deviation
+    if finite and not np.isfinite(found).all():
+        raise UserError("A score is too far from the held-out healthy ones to be told in their standard deviations.")
+    return np.asarray(found, dtype=np.float64)
 
 
 def mean_of_scores(columns: Sequence[Columns]) -> dict[str, npt.NDArray[np.float64]]:
     """Of standardised scores of several fits on the same slices: the mean of each column that all of them have."""
     shared = [name for name in columns[0] if all(name in other for other in columns)]
-    return {name: np.mean([own[name] for own in columns], axis=0, dtype=np.float64) for name in shared}
+    return {name: _mean([own[name] for own in columns]) for name in shared}
+
+
+def _mean(columns: Sequence[npt.NDArray[np.float64]]) -> npt.NDArray[np.float64]:
+    """Column by column, finite where all are: also where their sum is past the largest number there is."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        means: npt.NDArray[np.float64] = np.mean(columns, axis=0, dtype=np.float64)
+    beyond = np.flatnonzero(~np.isfinite(means) & np.isfinite(columns).all(axis=0))
+    if len(beyond):
+        every = np.concatenate([column[beyond] for column in columns])
+        means[beyond] = mean_of_highest(np.tile(np.arange(len(beyond)), len(columns)), every, len(columns))
+    return means
 
 
 def _shared(bands: npt.NDArray[np.int64], label: npt.NDArray[np.int8]) -> npt.NDArray[np.int64]:
