@@ -73,15 +73,17 @@ def write_highest(
 ) -> None:
     """The highest slices of a scan and what overlays need of them.
 
-    images: (k, h, w) as read; kept as 0..255 between the values drawn black and white.  heat: (k, h, w).  Slices with
-    a side above LONGEST_SIDE are shrunk first, the grey to the mean of each block of pixels, the heat to its highest,
-    so that what is small and marked stays marked.  count: of all slices of the scan.  sides: whether the patient's
+    images: (k, c, h, w) as read; the mean of their channels is kept as 0..255 between the values drawn black and
+    white.  heat: (k, h, w).  Slices with a side above LONGEST_SIDE are shrunk first, a channel at a time for the sake
+    of large pictures: the grey to the mean of each block of pixels, the heat to its highest, so that what is small and
+    marked stays marked.  count: of all slices of the scan.  sides: whether the patient's
     right is known to be on the left of the images.
     """
-    by = (-(-images.shape[1] // LONGEST_SIDE), -(-images.shape[2] // LONGEST_SIDE))
-    images, heat = shrunk(images, by), shrunk(heat, by, highest=True)
+    by = (-(-images.shape[2] // LONGEST_SIDE), -(-images.shape[3] // LONGEST_SIDE))
+    channels, heat = [shrunk(images[:, one], by) for one in range(images.shape[1])], shrunk(heat, by, highest=True)
     low, high = black_and_white
-    share = np.clip((images.astype(np.float32) - low) / max(high - low, 1e-6), 0, 1)
+    grey = channels[0] if len(channels) == 1 else np.mean(channels, axis=0)
+    share = np.clip((grey.astype(np.float32) - low) / max(high - low, 1e-6), 0, 1)
     write_arrays(
         path,
         grey=np.asarray(share * 255, dtype=np.uint8),
