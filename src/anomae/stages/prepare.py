@@ -96,9 +96,9 @@ def prepare(
         refuse_changed(folder, cases)
         return _whole(folder, allow_leak)
     assigned, said = assign_splits(opened, cases, rule=split, lists=lists, seed=seed, allow_leak=allow_leak)
-    writer = StoreWriter(folder, request, settings, cases)
+    work = partial(rows_or_reason, cohort=opened, assigned=assigned, settings=settings)
+    writer = StoreWriter(folder, request, settings, cases, work)
     try:
-        work = partial(rows_or_reason, cohort=opened, assigned=assigned, settings=settings)
         _write(writer, cases, work, usable_workers(workers, settings))
         _tell_skipped(writer)
         _finish(writer, opened, lists, said, allow_leak)
