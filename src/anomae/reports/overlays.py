@@ -57,7 +57,7 @@ def _draw_scan(
                 heat[index],
                 grey=(0, 255),
                 heat_top=scale,
-                title=f"{scan.name}   slice {number}   score {score:.4g}",
+                title=f"{scan.name}{'' if count == 1 else f'   slice {number}'}   score {score:.4g}",
                 aspect=aspect,
                 map_name=map_name,
                 threshold=threshold,
