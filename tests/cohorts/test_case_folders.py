@@ -64,7 +64,7 @@ def test_all_sequences_of_a_case_have_its_masks(tmp_path):
 )
 def test_a_folder_of_masks_for_each_case(scan, files, tmp_path):
     others = [scan.replace("A", "B"), "abnormal/C.png"]
-    assert masks(lay(tmp_path, scan, *others, *files)) == {scan: files} | dict.fromkeys(others, [])
+    assert masks(lay(tmp_path, scan, *others, *files)) == {scan: files} | {name: [] for name in others}
 
 
 def test_the_masks_of_one_case_are_merged(tmp_path):
@@ -73,11 +73,21 @@ def test_the_masks_of_one_case_are_merged(tmp_path):
     assert cohort.read(case).labels.tolist() == [1, 1, 0, 0]
 
 
-def test_masks_of_unlike_things_are_not_merged(tmp_path):
-    cohort = lay(tmp_path, "abnormal/A/x.nii.gz", "abnormal/A/masks/lung_mask.nii.gz", "abnormal/A/masks/lesion.nii.gz")
-    assert masks(cohort) == {"abnormal/A/x.nii.gz": []}
-    assert "may each have several lesion masks" in " ".join(cohort.notes())
-    assert [case.label for case in cohort.cases() if case.called == ABNORMAL] == [ABNORMAL]
+@pytest.mark.parametrize("names", [("liver",), ("lung_mask", "lesion")])
+def test_what_may_be_an_organ_is_not_taken(names, tmp_path):
+    """As TotalSegmentator writes it; slices without liver would be healthy."""
+    cohort = lay(tmp_path, "abnormal/A/x.nii.gz", *(f"abnormal/A/segmentations/{name}.nii.gz" for name in names))
+    (case,) = (case for case in cohort.cases() if case.called == ABNORMAL)
+    assert "liver" not in str(case.lesion_files)
+    assert "lung" not in str(case.lesion_files)
+
+
+def test_the_folders_of_nnu_net(tmp_path):
+    files = [f"abnormal/imagesTr/T_00{number}_0000.nii.gz" for number in (1, 2)]
+    marks = [f"abnormal/labelsTr/T_00{number}.nii.gz" for number in (1, 2)]
+    cohort = lay(tmp_path, *files, *marks)
+    assert masks(cohort) == {file: [mark] for file, mark in zip(files, marks, strict=True)}
+    assert len({case.patient for case in cohort.cases()}) == 3
 
 
 @pytest.mark.parametrize(

@@ -97,9 +97,7 @@ def test_a_case_that_was_skipped_is_tried_again_when_the_store_goes_on(cohort, s
     cohort.found["b"] = sound
     with reporting(heard):
         StoreWriter(tmp_path / "store", REQUEST, small, cohort.cases(), read).close()
-    assert heard.said == [
-        "scans/b was skipped and can be read now; this scan and the 2 behind it are prepared again."
-    ]
+    assert heard.said == ["scans/b was skipped and can be read now; this scan and the 2 behind it are prepared again."]
     before, mended = finished(tmp_path / "store", cohort, small, write)
     assert before == 1
     assert mended == whole

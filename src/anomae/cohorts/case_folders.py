@@ -53,9 +53,10 @@ def scans_of_case_folder(
 ) -> list[Path]:
     """The scan that a mask in a folder of masks belongs to by its folders alone; several where it could be any.
 
-    home: the folders of the mask, in small letters and without those of a role; by_home: the same of scans; by_stem:
-    scans by their name in small letters.  The innermost is called as a scan ("masks/CASE/1.png" of "images/CASE.png"),
-    or is the folder of a case that holds one scan ("CASE/masks/1.png" of "CASE/image.png").
+    For masks that have no name of their own (`sort_of_mask`).  home: the folders of the mask, in small letters and
+    without those of a role; by_home: the same of scans; by_stem: scans by their name in small letters.  The innermost
+    is called as a scan ("masks/CASE/1.png" of "images/CASE.png"), or is the folder of a case that holds one scan
+    ("CASE/masks/1.png" of "CASE/image.png").
     """
     if not home or home[-1] in _CLASSES:
         return []

@@ -16,8 +16,8 @@ from anomae.errors import UserError
 
 COLUMNS = ("file", "patient", "label", "split", "mask", "site")
 _LABELS = {
-    **dict.fromkeys((*HEALTHY_NAMES, "0", "0.0"), HEALTHY),
-    **dict.fromkeys((*ABNORMAL_NAMES, "1", "1.0"), ABNORMAL),
+    **dict.fromkeys((*HEALTHY_NAMES, "0", "0.0", "false"), HEALTHY),
+    **dict.fromkeys((*ABNORMAL_NAMES, "1", "1.0", "true"), ABNORMAL),
     **dict.fromkeys(("unknown", "-1", "-1.0"), UNKNOWN),
 }
 NO_MASK = "none"

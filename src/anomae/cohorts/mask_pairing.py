@@ -9,7 +9,6 @@ from pathlib import Path
 from anomae.cohorts.brain_files import is_brain_file
 from anomae.cohorts.case_folders import are_of_one_case, is_one_of_several, scans_of_case_folder, sort_of_mask
 from anomae.cohorts.file_roles import (
-    IMAGE_FOLDERS,
     MASK_FOLDERS,
     fits,
     given_twice,
@@ -86,10 +85,7 @@ class _Mask:
     @property
     def kind(self) -> tuple[Path, str]:
         """Masks of one scan and one kind are its lesions; those of two kinds are two opinions of them."""
-        stem = stem_of(self.path)
-        return self.path.parent, self.pattern or (
-            sort_of_mask(stem) if self.by_folder else without_number(stem).lower()
-        )
+        return self.path.parent, self.pattern or ("" if self.by_folder else without_number(stem_of(self.path)).lower())
 
 
 def pair(paths: list[Path], above: Path, told: RoleSettings) -> Paired:
@@ -172,7 +168,8 @@ def _matched(
     taken: set[Path] = set()
     for mask in masks:
         of = _scans_of(mask, by_home, stems, above, told)
-        if not of and mask.inside and not mask.pattern:
+        # What has a name of its own, as "liver", may be an organ: only names that count alone are told by folders.
+        if not of and mask.inside and not mask.pattern and not sort_of_mask(stem_of(mask.path)):
             of = scans_of_case_folder(home_of(mask.path, above, told.role_folders), by_home, by_stem)
             mask = replace(mask, by_folder=True)
         if of:
@@ -181,7 +178,9 @@ def _matched(
             lonely.append(mask.path)
         for scan in of:
             of_scan[scan].append(mask)
-        if len({each.parent for each in of}) > 1:
+        # Of scans in several folders, or of one name but for the suffix, it could be the mask of any.
+        named = {(each.parent, stems[each].lower()) for each in of}
+        if len({folder for folder, _ in named}) > 1 or len(named) < len(of):
             unclear.update(of)
     for scan, own in of_scan.items():
         if len({mask.kind for mask in own}) > 1 or len({stem_of(mask.path).lower() for mask in own}) < len(own):

@@ -16,7 +16,7 @@ class NamedFiles:
         self._known: dict[str, list[Path]] | None = None
 
     def path(self, name: str, where: str) -> Path:
-        """The file or folder at a path below the source; also with the slashes of Windows, or accents written otherwise.
+        """The file or folder at a path below the source; also with the slashes of Windows, or other accents.
 
         Raises UserError, naming `where`, if it is not there.
         """

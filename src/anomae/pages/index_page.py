@@ -19,10 +19,11 @@ class IndexRow:
     """One scan in the table.
 
     label: what it is called.  page, thumbnail: paths relative to the index, "" where there is none.  flag: None where
-    none is raised.  score: of its highest slice.  highest: the number of that slice, None of a picture.  slices: how many were scored.
-    flagged: how many of them are flagged; None where none is raised.  findings: how many there are; None where there is
-    no rule for them.  largest_mm3: volume of the largest finding; None where there is none, or no grid.  reason: why
-    there is no flag, or what is to be known of the one there is.  patient: "" where unknown or not to be named.
+    none is raised.  score: of its highest slice.  highest: the number of that slice, None of a picture.  slices: how
+    many were scored.  flagged: how many of them are flagged; None where none is raised.  findings: how many there are;
+    None where there is no rule for them.  largest_mm3: volume of the largest finding; None where there is none, or no
+    grid.  reason: why there is no flag, or what is to be known of the one there is.  patient: "" where unknown or not
+    to be named.
     """
 
     label: str

@@ -86,8 +86,10 @@ class StoreWriter:
         request: what the store is made of and how, as JSON, with the number of "channels" of an image; without it they
         have one.  cases: those to be written, in order; where the files of one that is in have changed since, it and
         all behind it are prepared again, and that is said.  read: the rows of a case or why there are none; a case that
-        was skipped is tried again by it, and where it has rows now, it and all behind it are prepared again.  Raises UserError where `folder` holds a store that was
-        asked for otherwise, or something else, or another process is writing there, or it cannot be written to.
+        was skipped is tried again by it, and where it has rows now, it and all behind it are prepared again.
+
+        Raises UserError where `folder` holds a store that was asked for otherwise, or something else, or another
+        process is writing there, or it cannot be written to.
         """
         refuse_other_request(folder, request)
         self.folder, self.request = folder, dict(request)

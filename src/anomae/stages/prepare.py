@@ -18,6 +18,7 @@ from anomae.cohorts.splits import refuse_leaks
 from anomae.errors import UserError
 from anomae.progress import progress, say
 from anomae.reports.provenance import count_splits
+from anomae.slices.copies import copy_notes
 from anomae.slices.index import SliceIndex
 from anomae.slices.rows import CaseRows, rows_or_reason
 from anomae.slices.settings import PrepareSettings
@@ -231,7 +232,11 @@ def _finish(writer: StoreWriter, cohort: Cohort, lists: ReleasedLists | None, sp
         "leaking_patients": refuse_leaks(index.patient, index.split, allow_leak),
         "counts": count_splits(index.split, index.label, index.empty, index.case, index.patient),
         "share_of_normals_from_patients_with_lesions": _ill_shares(index, writer.abnormal_patients),
-        "notes": [*cohort.notes(), *(() if lists is None else lists.compare(index.case, index.slice, index.label))],
+        "notes": [
+            *cohort.notes(),
+            *copy_notes(writer.lines),
+            *(() if lists is None else lists.compare(index.case, index.slice, index.label)),
+        ],
         "pairing": {**cohort.pairing(), "noted": noted_masks(line.get("notes", ()) for line in writer.lines)},
         "versions": {name: version(name) for name in VERSIONED},
     }
