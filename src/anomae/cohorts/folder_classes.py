@@ -8,7 +8,7 @@ from anomae.cohorts.file_roles import IMAGE_FOLDERS, MASK_FOLDERS
 from anomae.cohorts.source_folder import existing_folder
 from anomae.errors import UserError
 
-HEALTHY_NAMES = ("healthy", "normal", "no", "good", "negative")
+HEALTHY_NAMES = ("healthy", "normal", "no", "good", "negative", "notumor", "no_tumor")
 ABNORMAL_NAMES = ("abnormal", "ungood", "yes", "positive", "anomalous", "anomaly", "diseased", "lesion", "bad")
 SPLIT_NAMES = {
     "train": "train",

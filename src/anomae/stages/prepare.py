@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from anomae.cohorts.case import HEALTHY, SPLITS, Case, Cohort
-from anomae.cohorts.pairing_facts import noted_masks
+from anomae.cohorts.pairing_facts import NOTED, noted_masks
 from anomae.cohorts.registry import cohort_named, cohort_options, open_cohort
 from anomae.cohorts.released_lists import ReleasedLists
 from anomae.cohorts.splits import refuse_leaks
@@ -21,6 +21,7 @@ from anomae.reports.provenance import count_splits
 from anomae.slices.copies import copy_notes
 from anomae.slices.index import SliceIndex
 from anomae.slices.rows import CaseRows, rows_or_reason
+from anomae.slices.scan_notes import counted_notes, note_sentences
 from anomae.slices.settings import PrepareSettings
 from anomae.slices.source_facts import refuse_changed
 from anomae.slices.splitting import CANDIDATE, SPLIT_RULES, SUBSETS, WHOLE, assign_splits, drawn_candidates
@@ -208,6 +209,7 @@ def _tell_left_out(store: SliceStore) -> None:
     """Say what is not in the store although it was read, and what the cohort noticed."""
     said = [*store.prepared["notes"]]
     said += [f"{count} scans: {what}" for what, count in store.prepared.get("pairing", {}).get("noted", {}).items()]
+    said += note_sentences(store.prepared.get("scan_notes", {}))
     said += [f"{count} slices were dropped: {why}" for why, count in store.prepared["dropped"].items()]
     if store.prepared["leaking_patients"]:
         said.append(f"{store.prepared['leaking_patients']} patients are in more than one split; this was allowed")
@@ -238,6 +240,7 @@ def _finish(writer: StoreWriter, cohort: Cohort, lists: ReleasedLists | None, sp
             *(() if lists is None else lists.compare(index.case, index.slice, index.label)),
         ],
         "pairing": {**cohort.pairing(), "noted": noted_masks(line.get("notes", ()) for line in writer.lines)},
+        "scan_notes": counted_notes((line.get("notes", ()) for line in writer.lines), NOTED),
         "versions": {name: version(name) for name in VERSIONED},
     }
     writer.finish(facts)
