@@ -39,6 +39,7 @@ def write_map(
     return ()
 
 
+_STRIP = 256  # rows
 LONGEST_SIDE = 1024  # pixels of what overlays are drawn from: a panel of theirs is some 400 across
 
 
@@ -57,6 +58,15 @@ def shrunk(images: npt.NDArray[Any], by: tuple[int, int], *, highest: bool = Fal
                 counts = np.diff([*starts, side]).reshape([-1 if other == axis else 1 for other in range(3)])
                 images = np.add.reduceat(images, starts, axis=axis, dtype=np.float32) / counts.astype(np.float32)
     return images
+
+
+def _shrunk_in_strips(images: npt.NDArray[Any], by: tuple[int, int], *, highest: bool = False) -> npt.NDArray[Any]:
+    """The same, some rows at a time: numpy casts all that it is given at once."""
+    if by == (1, 1):
+        return images
+    rows = by[0] * max(1, _STRIP // by[0])
+    strips = [shrunk(images[:, start : start + rows], by, highest=highest) for start in range(0, images.shape[1], rows)]
+    return np.concatenate(strips, axis=1)
 
 
 def write_highest(
@@ -80,7 +90,8 @@ def write_highest(
     right is known to be on the left of the images.
     """
     by = (-(-images.shape[2] // LONGEST_SIDE), -(-images.shape[3] // LONGEST_SIDE))
-    channels, heat = [shrunk(images[:, one], by) for one in range(images.shape[1])], shrunk(heat, by, highest=True)
+    channels = [_shrunk_in_strips(images[:, one], by) for one in range(images.shape[1])]
+    heat = _shrunk_in_strips(heat, by, highest=True)
     low, high = black_and_white
     grey = channels[0] if len(channels) == 1 else np.mean(channels, axis=0)
     share = np.clip((grey.astype(np.float32) - low) / max(high - low, 1e-6), 0, 1)
