@@ -9,6 +9,7 @@ from pathlib import Path
 from anomae.cohorts.brain_files import is_brain_file
 from anomae.cohorts.case_folders import are_of_one_case, is_one_of_several, scans_of_case_folder, sort_of_mask
 from anomae.cohorts.file_roles import (
+    IMAGE_FOLDERS,
     MASK_FOLDERS,
     fits,
     given_twice,
@@ -204,7 +205,8 @@ def _scans_of(
         short = without_number(stem_of(path))
         names = dict.fromkeys((short, mask_base(short) or short))
         of = next((hit for name in names if (hit := _exact(name, near, stems))), [])
-    told_by_name = inside or (len(near) > 1 and not base.isdecimal())  # "mask_1" names no scan, "other_mask" does
+    # "mask_1" names no scan, "other_mask" does; and images/ may hold scans of several patients.
+    told_by_name = inside or (len(near) > 1 and not base.isdecimal()) or path.parent.name.lower() in IMAGE_FOLDERS
     if not of and (not base or (not told_by_name and are_of_one_case(near, home_of(path, above)))):
         of = near
     return of
