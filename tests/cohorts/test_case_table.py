@@ -72,3 +72,34 @@ def test_a_table_that_is_none_is_refused(source):
         read_case_table(source / "none.csv", source)
     with pytest.raises(UserError, match="no text in UTF-8"):
         read_case_table(written(source, "file\nä.png\n", "latin-1"), source)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig"])
+@pytest.mark.parametrize("head", ["", "sep=;\n", '"sep=;"\r\n'])
+def test_tables_as_spreadsheets_save_them(source, encoding, head):
+    text = f'{head}file;label;patient;age\na.png;1.0;"x; y";50\nin\\b.png;0.0;;60\n'
+    found, notes = read_case_table(written(source, text, encoding), source)
+    assert found == {
+        source / "a.png": TableRow("x; y", ABNORMAL),
+        source / "in/b.png": TableRow(None, HEALTHY),
+    }
+    assert notes == ["the column(s) age of the table say nothing that is used and were left out"]
+
+
+def test_lines_are_counted_over_cells_of_several_lines(source):
+    with pytest.raises(UserError, match="line 4, has the label 'ill'"):
+        read_case_table(written(source, 'file,label,age\na.png,0,"5\n0"\nc.png,ill,9\n'), source)
+
+
+def test_a_name_with_its_ending_in_any_writing_of_accents(tmp_path):
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "Mu\u0308ller.png").touch()  # as macOS writes it
+    for name in (
+        "M\u00fcller.png",
+        "M\u00fcller",
+        "deep/M\u00fcller.png",
+        "deep\\M\u00fcller.png",
+        "./deep/M\u00fcller.png",
+    ):
+        found, _ = read_case_table(written(tmp_path, f"file,label\n{name},1\n"), tmp_path)
+        assert [*found] == [tmp_path / "deep" / "Mu\u0308ller.png"]

@@ -73,7 +73,8 @@ REFUSED = {
     "none": (one_hot().replace("ISIC_2,1.0,0.0", "ISIC_2,0.0,0.0"), {"healthy": "NV"}, "line 3, has 1 in 0 of"),
     "not there": (one_hot().replace("ISIC_2", "ISIC_7"), {"healthy": "NV"}, "line 3, names 'ISIC_7', .*not there"),
     "two labels": ("image,target,dx\nISIC_1,0,nv\n", {"healthy": "NV"}, "columns target and dx; rename"),
-    "other columns": ("image_id,dx,age\nISIC_1,nv,50\n", {"healthy": "NV"}, "column 'age' .* leave it out"),
+    "misspelt column": ("image_id,dx,patiant\nISIC_1,nv,50\n", {"healthy": "NV"}, "'patiant'.*Did you mean patient"),
+    "a column like ours": ("image_id,dx,subject\nISIC_1,nv,50\n", {"healthy": "NV"}, "none called patient; call it"),
     "no diagnoses": ("image_id,site\nISIC_1,a\n", {"healthy": "NV"}, "no column of them"),
 }
 
@@ -115,3 +116,57 @@ def test_splits_of_the_download_stay(pictures):
         "ISIC_3": "test",
         "ISIC_4": "test",
     }
+
+
+HAM10000 = """lesion_id,image_id,dx,dx_type,age,sex,localization,dataset
+HAM_0000001,ISIC_1,nv,histo,50.0,male,scalp,vidir_modern
+HAM_0000001,ISIC_2,nv,histo,50.0,male,scalp,vidir_modern
+HAM_0000002,ISIC_3,mel,follow_up,,female,ear,rosendahl
+HAM_0000002,ISIC_4,mel,follow_up,,female,ear,rosendahl
+"""
+
+
+def test_the_metadata_of_ham10000_is_read_as_it_comes(pictures):
+    """lesion_id is the group: several pictures of one lesion are never in two splits."""
+    cohort = opened(pictures, HAM10000, healthy="nv")
+    assert {case.source.stem: (case.patient, case.label) for case in cohort.cases()} == {
+        "ISIC_1": ("HAM_0000001", HEALTHY),
+        "ISIC_2": ("HAM_0000001", HEALTHY),
+        "ISIC_3": ("HAM_0000002", ABNORMAL),
+        "ISIC_4": ("HAM_0000002", ABNORMAL),
+    }
+    notes = " ".join(cohort.notes())
+    assert "the column(s) dx_type, age, sex, localization, dataset of the table say nothing that is used" in notes
+    assert "lesion_id of the table was read as patient" in notes
+    assert "leakage between these cannot be excluded" in notes
+
+
+def test_a_patient_column_wins_over_the_lesions(pictures):
+    lines = HAM10000.splitlines()
+    text = "\n".join([f"patient_id,{lines[0]}", *(f"P{number},{line}" for number, line in enumerate(lines[1:]))])
+    cohort = opened(pictures, text, healthy="nv")
+    assert [case.patient for case in cohort.cases()] == ["P0", "P1", "P2", "P3"]
+    assert "lesion_id, dx_type" in " ".join(cohort.notes())
+
+
+def test_marks_of_diagnoses_beside_other_columns(pictures):
+    lines = one_hot().splitlines()
+    text = "\n".join([f"age,{lines[0]}", *(f"{50 + number},{line}" for number, line in enumerate(lines[1:]))])
+    cohort = opened(pictures, text, healthy="NV")
+    assert [case.label for case in cohort.cases()] == [HEALTHY, ABNORMAL, HEALTHY, ABNORMAL]
+    assert "the column(s) age" in " ".join(cohort.notes())
+
+
+def test_the_table_of_nih_chest_x_rays(pictures):
+    """Names with endings of files that lie in folders of their own; several findings in one field."""
+    text = (
+        "Image Index,Finding Labels,Follow-up #,Patient ID,Patient Age,Patient Gender,View Position,"
+        "OriginalImage[Width,Height],OriginalImagePixelSpacing[x,y],\n"
+        "ISIC_1.png,No Finding,0,7,58,M,PA,2682,2749,0.143,0.143,\n"
+        "ISIC_2.png,Cardiomegaly|Effusion,1,7,58,M,PA,2682,2749,0.143,0.143,\n"
+    )
+    cohort = opened(pictures, text, healthy="no finding")
+    assert [(case.source.stem, case.patient, case.label) for case in cohort.cases()] == [
+        ("ISIC_1", "7", HEALTHY),
+        ("ISIC_2", "7", ABNORMAL),
+    ]

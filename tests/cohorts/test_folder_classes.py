@@ -57,3 +57,11 @@ def test_names_that_are_told(tmp_path):
         find_class_folders(tmp_path)
     with pytest.raises(UserError, match="does not exist"):
         find_class_folders(tmp_path / "nowhere")
+
+
+def test_a_class_in_another_is_refused(tmp_path):
+    for inside in ("healthy/abnormal", "abnormal/part1/Normal", "healthy/lesion"):
+        with pytest.raises(UserError, match="in it is called as another; move it beside"):
+            found(tmp_path / inside.replace("/", "_"), "healthy", "abnormal", inside)
+    assert found(tmp_path / "fine", "healthy/p1/lesion", "healthy/good", "abnormal/bad")[1] == []
+    assert found(tmp_path / "told", "healthy", "abnormal", "healthy/abnormal", labelled=True)[1] == []

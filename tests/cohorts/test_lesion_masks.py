@@ -12,6 +12,7 @@ from PIL import Image
 from anomae.cohorts.lesion_masks import (
     BLURRED,
     COLOURED,
+    DRAWN,
     NONE_OF_THEM,
     SEVERAL,
     SIGNED,
@@ -95,3 +96,30 @@ def test_a_photograph_with_marks_on_it_is_no_mask(tmp_path):
     Image.fromarray(photograph).save(tmp_path / "x.png")
     with pytest.raises(UnreadableScan, match="coloured marks"):
         read_mask(tmp_path / "x.png")
+
+
+@pytest.mark.parametrize("grey", [0, 128, 255])
+def test_a_mask_drawn_in_transparency_alone(grey, tmp_path):
+    truth = np.zeros((6, 6), np.bool_)
+    truth[2:4, 3:5] = True
+    pixels = np.full((6, 6, 4), grey, np.uint8)
+    pixels[..., 3] = 255 * truth
+    Image.fromarray(pixels).save(tmp_path / "mask.png")
+    found = lesions_of(read_mask(tmp_path / "mask.png"), MaskValues())
+    np.testing.assert_array_equal(found.lesion[0], truth)
+    assert found.notes == (DRAWN,)
+    pixels[2, 3, :3] = 255 if grey < 255 else 0  # drawn in grey too: that counts
+    Image.fromarray(pixels).save(tmp_path / "mask.png")
+    assert DRAWN not in lesions_of(read_mask(tmp_path / "mask.png"), MaskValues()).notes
+
+
+def test_no_number_where_nothing_is_wrong_is_refused(tmp_path):
+    """As programs that mask by NaN save it: all of it would be lesion."""
+    voxels = np.full((2, 4, 4), np.nan, np.float32)
+    voxels[1, 1, 1] = 1
+    np.save(tmp_path / "mask.npy", voxels)
+    with pytest.raises(UnreadableScan, match=r"has no number .NaN. where nothing is wrong"):
+        lesions_of(read_mask(tmp_path / "mask.npy"), MaskValues())
+    voxels[0, 0, 0] = 0
+    np.save(tmp_path / "mask.npy", voxels)
+    assert lesions_of(read_mask(tmp_path / "mask.npy"), MaskValues()).lesion.sum() == 1

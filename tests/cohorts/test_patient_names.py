@@ -242,3 +242,26 @@ def test_no_subject_is_in_two_splits(drawn, seed):
         assert case.label == HEALTHY or case.case.startswith("abnormal")
         assert re.fullmatch(r"sub-[ab012]+", case.patient)
     assert all(len(each) == 1 for each in found.values())
+
+
+spellings = st.sampled_from([str.upper, str.lower, lambda name: f" {name} ", lambda name: f"00{name}"])
+
+
+@given(st.integers(1, 99), st.lists(spellings, min_size=1, max_size=3))
+def test_names_spelled_alike_are_one_patient(number, changes):
+    """Spreadsheets drop leading zeros, and people mind no case: no leakage follows from that."""
+    names = [f"{number}A", *(change(f"{number}a") for change in changes), f"{number}B", f"{number + 1}a"]
+    cases = [Case(f"{at}.png", f"{at}.png", Path(f"{at}.png"), label=HEALTHY) for at in range(len(names))]
+    table = {case.case: name for case, name in zip(cases, names, strict=True)}
+    named = name_patients(cases, Path(), table=table)
+    patients = [case.patient for case in named.cases]
+    assert patients == patients[:1] * (len(changes) + 1) + names[-2:]
+    assert named.alike == len({*names[:-2]}) - 1
+    said = any("taken as the same patient" in note for note in told_notes(named.counts(), named.alike))
+    assert said == bool(named.alike)
+
+
+def test_accents_written_in_two_ways_are_one_patient(tmp_path):
+    names = ("healthy/M\u00fcller/a.png", "abnormal/Mu\u0308ller/b.png", "healthy/007/a.png", "abnormal/7/b.png")
+    touched(tmp_path, names)
+    assert len({*patients(tmp_path).values()}) == 2

@@ -89,3 +89,14 @@ def test_pictures_of_a_folder_and_folders_in_any_case(tmp_path):
     assert folder_of(tmp_path, "out") is None
     with pytest.raises(UserError, match="holds no pictures"):
         Flat(tmp_path / "folder.png").cases()
+
+
+def test_pictures_in_folders_without_a_role_are_said(tmp_path):
+    draw(tmp_path, "well.png", "ill.png")
+    assert "lie in folders" not in " ".join(told(tmp_path)[1].notes())
+    for folder in ("extra/deep", "masks", ".hidden", "__MACOSX"):
+        (tmp_path / folder).mkdir(parents=True)
+        draw(tmp_path / folder, "a.png", "b.png")
+    (said,) = (note for note in told(tmp_path)[1].notes() if "lie in folders" in note)
+    assert said.startswith("2 pictures lie in folders")
+    assert said.endswith("as extra/deep/a.png")

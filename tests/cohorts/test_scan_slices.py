@@ -2,11 +2,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from anomae.cohorts.case import ABNORMAL, HEALTHY, UNKNOWN
-from anomae.cohorts.scan_slices import read_scan_slices, scan_slices
+from anomae.cohorts.scan_slices import NOT_TURNED, read_scan_slices, scan_slices
 from anomae.errors import UnreadableScan
 from anomae.phantoms.phantom import make_head
+from anomae.volumes.pictures import TURNED
 from anomae.volumes.volume import Grid, Volume
 from anomae.volumes.write import write_picture, write_volume
 
@@ -110,3 +112,16 @@ def test_a_real_brats_scan_counts_its_slices_as_the_released_lists_do(developmen
     assert (np.diff(found.positions_mm) > 0).all()
     for number in (20, 80, 140):
         np.testing.assert_array_equal(np.sort(found.images[number].ravel()), np.sort(stored[:, :, number].ravel()))
+
+
+@pytest.mark.parametrize("mask_turned", [False, True])
+def test_a_scan_that_was_turned_beside_a_mask_that_was_not(mask_turned, tmp_path):
+    pixels = np.arange(64, dtype=np.uint8).reshape(8, 8)
+    for name, turned, content in (("x.png", True, pixels), ("m.png", mask_turned, 255 * (pixels > 60))):
+        picture = Image.fromarray(content.astype(np.uint8))
+        entries = picture.getexif()
+        entries[0x0112] = 6 if turned else 1
+        picture.save(tmp_path / name, exif=entries)
+    notes = read_scan_slices(tmp_path / "x.png", tmp_path / "m.png").notes
+    assert (NOT_TURNED in notes) == (not mask_turned)
+    assert TURNED in notes

@@ -9,7 +9,7 @@ import pytest
 from anomae.cohorts.case import ABNORMAL, HEALTHY, UNKNOWN, Case
 from anomae.cohorts.case_table import NO_MASK, TableRow
 from anomae.cohorts.folder import Folder
-from anomae.cohorts.table_cases import with_table
+from anomae.cohorts.table_cases import contradicted, with_table
 from anomae.errors import UserError
 from anomae.volumes.write import write_picture
 
@@ -84,3 +84,11 @@ def test_a_label_that_the_table_calls_unknown_is_read_as_such(tmp_path):
     table.write_text("file,label\nyes/2.png,unknown\n")
     cohort = Folder(tmp_path, table=str(table))
     assert [cohort.read(case).labels.tolist() for case in cohort.cases()] == [[HEALTHY], [UNKNOWN]]
+
+
+def test_contradictions_of_table_and_folders_are_counted():
+    said = {SCAN.source: TableRow(label=HEALTHY), PICTURE.source: TableRow(label=UNKNOWN)}
+    told_cases = with_table([SCAN, PICTURE], said, SOURCE)
+    (sentence,) = contradicted([SCAN, PICTURE], told_cases)
+    assert sentence.startswith("the table calls 1 scan(s) otherwise than their folders do")
+    assert contradicted([SCAN, PICTURE], with_table([SCAN, PICTURE], {}, SOURCE)) == []

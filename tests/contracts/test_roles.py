@@ -377,3 +377,17 @@ def test_no_tree_trains_on_a_lesion(name, nest, ending, folder, suffix):
                 assert not np.any(labels[list(LESION)] == HEALTHY)
         splits = split_patients(cases, 0)
         assert set(splits) == {case.patient for case in cases}
+
+
+@pytest.mark.parametrize(("first", "second"), [("x.nii", "x.NII"), ("x.png", "x.tif"), ("X.nii.gz", "x.nii.gz")])
+def test_a_mask_that_two_scans_of_one_name_share_is_of_neither(first, second, tmp_path):
+    well(tmp_path)
+    for number, name in enumerate((first, second)):
+        if name.endswith(("g", "f")):
+            write_picture(tmp_path / "abnormal/p" / name, generator(number).integers(0, 255, (8, 8)).astype(np.uint8))
+        else:
+            scan(tmp_path / "abnormal/p" / name, number)
+    mask(tmp_path / "abnormal/p/x_seg.nii")
+    found = labels_of(tmp_path)
+    assert all(ABNORMAL in labels and HEALTHY not in labels for name, labels in found.items() if name[0] == "a")
+    assert "or share one; none of these was taken" in " ".join(Folder(tmp_path).notes())

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from anomae.dicom_results.folder import DicomFolder
+from anomae.dicom_results.folder import DicomFolder, remove_outdated
 from anomae.errors import UserError
 from anomae.inference.decision import Rules, rules_of
 from anomae.inference.study import Study
@@ -76,3 +76,18 @@ def test_results_of_a_scan_whose_files_are_gone_are_refused(
     results = opened(tmp_path / "out", study)
     results.write(study)
     assert "is missing" in results.refused["scan"]
+
+
+def test_results_that_a_scoring_without_dicom_left_behind_are_removed(tmp_path: Path, study: Study) -> None:
+    rules, folder = study.decision.rules, tmp_path / "dicom"
+    assert remove_outdated(folder, {"one"}, rules, False) == 0
+    for name in ("one", "two", "one-2"):
+        opened(folder, study).write(replace(study, name=name))
+    (folder / "notes.json").write_text('{"files": ["two-sr.dcm"]}')  # none of ours
+    (folder / "else.dcm").touch()
+    assert remove_outdated(folder, set(), rules, False) == 0
+    assert remove_outdated(folder, {"one"}, rules, False) == 1
+    left = ["else.dcm", "notes.json", "one-2-sr.dcm", "one-2.json", "two-sr.dcm", "two.json"]
+    assert sorted(path.name for path in folder.iterdir()) == left
+    assert remove_outdated(folder, set(), rules_of(None, threshold=0.3), False) == 2
+    assert sorted(path.name for path in folder.iterdir()) == ["else.dcm", "notes.json"]

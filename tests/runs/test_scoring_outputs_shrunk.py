@@ -21,7 +21,7 @@ def test_blocks_become_their_mean_or_their_highest(height, width, rows, columns)
 
 def written(path, image, heat):
     facts = {"slices": np.zeros(1, np.int64), "scores": np.zeros(1), "spacing_mm": (2.0, 1.0)}
-    write_highest(path, image, heat, black_and_white=(0.0, 255.0), **facts)
+    write_highest(path, image if image.ndim == 4 else image[:, None], heat, black_and_white=(0.0, 255.0), **facts)
     with np.load(path) as kept:
         return kept["grey"], kept["heat"], float(kept["aspect"])
 
@@ -42,3 +42,13 @@ def test_a_large_one_is_shrunk_and_keeps_its_form_and_its_hot_spot(tmp_path):
     assert (grey == 9).all()
     assert aspect == 6.0
     assert small.max() == 5.0
+
+
+@pytest.mark.parametrize("height", [8, 3 * LONGEST_SIDE])
+def test_colours_are_shrunk_before_their_mean_is_taken(height, tmp_path):
+    colours = np.random.default_rng(0).integers(0, 255, (2, 3, height, 8)).astype(np.uint8)
+    heat = np.zeros((2, height, 8), np.float32)
+    by = (-(-height // LONGEST_SIDE), 1)
+    expected = shrunk(colours.mean(axis=1), by).astype(np.float32)
+    grey, _, _ = written(tmp_path / "a.npz", colours, heat)
+    assert np.abs(grey - np.floor(expected)).max() <= (1 if height > LONGEST_SIDE else 0)

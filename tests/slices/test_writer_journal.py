@@ -1,11 +1,14 @@
 """A journal of a store that the disk damaged: what is sound is kept, the rest is prepared again, to the same bytes."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
 from anomae.errors import UserError
 from anomae.files import read_json_lines
 from anomae.progress import Silent, reporting
+from anomae.slices.rows import rows_or_reason
 from anomae.slices.split_rule import SplitRule
 from anomae.slices.store import SliceStore
 from anomae.slices.writer import JOURNAL, StoreWriter, begun_request
@@ -78,3 +81,23 @@ def test_what_was_asked_for_is_never_guessed(cohort, small, write, tmp_path):
         with pytest.raises(UserError, match=r"first line of .* is damaged; remove"):
             ask()
     assert before == {path.name: path.read_bytes() for path in (tmp_path / "store").iterdir()}
+
+
+def test_a_case_that_was_skipped_is_tried_again_when_the_store_goes_on(cohort, small, write, tmp_path):
+    _, whole = finished(tmp_path / "whole", cohort, small, write)
+    sound, cohort.found["b"] = cohort.found["b"], "scans/b is cut short."
+    begun(tmp_path / "store", cohort, small, write)
+    read = partial(rows_or_reason, cohort=cohort, assigned=SplitRule(), settings=small)
+    heard = Heard()
+    with reporting(heard):  # still broken: nothing is lost
+        again = StoreWriter(tmp_path / "store", REQUEST, small, cohort.cases(), read)
+        again.close()
+    assert heard.said == []
+    assert (again.done, len(again.skipped)) == (4, 1)
+    cohort.found["b"] = sound
+    with reporting(heard):
+        StoreWriter(tmp_path / "store", REQUEST, small, cohort.cases(), read).close()
+    assert heard.said == ["scans/b was skipped and can be read now; this scan and the 2 behind it are prepared again."]
+    before, mended = finished(tmp_path / "store", cohort, small, write)
+    assert before == 1
+    assert mended == whole

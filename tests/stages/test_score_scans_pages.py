@@ -41,11 +41,10 @@ def test_one_scan_then_a_second(run: Path, tmp_path: Path) -> None:
     assert str(first) not in text
     assert "No flag" in text  # so few healthy patients allow no bound
     score_scans(run / "run", [second], out, overlays=1)
-    # The first was not named this time, so its page, that of a single scan, goes, and comes back when it is named; the
-    # table lists it all the same.
+    # The first was not named this time: its page, that of a single scan, moves beside the other's all the same.
     assert "study.html" not in files(out)
-    assert sum(name.endswith("/study.html") for name in files(out)) == 1
-    assert (out / "index.html").read_text(encoding="utf-8").count('["scan-') == 2
+    assert sum(name.endswith("/study.html") for name in files(out)) == 2
+    assert (out / "index.html").read_text(encoding="utf-8").count("studies/") == 4
     before = score_scans(run / "run", [first, second], out, overlays=1)
     pages = files(before)
     assert "index.html" in pages

@@ -8,10 +8,12 @@ from anomae.suggestions import nearest_sentence
 
 # Our column -> what others call it.
 _ALIASES = {
-    "file": ("image", "image_id", "isic_id", "image_name", "filename"),
-    "label": ("target", "dx", "diagnosis", "class", "benign_malignant"),
-    "patient": ("patient_id",),
+    "file": ("image", "image_id", "isic_id", "image_name", "filename", "image_index", "image index"),
+    "label": ("target", "dx", "diagnosis", "class", "benign_malignant", "finding_labels", "finding labels"),
+    "patient": ("patient_id", "patient id", "patientid"),
 }
+ALIASES = tuple(name for names in _ALIASES.values() for name in names)
+_LESION = "lesion_id"  # who has the lesion is not told, but its pictures belong together
 _NONE, _ONE = ("0", "0.0"), ("1", "1.0")
 
 Rows = list[tuple[int, list[str]]]  # number of the line, its values
@@ -36,6 +38,12 @@ def in_our_words(
             raise UserError(f"{path} has the columns {' and '.join(found)}; rename the one that is meant to {ours}.")
         columns[columns.index(found[0])] = ours
         notes.append(f"the column {found[0]} of the table was read as {ours}")
+    if "patient" not in columns and _LESION in columns:
+        columns[columns.index(_LESION)] = "patient"
+        notes.append(
+            f"the column {_LESION} of the table was read as patient: the pictures of one lesion stay in one split; "
+            "whether several lesions are of one person it does not say, so leakage between these cannot be excluded"
+        )
     columns, rows = _one_label(columns, rows, known, healthy, path)
     if healthy:
         rows = _named_labels(columns, rows, healthy, path)
@@ -47,10 +55,13 @@ def _one_label(
     columns: list[str], rows: Rows, known: Sequence[str], healthy: Sequence[str], path: Path
 ) -> tuple[list[str], Rows]:
     """One column `label` instead of one for each diagnosis; the same where there are no such columns."""
-    own = [at for at, name in enumerate(columns) if name not in known]
-    whole = [(number, row) for number, row in rows if len(row) == len(columns)]
-    marks = {row[at] for _, row in whole for at in own}
-    if len(own) < 2 or "label" in columns or not marks or not marks <= {*_NONE, *_ONE}:
+    whole = [row for _, row in rows if len(row) == len(columns)]
+    own = [
+        at
+        for at, name in enumerate(columns)
+        if name not in known and whole and {row[at] for row in whole} <= {*_NONE, *_ONE}
+    ]
+    if len(own) < 2 or "label" in columns:
         return columns, rows
     names = [columns[at] for at in own]
     if not healthy:

@@ -7,8 +7,9 @@ from pathlib import Path
 MASK_FOLDERS = (
     *("ground_truth", "groundtruth", "gt", "gts", "label", "labels", "mask", "masks", "seg", "segs"),
     *("segmentation", "segmentations", "annotation", "annotations"),
+    *("labelstr", "labelsts", "labelsval"),  # of nnU-Net and the Medical Segmentation Decathlon
 )
-IMAGE_FOLDERS = ("img", "imgs", "image", "images")
+IMAGE_FOLDERS = ("img", "imgs", "image", "images", "imagestr", "imagests", "imagesval")
 
 _WORDS = (
     r"(?:lesion|tumou?r|whole[-_.]?tumou?r)?[-_.]?"

@@ -28,7 +28,7 @@ from anomae.cohorts.patient_names import (
 )
 from anomae.cohorts.picture_groups import PICTURES, group_near_duplicates
 from anomae.cohorts.scan_slices import read_scan_slices
-from anomae.cohorts.table_cases import with_table
+from anomae.cohorts.table_cases import contradicted, with_table
 from anomae.errors import UnreadableScan, UserError
 from anomae.volumes.passed_over import told as passed_over_notes
 from anomae.volumes.series import checked_series
@@ -165,7 +165,8 @@ class Folder(Cohort):
         cases: list[Case] = []
         for folder in folders:
             cases += self._cases_in(folder, paired, organs)
-        cases = with_table(cases, said, self.source)
+        cases, otherwise = with_table(cases, said, self.source), cases
+        notes += contradicted(otherwise, cases)
         if any(folder.label == UNKNOWN for folder in folders):
             there, cases = len(cases), [case for case in cases if case.source in said]
             notes.append(
@@ -185,7 +186,7 @@ class Folder(Cohort):
             told |= {case.case: CLUSTER for case in cases if case.patient != before[case.case]}
             notes += more
         counts = count_told(cases, told)
-        return _Survey(cases, (*notes, *told_notes(counts)), facts, counts)
+        return _Survey(cases, (*notes, *told_notes(counts, named.alike)), facts, counts)
 
     def _pair(self, folders: list[ClassFolder]) -> Paired:
         from anomae.volumes.read import look_for_scans

@@ -8,7 +8,7 @@ from anomae.cohorts.file_roles import IMAGE_FOLDERS, MASK_FOLDERS
 from anomae.cohorts.source_folder import existing_folder
 from anomae.errors import UserError
 
-HEALTHY_NAMES = ("healthy", "normal", "no", "good", "negative")
+HEALTHY_NAMES = ("healthy", "normal", "no", "good", "negative", "notumor", "no_tumor")
 ABNORMAL_NAMES = ("abnormal", "ungood", "yes", "positive", "anomalous", "anomaly", "diseased", "lesion", "bad")
 SPLIT_NAMES = {
     "train": "train",
@@ -51,7 +51,7 @@ def find_class_folders(
     (MVTec, BMAD).  healthy_name, abnormal_name: the names in this data set, several with commas between; "": the usual.
     labelled: a table says of which class each scan is, so folders of classes are not needed; where there are none,
     `source`, or its train/, valid/ and test/, are the folders, of the class UNKNOWN.
-    Raises UserError where nothing healthy is found.
+    Raises UserError where nothing healthy is found, or a folder of one class lies in that of another.
     """
     healthy = _names(healthy_name) or HEALTHY_NAMES
     abnormal = _names(abnormal_name) or ABNORMAL_NAMES
@@ -85,7 +85,23 @@ def find_class_folders(
             f"{source} holds no folder of healthy scans; expected {EXPECTED}. Other names are told by "
             "--set healthy_name=NAME --set abnormal_name=NAME."
         )
+    if not labelled:
+        for each in found:
+            _refuse_other_class(each, abnormal if each.label == HEALTHY else healthy)
     return found, unused
+
+
+def _refuse_other_class(folder: ClassFolder, others: tuple[str, ...]) -> None:
+    """Raise UserError where a folder called as another class lies in that of a class: what is in it is anyone's guess.
+
+    "lesion" is looked for at its top alone: deeper down it holds masks.
+    """
+    for inside in sorted(path for path in folder.root.rglob("*") if path.is_dir() and path.name.lower() in others):
+        if inside.parent == folder.root or inside.name.lower() != "lesion":
+            raise UserError(
+                f"{folder.root} is the folder of a class, and {inside} in it is called as another; move it beside, "
+                "rename it, or say what its files are by --table."
+            )
 
 
 def _names(told: str) -> tuple[str, ...]:

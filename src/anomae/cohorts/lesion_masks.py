@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anomae.errors import UnreadableScan
+from anomae.volumes.intensities import BROKEN
 from anomae.volumes.volume import Grid, Volume
 
 SEVERAL = "its lesion mask holds several label values; all count as lesion unless mask_labels says which"
@@ -16,6 +17,7 @@ BLURRED = "its lesion mask is not binary (JPEG or resampling); what is above hal
 UNSURE = "its lesion mask is so faint in some slices that they are neither healthy nor abnormal; their label is unknown"
 NONE_OF_THEM = "its lesion mask holds none of the values of mask_labels"
 SIGNED = "its lesion mask has 255 stored as -1; it was read as 255"
+DRAWN = "its lesion mask is drawn in transparency alone; what is opaque counts as lesion"
 COLOURED = "its lesion mask is in colour; whatever is coloured or bright counts as lesion"
 MOST_LABELS = 64
 # Of the highest value: below it is ringing of a resampling, from it to one half a slice is in doubt.
@@ -46,13 +48,18 @@ class Lesions:
 
 
 def read_mask(path: Path) -> Volume:
-    """A lesion mask; a picture in colour as the highest of its colours.  Raises UnreadableScan where it is no mask."""
-    from anomae.volumes.pictures import GREY_TINT, SUFFIXES, read_colours
+    """A lesion mask; a picture in colour as the highest of its colours, one of a single colour as its opacity.
+
+    Raises UnreadableScan where it is no mask.
+    """
+    from anomae.volumes.pictures import GREY_TINT, SUFFIXES, TRANSPARENT, opacity, read_colours
     from anomae.volumes.read import read_volume
 
     if not path.name.lower().endswith(SUFFIXES):
         return read_volume(path)
-    colours, _ = read_colours(path)  # (pages, 3, y, x)
+    colours, noticed = read_colours(path)  # (pages, 3, y, x)
+    if TRANSPARENT in noticed and (drawn := opacity(path)) is not None and not np.ptp(colours):
+        return Volume(drawn[None], Grid((1, *drawn.shape)), path, "picture", notes=(DRAWN,))
     tinted = colours.max(axis=1).astype(np.int64) - colours.min(axis=1) > GREY_TINT
     if colours.dtype != np.uint8 or not tinted.any():
         return read_volume(path)
@@ -71,11 +78,13 @@ def lesions_of(mask: Volume, values: MaskValues, *, several_said: bool = True) -
     several_said: whether several label values are worth a note (not where the data set is known to have them).
     Raises UnreadableScan where its values are those of no mask.
     """
-    voxels, notes = mask.voxels, [note for note in mask.notes if note == COLOURED]
+    voxels, notes = mask.voxels, [note for note in mask.notes if note in (COLOURED, DRAWN)]
     if voxels.dtype == np.int8 and voxels.size and voxels.min() < 0:
         voxels = voxels.view(np.uint8)
         notes.append(SIGNED)
     present = _present(voxels)
+    if present is not None and present.size and present.min() > 0 and any(BROKEN in note for note in mask.notes):
+        raise _no_mask(mask, "has no number (NaN) where nothing is wrong")
     if present is not None and present.size and present.min() < 0:
         if set(present.tolist()) <= {-1, 0}:  # 255, which a signed type of any width made -1
             voxels, present = -voxels, -present[::-1]

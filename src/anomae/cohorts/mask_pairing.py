@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatch, translate
 from pathlib import Path
 
 from anomae.cohorts.brain_files import is_brain_file
+from anomae.cohorts.case_folders import are_of_one_case, is_one_of_several, scans_of_case_folder, sort_of_mask
 from anomae.cohorts.file_roles import (
     IMAGE_FOLDERS,
     MASK_FOLDERS,
@@ -71,17 +72,21 @@ class Paired:
 
 @dataclass(frozen=True, slots=True)
 class _Mask:
-    """base: of whom it is by its name.  inside: it lies in a folder of masks.  pattern: of the user's, that it fits."""
+    """base: of whom it is by its name.  inside: it lies in a folder of masks.  pattern: of the user's, that it fits.
+
+    by_folder: not its name but its folder says of which scan it is.
+    """
 
     path: Path
     base: str
     inside: bool
     pattern: str = ""
+    by_folder: bool = False
 
     @property
     def kind(self) -> tuple[Path, str]:
         """Masks of one scan and one kind are its lesions; those of two kinds are two opinions of them."""
-        return self.path.parent, self.pattern or without_number(stem_of(self.path)).lower()
+        return self.path.parent, self.pattern or ("" if self.by_folder else without_number(stem_of(self.path)).lower())
 
 
 def pair(paths: list[Path], above: Path, told: RoleSettings) -> Paired:
@@ -106,9 +111,12 @@ def pair(paths: list[Path], above: Path, told: RoleSettings) -> Paired:
             found.not_images.append(path)
         else:
             scans.append(path)
-            if not told.masks and (base := mask_base(without_number(stem_of(path)))):
+            stem = stem_of(path)
+            if not told.masks and (base := mask_base(without_number(stem))) is not None:
                 numbered[path] = base
-    several = _numbered_masks(numbered, scans)
+            elif not told.masks and is_one_of_several(stem):
+                numbered[path] = ""
+    several = _numbered_masks(numbered, scans, above)
     masks += several
     gone = {mask.path for mask in several}
     scans = [scan for scan in scans if scan not in gone]
@@ -129,17 +137,20 @@ def _told(path: Path, inside: bool, patterns: tuple[str, ...], *, by_name: bool 
     return _Mask(path, stem_of(path) if base is None else base, inside) if inside or base is not None else None
 
 
-def _numbered_masks(numbered: dict[Path, str], scans: Sequence[Path]) -> list[_Mask]:
+def _numbered_masks(numbered: dict[Path, str], scans: Sequence[Path], above: Path) -> list[_Mask]:
     """Those files that are one of several masks ("x_mask_1") of a scan beside them ("x"), and no scan themselves."""
     beside: dict[Path, list[Path]] = {}
     for scan in scans:
         if numbered and scan not in numbered:
             beside.setdefault(scan.parent, []).append(scan)
-    return [
-        _Mask(path, base, False)
-        for path, base in numbered.items()
-        if any(fits(base, stem_of(scan)) for scan in beside.get(path.parent, ()))
-    ]
+    found = []
+    for path, base in numbered.items():
+        near = beside.get(path.parent, ())
+        # "mask_1" names no scan: it is of the one whose folder it lies in.
+        alone = not base and are_of_one_case(near, home_of(path, above))
+        if alone or (base and any(fits(base, stem_of(scan)) for scan in near)):
+            found.append(_Mask(path, base, False, by_folder=alone))
+    return found
 
 
 def _matched(
@@ -148,21 +159,29 @@ def _matched(
     """Scan -> its masks; masks of no scan; scans of which it is unclear; masks of some scan."""
     stems = {scan: stem_of(scan) for scan in scans}
     by_home: dict[tuple[str, ...], list[Path]] = {}
+    by_stem: dict[str, list[Path]] = {}
     for scan in scans:
         by_home.setdefault(home_of(scan, above, told.role_folders), []).append(scan)
+        by_stem.setdefault(stems[scan].lower(), []).append(scan)
     of_scan: dict[Path, list[_Mask]] = {scan: [] for scan in scans}
     lonely: list[Path] = []
     unclear: set[Path] = set()
     taken: set[Path] = set()
     for mask in masks:
         of = _scans_of(mask, by_home, stems, above, told)
+        # What has a name of its own, as "liver", may be an organ: only names that count alone are told by folders.
+        if not of and mask.inside and not mask.pattern and not sort_of_mask(stem_of(mask.path)):
+            of = scans_of_case_folder(home_of(mask.path, above, told.role_folders), by_home, by_stem)
+            mask = replace(mask, by_folder=True)
         if of:
             taken.add(mask.path)
         else:
             lonely.append(mask.path)
         for scan in of:
             of_scan[scan].append(mask)
-        if len({each.parent for each in of}) > 1:
+        # Of scans in several folders, or of one name but for the suffix, it could be the mask of any.
+        named = {(each.parent, stems[each].lower()) for each in of}
+        if len({folder for folder, _ in named}) > 1 or len(named) < len(of):
             unclear.update(of)
     for scan, own in of_scan.items():
         if len({mask.kind for mask in own}) > 1 or len({stem_of(mask.path).lower() for mask in own}) < len(own):
@@ -186,8 +205,10 @@ def _scans_of(
         short = without_number(stem_of(path))
         names = dict.fromkeys((short, mask_base(short) or short))
         of = next((hit for name in names if (hit := _exact(name, near, stems))), [])
-    if not of and (not base or (not inside and len(near) == 1 and _is_patient_folder(path, above))):
-        of = [scan for scan in near if len(near) == 1 or not base]
+    # "mask_1" names no scan, "other_mask" does; and images/ may hold scans of several patients.
+    told_by_name = inside or (len(near) > 1 and not base.isdecimal()) or path.parent.name.lower() in IMAGE_FOLDERS
+    if not of and (not base or (not told_by_name and are_of_one_case(near, home_of(path, above)))):
+        of = near
     return of
 
 
@@ -207,11 +228,6 @@ def _exact(name: str, near: list[Path], stems: dict[Path, str]) -> list[Path]:
 def _is_part(short: tuple[str, ...], long: tuple[str, ...]) -> bool:
     rest = iter(long)
     return all(part in rest for part in short)
-
-
-def _is_patient_folder(path: Path, above: Path) -> bool:
-    """Whether the file lies deeper than in the folder of a class, in one that may be a patient's."""
-    return len(path.relative_to(above).parts) > 2 and path.parent.name.lower() not in IMAGE_FOLDERS
 
 
 def _matches(path: Path, above: Path, patterns: tuple[str, ...]) -> bool:

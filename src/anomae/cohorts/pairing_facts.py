@@ -8,9 +8,9 @@ from typing import Any
 
 from anomae.cohorts.case import ABNORMAL, Case
 from anomae.cohorts.ignored_regions import HIDDEN, IGNORED
-from anomae.cohorts.lesion_masks import BLURRED, COLOURED, NONE_OF_THEM, SEVERAL, SIGNED, UNSURE, read_mask
+from anomae.cohorts.lesion_masks import BLURRED, COLOURED, DRAWN, NONE_OF_THEM, SEVERAL, SIGNED, UNSURE, read_mask
 from anomae.cohorts.mask_pairing import Paired
-from anomae.cohorts.scan_slices import EMPTY_MASK, FEW_VALUES, LARGE_MASK, UNDER_HEALTHY
+from anomae.cohorts.scan_slices import EMPTY_MASK, FEW_VALUES, LARGE_MASK, NOT_TURNED, UNDER_HEALTHY
 from anomae.errors import UnreadableScan
 
 # What a reader notes of a mask or of a scan that looks like one, and is worth a line of its own.
@@ -24,8 +24,10 @@ NOTED = (
         SEVERAL,
         BLURRED,
         COLOURED,
+        DRAWN,
         SIGNED,
         LARGE_MASK,
+        NOT_TURNED,
         HIDDEN,
         IGNORED,
     ),
@@ -77,7 +79,7 @@ def pairing_notes(found: Paired, cases: Sequence[Case], organs: bool) -> list[st
         notes.append(f"{bare} abnormal scans have no lesion mask while others have; all their slices count as abnormal")
     counted = {
         "lesion masks lie beside no scan of their name and were left out": len(found.lonely),
-        "scans may each have several lesion masks; none of these was taken": len(found.unclear),
+        "scans may each have several lesion masks, or share one; none of these was taken": len(found.unclear),
         "files are given twice, as .nii beside .nii.gz; the .nii.gz was read, once, and is left out "
         "where the two differ": len(found.twice),
         "masks of what is not to be judged lie beside no scan of their name and were left out": len(

@@ -1,6 +1,7 @@
 """Who the patient of each scan is: the file's header before its path, and what is only guessed is said."""
 
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
@@ -36,10 +37,11 @@ _SAID = {
     FOLDER: "by the folder that they lie in, which is a guess",
     CLUSTER: "by near-duplicates alone: the patients themselves are unknown and leakage cannot be excluded",
 }
+_LEADING_ZEROS = re.compile(r"(?<!\d)0+(?=\d)")
 _SUBJECT = re.compile(r"(?<![0-9a-z])sub-([0-9a-z]+)", re.IGNORECASE)
 # Folders of these names part the files of a patient or of a data set; none is a patient.
 _NO_PATIENTS = re.compile(
-    r"(images?|imgs?|pictures?|scans?|slices|volumes|data|dicoms?|dcm|nii|nifti|anat|func|dwi|ct|mri?|flair|t1|t1w|t2|"
+    r"(images?|images(?:tr|ts|val)|imgs?|pictures?|scans?|slices|volumes|data|dicoms?|dcm|nii|nifti|anat|func|dwi|ct|mri?|flair|t1|t1w|t2|"
     r"t2w|axial|ses-.*|session[-_ ]?\d*|png|jpe?g)",
     re.IGNORECASE,
 )
@@ -52,10 +54,15 @@ _NOBODY = {pseudonym(form) for word in _WORDS for form in (word, word.upper(), w
 
 @dataclass(frozen=True, slots=True)
 class NamedPatients:
-    """Cases with their patients.  told: case -> which of KINDS named its patient."""
+    """Cases with their patients.
+
+    told: case -> which of KINDS named its patient.  alike: how many names were taken as another one, of which they
+    differ in case, leading zeros, blanks around them or the writing of accents alone.
+    """
 
     cases: list[Case]
     told: Mapping[str, str]
+    alike: int = 0
 
     def counts(self) -> dict[str, dict[str, int]]:
         """Kind -> how many scans it named the patient of, and how many patients these are."""
@@ -82,11 +89,12 @@ def name_patients(
     subject `sub-XX` in the path, whatever the session; `pattern`, with one group; the sub-folder of a class folder, as
     it stands in `case.patient`; else nobody does, and the scan counts as a patient of its own.  A scan without
     header (or line in the table), but with the BIDS subject or the folder of scans that have one, is of their patient.
+    Names that differ in case, leading zeros, blanks around them or the writing of accents alone are one patient's.
 
     Raises UserError where the pattern matches no path, or not that of a scan that nothing else names; where a path
     names two subjects or a folder holds slices of several patients; or where a scan could be of two known patients.
     """
-    keys = [_keys(case, source, pattern, table or {}) for case in cases]
+    keys, alike = _spelled_alike([_keys(case, source, pattern, table or {}) for case in cases])
     if pattern and cases and not any(PATTERN in known for known in keys):
         raise UserError(
             f"patient_pattern {pattern.pattern!r} matches none of the {len(cases)} paths below {source}, such as "
@@ -115,7 +123,21 @@ def name_patients(
             for each in known.items():
                 if each[0] in (HEADER, BIDS, PATTERN, FOLDER):
                     holders.setdefault(each, set()).add(patient[case.case])
-    return NamedPatients([replace(case, patient=patient[case.case]) for case in cases], told)
+    return NamedPatients([replace(case, patient=patient[case.case]) for case in cases], told, alike)
+
+
+def _spelled_alike(keys: list[dict[str, str]]) -> tuple[list[dict[str, str]], int]:
+    """What is known of each case, names of patients as they are first spelled; and how many spellings that saves."""
+    first: dict[tuple[str, str], str] = {}
+    others: set[tuple[str, str]] = set()
+    made = []
+    for known in keys:
+        made.append(dict(known))
+        for kind in set(known) & {TABLE, PATTERN, FOLDER}:  # the names of BIDS are exact
+            plain = unicodedata.normalize("NFC", known[kind]).strip().casefold()
+            made[-1][kind] = first.setdefault((kind, _LEADING_ZEROS.sub("", plain)), known[kind])
+            others |= {(kind, known[kind])} if made[-1][kind] != known[kind] else set()
+    return made, len(others)
 
 
 def count_told(cases: Sequence[Case], told: Mapping[str, str]) -> dict[str, dict[str, int]]:
@@ -128,13 +150,18 @@ def count_told(cases: Sequence[Case], told: Mapping[str, str]) -> dict[str, dict
     return found
 
 
-def told_notes(counts: Mapping[str, Mapping[str, int]]) -> list[str]:
-    """How the patients of a data set were told, a sentence each, without names; counts: see `NamedPatients.counts`."""
+def told_notes(counts: Mapping[str, Mapping[str, int]], alike: int = 0) -> list[str]:
+    """How the patients of a data set were told, a sentence each, without names; counts, alike: see `NamedPatients`."""
     said = [
         f"{counts[kind]['patients']} patient(s) of {counts[kind]['scans']} scan(s) were told {_SAID[kind]}"
         for kind in (GROUPS, *KINDS)
         if kind in counts and kind in _SAID
     ]
+    if alike:
+        said.append(
+            f"{alike} name(s) of patients differ from another in case, leading zeros, blanks or accents alone; each "
+            "was taken as the same patient"
+        )
     for kind, unit in _UNITS.items():
         unknown = counts.get(kind, {}).get("scans", 0) if kind != CLUSTER else 0
         if unknown:

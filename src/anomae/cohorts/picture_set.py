@@ -8,7 +8,7 @@ from typing import Any
 
 from anomae.cohorts.case import ABNORMAL, COLOURS, GREY, Case, CaseSlices, Cohort
 from anomae.cohorts.channel_slices import read_colour_slices
-from anomae.cohorts.file_roles import mask_base
+from anomae.cohorts.file_roles import in_mask_folder, mask_base
 from anomae.cohorts.patient_names import CLUSTER, PATTERN, UNKNOWN_PATIENT, compiled_pattern, count_told
 from anomae.cohorts.picture_groups import PICTURES, group_near_duplicates
 from anomae.cohorts.scan_slices import read_scan_slices
@@ -93,6 +93,7 @@ class PictureSet(Cohort):
             pictures, notes = self.find()
             if not pictures:
                 raise UserError(f"{self.source} holds no pictures ({', '.join(PICTURES)}) in its folders.")
+            notes += _passed_over(self.source, pictures)
             pictures, beside = _without_masks(pictures)
             if beside:
                 notes.append(f"{beside} files are by their names masks of a picture beside them and were left out")
@@ -138,6 +139,22 @@ def _without_masks(pictures: list[Picture]) -> tuple[list[Picture], int]:
         if base is None or (picture.path.parent, base.lower()) not in there
     ]
     return kept, len(pictures) - len(kept)
+
+
+def _passed_over(source: Path, pictures: list[Picture]) -> list[str]:
+    """A sentence on pictures in folders that the layout has no role for; those of masks are said elsewhere."""
+    used = {path.parent for picture in pictures for path in (picture.path, picture.mask) if path is not None}
+    found = [
+        path
+        for folder in sorted(path for path in (source, *source.rglob("*")) if path.is_dir() and path not in used)
+        if not any(part.startswith((".", "__MACOSX")) for part in folder.relative_to(source).parts)
+        for path in pictures_in(folder)
+        if not in_mask_folder(path, source)
+    ]
+    if not found:
+        return []
+    first = found[0].relative_to(source).as_posix()
+    return [f"{len(found)} pictures lie in folders that this layout does not look into and were left out, as {first}"]
 
 
 def _told_by_names(stems: list[str], patterns: tuple[str, ...]) -> list[str]:

@@ -12,6 +12,7 @@ from anomae.cohorts.case import ABNORMAL, HEALTHY, UNKNOWN, CaseSlices
 from anomae.cohorts.ignored_regions import HIDDEN, IGNORED, read_regions, union_of
 from anomae.cohorts.lesion_masks import UNSURE, MaskValues, lesions_of, merged, read_mask
 from anomae.errors import UnreadableScan
+from anomae.volumes.pictures import TURNED
 from anomae.volumes.series import folder_and_series
 from anomae.volumes.volume import Grid, Volume
 
@@ -24,7 +25,13 @@ _PLACELESS = ("picture", "array")
 EMPTY_MASK = "called abnormal, but its lesion mask is empty; its label is the folder's, or unknown slice by slice"
 UNDER_HEALTHY = "called healthy, but its lesion mask is not empty; the mask was believed"
 FEW_VALUES = "the scan holds three values or fewer; it may be a mask"
-LARGE_MASK = "its lesion mask covers more than half of the tissue; it may be the mask of an organ"
+NOT_TURNED = (
+    "the picture was turned as its EXIF entry says and its mask, which has none, was not; look whether they fit"
+)
+LARGE_MASK = (
+    "its lesion mask covers more than half of the tissue; it may be the mask of an organ, or white where nothing is "
+    "wrong"
+)
 
 
 def read_scan_slices(
@@ -87,6 +94,8 @@ def scan_slices(
         found = merged([lesions_of(mask, values or MaskValues(), several_said=values is not None) for mask in masks])
         lesions = np.asarray(view.apply(found.lesion), dtype=np.bool_)
         labels = slice_labels(lesions)
+        if TURNED in notes and not all(TURNED in mask.notes for mask in masks):
+            notes = (*notes, NOT_TURNED)
         notes = (*notes, *dict.fromkeys((*(note for mask in masks for note in mask.notes), *found.notes)))
         if hidden is not None and lesions.any():
             only = (labels == ABNORMAL) & ~(lesions & ~hidden).any(axis=(1, 2))

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from anomae.cohorts.case import HEALTHY, UNKNOWN, Case
+from anomae.cohorts.case import ABNORMAL, HEALTHY, UNKNOWN, Case
 from anomae.cohorts.case_table import NO_MASK, TableRow
 from anomae.cohorts.picture_groups import PICTURES
 from anomae.errors import UserError
@@ -24,6 +24,16 @@ def with_table(cases: Sequence[Case], said: Mapping[Path, TableRow], source: Pat
                 "their masks in the column mask."
             )
     return [_told(case, said.get(case.source)) for case in cases if case.source not in masks or case.source in said]
+
+
+def contradicted(guessed: Sequence[Case], told: Sequence[Case]) -> list[str]:
+    """A sentence where a table calls scans healthy that lie in an abnormal folder, or the reverse; [] elsewhere.
+
+    guessed: cases by their folders; told: those of them that `with_table` made.
+    """
+    before = {case.source: case.called for case in guessed}
+    count = sum({before[case.source], case.called} == {HEALTHY, ABNORMAL} for case in told)
+    return [f"the table calls {count} scan(s) otherwise than their folders do; the table was believed"] if count else []
 
 
 def _told(case: Case, row: TableRow | None) -> Case:

@@ -1,6 +1,6 @@
 """The DICOM results of many scans in one folder: what is there already and still holds is not written again."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,7 @@ class DicomFolder:
         self._asked = {
             "kinds": sorted(self.kinds),
             "uid_root": self.uid_root,
-            "rules": {name: asdict(getattr(rules, name)) for name in ("slice", "scan", "finding")},
+            "rules": _in_json(rules),
             "force": force,
             "version": __version__,
         }
@@ -103,3 +103,30 @@ class DicomFolder:
             self.refused[name] = refused
         if notes:
             self.notes[name] = notes
+
+
+def remove_outdated(folder: Path, anew: Collection[str], rules: Rules, force: bool) -> int:
+    """Remove results that a scoring without DICOM left behind; returns how many DICOM files there were.
+
+    Of the scans `anew`, by name, which were scored again; and of those whose results were written by other rules than
+    `rules` and `force`.  Only files that a list of ours names are removed.
+    """
+    removed = 0
+    for facts in sorted(folder.glob("*.json")):
+        try:
+            earlier = read_json(facts)
+            files = [folder / Path(str(file)).name for file in earlier["files"]]
+            asked = earlier["asked"]["rules"], earlier["asked"]["force"]
+        except (UserError, KeyError, TypeError):  # no list of ours, or one that was changed by hand
+            continue
+        if facts.stem in anew or asked != (_in_json(rules), force):
+            there = [file for file in files if file.is_file()]
+            for file in (*there, facts):
+                file.unlink()
+            removed += len(there)
+    return removed
+
+
+def _in_json(rules: Rules) -> dict[str, Any]:
+    """As they come back from a file."""
+    return {name: asdict(getattr(rules, name)) for name in ("slice", "scan", "finding")}

@@ -90,7 +90,8 @@ def draw_highest(study: Study, heat: npt.NDArray[np.float32]) -> npt.NDArray[np.
         axes.set_axis_off()
         for mark, x in (("R", 0.02), ("L", 0.95)):
             axes.text(x, 0.5, mark, transform=axes.transAxes, **words)
-        title = f"slice {study.result.slices[row]}   score {study.result.scores[row]:.4g}"
+        sliced = "" if len(images) == 1 else f"slice {study.result.slices[row]}   "
+        title = f"{sliced}score {study.result.scores[row]:.4g}"
         axes.set_title(title, pad=3, **words)
     bar_axes = figure.add_axes(((columns * _PANEL + 0.1) / width, 0.1, 0.15 / width, 0.75))
     bar = figure.colorbar(ScalarMappable(Normalize(0.0, top), "inferno"), cax=bar_axes)

@@ -27,8 +27,8 @@ _VERSION = 1  # of what a page holds; another one makes all anew
 class Pages:
     """The pages in the folder of a scoring.
 
-    single: whether it is a scoring of one scan.  identify: name scans and patients.  rules, force: by which scans are
-    flagged, so that a page made by others is out of date.
+    single: whether it is a scoring of one scan.  replaces_single: it was one before, and has that page.  identify: name
+    scans and patients.  rules, force: by which scans are flagged, so that a page made by others is out of date.
     """
 
     def __init__(self, folder: Path, *, single: bool, identify: bool, rules: Rules, force: bool) -> None:
@@ -36,6 +36,7 @@ class Pages:
         said = [rules.slice.sentence, rules.scan.sentence, rules.finding.sentence]
         facts = json.dumps([_VERSION, single, identify, force, *said])
         self.stamp = hashlib.blake2b(facts.encode(), digest_size=8).hexdigest()
+        self.replaces_single = not single and stamp_of(folder / STUDY) is not None
 
     def is_current(self, name: str) -> bool:
         """Whether the page of the scan `name` is there and says what would be said now."""

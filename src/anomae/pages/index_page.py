@@ -19,10 +19,11 @@ class IndexRow:
     """One scan in the table.
 
     label: what it is called.  page, thumbnail: paths relative to the index, "" where there is none.  flag: None where
-    none is raised.  score: of its highest slice.  highest: the number of that slice.  slices: how many were scored.
-    flagged: how many of them are flagged; None where none is raised.  findings: how many there are; None where there is
-    no rule for them.  largest_mm3: volume of the largest finding; None where there is none, or no grid.  reason: why
-    there is no flag, or what is to be known of the one there is.  patient: "" where unknown or not to be named.
+    none is raised.  score: of its highest slice.  highest: the number of that slice, None of a picture.  slices: how
+    many were scored.  flagged: how many of them are flagged; None where none is raised.  findings: how many there are;
+    None where there is no rule for them.  largest_mm3: volume of the largest finding; None where there is none, or no
+    grid.  reason: why there is no flag, or what is to be known of the one there is.  patient: "" where unknown or not
+    to be named.
     """
 
     label: str
@@ -30,7 +31,7 @@ class IndexRow:
     thumbnail: str
     flag: bool | None
     score: float
-    highest: int
+    highest: int | None
     slices: int
     flagged: int | None
     findings: int | None
@@ -51,7 +52,7 @@ def index_row(judged: Judged, page: str, thumbnail: str, *, identify: bool = Fal
         thumbnail=thumbnail,
         flag=decision.scan_flag,
         score=float(f"{decision.scan_score:.7g}"),
-        highest=scan.slices[int(np.argmax(scan.scores))],
+        highest=None if scan.grid is None and len(scan.slices) == 1 else scan.slices[int(np.argmax(scan.scores))],
         slices=len(scan.slices),
         flagged=None if decision.flags is None else int(decision.flags.sum()),
         findings=found,

@@ -57,7 +57,7 @@ def _draw_scan(
                 heat[index],
                 grey=(0, 255),
                 heat_top=scale,
-                title=f"{scan.name}   slice {number}   score {score:.4g}",
+                title=f"{scan.name}{'' if count == 1 else f'   slice {number}'}   score {score:.4g}",
                 aspect=aspect,
                 map_name=map_name,
                 threshold=threshold,
@@ -208,7 +208,7 @@ def heat_top(heat: npt.NDArray[np.float32], threshold: float | None = None) -> f
 
 def grey_range(image: npt.NDArray[Any]) -> tuple[float, float]:
     """The values to draw black and white: the 0.5th and the 99.5th percentile of what is finite in `image`."""
-    finite = image[np.isfinite(image)]
+    finite = image[np.isfinite(image)] if image.dtype.kind == "f" else image.ravel()
     if finite.size == 0:
         return (0.0, 1.0)
     low, high = np.percentile(finite, (0.5, 99.5))

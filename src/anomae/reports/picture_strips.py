@@ -39,7 +39,7 @@ def picture_strips(
 
     return slice_strips(
         choose_slices(index.label[rows], scores, PICTURES),
-        lambda one: f"score {scores[one]:.3g}; row {rows[one]}, slice {index.slice[rows[one]]}",
+        lambda one: f"score {scores[one]:.3g}; row {rows[one]}{said_slice(store, rows[one])}",
         lambda chosen: store.select(rows[chosen]).pictures(slice(None)),
         healthy,
         heat,
@@ -47,8 +47,18 @@ def picture_strips(
         map_name,
         threshold=threshold,
         # A slice whose position in the world is known is seen from the feet; a picture may be any way.
+        ignored=lambda chosen: ~store.judged(rows[chosen]) if store.has_ignored else None,
         sides=bool(len(rows)) and bool(np.isfinite(index.position_mm[rows]).all()),
     )
+
+
+def said_slice(store: SliceStore, row: int) -> str:
+    """ ", slice 12" of a row of the store; "" where there are no slices to tell apart, as of single pictures."""
+    index = store.index
+    alone = np.isnan(index.position_mm[row]) and np.count_nonzero(index.case == index.case[row]) == 1
+    if store.prepared.get("order") == "none" or (alone and not store.numbered_in_order):
+        return ""
+    return f", slice {index.slice[row]}"
 
 
 def preparation_strips(store: SliceStore, rows: Rows, relative: npt.NDArray[np.float64]) -> list[Strip]:
@@ -66,7 +76,7 @@ def preparation_strips(store: SliceStore, rows: Rows, relative: npt.NDArray[np.f
         own = np.flatnonzero(store.index.case[rows] == name)
         chosen.append(int(own[np.argmin(off_middle[own])]))
     these = rows[chosen]
-    captions = [f"row {row}; slice {store.index.slice[row]}" for row in these]
+    captions = [f"row {row}{said_slice(store, row)}" for row in these]
     kind = str(store.prepared["settings"]["preparation"])
     return [body_strip(kind, store.select(these).pictures(slice(None)), store.bodies(these), captions)]
 

@@ -13,6 +13,8 @@ from PIL import Image
 Images = npt.NDArray[np.float32]
 _ORANGE, _BLUE = (255, 140, 40), (80, 170, 255)
 _TURQUOISE = (63, 224, 208)  # anomae.reports.overlays.FINDING
+_VIOLET = (190, 130, 255)  # of what is not to be judged
+_HATCH = 4  # pixels from line to line
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,17 +70,19 @@ def picture_column(
     lesion: npt.NDArray[np.bool_] | None = None,
     map_name: str = "map",
     threshold: float | None = None,
+    ignored: npt.NDArray[np.bool_] | None = None,
 ) -> dict[str, str]:
     """Pictures (h, w) of one slice: input (with the outline of its lesion), reconstruction, difference, `map_name`.
 
-    threshold: regions of the map above it are findings, and outlined in it; None where there is none.
+    threshold: regions of the map above it are findings, and outlined in it; None where there is none.  ignored: (h, w),
+    what is not to be judged, and hatched in input and map; None: nothing.
     """
-    column = {"input": grey_png(image, scales.image, lesion)}
+    column = {"input": grey_png(image, scales.image, lesion, hatched=ignored)}
     if reconstruction is not None:
         column["reconstruction"] = grey_png(reconstruction, scales.image)
         column["difference"] = heat_png(np.abs(image - reconstruction), (0.0, scales.difference))
     if map_ is not None:
-        column[map_name] = heat_png(map_, scales.map, None if threshold is None else map_ > threshold)
+        column[map_name] = heat_png(map_, scales.map, None if threshold is None else map_ > threshold, ignored)
     return column
 
 
@@ -142,28 +146,59 @@ def grey_png(
     scale: tuple[float, float],
     outlined: npt.NDArray[np.bool_] | None = None,
     colour: tuple[int, int, int] = _ORANGE,
+    hatched: npt.NDArray[np.bool_] | None = None,
 ) -> str:
-    """A grey PNG of (h, w) as a data address; what is outlined, such as a lesion, is so in `colour`."""
+    """A grey PNG of (h, w) as a data address; what is outlined, such as a lesion, is so in `colour`.
+
+    hatched: (h, w), what is not to be judged; None: nothing.
+    """
     grey = _bytes(image, scale)
-    if outlined is None or not outlined.any():
+    if not (_marks(outlined) or _marks(hatched)):
         return _address(Image.fromarray(grey))
     coloured = np.repeat(grey[..., None], 3, axis=2)
-    coloured[_outline(outlined)] = colour
+    _mark(coloured, outlined, colour, hatched)
     return _address(Image.fromarray(coloured))
 
 
-def heat_png(values: Images, scale: tuple[float, float], outlined: npt.NDArray[np.bool_] | None = None) -> str:
-    """A PNG of (h, w) from black over red to yellow, as a data address; findings are outlined in turquoise."""
+def heat_png(
+    values: Images,
+    scale: tuple[float, float],
+    outlined: npt.NDArray[np.bool_] | None = None,
+    hatched: npt.NDArray[np.bool_] | None = None,
+) -> str:
+    """A PNG of (h, w) from black over red to yellow, as a data address; findings are outlined in turquoise.
+
+    hatched: (h, w), what is not to be judged; None: nothing.
+    """
     from matplotlib import colormaps
 
     picture = Image.fromarray(_bytes(values, scale)).convert("P")
     table = (colormaps["inferno"](np.arange(256))[:, :3] * 255).astype(np.uint8)
     picture.putpalette(table.tobytes())
-    if outlined is None or not outlined.any():
+    if not (_marks(outlined) or _marks(hatched)):
         return _address(picture)
     coloured = np.array(picture.convert("RGB"))
-    coloured[_outline(outlined)] = _TURQUOISE
+    _mark(coloured, outlined, _TURQUOISE, hatched)
     return _address(Image.fromarray(coloured))
+
+
+def _marks(where: npt.NDArray[np.bool_] | None) -> bool:
+    return where is not None and bool(where.any())
+
+
+def _mark(
+    coloured: npt.NDArray[np.uint8],
+    outlined: npt.NDArray[np.bool_] | None,
+    colour: tuple[int, int, int],
+    hatched: npt.NDArray[np.bool_] | None,
+) -> None:
+    """Draw hatches, and outlines above them, into `coloured` (h, w, 3)."""
+    if hatched is not None:
+        rows, columns = np.indices(hatched.shape)
+        # The border pixels too, or a region narrower than the hatch would not be seen.
+        coloured[hatched & (((rows + columns) % _HATCH == 0) | _outline(~hatched))] = _VIOLET
+    if outlined is not None:
+        coloured[_outline(outlined)] = colour
 
 
 def _bytes(values: Images, scale: tuple[float, float]) -> npt.NDArray[np.uint8]:
@@ -199,10 +234,12 @@ def slice_strips(
     *,
     threshold: float | None = None,
     sides: bool = False,
+    ignored: Callable[[list[int]], npt.NDArray[np.bool_] | None] = lambda _: None,
 ) -> list[Strip]:
     """The strips of the slices in `chosen`; the readers give the pictures (k, h, w) at these indices, or None.
 
-    threshold: of findings, which are outlined in the maps.  sides: see `Strip`.
+    threshold: of findings, which are outlined in the maps.  sides: see `Strip`.  ignored: gives what is not to be
+    judged (k, h, w), or None where nothing is so.
     """
     titles = {
         "true_positives": ("Highest-scored abnormal slices", "The clearest true positives."),
@@ -221,6 +258,9 @@ def slice_strips(
     outlined = " The lesion is outlined in orange." if truth is not None else ""
     if threshold is not None and heat is not None:
         outlined += f" Findings, where the map is above {threshold:.3g}, are outlined in turquoise."
+    hidden = ignored(indices)
+    if hidden is not None and hidden.any():
+        outlined += " What is not to be judged (ignore) is hatched in violet, in inputs and maps."
     if sides:
         outlined += " R and L: the patient's right and left."
 
@@ -236,6 +276,7 @@ def slice_strips(
             None if truth is None else truth[one],
             map_name,
             threshold,
+            None if hidden is None else hidden[one],
         )
         return caption(index), pictures
 

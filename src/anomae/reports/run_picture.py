@@ -1,6 +1,7 @@
 """One picture of what a run found: slices spread evenly over the scores of their class, none of them picked by hand."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -9,10 +10,11 @@ from anomae.errors import UserError
 from anomae.files import written_whole
 from anomae.reports.finding_threshold import finding_threshold
 from anomae.reports.overlays import FINDING, coloured, grey_range, mark_sides, outline
+from anomae.reports.picture_strips import said_slice
 from anomae.runs.findings import open_findings
 from anomae.runs.run import Run
 
-_LESION = "#ff8c28"
+_LESION, _IGNORED = "#ff8c28", "#be82ff"
 CLASSES = ((1, "abnormal"), (0, "normal"))
 
 
@@ -37,15 +39,16 @@ def run_picture(run: Path | str, out: Path | str | None = None, *, each: int = 5
     maps = [np.asarray(found.maps[indices], dtype=np.float32) for indices in chosen]
     rows = [found.rows[indices] for indices in chosen]
     captions = [
-        [f"{name} {score:.2f}, slice {number}" for score, number in zip(scores[at], index.slice[row], strict=True)]
+        [f"{name} {score:.2f}{said_slice(found.store, one)}" for score, one in zip(scores[at], row, strict=True)]
         for (_, name), at, row in zip(CLASSES, chosen, rows, strict=True)
     ]
     lesions = [found.store.lesions(found.rows[indices]) if found.store.has_lesions else None for indices in chosen]
+    ignored = [~found.store.judged(row) if found.store.has_ignored else None for row in rows]
     target = Path(out) if out is not None else opened_run.folder / "picture.png"
     # A slice whose position in the world is known is seen from the feet; a picture may be any way.
     sides = bool(np.isfinite(index.position_mm[np.concatenate(rows)]).all())
     threshold = finding_threshold(opened_run)
-    _draw(target, images, maps, captions, lesions, found.map_name, threshold=threshold, sides=sides)
+    _draw(target, images, maps, captions, lesions, ignored, found.map_name, threshold=threshold, sides=sides)
     return target
 
 
@@ -62,6 +65,7 @@ def _draw(
     maps: list[npt.NDArray[np.float32]],
     captions: list[list[str]],
     lesions: list[npt.NDArray[np.bool_] | None],
+    ignored: list[npt.NDArray[np.bool_] | None],
     map_name: str,
     *,
     threshold: float | None,
@@ -70,6 +74,7 @@ def _draw(
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
 
     low, high = grey_range(np.concatenate(images))
     top = max(float(np.percentile(np.concatenate(maps), 99.8)), 1e-6)
@@ -92,21 +97,28 @@ def _draw(
             lesion = lesions[row]
             if lesion is not None and lesion[column].any():
                 above.contour(lesion[column], [0.5], colors=_LESION, linewidths=0.9)
-    lines = (
+            hidden = ignored[row]
+            if hidden is not None and hidden[column].any():
+                for panel in (above, below):
+                    _hatch(panel, hidden[column])
+    lines: list[Any] = (
         []
         if threshold is None
         else [Line2D([], [], color=FINDING, lw=1.4, label=f"finding: map above {threshold:.3g}")]
     )
     if any(lesion is not None for lesion in lesions):
         lines.append(Line2D([], [], color=_LESION, lw=1.4, label="true lesion"))
+    sliced = ", slice" if any("slice" in caption for row in captions for caption in row) else ""
+    if any(hidden is not None and hidden.any() for hidden in ignored):
+        lines.append(Patch(fill=False, edgecolor=_IGNORED, hatch="////", lw=0.6, label="not to be judged"))
     if lines:
         figure.legend(
-            handles=lines, loc="lower center", bbox_to_anchor=(0.5, 0.038), ncols=2, fontsize=7.5, frameon=False
+            handles=lines, loc="lower center", bbox_to_anchor=(0.5, 0.038), ncols=3, fontsize=7.5, frameon=False
         )
     figure.text(
         0.5,
         0.005,
-        f"colour: {map_name}, up to {top:.2g}\nabove each: class, score, slice; "
+        f"colour: {map_name}, up to {top:.2g}\nabove each: class, score{sliced}; "
         "slices are spread evenly over the scores of their class",
         ha="center",
         fontsize=7.5,
@@ -114,3 +126,14 @@ def _draw(
     figure.subplots_adjust(0.01, 0.065, 0.99, 0.965, 0.03, 0.12)
     with written_whole(path) as temporary:
         figure.savefig(temporary, format="png")
+
+
+def _hatch(panel: Any, where: npt.NDArray[np.bool_]) -> None:
+    """Hatch what is not to be judged (h, w), and draw its border."""
+    padded = np.pad(where.astype(np.float32), 1)  # closed at the edges of the picture
+    rows, columns = (np.arange(-1, side + 1) for side in where.shape)
+    filled = panel.contourf(columns, rows, padded, [0.5, 1.5], colors="none", hatches=["////"])
+    filled.set_edgecolor(_IGNORED)
+    filled.set_linewidth(0.0)
+    panel.contour(columns, rows, padded, [0.5], colors=_IGNORED, linewidths=0.6)
+    panel.set(xlim=(-0.5, where.shape[1] - 0.5), ylim=(where.shape[0] - 0.5, -0.5))

@@ -39,6 +39,7 @@ def write_map(
     return ()
 
 
+_STRIP = 256  # rows
 LONGEST_SIDE = 1024  # pixels of what overlays are drawn from: a panel of theirs is some 400 across
 
 
@@ -59,6 +60,15 @@ def shrunk(images: npt.NDArray[Any], by: tuple[int, int], *, highest: bool = Fal
     return images
 
 
+def _shrunk_in_strips(images: npt.NDArray[Any], by: tuple[int, int], *, highest: bool = False) -> npt.NDArray[Any]:
+    """The same, some rows at a time: numpy casts all that it is given at once."""
+    if by == (1, 1):
+        return images
+    rows = by[0] * max(1, _STRIP // by[0])
+    strips = [shrunk(images[:, start : start + rows], by, highest=highest) for start in range(0, images.shape[1], rows)]
+    return np.concatenate(strips, axis=1)
+
+
 def write_highest(
     path: Path,
     images: npt.NDArray[Any],
@@ -73,15 +83,18 @@ def write_highest(
 ) -> None:
     """The highest slices of a scan and what overlays need of them.
 
-    images: (k, h, w) as read; kept as 0..255 between the values drawn black and white.  heat: (k, h, w).  Slices with
-    a side above LONGEST_SIDE are shrunk first, the grey to the mean of each block of pixels, the heat to its highest,
-    so that what is small and marked stays marked.  count: of all slices of the scan.  sides: whether the patient's
+    images: (k, c, h, w) as read; the mean of their channels is kept as 0..255 between the values drawn black and
+    white.  heat: (k, h, w).  Slices with a side above LONGEST_SIDE are shrunk first, a channel at a time for the sake
+    of large pictures: the grey to the mean of each block of pixels, the heat to its highest, so that what is small and
+    marked stays marked.  count: of all slices of the scan.  sides: whether the patient's
     right is known to be on the left of the images.
     """
-    by = (-(-images.shape[1] // LONGEST_SIDE), -(-images.shape[2] // LONGEST_SIDE))
-    images, heat = shrunk(images, by), shrunk(heat, by, highest=True)
+    by = (-(-images.shape[2] // LONGEST_SIDE), -(-images.shape[3] // LONGEST_SIDE))
+    channels = [_shrunk_in_strips(images[:, one], by) for one in range(images.shape[1])]
+    heat = _shrunk_in_strips(heat, by, highest=True)
     low, high = black_and_white
-    share = np.clip((images.astype(np.float32) - low) / max(high - low, 1e-6), 0, 1)
+    grey = channels[0] if len(channels) == 1 else np.mean(channels, axis=0)
+    share = np.clip((grey.astype(np.float32) - low) / max(high - low, 1e-6), 0, 1)
     write_arrays(
         path,
         grey=np.asarray(share * 255, dtype=np.uint8),

@@ -13,6 +13,8 @@ from anomae.cohorts.case import CaseSlices
 from anomae.slices.intensity import IntensityScale, measure_scale
 from anomae.slices.settings import PrepareSettings
 
+_ROWS = 256  # of a slice, worked on at a time where several copies of them are needed
+
 
 @dataclass(frozen=True, slots=True)
 class ChannelScales:
@@ -41,12 +43,15 @@ class ChannelScales:
         return np.stack([scale.apply(channel) for scale, channel in zip(self.scales, image, strict=True)])
 
     def mean(self, image: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-        """The mean over the channels of a slice (c, h, w) at scale, (h, w); two are held at a time."""
-        total = self.scales[0].apply(image[0])
-        for scale, channel in zip(self.scales[1:], image[1:], strict=True):
-            total += scale.apply(channel)
-        total /= np.float32(len(image))
-        return total
+        """The mean over the channels of a slice (c, h, w) at scale, (h, w); some rows are worked on at a time."""
+        mean = np.empty(image.shape[1:], dtype=np.float32)
+        for start in range(0, len(mean), _ROWS):
+            rows = image[:, start : start + _ROWS]
+            total = self.scales[0].apply(rows[0])
+            for scale, channel in zip(self.scales[1:], rows[1:], strict=True):
+                total += scale.apply(channel)
+            mean[start : start + _ROWS] = total / np.float32(len(image))
+        return mean
 
     def above_fill(self, images: npt.NDArray[Any], channel: int) -> npt.NDArray[np.float32]:
         """One channel of images (n, c, h, w) as read, less its smallest value, (n, h, w)."""

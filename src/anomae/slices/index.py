@@ -62,6 +62,11 @@ class SliceIndex:
     def __len__(self) -> int:
         return len(self.case)
 
+    @property
+    def part(self) -> npt.NDArray[np.str_]:
+        """`split`, under the name that it had in early versions: scripts that were written for them go on."""
+        return self.split
+
 
 def read_index(path: Path) -> SliceIndex:
     """Read an index.csv.  Raises UserError where columns are missing or a field is not of its type."""

@@ -50,7 +50,8 @@ class IntensityScale:
 
     def apply(self, image: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
         """The image (any shape) at scale."""
-        scaled = (self.read(image) - np.float32(self.offset)) / np.float32(self.width)
+        scaled = self.read(image) - np.float32(self.offset)
+        scaled /= np.float32(self.width)
         return np.clip(scaled, self.low, self.high, out=scaled)
 
     def body(self, image: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from anomae.cohorts.case import ABNORMAL, SPLITS, UNKNOWN, Case, CaseSlices, Cohort
 from anomae.errors import MissingExtra, UnreadableScan, UserError
+from anomae.slices.copies import content_hash
 from anomae.slices.preparing import PreparedCase, prepare_case
 from anomae.slices.settings import PrepareSettings
 from anomae.slices.source_facts import source_facts
@@ -94,6 +95,7 @@ def read_rows(case: Case, cohort: Cohort, assigned: SplitRule, settings: Prepare
         "digest": digest.hexdigest(),
         "dropped": {why: count for why, count in dropped.items() if count},
         "files": files,
+        "content": content_hash(case.source),
     }
     return CaseRows(images, lesions, bodies, entry, ignored)
 

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -74,25 +74,35 @@ class StoreWriter:
     """
 
     def __init__(
-        self, folder: Path, request: Mapping[str, Any], settings: PrepareSettings, cases: Sequence[Case] = ()
+        self,
+        folder: Path,
+        request: Mapping[str, Any],
+        settings: PrepareSettings,
+        cases: Sequence[Case] = (),
+        read: Callable[[Case], CaseRows | str] | None = None,
     ) -> None:
         """Begin in `folder`, or go on there.
 
         request: what the store is made of and how, as JSON, with the number of "channels" of an image; without it they
         have one.  cases: those to be written, in order; where the files of one that is in have changed since, it and
-        all behind it are prepared again, and that is said.  Raises UserError where `folder` holds a store that was
-        asked for otherwise, or something else, or another process is writing there, or it cannot be written to.
+        all behind it are prepared again, and that is said.  read: the rows of a case or why there are none; a case that
+        was skipped is tried again by it, and where it has rows now, it and all behind it are prepared again.
+
+        Raises UserError where `folder` holds a store that was asked for otherwise, or something else, or another
+        process is writing there, or it cannot be written to.
         """
         refuse_other_request(folder, request)
         self.folder, self.request = folder, dict(request)
         self._lock = FolderLock(folder)
         try:
-            self._continue(settings, cases)
+            self._continue(settings, cases, read)
         except BaseException:
             self._lock.release()
             raise
 
-    def _continue(self, settings: PrepareSettings, cases: Sequence[Case]) -> None:
+    def _continue(
+        self, settings: PrepareSettings, cases: Sequence[Case], read: Callable[[Case], CaseRows | str] | None
+    ) -> None:
         folder = self.folder
         for unfinished in folder.glob(".part-*"):
             unfinished.unlink()
@@ -109,6 +119,14 @@ class StoreWriter:
                 "are prepared again."
             )
             lines = lines[: number + 1]
+            keep_json_lines(folder / JOURNAL, len(lines))
+        mended = _first_mended(lines[1:], cases, read)
+        if mended is not None:
+            say(
+                f"{cases[mended].source} was skipped and can be read now; this scan and the {len(lines) - 2 - mended} "
+                "behind it are prepared again."
+            )
+            lines = lines[: mended + 1]
             keep_json_lines(folder / JOURNAL, len(lines))
         if not _holds_rows(lines):
             # nothing is lost by beginning anew, and what was skipped may be readable by now
@@ -249,6 +267,16 @@ def _completed(request: Mapping[str, Any]) -> dict[str, Any]:
     defaults = PrepareSettings(intensity="none").model_dump(mode="json")
     settings = request.get("settings")
     return {**request, "settings": {**defaults, **settings} if isinstance(settings, Mapping) else settings}
+
+
+def _first_mended(
+    lines: Sequence[Mapping[str, Any]], cases: Sequence[Case], read: Callable[[Case], CaseRows | str] | None
+) -> int | None:
+    """The first case that was skipped and has rows now; None where there is none.  Nothing is read if none has rows."""
+    if read is None or not _holds_rows(lines):
+        return None
+    skipped = (number for number, (line, _) in enumerate(zip(lines, cases, strict=False)) if "skipped" in line)
+    return next((number for number in skipped if not isinstance(read(cases[number]), str)), None)
 
 
 def _holds_rows(lines: Sequence[Mapping[str, Any]]) -> bool:

@@ -11,15 +11,17 @@ from typing import Any
 import numpy as np
 
 from anomae.cohorts.case import HEALTHY, SPLITS, Case, Cohort
-from anomae.cohorts.pairing_facts import noted_masks
+from anomae.cohorts.pairing_facts import NOTED, noted_masks
 from anomae.cohorts.registry import cohort_named, cohort_options, open_cohort
 from anomae.cohorts.released_lists import ReleasedLists
 from anomae.cohorts.splits import refuse_leaks
 from anomae.errors import UserError
 from anomae.progress import progress, say
 from anomae.reports.provenance import count_splits
+from anomae.slices.copies import copy_notes
 from anomae.slices.index import SliceIndex
 from anomae.slices.rows import CaseRows, rows_or_reason
+from anomae.slices.scan_notes import counted_notes, note_sentences
 from anomae.slices.settings import PrepareSettings
 from anomae.slices.source_facts import refuse_changed
 from anomae.slices.splitting import CANDIDATE, SPLIT_RULES, SUBSETS, WHOLE, assign_splits, drawn_candidates
@@ -96,9 +98,9 @@ def prepare(
         refuse_changed(folder, cases)
         return _whole(folder, allow_leak)
     assigned, said = assign_splits(opened, cases, rule=split, lists=lists, seed=seed, allow_leak=allow_leak)
-    writer = StoreWriter(folder, request, settings, cases)
+    work = partial(rows_or_reason, cohort=opened, assigned=assigned, settings=settings)
+    writer = StoreWriter(folder, request, settings, cases, work)
     try:
-        work = partial(rows_or_reason, cohort=opened, assigned=assigned, settings=settings)
         _write(writer, cases, work, usable_workers(workers, settings))
         _tell_skipped(writer)
         _finish(writer, opened, lists, said, allow_leak)
@@ -207,6 +209,7 @@ def _tell_left_out(store: SliceStore) -> None:
     """Say what is not in the store although it was read, and what the cohort noticed."""
     said = [*store.prepared["notes"]]
     said += [f"{count} scans: {what}" for what, count in store.prepared.get("pairing", {}).get("noted", {}).items()]
+    said += note_sentences(store.prepared.get("scan_notes", {}))
     said += [f"{count} slices were dropped: {why}" for why, count in store.prepared["dropped"].items()]
     if store.prepared["leaking_patients"]:
         said.append(f"{store.prepared['leaking_patients']} patients are in more than one split; this was allowed")
@@ -231,8 +234,13 @@ def _finish(writer: StoreWriter, cohort: Cohort, lists: ReleasedLists | None, sp
         "leaking_patients": refuse_leaks(index.patient, index.split, allow_leak),
         "counts": count_splits(index.split, index.label, index.empty, index.case, index.patient),
         "share_of_normals_from_patients_with_lesions": _ill_shares(index, writer.abnormal_patients),
-        "notes": [*cohort.notes(), *(() if lists is None else lists.compare(index.case, index.slice, index.label))],
+        "notes": [
+            *cohort.notes(),
+            *copy_notes(writer.lines),
+            *(() if lists is None else lists.compare(index.case, index.slice, index.label)),
+        ],
         "pairing": {**cohort.pairing(), "noted": noted_masks(line.get("notes", ()) for line in writer.lines)},
+        "scan_notes": counted_notes((line.get("notes", ()) for line in writer.lines), NOTED),
         "versions": {name: version(name) for name in VERSIONED},
     }
     writer.finish(facts)

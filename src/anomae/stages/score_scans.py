@@ -13,7 +13,7 @@ from anomae.cohorts.patient_names import patient_of_scan
 from anomae.cohorts.scan_slices import scan_slices
 from anomae.cohorts.scans_below import refuse_unlike_copy, without_masks
 from anomae.detectors.protocol import FittedDetector, engine_of
-from anomae.dicom_results.folder import DicomFolder
+from anomae.dicom_results.folder import DicomFolder, remove_outdated
 from anomae.errors import MissingExtra, UnreadableScan, UserError
 from anomae.files import write_json
 from anomae.inference.decision import Rules
@@ -36,7 +36,7 @@ from anomae.locks import locked
 from anomae.pages.batch import Pages
 from anomae.progress import progress, say
 from anomae.reports.overlays import draw_overlays
-from anomae.runs.scoring_folder import ScoringFolder, earlier_scale, refuse_foreign, unknown_patients
+from anomae.runs.scoring_folder import ScoringFolder, earlier_scale, refuse_foreign, stamp, unknown_patients
 from anomae.stages.write_study import find_anew, write_study
 from anomae.statistics.operating_point import PATIENT_BOUND, SLICE_BOUND
 from anomae.training.settings import DeviceSettings
@@ -123,6 +123,7 @@ def _score_into(
     compared_with = "" if model.reference is None else model.reference.digest
     skipped: dict[str, str] = {}
     failed: dict[str, str] = {}
+    anew: set[str] = set()
     with progress("score", len(files), "scans") as bar:
         for file in files:
             whole = folder.scored(file, overlays, compared_with)
@@ -143,6 +144,7 @@ def _score_into(
                         folder.add(replace(write_study(file, named, folder, overlays), compared_with=compared_with))
                         if results is not None:
                             results.write(named)
+                        anew.add(named.name)
                     except (UserError, OSError) as error:
                         failed[str(file)] = f"{file} was scored, but not written: {error}"
                         folder.scans.pop(str(file.resolve()), None)
@@ -152,6 +154,8 @@ def _score_into(
                 except (UserError, OSError) as error:
                     failed[str(file)] = f"{file} was scored, but its page not written: {error}"
             bar.advance()
+    if pages is not None and pages.replaces_single:
+        _move_single_page(pages, folder, files, model, asked, colour)
     missing = {**skipped, **failed}
     if len(missing) == len(files):
         raise UserError(f"None of the {len(files)} scan(s) could be scored; the first: {next(iter(missing.values()))}")
@@ -189,6 +193,8 @@ def _score_into(
     write_json(target / "scoring.json", facts)
     for sentence in [*notes, *passed_over, *(f"Skipped: {reason}" for reason in skipped.values())]:
         say(sentence)
+    if results is None and (old := remove_outdated(target / "dicom", anew, asked.rules, asked.force)):
+        say(f"{old} DICOM file(s) of earlier scores or thresholds were removed; --dicom writes them anew.")
     if failed:
         raise UserError(
             f"The results of {len(failed)} of {len(files)} scan(s) could not be written whole; make room and give the "
@@ -230,6 +236,19 @@ def _earlier(file: Path, folder: ScoringFolder, model: Model, asked: Asked, colo
     (judged,) = judge([scan], asked.rules, model.healthy, asked.force)
     known = {"detector": model.detector.name, "map_name": model.detector.map_name, "model": model.fingerprint[:12]}
     return earlier_study(case, volume, judged, folder.read_map(scan.name), **known)
+
+
+def _move_single_page(
+    pages: Pages, folder: ScoringFolder, files: Sequence[Path], model: Model, asked: Asked, colour: bool
+) -> None:
+    """The scan that was alone here and was not named this time: its page is made anew among those of the others."""
+    named = {str(file.resolve()) for file in files}
+    for scan in [scan for path, scan in folder.scans.items() if path not in named]:
+        try:
+            if stamp(Path(scan.path)) == scan.stamp:
+                pages.write(_earlier(Path(scan.path), folder, model, asked, colour))
+        except (UserError, OSError) as error:
+            say(f"The page of an earlier scan could not be kept: {error}")
 
 
 def _found_scans(paths: Sequence[Path], out: Path, series: str | int | None) -> tuple[dict[Path, Path], list[str]]:

@@ -36,10 +36,9 @@ def write_study(file: Path, study: Study, folder: ScoringFolder, overlays: int) 
         if len(highest):
             heat = result.axial_map[kept[highest]]
             heat_top = float(np.percentile(heat, 99.9))
-            images = case.images[kept[highest]]
             write_highest(
                 folder.highest_path(name),
-                images[:, 0] if case.channels == 1 else images.mean(axis=1),
+                case.images[kept[highest]],
                 heat,
                 black_and_white=grey_range(case.images),
                 slices=result.slices[highest],

@@ -9,6 +9,8 @@ import numpy.typing as npt
 from anomae.volumes.headers import unreadable
 from anomae.volumes.outliers import outlier_bounds
 
+BROKEN = "voxels were NaN or infinite"  # in the note on these
+
 
 def rescale(voxels: npt.NDArray[Any], slope: float, intercept: float) -> npt.NDArray[Any]:
     """`voxels` * slope + intercept.
@@ -64,4 +66,4 @@ def settle(path: Path, voxels: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], tupl
     lowest = voxels.min(where=~broken, initial=np.inf) if bounds is None else np.float32(bounds[0])
     voxels = np.where(broken, lowest, voxels)
     but = "" if bounds is None else " that is no outlier"
-    return voxels, (f"{count} voxels were NaN or infinite and were set to the lowest other value{but}.",)
+    return voxels, (f"{count} {BROKEN} and were set to the lowest other value{but}.",)

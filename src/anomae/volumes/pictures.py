@@ -23,6 +23,9 @@ FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "GIF", "WEBP")
 _GREY = {"L": 1, "I;16": 2, "I;16B": 2, "I;16L": 2, "I;16N": 2, "I": 4, "F": 4}
 _OTHER = {"1": 1, "LA": 2, "P": 1, "PA": 2, "RGB": 3, "RGBA": 4, "RGBX": 4}
 _PHOTOMETRIC = 262  # TIFF tag; 0: white is zero
+TRANSPARENT = "Its transparency was left out."
+TURNED = "It was turned as its EXIF entry says."
+_ORIENTATION = 0x0112  # EXIF tag; 1: upright
 Pixels = npt.NDArray[Any]
 PixelsOf = Callable[[Path, Any], tuple[Pixels, list[str]]]
 
@@ -48,6 +51,15 @@ def read_colours(path: Path, max_voxels: int = MAX_VOXELS) -> tuple[Pixels, tupl
     stacked, notes = _read(path, max_voxels // 3, _coloured)
     voxels, mended = settle(path, stacked)
     return np.ascontiguousarray(voxels.transpose(0, 3, 1, 2)), (*notes, *mended)
+
+
+def opacity(path: Path) -> npt.NDArray[np.uint8] | None:
+    """The opacity [y, x] of a picture that was read before, upright; None where it is the same all over."""
+    from PIL import Image, ImageOps
+
+    with parsing(path, "picture"), path.open("rb") as handle, Image.open(handle, formats=FORMATS) as picture:
+        pixels = np.asarray(ImageOps.exif_transpose(picture).convert("RGBA").getchannel("A"))
+    return pixels if np.ptp(pixels) else None
 
 
 def _read(path: Path, max_voxels: int, pixels_of: PixelsOf) -> tuple[Pixels, tuple[str, ...]]:
@@ -120,7 +132,9 @@ def _losses(picture: Any) -> list[str]:
     if any(";16" in str(tile.args) for tile in picture.tile[:1]) and picture.mode in ("RGB", "RGBA", "LA"):
         notes.append("Its 16 bits were read as 8, as it is stored in colour or with transparency.")
     if picture.mode in ("LA", "PA", "RGBA") or "transparency" in picture.info:
-        notes.append("Its transparency was left out.")
+        notes.append(TRANSPARENT)
+    if picture.getexif().get(_ORIENTATION, 1) not in (0, 1):
+        notes.append(TURNED)
     return notes
 
 

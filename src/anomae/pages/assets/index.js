@@ -68,7 +68,7 @@
     badge.textContent = words;
     cell(made, badge);
     cell(made, few(row[at.score]), "number");
-    cell(made, String(row[at.highest]), "number");
+    cell(made, row[at.highest] === null ? "–" : String(row[at.highest]), "number");
     cell(made, row[at.flagged] === null ? "–" : `${row[at.flagged]} of ${row[at.slices]}`, "number");
     cell(made, few(row[at.findings]), "number");
     cell(made, few(row[at.largest_mm3] === null ? null : row[at.largest_mm3] / 1000), "number");
