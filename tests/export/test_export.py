@@ -193,9 +193,9 @@ def test_a_network_whose_batch_is_frozen_is_refused(
 
     from anomae.export.traceable import Traceable, TraceableNetwork
 
-    def write(network: Any, folder: Path, name: str, to: str) -> dict[str, Any]:
+    def write(network: Any, traced: Path, folder: Path, name: str, to: str, precision: str) -> dict[str, Any]:
         frozen(folder / "whole.onnx", quietly)
-        return {"file": "whole.onnx", "rows": 1, "exact": False}
+        return {"file": "whole.onnx", "rows": 1, "computed": "fp32"}
 
     monkeypatch.setattr("anomae.export.writing.write_network", write)
     network = TraceableNetwork(torch.nn.Identity(), {}, ("score", "map"))

@@ -30,6 +30,8 @@ ANOMAE: dict[str, Any] = {
     "head.training.batch": 16,
 }
 LOOKING: dict[str, Any] = {"sources": ("features", "pixels", "mirror")}
+REBUILDING: dict[str, Any] = {"autoencoder.patch": 8, "autoencoder.training.steps": 4}
+HIDING: dict[str, Any] = {"hidden.width": 16, "hidden.depth": 1, "hidden.block": 2, "hidden.training.steps": 2}
 PAPERS: dict[str, Any] = {
     "autoencoder.patch": 8,
     "autoencoder.training.steps": 4,
@@ -50,6 +52,11 @@ FORMS: dict[str, tuple[dict[str, Any], int]] = {  # name before the colon -> set
     "anomae: candidates": (
         {**ANOMAE, "sources": ("features", "pixels"), "lesions.kind": "centre", "window": (0, 1)},
         1,
+    ),
+    "anomae: residual": ({**ANOMAE, **REBUILDING, "sources": ("residual", "pixels", "mirror")}, 1),
+    "anomae: residual, hidden and neighbours": (
+        {**ANOMAE, **REBUILDING, **HIDING, "sources": ("features", "residual", "hidden", "neighbours"), "sizes": (40,)},
+        2,
     ),
     "mae-classifier": (PAPERS, 1),
     "mae-classifier: all predicted": (
