@@ -50,6 +50,9 @@ def export(run: Path | str, out: Path | str, *, to: str, precision: str = "fp32"
         raise UserError(f"{target} is there already; name a new folder for the exported model.")
     fitted = load_fitted(fitted_in, DeviceSettings(accelerator="cpu", precision="fp32"))
     traced = with_shape(traceable_of(fitted), fitted_in)
+    computed = {network.computed_in.get(precision, precision) for network in traced.networks.values()}
+    if precision != "fp32" and precision not in computed:
+        raise UserError(f"The detector {fitted.name} has nothing that could be computed in {precision}; export in fp32.")
     shape = (traced.facts["channels"], traced.facts["image_size"])
     slices = held_back(source, *shape, store)
     target.parent.mkdir(parents=True, exist_ok=True)
