@@ -57,15 +57,12 @@ def main() -> int:
         torch = subprocess.run([python, "-c", "import torch"], check=False, capture_output=True).returncode == 0
         bare = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
         scans = [str(scan.resolve()) for scan in options.scans]
-        there, seconds = scored(
-            [str(python), "-m", "anomae", "score", str(options.exported), *scans], Path(work) / "bare", bare
-        )
-        here, by_torch = scored(
-            [sys.executable, "-m", "anomae", "score", str(options.run), *scans, "--engine", "torch"]
-            + ["--precision", "fp32"],
-            Path(work) / "torch",
-            {**os.environ, "PYTHONPATH": str(ROOT / "src")},
-        )
+        exported, run = [str(python), "-m", "anomae"], [sys.executable, "-m", "anomae"]
+        exported += ["score", str(options.exported), *scans]
+        run += ["score", str(options.run), *scans, "--engine", "torch", "--precision", "fp32"]
+        there, seconds = scored(exported, Path(work) / "bare", bare)
+        ours = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+        here, by_torch = scored(run, Path(work) / "torch", ours)
         size = sum(path.stat().st_size for path in python.parents[1].rglob("*") if path.is_file()) / 2**20
     away = float(np.abs(np.subtract(there, here)).max() / np.ptp(here))
     print(f"{len(here)} slices: scores differ by {away:.1e} of their range at most; torch is there: {torch}")

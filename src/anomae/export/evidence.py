@@ -19,7 +19,7 @@ from anomae.export.traceable import Resize, interpolation
 
 
 def window_of(fitted: FittedAnomae) -> dict[str, list[float]]:
-    """low and width of each channel, or of all."""
+    """Low and width of each channel, or of all."""
     window = fitted.parts.window
     widths = [high - low for low, high in zip(window.low, window.high, strict=True)]
     return {"low": list(window.low), "width": widths}
@@ -41,6 +41,7 @@ class Begin(nn.Module):
         self.stacked, self.sizes = fitted.needs_neighbours, sizes
 
     def forward(self, images: Tensor, rebuilt: Tensor | None = None) -> tuple[Tensor, ...]:
+        """As the class says."""
         seen = self._seen(images)
         views = [seen[:, 0], seen[:, 1], seen[:, 2]] if self.stacked else [seen]
         residual = None if rebuilt is None else views[0] - self._seen(rebuilt)
@@ -58,6 +59,7 @@ class Look(nn.Module):
         self.sizes, self.masks = sizes, masks
 
     def forward(self, *given: Tensor) -> tuple[Tensor, ...]:
+        """As the class says."""
         masks, left = given[: self.masks] or (None,) * len(self.sizes), list(given[self.masks :])
         return tuple(size.go_on(left, hidden) for size, hidden in zip(self.sizes, masks, strict=True))  # type: ignore[operator]
 

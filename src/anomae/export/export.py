@@ -35,9 +35,9 @@ def export(run: Path | str, out: Path | str, *, to: str, precision: str = "fp32"
     """Write the fitted detector of a run as networks for another engine into the new folder `out`; returns it.
 
     run: a run, or a copy of its fitted folder.  to: onnx or openvino.  precision: fp32, int8, or bf16 for OpenVINO.
-    store: of the run, if it was moved.  The folder appears whole, or not at all.  Raises UserError where the detector cannot
-    be exported or `out` is taken, NoParity where the exported model does not say what torch says, MissingExtra where
-    the engine is not installed.
+    store: of the run, if it was moved.  The folder appears whole, or not at all.  Raises UserError where the detector
+    cannot be exported or `out` is taken, NoParity where the exported model does not say what torch says, MissingExtra
+    where the engine is not installed.
     """
     from anomae.export.registry import traceable_of
 
@@ -52,7 +52,9 @@ def export(run: Path | str, out: Path | str, *, to: str, precision: str = "fp32"
     traced = with_shape(traceable_of(fitted), fitted_in)
     computed = {network.computed_in.get(precision, precision) for network in traced.networks.values()}
     if precision != "fp32" and precision not in computed:
-        raise UserError(f"The detector {fitted.name} has nothing that could be computed in {precision}; export in fp32.")
+        raise UserError(
+            f"The detector {fitted.name} has nothing that could be computed in {precision}; export in fp32."
+        )
     shape = (traced.facts["channels"], traced.facts["image_size"])
     slices = held_back(source, *shape, store)
     target.parent.mkdir(parents=True, exist_ok=True)

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,9 +15,11 @@ from anomae.errors import UserError
 from anomae.seeds import derive_seed
 from anomae.training.checkpoint import write_tensors
 from anomae.training.schedule import lr_factor
-from anomae.training.shards import Shards, ShardedStrategy
 from anomae.training.settings import TrainingSettings
 from anomae.training.steps import Steps, checkpoint_path, journal_path, take_steps
+
+if TYPE_CHECKING:
+    from anomae.training.shards import Shards
 
 BatchLoss = Callable[[nn.Module, npt.NDArray[np.int64], torch.Generator], Tensor]
 
@@ -82,19 +84,16 @@ def train(fabric: Any, model: nn.Module, training: Training) -> dict[str, Any]:
     groups = [dict(group) for group in training.groups or [{"params": list(model.parameters())}]]
     groups = [{**group, "params": [p for p in group["params"] if p.requires_grad]} for group in groups]
 
-
     def make(parameters: Any) -> torch.optim.Optimizer:
         return training.optimizer(
             parameters, lr=settings.lr, betas=settings.betas, weight_decay=settings.weight_decay, fused=True
         )
 
     optimizer = make(groups)
-    shards: Shards | None = None
-    if isinstance(fabric.strategy, ShardedStrategy):
-        shards = Shards(fabric, model, optimizer, make)
-        wrapped, stepper = shards.module, fabric.setup_optimizers(shards.optimizer)
-    else:
-        wrapped, stepper = fabric.setup(model, optimizer)
+    shards = _cut(fabric, model, optimizer, make)
+    wrapped, stepper = (
+        fabric.setup(model, optimizer) if shards is None else (shards.module, fabric.setup_optimizers(shards.optimizer))
+    )
     stepped = optimizer if shards is None else shards.optimizer
     peaks = [float(group["lr"]) for group in stepped.param_groups]
     steps, warmup = settings.total_steps(training.count), settings.warmup(training.count)
@@ -127,6 +126,17 @@ def train(fabric: Any, model: nn.Module, training: Training) -> dict[str, Any]:
     return facts
 
 
+def _cut(
+    fabric: Any, model: nn.Module, optimizer: torch.optim.Optimizer, make: Callable[[Any], torch.optim.Optimizer]
+) -> "Shards | None":
+    """This process's parts of both, where the strategy is FSDP."""
+    if not getattr(fabric.strategy, "cuts", False):
+        return None
+    from anomae.training.shards import Shards  # brings all of Fabric, which scoring does without
+
+    return Shards(fabric, model, optimizer, make)
+
+
 def _step(
     fabric: Any,
     wrapped: nn.Module,
@@ -155,7 +165,7 @@ def _step(
 
 
 def _choose(
-    fabric: Any, model: nn.Module, shards: Shards | None, training: Training, facts: dict[str, Any], steps: int
+    fabric: Any, model: nn.Module, shards: "Shards | None", training: Training, facts: dict[str, Any], steps: int
 ) -> None:
     """Measure at the ends of `times` equal stretches; keep the best so far (the first of equals)."""
     choice = training.choice

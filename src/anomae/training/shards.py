@@ -30,6 +30,8 @@ class _SyncControl:
 class ShardedStrategy(DDPStrategy):
     """Processes and groups of them as for DDP; the network is cut already where it is set up."""
 
+    cuts = True
+
     def __init__(self) -> None:
         super().__init__()
         self._backward_sync_control: Any = _SyncControl()

@@ -110,8 +110,8 @@ def opened(
 ) -> ExportedDetector:
     """The networks that `card` names, opened.
 
-    any_batch: not for the card's batch alone.  precision: fp32 instead of the card's; not of what is in int8.  Raises MissingExtra, and UserError
-    where the card has a runner that this version does not know.
+    any_batch: not for the card's batch alone.  precision: fp32 instead of the card's; not of what is in int8.  Raises
+    MissingExtra, and UserError where the card has a runner that this version does not know.
     """
     kind, engine = card["runner"]["kind"], str(card["engine"])
     if kind not in RUNNERS:
