@@ -120,12 +120,12 @@ def _quantise(
     traced: "Traceable", exported: ExportedDetector, learned: HeldBack, kept: Path, folder: Path, to: str
 ) -> None:
     from anomae.export.quantising import quantise, recorded
-    from anomae.export.writing import place
+    from anomae.export.writing import written_for
 
     names = [name for name, facts in exported.card["networks"].items() if facts["computed"] == "int8"]
     for name, given in recorded(exported, learned, names).items():
         quantise(traced.networks[name], kept / f"{name}.onnx", given)
-        place(kept / f"{name}.onnx", folder, to)
+        written_for(kept / f"{name}.onnx", folder, to)
 
 
 def with_shape(traced: "Traceable", fitted: Path) -> "Traceable":

@@ -28,11 +28,11 @@ def write_network(
     path = traced / f"{name}.onnx"
     _write_onnx(network, path)
     facts = {"inputs": list(network.inputs), "outputs": list(network.outputs), "rows": network.rows}
-    return {"file": place(path, folder, to), "computed": network.computed_in.get(precision, precision), **facts}
+    return {"file": written_for(path, folder, to), "computed": network.computed_in.get(precision, precision), **facts}
 
 
-def place(onnx: Path, folder: Path, to: str) -> str:
-    """Write a traced network into `folder` for `to`, in place of an earlier one; the name of its file."""
+def written_for(onnx: Path, folder: Path, to: str) -> str:
+    """Write a traced network into `folder` for `to`, over an earlier one; the name of its file."""
     if to == "onnx":
         shutil.copyfile(onnx, folder / onnx.name)
         return onnx.name
