@@ -33,7 +33,7 @@ def measured(run: Path, engine: str, split: str, slices: int) -> dict[str, float
     from anomae.inference.exported import load_exported
     from anomae.inference.fitted import load_fitted
     from anomae.runs.run import Run
-    from anomae.stages.score import _score_rows
+    from anomae.runs.scoring_rows import score_rows
     from anomae.training.settings import DeviceSettings
 
     store = Run(run).open_store()
@@ -47,7 +47,7 @@ def measured(run: Path, engine: str, split: str, slices: int) -> dict[str, float
     detector.inspect(store.select(rows[:32]).read(slice(None)))
     with tempfile.TemporaryDirectory() as out:
         wall, cpu = time.perf_counter(), _processor_seconds()
-        _score_rows(detector, store, rows, Path(out), split, True, False)
+        score_rows(detector, store, rows, Path(out), split, maps=True)
         wall, cpu = time.perf_counter() - wall, _processor_seconds() - cpu
         began = time.process_time()
         detector.inspect(store.select(rows[:256]).read(slice(None)))
