@@ -51,6 +51,7 @@ bench: $(VENV)/.installed-bench
 	$(BIN)/python benchmarks/mae_speed.py --size vit-base-224 --repeats 3
 	$(BIN)/python benchmarks/memory.py
 	$(BIN)/python benchmarks/study.py
+	$(BIN)/python benchmarks/engines.py
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
@@ -71,5 +72,5 @@ $(VENV)/.installed-dev: $(VENV)/.made pyproject.toml
 	@touch $@
 
 $(VENV)/.installed-bench: $(VENV)/.made pyproject.toml
-	$(PIP) install --editable '.[benchmark]'
+	$(PIP) install --editable '.[benchmark,onnx,openvino]'
 	@touch $@

@@ -1,11 +1,13 @@
 """Scoring a prepared store end to end with torch, ONNX Runtime and OpenVINO, in turn, in one run.
 
-    python benchmarks/engines.py RUN [--rounds 3] [--slices 512] [--split test] [--out engines.json]
+    python benchmarks/engines.py [RUN] [--rounds 3] [--slices 512] [--split test] [--out engines.json]
 
-RUN is fitted and has exported models in RUN/exported (`anomae export RUN RUN/exported/NAME --to ... --precision ...`).
-Each engine scores the same slices through the stage `score`: reading, network, maps written, scores written.  A
-scoring is a process of its own, one at a time, each round in another order; what is shown are the medians of slices
-per second by wall time, of processor seconds a slice, and the ratios to torch in fp32 of the same round.
+Without RUN a detector `anomae` of the scale `small` is fitted on made-up heads at 128 pixels, shortly, and exported in
+all precisions that pass the gate; what is refused is said.  RUN is fitted and has exported models in RUN/exported
+(`anomae export RUN RUN/exported/NAME --to ... --precision ...`).  Each engine scores the same slices through the stage
+`score`: reading, network, maps written, scores written.  A scoring is a process of its own, one at a time, each round
+in another order; what is shown are the medians of slices per second by wall time, of processor seconds a slice, and the
+ratios to torch in fp32 of the same round with their lowest and highest.
 """
 
 import argparse
@@ -31,7 +33,7 @@ def measured(run: Path, engine: str, split: str, slices: int) -> dict[str, float
     from anomae.inference.exported import load_exported
     from anomae.inference.fitted import load_fitted
     from anomae.runs.run import Run
-    from anomae.stages.score import _score_rows
+    from anomae.runs.scoring_rows import score_rows
     from anomae.training.settings import DeviceSettings
 
     store = Run(run).open_store()
@@ -45,7 +47,7 @@ def measured(run: Path, engine: str, split: str, slices: int) -> dict[str, float
     detector.inspect(store.select(rows[:32]).read(slice(None)))
     with tempfile.TemporaryDirectory() as out:
         wall, cpu = time.perf_counter(), _processor_seconds()
-        _score_rows(detector, store, rows, Path(out), split, True, False)
+        score_rows(detector, store, rows, Path(out), split, maps=True)
         wall, cpu = time.perf_counter() - wall, _processor_seconds() - cpu
         began = time.process_time()
         detector.inspect(store.select(rows[:256]).read(slice(None)))
@@ -60,6 +62,34 @@ def measured(run: Path, engine: str, split: str, slices: int) -> dict[str, float
 def _processor_seconds() -> float:
     used = resource.getrusage(resource.RUSAGE_SELF)
     return used.ru_utime + used.ru_stime
+
+
+def made_up(folder: Path) -> Path:
+    """A run on made-up heads, and its exported models."""
+    from anomae.errors import UserError
+    from anomae.export.export import PRECISIONS, export
+    from anomae.slices.settings import PrepareSettings
+    from anomae.stages.fit import fit
+    from anomae.stages.prepare import prepare
+
+    prepare(
+        "phantom",
+        "heads:40",
+        folder / "store",
+        workers=0,
+        settings=PrepareSettings(image_size=(128, 128)),
+        options={"size": "24x160x160"},
+    )
+    short: dict[str, Any] = {"sizes": "128", "heads": 3, "pool": 200, "head.training.steps": 40}
+    fit(folder / "store", folder / "run", detector="anomae", recipe="phantom", overrides=short)
+    for to, precisions in PRECISIONS.items():
+        for precision in precisions:
+            out = folder / "run" / "exported" / f"{to}-{precision}"
+            try:
+                export(folder / "run", out, to=to, precision=precision)
+            except UserError as refused:
+                print(f"{out.name}: {refused}", flush=True)
+    return folder / "run"
 
 
 def in_a_process(run: Path, engine: str, options: argparse.Namespace) -> dict[str, float]:
@@ -83,7 +113,7 @@ def processor() -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("run", type=Path)
+    parser.add_argument("run", type=Path, nargs="?")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--slices", type=int, default=512)
     parser.add_argument("--split", default="test")
@@ -93,24 +123,33 @@ def main() -> None:
     if options.only:
         print(json.dumps(measured(options.run, options.only, options.split, options.slices)))
         return
-    engines = [*TORCH, *sorted(path.name for path in (options.run / "exported").glob("[!.]*"))]
+    if options.run is None:
+        with tempfile.TemporaryDirectory() as folder:
+            compare(made_up(Path(folder)), options)
+    else:
+        compare(options.run, options)
+
+
+def compare(run: Path, options: argparse.Namespace) -> None:
+    engines = [*TORCH, *sorted(path.name for path in (run / "exported").glob("[!.]*"))]
     rounds: list[dict[str, dict[str, float]]] = []
     for number in range(options.rounds):
         order = engines[:]
         random.Random(number).shuffle(order)
-        rounds.append({engine: in_a_process(options.run, engine, options) for engine in order})
+        rounds.append({engine: in_a_process(run, engine, options) for engine in order})
         print(f"round {number + 1} of {options.rounds} done", file=sys.stderr, flush=True)
     print(processor())
     print(f"{os.environ.get('OMP_NUM_THREADS', 'all')} thread(s); load {os.getloadavg()[0]:.1f}")
-    print(f"{'engine':16} {'slices/s':>9} {'ratio':>6} {'CPU ms':>7} {'ratio':>6} {'inspect CPU ms':>15} {'ratio':>6}")
+    heads = ("slices/s", "ratio", "CPU ms", "ratio", "inspect CPU ms", "ratio")
+    print("{:16} {:>9} {:>16} {:>7} {:>16} {:>15} {:>16}".format("engine", *heads))
     for engine in engines:
         cells = []
         for key in ("slices_per_s", "cpu_ms", "inspect_cpu_ms"):
             values = [one[engine][key] for one in rounds]
             base = [one[TORCH[0]][key] for one in rounds]
             ratio = [v / b if key == "slices_per_s" else b / v for v, b in zip(values, base, strict=True)]
-            cells += [f"{median(values):.2f}", f"{median(ratio):.2f}"]
-        print("{:16} {:>9} {:>6} {:>7} {:>6} {:>15} {:>6}".format(engine, *cells))
+            cells += [f"{median(values):.2f}", f"{median(ratio):.2f} ({min(ratio):.2f}-{max(ratio):.2f})"]
+        print("{:16} {:>9} {:>16} {:>7} {:>16} {:>15} {:>16}".format(engine, *cells))
     if options.out:
         options.out.write_text(json.dumps(rounds, indent=2))
 

@@ -1,15 +1,16 @@
 """A run exported for both engines: what lies in the folder, the gate at every batch size, and what it refuses."""
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from anomae.errors import UserError
+from anomae.errors import MissingExtra, UserError
 from anomae.export import export as exporting
-from anomae.export import held_back
+from anomae.export import held_back, parity
 from anomae.export.choice import engine_for
 from anomae.export.export import export, model_of, write_compared
 from anomae.export.parity import BATCHES, NoParity
@@ -63,6 +64,41 @@ def test_the_folder_holds_all_that_scoring_needs_and_names_nobody(onnx: Path, ru
     assert set(card["parity"]["fp32"]["largest_difference_by_batch"]) == {str(batch) for batch in BATCHES}
     assert "validation split" in card["parity"]["source"]
     assert card["model"] == model_of(run / "fitted")
+
+
+def test_int8_is_kept_where_it_ranks_as_torch_does_and_says_how(
+    run: Path, heads: SliceStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("onnxruntime", reason="needs the extra onnx")
+    import onnx
+
+    monkeypatch.setattr(parity, "LOWEST_RANKS", {"int8": -1.0})  # this network has learned nothing that ranks
+    monkeypatch.setattr(parity, "LARGEST_AUROC_LOSS", {"int8": 1.0})
+    written = export(run, tmp_path / "out", to="onnx", precision="int8")
+    kinds = {node.op_type for node in onnx.load(written / "classify.onnx").graph.node}
+    assert {"QuantizeLinear", "DequantizeLinear"} <= kinds
+    card = read_json(written / "card.json")
+    assert card["precision"] == "int8"
+    assert "train split" in card["quantised_on"]
+    assert {"rank_correlation", "pretext_auroc", "wanted_rank_correlation"} <= card["parity"]["int8"].keys()
+    page = (written / "MODEL_CARD.md").read_text()
+    assert "In int8: classify, reconstruct, its ranges taken from" in page
+    images = heads.select(heads.rows("test")).read(slice(0, 16))
+    exact = load_fitted(run / "fitted", FP32).inspect(images).scores
+    found = load_exported(written).inspect(images).scores
+    assert 0 < np.abs(found - exact).max() < 0.2
+    monkeypatch.undo()
+    monkeypatch.setattr(parity, "LOWEST_RANKS", {"int8": 1.1})
+    with pytest.raises(NoParity, match="rank slices otherwise"):
+        export(run, tmp_path / "refused", to="onnx", precision="int8")
+    assert not (tmp_path / "refused").exists()
+
+
+def test_int8_needs_what_quantises(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("openvino", reason="needs the extra openvino")
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(MissingExtra, match=r"'onnxruntime': pip install 'anomae\[onnx\]'"):
+        export(run, tmp_path / "out", to="openvino", precision="int8")
 
 
 def test_it_says_what_torch_says_in_any_company(onnx: Path, run: Path, heads: SliceStore) -> None:
@@ -193,9 +229,9 @@ def test_a_network_whose_batch_is_frozen_is_refused(
 
     from anomae.export.traceable import Traceable, TraceableNetwork
 
-    def write(network: Any, folder: Path, name: str, to: str) -> dict[str, Any]:
+    def write(network: Any, traced: Path, folder: Path, name: str, to: str, precision: str) -> dict[str, Any]:
         frozen(folder / "whole.onnx", quietly)
-        return {"file": "whole.onnx", "rows": 1, "exact": False}
+        return {"file": "whole.onnx", "rows": 1, "computed": "fp32"}
 
     monkeypatch.setattr("anomae.export.writing.write_network", write)
     network = TraceableNetwork(torch.nn.Identity(), {}, ("score", "map"))
@@ -232,7 +268,7 @@ def test_openvino_says_what_torch_says(run: Path, tmp_path: Path) -> None:
     pytest.importorskip("openvino", reason="needs the extra openvino")
     written = export(run, tmp_path / "out", to="openvino")
     assert {"classify.xml", "classify.bin", "reconstruct.xml"} <= {path.name for path in written.iterdir()}
-    parity = read_json(written / "card.json")["parity"]["fp32"]
-    assert max(max(of.values()) for of in parity["largest_difference_by_batch"].values()) <= 1e-5
+    agreed = read_json(written / "card.json")["parity"]["fp32"]
+    assert max(max(of.values()) for of in agreed["largest_difference_by_batch"].values()) <= 1e-5
     assert json.loads((written / "checksums.json").read_text())["sha256"].keys() >= {"card.json", "classify.bin"}
     assert load_exported(written).engine.startswith("openvino ")

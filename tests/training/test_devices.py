@@ -17,27 +17,80 @@ from anomae.training.settings import DeviceSettings
 
 SCRIPT = """
 import sys
+from dataclasses import replace
 from pathlib import Path
 sys.path.insert(0, {here!r})
-from test_loop import make_model, make_training, train, make_fabric
+import torch
+from torch import nn
+from test_loop import Stopped, make_training, noisy_loss, train, make_fabric
 from anomae.training.settings import DeviceSettings
+
+class Blocks(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.blocks = nn.ModuleList([nn.Linear(5, 7), nn.Linear(7, 5)])
+        self.scale = nn.Parameter(torch.ones(1))
+        with torch.no_grad():
+            for parameter in self.blocks.parameters():
+                parameter.copy_(torch.linspace(-1, 1, parameter.numel()).view_as(parameter))
+    def forward(self, x):
+        return self.scale * self.blocks[1](torch.tanh(self.blocks[0](x)))
+
 if __name__ == "__main__":
-    fabric = make_fabric(DeviceSettings(accelerator="cpu", precision="fp32", devices=int(sys.argv[2])))
-    train(fabric, make_model(), make_training(Path(sys.argv[1]), accumulate=int(sys.argv[3])))
+    folder, devices, accumulate, strategy = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
+    device = DeviceSettings(accelerator="cpu", precision="fp32", devices=devices, strategy=strategy)
+    fabric, training = make_fabric(device), make_training(folder, accumulate=accumulate, clip_norm=0.5)
+    whole = Blocks()
+    train(fabric, whole, training)
+    if strategy == "fsdp":
+        calls = 0
+        def stopping(model, indices, generator):
+            global calls
+            calls += 1
+            if calls == 11 * accumulate:
+                raise Stopped
+            return noisy_loss(model, indices, generator)
+        cut = replace(training, folder=folder / "cut")
+        try:
+            train(fabric, Blocks(), replace(cut, batch_loss=stopping, checkpoint_minutes=1e-9))
+        except Stopped:
+            assert cut.checkpoint.exists()
+        went_on = Blocks()
+        train(fabric, went_on, cut)
+        for ours, theirs in zip(went_on.parameters(), whole.parameters(), strict=True):
+            assert torch.equal(ours, theirs)
+        (folder / f"went-on-{{fabric.global_rank}}").touch()
 """
 
 
-def test_two_processes_equal_one_with_two_shards(tmp_path: Path) -> None:
-    script = tmp_path / "run.py"
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two processes with the network in each, one process, and two with half of it each."""
+    folder = tmp_path_factory.mktemp("devices")
+    script = folder / "run.py"
     script.write_text(SCRIPT.format(here=str(Path(__file__).parent)))
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    for name, devices, accumulate in (("two", "2", "1"), ("one", "1", "2")):
-        command = [sys.executable, str(script), str(tmp_path / name), devices, accumulate]
-        subprocess.run(command, check=True, timeout=600, env=environment, capture_output=True)
-    two, one = (read_tensors(tmp_path / name / "checkpoints" / "toy.safetensors")[0] for name in ("two", "one"))
+    runs = (("two", "2", "1", "ddp"), ("one", "1", "2", "ddp"), ("parts", "2", "1", "fsdp"))
+    for name, *given in runs:
+        command = [sys.executable, str(script), str(folder / name), *given]
+        done = subprocess.run(command, check=False, timeout=600, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.mark.parametrize("other", ["one", "parts"])
+def test_two_processes_equal_one_with_two_shards_and_two_with_parts(other: str, trained: Path) -> None:
+    two, one = (read_tensors(trained / name / "checkpoints" / "toy.safetensors")[0] for name in ("two", other))
     assert two.keys() == one.keys()
     for name in two:
+        assert two[name].shape == one[name].shape
         assert torch.allclose(two[name], one[name], atol=1e-5), name
+
+
+def test_with_parts_going_on_equals_never_stopping(trained: Path) -> None:
+    assert {path.name for path in (trained / "parts").glob("went-on-*")} == {"went-on-0", "went-on-1"}
+    ends = [read_tensors(trained / folder / "checkpoints" / "toy.safetensors")[0] for folder in ("parts", "parts/cut")]
+    assert all(torch.equal(ends[0][name], ends[1][name]) for name in ends[0])
 
 
 def test_a_missing_device_is_told_in_a_sentence() -> None:

@@ -14,7 +14,7 @@ def export(
     run: RunFolder,
     out: Annotated[Path, typer.Argument(metavar="OUT", help="New folder; below RUN/exported, `score` may choose it.")],
     to: Annotated[str, typer.Option(help="onnx (ONNX Runtime) or openvino.")],
-    precision: Annotated[str, typer.Option(help="fp32, or bf16 for openvino.")] = "fp32",
+    precision: Annotated[str, typer.Option(help="fp32, int8, or bf16 for openvino.")] = "fp32",
     store: MovedStore = None,
 ) -> None:
     """Write the fitted detector as networks that score without torch, once they are seen to say what torch says."""

@@ -1,30 +1,32 @@
 """How the detector `anomae` is exported: the evidence of an image, what the heads make of it, scores and maps."""
 
 import copy
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from anomae.detectors.anomae.evidence import Evidence
 from anomae.detectors.anomae.fitted import FittedAnomae
-from anomae.detectors.anomae.sources import Features, Pixels
 from anomae.detectors.inference import USE_BATCH
 from anomae.errors import UserError
-from anomae.export.backbones import GreyBackbone
-from anomae.export.traceable import Resize, Traceable, TraceableNetwork, interpolation
+from anomae.export.evidence import Begin, Look, TracedEvidence, window_of
+from anomae.export.mae_classifier import drawn_masks, reconstruct_network
+from anomae.export.traceable import EXACT, Resize, Traceable, TraceableNetwork, interpolation
 from anomae.inference.exported.detector import ExportedDetector
 from anomae.models.patch_head import PatchHead
+from anomae.seeds import derive_seed
 
-TRACED = ("features", "pixels", "mirror", "neighbours")
+TRACED = ("features", "pixels", "residual", "hidden", "mirror", "neighbours")
 Images = npt.NDArray[np.float32]
 
 
 def traceable(fitted: FittedAnomae) -> Traceable:
-    """The networks of a fitted `anomae`.  Raises UserError where a source draws masks or searches a memory."""
-    others = [name for name in fitted.settings.sources if name not in TRACED]
+    """The networks of a fitted `anomae`.  Raises UserError where a source searches a memory."""
+    settings, parts = fitted.settings, fitted.parts
+    others = [name for name in settings.sources if name not in TRACED]
     if others:
         raise UserError(
             f"A detector anomae with the source(s) {', '.join(others)} cannot be exported; fit one whose sources are "
@@ -32,29 +34,50 @@ def traceable(fitted: FittedAnomae) -> Traceable:
         )
     shape = (fitted.channels, *fitted.image_size)
     example = torch.rand(2, 3, *shape) if fitted.needs_neighbours else torch.rand(2, *shape)
-    centred = fitted.settings.lesions.kind == "centre"
-    evidence = [f"evidence_{at}" for at in range(len(fitted.settings.sizes))]
-    steps: tuple[tuple[str, nn.Module, list[str], list[str]], ...] = (
-        ("look", _Look(fitted), ["images"], evidence),
-        ("judge", _Judge(fitted), evidence, ["patches", "image"] if centred else ["patches"]),
-        ("finish", _Finish(fitted), ["patches"], ["highest_patches", "map"]),
-    )
     known: dict[str, Tensor] = {"images": example}
     networks: dict[str, TraceableNetwork] = {}
+    runner: dict[str, Any] = {"kind": "chain", "window": window_of(fitted)}
+    first: list[str] = []
+    if parts.autoencoder is not None:
+        numbers = drawn_masks(parts.autoencoder)
+        networks["reconstruct"] = reconstruct_network(parts.autoencoder.network, numbers)
+        runner["rebuilt"], known["rebuilt"] = numbers, torch.rand(2, *shape)
+        first = ["rebuilt"]
+    masks = [f"hidden_{at}" for at in range(len(parts.hidden))]
+    if masks:
+        chosen = settings.hidden
+        grids = [evidence.grid for evidence in fitted.evidences]
+        seed = derive_seed(parts.hidden[0].seed, "hidden", "masks")
+        runner["hidden"] = {"seed": seed, "passes": chosen.passes, "block": chosen.block, "grids": grids}
+        known |= {name: torch.zeros(2, chosen.passes, *grid) for name, grid in zip(masks, grids, strict=True)}
+    centred = settings.lesions.kind == "centre"
+    sizes = nn.ModuleList(TracedEvidence(fitted, at) for at in range(len(fitted.evidences)))
+    begin = Begin(fitted, sizes)
     with torch.no_grad():
-        for name, module, inputs, outputs in steps:
+        begun = [f"begun_{at}" for at in range(len(begin(*(known[name] for name in ["images", *first]))))]
+    evidence = [f"evidence_{at}" for at in range(len(sizes))]
+    # Features all in bf16 rank slices otherwise than in fp32 (0.9979), which int8 allows; the heads bear it (0.9999).
+    begins, looks = dict(EXACT), dict(EXACT)
+    if parts.features is not None:
+        begins["int8"] = looks["int8"] = "bf16"
+        looks["bf16"] = "bf16" if all(size.is_cut for size in sizes) else "fp32"  # type: ignore[union-attr]
+    steps: tuple[tuple[str, nn.Module, list[str], list[str], dict[str, str]], ...] = (
+        ("begin", begin, ["images", *first], begun, begins),
+        ("look", Look(sizes, len(masks)), [*masks, *begun], evidence, looks),
+        ("judge", _Judge(fitted), evidence, ["patches", "image"] if centred else ["patches"], {}),
+        ("finish", _Finish(fitted), ["patches"], ["highest_patches", "map"], EXACT),
+    )
+    with torch.no_grad():
+        for name, module, inputs, outputs, computed_in in steps:
             examples = {entry: known[entry] for entry in inputs}
-            # bf16 features rank slices otherwise than fp32 ones (0.9988), and save little; the heads bear it (0.9999).
-            networks[name] = TraceableNetwork(module, examples, tuple(outputs), exact=name != "judge")
+            networks[name] = TraceableNetwork(module, examples, tuple(outputs), computed_in=computed_in)
             known |= dict(zip(outputs, module(*examples.values()), strict=True))
     further = {"score_highest_patches": "highest_patches"} if centred else {}
+    runner["chain"] = [[name, inputs] for name, _, inputs, _, _ in steps]
+    runner["outputs"] = {"score": "image" if centred else "highest_patches", "map": "map", **further}
     return Traceable(
         networks=networks,
-        runner={
-            "kind": "chain",
-            "chain": [[name, inputs] for name, _, inputs, _ in steps],
-            "outputs": {"score": "image" if centred else "highest_patches", "map": "map", **further},
-        },
+        runner=runner,
         batch=USE_BATCH["cpu"],
         pretext=lambda exported, images, neighbours: _pretext(fitted, exported, images, neighbours),
     )
@@ -65,67 +88,6 @@ def _pretext(
 ) -> dict[str, npt.NDArray[np.float64]]:
     altered = fitted.pretext_images(images, neighbours)
     return {family: exported.inspect(slices, beside).scores for family, slices, beside in altered}
-
-
-class _Look(nn.Module):
-    """Prepared images (B, c, h, w), or stacks (B, 3, c, h, w) -> the evidence at each size, (B, C, gh, gw)."""
-
-    def __init__(self, fitted: FittedAnomae) -> None:
-        super().__init__()
-        window = fitted.parts.window
-        low, high = (torch.tensor(values).float()[:, None, None] for values in (window.low, window.high))
-        self.low: Tensor
-        self.width: Tensor
-        self.register_buffer("low", low)
-        self.register_buffer("width", high - low)
-        self.stacked = fitted.needs_neighbours
-        self.sizes = nn.ModuleList(_Evidence(evidence, fitted.image_size) for evidence in fitted.evidences)
-
-    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        seen = ((images - self.low) / self.width).clamp(0.0, 1.0)
-        views = [seen[:, 0], seen[:, 1], seen[:, 2]] if self.stacked else [seen]
-        return tuple(size(views) for size in self.sizes)
-
-
-class _Evidence(nn.Module):
-    """Views of 0..1, the slice and where wanted those below and above -> evidence at one size, standardised."""
-
-    def __init__(self, evidence: Evidence, image_size: tuple[int, int]) -> None:
-        super().__init__()
-        same = tuple(image_size) == evidence.size
-        self.show = None if same else Resize(image_size, evidence.size, interpolation("bicubic", antialias=True))
-        self.sources = nn.ModuleList(
-            _Features(source, evidence) if isinstance(source, Features) else _Pixels(evidence)
-            for source in evidence.sources
-            if isinstance(source, Features | Pixels)
-        )
-        self.mean: Tensor
-        self.spread: Tensor
-        self.register_buffer("mean", evidence.mean.float().cpu())
-        self.register_buffer("spread", evidence.spread.float().cpu())
-
-    def forward(self, views: list[Tensor]) -> Tensor:
-        channels = [self._channels(view if self.show is None else self.show(view).clamp(0.0, 1.0)) for view in views]
-        raw = channels[0]
-        if len(channels) == 3:
-            raw = torch.cat([raw, raw - (channels[1] + channels[2]) / 2], dim=1)
-        return (raw - self.mean) / self.spread
-
-    def _channels(self, shown: Tensor) -> Tensor:
-        return torch.cat([source(shown) for source in self.sources], dim=1)
-
-
-class _Pixels(nn.Module):
-    """The source `pixels`."""
-
-    def __init__(self, evidence: Evidence) -> None:
-        super().__init__()
-        self.side = (evidence.size[0] // evidence.grid[0], evidence.size[1] // evidence.grid[1])
-
-    def forward(self, shown: Tensor) -> Tensor:
-        mean = F.avg_pool2d(shown, self.side)
-        spread = (F.avg_pool2d(shown * shown, self.side) - mean * mean).clamp_min(0).sqrt()
-        return torch.cat([mean, F.max_pool2d(shown, self.side), -F.max_pool2d(-shown, self.side), spread], dim=1)
 
 
 class _Judge(nn.Module):
@@ -185,34 +147,3 @@ class _Heads(nn.Module):
         mean = torch.stack(patches).mean(dim=0)
         brought = mean if self.bring is None else self.bring(mean)
         return brought, torch.stack(whole).mean(dim=0) if whole else None
-
-
-class _Features(nn.Module):
-    """Images (B, c, H, W) of 0..1 -> levels of the frozen backbone on the grid, one channel after the other."""
-
-    def __init__(self, source: Features, evidence: Evidence) -> None:
-        super().__init__()
-        self.network = GreyBackbone(source.network, source.backbone)
-        sides = [tuple(level.shape[-2:]) for level in self.network(torch.zeros(1, *evidence.size))]
-        self.bring = nn.ModuleList(_brought(side, evidence.grid) for side in sides)
-
-    def forward(self, shown: Tensor) -> Tensor:
-        found = []
-        for channel in range(shown.shape[1]):
-            levels = self.network(shown[:, channel] * 255.0)
-            found += [bring(level) for bring, level in zip(self.bring, levels, strict=True)]
-        return torch.cat(found, dim=1)
-
-
-def _brought(side: tuple[int, int], grid: tuple[int, int]) -> nn.Module:
-    """A level on the grid of patches, as anomae.models.backbones.frozen_features.on_grid has it.
-
-    Means over squares where the grid divides the side, since engines know these well; else matrices.
-    """
-    if side == grid:
-        return nn.Identity()
-    if side[0] <= grid[0]:
-        return Resize(side, grid, interpolation("bilinear"))
-    if side[0] % grid[0] == 0 and side[1] % grid[1] == 0:
-        return nn.AvgPool2d((side[0] // grid[0], side[1] // grid[1]))
-    return Resize(side, grid, F.adaptive_avg_pool2d)

@@ -7,7 +7,7 @@ from typing import Any
 
 from anomae import __version__
 from anomae.files import write_json, write_text
-from anomae.inference.exported.engines import ENGINES, engine_version
+from anomae.inference.exported.engines import ENGINES, engine_version, multiplies_bf16
 from anomae.inference.exported.folder import CARD, FORMAT
 
 
@@ -16,6 +16,11 @@ def card_of(fitted: Any, traced: Any, networks: Mapping[str, Any], to: str, prec
     import torch
 
     engine = ENGINES[to]
+    with_bf16 = precision != "fp32" and engine == "openvino" and multiplies_bf16()
+    if not with_bf16:  # what was not measured in bf16 is not computed in it elsewhere
+        networks = {
+            name: {**facts, "computed": facts["computed"].replace("bf16", "fp32")} for name, facts in networks.items()
+        }
     return {
         "format": FORMAT,
         "detector": fitted.name,
@@ -26,6 +31,7 @@ def card_of(fitted: Any, traced: Any, networks: Mapping[str, Any], to: str, prec
         "needs_neighbours": bool(getattr(fitted, "needs_neighbours", False)),
         "engine": engine,
         "precision": precision,
+        "bf16": with_bf16,
         "batch": traced.batch,
         "runner": dict(traced.runner),
         "networks": dict(networks),
@@ -87,6 +93,7 @@ def _page(card: Mapping[str, Any]) -> str:
         )
     lines += [
         "",
+        *_quantised(card),
         "## Use",
         "`anomae score THIS_FOLDER scan.nii.gz --out RESULTS`. torch is not needed: in an environment without it, "
         f"`pip install --no-deps anomae` and `pip install {_needed(engine)}`.",
@@ -96,6 +103,18 @@ def _page(card: Mapping[str, Any]) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _quantised(card: Mapping[str, Any]) -> list[str]:
+    if "quantised_on" not in card:
+        return []
+    of = {name: facts["computed"] for name, facts in card["networks"].items()}
+    eight = ", ".join(name for name, computed in of.items() if computed == "int8")
+    rest = ", ".join(f"{name} in {computed}" for name, computed in of.items() if computed != "int8")
+    return [
+        f"- In int8: {eight}, its ranges taken from {card['quantised_on']}" + (f"; {rest}" if rest else ""),
+        "",
+    ]
 
 
 def _needed(engine: str) -> str:

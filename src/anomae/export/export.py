@@ -3,6 +3,7 @@
 import hashlib
 import secrets
 import shutil
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from anomae.detectors.protocol import with_neighbours
 from anomae.errors import UserError
 from anomae.export.carried import carry_over
-from anomae.export.held_back import HeldBack, held_back
+from anomae.export.held_back import LEARNED_SPLIT, HeldBack, held_back
 from anomae.extras import require
 from anomae.files import read_json
 from anomae.inference.exported.detector import ExportedDetector, opened
@@ -26,17 +27,17 @@ from anomae.training.settings import DeviceSettings
 if TYPE_CHECKING:
     from anomae.export.traceable import Traceable
 
-PRECISIONS = {"onnx": ("fp32",), "openvino": ("fp32", "bf16")}
+PRECISIONS = {"onnx": ("fp32", "int8"), "openvino": ("fp32", "bf16", "int8")}
 TURNS, TIMED = 3, 32
 
 
 def export(run: Path | str, out: Path | str, *, to: str, precision: str = "fp32", store: Path | None = None) -> Path:
     """Write the fitted detector of a run as networks for another engine into the new folder `out`; returns it.
 
-    run: a run, or a copy of its fitted folder.  to: onnx or openvino.  precision: fp32, or bf16 for OpenVINO.  store:
-    of the run, if it was moved.  The folder appears whole, or not at all.  Raises UserError where the detector cannot
-    be exported or `out` is taken, NoParity where the exported model does not say what torch says, MissingExtra where
-    the engine is not installed.
+    run: a run, or a copy of its fitted folder.  to: onnx or openvino.  precision: fp32, int8, or bf16 for OpenVINO.
+    store: of the run, if it was moved.  The folder appears whole, or not at all.  Raises UserError where the detector
+    cannot be exported or `out` is taken, NoParity where the exported model does not say what torch says, MissingExtra
+    where the engine is not installed.
     """
     from anomae.export.registry import traceable_of
 
@@ -49,12 +50,21 @@ def export(run: Path | str, out: Path | str, *, to: str, precision: str = "fp32"
         raise UserError(f"{target} is there already; name a new folder for the exported model.")
     fitted = load_fitted(fitted_in, DeviceSettings(accelerator="cpu", precision="fp32"))
     traced = with_shape(traceable_of(fitted), fitted_in)
-    slices = held_back(source, traced.facts["channels"], traced.facts["image_size"], store)
+    computed = {network.computed_in.get(precision, precision) for network in traced.networks.values()}
+    if precision != "fp32" and precision not in computed:
+        raise UserError(
+            f"The detector {fitted.name} has nothing that could be computed in {precision}; export in fp32."
+        )
+    shape = (traced.facts["channels"], traced.facts["image_size"])
+    slices = held_back(source, *shape, store)
     target.parent.mkdir(parents=True, exist_ok=True)
     made = target.with_name(f".part-{secrets.token_hex(8)}-{target.name}")
     made.mkdir()
     try:
-        write_compared(fitted, traced, slices, made, to, precision)
+        learned = None
+        if precision == "int8":
+            learned = held_back(source, *shape, store, split=LEARNED_SPLIT)
+        write_compared(fitted, traced, slices, made, to, precision, learned)
         carry_over(fitted_in, source / "calibration", made)
         write_checksums(made)
         if target.exists():
@@ -66,20 +76,26 @@ def export(run: Path | str, out: Path | str, *, to: str, precision: str = "fp32"
 
 
 def write_compared(
-    fitted: Any, traced: "Traceable", slices: HeldBack, folder: Path, to: str, precision: str
+    fitted: Any,
+    traced: "Traceable",
+    slices: HeldBack,
+    folder: Path,
+    to: str,
+    precision: str,
+    learned: HeldBack | None = None,
 ) -> dict[str, Any]:
     """Networks and card in `folder`, once they are seen to say what torch says on `slices`; returns the card.
 
-    Raises NoParity or EngineFailed.
+    learned: of the training split, for the ranges of int8.  Raises NoParity or EngineFailed.
     """
     from anomae.export.card import card_of, write_card
     from anomae.export.parity import differences, ranks_alike, refuse_different, same_at_every_batch
     from anomae.export.writing import write_network
 
-    with progress("export", len(traced.networks) + 2, "steps") as bar:
+    with progress("export", len(traced.networks) + 2, "steps") as bar, tempfile.TemporaryDirectory() as kept:
         networks = {}
         for name, network in traced.networks.items():
-            networks[name] = write_network(network, folder, name, to)
+            networks[name] = write_network(network, Path(kept), folder, name, to, precision)
             bar.advance()
         card = card_of(fitted, traced, networks, to, precision)
         at_any = opened(folder, card, any_batch=True, precision="fp32")
@@ -89,12 +105,27 @@ def write_compared(
         few = with_neighbours(fitted, slices.images[:TIMED], lambda: slices.neighbours[:TIMED])
         refuse_different(differences(fitted.inspect(*few), in_use.inspect(*few)), f"in batches of {card['batch']}")
         if precision != "fp32":
+            if learned is not None:
+                _quantise(traced, in_use, learned, Path(kept), folder, to)
+                card["quantised_on"] = learned.source
             in_use = opened(folder, card)
             parity[precision] = ranks_alike(fitted, in_use, slices, traced.pretext)
         bar.advance()
     card |= {"parity": parity, "slices_per_cpu_s": _speeds(fitted, in_use, few), **traced.facts}
     write_card(folder, card)
     return card
+
+
+def _quantise(
+    traced: "Traceable", exported: ExportedDetector, learned: HeldBack, kept: Path, folder: Path, to: str
+) -> None:
+    from anomae.export.quantising import quantise, recorded
+    from anomae.export.writing import written_for
+
+    names = [name for name, facts in exported.card["networks"].items() if facts["computed"] == "int8"]
+    for name, given in recorded(exported, learned, names).items():
+        quantise(traced.networks[name], kept / f"{name}.onnx", given)
+        written_for(kept / f"{name}.onnx", folder, to)
 
 
 def with_shape(traced: "Traceable", fitted: Path) -> "Traceable":
@@ -122,6 +153,8 @@ def _refuse_unknown(to: str, precision: str) -> None:
     if precision not in PRECISIONS[to]:
         raise UserError(f"There is no --precision {precision} for {to}; it is {' or '.join(PRECISIONS[to])}.")
     require(ENGINES[to], EXTRAS[ENGINES[to]])
+    if precision == "int8":
+        require("onnxruntime", "onnx")  # which quantises, whatever the engine
     if precision == "bf16" and not multiplies_bf16():
         raise UserError("This processor has no bf16, so its agreement cannot be measured here; export in fp32.")
 

@@ -1,4 +1,4 @@
-"""Slices that no fit saw, on which an exported model is compared with torch."""
+"""Slices that no fit saw, on which an exported model is compared with torch, and others for the ranges of int8."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ from anomae.slices.store import Slices
 from anomae.volumes.volume import Volume
 
 MOST, PHANTOMS = 128, 4
-HEALTHY_SPLIT = "validation"
+HEALTHY_SPLIT, LEARNED_SPLIT = "validation", "train"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +28,15 @@ class HeldBack:
     source: str
 
 
-def held_back(run: Path, channels: int, image_size: tuple[int, int], store: Path | None = None) -> HeldBack:
-    """At most 128 normal slices of the validation split of the run's store, evenly spaced; else of made-up heads.
+def held_back(
+    run: Path,
+    channels: int,
+    image_size: tuple[int, int],
+    store: Path | None = None,
+    *,
+    split: str = HEALTHY_SPLIT,
+) -> HeldBack:
+    """At most 128 normal slices of one split of the run's store, evenly spaced; else of made-up heads.
 
     run: a run, or a copy of its fitted folder, which has no store.  Raises UserError where `store` is named and is not
     the run's.
@@ -41,21 +48,24 @@ def held_back(run: Path, channels: int, image_size: tuple[int, int], store: Path
             if store is not None:
                 raise
         else:
-            rows = opened.rows(HEALTHY_SPLIT, label=0)
+            rows = opened.rows(split, label=0)
             filled = rows[~opened.index.empty[rows]]
             if len(filled):
                 chosen = filled[np.unique(np.linspace(0, len(filled) - 1, MOST).astype(np.int64))]
-                slices = opened.select(chosen, among=opened.rows(HEALTHY_SPLIT))
-                source = f"{len(chosen)} normal slices of the validation split of the store that the run learned from"
+                slices = opened.select(chosen, among=opened.rows(split))
+                source = f"{len(chosen)} normal slices of the {split} split of the store that the run learned from"
                 return HeldBack(slices.read(slice(None)), slices.neighbours(slice(None)), source)
-    return _made_up(run, channels, image_size)
+    return _made_up(run, channels, image_size, first=0 if split == HEALTHY_SPLIT else PHANTOMS)
 
 
-def _made_up(run: Path, channels: int, image_size: tuple[int, int]) -> HeldBack:
-    """Made-up heads without lesions, prepared as the training images were; of each channel the same."""
+def _made_up(run: Path, channels: int, image_size: tuple[int, int], first: int) -> HeldBack:
+    """Made-up heads without lesions, prepared as the training images were; of each channel the same.
+
+    first: seed of the first head.
+    """
     settings = load_preparation(run).model_copy(update={"image_size": image_size, "neighbours": 0})
     parts, order = [], []
-    for seed in range(PHANTOMS):
+    for seed in range(first, first + PHANTOMS):
         phantom = make_head(seed, lesions=0, skull=settings.preparation != "brain")
         case = scan_slices(Volume(phantom.voxels, phantom.grid, Path("made-up head"), "array"))
         prepared = prepare_case(case, settings.model_copy(update={"brain_mask": "auto", "bias_correction": "none"}))

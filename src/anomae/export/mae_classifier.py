@@ -18,17 +18,19 @@ from anomae.models.transformer.masked_autoencoder import Block, MaskedAutoencode
 from anomae.seeds import derive_seed
 
 Images = npt.NDArray[np.float32]
+EIGHT_BIT = ("Conv", "MatMul", "Gemm")  # those with weights; attention multiplies what it computed itself
 
 
 def traceable(fitted: FittedPseudoAbnormalClassifier) -> Traceable:
     """The networks of the paper's method, fitted."""
     example = torch.rand(2, fitted.network.channels, *fitted.network.image_size)
-    classify = TraceableNetwork(_Classify(fitted), {"images": example, "rebuilt": example * 0.9}, ("logit",))
+    pair = {"images": example, "rebuilt": example * 0.9}
+    classify = TraceableNetwork(_Classify(fitted), pair, ("logit",), eight_bit=EIGHT_BIT)
     networks: dict[str, TraceableNetwork] = {"classify": classify}
     runner: dict[str, str | int | float | bool] = {"kind": "masked"}
     if fitted.autoencoder is not None:
-        numbers = _drawn(fitted.autoencoder)
-        networks["reconstruct"] = _reconstruct(fitted.autoencoder.network, numbers)
+        numbers = drawn_masks(fitted.autoencoder)
+        networks["reconstruct"] = reconstruct_network(fitted.autoencoder.network, numbers)
         runner |= numbers
     return Traceable(
         networks=networks,
@@ -38,7 +40,7 @@ def traceable(fitted: FittedPseudoAbnormalClassifier) -> Traceable:
     )
 
 
-def _drawn(fitted: FittedMaskedAutoencoder) -> dict[str, int | float | bool]:
+def drawn_masks(fitted: FittedMaskedAutoencoder) -> dict[str, int | float | bool]:
     """How masks are drawn and used, as `FittedMaskedAutoencoder.reconstruct` does."""
     network, settings = fitted.network, fitted.settings.autoencoder
     ratio = settings.mask_ratio if settings.use_mask_ratio is None else settings.use_mask_ratio
@@ -55,7 +57,8 @@ def _drawn(fitted: FittedMaskedAutoencoder) -> dict[str, int | float | bool]:
     }
 
 
-def _reconstruct(network: MaskedAutoencoder, numbers: dict[str, int | float | bool]) -> TraceableNetwork:
+def reconstruct_network(network: MaskedAutoencoder, numbers: dict[str, int | float | bool]) -> TraceableNetwork:
+    """What predicts hidden patches, by `numbers` as `drawn_masks` gives them."""
     count, passes, patches = int(numbers["visible"]), int(numbers["passes"]), network.patch_count
     rows = torch.arange(2)[:, None]
     visible = torch.arange(count).expand(2, -1).contiguous()
@@ -68,7 +71,7 @@ def _reconstruct(network: MaskedAutoencoder, numbers: dict[str, int | float | bo
     }
     if numbers["paste"]:
         inputs["hidden"] = 1 + torch.arange(count, patches) + rows * (1 + patches)
-    return TraceableNetwork(_Reconstruct(network), inputs, ("predicted",), rows=passes)
+    return TraceableNetwork(_Reconstruct(network), inputs, ("predicted",), rows=passes, eight_bit=EIGHT_BIT)
 
 
 def _boxes(

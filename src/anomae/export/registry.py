@@ -1,4 +1,4 @@
-"""Which detectors can be exported: a file with a function `traceable` in this room, and one line here."""
+"""Which detectors can be exported: a function `traceable` in a file of this room, and one line here."""
 
 from importlib import import_module
 from typing import Any
@@ -12,6 +12,12 @@ _EXPORTED = {
     "rd4ad": "anomae.export.rd4ad",
     "patchcore": "anomae.export.patchcore",
     "ast": "anomae.export.ast",
+    "dae": "anomae.export.one_network",
+    "draem": "anomae.export.one_network",
+    "conv-autoencoder": "anomae.export.one_network",
+    "pca": "anomae.export.arrays",
+    "pixel-gaussian": "anomae.export.arrays",
+    "mean-image": "anomae.export.arrays",
 }
 
 

@@ -16,6 +16,8 @@ Images = npt.NDArray[np.float32]
 # The exported detector, healthy images (n, c, h, w), their neighbours or None -> family -> scores (n,) of altered ones
 Pretext = Callable[[ExportedDetector, Images, Images | None], dict[str, npt.NDArray[np.float64]]]
 
+EXACT = {"bf16": "fp32", "int8": "fp32"}
+
 Linear = Callable[[Tensor, Any], Tensor]  # (B, C, h, w), (H, W) -> (B, C, H, W)
 
 
@@ -23,15 +25,17 @@ Linear = Callable[[Tensor, Any], Tensor]  # (B, C, h, w), (H, W) -> (B, C, H, W)
 class TraceableNetwork:
     """A module of static passes whose inputs and outputs have the batch as their first axis.
 
-    inputs: name of each argument, in order -> an example.  outputs: names.  rows: of the batch for each image.  exact:
-    always in fp32: what it makes, such as a variance, would lose more in bf16 than it costs.
+    inputs: name of each argument, in order -> an example.  outputs: names.  rows: of the batch for each image.
+    computed_in: a precision that is asked for -> the one that this network is computed in then, where it is another:
+    what it makes, such as a variance, would lose more than it costs.  eight_bit: ONNX operators that int8 quantises.
     """
 
     module: nn.Module
     inputs: Mapping[str, Tensor]
     outputs: tuple[str, ...]
     rows: int = 1
-    exact: bool = False
+    computed_in: Mapping[str, str] = field(default_factory=dict)
+    eight_bit: tuple[str, ...] = ("Conv",)
 
 
 @dataclass(frozen=True, slots=True)

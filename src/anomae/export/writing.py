@@ -1,6 +1,7 @@
 """Networks written for an engine: traced by torch, kept as ONNX or as OpenVINO's own files."""
 
 import logging
+import shutil
 import warnings
 from inspect import signature
 from pathlib import Path
@@ -14,23 +15,31 @@ from anomae.extras import require
 OPSET = 18
 
 
-def write_network(network: TraceableNetwork, folder: Path, name: str, to: str) -> dict[str, Any]:
-    """Write one network into `folder` for `to` (onnx or openvino); what the card says of it.
+def write_network(
+    network: TraceableNetwork, traced: Path, folder: Path, name: str, to: str, precision: str = "fp32"
+) -> dict[str, Any]:
+    """Trace one network into the folder `traced` and write it into `folder` for `to`; what the card says of it.
 
-    Raises MissingExtra where onnx, onnxscript or openvino is not installed.
+    to: onnx or openvino.  precision: of the whole.  Raises MissingExtra where onnx, onnxscript or openvino is not
+    installed.
     """
     require("onnx", "onnx")
     require("onnxscript", "onnx")
-    path = folder / f"{name}.onnx"
+    path = traced / f"{name}.onnx"
     _write_onnx(network, path)
-    if to == "openvino":
-        openvino = require("openvino", "openvino")
-        model = openvino.convert_model(str(path))
-        openvino.save_model(model, str(folder / f"{name}.xml"), compress_to_fp16=False)
-        path.unlink()
-        path = folder / f"{name}.xml"
-    names = {"inputs": list(network.inputs), "outputs": list(network.outputs)}
-    return {"file": path.name, "rows": network.rows, "exact": network.exact, **names}
+    facts = {"inputs": list(network.inputs), "outputs": list(network.outputs), "rows": network.rows}
+    return {"file": written_for(path, folder, to), "computed": network.computed_in.get(precision, precision), **facts}
+
+
+def written_for(onnx: Path, folder: Path, to: str) -> str:
+    """Write a traced network into `folder` for `to`, over an earlier one; the name of its file."""
+    if to == "onnx":
+        shutil.copyfile(onnx, folder / onnx.name)
+        return onnx.name
+    openvino = require("openvino", "openvino")
+    name = f"{onnx.stem}.xml"
+    openvino.save_model(openvino.convert_model(str(onnx)), str(folder / name), compress_to_fp16=False)
+    return name
 
 
 def _write_onnx(network: TraceableNetwork, path: Path) -> None:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,9 @@ from anomae.training.checkpoint import write_tensors
 from anomae.training.schedule import lr_factor
 from anomae.training.settings import TrainingSettings
 from anomae.training.steps import Steps, checkpoint_path, journal_path, take_steps
+
+if TYPE_CHECKING:
+    from anomae.training.shards import Shards
 
 BatchLoss = Callable[[nn.Module, npt.NDArray[np.int64], torch.Generator], Tensor]
 
@@ -73,27 +76,36 @@ def train(fabric: Any, model: nn.Module, training: Training) -> dict[str, Any]:
 
     Raises Diverged where the loss is no longer finite, UserError where the batch cannot be shared among the devices.
     """
-    settings, shards = training.settings, fabric.world_size * training.settings.accumulate
-    if settings.batch % shards:
+    settings, shares = training.settings, fabric.world_size * training.settings.accumulate
+    if settings.batch % shares:
         raise UserError(
-            f"batch={settings.batch} cannot be shared evenly by {shards} (devices x accumulate); change it."
+            f"batch={settings.batch} cannot be shared evenly by {shares} (devices x accumulate); change it."
         )
     groups = [dict(group) for group in training.groups or [{"params": list(model.parameters())}]]
     groups = [{**group, "params": [p for p in group["params"] if p.requires_grad]} for group in groups]
-    optimizer = training.optimizer(
-        groups, lr=settings.lr, betas=settings.betas, weight_decay=settings.weight_decay, fused=True
+
+    def make(parameters: Any) -> torch.optim.Optimizer:
+        return training.optimizer(
+            parameters, lr=settings.lr, betas=settings.betas, weight_decay=settings.weight_decay, fused=True
+        )
+
+    optimizer = make(groups)
+    shards = _cut(fabric, model, optimizer, make)
+    wrapped, stepper = (
+        fabric.setup(model, optimizer) if shards is None else (shards.module, fabric.setup_optimizers(shards.optimizer))
     )
-    peaks = [float(group["lr"]) for group in optimizer.param_groups]
-    wrapped, stepper = fabric.setup(model, optimizer)
+    stepped = optimizer if shards is None else shards.optimizer
+    peaks = [float(group["lr"]) for group in stepped.param_groups]
     steps, warmup = settings.total_steps(training.count), settings.warmup(training.count)
 
     def step(indices: npt.NDArray[np.int64], number: int) -> tuple[Mapping[str, Tensor], Mapping[str, float]]:
         factor = lr_factor(number, steps, warmup, settings.min_lr / settings.lr)
-        for group, peak in zip(optimizer.param_groups, peaks, strict=True):
+        for group, peak in zip(stepped.param_groups, peaks, strict=True):
             group["lr"] = peak * factor
         loss = _step(fabric, wrapped, stepper, training, indices, number)
         return {"loss": loss}, {"lr": settings.lr * factor}
 
+    computed = {"precision": str(fabric._precision.precision), "processes": int(fabric.world_size)}
     described = Steps(
         stage=training.stage,
         count=training.count,
@@ -105,12 +117,24 @@ def train(fabric: Any, model: nn.Module, training: Training) -> dict[str, Any]:
         folder=training.folder,
         checkpoint_minutes=training.checkpoint_minutes,
         facts=training.facts,
-        computed={"precision": str(fabric._precision.precision), "processes": int(fabric.world_size)},
+        computed=computed if shards is None else {**computed, "strategy": "fsdp"},
         writes=fabric.is_global_zero,
+        parts=shards,
     )
-    facts = take_steps(described, step, lambda facts: _choose(fabric, model, training, facts, steps))
+    facts = take_steps(described, step, lambda facts: _choose(fabric, model, shards, training, facts, steps))
     fabric.barrier()
     return facts
+
+
+def _cut(
+    fabric: Any, model: nn.Module, optimizer: torch.optim.Optimizer, make: Callable[[Any], torch.optim.Optimizer]
+) -> "Shards | None":
+    """This process's parts of both, where the strategy is FSDP."""
+    if not getattr(fabric.strategy, "cuts", False):
+        return None
+    from anomae.training.shards import Shards  # brings all of Fabric, which scoring does without
+
+    return Shards(fabric, model, optimizer, make)
 
 
 def _step(
@@ -140,16 +164,21 @@ def _step(
     return total
 
 
-def _choose(fabric: Any, model: nn.Module, training: Training, facts: dict[str, Any], steps: int) -> None:
+def _choose(
+    fabric: Any, model: nn.Module, shards: "Shards | None", training: Training, facts: dict[str, Any], steps: int
+) -> None:
     """Measure at the ends of `times` equal stretches; keep the best so far (the first of equals)."""
     choice = training.choice
     if choice is None or facts["step"] * choice.times // steps == (facts["step"] - 1) * choice.times // steps:
         return
-    model.eval()
+    measured = model if shards is None else shards.module
+    measured.eval()
     with torch.no_grad():
-        value = choice.measure(model)
-    model.train()
+        value = choice.measure(measured)
+    measured.train()
     if value > facts.get("best_value", -math.inf):
         facts.update(best_value=value, best_step=facts["step"])
+        if shards is not None:
+            shards.gather()
         if fabric.is_global_zero:
             write_tensors(training.best, dict(model.state_dict()), facts)

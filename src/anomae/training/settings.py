@@ -55,5 +55,8 @@ class DeviceSettings(BaseModel):
     accelerator: Literal["auto", "cpu", "cuda"] = "auto"
     devices: int = Field(default=1, gt=0)
     nodes: int = Field(default=1, gt=0)
+    strategy: Literal["ddp", "fsdp"] = Field(
+        default="ddp", description="of several devices: each holds the network, or a part of it"
+    )
     precision: Literal["auto", "bf16", "fp32"] = "auto"
     checkpoint_minutes: float = Field(default=5.0, gt=0)

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -21,9 +21,27 @@ from anomae.training.checkpoint import load_checkpoints, save_checkpoints
 from anomae.training.journal import Journal
 from anomae.training.order import SampleOrder
 
+ASK_EVERY = 8  # steps between two questions among processes whether to keep a checkpoint
+
 # samples of a step (b,), its number from 0 -> its losses by name, detached, one of them named `loss`, and numbers that
 # stand beside them in the journal.  Updates the networks; may draw only what depends on the number of the step.
 Step = Callable[[npt.NDArray[np.int64], int], tuple[Mapping[str, Tensor], Mapping[str, float]]]
+
+
+class Parts(Protocol):
+    """What holds this process's part of networks and optimisers; all processes call each method together."""
+
+    def gather(self) -> None:
+        """Put the whole ones together, before they are kept."""
+        ...
+
+    def share_out(self) -> None:
+        """Cut the whole ones, after they were read."""
+        ...
+
+    def agreed(self, wanted: bool) -> bool:
+        """Whether any process wants it."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +52,7 @@ class Steps:
     networks, optimizers: what learns and is kept in a checkpoint, by name.  seed: of the order of the samples.  facts:
     what a checkpoint says beside the step.  computed: precision and number of processes, which may not change on the
     way.  writes: whether this process keeps journal and checkpoints and says how it
-    goes; of several, the first.
+    goes; of several, the first.  parts: of networks and optimizers, where each process holds some.
     """
 
     stage: str
@@ -49,6 +67,7 @@ class Steps:
     facts: Mapping[str, Any] = field(default_factory=dict)
     computed: Mapping[str, Any] = field(default_factory=dict)
     writes: bool = True
+    parts: "Parts | None" = None
 
     @property
     def checkpoint(self) -> Path:
@@ -80,6 +99,8 @@ def take_steps(training: Steps, step: Step, after: Callable[[dict[str, Any]], No
     if training.checkpoint.exists():
         facts = load_checkpoints(training.checkpoint, training.networks, training.optimizers)
         _refuse_other_computing(training, facts)
+        if training.parts is not None:
+            training.parts.share_out()
     order = SampleOrder(training.count, training.batch, training.seed, training.stage)
     path, stage, steps = journal_path(training.folder), training.stage, training.steps
     journal = Journal(path, stage, steps, facts["step"], training.writes)
@@ -93,14 +114,24 @@ def take_steps(training: Steps, step: Step, after: Callable[[dict[str, Any]], No
             bar.advance(note=journal.take(losses, number + 1, **beside))
             if after is not None:
                 after(facts)
-            if number + 1 == steps or time.monotonic() - saved > training.checkpoint_minutes * 60:
+            if number + 1 == steps or _is_due(training, number + 1, saved):
                 journal.flush(number + 1, **beside)
+                if training.parts is not None:
+                    training.parts.gather()
                 if training.writes:
                     save_checkpoints(training.checkpoint, training.networks, training.optimizers, facts)
                 saved = time.monotonic()
     for network in training.networks.values():
         network.eval()
     return facts
+
+
+def _is_due(training: Steps, step: int, saved: float) -> bool:
+    """Whether to keep a checkpoint now; where all processes have to do it together, the first one's clock decides."""
+    due = time.monotonic() - saved > training.checkpoint_minutes * 60
+    if training.parts is None:
+        return due
+    return step % ASK_EVERY == 0 and training.parts.agreed(due and training.writes)
 
 
 def _refuse_other_computing(training: Steps, facts: Mapping[str, Any]) -> None:

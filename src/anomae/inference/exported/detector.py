@@ -110,21 +110,22 @@ def opened(
 ) -> ExportedDetector:
     """The networks that `card` names, opened.
 
-    any_batch: not for the card's batch alone.  precision: instead of the card's.  Raises MissingExtra, and UserError
-    where the card has a runner that this version does not know.
+    any_batch: not for the card's batch alone.  precision: fp32 instead of the card's; not of what is in int8.  Raises
+    MissingExtra, and UserError where the card has a runner that this version does not know.
     """
     kind, engine = card["runner"]["kind"], str(card["engine"])
     if kind not in RUNNERS:
         raise UserError(f"{folder / CARD} needs a runner {kind!r} that this version does not have; update anomae.")
     computed = precision or str(card["precision"])
-    if computed == "bf16" and not multiplies_bf16():
+    with_bf16 = computed != "fp32" and bool(card["bf16"]) and multiplies_bf16()
+    if computed == "bf16" and not with_bf16:
         computed = "fp32"  # what bf16 was measured against
     count = threads or threads_to_use()
     networks = {
         name: open_network(
             engine,
             folder / facts["file"],
-            "fp32" if facts["exact"] else computed,
+            "bf16" if with_bf16 and facts["computed"] != "fp32" else "fp32",
             None if any_batch else card["batch"] * facts["rows"],
             count,
         )

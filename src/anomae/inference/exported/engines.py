@@ -52,7 +52,7 @@ def multiplies_bf16() -> bool:
 def open_network(engine: str, path: Path, precision: str, batch: int | None, threads: int) -> Network:
     """The network in `path`, which several threads call, `threads` at most.
 
-    precision: fp32 or bf16 (OpenVINO alone; int8 is in the network itself, and the rest of it is fp32).  batch: the
+    precision: fp32 or bf16 (OpenVINO alone), of what is not in int8 in the network itself.  batch: the
     rows that every call will have, for which OpenVINO lays its kernels out; None: any.  Raises MissingExtra.
     """
     return _OPENED[engine](path, precision, batch, threads)

@@ -16,7 +16,7 @@ from typing import Any
 from anomae.errors import UserError
 from anomae.files import read_json, write_json
 
-CARD, CHECKSUMS, FORMAT = "card.json", "checksums.json", "anomae export 1"
+CARD, CHECKSUMS, FORMAT = "card.json", "checksums.json", "anomae export 2"
 
 
 def is_exported(folder: Path) -> bool:

@@ -4,7 +4,7 @@ Two networks: `reconstruct` predicts hidden patches from visible ones, `classify
 reconstruction.  All indices come from here, so that the networks sort and draw nothing.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,43 @@ def inspect_masked(networks: Mapping[str, Network], runner: Mapping[str, Any], i
         "reconstruction": rebuilt,
         **{f"score_{name}": column for name, column in errors.items()},
     }
+
+
+def before_the_chain(networks: Mapping[str, Network], runner: Mapping[str, Any], images: Array) -> dict[str, Array]:
+    """The images, (b, c, h, w) or stacks of three, and what hides patches of them, drawn as torch's scoring draws it.
+
+    runner["window"]: low and width of the intensities seen as 0..1.  runner["rebuilt"]: how the slice in that window is
+    masked and rebuilt, "rebuilt".  runner["hidden"]: how patches of features are hidden, masks (b, passes, gh, gw) of
+    each grid, "hidden_0" and so on.
+    """
+    known: dict[str, Array] = {"images": images}
+    if "rebuilt" not in runner and "hidden" not in runner:
+        return known
+    low, width = (_per_channel(runner["window"][name]) for name in ("low", "width"))
+    slices = images if images.ndim == 4 else images[:, 0]
+    seen = np.ascontiguousarray(np.clip((slices - low) / width, np.float32(0), np.float32(1)))
+    if "rebuilt" in runner:
+        known["rebuilt"] = reconstructed(networks["reconstruct"], runner["rebuilt"], low + seen * width)
+    if "hidden" in runner:
+        wanted = runner["hidden"]
+        seeds = [content_seed(int(wanted["seed"]), image) for image in seen]
+        for at, grid in enumerate(wanted["grids"]):
+            known[f"hidden_{at}"] = _hidden(seeds, tuple(grid), int(wanted["passes"]), int(wanted["block"]))
+    return known
+
+
+def _per_channel(values: Sequence[float]) -> Array:
+    """(c, 1, 1) float32, or of one value a number that stands for all channels."""
+    return np.array(values, dtype=np.float32)[:, None, None] if len(values) > 1 else np.float32(values[0])
+
+
+def _hidden(seeds: Sequence[int], grid: tuple[int, int], passes: int, block: int) -> Array:
+    """(b, passes, gh, gw) float32: 1 where hidden, as anomae.models.transformer.feature_masks draws it."""
+    down, across = (-(-side // block) for side in grid)
+    turns = [np.random.Generator(np.random.Philox(seed)).permutation(down * across) % passes for seed in seeds]
+    squares = np.stack(turns).reshape(-1, 1, down, across) == np.arange(passes)[None, :, None, None]
+    patches = squares.repeat(block, axis=2).repeat(block, axis=3)[..., : grid[0], : grid[1]]
+    return np.ascontiguousarray(patches, dtype=np.float32)
 
 
 def classified(networks: Mapping[str, Network], images: Array, rebuilt: Array) -> Array:

@@ -13,7 +13,8 @@ import numpy.typing as npt
 
 from anomae.detectors.protocol import Findings
 from anomae.inference.exported.engines import Network
-from anomae.inference.exported.masked import inspect_masked
+from anomae.inference.exported.errors import error_scores
+from anomae.inference.exported.masked import before_the_chain, inspect_masked
 
 Array = npt.NDArray[Any]
 Networks = Mapping[str, Network]
@@ -23,11 +24,17 @@ PREFIX = "score_"
 def inspect_chain(networks: Networks, runner: Mapping[str, Any], images: Array) -> dict[str, Array]:
     """Networks in a row, each given what it names of the images and of what those before it gave.
 
-    runner["chain"]: name and inputs of each.  runner["outputs"]: what all this is called here -> what gave it.
+    runner["chain"]: name and inputs of each.  runner["outputs"]: what all this is called here -> what gave it.  What
+    is drawn by the image itself comes from `before_the_chain`.  runner["errors"]: of which two arrays, in what range of
+    SSIM, `error_<name>` are measured.
     """
-    known: dict[str, Array] = {"images": images}
+    known = before_the_chain(networks, runner, images)
     for name, inputs in runner["chain"]:
         known |= networks[name]({entry: known[entry] for entry in inputs})
+    if "errors" in runner:
+        shown, rebuilt, ssim_range = runner["errors"]
+        measured = error_scores(known[shown], known[rebuilt], float(ssim_range))
+        known |= {f"error_{name}": column for name, column in measured.items()}
     return {name: known[output] for name, output in runner["outputs"].items()}
 
 
