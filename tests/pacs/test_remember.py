@@ -39,6 +39,7 @@ def test_a_study_that_ends_the_program_each_time_is_left_alone(tmp_path: Path) -
         assert memory.is_wanted("a", "1")
         memory.begin("a", "1")
     assert not opened(tmp_path).is_wanted("a", "1")
+    assert opened(tmp_path).is_wanted("a", "1", retry=True)
     opened(tmp_path).write_table()
     assert f"begun {MOST_TRIES} times and never ended" in (tmp_path / "studies.csv").read_text()
 

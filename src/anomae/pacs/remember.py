@@ -88,10 +88,10 @@ class Memory:
     def is_wanted(self, study: str, content: str, *, retry: bool = False) -> bool:
         """Whether a study is to be scored: new or changed, or left unfinished and not too often.
 
-        retry: those too that failed.
+        retry: those too that failed, or ended the program too often.
         """
         known = self._studies.get(study)
-        if known is None or known.content != content or (retry and known.state == FAILED):
+        if known is None or known.content != content or (retry and known.state in (FAILED, BEGUN, PUT_BACK)):
             return True
         unfinished = known.state in (BEGUN, PUT_BACK) or (known.state == FAILED and known.again)
         return unfinished and known.tries < MOST_TRIES
