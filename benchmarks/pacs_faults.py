@@ -60,7 +60,7 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=30)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--victims", default="archive,watch,receive,pull", help="of these, in turn")
-    parser.add_argument("--pause", type=float, default=10.0, help="most seconds that a victim works before it is killed")
+    parser.add_argument("--pause", type=float, default=10.0, help="most seconds that a victim works before")
     parser.add_argument("--every", type=float, default=5.0, help="seconds between two studies")
     asked = parser.parse_args()
     STARTER.set_forkserver_preload(LOADED)

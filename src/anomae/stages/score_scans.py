@@ -76,9 +76,8 @@ def score_scans(
     has not changed is not scored again.  What this program wrote below `paths` is left out.  One scan at a time is in
     memory.
     Raises UserError where nothing fitted is found, the run learned from several modalities as channels, `out` holds
-    other things or another process is writing it, or not one scan could be scored (NotWritten: for want of room); and at the very end, with
-    all
-    others written, where the results of a scan could not be written whole.
+    other things or another process is writing it, or not one scan could be scored (NotWritten: for want
+    of room); and at the very end, with all others written, where the results of a scan could not be written whole.
     """
     fitted, target = fitted_folder(Path(run)), Path(out)
     prepared = prepared_facts(fitted)
