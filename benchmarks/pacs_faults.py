@@ -169,7 +169,7 @@ def faults(folder: Path, asked: argparse.Namespace) -> dict[str, Any]:
     (folder / "password").write_text("reads\n")
     archive = Orthanc(folder / "orthanc", PLUGIN)
     settings = json.loads((archive.folder / "settings.json").read_text())
-    (archive.folder / "settings.json").write_text(json.dumps({**settings, "StableAge": 3}))
+    (archive.folder / "settings.json").write_text(json.dumps({**settings, "StableAge": 2}))
     receiver = Node("127.0.0.1", free_port(), "ANOMAE")
     common = ["--overlays", "0", "--force", "--device", "cpu"]
     signed = [*common, "--push", "--user", "reader", "--password-file", str(folder / "password")]
@@ -182,7 +182,7 @@ def faults(folder: Path, asked: argparse.Namespace) -> dict[str, Any]:
         "receive": Command(
             [
                 *("receive", str(run), "--out", str(folder / "receive"), "--aet", receiver.title),
-                *("--port", str(receiver.port), "--quiet", "6"),
+                *("--port", str(receiver.port), "--quiet", "3"),
                 *("--send", f"127.0.0.1:{archive.dicom}/{archive.title}", *common),
             ],
             "listens on",
@@ -286,7 +286,8 @@ def what_came(folder: Path, archive: Orthanc, scanner: Scanner, names: list[str]
         for study, files in expected(scanner, name).items():
             state = table.get(study, {}).get("state", "unknown")
             if state != "sent":
-                wrong.append(f"{name}: {study} is {state}: {table.get(study, {}).get('reason')}")
+                steps = [one["state"] for one in journal if one.get("study") == study]
+                wrong.append(f"{name}: {study} is {state}: {table.get(study, {}).get('reason')}: {steps}")
                 continue
             with (folder / name / "studies" / study / "scores.csv").open(newline="") as file:
                 slices = len(list(csv.DictReader(file)))

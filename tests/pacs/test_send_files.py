@@ -18,6 +18,7 @@ from anomae.pacs.send import Sender
 from anomae.pacs.send_files import send_files
 
 from .archives import MadeUpStudy, Orthanc, free_port
+from .test_receive import collect
 
 
 def test_what_is_sent_is_in_the_archive_once_and_as_it_was(
@@ -60,6 +61,7 @@ def test_what_a_node_does_not_take_is_told_and_the_rest_goes_on(
         found = send_files(Sender(Node("127.0.0.1", port, "STORE"), "ANOMAE"), [studies[0].folder, tmp_path])
     finally:
         server.shutdown()
+        collect()
     assert len(came) == len(set(came)) == 8
     assert (found.files, found.others) == (7, 0)
     (full, kind) = found.refused
@@ -75,3 +77,4 @@ def test_nothing_to_send_and_nobody_to_take_it(studies: list[MadeUpStudy], tmp_p
         send_files(nobody, [tmp_path])
     with pytest.raises(ArchiveTrouble, match="It took 0 or more of 8"):
         send_files(nobody, [studies[0].folder])
+    collect()
