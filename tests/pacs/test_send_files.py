@@ -69,6 +69,7 @@ def test_what_a_node_does_not_take_is_told_and_the_rest_goes_on(
     assert "takes nothing of the kind of other.dcm" in kind
 
 
+@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")  # pynetdicom leaves the socket to the collector
 def test_nothing_to_send_and_nobody_to_take_it(studies: list[MadeUpStudy], tmp_path: Path) -> None:
     nobody = Sender(Node("127.0.0.1", free_port(), "STORE"), "ANOMAE")
     with pytest.raises(UserError, match="does not exist"):
