@@ -63,13 +63,13 @@ def receiving(how: HowToScore, out: Path, sender: Sender | None = None, **option
     finally:
         wish.stop()
         thread.join(60)
-        _collect()
+        collect()
     assert not thread.is_alive()
     if raised:
         raise raised[0]
 
 
-def _collect() -> None:
+def collect() -> None:
     """pynetdicom leaves a socket to the collector where the other end was gone first."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from anomae.errors import UserError
-from anomae.pacs.remember import MOST_TRIES, Memory, content_of, study_name
+from anomae.pacs.remember import MOST_ENDS, MOST_TRIES, Memory, content_of, study_name
 
 
 def opened(folder: Path) -> Memory:
@@ -34,13 +34,14 @@ def test_every_step_survives_the_end_of_the_program(tmp_path: Path) -> None:
 
 
 def test_a_study_that_ends_the_program_each_time_is_left_alone(tmp_path: Path) -> None:
-    for _ in range(MOST_TRIES):
+    for _ in range(MOST_ENDS):
         memory = opened(tmp_path)
         assert memory.is_wanted("a", "1")
         memory.begin("a", "1")
     assert not opened(tmp_path).is_wanted("a", "1")
+    assert opened(tmp_path).is_wanted("a", "1", retry=True)
     opened(tmp_path).write_table()
-    assert f"begun {MOST_TRIES} times and never ended" in (tmp_path / "studies.csv").read_text()
+    assert f"begun {MOST_ENDS} times and never ended" in (tmp_path / "studies.csv").read_text()
 
 
 def test_what_is_not_a_studys_fault_is_no_try(tmp_path: Path) -> None:

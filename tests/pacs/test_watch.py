@@ -109,6 +109,24 @@ def test_an_archive_that_is_restarted_is_asked_again(
     assert len(orthanc.of_modality("SR")) == 2
 
 
+def test_a_study_that_orthanc_forgot_is_scored_too(
+    orthanc: Orthanc, studies: list[MadeUpStudy], how: HowToScore, tmp_path: Path
+) -> None:
+    """Killed before the study came to rest, Orthanc never says that it did."""
+    out, since = tmp_path / "out", orthanc.get("/changes?last")["Last"]
+    fill(orthanc, studies[:1])
+    orthanc.kill()
+    orthanc.start()
+    kinds = {change["ChangeType"] for change in orthanc.get(f"/changes?since={since}&limit=100")["Changes"]}
+    assert "NewInstance" in kinds
+    assert "StableStudy" not in kinds
+
+    def sent(looks: int) -> bool:
+        return (out / "studies.csv").exists() and [row["state"] for row in rows(out).values()] == ["sent"]
+
+    assert watched(Archive(orthanc.url, READER), how, out, sent).scored == 1
+
+
 def test_the_command_stops_when_told_and_goes_on(
     orthanc: Orthanc, studies: list[MadeUpStudy], run: Path, tmp_path: Path
 ) -> None:
@@ -233,7 +251,7 @@ def test_what_orthanc_says_is_bounded_and_checked(small_archive: SmallArchive, t
     assert feed is not None
     (change,) = feed.new()
     assert (change.study, change.number) == (uid, 7)
-    assert memory.sequence in (None, 0)  # it was not dealt with
+    assert memory.sequence == 5  # it was not dealt with, and its first change is 6
     for change in feed.new():
         feed.handled(change)
     assert memory.sequence == 7

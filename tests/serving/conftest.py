@@ -121,8 +121,8 @@ class Served:
         self.process.kill()
         self._gone()
 
-    def stop(self) -> tuple[int, str]:
-        self.process.send_signal(signal.SIGTERM)
+    def stop(self, number: int = signal.SIGTERM) -> tuple[int, str]:
+        self.process.send_signal(number)
         return self._gone()
 
     def _gone(self) -> tuple[int, str]:

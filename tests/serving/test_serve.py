@@ -184,7 +184,7 @@ def test_killed_at_random_moments_nothing_is_lost_or_scored_twice(serve, studies
     for job, count in zip(jobs, [2, 1, 1] * 2, strict=True):
         scored = lines_of(service.data / "studies" / job / "out" / "journal.jsonl")[1:]
         assert len(scored) == len({line["path"] for line in scored}) == count
-    assert service.stop()[0] == 0
+    assert service.stop(signal.SIGINT)[0] == 130  # Ctrl-C
 
 
 def worker_pids(parent: int) -> list[int]:

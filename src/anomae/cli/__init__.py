@@ -55,7 +55,9 @@ def main() -> None:
             leave_out_readers_warnings()
         with reporting(Console()):
             app(prog_name="anomae")
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit) as ended:
+        if not _is_interrupted(ended):
+            raise
         print("anomae: stopped. Give the same command again to go on from here.", file=sys.stderr)
         sys.exit(130)
     except BrokenPipeError:
@@ -67,6 +69,15 @@ def main() -> None:
         sentence, code = _told(error)
         print(f"anomae: {sentence}", file=sys.stderr)
         sys.exit(code)
+
+
+def _is_interrupted(ended: BaseException | None) -> bool:
+    """Whether Ctrl-C is behind an end: typer makes an exit of it, with code 130 or 1, and says nothing."""
+    while ended is not None:
+        if isinstance(ended, KeyboardInterrupt):
+            return True
+        ended = ended.__cause__ or ended.__context__
+    return False
 
 
 def _wants_debug() -> bool:

@@ -1,4 +1,4 @@
-"""Commands beside an archive: pull, watch, receive."""
+"""Commands beside an archive: pull, watch, receive, send."""
 
 import logging
 from pathlib import Path
@@ -16,6 +16,9 @@ TokenFile = Annotated[Path | None, typer.Option(help="File with a bearer token f
 User = Annotated[str | None, typer.Option(help="User of the archive, with --password-file.")]
 PasswordFile = Annotated[Path | None, typer.Option(help="File with the user's password.")]
 Ca = Annotated[Path | None, typer.Option(help="File of certificates to trust.  (default: the system's)")]
+TlsCert = Annotated[Path | None, typer.Option(help="Certificate of this node.")]
+TlsKey = Annotated[Path | None, typer.Option(help="Its key.")]
+TlsCa = Annotated[Path | None, typer.Option(help="Certificates to trust in other nodes.")]
 Since = Annotated[str | None, typer.Option(help="Studies of this day and later alone, like 2024-01-31.")]
 Threshold = Annotated[
     float | None, typer.Option(help="Flag scans above this score, in place of the threshold from healthy ones.")
@@ -61,7 +64,7 @@ def pull(
     archive = _archive(url, token_file, user, password_file, ca)
     how = _how(run, (slice_bound, patient_bound), threshold, force, overlays, uid_root, device)
     with stopped_by_signals() as wish:
-        _ended(work(archive, how, out, asked, push=push, retry=retry, wish=wish), out, strict)
+        _ended(work(archive, how, out, asked, push=push, retry=retry, wish=wish), out, wish, strict)
 
 
 @app.command()
@@ -93,7 +96,7 @@ def watch(
     archive = _archive(url, token_file, user, password_file, ca)
     how = _how(run, (slice_bound, patient_bound), threshold, force, overlays, uid_root, device)
     with stopped_by_signals() as wish:
-        _ended(work(archive, how, out, push=push, every_s=every, since=day, wish=wish), out, False)
+        _ended(work(archive, how, out, push=push, every_s=every, since=day, wish=wish), out, wish)
 
 
 @app.command()
@@ -113,9 +116,9 @@ def receive(
         str | None, typer.Option(metavar="HOST:PORT/AET", help="Send segmentations and reports to this node.")
     ] = None,
     send_tls: Annotated[bool, typer.Option("--send-tls", help="Send with TLS too, with the same files.")] = False,
-    tls_cert: Annotated[Path | None, typer.Option(help="Certificate of this node.")] = None,
-    tls_key: Annotated[Path | None, typer.Option(help="Its key.")] = None,
-    tls_ca: Annotated[Path | None, typer.Option(help="Certificates to trust in other nodes.")] = None,
+    tls_cert: TlsCert = None,
+    tls_key: TlsKey = None,
+    tls_ca: TlsCa = None,
     slice_bound: SliceBound = 0.05,
     patient_bound: PatientBound = 0.10,
     threshold: Threshold = None,
@@ -141,7 +144,31 @@ def receive(
     sender = None if send is None else Sender(checked_node(send), title, tls if send_tls else None)
     how = _how(run, (slice_bound, patient_bound), threshold, force, overlays, uid_root, device)
     with stopped_by_signals() as wish:
-        _ended(work(how, out, door, sender=sender, wish=wish), out, False)
+        _ended(work(how, out, door, sender=sender, wish=wish), out, wish)
+
+
+@app.command()
+def send(
+    node: Annotated[str, typer.Argument(metavar="HOST:PORT/AET", help="The DICOM node that takes them.")],
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="DICOM files, and folders that hold some.")],
+    aet: Annotated[str, typer.Option(help="AE title of this node.")] = "ANOMAE",
+    tls_cert: TlsCert = None,
+    tls_key: TlsKey = None,
+    tls_ca: TlsCa = None,
+) -> None:
+    """Send DICOM files to another node by plain DICOM (C-STORE): studies, or results of `anomae score --dicom`."""
+    from anomae.pacs.node import checked_node, checked_title, checked_tls
+    from anomae.pacs.send import Sender
+    from anomae.pacs.send_files import send_files
+
+    _keep_quiet()
+    sender = Sender(checked_node(node), checked_title(aet), checked_tls(tls_cert, tls_key, tls_ca))
+    sent = send_files(sender, paths)
+    print(f"Sent: {sent.files} file(s) to {sender.node.name}; not taken: {len(sent.refused)}; no DICOM: {sent.others}.")
+    for reason in sent.refused[:20]:
+        print(reason)
+    if sent.refused:
+        raise typer.Exit(2)
 
 
 def _keep_quiet() -> None:
@@ -174,7 +201,7 @@ def _how(
     return HowToScore(run, bounds, threshold, force, overlays, uid_root, chosen)
 
 
-def _ended(counts: Any, out: Path, strict: bool) -> None:
+def _ended(counts: Any, out: Path, wish: Any, strict: bool = False) -> None:
     print(
         f"Studies: {counts.scored} scored, of them flagged: {counts.flagged}; known before: {counts.known}; without "
         f"images to score: {counts.empty}; failed: {counts.failed}; results sent: {counts.sent} file(s)."
@@ -182,5 +209,7 @@ def _ended(counts: Any, out: Path, strict: bool) -> None:
     for reason in counts.reasons[:20]:
         print(reason)
     print(f"Worklist: {out / 'studies.csv'} (research only, not for clinical use)")
+    if wish.interrupted:
+        raise typer.Exit(130)
     if strict and counts.reasons:
         raise typer.Exit(2)

@@ -13,6 +13,7 @@ from anomae.progress import say
 
 _PAGE = 100
 _STABLE = "StableStudy"  # no image came for a while, Orthanc's setting StableAge, 60 s if nobody changed it
+_NEW = "NewInstance"
 _LONGEST_NAME = 64
 
 
@@ -24,13 +25,32 @@ class Change:
     number: int
 
 
+@dataclass(slots=True)
+class _Open:
+    """A study that is not dealt with.
+
+    first, last: numbers of its changes.  rested: whether the last of them says that it came to rest.  updated: when its
+    last image came, as Orthanc said at the look before.
+    """
+
+    first: int
+    last: int
+    rested: bool
+    updated: str = ""
+
+
 class OrthancChanges:
-    """The changes of one Orthanc; how far they are dealt with is remembered only when all before it are."""
+    """The changes of one Orthanc; how far they are dealt with is remembered only when all before it are.
+
+    An Orthanc that is killed forgets which studies were about to come to rest, and never says that they did.  So new
+    images count too: their study is told of once it rests, by what Orthanc says of the study itself, two looks alike.
+    """
 
     def __init__(self, archive: Archive, root: str, memory: Memory, since: date | None) -> None:
         self._archive, self._root, self._memory = archive, root, memory
         self._since = "" if since is None else f"{since:%Y%m%d}"
-        self._open: set[int] = set()
+        self._at = memory.sequence or 0
+        self._open: dict[str, _Open] = {}  # by Orthanc's name
 
     @classmethod
     def of(cls, archive: Archive, memory: Memory, since: date | None) -> Self | None:
@@ -48,44 +68,88 @@ class OrthancChanges:
 
     def new(self) -> Iterator[Change]:
         """See anomae.pacs.watch.Feed.  A study with several changes in one look is told of once, the last time."""
-        at = self._memory.sequence or 0
-        last, _ = self._page(max(at - 1, 0))
-        if last < at:
+        last, _ = self._page(max(self._at - 1, 0))
+        if last < self._at:
             say("The archive counts its changes from the beginning again; what is known of its studies still holds.")
-            at = 0
+            self._at, self._open = 0, {}
             self._memory.reached(0)
+        told: set[str] = set()
         while True:
-            reached, changes = self._page(at)
-            latest = {name: number for number, name in changes}
-            self._open = set(latest.values())
-            for name, number in sorted(latest.items(), key=lambda item: item[1]):
-                uid = self._uid(name)
-                if uid is None:
-                    self._open.discard(number)
-                else:
-                    yield Change(uid, number)
-            if self._open or reached <= at:  # what could not be dealt with is told of again at the next look
-                return
-            at = reached
-            self._memory.reached(at)
+            before = self._at
+            reached, changes = self._page(before)
+            rested = self._take(changes)
+            self._at = max(before, reached)
+            yield from self._told(rested)
+            self._remember()
+            told |= rested
+            if reached <= before:
+                break
+        yield from self._told(set(self._open) - told)
+        self._remember()
 
     def handled(self, change: Change) -> None:
         """See anomae.pacs.watch.Feed."""
-        self._open.discard(change.number)
+        self._open = {name: one for name, one in self._open.items() if one.last != change.number}
 
-    def _page(self, since: int) -> tuple[int, list[tuple[int, str]]]:
-        """The last number of a page, and number and Orthanc's name of each study in it that came to rest."""
+    def _remember(self) -> None:
+        """What could not be dealt with is told of again, at the next look and at the next start."""
+        reached = min((one.first - 1 for one in self._open.values()), default=self._at)
+        if reached != (self._memory.sequence or 0):
+            self._memory.reached(reached)
+
+    def _page(self, since: int) -> tuple[int, list[tuple[str, int, str]]]:
+        """The last number of a page, and kind, number and Orthanc's name of each change in it that counts."""
         page: Any = self._archive.ask_json(f"{self._root}/changes", {"since": str(since), "limit": str(_PAGE)})
         try:
             last = int(page["Last"])
-            found = [(int(one["Seq"]), str(one["ID"])) for one in page["Changes"] if one["ChangeType"] == _STABLE]
+            found = [(str(one["ChangeType"]), int(one["Seq"]), str(one["ID"])) for one in page["Changes"]]
         except (TypeError, KeyError, ValueError) as error:
             raise StudyTrouble(f"{self._archive.name} answers with no list of changes.") from error
-        return last, [(number, name) for number, name in found if _is_name(name)]
+        return last, [one for one in found if one[0] in (_STABLE, _NEW) and _is_name(one[2])]
 
-    def _uid(self, name: str) -> str | None:
+    def _take(self, changes: list[tuple[str, int, str]]) -> set[str]:
+        """Enter the studies of a page among the open ones; returns those that the page says came to rest."""
+        study_of: dict[str, str] = {}  # image -> study
+        rested = set()
+        for kind, number, name in changes:
+            study = name
+            if kind == _NEW:
+                if name not in study_of:
+                    study_of |= self._beside(name)
+                study = study_of.get(name, "")
+            if study:
+                one = self._open.setdefault(study, _Open(number, number, False))
+                one.first, one.last, one.rested = min(one.first, number), number, kind == _STABLE
+                if one.rested:
+                    rested.add(study)
+        return rested & {study for study, one in self._open.items() if one.rested}
+
+    def _beside(self, instance: str) -> dict[str, str]:
+        """All images of an image's series, each with the study's name; none where it is gone."""
+        series = self._archive.ask_json(f"{self._root}/instances/{instance}/series")
+        study = str(series.get("ParentStudy", "")) if isinstance(series, dict) else ""
+        if not study or not _is_name(study):
+            return {}
+        images = series.get("Instances")
+        return dict.fromkeys([instance, *map(str, images if isinstance(images, list) else ())], study)
+
+    def _told(self, names: set[str]) -> Iterator[Change]:
+        """Those of these open studies that rest; those that are gone, or too old, are open no longer."""
+        for name in sorted(names, key=lambda one: self._open[one].last):
+            study, one = self._archive.ask_json(f"{self._root}/studies/{name}"), self._open[name]
+            uid = self._uid(study)
+            if uid is None:
+                del self._open[name]
+            elif one.rested:
+                yield Change(uid, one.last)
+            else:
+                updated = str(study.get("LastUpdate", "")) if study.get("IsStable") is True else ""
+                if updated and updated == one.updated:
+                    yield Change(uid, one.last)
+                one.updated = updated
+
+    def _uid(self, study: Any) -> str | None:
         """The UID of a study; None where it is gone, is older than was asked for, or has none."""
-        study = self._archive.ask_json(f"{self._root}/studies/{name}")
         tags = study.get("MainDicomTags") if isinstance(study, dict) else None
         if not isinstance(tags, dict) or not is_uid(str(tags.get("StudyInstanceUID", ""))):
             return None

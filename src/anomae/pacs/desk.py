@@ -1,5 +1,6 @@
 """One study after the other: asked for, fetched, scored, its results sent; each step remembered before the next."""
 
+import errno
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -76,6 +77,9 @@ class Desk:
         except (ArchiveTrouble, ArchiveRefuses, NotWritten, Stopped):
             self.memory.put_back(study, what)
             raise
+        except OSError as error:
+            self._put_back_where_full(study, what, error)
+            raise
         except StudyTrouble as error:
             if what == "unknown":
                 self.memory.begin(study, what)
@@ -95,6 +99,9 @@ class Desk:
             facts = self.scorer.score(self.incoming(study), self.results(study))
         except (MissingExtra, NotWritten):  # of no study alone
             self.memory.put_back(study, what)
+            raise
+        except OSError as error:
+            self._put_back_where_full(study, what, error)
             raise
         except UserError as error:
             self._failed(study, what, error, again=False)
@@ -130,6 +137,11 @@ class Desk:
         if self.send is not None:
             for one in self.memory.unsent(self.target):
                 self.deliver(one.study)
+
+    def _put_back_where_full(self, study: str, what: str, error: OSError) -> None:
+        """A disk that another program filled is no fault of the study, nor a try of it."""
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            self.memory.put_back(study, what)
 
     def _known(self, known: Remembered | None) -> bool:
         self.counts.known += 1

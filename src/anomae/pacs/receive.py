@@ -32,6 +32,7 @@ _MOST_ASSOCIATIONS = 8
 _TIMEOUT_S = 60.0
 _LOOK_S = 0.5
 _AGAIN_S = 30.0  # what could not be sent is tried again
+_DONE = ".done-"  # begins the name of a study's folder that is being removed
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,9 @@ class Shelf:
     def __post_init__(self) -> None:
         if self.folder.is_dir():
             for study in self.folder.iterdir():
+                if study.name.startswith(_DONE):
+                    shutil.rmtree(study, ignore_errors=True)
+                    continue
                 for part in study.rglob(".part-*"):
                     part.unlink()
                 self._came[study.name] = time.monotonic()
@@ -101,7 +105,11 @@ class Shelf:
         with self._lock:
             if self._came.get(study) == last:
                 del self._came[study]
-                shutil.rmtree(self.folder / study, ignore_errors=True)
+                # Renamed first: half of a study, left by a kill, would be scored as one that has changed.
+                done = self.folder / f"{_DONE}{study}"
+                shutil.rmtree(done, ignore_errors=True)
+                (self.folder / study).rename(done)
+                shutil.rmtree(done, ignore_errors=True)
 
 
 def receive(

@@ -1,7 +1,8 @@
-"""DICOM results sent to another node by C-STORE."""
+"""DICOM files sent to another node by C-STORE."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from anomae.pacs.node import Node, TlsFiles, client_context
 
 _TIMEOUT_S = 60.0
 _TAKEN, _WARNINGS = 0x0000, 0xB000
+_MOST_FILES = 1000  # over one association
+_MOST_KINDS = 128  # that one association can be about
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,44 +32,84 @@ class Sender:
         Raises ArchiveTrouble where the node cannot be reached or lets us not in, StudyTrouble where it does not take a
         file.
         """
-        if not files:
-            return 0
-        import pydicom
+        return self.send(files, _raised)
 
+    def send(self, files: Sequence[Path], refused: Callable[[Path, StudyTrouble], None]) -> int:
+        """As when called, but `refused` is called with each file that the node does not take; returns how many it took.
+
+        One file at a time is in memory; 1,000 go over one association.
+        """
+        require("pynetdicom", EXTRA)
+        taken = 0
+        for batch, kinds in _batches(files):
+            with self._association(kinds) as association:
+                for file in batch:
+                    try:
+                        self._send(association, file)
+                        taken += 1
+                    except StudyTrouble as error:
+                        refused(file, error)
+        return taken
+
+    @contextmanager
+    def _association(self, kinds: set[tuple[str, str]]) -> Iterator[Any]:
         pynetdicom = require("pynetdicom", EXTRA)
-        with warnings.catch_warnings():  # pydicom quotes what it finds odd, and that may be a name
-            warnings.simplefilter("ignore")
-            results = [pydicom.dcmread(file) for file in files]
-            entity = pynetdicom.AE(self.title)
-            entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = _TIMEOUT_S
-            entity.connection_timeout = _TIMEOUT_S
-            for kind in {(one.SOPClassUID, one.file_meta.TransferSyntaxUID) for one in results}:
-                entity.add_requested_context(*kind)
-            association = entity.associate(
-                self.node.host,
-                self.node.port,
-                ae_title=self.node.title,
-                tls_args=None if self.tls is None else (client_context(self.tls), self.node.host),
-            )
-            if not association.is_established:
-                how = "lets us not in" if association.is_rejected else "cannot be reached"
-                raise ArchiveTrouble(f"{self.node.name} {how}.")
-            try:
-                for file, one in zip(files, results, strict=True):
-                    self._send(association, file, one)
-            finally:
-                association.release()
-        return len(files)
-
-    def _send(self, association: Any, file: Path, result: Any) -> None:
+        entity = pynetdicom.AE(self.title)
+        entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = _TIMEOUT_S
+        entity.connection_timeout = _TIMEOUT_S
+        for kind in sorted(kinds):
+            entity.add_requested_context(*kind)
+        association = entity.associate(
+            self.node.host,
+            self.node.port,
+            ae_title=self.node.title,
+            tls_args=None if self.tls is None else (client_context(self.tls), self.node.host),
+        )
+        if not association.is_established:
+            how = "lets us not in" if association.is_rejected else "cannot be reached"
+            raise ArchiveTrouble(f"{self.node.name} {how}.")
         try:
-            answer = association.send_c_store(result)
+            yield association
+        finally:
+            association.release()
+
+    def _send(self, association: Any, file: Path) -> None:
+        try:
+            answer = association.send_c_store(_read(file))
         except (ValueError, RuntimeError) as error:  # the node takes no such kind; or the association has ended
             if association.is_established:
-                raise StudyTrouble(f"{self.node.name} takes no results of the kind of {file.name}.") from error
+                raise StudyTrouble(f"{self.node.name} takes nothing of the kind of {file.name}.") from error
             raise ArchiveTrouble(f"{self.node.name} ended the association.") from error
         if "Status" not in answer:
             raise ArchiveTrouble(f"{self.node.name} ended the association, or did not answer in {_TIMEOUT_S:.0f} s.")
         status = int(answer.Status)
         if status != _TAKEN and status & 0xF000 != _WARNINGS:
             raise StudyTrouble(f"{self.node.name} did not take {file.name} (status {status:#06x}).")
+
+
+def _batches(files: Sequence[Path]) -> Iterator[tuple[list[Path], set[tuple[str, str]]]]:
+    """Files that fit one association, and their kinds: SOP class and transfer syntax."""
+    batch: list[Path] = []
+    kinds: set[tuple[str, str]] = set()
+    for file in files:
+        header = _read(file, header_alone=True)
+        kind = str(header.SOPClassUID), str(header.file_meta.TransferSyntaxUID)
+        if batch and (len(batch) == _MOST_FILES or len(kinds | {kind}) > _MOST_KINDS):
+            yield batch, kinds
+            batch, kinds = [], set()
+        batch.append(file)
+        kinds.add(kind)
+    if batch:
+        yield batch, kinds
+
+
+def _read(file: Path, *, header_alone: bool = False) -> Any:
+    import pydicom
+
+    with warnings.catch_warnings():  # pydicom quotes what it finds odd, and that may be a name
+        warnings.simplefilter("ignore")
+        return pydicom.dcmread(file, stop_before_pixels=header_alone)
+
+
+def _raised(file: Path, error: StudyTrouble) -> None:
+    raise error

@@ -11,10 +11,11 @@ from anomae.progress import say
 
 
 class Wish:
-    """Whether somebody wants this to stop."""
+    """Whether somebody wants this to stop.  interrupted: whether by Ctrl-C."""
 
     def __init__(self) -> None:
         self._event = threading.Event()
+        self.interrupted = False
 
     def stop(self) -> None:
         """Somebody does."""
@@ -43,6 +44,7 @@ def stopped_by_signals() -> Iterator[Wish]:
     def told(number: int, frame: FrameType | None) -> None:
         if wish.stopped:
             raise KeyboardInterrupt
+        wish.interrupted = number == signal.SIGINT
         wish.stop()
         say("Stopping; what is begun is ended first. Ask again to stop at once.")
 

@@ -240,10 +240,10 @@ def _add_refusals(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     async def not_understood(_: Request, error: RequestValidationError) -> JSONResponse:
         first = error.errors()[0]
+        if first["loc"][0] == "path":
+            return said(404, "There is no such study.")
         where = ".".join(str(part) for part in first["loc"])
-        return said(
-            404 if first["loc"][0] == "path" else 422, f"The request is not understood: {where}: {first['msg']}."
-        )
+        return said(422, f"The request is not understood: {where}: {first['msg']}.")
 
     async def no_room(_: Request, error: Exception) -> JSONResponse:
         full = is_full(error)

@@ -34,7 +34,7 @@ def serve(
     key: Path | None = None,
     tell: Callable[[str], None],
 ) -> None:
-    """Serve until SIGINT or SIGTERM.
+    """Serve until SIGINT, of which KeyboardInterrupt is raised in the end, or SIGTERM.
 
     runs: fitted runs; the first scores what names none.  data: the service's folder.  port: 0 takes a free one.
     token_file: whose tokens are let in; demanded where `host` is not this machine alone.  Without one the service makes
@@ -85,9 +85,12 @@ def serve(
     server = uvicorn.Server(config)
     service.leaving = lambda: bool(server.should_exit)
     # uvicorn stops in peace and then raises the signal anew, which would end this process as if it had failed.
+    told: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: None)
+        signal.signal(number, lambda one, _: told.append(one))
     server.run(sockets=[listening])
+    if signal.SIGINT in told:
+        raise KeyboardInterrupt
 
 
 def _is_loopback(host: str) -> bool:

@@ -14,7 +14,7 @@ from anomae.cohorts.scan_slices import scan_slices
 from anomae.cohorts.scans_below import refuse_unlike_copy, without_masks
 from anomae.detectors.protocol import FittedDetector, engine_of
 from anomae.dicom_results.folder import DicomFolder, remove_outdated
-from anomae.errors import MissingExtra, UnreadableScan, UserError
+from anomae.errors import MissingExtra, NotWritten, UnreadableScan, UserError
 from anomae.files import write_json
 from anomae.inference.decision import Rules
 from anomae.inference.earlier import earlier_study
@@ -76,8 +76,8 @@ def score_scans(
     has not changed is not scored again.  What this program wrote below `paths` is left out.  One scan at a time is in
     memory.
     Raises UserError where nothing fitted is found, the run learned from several modalities as channels, `out` holds
-    other things or another process is writing it, or not one scan could be scored; and at the very end, with all
-    others written, where the results of a scan could not be written whole.
+    other things or another process is writing it, or not one scan could be scored (NotWritten: for want
+    of room); and at the very end, with all others written, where the results of a scan could not be written whole.
     """
     fitted, target = fitted_folder(Path(run)), Path(out)
     prepared = prepared_facts(fitted)
@@ -158,6 +158,8 @@ def _score_into(
         _move_single_page(pages, folder, files, model, asked, colour)
     missing = {**skipped, **failed}
     if len(missing) == len(files):
+        if failed:
+            raise NotWritten(target, next(iter(failed.values())))
         raise UserError(f"None of the {len(files)} scan(s) could be scored; the first: {next(iter(missing.values()))}")
     threshold = asked.rules.finding.threshold
     scale = draw_overlays(folder, overlays, scale_before, model.detector.map_name, threshold)
