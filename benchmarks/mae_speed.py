@@ -19,7 +19,7 @@ import json
 import resource
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from multiprocessing import get_context
@@ -262,10 +262,18 @@ def floor(shape: Shape, device: str, stretch_s: float, wall: bool) -> dict[str, 
     return found
 
 
-def compare(size: str, device: str, repeats: int, stretch_s: float, wall: bool) -> dict[str, Any]:
-    """Measure all in turn, print the tables, and give them."""
+def compare(
+    size: str,
+    device: str,
+    repeats: int,
+    stretch_s: float,
+    wall: bool,
+    precisions: Sequence[str],
+    left_out: Sequence[str],
+) -> dict[str, Any]:
+    """Measure all in turn, print the tables, and give them.  left_out: contenders that are not to be measured."""
     shape, spawn = SHAPES[size], get_context("spawn")
-    makers = [who for who in MAKERS if who not in OTHERS or find_spec(OTHERS[who])]
+    makers = [who for who in MAKERS if who not in left_out and (who not in OTHERS or find_spec(OTHERS[who]))]
     limits = floor(shape, device, stretch_s, wall)
     batch = shape.fit_batch[device]
     print(
@@ -276,7 +284,7 @@ def compare(size: str, device: str, repeats: int, stretch_s: float, wall: bool) 
         flush=True,
     )
     ends: dict[tuple[str, str], Connection] = {}
-    for how in PRECISIONS:
+    for how in precisions:
         for who in (who for who in makers if (who, how) != ("monai", "bf16")):
             ends[who, how], theirs = spawn.Pipe()
             spawn.Process(target=serve, args=(who, size, device, how, wall, theirs), daemon=True).start()
@@ -304,10 +312,9 @@ def compare(size: str, device: str, repeats: int, stretch_s: float, wall: bool) 
         for who, how in speeds:
             if who not in best or median(speeds[who, how]) > median(speeds[who, best[who]]):
                 best[who] = how
-        pairs = [((who, best[who]), ("anomae", best["anomae"])) for who in makers[1:]]
-        pairs += [
-            ((who, "fp32"), ("anomae", "fp32")) for who in makers[1:] if best[who] != "fp32" or best["anomae"] != "fp32"
-        ]
+        pairs = [((who, best[who]), ("anomae", best["anomae"])) for who in best if who != "anomae"]
+        if "fp32" in precisions and best["anomae"] != "fp32":
+            pairs += [((who, "fp32"), ("anomae", "fp32")) for who in best if who != "anomae"]
         for other, own in pairs:
             ratios = [one / two for one, two in zip(speeds[own], speeds[other], strict=True)]
             print(f"  ratio, {' '.join(own)} to {' '.join(other)}: {_spread(ratios)}", flush=True)
@@ -336,6 +343,8 @@ def main() -> None:
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     parser.add_argument("--stretch", type=float, default=0.5, help="seconds of each measured stretch, about")
     parser.add_argument("--wall", action="store_true", help="the wall's seconds on a CPU too")
+    parser.add_argument("--precisions", nargs="+", choices=PRECISIONS, default=PRECISIONS)
+    parser.add_argument("--without", nargs="*", choices=tuple(OTHERS), default=(), help="contenders to leave out")
     parser.add_argument("--json", type=Path, default=None, help="where all figures are to be written")
     arguments = parser.parse_args()
     require("transformers", "benchmark")
@@ -346,7 +355,15 @@ def main() -> None:
         f"{arguments.size} on {where}, torch {torch.__version__}, {arguments.repeats} repeats, {of} seconds: "
         "median (min to max)"
     )
-    told = compare(arguments.size, device, arguments.repeats, arguments.stretch, arguments.wall)
+    told = compare(
+        arguments.size,
+        device,
+        arguments.repeats,
+        arguments.stretch,
+        arguments.wall,
+        arguments.precisions,
+        arguments.without,
+    )
     if arguments.json:
         arguments.json.write_text(json.dumps(told, indent=1), encoding="utf-8")
 

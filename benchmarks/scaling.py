@@ -116,13 +116,21 @@ def main() -> None:
             found = measured_scoring(folder / "sides", arguments.detector, FITTED_ON, FITTED_ON, side)
             for stage in found:
                 line("side", side, stage, FITTED_ON, found[stage])
+        small = folder / "small"
+        if arguments.slices:
+            small.mkdir()
+            write_store(small, FITTED_ON, 2, arguments.small)
+            options = {"detector": arguments.detector, "recipe": "small", "overrides": _short(arguments.detector)}
+            fit(small, folder / "run", **options)
         for count in arguments.slices:
             wanted = 6 * count * arguments.small**2 + RESERVE
             if wanted > (free := shutil.disk_usage(folder).free):
                 print(f"slices {count}: left out, {wanted / 1e9:.0f} GB are wanted and {free / 1e9:.0f} are free")
                 continue
-            found = measured_scoring(folder / "slices", arguments.detector, FITTED_ON, count, arguments.small)
-            line("slices", count, "score", count, found["score"])
+            (folder / "slices").mkdir()
+            write_store(folder / "slices", FITTED_ON, count, arguments.small)
+            line("slices", count, "score", count, spent(score, folder / "run", store=folder / "slices"))
+            shutil.rmtree(folder / "slices")
         for count in arguments.patients:
             line("patients", count, "prepare", count, measured_prepare(folder / "patients", count, 0))
         for count in arguments.processes if arguments.patients else ():
