@@ -328,6 +328,11 @@ def compare(arguments: argparse.Namespace) -> None:
                     continue
                 told["auroc"] = auroc(labels, np.array(told.pop("scores")))
                 all_told[f"{who} {name}"].append(told)
+                print(
+                    f"  round {number + 1}, {who} {name}: fitted in {told['fit_s']:.1f} processor seconds", flush=True
+                )
+                if arguments.json:
+                    arguments.json.write_text(json.dumps(all_told, indent=1), encoding="utf-8")
     print(f"{'':<20}{'fit s':>9}{'wall':>9}{'slices/s':>10}{'wall':>8}{'peak MiB':>10}{'AUROC':>8}")
     for name, rounds in all_told.items():
         if not rounds:
@@ -338,8 +343,6 @@ def compare(arguments: argparse.Namespace) -> None:
             f"{name:<20}{middle['fit_s']:>9.1f}{middle['fit_wall_s']:>9.1f}{speed:>10.1f}{of_wall:>8.1f}"
             f"{middle['peak_mib']:>10.0f}{middle['auroc']:>8.3f}"
         )
-    if arguments.json:
-        arguments.json.write_text(json.dumps(all_told, indent=1), encoding="utf-8")
 
 
 def main() -> None:
