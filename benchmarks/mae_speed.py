@@ -1,20 +1,30 @@
-"""Our masked autoencoder against the one in transformers: fit step and scoring, in turn, in one run.
+"""Our masked autoencoder against those of transformers and MONAI: fit step and scoring, in turn, in one run.
 
-    python benchmarks/mae_speed.py [--size small|vit-base-224] [--repeats 5] [--device auto|cpu|cuda]
+    python benchmarks/mae_speed.py [--size small|vit-base-224] [--repeats 5] [--device auto|cpu|cuda] [--json FILE]
 
-Both have the same shape, get the same images, and are tried in fp32 and in bf16 (autocast).  A fit step is what
-anomae's training does: masks drawn, forward, eq. (1), backward, AdamW (fused, for both).  Scoring is the
+All have the same shape, get the same images, and are tried in fp32 and in bf16 (autocast).  A fit step is what
+anomae's training does: masks drawn, forward, eq. (1), backward, AdamW (fused, for all).  Scoring is the
 reconstruction of the paper: four passes in one batch, originals pasted, averaged.  Each runs in a process of its own,
-set up as its users have it (anomae's keeps freed memory), and only one of them at a time.  Needs the extra `benchmark`.
+set up as its users have it (anomae's keeps freed memory), and only one of them at a time.  Before the table stands the
+floor: the operations of a step and the bytes of its weights, over what matrix products and copies of this machine reach
+by themselves.  On a CPU the seconds are those of the processor, not the wall's, so that other work on the machine
+counts little; --wall takes the wall's.  Needs the extra `benchmark`; without MONAI that contender is left out.
+
+MONAI's has no biases on queries, keys and values (its default), and no loss: it gets ours.  It runs in fp32 alone:
+under autocast MONAI 1.6.1 ends with "Index put requires the source and destination dtypes match".
 """
 
 import argparse
+import json
+import resource
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
+from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -33,6 +43,7 @@ from anomae.models.transformer.masked_autoencoder import (
     visible_count,
 )
 from anomae.models.transformer.sizes import SIZES, Size
+from anomae.training.allocator import keep_freed_memory
 from anomae.training.devices import chosen_device, make_fabric
 from anomae.training.settings import DeviceSettings
 
@@ -132,48 +143,158 @@ def their_network(shape: Shape) -> Any:
     return transformers.ViTMAEForPreTraining(configuration).train()
 
 
+def monais_works(shape: Shape, device: str, precision: str) -> dict[str, Work]:
+    """The same with monai.networks.nets.MaskedAutoEncoderViT under torch.autocast, with eq. (1) as the loss."""
+    network = monais_network(shape).to(device)
+    optimizer = torch.optim.AdamW((p for p in network.parameters() if p.requires_grad), 1e-4, fused=True)
+    images = {kind: batch.to(device) for kind, batch in made_up_images(shape, device).items()}
+    size = (shape.side, shape.side)
+
+    def fit() -> None:
+        with torch.autocast(device, torch.bfloat16, enabled=precision == "bf16"):
+            predictions, mask = network(images["fit"])
+        errors = (predictions.float() - patchify(images["fit"], shape.patch)).square().mean(dim=2)
+        ((errors * mask).sum() / mask.sum()).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+
+    def score() -> None:
+        with torch.inference_mode(), torch.autocast(device, torch.bfloat16, enabled=precision == "bf16"):
+            spread = images["score"].repeat_interleave(PASSES, dim=0)
+            predictions, mask = network(spread)
+            pasted = torch.where(mask[..., None] > 0, predictions.float(), patchify(spread, shape.patch))
+            unpatchify(pasted, size, shape.patch).view(-1, PASSES, 1, *size).mean(dim=1)
+
+    return {"fit": fit, "score": score}
+
+
+def monais_network(shape: Shape) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from monai.networks.nets import MaskedAutoEncoderViT
+    encoder, decoder = shape.encoder, shape.decoder
+    return MaskedAutoEncoderViT(
+        in_channels=1,
+        img_size=shape.side,
+        patch_size=shape.patch,
+        hidden_size=encoder.width,
+        mlp_dim=4 * encoder.width,
+        num_layers=encoder.depth,
+        num_heads=encoder.heads,
+        masking_ratio=MASK_RATIO,
+        decoder_hidden_size=decoder.width,
+        decoder_mlp_dim=4 * decoder.width,
+        decoder_num_layers=decoder.depth,
+        decoder_num_heads=decoder.heads,
+        spatial_dims=2,
+    ).train()
+
+
 def made_up_images(shape: Shape, device: str) -> dict[str, Tensor]:
     generator = torch.Generator().manual_seed(1)
     sizes = {"fit": shape.fit_batch[device], "score": shape.score_batch[device]}
     return {kind: torch.rand(size, 1, shape.side, shape.side, generator=generator) for kind, size in sizes.items()}
 
 
-def seconds(work: Work, times: int, device: str) -> float:
-    """Per turn, over `times` turns."""
+def seconds(work: Work, times: int, device: str, wall: bool) -> float:
+    """Per turn, over `times` turns: the wall's, or on a CPU those that this process computed (user and system)."""
     if device == "cuda":
         torch.cuda.synchronize()
-    began = time.perf_counter()
+    began = _now(device, wall)
     for _ in range(times):
         work()
     if device == "cuda":
         torch.cuda.synchronize()
-    return (time.perf_counter() - began) / times
+    return (_now(device, wall) - began) / times
 
 
-MAKERS = {"anomae": our_works, "transformers": their_works}
+def _now(device: str, wall: bool) -> float:
+    return time.perf_counter() if wall or device == "cuda" else time.process_time()
 
 
-def serve(who: str, size: str, device: str, precision: str, asked: Connection) -> None:
-    """In a process of its own: do what is asked for, (kind, times), and answer with the seconds per turn."""
+MAKERS = {"anomae": our_works, "transformers": their_works, "monai": monais_works}
+OTHERS = {"transformers": "transformers", "monai": "monai"}  # the package that each needs (MONAI: and einops)
+
+
+def serve(who: str, size: str, device: str, precision: str, wall: bool, asked: Connection) -> None:
+    """In a process of its own: do what is asked for, (kind, times), and answer with the seconds per turn.
+
+    "memory": MiB at the highest point so far.
+    """
+    if who == "anomae":
+        keep_freed_memory()  # as the command line does
     works = MAKERS[who](SHAPES[size], device, precision)
     while (order := asked.recv()) is not None:
         kind, times = order
-        asked.send(seconds(works[kind], times, device))
+        if kind == "memory":
+            asked.send(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+        else:
+            asked.send(seconds(works[kind], times, device, wall))
 
 
-def compare(size: str, device: str, repeats: int, stretch_s: float) -> None:
-    """Measure all in turn, and print the two tables."""
+def floor(shape: Shape, device: str, stretch_s: float, wall: bool) -> dict[str, float]:
+    """What the machine reaches in matrix products of this shape's size and in copies, and what a fit step needs.
+
+    step_flops: matrix products of a step, forward and backward.  step_bytes: the fused AdamW reads gradient, weight and
+    two moments and writes three of them, all float32.  floor_*_s: both over what was measured.
+    """
+    batch, width = shape.fit_batch[device], shape.encoder.width
+    network = MaskedAutoencoder(
+        (shape.side, shape.side), shape.patch, shape.encoder, shape.decoder, torch.Generator().manual_seed(0)
+    )
+    weights = sum(p.numel() for p in network.parameters() if p.requires_grad)
+    rows = batch * (1 + visible_count(network.patch_count, MASK_RATIO))
+    found: dict[str, float] = {"step_flops": batch * _flops(shape), "step_bytes": 7 * 4.0 * weights}
+    for name, dtype in (("fp32", torch.float32), ("bf16", torch.bfloat16)):
+        left = torch.randn(rows, width, device=device, dtype=dtype)
+        right = torch.randn(width, 4 * width, device=device, dtype=dtype)
+        once = seconds(lambda a=left, b=right: a @ b, 3, device, wall)  # type: ignore[misc]
+        per = seconds(lambda a=left, b=right: a @ b, max(3, int(stretch_s / once)), device, wall)  # type: ignore[misc]
+        found[f"{name}_flops_per_s"] = 2 * rows * width * 4 * width / per
+    source = torch.zeros(64 << 20, dtype=torch.uint8, device=device)
+    target = torch.zeros_like(source)
+    per = seconds(lambda: target.copy_(source), 10, device, wall)  # type: ignore[arg-type,return-value]
+    found["bytes_per_s"] = 2 * source.numel() / per
+    for name in ("fp32", "bf16"):
+        found[f"floor_{name}_s"] = (
+            found["step_flops"] / found[f"{name}_flops_per_s"] + found["step_bytes"] / found["bytes_per_s"]
+        )
+    return found
+
+
+def compare(
+    size: str,
+    device: str,
+    repeats: int,
+    stretch_s: float,
+    wall: bool,
+    precisions: Sequence[str],
+    left_out: Sequence[str],
+) -> dict[str, Any]:
+    """Measure all in turn, print the tables, and give them.  left_out: contenders that are not to be measured."""
     shape, spawn = SHAPES[size], get_context("spawn")
+    makers = [who for who in MAKERS if who not in left_out and (who not in OTHERS or find_spec(OTHERS[who]))]
+    limits = floor(shape, device, stretch_s, wall)
+    batch = shape.fit_batch[device]
+    print(
+        f"floor: {limits['step_flops'] / 1e9:.1f} GFLOP and {limits['step_bytes'] / 1e6:.0f} MB a step; reached "
+        f"{limits['fp32_flops_per_s'] / 1e9:.0f} GFLOP/s in fp32, {limits['bf16_flops_per_s'] / 1e9:.0f} in bf16, "
+        f"{limits['bytes_per_s'] / 1e9:.1f} GB/s: at most "
+        f"{batch / limits['floor_fp32_s']:.0f} and {batch / limits['floor_bf16_s']:.0f} images/s",
+        flush=True,
+    )
     ends: dict[tuple[str, str], Connection] = {}
-    for how in PRECISIONS:
-        for who in MAKERS:
+    for how in precisions:
+        for who in (who for who in makers if (who, how) != ("monai", "bf16")):
             ends[who, how], theirs = spawn.Pipe()
-            spawn.Process(target=serve, args=(who, size, device, how, theirs), daemon=True).start()
+            spawn.Process(target=serve, args=(who, size, device, how, wall, theirs), daemon=True).start()
+            theirs.close()
 
     def measured(key: tuple[str, str], kind: str, times: int) -> float:
         ends[key].send((kind, times))
         return float(ends[key].recv())
 
+    told: dict[str, Any] = {"floor": limits}
     for kind, batch in (("fit", shape.fit_batch[device]), ("score", shape.score_batch[device])):
         for key in ends:
             measured(key, kind, 1)  # warms up
@@ -184,13 +305,31 @@ def compare(size: str, device: str, repeats: int, stretch_s: float) -> None:
                 speeds[key].append(batch / measured(key, kind, times[key]))
         print(f"\n{'fit step' if kind == 'fit' else f'scoring, {PASSES} passes'}, batch {batch}: images/s")
         for (who, how), found in speeds.items():
-            print(f"  {who:<13}{how:<5}{_spread(found)}")
-        best = {who: max(PRECISIONS, key=lambda how, who=who: median(speeds[who, how])) for who in MAKERS}
-        ours, theirs_best = (speeds[who, best[who]] for who in MAKERS)
-        ratios = [one / other for one, other in zip(ours, theirs_best, strict=True)]
-        print(f"  ratio, anomae {best['anomae']} to transformers {best['transformers']}: {_spread(ratios)}", flush=True)
+            memory = measured((who, how), "memory", 0)
+            print(f"  {who:<13}{how:<5}{_spread(found)}   peak {memory:.0f} MiB")
+        told[kind] = {f"{who} {how}": found for (who, how), found in speeds.items()}
+        best: dict[str, str] = {}
+        for who, how in speeds:
+            if who not in best or median(speeds[who, how]) > median(speeds[who, best[who]]):
+                best[who] = how
+        pairs = [((who, best[who]), ("anomae", best["anomae"])) for who in best if who != "anomae"]
+        if "fp32" in precisions and best["anomae"] != "fp32":
+            pairs += [((who, "fp32"), ("anomae", "fp32")) for who in best if who != "anomae"]
+        for other, own in pairs:
+            ratios = [one / two for one, two in zip(speeds[own], speeds[other], strict=True)]
+            print(f"  ratio, {' '.join(own)} to {' '.join(other)}: {_spread(ratios)}", flush=True)
+            told[kind][f"{' '.join(own)} / {' '.join(other)}"] = ratios
     for end in ends.values():
         end.send(None)
+    return told
+
+
+def _flops(shape: Shape) -> float:
+    """Of the matrix products of one image's fit step."""
+    import gpu  # here, so that the measured processes do not hold it
+
+    counted = gpu.Shape(shape.side, shape.patch, (shape.encoder, shape.decoder), batch=1, matrix=0, stretch_s=0.0)
+    return gpu.training_flops(counted)
 
 
 def _spread(values: list[float]) -> str:
@@ -203,12 +342,30 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     parser.add_argument("--stretch", type=float, default=0.5, help="seconds of each measured stretch, about")
+    parser.add_argument("--wall", action="store_true", help="the wall's seconds on a CPU too")
+    parser.add_argument("--precisions", nargs="+", choices=PRECISIONS, default=PRECISIONS)
+    parser.add_argument("--without", nargs="*", choices=tuple(OTHERS), default=(), help="contenders to leave out")
+    parser.add_argument("--json", type=Path, default=None, help="where all figures are to be written")
     arguments = parser.parse_args()
     require("transformers", "benchmark")
     device = chosen_device(DeviceSettings(accelerator=arguments.device))
     where = torch.cuda.get_device_name() if device == "cuda" else f"CPU, {torch.get_num_threads()} threads"
-    print(f"{arguments.size} on {where}, torch {torch.__version__}, {arguments.repeats} repeats: median (min to max)")
-    compare(arguments.size, device, arguments.repeats, arguments.stretch)
+    of = "wall" if arguments.wall or device == "cuda" else "processor"
+    print(
+        f"{arguments.size} on {where}, torch {torch.__version__}, {arguments.repeats} repeats, {of} seconds: "
+        "median (min to max)"
+    )
+    told = compare(
+        arguments.size,
+        device,
+        arguments.repeats,
+        arguments.stretch,
+        arguments.wall,
+        arguments.precisions,
+        arguments.without,
+    )
+    if arguments.json:
+        arguments.json.write_text(json.dumps(told, indent=1), encoding="utf-8")
 
 
 if __name__ == "__main__":

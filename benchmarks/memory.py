@@ -67,26 +67,13 @@ def write_store(folder: Path, train: int, test: int, side: int) -> None:
         images.append(rng.random((min(1000, total - start), 1, side, side), dtype=np.float32))
     images.close()
     with (folder / "index.csv").open("w", newline="", encoding="utf-8") as handle:
-        lines = csv.writer(handle)
-        lines.writerow(COLUMNS)
+        lines = csv.DictWriter(handle, COLUMNS, restval="")  # what is not named is not known
+        lines.writeheader()
         for row in range(total):
-            split, scan = "train" if row < train else "test", f"scan-{row // 155:05d}"
-            lines.writerow(
-                [
-                    row,
-                    scan,
-                    scan,
-                    row % 155,
-                    float(row % 155),
-                    split,
-                    row % 2 if split == "test" else 0,
-                    0,
-                    0.5,
-                    0.5,
-                    "",
-                    "",
-                ]
-            )
+            split, scan, at = "train" if row < train else "test", f"scan-{row // 155:05d}", row % 155
+            known = {"row": row, "case": scan, "patient": scan, "slice": at, "position_mm": float(at), "split": split}
+            label = row % 2 if split == "test" else 0
+            lines.writerow({**known, "label": label, "empty": 0, "body_fraction": 0.5, "filled": 0.5})
     settings = PrepareSettings(image_size=(side, side)).model_dump(mode="json")
     facts = {"format": FORMAT, "cohort": "folder", "settings": settings, "modality": None, "fingerprint": "made up"}
     (folder / "prepare.json").write_text(json.dumps(facts), encoding="utf-8")

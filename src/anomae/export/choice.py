@@ -11,7 +11,6 @@ import numpy.typing as npt
 
 from anomae.detectors.protocol import FittedDetector
 from anomae.errors import UserError
-from anomae.export.export import export, model_of
 from anomae.files import read_json
 from anomae.inference.exported.detector import ExportedDetector, load_exported
 from anomae.inference.exported.engines import ENGINES
@@ -75,7 +74,11 @@ def _of_exported(folder: Path, engine: str, pretext: bool) -> Load | None:
 def _exported_of(run: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
     """The models in RUN/exported that are whole, of the weights that the run has now, and whose engine is installed."""
     folders = sorted(path.parent for path in (run / KEPT_IN).glob(f"[!.]*/{CHECKSUMS}"))
-    model = model_of(fitted_folder(run)) if folders else ""
+    if not folders:
+        return
+    from anomae.export.export import model_of  # a second of imports that most scorings do not need
+
+    model = model_of(fitted_folder(run))
     for folder in folders:
         card = read_json(folder / CARD)
         if card.get("model") == model and importlib.util.find_spec(card["engine"]) is not None:
@@ -93,6 +96,8 @@ def _named(run: Path, engine: str, precision: str | None, store: Path | None) ->
     if of_engine:
         return max(of_engine)[1]
     chosen = precision or "fp32"
+    from anomae.export.export import export
+
     say(f"The run is exported for {engine} in {chosen} first, and compared with torch.")
     return export(run, run / KEPT_IN / f"{to}-{chosen}", to=to, precision=chosen, store=store)
 
