@@ -60,7 +60,7 @@ def traceable(fitted: FittedAnomae) -> Traceable:
     begins, looks = dict(EXACT), dict(EXACT)
     if parts.features is not None:
         begins["int8"] = looks["int8"] = "bf16"
-        looks["bf16"] = "bf16" if all(size.is_cut for size in sizes) else "fp32"  # type: ignore[union-attr]
+        looks["bf16"] = "bf16" if all(size.is_cut for size in sizes) else "fp32"
     steps: tuple[tuple[str, nn.Module, list[str], list[str], dict[str, str]], ...] = (
         ("begin", begin, ["images", *first], begun, begins),
         ("look", Look(sizes, len(masks)), [*masks, *begun], evidence, looks),

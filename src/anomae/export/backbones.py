@@ -1,5 +1,7 @@
 """A frozen backbone as it is exported: batch norms folded, grey pictures as one channel, in two parts."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -47,7 +49,8 @@ class GreyBackbone(nn.Module):
         """Pictures (B, H, W), normalised and seen by the layers up to the first block of stride 4."""
         x = (pictures[:, None] - self.mean) / self.std
         if isinstance(self.network, EfficientNet):
-            for layer in (*self.network.features[:2], self.network.features[2][0]):  # type: ignore[index]
+            stages: Any = self.network.features
+            for layer in (*stages[:2], stages[2][0]):
                 x = layer(x)
         return x
 
@@ -56,9 +59,10 @@ class GreyBackbone(nn.Module):
         if not isinstance(self.network, EfficientNet):
             levels: list[Tensor] = self.network(begun)
             return levels
+        stages: Any = self.network.features
         given, x = [begun, begun], begun
-        for number, stage in enumerate(self.network.features[2:]):
-            for block in stage[1:] if number == 0 else stage:  # type: ignore[index]
+        for number, stage in enumerate(stages[2:]):
+            for block in stage[1:] if number == 0 else stage:
                 x = block(x)
             given.append(x)
         return [given[LEVELS[stride]] for stride in self.network.strides]

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from lightning_fabric.strategies import DDPStrategy
+from lightning_fabric.strategies.ddp import DDPStrategy
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -76,7 +76,7 @@ class Shards:
         wholes = dict(self._whole.named_parameters())
         with torch.no_grad():
             for name, part in self._parts.named_parameters():
-                wholes[name].copy_(part.full_tensor())
+                wholes[name].copy_(_whole(part))
                 state = self.optimizer.state.get(part, {})
                 self._optimizer.state[wholes[name]] = {key: _whole(value).cpu() for key, value in state.items()}
             for (_, whole), (_, own) in zip(self._whole.named_buffers(), self._parts.named_buffers(), strict=True):

@@ -57,7 +57,8 @@ def before_the_chain(networks: Mapping[str, Network], runner: Mapping[str, Any],
 
 def _per_channel(values: Sequence[float]) -> Array:
     """(c, 1, 1) float32, or of one value a number that stands for all channels."""
-    return np.array(values, dtype=np.float32)[:, None, None] if len(values) > 1 else np.float32(values[0])
+    array: Array = np.array(values, dtype=np.float32)
+    return array[:, None, None] if len(values) > 1 else array.reshape(())
 
 
 def _hidden(seeds: Sequence[int], grid: tuple[int, int], passes: int, block: int) -> Array:
