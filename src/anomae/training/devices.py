@@ -46,15 +46,18 @@ def make_fabric(settings: DeviceSettings) -> Any:
     """A Lightning Fabric; with several devices its processes are started here (`launch`)."""
     from lightning_fabric import Fabric
 
-    from anomae.training.shards import ShardedStrategy
-
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it says its precision at each start
     several = settings.devices * settings.nodes > 1
+    strategy: Any = settings.strategy if several else "auto"
+    if strategy == "fsdp":
+        from anomae.training.shards import ShardedStrategy
+
+        strategy = ShardedStrategy()
     fabric = Fabric(
         accelerator=chosen_device(settings),
         devices=settings.devices,
         num_nodes=settings.nodes,
-        strategy=(ShardedStrategy() if settings.strategy == "fsdp" else "ddp") if several else "auto",
+        strategy=strategy,
         precision="bf16-mixed" if chosen_precision(settings) == "bf16" else "32-true",
     )
     if several:
