@@ -267,7 +267,7 @@ def at_rest(folder: Path, scanner: Scanner, used: dict[str, Command]) -> bool:
         table = rows(folder / name)
         if any(table.get(study, {}).get("state") != "sent" for study in expected(scanner, name)):
             return False
-        if name == "receive" and any((folder / name / "incoming").iterdir()):
+        if name == "receive" and any((folder / name / "incoming").glob("*")):
             return False
     return True
 

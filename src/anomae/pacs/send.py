@@ -59,12 +59,14 @@ class Sender:
         entity.connection_timeout = _TIMEOUT_S
         for kind in sorted(kinds):
             entity.add_requested_context(*kind)
-        association = entity.associate(
-            self.node.host,
-            self.node.port,
-            ae_title=self.node.title,
-            tls_args=None if self.tls is None else (client_context(self.tls), self.node.host),
-        )
+        with warnings.catch_warnings():  # pynetdicom leaves the socket of a refused connection to the collector
+            warnings.simplefilter("ignore", ResourceWarning)
+            association = entity.associate(
+                self.node.host,
+                self.node.port,
+                ae_title=self.node.title,
+                tls_args=None if self.tls is None else (client_context(self.tls), self.node.host),
+            )
         if not association.is_established:
             how = "lets us not in" if association.is_rejected else "cannot be reached"
             raise ArchiveTrouble(f"{self.node.name} {how}.")
