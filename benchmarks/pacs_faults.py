@@ -306,7 +306,7 @@ def what_came(folder: Path, archive: Orthanc, scanner: Scanner, names: list[str]
         due: set[str] = set()
         for name in names:
             if study in expected(scanner, name):
-                results = (folder / name / "studies" / study / "dicom").glob("*.dcm")
+                results = (folder / name / "studies" / study / "dicom").glob("[!.]*.dcm")  # a kill may leave a part
                 due |= {str(pydicom.dcmread(file, stop_before_pixels=True).SOPInstanceUID) for file in results}
         wrong += [f"{study}: a result is not in the archive"] if due - set(uids) else []
         kinds = Counter(entry["00080060"]["Value"][0] for entry in found)
