@@ -18,6 +18,7 @@ from anomae.arrays import GrowingArray
 from anomae.detectors.protocol import Findings, FittedDetector, engine_of, with_neighbours
 from anomae.files import append_json_line, read_json_lines, write_csv, write_json
 from anomae.progress import progress
+from anomae.runs.overlapped import read_ahead, written_behind
 from anomae.runs.scored_store import relative_positions_of
 from anomae.runs.tissue import tissue_of
 from anomae.slices.store import SliceStore, grey
@@ -53,16 +54,18 @@ def score_rows(
     found = GrowingFindings(folder, (store.channels, *store.image_size), earlier, maps, maps or levels, tops, made_of)
     chosen = store.select(rows, among=store.rows(split))
     title = "score" if split == "test" else f"score, {split}"
+
+    def read(start: int) -> tuple[tuple[npt.NDArray[np.float32], ...], npt.NDArray[np.bool_] | None]:
+        block = slice(start, start + BLOCK)
+        images = chosen.read(block)
+        tissue = tissue_of(store, rows[block], grey(images)) if levels else None
+        return with_neighbours(detector, images, partial(chosen.neighbours, block)), tissue
+
     try:
-        with progress(title, len(rows), "slices", found.rows) as bar:
-            for start in range(found.rows, len(rows), BLOCK):
-                here = rows[start : start + BLOCK]
-                block = slice(start, start + BLOCK)
-                images = chosen.read(block)
-                given = with_neighbours(detector, images, partial(chosen.neighbours, block))
-                tissue = tissue_of(store, here, grey(images)) if levels else None
-                found.append(detector.inspect(*given), said, len(rows), tissue)
-                bar.advance(len(images))
+        with progress(title, len(rows), "slices", found.rows) as bar, written_behind(found.append) as append:
+            for given, tissue in read_ahead(read, range(found.rows, len(rows), BLOCK)):
+                append(detector.inspect(*given), said, len(rows), tissue)
+                bar.advance(len(given[0]))
     finally:
         found.close()
     seconds, done = time.monotonic() - began, len(rows) - (earlier["rows"] if earlier else 0)

@@ -1,0 +1,43 @@
+"""Reading one step ahead and writing one step behind, each in a thread of its own, while a detector looks at images."""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+Asked = TypeVar("Asked")
+Given = TypeVar("Given")
+
+
+def read_ahead(read: Callable[[Asked], Given], asked: Sequence[Asked]) -> Iterator[Given]:
+    """What `read` gives for each, in order; the next one is read while the caller works on this one.
+
+    At most two are held.  What `read` raises is raised where its result would have been given.
+    """
+    with ThreadPoolExecutor(1, thread_name_prefix="read-ahead") as thread:
+        coming: Future[Given] | None = None
+        for number in range(len(asked)):
+            here = coming or thread.submit(read, asked[number])
+            given = here.result()
+            coming = thread.submit(read, asked[number + 1]) if number + 1 < len(asked) else None
+            yield given
+
+
+@contextmanager
+def written_behind(write: Callable[..., Any]) -> Iterator[Callable[..., None]]:
+    """Within, a function that hands its arguments to `write` and returns: calls are made in order, one at a time.
+
+    It waits for the call before, so that one is under way at most.  What `write` raises is raised by the next call, or at
+    the end, which waits for the last.
+    """
+    last: list[Future[Any]] = []
+    with ThreadPoolExecutor(1, thread_name_prefix="written-behind") as thread:
+
+        def hand_over(*given: Any) -> None:
+            while last:
+                last.pop().result()
+            last.append(thread.submit(write, *given))
+
+        yield hand_over
+        while last:
+            last.pop().result()

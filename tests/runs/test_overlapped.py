@@ -1,0 +1,81 @@
+"""Reading ahead and writing behind: in order, one at a time, and no failure is lost."""
+
+import threading
+
+import pytest
+
+from anomae.runs.overlapped import read_ahead, written_behind
+
+
+def test_the_next_is_read_while_the_caller_works_on_this_one():
+    second = threading.Event()
+
+    def read(number: int) -> int:
+        if number == 1:
+            second.set()
+        return 10 * number
+
+    given = read_ahead(read, range(3))
+    assert next(given) == 0
+    assert second.wait(10)  # nobody has asked for it yet
+    assert list(given) == [10, 20]
+
+
+def test_at_most_two_are_held():
+    begun = []
+    given = read_ahead(lambda number: begun.append(number) or number, range(10))
+    for number in range(10):
+        assert next(given) == number
+        assert len(begun) <= number + 2
+
+
+def test_nothing_asked_is_nothing_given():
+    assert list(read_ahead(lambda number: 1 / number, [])) == []
+
+
+def test_what_reading_raises_is_raised_in_its_turn():
+    given = read_ahead(lambda number: 1 / (2 - number), range(4))
+    assert [next(given), next(given)] == [0.5, 1.0]
+    with pytest.raises(ZeroDivisionError):
+        next(given)
+
+
+def test_calls_are_in_order_and_all_are_done_at_the_end():
+    written: list[int] = []
+    with written_behind(written.append) as write:
+        for number in range(50):
+            write(number)
+    assert written == list(range(50))
+
+
+def test_one_call_at_a_time_while_the_caller_goes_on():
+    may_end, under_way = threading.Event(), threading.Semaphore(1)
+
+    def write(number: int) -> None:
+        assert under_way.acquire(blocking=False)
+        assert may_end.wait(10)
+        under_way.release()
+
+    with written_behind(write) as hand_over:
+        hand_over(0)  # returns although the call has not ended
+        may_end.set()
+        hand_over(1)
+
+
+@pytest.mark.parametrize("failing", [0, 1, 2])
+def test_what_writing_raises_is_raised(failing: int):
+    def write(number: int) -> None:
+        if number == failing:
+            raise OSError("no space left")
+
+    with pytest.raises(OSError, match="no space"), written_behind(write) as hand_over:
+        for number in range(3):
+            hand_over(number)
+
+
+def test_the_callers_own_failure_comes_out_and_what_was_handed_over_is_written():
+    written: list[int] = []
+    with pytest.raises(KeyError), written_behind(written.append) as write:
+        write(1)
+        raise KeyError
+    assert written == [1]
