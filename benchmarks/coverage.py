@@ -301,7 +301,11 @@ def coverage(
             found = held(figure, truth)
             if found is None:
                 continue
-            plain = held(replace(figure, groups=(), leaning=False), truth) if isinstance(figure, Estimate) else None
+            plain = (
+                held(replace(figure, groups=(), leaning=False, skewed=False), truth)
+                if isinstance(figure, Estimate)
+                else None
+            )
             counts[name] += [1, *found, *(plain or (np.nan, np.nan))]
     return counts
 

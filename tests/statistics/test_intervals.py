@@ -5,7 +5,7 @@ import pytest
 
 from anomae.errors import UserError
 from anomae.statistics import intervals
-from anomae.statistics.holders import Holders
+from anomae.statistics.holders import Holders, holders, stretch
 from anomae.statistics.intervals import (
     Estimate,
     Interval,
@@ -248,3 +248,19 @@ def test_an_interval_reads_well():
     assert str(Interval(0.83)) == "0.830"
     assert str(Interval(-0.0001)) == "0.000"
     assert Interval(0.5, 0.4, 0.6).to_json() == {"value": 0.5, "low": 0.4, "high": 0.6}
+
+
+def test_a_skewed_figure_has_arms_of_one_length_stretched_however_many_patients_there_are():
+    resampled = np.linspace(0.25, 0.45, 401)  # of a figure of 0.3: percentiles 0.255 and 0.445
+    held = (holders("lesions", np.ones(40)), holders("pixels outside lesions", np.ones(50)))
+    plain = Estimate(0.3, resampled, held).interval()
+    skewed = Estimate(0.3, resampled, held, skewed=True).interval()
+    assert (plain.low, plain.high) == pytest.approx((0.255, 0.445))
+    arm = 0.145 * stretch(held, enough=np.inf)
+    assert stretch(held) == 1 < stretch(held, enough=np.inf) < 1.06
+    assert (skewed.low, skewed.high) == pytest.approx((0.3 - arm, 0.3 + arm))
+    assert Estimate(0.1, resampled - 0.2, held, skewed=True).interval().low == 0  # never below what it can be
+    one, other = Estimate(0.3, resampled, held, skewed=True), Estimate(0.2, resampled - 0.1, held)
+    assert difference_estimate(one, other).skewed
+    assert mean_estimate([other, one]).skewed
+    assert not difference_estimate(other, other).skewed

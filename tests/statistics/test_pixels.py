@@ -51,6 +51,7 @@ def test_equal_to_scikit_learn_on_all_pixels():
     assert found["average_precision"].value == pytest.approx(average_precision_score(truth, values), abs=1e-9)
     dice = max(2 * (truth & (values >= t)).sum() / (truth.sum() + (values >= t).sum()) for t in np.unique(values))
     assert found["best_dice"].value == pytest.approx(dice)
+    assert [name for name in found if found[name].skewed] == ["average_precision", "best_dice"]
     interval = found["auroc"].interval()
     assert interval.low < interval.value < interval.high
 

@@ -62,28 +62,28 @@ def why_no_interval(groups: Iterable[Holders]) -> str:
     return smallest.sentence if smallest else ""
 
 
-def stretch(groups: Iterable[Holders]) -> float:
+def stretch(groups: Iterable[Holders], enough: float = ENOUGH_PATIENTS) -> float:
     """By how much the two arms of a percentile interval are lengthened, 1 or more.
 
-    1 above 30 effective patients of each class.  Else, with k patients of the smaller class, what Student's t with
+    1 above `enough` effective patients of each class.  Else, with k patients of the smaller class, what Student's t with
     k - 1 degrees of freedom is beside the normal quantile, times sqrt(k / (k - 1)): a resample of k values
     spreads by (k - 1) / k too little.  From 1.58 with five patients to 1.06 with thirty.
     """
     from scipy.stats import t
 
-    freedom, wider = student(groups)
+    freedom, wider = student(groups, enough)
     if freedom is None:
         return 1.0
     return float(t.ppf(0.975, freedom)) / NORMAL_QUANTILE * wider if freedom else float("inf")
 
 
-def student(groups: Iterable[Holders]) -> tuple[int | None, float]:
+def student(groups: Iterable[Holders], enough: float = ENOUGH_PATIENTS) -> tuple[int | None, float]:
     """Degrees of freedom of Student's t, and sqrt(k / (k - 1)), for k patients of the smaller class.
 
-    None and 1 above 30 effective patients of each class, where the normal distribution does.
+    None and 1 above `enough` effective patients of each class, where the normal distribution does.
     """
     known = list(groups)
-    if not known or min(group.effective for group in known) > ENOUGH_PATIENTS:
+    if not known or min(group.effective for group in known) > enough:
         return None, 1.0
     fewest = min(group.patients for group in known)
     return (fewest - 1, float(np.sqrt(fewest / (fewest - 1)))) if fewest > 1 else (0, float("inf"))

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from anomae.progress import Progress, progress
 from anomae.statistics.holders import (
+    ENOUGH_PATIENTS,
     FEWEST_PATIENTS,
     NORMAL_QUANTILE,
     Holders,
@@ -59,7 +60,9 @@ class Estimate:
 
     groups: the patients that hold what the figure needs; none: not counted.  lowest: the least that it can be, the
     most is 1.  leaning: a difference of figures near 0 or 1, of which the lower one has the longer tail: its resamples
-    lean away from no difference, and their percentiles alone hold the truth 91 times in 100.
+    lean away from no difference, and their percentiles alone hold the truth 91 times in 100.  skewed: a figure whose
+    resamples lie above it as it lies above the truth, such as pixel average precision: percentiles alone hold the truth
+    86 times in 100 with forty abnormal patients that differ much.
     """
 
     value: float
@@ -67,6 +70,7 @@ class Estimate:
     groups: tuple[Holders, ...] = ()
     lowest: float = 0.0
     leaning: bool = False
+    skewed: bool = False
 
     @property
     def left_out(self) -> int:
@@ -79,12 +83,16 @@ class Estimate:
         None where fewer than five patients hold a class; stretched about the figure where few do (`stretch`).  Where
         what it misses, or has at all, is worth fewer than five patients, it reaches as far at least as that of a
         binomial share (`rare`); where it is `leaning`, as 1.96 standard deviations of the resamples above and below.
+        Where it is `skewed`, both arms are as long as the longer one, and are stretched however many patients there are.
         """
         why, usable = why_no_interval(self.groups), self.resampled[np.isfinite(self.resampled)]
         if why or len(usable) < max(2, len(self.resampled) / 2):
             return Interval(self.value, why=why or "too few patients for an interval")
         low, high = (float(end) for end in np.percentile(usable, (2.5, 97.5)))
-        wider = stretch(self.groups)
+        wider = stretch(self.groups, np.inf if self.skewed else ENOUGH_PATIENTS)
+        if self.skewed:
+            arm = max(self.value - low, high - self.value)
+            low, high = max(self.lowest, self.value - arm), min(1.0, self.value + arm)
         if wider > 1:
             low = max(self.lowest, min(low, self.value - wider * (self.value - low)))
             high = min(1.0, max(high, self.value + wider * (high - self.value)))
@@ -110,8 +118,9 @@ def mean_estimate(estimates: Sequence[Estimate]) -> Estimate:
     value = float(np.mean([estimate.value for estimate in estimates]))
     resampled = np.mean([estimate.resampled for estimate in estimates], axis=0)
     groups = tuple(group for estimate in estimates for group in estimate.groups)
-    leaning = any(estimate.leaning for estimate in estimates)
-    return Estimate(value, resampled, groups, min(estimate.lowest for estimate in estimates), leaning)
+    lowest = min(estimate.lowest for estimate in estimates)
+    leaning, skewed = (any(getattr(one, name) for one in estimates) for name in ("leaning", "skewed"))
+    return Estimate(value, resampled, groups, lowest, leaning, skewed)
 
 
 def paired_difference(one: Estimate, other: Estimate) -> Interval:
@@ -122,8 +131,9 @@ def paired_difference(one: Estimate, other: Estimate) -> Interval:
 def difference_estimate(one: Estimate, other: Estimate) -> Estimate:
     """`one` minus `other`, resample by resample."""
     resampled = one.resampled - other.resampled
-    groups = (*one.groups, *other.groups)
-    return Estimate(one.value - other.value, resampled, groups, lowest=-1.0, leaning=one.rare or other.rare)
+    groups, leaning = (*one.groups, *other.groups), one.rare or other.rare
+    skewed = one.skewed or other.skewed
+    return Estimate(one.value - other.value, resampled, groups, lowest=-1.0, leaning=leaning, skewed=skewed)
 
 
 class PatientBootstrap:

@@ -16,6 +16,7 @@ LEVELS = 1 << 16  # every float16 there is
 MOST_CELLS = 1 << 23
 COARSE_SHIFT = 4
 COARSE_LEVELS = LEVELS >> COARSE_SHIFT
+SKEWED = ("average_precision", "best_dice")  # see anomae.statistics.intervals.Estimate
 MAP_SHARE = 0.01  # of the healthy tissue of held-out patients may lie above the threshold of maps
 
 
@@ -136,7 +137,10 @@ def pixel_figures(counts: PixelCounts, bootstrap: PatientBootstrap) -> dict[str,
             samples[name].append(metric(tp, fp))
     normal, lesion = counts.coarse.sum(axis=2).T
     groups = holders("lesions", lesion), holders("pixels outside lesions", normal)
-    return {name: Estimate(value[name], np.concatenate(parts), groups) for name, parts in samples.items()}
+    return {
+        name: Estimate(value[name], np.concatenate(parts), groups, skewed=name in SKEWED)
+        for name, parts in samples.items()
+    }
 
 
 def best_dice(tp: npt.NDArray[np.float64], fp: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
