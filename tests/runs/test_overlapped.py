@@ -68,14 +68,23 @@ def test_what_writing_raises_is_raised(failing: int):
         if number == failing:
             raise OSError("no space left")
 
-    with pytest.raises(OSError, match="no space"), written_behind(write) as hand_over:
-        for number in range(3):
-            hand_over(number)
+    def all_three() -> None:
+        with written_behind(write) as hand_over:
+            for number in range(3):
+                hand_over(number)
+
+    with pytest.raises(OSError, match="no space"):
+        all_three()
 
 
 def test_the_callers_own_failure_comes_out_and_what_was_handed_over_is_written():
     written: list[int] = []
-    with pytest.raises(KeyError), written_behind(written.append) as write:
-        write(1)
-        raise KeyError
+
+    def fail() -> None:
+        with written_behind(written.append) as write:
+            write(1)
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
     assert written == [1]

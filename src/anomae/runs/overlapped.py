@@ -27,8 +27,8 @@ def read_ahead(read: Callable[[Asked], Given], asked: Sequence[Asked]) -> Iterat
 def written_behind(write: Callable[..., Any]) -> Iterator[Callable[..., None]]:
     """Within, a function that hands its arguments to `write` and returns: calls are made in order, one at a time.
 
-    It waits for the call before, so that one is under way at most.  What `write` raises is raised by the next call, or at
-    the end, which waits for the last.
+    It waits for the call before, so that one is under way at most.  What `write` raises is raised by the next call, or
+    at the end, which waits for the last.
     """
     last: list[Future[Any]] = []
     with ThreadPoolExecutor(1, thread_name_prefix="written-behind") as thread:

@@ -65,9 +65,9 @@ def why_no_interval(groups: Iterable[Holders]) -> str:
 def stretch(groups: Iterable[Holders], enough: float = ENOUGH_PATIENTS) -> float:
     """By how much the two arms of a percentile interval are lengthened, 1 or more.
 
-    1 above `enough` effective patients of each class.  Else, with k patients of the smaller class, what Student's t with
-    k - 1 degrees of freedom is beside the normal quantile, times sqrt(k / (k - 1)): a resample of k values
-    spreads by (k - 1) / k too little.  From 1.58 with five patients to 1.06 with thirty.
+    1 above `enough` effective patients of each class.  Else, with k patients of the smaller class, what Student's t
+    with k - 1 degrees of freedom is beside the normal quantile, times sqrt(k / (k - 1)): a resample of k values spreads
+    by (k - 1) / k too little.  From 1.58 with five patients to 1.06 with thirty.
     """
     from scipy.stats import t
 

@@ -83,7 +83,7 @@ class Estimate:
         None where fewer than five patients hold a class; stretched about the figure where few do (`stretch`).  Where
         what it misses, or has at all, is worth fewer than five patients, it reaches as far at least as that of a
         binomial share (`rare`); where it is `leaning`, as 1.96 standard deviations of the resamples above and below.
-        Where it is `skewed`, both arms are as long as the longer one, and are stretched however many patients there are.
+        Where it is `skewed`, both arms are as long as the longer one, and stretched however many patients there are.
         """
         why, usable = why_no_interval(self.groups), self.resampled[np.isfinite(self.resampled)]
         if why or len(usable) < max(2, len(self.resampled) / 2):

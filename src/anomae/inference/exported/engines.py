@@ -97,6 +97,7 @@ def _openvino(path: Path, precision: str, batch: int | None, threads: int) -> Ne
         "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",
         "INFERENCE_NUM_THREADS": threads,
         "NUM_STREAMS": threads,  # one thread a batch, and as many batches at once
+        "ENABLE_CPU_PINNING": False,  # the threads that call are not pinned either, and waited for those that were
     }
     try:
         compiled = core.compile_model(model, "CPU", settings)
