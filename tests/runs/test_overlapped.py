@@ -4,7 +4,9 @@ import threading
 
 import pytest
 
-from anomae.runs.overlapped import read_ahead, written_behind
+from anomae import progress as progress_module
+from anomae.progress import Silent, reporting
+from anomae.runs.overlapped import both, read_ahead, written_behind
 
 
 def test_the_next_is_read_while_the_caller_works_on_this_one():
@@ -88,3 +90,43 @@ def test_the_callers_own_failure_comes_out_and_what_was_handed_over_is_written()
     with pytest.raises(KeyError):
         fail()
     assert written == [1]
+
+
+def test_two_things_are_done_at_once_and_the_first_ones_outcome_is_given() -> None:
+    met = threading.Barrier(2, timeout=10)
+    other: list[int] = []
+
+    def beside() -> None:
+        met.wait()  # which neither gets past alone
+        other.append(met.wait())
+
+    def one() -> str:
+        met.wait()
+        met.wait()
+        return "given"
+
+    assert both(one, beside) == "given"
+    assert len(other) == 1
+    assert both(lambda: 7, None) == 7
+
+
+def test_what_either_of_two_raises_is_raised_once_both_have_ended() -> None:
+    done: list[str] = []
+
+    def fail(name: str) -> None:
+        done.append(name)
+        raise OSError(name)
+
+    with pytest.raises(OSError, match="one"):
+        both(lambda: fail("one"), lambda: fail("other"))
+    with pytest.raises(OSError, match="other"):
+        both(lambda: done.append("fine"), lambda: fail("other"))
+    assert sorted(done) == ["fine", "one", "other", "other"]
+
+
+def test_the_reporter_of_progress_is_the_same_in_both() -> None:
+    reporter = Silent()
+    with reporting(reporter):
+        found: list[object] = []
+        both(lambda: None, lambda: found.append(progress_module._REPORTER.get()))
+    assert found == [reporter]

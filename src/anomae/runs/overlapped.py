@@ -1,8 +1,9 @@
-"""Reading one step ahead and writing one step behind, each in a thread of its own, while a detector looks at images."""
+"""Reading one step ahead, writing one step behind, and two things at once, each in a thread of its own."""
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from contextvars import copy_context
 from typing import Any, TypeVar
 
 Asked = TypeVar("Asked")
@@ -41,3 +42,17 @@ def written_behind(write: Callable[..., Any]) -> Iterator[Callable[..., None]]:
         yield hand_over
         while last:
             last.pop().result()
+
+
+def both(one: Callable[[], Given], other: Callable[[], Any] | None) -> Given:
+    """What `one` gives, while `other`, where there is one, is done in another thread; both have ended then.
+
+    Both are seen by the same reporter of progress.  What either raises is raised, that of `one` where both do.
+    """
+    if other is None:
+        return one()
+    with ThreadPoolExecutor(1, thread_name_prefix="beside") as thread:
+        beside = thread.submit(copy_context().run, other)
+        given = one()
+    beside.result()
+    return given

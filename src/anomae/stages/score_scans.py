@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ from anomae.locks import locked
 from anomae.pages.batch import Pages
 from anomae.progress import progress, say
 from anomae.reports.overlays import draw_overlays
+from anomae.runs.overlapped import both
 from anomae.runs.scoring_folder import ScoringFolder, earlier_scale, refuse_foreign, stamp, unknown_patients
 from anomae.stages.write_study import find_anew, write_study
 from anomae.statistics.operating_point import PATIENT_BOUND, SLICE_BOUND
@@ -121,9 +123,7 @@ def _score_into(
     scale_before = earlier_scale(target)
     (target / "scoring.json").unlink(missing_ok=True)
     compared_with = "" if model.reference is None else model.reference.digest
-    skipped: dict[str, str] = {}
-    failed: dict[str, str] = {}
-    anew: set[str] = set()
+    skipped, failed, anew = dict[str, str](), dict[str, str](), set[str]()
     with progress("score", len(files), "scans") as bar:
         for file in files:
             whole = folder.scored(file, overlays, compared_with)
@@ -139,9 +139,9 @@ def _score_into(
                 else:
                     try:
                         named = replace(study, name=folder.name_for(file, found[file]))
-                        if pages is not None:
-                            pages.write(named)
-                        folder.add(replace(write_study(file, named, folder, overlays), compared_with=compared_with))
+                        page = None if pages is None else partial(pages.write, named)
+                        scan = both(partial(write_study, file, named, folder, overlays), page)
+                        folder.add(replace(scan, compared_with=compared_with))
                         if results is not None:
                             results.write(named)
                         anew.add(named.name)
