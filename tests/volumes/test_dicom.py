@@ -16,7 +16,7 @@ from pydicom.uid import JPEG2000Lossless, RLELossless
 from anomae.errors import UnreadableScan
 from anomae.volumes.decoder_process import DecoderProcess
 from anomae.volumes.dicom import list_series, read_dicom
-from anomae.volumes.dicom_headers import pseudonym
+from anomae.volumes.patient_ids import pseudonym
 from anomae.volumes.headers import MAX_VOXELS
 
 RNG = np.random.default_rng(11)
