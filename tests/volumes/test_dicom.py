@@ -16,8 +16,8 @@ from pydicom.uid import JPEG2000Lossless, RLELossless
 from anomae.errors import UnreadableScan
 from anomae.volumes.decoder_process import DecoderProcess
 from anomae.volumes.dicom import list_series, read_dicom
-from anomae.volumes.patient_ids import pseudonym
 from anomae.volumes.headers import MAX_VOXELS
+from anomae.volumes.patient_ids import pseudonym
 
 RNG = np.random.default_rng(11)
 VOXELS = RNG.integers(0, 4000, (6, 8, 10)).astype(np.uint16)

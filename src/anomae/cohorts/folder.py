@@ -236,7 +236,9 @@ class Folder(Cohort):
 
 def _refuse_named_pictures(cases: list[Case], told: dict[str, str]) -> None:
     """Clusters would part the pictures of one patient."""
-    named = [case.case for case in cases if told[case.case] not in (FOLDER, NAME, UNKNOWN_PATIENT) and _is_picture(case)]
+    named = [
+        case.case for case in cases if told[case.case] not in (FOLDER, NAME, UNKNOWN_PATIENT) and _is_picture(case)
+    ]
     if named:
         raise UserError(
             f"near_duplicates is for pictures whose patients are unknown, but {len(named)} name theirs, such as "

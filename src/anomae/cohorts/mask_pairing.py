@@ -28,6 +28,7 @@ class RoleSettings:
 
     masks: the first * stands for the name of the scan.  images: all else is left out.  mask_folders: in small letters.
     regions, region_folders: the same as masks and mask_folders, for masks of what is not to be judged.
+    classes: whether the folders of classes lie at the top, as in a data set; not where scans are to be scored.
     """
 
     masks: tuple[str, ...] = ()
@@ -35,6 +36,7 @@ class RoleSettings:
     mask_folders: tuple[str, ...] = ()
     regions: tuple[str, ...] = ()
     region_folders: tuple[str, ...] = ()
+    classes: bool = True
 
     @property
     def folders(self) -> tuple[str, ...]:
@@ -116,7 +118,7 @@ def pair(paths: list[Path], above: Path, told: RoleSettings) -> Paired:
                 numbered[path] = base
             elif not told.masks and is_one_of_several(stem):
                 numbered[path] = ""
-    several = _numbered_masks(numbered, scans, above)
+    several = _numbered_masks(numbered, scans, above, told.classes)
     masks += several
     gone = {mask.path for mask in several}
     scans = [scan for scan in scans if scan not in gone]
@@ -137,7 +139,7 @@ def _told(path: Path, inside: bool, patterns: tuple[str, ...], *, by_name: bool 
     return _Mask(path, stem_of(path) if base is None else base, inside) if inside or base is not None else None
 
 
-def _numbered_masks(numbered: dict[Path, str], scans: Sequence[Path], above: Path) -> list[_Mask]:
+def _numbered_masks(numbered: dict[Path, str], scans: Sequence[Path], above: Path, classes: bool) -> list[_Mask]:
     """Those files that are one of several masks ("x_mask_1") of a scan beside them ("x"), and no scan themselves."""
     beside: dict[Path, list[Path]] = {}
     for scan in scans:
@@ -147,7 +149,7 @@ def _numbered_masks(numbered: dict[Path, str], scans: Sequence[Path], above: Pat
     for path, base in numbered.items():
         near = beside.get(path.parent, ())
         # "mask_1" names no scan: it is of the one whose folder it lies in.
-        alone = not base and are_of_one_case(near, home_of(path, above))
+        alone = not base and are_of_one_case(near, home_of(path, above), classes)
         if alone or (base and any(fits(base, stem_of(scan)) for scan in near)):
             found.append(_Mask(path, base, False, by_folder=alone))
     return found
@@ -171,7 +173,7 @@ def _matched(
         of = _scans_of(mask, by_home, stems, above, told)
         # What has a name of its own, as "liver", may be an organ: only names that count alone are told by folders.
         if not of and mask.inside and not mask.pattern and not sort_of_mask(stem_of(mask.path)):
-            of = scans_of_case_folder(home_of(mask.path, above, told.role_folders), by_home, by_stem)
+            of = scans_of_case_folder(home_of(mask.path, above, told.role_folders), by_home, by_stem, told.classes)
             mask = replace(mask, by_folder=True)
         if of:
             taken.add(mask.path)

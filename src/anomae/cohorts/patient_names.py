@@ -47,6 +47,7 @@ _NO_PATIENTS = re.compile(
     re.IGNORECASE,
 )
 
+
 @dataclass(frozen=True, slots=True)
 class NamedPatients:
     """Cases with their patients.
@@ -86,7 +87,7 @@ def name_patients(
     it stands in `case.patient`; a name that scans share but for their sequence (anomae.cohorts.same_names); else
     nobody does, and the scan counts as a patient of its own.  A scan without header (or line in the table), but with
     the BIDS subject, the folder or the shared name of scans that have one, is of their patient.
-    Names, and PatientIDs, that differ in their spelling alone (anomae.volumes.patient_ids.plain_name) are one patient's.
+    Names, and PatientIDs, that differ in their spelling alone are one patient's (anomae.volumes.patient_ids.plain_name).
 
     Raises UserError where the pattern matches no path, or not that of a scan that nothing else names; where a path
     names two subjects or a folder holds slices of several patients; or where a scan could be of two known patients.
@@ -156,9 +157,7 @@ def count_told(cases: Sequence[Case], told: Mapping[str, str]) -> dict[str, dict
     return found
 
 
-def told_notes(
-    counts: Mapping[str, Mapping[str, int]], alike: int = 0, alike_cases: Sequence[str] = ()
-) -> list[str]:
+def told_notes(counts: Mapping[str, Mapping[str, int]], alike: int = 0, alike_cases: Sequence[str] = ()) -> list[str]:
     """How the patients of a data set were told, a sentence each, without names.
 
     counts, alike, alike_cases: see `NamedPatients`.
@@ -170,8 +169,8 @@ def told_notes(
     ]
     if alike:
         said.append(
-            f"{alike} name(s) of patients differ from another in case, leading zeros, blanks, hyphens or accents alone; "
-            f"each was taken as the same patient{', such as ' + ' and '.join(alike_cases) if alike_cases else ''}"
+            f"{alike} name(s) of patients differ from another in case, leading zeros, blanks, hyphens or accents "
+            f"alone; each was taken as the same patient{', such as ' + ' and '.join(alike_cases) if alike_cases else ''}"
         )
     for kind, unit in _UNITS.items():
         unknown = counts.get(kind, {}).get("scans", 0) if kind != CLUSTER else 0
