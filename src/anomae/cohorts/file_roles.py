@@ -29,7 +29,7 @@ _SEQUENCE = re.compile(
 _IMAGE_START = re.compile(r"^(?:images?|imgs?|scan|volume|vol)[-_. ]+", re.IGNORECASE)
 # What tells one of several masks of a scan from the others ("x_mask_1", "x_mask (2)").
 _NUMBER = re.compile(r"(?<=[^-_. ])[-_. ]*\(?\d{1,3}\)?$")
-_COMPRESSED = re.compile(r"\.(nii|nrrd|mha)\.gz$", re.IGNORECASE)
+_COMPRESSED = re.compile(r"\.(nii|nrrd|mha|hdr|img)\.gz$", re.IGNORECASE)
 
 
 def stem_of(path: Path) -> str:

@@ -87,7 +87,7 @@ def name_patients(
     it stands in `case.patient`; a name that scans share but for their sequence (anomae.cohorts.same_names); else
     nobody does, and the scan counts as a patient of its own.  A scan without header (or line in the table), but with
     the BIDS subject, the folder or the shared name of scans that have one, is of their patient.
-    Names, and PatientIDs, that differ in their spelling alone are one patient's (anomae.volumes.patient_ids.plain_name).
+    Names, and PatientIDs, that differ in spelling alone are one patient's (anomae.volumes.patient_ids.plain_name).
 
     Raises UserError where the pattern matches no path, or not that of a scan that nothing else names; where a path
     names two subjects or a folder holds slices of several patients; or where a scan could be of two known patients.
@@ -168,9 +168,10 @@ def told_notes(counts: Mapping[str, Mapping[str, int]], alike: int = 0, alike_ca
         if kind in counts and kind in _SAID
     ]
     if alike:
+        such = f", such as those of {' and '.join(alike_cases)}" if alike_cases else ""
         said.append(
             f"{alike} name(s) of patients differ from another in case, leading zeros, blanks, hyphens or accents "
-            f"alone; each was taken as the same patient{', such as ' + ' and '.join(alike_cases) if alike_cases else ''}"
+            f"alone; each was taken as the same patient{such}"
         )
     for kind, unit in _UNITS.items():
         unknown = counts.get(kind, {}).get("scans", 0) if kind != CLUSTER else 0
