@@ -17,6 +17,7 @@ from anomae.cohorts.file_roles import (
     in_mask_folder,
     is_brain_mask_name,
     mask_base,
+    mask_bases,
     stem_of,
     without_number,
 )
@@ -97,7 +98,7 @@ def pair(paths: list[Path], above: Path, told: RoleSettings) -> Paired:
     scans: list[Path] = []
     masks: list[_Mask] = []
     regions: list[_Mask] = []
-    numbered: dict[Path, str] = {}
+    numbered: dict[Path, list[str]] = {}
     for path in paths:
         if path in found.twice:
             continue
@@ -114,10 +115,10 @@ def pair(paths: list[Path], above: Path, told: RoleSettings) -> Paired:
         else:
             scans.append(path)
             stem = stem_of(path)
-            if not told.masks and (base := mask_base(without_number(stem))) is not None:
-                numbered[path] = base
-            elif not told.masks and is_one_of_several(stem):
-                numbered[path] = ""
+            base = mask_base(without_number(stem))
+            bases = mask_bases(stem) if base is None else [base]
+            if not told.masks and (bases or is_one_of_several(stem)):
+                numbered[path] = bases or [""]
     several = _numbered_masks(numbered, scans, above, told.classes)
     masks += several
     gone = {mask.path for mask in several}
@@ -140,14 +141,18 @@ def _told(path: Path, inside: bool, patterns: tuple[str, ...], *, by_name: bool 
 
 
 def _numbered_masks(numbered: dict[Path, str], scans: Sequence[Path], above: Path, classes: bool) -> list[_Mask]:
-    """Those files that are one of several masks ("x_mask_1") of a scan beside them ("x"), and no scan themselves."""
+    """Those files that are a mask ("x_mask_1", "x_mask_final") of a scan beside them ("x"), and no scan themselves.
+
+    numbered: file -> of whom it may be a mask by its name.
+    """
     beside: dict[Path, list[Path]] = {}
     for scan in scans:
         if numbered and scan not in numbered:
             beside.setdefault(scan.parent, []).append(scan)
     found = []
-    for path, base in numbered.items():
+    for path, bases in numbered.items():
         near = beside.get(path.parent, ())
+        base = next((base for base in bases if any(fits(base, stem_of(scan)) for scan in near)), bases[0])
         # "mask_1" names no scan: it is of the one whose folder it lies in.
         alone = not base and are_of_one_case(near, home_of(path, above), classes)
         if alone or (base and any(fits(base, stem_of(scan)) for scan in near)):

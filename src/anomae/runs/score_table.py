@@ -152,9 +152,9 @@ def read_table(path: Path, needed: Sequence[str]) -> Table:
     """Read a table in UTF-8, or marked UTF-16, with a header, whose fields commas, semicolons or tabs part.
 
     A first line such as "sep=;", which Excel writes, is passed over.  The names of columns are known in any case;
-    `part` is an older name of split; where `case` is needed and absent, `file` stands for it, as in the scores of new scans.
-    Blank lines are passed over.  Raises UserError where it is missing, is not text, lacks a `needed` column, or has
-    lines of unequal length.
+    `part` is an older name of split; where `case` is needed and absent, `file` stands for it, as in the scores of new
+    scans.  Blank lines are passed over.  Raises UserError where it is missing, is not text, lacks a `needed` column, or
+    has lines of unequal length.
     """
     try:
         with path.open("rb") as bytes_, TextIOWrapper(bytes_, newline="", encoding=_encoding(bytes_)) as handle:
