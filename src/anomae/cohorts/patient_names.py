@@ -138,7 +138,7 @@ def _spelled_alike(
     made = []
     for case, (known, likeness) in zip(cases, keys, strict=True):
         made.append(dict(known))
-        for kind in set(known) & {TABLE, HEADER, PATTERN, FOLDER}:  # the names of BIDS are exact
+        for kind in set(known) & {TABLE, HEADER, BIDS, PATTERN, FOLDER}:
             plain = likeness if kind == HEADER else plain_name(known[kind])
             name, before = first.setdefault((kind, plain), (known[kind], case.case))
             made[-1][kind] = name

@@ -5,7 +5,9 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
-_LEADING_ZEROS = re.compile(r"(?<!\d)0+(?=\d)")
+_LEADING_ZEROS = re.compile(r"(?<![\d.])0+(?=\d)")
+# What spreadsheets and programs write where a name is missing.
+_MISSING = {"nan", "na", "n/a", "#n/a", "none", "null", "unknown", "-", "?", "."}
 _PARTED = re.compile(r"[-_\s]+")
 _BESIDE_A_LETTER = re.compile(r"(?<=[^\W\d_]) | (?=[^\W\d_])")
 
@@ -50,6 +52,11 @@ def plain_name(name: str) -> str:
     """
     plain = unicodedata.normalize("NFKC", name).strip().casefold()
     return _BESIDE_A_LETTER.sub("", _LEADING_ZEROS.sub("", _PARTED.sub(" ", plain)))
+
+
+def is_missing(name: str) -> bool:
+    """Whether what a table has in place of a patient's name names nobody: empty, or such as "nan" or "n/a"."""
+    return not name.strip() or name.strip().casefold() in _MISSING
 
 
 def _hashed(salt: str, text: str) -> str:
