@@ -214,7 +214,10 @@ def _scans_of(
         of = next((hit for name in names if (hit := _exact(name, near, stems))), [])
     # "mask_1" names no scan, "other_mask" does; and images/ may hold scans of several patients.
     told_by_name = inside or (len(near) > 1 and not base.isdecimal()) or path.parent.name.lower() in IMAGE_FOLDERS
-    if not of and (not base or (not told_by_name and are_of_one_case(near, home_of(path, above)))):
+    home = home_of(path, above)
+    # In the folder that was given to be scored a name counts, also where one scan lies there alone.
+    of_case = (home or base.isdecimal()) and not told_by_name and are_of_one_case(near, home, told.classes)
+    if not of and (not base or of_case):
         of = near
     return of
 
