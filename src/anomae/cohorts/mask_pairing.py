@@ -140,7 +140,7 @@ def _told(path: Path, inside: bool, patterns: tuple[str, ...], *, by_name: bool 
     return _Mask(path, stem_of(path) if base is None else base, inside) if inside or base is not None else None
 
 
-def _numbered_masks(numbered: dict[Path, str], scans: Sequence[Path], above: Path, classes: bool) -> list[_Mask]:
+def _numbered_masks(numbered: dict[Path, list[str]], scans: Sequence[Path], above: Path, classes: bool) -> list[_Mask]:
     """Those files that are a mask ("x_mask_1", "x_mask_final") of a scan beside them ("x"), and no scan themselves.
 
     numbered: file -> of whom it may be a mask by its name.
