@@ -24,7 +24,7 @@ from anomae.volumes.identity import SourceFile
 from anomae.volumes.intensities import rescale, settle
 from anomae.volumes.nifti_header import HEADERS, TYPES, NiftiPlacement, header_layout
 from anomae.volumes.reader import FileReader
-from anomae.volumes.volume import Grid, Volume
+from anomae.volumes.volume import SIDES_GUESSED, Grid, Volume
 
 _MM = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}  # a unit of xyzt_units (unknown, metre, mm, micron) in mm
 _CHUNK = 2**24
@@ -145,7 +145,7 @@ def _grid(path: Path, header: Any, shape: tuple[int, int, int]) -> tuple[Grid, t
         affine = np.eye(4)
         affine[:3, :3] = np.diag(scale)
         affine[:3, 3] = -scale * (np.array(shape[::-1]) - 1) / 2
-        notes = ("The header says nothing of the place in the body; left and right are a guess.",)
+        notes = (f"The header says nothing of the place in the body; {SIDES_GUESSED}",)
     unit_mm = _MM.get(int(header["xyzt_units"]) & 7, 1.0)
     if (
         len(forms) == 2
