@@ -1,6 +1,8 @@
 """numpy arrays on disk: read without pickle and only after the header was judged, mapped rather than loaded."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -49,8 +51,9 @@ class GrowingArray:
         """Write the rows of `block` (k, *row_shape), cast to the file's type, and hand them to the system."""
         if block.shape[1:] != self.row_shape:
             raise ValueError(f"rows of shape {block.shape[1:]} do not fit {self.row_shape}")
-        self._file.write(np.ascontiguousarray(block, dtype=self.dtype).tobytes())
-        self._file.flush()
+        with self._named():
+            self._file.write(np.ascontiguousarray(block, dtype=self.dtype).tobytes())
+            self._file.flush()
         self.rows += len(block)
 
     def close(self) -> None:
@@ -60,12 +63,22 @@ class GrowingArray:
         """
         if self._file.closed:
             return
+        with self._named():
+            try:
+                self._write_header(self.rows)
+                self._file.flush()
+                os.fsync(self._file.fileno())
+            finally:
+                self._file.close()
+
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        """What the disk does not take names the file, which the system leaves out of its word on an open one."""
         try:
-            self._write_header(self.rows)
-            self._file.flush()
-            os.fsync(self._file.fileno())
-        finally:
-            self._file.close()
+            yield
+        except OSError as error:
+            error.filename = error.filename or str(self.path)
+            raise
 
     def _write_header(self, rows: int) -> int:
         description = {"descr": np.lib.format.dtype_to_descr(self.dtype), "fortran_order": False}

@@ -85,9 +85,13 @@ def append_json_line(path: Path, content: Mapping[str, Any]) -> None:
             if lines.read(1) != b"\n":
                 lines.seek(0)
                 lines.truncate(lines.read().rfind(b"\n") + 1)
-        lines.write(line.encode("utf-8", _NO_UTF8))
-        lines.flush()
-        os.fsync(lines.fileno())
+        try:
+            lines.write(line.encode("utf-8", _NO_UTF8))
+            lines.flush()
+            os.fsync(lines.fileno())
+        except OSError as error:  # the system leaves the file out of its word on an open one
+            error.filename = error.filename or str(path)
+            raise
 
 
 def read_json_lines(path: Path) -> list[dict[str, Any]]:

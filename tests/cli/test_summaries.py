@@ -48,7 +48,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "scans" / "healthy" / "ages.csv").write_text("x")
     words = ("prepare", "folder", folder / "scans", folder / "store", "--set", "image_size=16", "--workers", "0")
     said = anomae(*words)
-    assert "Read: 10 scan(s); skipped: 1; failed: 1; the first: " in said
+    assert "Read: 10 scan(s); skipped: 2; failed: 0; the first: " in said
     assert "FreeSurfer volumes are not read" in said
     assert "Passed over as no scans: 1 .csv." in said
     assert "Read: 10 scan(s)" in anomae(*words, "--strict", code=2)
@@ -81,9 +81,9 @@ def test_strict_is_an_error_only_once_all_that_is_good_is_written(made: Path, tm
     assert "Engine: torch\nRead: 3 scan(s); skipped: 0; failed: 0." in said
     (scans / "c.nii").write_bytes(b"x")
     said = anomae("score", made / "run", scans, "--out", out)
-    assert "Read: 3 scan(s); skipped: 0; failed: 1; the first: " in said
+    assert "Read: 3 scan(s); skipped: 1; failed: 0; the first: " in said
     shutil.rmtree(out)
-    assert "failed: 1" in anomae("score", made / "run", scans, "--out", out, "--strict", code=2)
+    assert "skipped: 1; failed: 0" in anomae("score", made / "run", scans, "--out", out, "--strict", code=2)
     assert len(lines(out / "scores.csv")) == 5 + 8 + 6
     (scans / "c.nii").rename(scans / "c.mgz")
     assert "skipped: 1; failed: 0; the first: Not read: 1 file(s), .mgz" in anomae(

@@ -103,3 +103,9 @@ def test_a_name_with_its_ending_in_any_writing_of_accents(tmp_path):
     ):
         found, _ = read_case_table(written(tmp_path, f"file,label\n{name},1\n"), tmp_path)
         assert [*found] == [tmp_path / "deep" / "Mu\u0308ller.png"]
+
+
+@pytest.mark.parametrize("word", ["nan", "NaN", "N/A", "none", "?", "-", ""])
+def test_a_patient_that_is_not_named_is_none(source, word):
+    found, _ = read_case_table(written(source, f"file,patient,label\na.png,{word},1\nc.png,p {word},0\n"), source)
+    assert [row.patient for row in found.values()] == [None, f"p {word}".strip()]

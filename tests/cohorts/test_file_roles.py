@@ -14,7 +14,9 @@ from anomae.cohorts.file_roles import (
     home_of,
     in_mask_folder,
     is_brain_mask_name,
+    is_mask_folder,
     mask_base,
+    mask_bases,
     stem_of,
 )
 
@@ -85,3 +87,25 @@ def test_folders_of_masks_and_where_a_file_is_at_home():
 def test_what_is_given_twice_is_read_compressed():
     twice = [Path("a/X.nii"), Path("a/x.NII.GZ"), Path("b/x.nii"), Path("a/y.nii")]
     assert given_twice(twice) == {Path("a/X.nii")}
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["Ground Truth", "ground-truth", "GroundTruthMasks", "lesion_masks", "Masks_manual", "Segmentation Masks", "MASKS"],
+)
+def test_folders_of_masks_that_are_called_otherwise(name):
+    assert is_mask_folder(name)
+    assert in_mask_folder(Path("s/abnormal") / name / "x.png", Path("s"))
+    assert home_of(Path("s/abnormal") / name / "x.png", Path("s")) == ("abnormal",)
+    assert not is_mask_folder(name, ("roi",)) or name.lower() == "roi"
+
+
+@pytest.mark.parametrize("name", ["without_mask", "with mask", "no_masks", "masked", "mask_07", "unmasked", "GT_RS"])
+def test_folders_that_merely_speak_of_masks(name):
+    assert not is_mask_folder(name)
+
+
+@given(NAMES, st.sampled_from("-_. "), st.sampled_from(WORDS), st.sampled_from(["v2", "final", "JD", "by_JD", "(1)"]))
+def test_words_behind_a_word_for_mask_leave_it_one(name, mark, word, more):
+    assert name in mask_bases(f"{name}{mark}{word}{mark}{more}")
+    assert mask_bases(f"{name}{mark}t1{mark}{more}") == []

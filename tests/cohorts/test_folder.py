@@ -6,7 +6,7 @@ from anomae.cohorts.folder import Folder
 from anomae.errors import UnreadableScan, UserError
 from anomae.phantoms.layouts import write_phantom_data_set
 from anomae.seeds import generator
-from anomae.volumes.dicom_headers import pseudonym
+from anomae.volumes.patient_ids import pseudonym
 from anomae.volumes.volume import Grid
 from anomae.volumes.write import write_picture, write_volume
 

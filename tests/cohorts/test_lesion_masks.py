@@ -123,3 +123,48 @@ def test_no_number_where_nothing_is_wrong_is_refused(tmp_path):
     voxels[0, 0, 0] = 0
     np.save(tmp_path / "mask.npy", voxels)
     assert lesions_of(read_mask(tmp_path / "mask.npy"), MaskValues()).lesion.sum() == 1
+
+
+def numbered(count, side=2, gap=1):
+    """Lesions of side x side pixels, each with a number of its own, from slice 4 on; slices 0 to 3 hold none."""
+    step = side + gap
+    row = 48 // step
+    voxels = np.zeros((4 + -(-count // row), step, 48), np.int64)
+    for at in range(count):
+        z, x = 4 + at // row, step * (at % row)
+        voxels[z, :side, x : x + side] = at + 1
+    return voxels
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16, np.int32, np.float32, np.float64])
+@pytest.mark.parametrize("count", [65, 100, 250])
+def test_lesions_numbered_one_by_one_are_lesions_however_many(kind, count):
+    """More numbers than labels of a mask were taken for blurring, and the slices of the lower ones for healthy."""
+    voxels = numbered(count)
+    found = lesions_of(mask_of(voxels.astype(kind)), MaskValues())
+    np.testing.assert_array_equal(found.lesion, voxels > 0)
+    assert found.unsure is None
+    assert found.notes == (SEVERAL,)
+    chosen = lesions_of(mask_of(voxels.astype(kind)), MaskValues((3,)))
+    np.testing.assert_array_equal(chosen.lesion, voxels == 3)
+
+
+@given(st.integers(65, 255), st.integers(0, 9))
+def test_where_numbers_cannot_be_told_from_blurring_no_such_slice_is_healthy(highest, seed):
+    voxels = np.random.default_rng(seed).integers(0, highest + 1, (6, 12, 12))
+    voxels[0] = 0
+    for kind in (np.uint8, np.int16, np.float32):
+        found = lesions_of(mask_of(voxels.astype(kind)), MaskValues())
+        unsure = np.zeros_like(found.lesion) if found.unsure is None else found.unsure
+        assert (found.lesion | unsure).any((1, 2)).tolist() == [False, True, True, True, True, True]
+
+
+def test_numbers_that_were_resampled_are_in_doubt_and_what_was_two_values_is_not():
+    voxels = numbered(100).astype(np.float32)
+    found = lesions_of(mask_of((voxels + np.roll(voxels, 1, 2)) / 2), MaskValues())
+    assert ((voxels > 0).any((1, 2)) == (found.lesion | found.unsure).any((1, 2))).all()
+    two = np.zeros((3, 20, 20), np.float32)
+    two[0, 4:16, 4:16], two[0, 3, 4:16], two[1, 4:16, 4:16] = 255, 100.4, 20.3  # ringing beside a lesion
+    found = lesions_of(mask_of(two), MaskValues())
+    assert found.lesion.any((1, 2)).tolist() == [True, False, False]
+    assert not found.unsure[1:].any()

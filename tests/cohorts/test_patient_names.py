@@ -23,7 +23,8 @@ from anomae.cohorts.patient_names import (
 from anomae.cohorts.splits import refuse_leaks, split_patients
 from anomae.errors import LeakySplit, UserError
 from anomae.seeds import generator
-from anomae.volumes.dicom_headers import patient_in_header, pseudonym
+from anomae.volumes.dicom_headers import patient_in_header
+from anomae.volumes.patient_ids import plain_name, pseudonym
 from anomae.volumes.volume import Grid
 from anomae.volumes.write import write_picture, write_volume
 from anomae.volumes.write_dicom import write_dicom_series
@@ -141,7 +142,7 @@ def test_reading_who_it_is_reads_no_pixels(tmp_path):
     file = tmp_path / "a/slice_0001.dcm"
     whole = file.read_bytes()
     file.write_bytes(whole[: len(whole) - 100])  # the pixels are cut short
-    assert patient_in_header(file) == pseudonym("ONE")
+    assert patient_in_header(file).pseudonym == pseudonym("ONE")
 
 
 def test_a_pattern_is_for_what_nothing_else_names(tmp_path):
@@ -225,20 +226,20 @@ PLACES = st.sampled_from(
 def test_no_subject_is_in_two_splits(drawn, seed):
     """Whatever the names, nesting and case: who is one by name is one in the split."""
     subject_of = {f"{kind}/{place.format(who, more)}": who.lower() for kind, place, who, more in drawn}
-    healthy = {who for name, who in subject_of.items() if name.startswith("healthy")}
+    healthy = {plain_name(who) for name, who in subject_of.items() if name.startswith("healthy")}
     with tempfile.TemporaryDirectory() as folder:
         touched(Path(folder), subject_of)
         if not healthy:
             return
         cases = Folder(Path(folder)).cases()
-    assert len({case.patient for case in cases}) == len(set(subject_of.values()))
+    assert len({case.patient for case in cases}) == len({*map(plain_name, subject_of.values())})
     if len(healthy) < 2:
         return
     splits = split_patients(cases, seed)
     found: dict[str, set[str]] = {}
     for case in cases:
         (subject,) = subjects_in(PurePath(case.case))
-        found.setdefault(subject, set()).add(splits[case.patient])
+        found.setdefault(plain_name(subject), set()).add(splits[case.patient])
         assert case.label == HEALTHY or case.case.startswith("abnormal")
         assert re.fullmatch(r"sub-[ab012]+", case.patient)
     assert all(len(each) == 1 for each in found.values())
@@ -265,3 +266,35 @@ def test_accents_written_in_two_ways_are_one_patient(tmp_path):
     names = ("healthy/M\u00fcller/a.png", "abnormal/Mu\u0308ller/b.png", "healthy/007/a.png", "abnormal/7/b.png")
     touched(tmp_path, names)
     assert len({*patients(tmp_path).values()}) == 2
+
+
+def test_channels_and_sequences_of_a_case_are_one_patient_and_that_is_said(tmp_path):
+    names = [f"healthy/imagesTr/C{case}_{channel:04d}.nii.gz" for case in range(3) for channel in (0, 1)]
+    names += ["healthy/FLAIR/P1.nii", "healthy/T1/P1.nii", "abnormal/Q_t1.png", "abnormal/q_flair.png"]
+    touched(tmp_path, [*names, "abnormal/alone_t1.png"])
+    found = patients(tmp_path)
+    assert len({*found.values()}) == 6
+    assert all(found[f"healthy/imagesTr/C{case}_0000.nii.gz"] == f"healthy/C{case}" for case in range(3))
+    assert Folder(tmp_path).patients_told() == {
+        "name": {"scans": 10, "patients": 5},
+        "unknown": {"scans": 1, "patients": 1},
+    }
+    notes = Folder(tmp_path).notes()
+    assert any("names that differ in the sequence or the channel alone" in note for note in notes)
+    assert "patients unknown for 1 file(s)" in notes[-1]
+
+
+def test_a_table_that_names_one_sequence_names_the_others(tmp_path):
+    touched(tmp_path, ["healthy/P1_t1.nii", "healthy/P1_flair.nii", "healthy/P2_t1.nii"])
+    (tmp_path / "t.csv").write_text("file,patient\nhealthy/P1_t1.nii,anna\n")
+    assert patients(tmp_path, table=str(tmp_path / "t.csv")) == {
+        "healthy/P1_t1.nii": "anna",
+        "healthy/P1_flair.nii": "anna",
+        "healthy/P2_t1.nii": "healthy/P2_t1.nii",
+    }
+
+
+def test_subjects_with_and_without_leading_zeros_are_one(tmp_path):
+    touched(tmp_path, ["healthy/sub-01_T1w.nii", "healthy/sub-1_ses-2_T1w.nii", "healthy/sub-10_T1w.nii"])
+    assert len({*patients(tmp_path).values()}) == 2
+    assert any("taken as the same patient" in note for note in Folder(tmp_path).notes())

@@ -36,6 +36,11 @@ TREES = [
     (["a.nii", "a.nii.gz", "A_seg.nii", "A_seg.nii.gz"], ["a.nii.gz"]),
     (["lesion_1.png", "lesion_2.png", "roi1.png"], ["lesion_1.png", "lesion_2.png", "roi1.png"]),
     (["wound_roi_1.png", "wound_roi_2.png"], ["wound_roi_1.png", "wound_roi_2.png"]),
+    (["CASE/image.nii.gz", "CASE/mask_1.nii.gz", "CASE/mask_2.nii.gz"], ["CASE/image.nii.gz"]),
+    (["image.nii.gz", "mask_1.nii.gz", "mask_2.nii.gz"], ["image.nii.gz"]),
+    (["a.nii.gz", "b.nii.gz", "lesion_1.nii.gz"], ["a.nii.gz", "b.nii.gz", "lesion_1.nii.gz"]),
+    (["CASE/image.nii.gz", "CASE/masks/1.nii.gz"], ["CASE/image.nii.gz"]),
+    (["a.nii.gz", "a_seg_v2.nii.gz", "Ground Truth/a.nii.gz"], ["a.nii.gz"]),
     (["labels/a.nii.gz", "labels/b.nii.gz"], ["labels/a.nii.gz", "labels/b.nii.gz"]),
 ]
 

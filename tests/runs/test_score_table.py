@@ -139,3 +139,17 @@ def test_the_file_stands_for_the_case_only_where_there_is_none(tmp_path):
     assert (found.by_file, found.text("case").tolist()) == (True, ["x/a.nii"])
     both = table(tmp_path, "file,case,score\nx/a.nii,a,1\n", needed=("case", "score"))
     assert (both.by_file, both.text("case").tolist()) == (False, ["a"])
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig", "utf-8"])
+@pytest.mark.parametrize("first", ["", "sep=;\r\n", '"sep=;"\n'])
+def test_tables_as_spreadsheets_save_them(tmp_path, encoding, first):
+    text = f"{first}Case;Score\r\n\u00e4\u00df;1,5\r\n\r\nb;2\r\n"
+    (tmp_path / "t.csv").write_bytes(text.encode(encoding))
+    found = read_table(tmp_path / "t.csv", ("case", "score"))
+    assert found.text("case").tolist() == ["\u00e4\u00df", "b"]
+    assert found.scores()["score"].tolist() == [1.5, 2]
+    assert [*found.lines] == ([2, 4] if not first else [3, 5])
+    (tmp_path / "t.csv").write_bytes(f"{text}c;1;2\r\n".encode(encoding))
+    with pytest.raises(UserError, match=f"line {6 if first else 5}: 3 fields"):
+        read_table(tmp_path / "t.csv", ("case", "score"))

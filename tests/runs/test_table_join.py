@@ -7,6 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anomae.errors import UserError
+from anomae.progress import Console, reporting
+from anomae.runs import table_join
 from anomae.runs.score_table import read_table
 from anomae.runs.table_join import join
 
@@ -114,3 +116,15 @@ def test_a_table_with_the_own_index_of_the_file_is_joined_by_it(tmp_path):
     beyond = table(tmp_path, "case,file_slice,label\na,9,1\n", "m.csv")
     with pytest.raises(UserError, match="from 0 as the file stores them"):
         join(scores, beyond)
+
+
+@pytest.mark.parametrize("case", ["a", "x/a.png"])
+def test_a_large_join_says_how_far_it_is(tmp_path, monkeypatch, capsys, case):
+    scores = table(tmp_path, "case,slice,score\na,1,5\n", "s.csv")
+    labels = table(tmp_path, f"case,slice,label\n{case},1,1\n", "l.csv")
+    with reporting(Console()):
+        join(scores, labels)
+        assert capsys.readouterr().err == ""
+        monkeypatch.setattr(table_join, "WATCHED_ROWS", 2)
+        join(scores, labels)
+    assert capsys.readouterr().err.startswith("join the tables: 3/3 steps")

@@ -59,3 +59,13 @@ def test_links_and_copies_in_a_data_set_are_said(tmp_path):
     notes = " ".join(store.prepared["notes"])
     assert "2 scan(s) are copies of another, byte for byte" in notes
     assert "1 scan(s) are called healthy in one copy and abnormal in another" in notes
+
+
+def test_equal_headers_of_unlike_voxels_are_no_copies(tmp_path):
+    for name, voxel in (("a", 1), ("b", 2), ("c", 1)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "image.mhd").write_text("ElementDataFile = image.raw\n")
+        (tmp_path / name / "image.raw").write_bytes(bytes([voxel]))
+    one, other, again = (content_hash(tmp_path / name / "image.mhd") for name in "abc")
+    assert one != other
+    assert one == again

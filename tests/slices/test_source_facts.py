@@ -1,13 +1,18 @@
 """An unfinished store that goes on notices that files of what is in have changed, and ends as if begun anew."""
 
+import nibabel
 import numpy as np
 import pytest
+import SimpleITK
 
 from anomae.errors import UserError
+from anomae.files import read_json, write_json
 from anomae.seeds import generator
 from anomae.slices.settings import PrepareSettings
+from anomae.slices.source_facts import SOURCES
 from anomae.slices.writer import StoreWriter
 from anomae.stages.prepare import prepare
+from anomae.volumes.detached import files_of
 from anomae.volumes.volume import Grid
 from anomae.volumes.write import write_volume
 
@@ -104,3 +109,33 @@ def seen_rows(seen):
         return rows_or_reason(case, **asked)
 
     return reading
+
+
+@pytest.mark.parametrize("header", ["mhd", "nhdr", "hdr"])
+def test_voxels_beside_their_header_are_sources_too(tmp_path, header):
+    """A corrected mask changes nothing in the header; its old labels are not kept."""
+    for number in range(3):
+        write(tmp_path / f"in/healthy/p{number}.nii.gz", number)
+    write(tmp_path / "in/abnormal/q.nii.gz", 9)
+    mask = tmp_path / f"in/abnormal/q_seg.{header}"
+    voxels = np.zeros(SHAPE, np.uint8)
+    voxels[1, 2:5, 2:5] = 1
+    if header == "hdr":
+        image = nibabel.Nifti1Pair(voxels.transpose(2, 1, 0), np.diag([-1.0, -1.0, 1.0, 1.0]))
+        nibabel.save(image, mask.with_suffix(".img"))
+    else:
+        SimpleITK.WriteImage(SimpleITK.GetImageFromArray(voxels), mask)
+    store = prepare("folder", tmp_path / "in", tmp_path / "store", settings=SETTINGS, workers=0)
+    assert (store.index.label == 1).sum() + store.prepared["dropped"].get("abnormal in the training split", 0) == 1
+    holder = files_of(mask)[1]
+    whole = bytearray(holder.read_bytes())
+    whole[-1] = 1
+    holder.write_bytes(whole)
+    with pytest.raises(UserError, match="1 source file"):
+        prepare("folder", tmp_path / "in", tmp_path / "store", settings=SETTINGS, workers=0)
+    # A store of an earlier version knows the header alone, and does not say that it changed.
+    facts = read_json(tmp_path / "store" / SOURCES)
+    stat = mask.stat()
+    facts["abnormal/q.nii.gz"]["lesion"][1:] = [stat.st_size, stat.st_mtime_ns, "of the header"]
+    write_json(tmp_path / "store" / SOURCES, facts)
+    prepare("folder", tmp_path / "in", tmp_path / "store", settings=SETTINGS, workers=0)

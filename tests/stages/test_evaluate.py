@@ -472,6 +472,14 @@ def test_missing_scores_and_a_leak_in_anyones_tables_are_said(tmp_path):
     assert "1 of 20 patients are in more than one split" in said
 
 
+def test_a_patient_spelled_otherwise_in_another_split_is_a_leak(tmp_path):
+    scores, labels = anyones_tables(tmp_path)
+    labels.write_text(labels.read_text().replace("scan0,0,p0,", "scan0,0,P 19,"))
+    said = " ".join(evaluate_scores(scores, labels, tmp_path / "out", resamples=100)["warnings"])
+    assert "1 of 20 patients are in more than one split" in said
+    assert "1 name(s) of patients in" in said
+
+
 def test_conflicting_patients_are_refused(tmp_path):
     write_csv(tmp_path / "s.csv", ("case", "patient", "score"), [["a", "p", 1], ["b", "q", 2]])
     write_csv(tmp_path / "l.csv", ("case", "patient", "label"), [["a", "p", 1], ["b", "r", 0]])

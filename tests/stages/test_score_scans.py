@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from anomae.cohorts.scan_slices import scan_slices
+from anomae.cohorts.scan_slices import FEW_VALUES, scan_slices
 from anomae.detectors.protocol import Findings
 from anomae.errors import UserError
 from anomae.files import read_json
@@ -186,6 +186,16 @@ def test_a_broken_scan_is_listed_and_skipped(run, watched, tmp_path, capsys):
     assert "broken.nii.gz" in capsys.readouterr().err
     with pytest.raises(UserError, match="None of the 1 scan"):
         score(run, [tmp_path / "in" / "broken.nii.gz"], tmp_path / "none")
+
+
+def test_what_may_be_a_mask_is_noted(run, tmp_path):
+    a_scan(tmp_path / "a.nii.gz")
+    marked = np.zeros((6, 24, 24), np.uint8)
+    marked[2:4, 8:16, 8:16] = 1
+    write_volume(tmp_path / "b.nii.gz", marked, Grid(marked.shape))
+    out = score(run, [tmp_path / "a.nii.gz", tmp_path / "b.nii.gz"], tmp_path / "out")
+    noted = read_json(out / "scoring.json")["scan_notes"]
+    assert [FEW_VALUES in noted.get(str(tmp_path / name), ()) for name in ("a.nii.gz", "b.nii.gz")] == [False, True]
 
 
 @pytest.mark.parametrize(

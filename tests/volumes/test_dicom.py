@@ -13,11 +13,13 @@ import SimpleITK as sitk
 from pydicom.dataset import Dataset
 from pydicom.uid import JPEG2000Lossless, RLELossless
 
+from anomae.cohorts.scan_slices import scan_slices
 from anomae.errors import UnreadableScan
 from anomae.volumes.decoder_process import DecoderProcess
 from anomae.volumes.dicom import list_series, read_dicom
-from anomae.volumes.dicom_headers import pseudonym
 from anomae.volumes.headers import MAX_VOXELS
+from anomae.volumes.patient_ids import pseudonym
+from anomae.volumes.volume import SIDES_GUESSED
 
 RNG = np.random.default_rng(11)
 VOXELS = RNG.integers(0, 4000, (6, 8, 10)).astype(np.uint16)
@@ -479,3 +481,14 @@ def test_padding_written_with_the_wrong_sign_is_understood(tmp_path: Path, write
     header.add_new(0x00280120, "US", 63536)
     header.save_as(tmp_path / "a.dcm")
     assert read_dicom(tmp_path / "a.dcm", MAX_VOXELS).voxels.min() == 7
+
+
+def test_a_radiograph_that_says_nothing_of_its_orientation_is_marked_nowhere(
+    tmp_path: Path, write_slice: Write
+) -> None:
+    """Right and left are drawn only where the header has them: a mammogram may show either side."""
+    placed = write_slice(tmp_path / "a", VOXELS[0])
+    bare = write_slice(tmp_path / "b", VOXELS[0], ImageOrientationPatient=None, ImagePositionPatient=None)
+    assert scan_slices(read(placed)).sides_known
+    assert any(note.endswith(SIDES_GUESSED) for note in read(bare).notes)
+    assert not scan_slices(read(bare)).sides_known

@@ -31,14 +31,14 @@ def prepared(store: SliceStore, strict: bool = False) -> None:
         counts = [str(int((labels == label).sum())) for label in (0, 1, -1)]
         table.add_row(split, *counts, str(len(set(store.index.patient[rows].tolist()))))
     Console().print(table)
-    failed = [entry["reason"] for entry in store.prepared.get("skipped", [])]
-    if failed:
+    broken = [entry["reason"] for entry in store.prepared.get("skipped", [])]
+    if broken:
         Console(stderr=True).print(
-            f"{len(failed)} scan(s) could not be read and were skipped; see prepare.json for the reasons."
+            f"{len(broken)} scan(s) could not be read and were skipped; see prepare.json for the reasons."
         )
     print(f"Store: {store.folder}")
     unread = [note for note in store.prepared.get("notes", []) if note.startswith(UNREAD)]
-    ended(len(set(store.index.case.tolist())), "scan(s)", unread, failed, strict)
+    ended(len(set(store.index.case.tolist())), "scan(s)", unread, [], strict, broken)
 
 
 def noticed_in_scans(notes: Mapping[str, Sequence[str]]) -> None:
@@ -61,14 +61,14 @@ def scored(folder: Path, strict: bool = False, as_json: bool = False) -> None:
     """
     facts = read_json(folder / "scoring.json")
     unread = [sentence for sentence in facts["passed_over"] if sentence.startswith(UNREAD)]
-    failed = list(facts["skipped"].values())
+    broken, failed = list(facts["skipped"].values()), list(facts["failed"].values())
     if as_json:
         files = {name: str(folder / f"{name}.csv") for name in ("scores", "scans", "patients", "findings")}
         if facts.get("page"):
             files["page"] = str(folder / facts["page"])
         left_out = ("scan_notes", "prepare", "overlay_scale")
         print(json.dumps({"out": str(folder), "files": files, **{k: v for k, v in facts.items() if k not in left_out}}))
-        if strict and (unread or failed):
+        if strict and (unread or broken or failed):
             raise typer.Exit(2)
         return
     noticed_in_scans(facts["scan_notes"])
@@ -80,7 +80,7 @@ def scored(folder: Path, strict: bool = False, as_json: bool = False) -> None:
     if facts.get("page"):
         print(f"{'Page' if facts['page'] == 'study.html' else 'Pages'}: {folder / facts['page']}")
     print(f"Engine: {facts['engine']}")
-    ended(facts["read"], "scan(s)", unread, failed, strict)
+    ended(facts["read"], "scan(s)", unread, failed, strict, broken)
 
 
 def _decided(facts: dict[str, Any]) -> None:
@@ -106,14 +106,17 @@ def _decided(facts: dict[str, Any]) -> None:
     )
 
 
-def ended(read: int, what: str, skipped: Sequence[str], failed: Sequence[str], strict: bool) -> None:
+def ended(
+    read: int, what: str, skipped: Sequence[str], failed: Sequence[str], strict: bool, broken: Sequence[str] = ()
+) -> None:
     """The last line of a command: how many were read, skipped, and failed, with the first reason.
 
-    skipped: sentences whose first number is how many.  failed: a reason for each.  Exit code 2 where `strict` and
-    anything was skipped or failed; all that is good is written by then.
+    skipped: sentences whose first number is how many.  broken: a reason for each that could not be read, which is
+    skipped too.  failed: a reason for each that was read and came to nothing.  Exit code 2 where `strict` and anything
+    was skipped or failed; all that is good is written by then.
     """
-    first = next(iter([*failed, *skipped]), None)
-    passed = sum(int(number[0]) for sentence in skipped if (number := re.search(r"\d+", sentence)))
+    first = next(iter([*failed, *broken, *skipped]), None)
+    passed = len(broken) + sum(int(number[0]) for sentence in skipped if (number := re.search(r"\d+", sentence)))
     line = f"Read: {read} {what}; skipped: {passed}; failed: {len(failed)}"
     print(f"{line}." if first is None else f"{line}; the first: {first.rstrip('.')}.")
     if strict and first is not None:

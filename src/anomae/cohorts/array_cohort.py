@@ -2,6 +2,7 @@
 
 import itertools
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anomae.cohorts.case import ABNORMAL, COLOURS, GREY, HEALTHY, SPLITS, UNKNOWN, Case, CaseSlices, Cohort
+from anomae.cohorts.group_names import Spelling
 from anomae.cohorts.lesion_masks import UNSURE, Lesions, MaskValues, lesions_of
 from anomae.cohorts.npz_members import list_members, read_member
 from anomae.cohorts.patient_names import GROUPS, IMAGES, told_notes
@@ -64,6 +66,7 @@ class Arrays(Cohort):
         if self.blocks and splits:
             raise UserError("Give either splits or blocks, not both.")
         self.channel_names = COLOURS if colour else GREY
+        self._spelled: Spelling | None = None
         self.told = {"images": images, "labels": labels, "groups": groups, "splits": splits, "lesions": lesions}
 
     def cases(self) -> list[Case]:
@@ -102,8 +105,8 @@ class Arrays(Cohort):
             doubtful = (labels == HEALTHY) & masks.unsure.any(axis=(1, 2))
             labels[doubtful] = UNKNOWN
             notes += [UNSURE] if doubtful.any() else []
-        patients = (
-            np.array([f"{case.case}/{row}" for row in range(count)]) if groups is None else groups.astype(np.str_)
+        patients = np.array(
+            [f"{case.case}/{row}" for row in range(count)] if groups is None else self._spelling().named(groups)
         )
         between = count - len(kept)
         notes += [f"{between} of {count} images are in no split and are left out"] if between else []
@@ -121,25 +124,37 @@ class Arrays(Cohort):
         )
 
     def notes(self) -> tuple[str, ...]:
-        """That patients are unknown, where no array tells them."""
-        return tuple(told_notes(self.patients_told()))
+        """That patients are unknown, where no array tells them, and how many groups are others spelled otherwise."""
+        return tuple(told_notes(self.patients_told(), self._spelling().others))
 
     def patients_told(self) -> dict[str, dict[str, int]]:
         """Of the images without groups that each counts as a patient, and of the others; empty where all have some."""
         alone, grouped, groups = 0, 0, set[str]()
+        for count, column in self._group_columns():
+            alone += count if column is None else 0
+            if column is not None:
+                grouped += count
+                groups.update(self._spelling().named(column))
+        told = {GROUPS: {"scans": grouped, "patients": len(groups)}, IMAGES: {"scans": alone, "patients": alone}}
+        return {kind: row for kind, row in told.items() if row["scans"]} if alone else {}
+
+    def _group_columns(self) -> Iterator[tuple[int, npt.NDArray[Any] | None]]:
+        """Of each file that can be read, how many images it holds and their groups, None where it has none."""
         for case in self.cases():
             try:
                 names = self._names(case.source)
                 count = list_members(case.source)[names["images"]].shape[0]
-                column = self._column(case.source, names.get("groups"), count)
+                yield count, self._column(case.source, names.get("groups"), count)
             except UnreadableScan:  # it is listed when it is read for good
                 continue
-            alone += count if column is None else 0
-            if column is not None:
-                grouped += count
-                groups.update(column.astype(np.str_).tolist())
-        told = {GROUPS: {"scans": grouped, "patients": len(groups)}, IMAGES: {"scans": alone, "patients": alone}}
-        return {kind: row for kind, row in told.items() if row["scans"]} if alone else {}
+
+    def _spelling(self) -> Spelling:
+        if self._spelled is None:
+            self._spelled = Spelling()
+            for _, column in self._group_columns():
+                if column is not None:
+                    self._spelled.learn(column)
+        return self._spelled
 
     def _images(self, path: Path, name: str) -> npt.NDArray[Any]:
         """(n, c, h, w)."""

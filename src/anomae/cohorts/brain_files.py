@@ -12,7 +12,7 @@ from anomae.volumes.volume import Grid
 
 # <scan>_brain.nii.gz and so on; the brain is where the file is above 0, be it a mask or the brain cut out of the scan.
 ENDINGS = ("_brain", "_brainmask", "_brain_mask", "_bet", "_bet_mask")
-_SUFFIXES = (".nii.gz", ".nii", ".mha", ".mhd", ".nrrd", ".nhdr", ".npy", ".npz")
+_SUFFIXES = (".nii.gz", ".nii", ".mha", ".mhd", ".nrrd", ".nhdr", ".hdr", ".hdr.gz", ".npy", ".npz")
 
 
 def brain_file(scan: Path) -> Path | None:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anomae.volumes.nifti_header import NiftiPlacement
-from anomae.volumes.volume import Grid
+from anomae.volumes.volume import SIDES_GUESSED, Grid
 
 HEALTHY, ABNORMAL, UNKNOWN = 0, 1, -1
 SPLITS = ("train", "validation", "test")
@@ -105,6 +105,11 @@ class CaseSlices:
     def __post_init__(self) -> None:
         if self.images.ndim == 3:
             object.__setattr__(self, "images", self.images[:, None])
+
+    @property
+    def sides_known(self) -> bool:
+        """Whether the patient's right and left may be marked on its slices: not where a reader guessed them."""
+        return self.grid is not None and not any(note.endswith(SIDES_GUESSED) for note in self.notes)
 
     @property
     def channels(self) -> int:

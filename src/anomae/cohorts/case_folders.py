@@ -18,21 +18,24 @@ _ONE_OF_SEVERAL = re.compile(
 _COUNTED = re.compile(r"\d+|(?=[0-9a-f-]*\d)[0-9a-f]{8}[0-9a-f-]*", re.IGNORECASE)
 
 
-def is_case_folder(home: tuple[str, ...]) -> bool:
+def is_case_folder(home: tuple[str, ...], classes: bool = True) -> bool:
     """Whether folders below the source, in small letters and without those of a role, may end in that of one case.
 
-    One that is no folder of a class or of a split, inside of another.
+    One that is no folder of a class or of a split, inside of another.  classes: whether the source holds folders of
+    classes; else a folder in it, and itself, may be that of a case.
     """
-    return len(home) > 1 and home[-1] not in _CLASSES
+    return len(home) > 1 and home[-1] not in _CLASSES if classes else not home or home[-1] not in _CLASSES
 
 
-def are_of_one_case(scans: Sequence[Path], home: tuple[str, ...]) -> bool:
+def are_of_one_case(scans: Sequence[Path], home: tuple[str, ...], classes: bool = True) -> bool:
     """Whether the scans that lie in `home` (as for `is_case_folder`) are of one case: one, or sequences by their names.
 
     Sequences: "t1.nii.gz" and "flair.nii.gz", or "CASE_t1.nii.gz" and so on in the folder CASE.
     """
-    if not scans or not is_case_folder(home):
+    if not scans or not is_case_folder(home, classes):
         return False
+    if not home:
+        return len(scans) == 1
     return len(scans) == 1 or all(fits(home[-1], name) or fits("x", f"x_{name}") for name in map(stem_of, scans))
 
 
@@ -49,14 +52,17 @@ def sort_of_mask(stem: str) -> str:
 
 
 def scans_of_case_folder(
-    home: tuple[str, ...], by_home: Mapping[tuple[str, ...], Sequence[Path]], by_stem: Mapping[str, Sequence[Path]]
+    home: tuple[str, ...],
+    by_home: Mapping[tuple[str, ...], Sequence[Path]],
+    by_stem: Mapping[str, Sequence[Path]],
+    classes: bool = True,
 ) -> list[Path]:
     """The scan that a mask in a folder of masks belongs to by its folders alone; several where it could be any.
 
     For masks that have no name of their own (`sort_of_mask`).  home: the folders of the mask, in small letters and
-    without those of a role; by_home: the same of scans; by_stem: scans by their name in small letters.  The innermost
-    is called as a scan ("masks/CASE/1.png" of "images/CASE.png"), or is the folder of a case that holds one scan
-    ("CASE/masks/1.png" of "CASE/image.png").
+    without those of a role; by_home: the same of scans; by_stem: scans by their name in small letters; classes: as for
+    `is_case_folder`.  The innermost folder is called as a scan ("masks/CASE/1.png" of "images/CASE.png"), or is the
+    folder of a case that holds one scan ("CASE/masks/1.png" of "CASE/image.png").
     """
     if not home or home[-1] in _CLASSES:
         return []
@@ -66,7 +72,7 @@ def scans_of_case_folder(
     inside = [
         scan
         for other, scans in by_home.items()
-        if other and other[-1] == home[-1] and is_case_folder(other) and _is_part(home, other)
+        if other and other[-1] == home[-1] and is_case_folder(other, classes) and _is_part(home, other)
         for scan in scans
     ]
     return inside if len(inside) == 1 else []

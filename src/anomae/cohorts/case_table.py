@@ -13,6 +13,7 @@ from anomae.cohorts.other_columns import left_out_columns
 from anomae.cohorts.source_folder import existing_file
 from anomae.cohorts.table_lines import read_table_lines
 from anomae.errors import UserError
+from anomae.volumes.patient_ids import is_missing
 
 COLUMNS = ("file", "patient", "label", "split", "mask", "site")
 _LABELS = {
@@ -64,7 +65,7 @@ def read_case_table(path: Path, source: Path, healthy: Sequence[str] = ()) -> tu
             raise UserError(f"{where}, names {said['file']} a second time; keep one line of each file.")
         mask = said.get("mask", "")
         found[file] = TableRow(
-            said.get("patient") or None,
+            None if is_missing(said.get("patient", "")) else said["patient"],
             _value(_LABELS, "label", said.get("label", ""), where),
             _value(SPLIT_NAMES, "split", said.get("split", ""), where),
             (NO_MASK if mask.lower() == NO_MASK else files.path(mask, where)) if mask else None,

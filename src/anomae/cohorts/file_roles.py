@@ -11,6 +11,11 @@ MASK_FOLDERS = (
 )
 IMAGE_FOLDERS = ("img", "imgs", "image", "images", "imagestr", "imagests", "imagesval")
 
+# What a folder of masks is called otherwise: one of these words stands first or last, and no other denies it.
+_MASK_WORD = re.compile(r"masks?|groundtruths?|segmentations?|annotations?", re.IGNORECASE)
+_DENIED = {"no", "non", "not", "with", "without", "unmasked"}
+_NAME_WORDS = re.compile(r"[-_. ]+|(?<=[a-z])(?=[A-Z])")
+
 _WORDS = (
     r"(?:lesion|tumou?r|whole[-_.]?tumou?r)?[-_.]?"
     r"(?:segmentations?|segm?|masks?|labels?|labelmap|ground[-_]?truth|gt|annotations?|annot|lesions?|roi)"
@@ -29,7 +34,10 @@ _SEQUENCE = re.compile(
 _IMAGE_START = re.compile(r"^(?:images?|imgs?|scan|volume|vol)[-_. ]+", re.IGNORECASE)
 # What tells one of several masks of a scan from the others ("x_mask_1", "x_mask (2)").
 _NUMBER = re.compile(r"(?<=[^-_. ])[-_. ]*\(?\d{1,3}\)?$")
-_COMPRESSED = re.compile(r"\.(nii|nrrd|mha)\.gz$", re.IGNORECASE)
+# Between the words of a name; so many of them may stand behind the one that says mask.
+_BETWEEN = re.compile(r"[-_. ]+|(?=\()")
+_WORDS_BEHIND = 3
+_COMPRESSED = re.compile(r"\.(nii|nrrd|mha|hdr|img)\.gz$", re.IGNORECASE)
 
 
 def stem_of(path: Path) -> str:
@@ -60,16 +68,39 @@ def without_number(stem: str) -> str:
     return _NUMBER.sub("", stem)
 
 
+def mask_bases(stem: str) -> list[str]:
+    """Of whom a stem may be a lesion mask by a word within it ("x_seg_v2", "x_GT_JD": "x"), the longest first."""
+    words = list(_BETWEEN.finditer(stem))
+    found = (mask_base(stem[: mark.start()]) for mark in words[::-1][:_WORDS_BEHIND])
+    return [base for base in found if base]
+
+
+def is_mask_folder(name: str, names: tuple[str, ...] = MASK_FOLDERS) -> bool:
+    """Whether a folder of this name holds masks.
+
+    names: in small letters.  Where the usual ones are among them, also those that are put together of such words
+    ("Ground Truth", "lesion_masks", "ManualSegmentations"); not where a word denies it ("without_mask"), nor with
+    numbers, which name patients.
+    """
+    if name.lower() in names:
+        return True
+    if not {*MASK_FOLDERS} <= {*names} or any(letter.isdigit() for letter in name):
+        return False
+    words = [word.lower() for word in _NAME_WORDS.split(name) if word]
+    words = " ".join(words).replace("ground truth", "groundtruth").split()
+    return bool(words) and not _DENIED & {*words} and any(_MASK_WORD.fullmatch(word) for word in (words[0], words[-1]))
+
+
 def in_mask_folder(path: Path, above: Path, names: tuple[str, ...] = MASK_FOLDERS) -> bool:
     """Whether `path` lies in a folder of masks somewhere below `above`."""
     parts = path.relative_to(above).parts
-    return any(part.lower() in names for part in (parts if path.is_dir() else parts[:-1]))
+    return any(is_mask_folder(part, names) for part in (parts if path.is_dir() else parts[:-1]))
 
 
 def home_of(path: Path, above: Path, names: tuple[str, ...] = MASK_FOLDERS) -> tuple[str, ...]:
     """The folders below `above` in which `path` lies, in small letters, without those that only tell its role."""
-    parts = [part.lower() for part in path.relative_to(above).parts[:-1]]
-    return tuple(part for part in parts if part not in names and part not in IMAGE_FOLDERS)
+    parts = [part for part in path.relative_to(above).parts[:-1] if not is_mask_folder(part, names)]
+    return tuple(part.lower() for part in parts if part.lower() not in IMAGE_FOLDERS)
 
 
 def fits(base: str, scan_stem: str) -> bool:

@@ -19,6 +19,7 @@ from anomae.cohorts.pairing_facts import are_of_organs, pairing_facts, pairing_n
 from anomae.cohorts.patient_names import (
     CLUSTER,
     FOLDER,
+    NAME,
     UNKNOWN_PATIENT,
     compiled_pattern,
     count_told,
@@ -186,7 +187,7 @@ class Folder(Cohort):
             told |= {case.case: CLUSTER for case in cases if case.patient != before[case.case]}
             notes += more
         counts = count_told(cases, told)
-        return _Survey(cases, (*notes, *told_notes(counts, named.alike)), facts, counts)
+        return _Survey(cases, (*notes, *told_notes(counts, named.alike, named.alike_cases)), facts, counts)
 
     def _pair(self, folders: list[ClassFolder]) -> Paired:
         from anomae.volumes.read import look_for_scans
@@ -235,7 +236,9 @@ class Folder(Cohort):
 
 def _refuse_named_pictures(cases: list[Case], told: dict[str, str]) -> None:
     """Clusters would part the pictures of one patient."""
-    named = [case.case for case in cases if told[case.case] not in (FOLDER, UNKNOWN_PATIENT) and _is_picture(case)]
+    named = [
+        case.case for case in cases if told[case.case] not in (FOLDER, NAME, UNKNOWN_PATIENT) and _is_picture(case)
+    ]
     if named:
         raise UserError(
             f"near_duplicates is for pictures whose patients are unknown, but {len(named)} name theirs, such as "

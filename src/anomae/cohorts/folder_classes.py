@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from anomae.cohorts.case import ABNORMAL, HEALTHY, UNKNOWN
-from anomae.cohorts.file_roles import IMAGE_FOLDERS, MASK_FOLDERS
+from anomae.cohorts.file_roles import IMAGE_FOLDERS, MASK_FOLDERS, is_mask_folder
 from anomae.cohorts.source_folder import existing_folder
 from anomae.errors import UserError
 
@@ -67,10 +67,10 @@ def find_class_folders(
             # Beside good/, a folder of any name is a defect; beside healthy/, it could be anything.
             if name in healthy:
                 label = HEALTHY
-            elif name in abnormal or (splits and not abnormal_name and name not in mask_folders):
+            elif name in abnormal or (splits and not abnormal_name and not _is_named(child, mask_folders)):
                 label = ABNORMAL
             else:
-                unused += [child.name] if name not in mask_folders else []
+                unused += [child.name] if not _is_named(child, mask_folders) else []
                 continue
             masks = {
                 each for above in (source, split_folder) for each in _folders(above) if _is_named(each, mask_folders)
@@ -113,10 +113,10 @@ def _folders(folder: Path) -> list[Path]:
 
 
 def _is_named(folder: Path, names: tuple[str, ...]) -> bool:
-    return folder.name.lower() in names
+    return is_mask_folder(folder.name, names)
 
 
 def _pictures(folder: Path, mask_folders: tuple[str, ...]) -> Path:
     """BMAD keeps pictures in img/, others in images/, beside the folder of their masks and nothing else."""
     inside = [child for child in _folders(folder) if not _is_named(child, mask_folders)]
-    return inside[0] if len(inside) == 1 and _is_named(inside[0], IMAGE_FOLDERS) else folder
+    return inside[0] if len(inside) == 1 and inside[0].name.lower() in IMAGE_FOLDERS else folder

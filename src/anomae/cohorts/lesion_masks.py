@@ -23,6 +23,7 @@ MOST_LABELS = 64
 # Of the highest value: below it is ringing of a resampling, from it to one half a slice is in doubt.
 RINGING = 0.25
 _JPEG = (".jpg", ".jpeg")
+_EVEN = 0.8
 _LOSSLESS_GAP = 8  # of 255: labels stand further apart than the noise of JPEG
 
 
@@ -92,10 +93,12 @@ def lesions_of(mask: Volume, values: MaskValues, *, several_said: bool = True) -
         else:
             raise _no_mask(mask, "holds negative values")
     jpeg = mask.source is not None and mask.source.name.lower().endswith(_JPEG)
-    if present is None or (len(present) > 2 and (jpeg or not _are_labels(voxels.dtype, present))):
-        return _blurred(mask, voxels, values, notes)
+    if present is None or (
+        len(present) > 2 and (jpeg or not (_are_labels(voxels.dtype, present) or _are_patches(voxels, present[-1])))
+    ):
+        return _blurred(mask, voxels, values, notes, whole=present is not None)
     if jpeg and 0 < present[-1] < 128:
-        return _blurred(mask, voxels, values, notes)
+        return _blurred(mask, voxels, values, notes, whole=True)
     labels = [int(value) for value in present if value > 0.5]
     whole = np.rint(voxels) if voxels.dtype.kind == "f" else voxels
     if not values.lesion:
@@ -146,7 +149,26 @@ def _are_labels(dtype: np.dtype[Any], present: npt.NDArray[Any]) -> bool:
     return not wide or bool(np.diff(present).min() > _LOSSLESS_GAP) or bool(present[-1] == 255 and len(present) <= 4)
 
 
-def _blurred(mask: Volume, voxels: npt.NDArray[Any], values: MaskValues, notes: list[str]) -> Lesions:
+def _are_patches(voxels: npt.NDArray[Any], highest: int) -> bool:
+    """Whether the values number patches, as programs number lesions, which may be many: each is even in itself.
+
+    That is, most voxels with a value between 0 and the highest have no other value beside them in their slice but 0.
+    Noise and blurring have others there.
+    """
+    between = even = 0
+    for slab in voxels:  # one slice at a time, so that memory stays bounded
+        value = np.pad(np.rint(slab).astype(np.int64), 1)
+        inner = value[1:-1, 1:-1]
+        middle = (inner > 0) & (inner < highest)
+        for beside in (value[:-2, 1:-1], value[2:, 1:-1], value[1:-1, :-2], value[1:-1, 2:]):
+            inner = np.where((beside > 0) & (beside != inner), -1, inner)
+        between += int(np.count_nonzero(middle))
+        even += int(np.count_nonzero(middle & (inner > 0)))
+    return even > _EVEN * between
+
+
+def _blurred(mask: Volume, voxels: npt.NDArray[Any], values: MaskValues, notes: list[str], *, whole: bool) -> Lesions:
+    """What lies above half is lesion.  whole: its values are whole numbers, which leave no ringing of a resampling."""
     if values.lesion or values.ignored:
         raise _no_mask(mask, "has values between its labels, so mask_labels and ignore cannot be told")
     highest = float(voxels.max(initial=0))
@@ -158,8 +180,12 @@ def _blurred(mask: Volume, voxels: npt.NDArray[Any], values: MaskValues, notes: 
         full = 255.0
     else:
         full = highest
-    faint = 0.0 if mask.source.name.lower().endswith(_JPEG) and mask.grid.shape[0] == 1 else RINGING * full
     lesion = voxels > full / 2
+    faint = RINGING * full
+    if whole:
+        faint = 0.5
+    elif full > MOST_LABELS and np.count_nonzero(lesion) < 2 * np.count_nonzero((voxels > full / 10) & ~lesion):
+        faint = 0.5  # as much lies between as above: it may have been numbers of lesions before it was resampled
     return Lesions(lesion, (voxels > faint) & ~lesion, (*notes, BLURRED))
 
 

@@ -17,6 +17,7 @@ from anomae.cohorts.file_roles import (
     in_mask_folder,
     is_brain_mask_name,
     mask_base,
+    mask_bases,
     stem_of,
     without_number,
 )
@@ -28,6 +29,7 @@ class RoleSettings:
 
     masks: the first * stands for the name of the scan.  images: all else is left out.  mask_folders: in small letters.
     regions, region_folders: the same as masks and mask_folders, for masks of what is not to be judged.
+    classes: whether the folders of classes lie at the top, as in a data set; not where scans are to be scored.
     """
 
     masks: tuple[str, ...] = ()
@@ -35,6 +37,7 @@ class RoleSettings:
     mask_folders: tuple[str, ...] = ()
     regions: tuple[str, ...] = ()
     region_folders: tuple[str, ...] = ()
+    classes: bool = True
 
     @property
     def folders(self) -> tuple[str, ...]:
@@ -95,7 +98,7 @@ def pair(paths: list[Path], above: Path, told: RoleSettings) -> Paired:
     scans: list[Path] = []
     masks: list[_Mask] = []
     regions: list[_Mask] = []
-    numbered: dict[Path, str] = {}
+    numbered: dict[Path, list[str]] = {}
     for path in paths:
         if path in found.twice:
             continue
@@ -112,11 +115,11 @@ def pair(paths: list[Path], above: Path, told: RoleSettings) -> Paired:
         else:
             scans.append(path)
             stem = stem_of(path)
-            if not told.masks and (base := mask_base(without_number(stem))) is not None:
-                numbered[path] = base
-            elif not told.masks and is_one_of_several(stem):
-                numbered[path] = ""
-    several = _numbered_masks(numbered, scans, above)
+            base = mask_base(without_number(stem))
+            bases = mask_bases(stem) if base is None else [base]
+            if not told.masks and (bases or is_one_of_several(stem)):
+                numbered[path] = bases or [""]
+    several = _numbered_masks(numbered, scans, above, told.classes)
     masks += several
     gone = {mask.path for mask in several}
     scans = [scan for scan in scans if scan not in gone]
@@ -137,17 +140,21 @@ def _told(path: Path, inside: bool, patterns: tuple[str, ...], *, by_name: bool 
     return _Mask(path, stem_of(path) if base is None else base, inside) if inside or base is not None else None
 
 
-def _numbered_masks(numbered: dict[Path, str], scans: Sequence[Path], above: Path) -> list[_Mask]:
-    """Those files that are one of several masks ("x_mask_1") of a scan beside them ("x"), and no scan themselves."""
+def _numbered_masks(numbered: dict[Path, list[str]], scans: Sequence[Path], above: Path, classes: bool) -> list[_Mask]:
+    """Those files that are a mask ("x_mask_1", "x_mask_final") of a scan beside them ("x"), and no scan themselves.
+
+    numbered: file -> of whom it may be a mask by its name.
+    """
     beside: dict[Path, list[Path]] = {}
     for scan in scans:
         if numbered and scan not in numbered:
             beside.setdefault(scan.parent, []).append(scan)
     found = []
-    for path, base in numbered.items():
+    for path, bases in numbered.items():
         near = beside.get(path.parent, ())
+        base = next((base for base in bases if any(fits(base, stem_of(scan)) for scan in near)), bases[0])
         # "mask_1" names no scan: it is of the one whose folder it lies in.
-        alone = not base and are_of_one_case(near, home_of(path, above))
+        alone = not base and are_of_one_case(near, home_of(path, above), classes)
         if alone or (base and any(fits(base, stem_of(scan)) for scan in near)):
             found.append(_Mask(path, base, False, by_folder=alone))
     return found
@@ -171,7 +178,7 @@ def _matched(
         of = _scans_of(mask, by_home, stems, above, told)
         # What has a name of its own, as "liver", may be an organ: only names that count alone are told by folders.
         if not of and mask.inside and not mask.pattern and not sort_of_mask(stem_of(mask.path)):
-            of = scans_of_case_folder(home_of(mask.path, above, told.role_folders), by_home, by_stem)
+            of = scans_of_case_folder(home_of(mask.path, above, told.role_folders), by_home, by_stem, told.classes)
             mask = replace(mask, by_folder=True)
         if of:
             taken.add(mask.path)
@@ -207,7 +214,10 @@ def _scans_of(
         of = next((hit for name in names if (hit := _exact(name, near, stems))), [])
     # "mask_1" names no scan, "other_mask" does; and images/ may hold scans of several patients.
     told_by_name = inside or (len(near) > 1 and not base.isdecimal()) or path.parent.name.lower() in IMAGE_FOLDERS
-    if not of and (not base or (not told_by_name and are_of_one_case(near, home_of(path, above)))):
+    home = home_of(path, above)
+    # In the folder that was given to be scored a name counts, also where one scan lies there alone.
+    of_case = (home or base.isdecimal()) and not told_by_name and are_of_one_case(near, home, told.classes)
+    if not of and (not base or of_case):
         of = near
     return of
 

@@ -1,26 +1,27 @@
 """Who the patient of each scan is: the file's header before its path, and what is only guessed is said."""
 
 import re
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePath
+from pathlib import Path, PurePath, PurePosixPath
 from typing import Any, Literal
 
 from anomae.cohorts.case import Case
-from anomae.errors import UnreadableScan, UserError
-from anomae.volumes.dicom import list_series
-from anomae.volumes.dicom_headers import is_dicom, patient_in_header, pseudonym
-from anomae.volumes.series import folder_and_series
+from anomae.cohorts.file_roles import stem_of
+from anomae.cohorts.header_patients import named_somebody, patient_in_headers
+from anomae.cohorts.same_names import names_shared
+from anomae.errors import UserError
+from anomae.volumes.patient_ids import plain_name
 
 Unit = Literal["patient", "file", "cluster", "scan", "image"]
 # The first that knows a scan's patient names it.
-TABLE, HEADER, BIDS, PATTERN, FOLDER, CLUSTER, UNKNOWN_PATIENT = KINDS = (
+TABLE, HEADER, BIDS, PATTERN, FOLDER, NAME, CLUSTER, UNKNOWN_PATIENT = KINDS = (
     "table",
     "header",
     "bids",
     "pattern",
     "folder",
+    "name",
     "cluster",
     "unknown",
 )
@@ -35,9 +36,9 @@ _SAID = {
     BIDS: "by the BIDS name sub-XX in their path",
     PATTERN: "by patient_pattern",
     FOLDER: "by the folder that they lie in, which is a guess",
+    NAME: "by names that differ in the sequence or the channel alone (NAME_t1, NAME_0001), which is a guess",
     CLUSTER: "by near-duplicates alone: the patients themselves are unknown and leakage cannot be excluded",
 }
-_LEADING_ZEROS = re.compile(r"(?<!\d)0+(?=\d)")
 _SUBJECT = re.compile(r"(?<![0-9a-z])sub-([0-9a-z]+)", re.IGNORECASE)
 # Folders of these names part the files of a patient or of a data set; none is a patient.
 _NO_PATIENTS = re.compile(
@@ -45,24 +46,20 @@ _NO_PATIENTS = re.compile(
     r"t2w|axial|ses-.*|session[-_ ]?\d*|png|jpe?g)",
     re.IGNORECASE,
 )
-# What anonymisers leave behind in every file: it names nobody.
-_WORDS = ("anon", "anonym", "anonymous", "anonymized", "anonymised", "unknown", "none", "n/a", "removed", "deleted")
-_NOBODY = {pseudonym(form) for word in _WORDS for form in (word, word.upper(), word.capitalize())} | {
-    pseudonym("0" * count) for count in range(1, 17)
-}
 
 
 @dataclass(frozen=True, slots=True)
 class NamedPatients:
     """Cases with their patients.
 
-    told: case -> which of KINDS named its patient.  alike: how many names were taken as another one, of which they
-    differ in case, leading zeros, blanks around them or the writing of accents alone.
+    told: case -> which of KINDS named its patient.  alike: how many names were taken as another one, which they are
+    but for their spelling (anomae.volumes.patient_ids.plain_name).  alike_cases: two cases of which that is so.
     """
 
     cases: list[Case]
     told: Mapping[str, str]
     alike: int = 0
+    alike_cases: tuple[str, ...] = ()
 
     def counts(self) -> dict[str, dict[str, int]]:
         """Kind -> how many scans it named the patient of, and how many patients these are."""
@@ -87,14 +84,15 @@ def name_patients(
 
     The first that knows decides: `table` (case -> patient); the PatientID of a DICOM header, as a pseudonym; a BIDS
     subject `sub-XX` in the path, whatever the session; `pattern`, with one group; the sub-folder of a class folder, as
-    it stands in `case.patient`; else nobody does, and the scan counts as a patient of its own.  A scan without
-    header (or line in the table), but with the BIDS subject or the folder of scans that have one, is of their patient.
-    Names that differ in case, leading zeros, blanks around them or the writing of accents alone are one patient's.
+    it stands in `case.patient`; a name that scans share but for their sequence (anomae.cohorts.same_names); else
+    nobody does, and the scan counts as a patient of its own.  A scan without header (or line in the table), but with
+    the BIDS subject, the folder or the shared name of scans that have one, is of their patient.
+    Names, and PatientIDs, that differ in spelling alone are one patient's (anomae.volumes.patient_ids.plain_name).
 
     Raises UserError where the pattern matches no path, or not that of a scan that nothing else names; where a path
     names two subjects or a folder holds slices of several patients; or where a scan could be of two known patients.
     """
-    keys, alike = _spelled_alike([_keys(case, source, pattern, table or {}) for case in cases])
+    keys, alike = _spelled_alike(cases, _known(cases, source, pattern, table or {}))
     if pattern and cases and not any(PATTERN in known for known in keys):
         raise UserError(
             f"patient_pattern {pattern.pattern!r} matches none of the {len(cases)} paths below {source}, such as "
@@ -106,7 +104,7 @@ def name_patients(
     for kind in KINDS:
         own = [(case, known) for case, known in zip(cases, keys, strict=True) if next(iter(known)) == kind]
         for case, known in own:
-            if pattern and kind in (FOLDER, UNKNOWN_PATIENT):
+            if pattern and kind in (FOLDER, NAME, UNKNOWN_PATIENT):
                 raise UserError(
                     f"patient_pattern {pattern.pattern!r} does not match {case.case}; let it match the path of every "
                     "scan that neither a DICOM header nor a BIDS name sub-XX gives a patient."
@@ -121,23 +119,32 @@ def name_patients(
             told[case.case], patient[case.case] = kind, next(iter(before), known[kind])
         for case, known in own:
             for each in known.items():
-                if each[0] in (HEADER, BIDS, PATTERN, FOLDER):
+                if each[0] in (HEADER, BIDS, PATTERN, FOLDER, NAME):
                     holders.setdefault(each, set()).add(patient[case.case])
-    return NamedPatients([replace(case, patient=patient[case.case]) for case in cases], told, alike)
+    named = [replace(case, patient=patient[case.case]) for case in cases]
+    return NamedPatients(named, told, len(alike), next(iter(alike.values()), ()))
 
 
-def _spelled_alike(keys: list[dict[str, str]]) -> tuple[list[dict[str, str]], int]:
-    """What is known of each case, names of patients as they are first spelled; and how many spellings that saves."""
-    first: dict[tuple[str, str], str] = {}
-    others: set[tuple[str, str]] = set()
+def _spelled_alike(
+    cases: Sequence[Case], keys: list[tuple[dict[str, str], str]]
+) -> tuple[list[dict[str, str]], dict[tuple[str, str], tuple[str, str]]]:
+    """What is known of each case, names of patients as they are first spelled.
+
+    keys: what is known, and of the name in a header what all its spellings share.  Also returned: each other spelling
+    -> the case that has the first one, and the first that has this one.
+    """
+    first: dict[tuple[str, str], tuple[str, str]] = {}
+    others: dict[tuple[str, str], tuple[str, str]] = {}
     made = []
-    for known in keys:
+    for case, (known, likeness) in zip(cases, keys, strict=True):
         made.append(dict(known))
-        for kind in set(known) & {TABLE, PATTERN, FOLDER}:  # the names of BIDS are exact
-            plain = unicodedata.normalize("NFC", known[kind]).strip().casefold()
-            made[-1][kind] = first.setdefault((kind, _LEADING_ZEROS.sub("", plain)), known[kind])
-            others |= {(kind, known[kind])} if made[-1][kind] != known[kind] else set()
-    return made, len(others)
+        for kind in set(known) & {TABLE, HEADER, BIDS, PATTERN, FOLDER}:
+            plain = likeness if kind == HEADER else plain_name(known[kind])
+            name, before = first.setdefault((kind, plain), (known[kind], case.case))
+            made[-1][kind] = name
+            if name != known[kind]:
+                others.setdefault((kind, known[kind]), (before, case.case))
+    return made, others
 
 
 def count_told(cases: Sequence[Case], told: Mapping[str, str]) -> dict[str, dict[str, int]]:
@@ -150,17 +157,21 @@ def count_told(cases: Sequence[Case], told: Mapping[str, str]) -> dict[str, dict
     return found
 
 
-def told_notes(counts: Mapping[str, Mapping[str, int]], alike: int = 0) -> list[str]:
-    """How the patients of a data set were told, a sentence each, without names; counts, alike: see `NamedPatients`."""
+def told_notes(counts: Mapping[str, Mapping[str, int]], alike: int = 0, alike_cases: Sequence[str] = ()) -> list[str]:
+    """How the patients of a data set were told, a sentence each, without names.
+
+    counts, alike, alike_cases: see `NamedPatients`.
+    """
     said = [
         f"{counts[kind]['patients']} patient(s) of {counts[kind]['scans']} scan(s) were told {_SAID[kind]}"
         for kind in (GROUPS, *KINDS)
         if kind in counts and kind in _SAID
     ]
     if alike:
+        such = f", such as those of {' and '.join(alike_cases)}" if alike_cases else ""
         said.append(
-            f"{alike} name(s) of patients differ from another in case, leading zeros, blanks or accents alone; each "
-            "was taken as the same patient"
+            f"{alike} name(s) of patients differ from another in case, leading zeros, blanks, hyphens or accents "
+            f"alone; each was taken as the same patient{such}"
         )
     for kind, unit in _UNITS.items():
         unknown = counts.get(kind, {}).get("scans", 0) if kind != CLUSTER else 0
@@ -227,13 +238,32 @@ def patient_of_scan(file: Path, header: str) -> str:
 
     header: the pseudonym in its header, "" where it has none.  "" where neither tells.
     """
-    return _somebody(header) or next(reversed(subjects_in(file)), "")
+    return named_somebody(header) or next(reversed(subjects_in(file)), "")
 
 
-def _keys(case: Case, source: Path, pattern: re.Pattern[str] | None, table: Mapping[str, str]) -> dict[str, str]:
-    """Kind -> what it says, of each kind that says something of this case, the best first; never empty."""
-    known = {TABLE: table.get(case.case, ""), HEADER: _in_headers(case.source)}
-    below = PurePath(case.source.relative_to(source) if case.source.is_relative_to(source) else case.source.name)
+def _known(
+    cases: Sequence[Case], source: Path, pattern: re.Pattern[str] | None, table: Mapping[str, str]
+) -> list[tuple[dict[str, str], str]]:
+    """Of each case what each kind that says something says, the best first; and what `_spelled_alike` wants."""
+    paths = [_below(case, source) for case in cases]
+    stems = [(PurePosixPath(path.parent), stem_of(case.source)) for case, path in zip(cases, paths, strict=True)]
+    shared = names_shared(stems, lambda part: _NO_PATIENTS.fullmatch(part) is not None)
+    return [_keys(*each, pattern, table) for each in zip(cases, paths, shared, strict=True)]
+
+
+def _below(case: Case, source: Path) -> PurePath:
+    return PurePath(case.source.relative_to(source) if case.source.is_relative_to(source) else case.source.name)
+
+
+def _keys(
+    case: Case, below: PurePath, shared: str, pattern: re.Pattern[str] | None, table: Mapping[str, str]
+) -> tuple[dict[str, str], str]:
+    """Kind -> what it says, of each kind that says something of this case, the best first; never empty.
+
+    shared: what its name shares with others.  Also what all spellings of the ID in its header share.
+    """
+    header = patient_in_headers(case.source)
+    known = {TABLE: table.get(case.case, ""), HEADER: header.pseudonym}
     subjects = subjects_in(below)
     if len(subjects) > 1 and not any(known.values()):
         raise UserError(
@@ -244,36 +274,6 @@ def _keys(case: Case, source: Path, pattern: re.Pattern[str] | None, table: Mapp
     match = pattern.search(below.as_posix()) if pattern else None
     known[PATTERN] = (match[1] or "") if match else ""
     known[FOLDER] = case.patient if case.patient != case.case else ""
+    known[NAME] = shared
     found = {kind: name for kind, name in known.items() if name}
-    return found or {UNKNOWN_PATIENT: case.case}
-
-
-def _in_headers(scan: Path) -> str:
-    """The pseudonym in the DICOM headers of a file or of the files in a folder, pixels not read; "" where none is."""
-    folder, number = folder_and_series(scan)
-    if number is not None:  # one of several series in a folder
-        frames = [*list_series(folder)[0].values()][number - 1 : number]  # none where it is refused when it is read
-        return _one_patient(scan, {_somebody(frame.patient) for own in frames for frame in own})
-    files = sorted(scan.iterdir()) if scan.is_dir() else [scan]
-    found = set()
-    for file in files:
-        if file.name.startswith(".") or not file.is_file() or not is_dicom(file):
-            continue
-        try:
-            found.add(_somebody(patient_in_header(file)))
-        except UnreadableScan:  # it stays a case, and is refused and listed when it is read for good
-            continue
-    return _one_patient(scan, found)
-
-
-def _one_patient(scan: Path, found: set[str]) -> str:
-    found.discard("")
-    if len(found) > 1:
-        raise UserError(
-            f"{scan} holds DICOM files of {len(found)} patients by their PatientID; part them, a folder a patient."
-        )
-    return found.pop() if found else ""
-
-
-def _somebody(header: str) -> str:
-    return "" if header in _NOBODY else header
+    return found or {UNKNOWN_PATIENT: case.case}, header.likeness

@@ -26,7 +26,7 @@ def without_masks(found: Mapping[Path, Path]) -> tuple[dict[Path, Path], list[st
         roots.setdefault(below if _searched(file, below) else file.parent, []).append(file)
     lesions, brains, twice, doubtful = set[Path](), set[Path](), set[Path](), set[Path]()
     for root, files in roots.items():
-        paired = pair(files, root, RoleSettings())
+        paired = pair(files, root, RoleSettings(classes=False))
         inside = {mask for mask in paired.lonely if in_mask_folder(mask, root) and paired.lesions}
         lesions |= paired.taken | inside
         doubtful |= set(paired.lonely) - inside

@@ -88,7 +88,7 @@ def draw_highest(study: Study, heat: npt.NDArray[np.float32]) -> npt.NDArray[np.
         if labels is not None and labels[index].any():
             axes.contour(labels[index] > 0, levels=[0.5], colors="cyan", linewidths=0.8)
         axes.set_axis_off()
-        for mark, x in (("R", 0.02), ("L", 0.95)):
+        for mark, x in (("R", 0.02), ("L", 0.95)) if study.result.case.sides_known else ():
             axes.text(x, 0.5, mark, transform=axes.transAxes, **words)
         sliced = "" if len(images) == 1 else f"slice {study.result.slices[row]}   "
         title = f"{sliced}score {study.result.scores[row]:.4g}"

@@ -1,5 +1,6 @@
 """Tables of scores and labels, ours or anyone's: read and checked."""
 
+import codecs
 import csv
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -7,7 +8,7 @@ from dataclasses import dataclass
 from io import TextIOWrapper
 from operator import methodcaller
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -36,6 +37,7 @@ _KNOWN = (
 )
 _DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+(e[+-]?\d+)?", re.IGNORECASE)
 _THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}")
+_SAID_MARK = re.compile(r"\"?sep=.\"?\r?\n?", re.IGNORECASE)  # Excel's first line
 _COMMA = methodcaller("__contains__", ",")
 WATCHED_SIZE = 10  # MB; from there on, reading takes long enough to say how far it is
 _AT_ONCE = 50_000  # lines; of equal fields among them one is kept
@@ -147,16 +149,21 @@ class Table:
 
 
 def read_table(path: Path, needed: Sequence[str]) -> Table:
-    """Read a table in UTF-8 with a header, whose fields commas, semicolons or tabs part.
+    """Read a table in UTF-8, or marked UTF-16, with a header, whose fields commas, semicolons or tabs part.
 
-    The names of columns are known in any case; `part` is an older name of split; where `case` is needed and absent,
-    `file` stands for it, as in the scores of new scans.  Blank lines are passed over.  Raises UserError where it is
-    missing, is not text, lacks a `needed` column, or has lines of unequal length.
+    A first line such as "sep=;", which Excel writes, is passed over.  The names of columns are known in any case;
+    `part` is an older name of split; where `case` is needed and absent, `file` stands for it, as in the scores of new
+    scans.  Blank lines are passed over.  Raises UserError where it is missing, is not text, lacks a `needed` column, or
+    has lines of unequal length.
     """
     try:
-        with path.open("rb") as bytes_, TextIOWrapper(bytes_, newline="", encoding="utf-8-sig") as handle:
+        with path.open("rb") as bytes_, TextIOWrapper(bytes_, newline="", encoding=_encoding(bytes_)) as handle:
             start = handle.readline()
+            skipped = int(_SAID_MARK.fullmatch(start) is not None)
+            start = handle.readline() if skipped else start
             handle.seek(0)
+            for _ in range(skipped):
+                handle.readline()
             read = csv.reader(handle, delimiter=_parted(start, needed))
             header, by_file = _header(next(read, []), needed)
             size = path.stat().st_size // 1_000_000
@@ -168,7 +175,7 @@ def read_table(path: Path, needed: Sequence[str]) -> Table:
                     bar.advance(now - seen[0])
                     seen[0] = now
 
-                columns, lines, odd = _columns(read, len(header), advance)
+                columns, lines, odd = _columns(read, len(header), advance, skipped)
     except FileNotFoundError as error:
         raise UserError(f"{path} is missing.") from error
     except (OSError, UnicodeDecodeError, csv.Error) as error:
@@ -192,12 +199,12 @@ def read_table(path: Path, needed: Sequence[str]) -> Table:
 
 
 def _columns(
-    read: Any, width: int, advance: Callable[[], None]
+    read: Any, width: int, advance: Callable[[], None], skipped: int
 ) -> tuple[list[list[str]], Sequence[int], tuple[int, int] | None]:
     """The columns of what a csv.reader reads, the line of the file on which each row ends, and the first odd row.
 
     That is the line and the number of fields of the first row which has not `width` of them.  Blank lines are left out.
-    advance: called now and then.
+    advance: called now and then.  skipped: lines of the file that `read` did not see.
     """
     columns: list[list[str]] = [[] for _ in range(width)]
     lines: list[int] = []
@@ -215,16 +222,23 @@ def _columns(
         if odd is not None or not "".join(line).strip():
             continue
         if len(line) != width:
-            odd = (read.line_num, len(line))
+            odd = (read.line_num + skipped, len(line))
             continue
         block.append(line)
-        lines.append(read.line_num)
+        lines.append(read.line_num + skipped)
         if len(block) == _AT_ONCE:
             take()
     if block:
         take()
     one_a_row = len(lines) > 0 and lines[-1] - lines[0] == len(lines) - 1
     return columns, range(lines[0], lines[-1] + 1) if one_a_row else tuple(lines), odd
+
+
+def _encoding(content: BinaryIO) -> str:
+    """Of a file of text, by its first bytes, which are read again."""
+    mark = content.read(2)
+    content.seek(0)
+    return "utf-16" if mark in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig"
 
 
 def _parted(start: str, needed: Sequence[str]) -> str:

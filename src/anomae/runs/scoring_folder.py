@@ -34,6 +34,7 @@ from anomae.errors import UserError
 from anomae.files import append_json_line, read_json, read_json_lines, write_csv
 from anomae.locks import LOCK
 from anomae.statistics.neighbours import NEIGHBOURS, has_neighbours, smoothed_over_neighbours
+from anomae.volumes.detached import files_of
 from anomae.volumes.identity import NOT_KNOWN
 from anomae.volumes.read import read_volume
 from anomae.volumes.series import folder_and_series
@@ -198,7 +199,10 @@ def stamp(scan: Path) -> str:
     elif scan.is_dir():
         files = sorted(file for file in scan.rglob("*") if file.is_file())
     elif scan.suffix.lower() in (".mhd", ".nhdr"):
-        files = sorted(file for file in scan.parent.iterdir() if file.stem == scan.stem and file.is_file())
+        named = {file for file in scan.parent.iterdir() if file.stem == scan.stem and file.is_file()}
+        files = sorted(named | set(files_of(scan)))
+    else:
+        files = files_of(scan)
     seen = hashlib.blake2b(digest_size=16)
     for file in files:
         facts = file.stat()

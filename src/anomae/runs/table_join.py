@@ -8,8 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 from anomae.errors import UserError
+from anomae.progress import progress
 from anomae.runs.score_table import Table
 
+WATCHED_ROWS = 200_000  # of both tables; from there on, joining takes long enough to say how far it is
+_STEPS = 3  # two tables looked through, and matched
 SLICES = ("slice", "file_slice")  # the columns that number slices; the first that both tables have is compared
 _ENDING = re.compile(r"(\.nii\.gz|\.img\.gz|\.[a-z][a-z0-9]{1,4})$", re.IGNORECASE)
 _LEVELS: tuple[tuple[str, Callable[[str], str]], ...] = (
@@ -47,6 +50,13 @@ def join(scores: Table, labels: Table) -> Joined:
     their paths: each only if it keeps all cases of both tables apart.  Raises UserError where a table has one slice
     twice, or where nothing matches.
     """
+    large = scores.rows + labels.rows >= WATCHED_ROWS
+    with progress("join the tables", _STEPS, "steps", speaks=large) as bar:
+        return _joined(scores, labels, bar.advance)
+
+
+def _joined(scores: Table, labels: Table, advance: Callable[[], None]) -> Joined:
+    """As `join`; `advance` is called _STEPS times where all is well."""
     number = next((name for name in SLICES if name in scores.columns and name in labels.columns), "")
     by_slice = bool(number)
     names = [table.text("case").tolist() for table in (scores, labels)]
@@ -56,6 +66,7 @@ def join(scores: Table, labels: Table) -> Joined:
     for table, own in zip((scores, labels), names, strict=True):
         keys.append(table.whole_numbers(number) if number else np.zeros(table.rows, dtype=np.int64))
         _refuse_twice(table, own, keys[-1], None if number else without)
+        advance()
     told = (
         f"The slices of {scores.path.name} and {labels.path.name} were matched by file_slice, the file's own index."
         if number == "file_slice"
@@ -74,6 +85,7 @@ def join(scores: Table, labels: Table) -> Joined:
         ]
         ours, theirs = _shared(cases[0], cases[1], keys[0], keys[1])
         if len(ours):
+            advance()
             how = f"The cases of {scores.path.name} and {labels.path.name} were matched {said}." if said else ""
             return Joined(ours, theirs, tuple(note for note in (how, told) if note))
     shared = {*map(_LEVELS[-1][1], distinct[0])} & {*map(_LEVELS[-1][1], distinct[1])}

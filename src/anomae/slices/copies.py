@@ -6,15 +6,21 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from anomae.volumes.detached import files_of
+
 _BLOCK = 1 << 20
 
 
 def content_hash(scan: Path) -> str:
-    """BLAKE2b of what a file holds, whatever it is called; "" of a folder, or of what is no file."""
+    """BLAKE2b of what a file holds, whatever it is called; "" of a folder, or of what is no file.
+
+    Of a header whose voxels lie in a file of their own: of these.
+    """
     if not scan.is_file():
         return ""
-    stat = scan.stat()
-    return _hashed(scan, stat.st_size, stat.st_mtime_ns)
+    holder = files_of(scan)[-1]
+    stat = holder.stat()
+    return _hashed(holder, stat.st_size, stat.st_mtime_ns)
 
 
 @lru_cache(maxsize=4)  # one file may hold many cases

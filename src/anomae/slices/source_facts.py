@@ -8,6 +8,7 @@ from typing import Any
 from anomae.cohorts.case import Case
 from anomae.errors import UserError
 from anomae.files import read_json
+from anomae.volumes.detached import files_of
 
 SOURCES = "sources.json"
 _BLOCK = 1 << 20
@@ -16,7 +17,8 @@ _BLOCK = 1 << 20
 def source_facts(case: Case) -> dict[str, list[str | int]]:
     """ "scan", "lesion" and so on -> path, size in bytes, last change (ns since 1970) and BLAKE2b hash.
 
-    Of a folder: of all files that lie directly in it.  What is no file (a made-up scan) is left out.
+    Of a folder: of all files that lie directly in it; of a header whose voxels lie in a file of their own: of both.
+    What is no file (a made-up scan) is left out.
     """
     found = {"scan": case.source, **_masks_of(case)}
     return {role: [str(path.absolute()), *_stamp(path), _hash(path)] for role, path in found.items() if path.exists()}
@@ -79,15 +81,18 @@ def _masks_of(case: Case) -> dict[str, Path]:
 
 
 def _differs(path: Path, size: int, modified_ns: int, digest: str) -> bool:
-    return path.exists() and _stamp(path) != (size, modified_ns) and _hash(path) != digest
+    if not path.exists() or _stamp(path) == (size, modified_ns) or _hash(path) == digest:
+        return False
+    # Earlier versions wrote down the header alone of a scan whose voxels lie beside it.
+    return len(files_of(path)) == 1 or _stamp(path, [path]) != (size, modified_ns)
 
 
 def _files(path: Path) -> list[Path]:
-    return sorted(entry for entry in path.iterdir() if entry.is_file()) if path.is_dir() else [path]
+    return sorted(entry for entry in path.iterdir() if entry.is_file()) if path.is_dir() else files_of(path)
 
 
-def _stamp(path: Path) -> tuple[int, int]:
-    stats = [file.stat() for file in _files(path)]
+def _stamp(path: Path, files: Sequence[Path] = ()) -> tuple[int, int]:
+    stats = [file.stat() for file in files or _files(path)]
     return sum(each.st_size for each in stats), max((each.st_mtime_ns for each in stats), default=0)
 
 

@@ -19,6 +19,7 @@ from anomae.runs.run import Run
 from anomae.runs.score_table import Table, read_table
 from anomae.runs.scored_store import relative_positions_of, slices_at, trivial_baselines_on
 from anomae.runs.table_join import join
+from anomae.runs.table_patients import patients_in
 from anomae.statistics.intervals import PatientBootstrap
 from anomae.statistics.positions import relative_positions, seen_extents
 from anomae.statistics.scored import ScoredSlices
@@ -135,7 +136,7 @@ def _of_tables(paths: Sequence[Path], names: Sequence[str], labels: Path) -> Loa
     by_slice = "slice" in truth.columns and all("slice" in table.columns for table in tables)
     number = truth.whole_numbers("slice") if by_slice else np.full(truth.rows, -1, dtype=np.int64)
     case = truth.text("case")
-    patient = truth.text("patient") if "patient" in truth.columns else case
+    patient, unit, doubts = patients_in(truth) or (case, "case", [])
     relative = relative_positions(case, number, seen_extents(case, number))
     slices = ScoredSlices(
         case[rows],
@@ -157,16 +158,16 @@ def _of_tables(paths: Sequence[Path], names: Sequence[str], labels: Path) -> Loa
     facts = {
         name: {"scores": table.rows, "sha256": sha256(table.path)} for name, table in zip(names, tables, strict=True)
     }
-    notes = ["Not audited: trivial baselines from the images, since only scores were given."]
+    notes = ["Not audited: trivial baselines from the images, since only scores were given.", *doubts]
     notes += [note for found in matched for note in found.notes]
-    if "patient" not in truth.columns:
+    if unit == "case":
         notes.append("Not audited: patients, since none is named: cases are resampled.")
     notes += [
         f"{name} scores {table.rows} slices, of which {len(rows)} are common, labelled and of the test split."
         for name, table in zip(names, tables, strict=True)
         if table.rows > len(rows)
     ]
-    return slices, scores, trivial_baselines, facts, notes, "patient" if "patient" in truth.columns else "case"
+    return slices, scores, trivial_baselines, facts, notes, unit
 
 
 def _common(tables: Sequence[Table], names: Sequence[str]) -> npt.NDArray[np.int64]:

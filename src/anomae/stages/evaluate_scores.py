@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from anomae.errors import UserError
 from anomae.reports.assemble import Evaluated, SplitColumns, write_evaluation
 from anomae.runs.findings import sha256
 from anomae.runs.score_table import Table, read_table
 from anomae.runs.table_join import join
+from anomae.runs.table_patients import patients_of
 from anomae.statistics.intervals import PatientBootstrap
 from anomae.statistics.operating_point import PATIENT_BOUND, SLICE_BOUND, Calibration
 from anomae.statistics.positions import relative_positions, seen_extents
@@ -47,7 +47,7 @@ def evaluate_scores(
     found, truth = read_table(scores, ("case", "score")), read_table(labels, ("case", "label"))
     ours, theirs, joined = join(found, truth)
     split, label, values, case = truth.splits(), truth.labels(), found.scores(), truth.text("case")
-    patient, unit, doubts = _patients(found, truth, ours, theirs)
+    patient, unit, doubts = patients_of(found, truth, ours, theirs)
     single = len(np.unique(case)) == truth.rows and unit == "patient"  # each case one slice: its patient is the scan
     number, by_slice = _numbers(found, truth, ours, theirs, single)
     by_patient = single and by_slice and "depth" not in truth.columns
@@ -118,31 +118,6 @@ def evaluate_scores(
         warnings=warnings,
     )
     return write_evaluation(out, evaluated)
-
-
-def _patients(found: Table, truth: Table, ours: Any, theirs: Any) -> tuple[npt.NDArray[np.str_], str, list[str]]:
-    """Patient of each line of the labels (n,); that unit: "patient", or "case" where none is named; and doubts."""
-    if "patient" in truth.columns:
-        patient = truth.text("patient")
-        if "patient" not in found.columns:
-            return patient, "patient", []
-        pairs = {*zip(found.text("patient")[ours].tolist(), patient[theirs].tolist(), strict=True)}
-        if not found.by_file:
-            if any(one != other for one, other in pairs):
-                raise UserError(f"{found.path} and {truth.path} name different patients for the same slice.")
-            return patient, "patient", []
-        # Scores of new scans name pseudonyms, or the scans themselves.
-        parted = len(pairs) - len({one for one, _ in pairs})
-        doubt = (
-            f"{found.path.name} counts as one patient what {truth.path.name} calls several: intervals may be narrow."
-        )
-        return patient, "patient", [doubt] if parted else []
-    if "patient" in found.columns:
-        # Lines without a score keep their case as the unit: nothing better is known of them.
-        patient = truth.text("case").astype(object)
-        patient[theirs] = found.text("patient")[ours]
-        return patient.astype(np.str_), "patient", []
-    return truth.text("case"), "case", []
 
 
 def _numbers(found: Table, truth: Table, ours: Any, theirs: Any, single: bool) -> tuple[npt.NDArray[np.int64], bool]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import anomae
 from anomae.cohorts.channel_slices import read_colour_slices
+from anomae.cohorts.lesion_masks import MaskValues
 from anomae.cohorts.own_outputs import without_outputs
 from anomae.cohorts.patient_names import patient_of_scan
 from anomae.cohorts.scan_slices import scan_slices
@@ -219,7 +220,7 @@ def _computed_on(model: Model, device: DeviceSettings | None) -> str:
 def _inspected(file: Path, model: Model, asked: Asked, colour: bool) -> Study:
     """Read one scan and inspect it; its patient is "" where neither file nor path tells."""
     volume = None if colour else read_volume(file)
-    case = read_colour_slices(file) if volume is None else scan_slices(volume)
+    case = read_colour_slices(file) if volume is None else scan_slices(volume, values=MaskValues())
     patient = patient_of_scan(file, "" if volume is None else volume.patient)
     try:
         study = inspect_slices(case, model, asked.rules, patient=patient, force=asked.force)
@@ -233,7 +234,7 @@ def _inspected(file: Path, model: Model, asked: Asked, colour: bool) -> Study:
 def _earlier(file: Path, folder: ScoringFolder, model: Model, asked: Asked, colour: bool) -> Study:
     """A scan that is scored already, read again, with its scores and its map as they were written."""
     volume = None if colour else read_volume(file)
-    case = read_colour_slices(file) if volume is None else scan_slices(volume)
+    case = read_colour_slices(file) if volume is None else scan_slices(volume, values=MaskValues())
     scan = folder.scans[str(file.resolve())]
     (judged,) = judge([scan], asked.rules, model.healthy, asked.force)
     known = {"detector": model.detector.name, "map_name": model.detector.map_name, "model": model.fingerprint[:12]}

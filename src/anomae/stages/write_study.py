@@ -45,7 +45,7 @@ def write_study(file: Path, study: Study, folder: ScoringFolder, overlays: int) 
                 scores=result.scores[highest],
                 spacing_mm=case.spacing_mm,
                 count=len(case.images),
-                sides=case.grid is not None,
+                sides=case.sides_known,
             )
     for old in folder.overlays(name):
         old.unlink()

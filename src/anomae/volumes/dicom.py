@@ -41,7 +41,7 @@ def read_dicom(path: Path, max_voxels: int = MAX_VOXELS, series: str | int | Non
         notes += [f"{scouts} localizer picture(s) of the series were left out."] if scouts else []
     else:
         frames, notes = list(read_frames(path)), []
-    if len({(frame.patient, frame.modality) for frame in frames}) > 1:
+    if len({(frame.likeness, frame.modality) for frame in frames}) > 1:
         raise unreadable(path, "holds slices of several patients or kinds under one series; part them by scan.")
     alike = {(frame.rows, frame.columns) for frame in frames}
     if len(alike) > 1:

@@ -1,6 +1,5 @@
 """What the header of a DICOM file says of each picture in it: where it lies, what its numbers mean, whose it is."""
 
-import hashlib
 import math
 from dataclasses import dataclass
 from decimal import Decimal
@@ -10,6 +9,7 @@ from typing import Any
 from anomae.errors import UnreadableScan
 from anomae.volumes.headers import check_stream, parsing, unreadable
 from anomae.volumes.identity import NOT_KNOWN
+from anomae.volumes.patient_ids import HeaderPatient
 from anomae.volumes.sequence_names import sequence_of
 
 SUFFIXES = (".dcm", ".dicom", ".ima")
@@ -63,6 +63,7 @@ class Frame:
     position_mm: (3,) world LPS of the first pixel; orientation: (6,) directions of a row and of a column; each None
     where the file has none.  spacing_mm: (y, x), None where unknown.  depth_mm: the step between slices as the header
     has it, or the thickness.  slope, intercept: of the rescaling.  localizer: whether its ImageType says so.
+    likeness: a hash that all spellings of its PatientID share (anomae.volumes.patient_ids).
     sequence: what its SeriesDescription says of the kind of scan (anomae.volumes.sequence_names), "" where nothing.
     """
 
@@ -89,6 +90,7 @@ class Frame:
     intercept: float
     localizer: bool = False
     sequence: str = ""
+    likeness: str = ""
 
 
 def is_dicom(path: Path) -> bool:
@@ -143,22 +145,13 @@ def read_dataset(path: Path, *, pixels: bool) -> Any:
     return pydicom.dcmread(path, force=forced, stop_before_pixels=True, specific_tags=list(_TAGS))
 
 
-def patient_in_header(path: Path) -> str:
-    """The pseudonym of the patient that the header of a DICOM file names, "" where it names none; pixels not read.
+def patient_in_header(path: Path) -> HeaderPatient:
+    """The patient that the header of a DICOM file names; pixels not read.
 
     Raises UnreadableScan where the file is broken.
     """
     with parsing(path, "DICOM"):
-        return pseudonym(str(read_dataset(path, pixels=False).get("PatientID") or ""))
-
-
-def pseudonym(patient_id: str) -> str:
-    """A name for the patient of this PatientID: always the same, and not the ID; "" for an empty ID.
-
-    It keeps an ID out of tables and messages.  It is no anonymisation: whoever knows an ID can compute its pseudonym.
-    """
-    patient_id = patient_id.strip()
-    return hashlib.blake2b(b"anomae patient " + patient_id.encode(), digest_size=8).hexdigest() if patient_id else ""
+        return HeaderPatient.of(str(read_dataset(path, pixels=False).get("PatientID") or ""))
 
 
 def _check_picture(path: Path, header: Any) -> None:
@@ -184,6 +177,7 @@ def _frame(path: Path, number: int, header: Any, sources: list[Any]) -> Frame:
     ]
     slope = _numbers(_find(sources, "PixelValueTransformationSequence", "RescaleSlope"), 1)
     intercept = _numbers(_find(sources, "PixelValueTransformationSequence", "RescaleIntercept"), 1)
+    patient = HeaderPatient.of(str(header.get("PatientID") or ""))
     return Frame(
         path=path,
         number=number,
@@ -194,7 +188,8 @@ def _frame(path: Path, number: int, header: Any, sources: list[Any]) -> Frame:
         instance_number=_instance_number(header),
         sop_class=_short(header, "SOPClassUID"),
         frame_of_reference=_short(header, "FrameOfReferenceUID"),
-        patient=pseudonym(str(header.get("PatientID") or "")),
+        patient=patient.pseudonym,
+        likeness=patient.likeness,
         modality=str(header.get("Modality", "")),
         body_part=_short(header, "BodyPartExamined"),
         rows=integer(header, "Rows", 0),

@@ -19,6 +19,7 @@ from anomae.volumes.headers import (
 )
 from anomae.volumes.itk import read_with_itk
 from anomae.volumes.reader import FileReader
+from anomae.volumes.units import in_mm
 from anomae.volumes.volume import Volume
 
 _LINE = re.compile(r"([A-Za-z_]\w*)[ \t]*[=:][ \t]*(.*)")
@@ -41,7 +42,9 @@ _HEADER_BYTES = 2**16
 
 def read_metaimage(path: Path, max_voxels: int = MAX_VOXELS) -> Volume:
     """Read a .mhd or .mha file.  Raises UnreadableScan where it is broken, hostile or holds several volumes."""
-    return read_with_itk(path, *check_metaimage(path, max_voxels), "MetaImageIO", "metaimage")
+    volume = read_with_itk(path, *check_metaimage(path, max_voxels), "MetaImageIO", "metaimage")
+    with parsing(path, "MetaImage"):
+        return in_mm(volume, _read_header(path)[0].get("DistanceUnits", ""))
 
 
 def check_metaimage(path: Path, max_voxels: int) -> tuple[tuple[int, ...], Path]:

@@ -10,6 +10,8 @@ Source: the header definitions nifti1.h and nifti2.h (NIfTI Data Format Working 
 """
 
 import gzip
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import product
 from pathlib import Path
 from typing import IO, Any, Literal, cast
@@ -18,10 +20,11 @@ import numpy as np
 import numpy.typing as npt
 
 from anomae.volumes.headers import MAX_VOXELS, SLACK_BYTES, check_ratio, check_size, check_stored, parsing, unreadable
+from anomae.volumes.identity import SourceFile
 from anomae.volumes.intensities import rescale, settle
 from anomae.volumes.nifti_header import HEADERS, TYPES, NiftiPlacement, header_layout
 from anomae.volumes.reader import FileReader
-from anomae.volumes.volume import Grid, Volume
+from anomae.volumes.volume import SIDES_GUESSED, Grid, Volume
 
 _MM = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}  # a unit of xyzt_units (unknown, metre, mm, micron) in mm
 _CHUNK = 2**24
@@ -30,22 +33,31 @@ _APART = 0.5  # forms that lie further apart than this share of the smallest spa
 
 def read_nifti(path: Path, max_voxels: int = MAX_VOXELS) -> Volume:
     """Read one NIfTI volume.  Raises UnreadableScan where it is broken, hostile or holds several volumes."""
-    with parsing(path, "NIfTI"), path.open("rb") as plain:
-        compressed = plain.read(2) == b"\x1f\x8b"
-        plain.seek(0)
-        with cast(IO[bytes], gzip.open(plain)) if compressed else plain as stream:
-            header, order = _read_header(path, stream)
-            shape = _shape(path, header)
-            code = int(header["datatype"])
-            if code not in TYPES:
-                text = f"holds voxels of NIfTI type {code} (colour, complex or unknown), which are not supported."
-                raise unreadable(path, text)
-            dtype = np.dtype(order + TYPES[code])
-            wanted = check_size(path, shape, dtype.itemsize, max_voxels)
-            present, offset = path.stat().st_size, _voxel_offset(path, header)
-            check_ratio(path, wanted + offset, present) if compressed else check_stored(path, wanted, present - offset)
-            stream.seek(offset)
-            stored = _read_voxels(path, stream, wanted, compressed).view(dtype).reshape(shape)
+    with parsing(path, "NIfTI"), opened(path) as stream:
+        header, order = read_header(path, stream)
+    return volume_of(path, header, order, path, max_voxels)
+
+
+def volume_of(
+    path: Path, header: Any, order: str, holder: Path, max_voxels: int, files: tuple[SourceFile, ...] = ()
+) -> Volume:
+    """The volume of a header in byte order `order`, as `read_header` gives both, whose voxels lie in `holder`.
+
+    path: which scan it is, in messages and in the volume.  Raises UnreadableScan as `read_nifti` does.
+    """
+    with parsing(path, "NIfTI"), opened(holder) as stream:
+        shape = _shape(path, header)
+        code = int(header["datatype"])
+        if code not in TYPES:
+            text = f"holds voxels of NIfTI type {code} (colour, complex or unknown), which are not supported."
+            raise unreadable(path, text)
+        dtype = np.dtype(order + TYPES[code])
+        wanted = check_size(path, shape, dtype.itemsize, max_voxels)
+        present, offset = holder.stat().st_size, _voxel_offset(path, header, 0 if files else header.nbytes + 4)
+        compressed = isinstance(stream, gzip.GzipFile)
+        check_ratio(path, wanted + offset, present) if compressed else check_stored(path, wanted, present - offset)
+        stream.seek(offset)
+        stored = _read_voxels(path, stream, wanted, compressed).view(dtype).reshape(shape)
     grid, notes = _grid(path, header, shape)
     slope, intercept = float(header["scl_slope"]), float(header["scl_inter"])
     if np.isfinite(slope) and slope != 0:
@@ -55,20 +67,30 @@ def read_nifti(path: Path, max_voxels: int = MAX_VOXELS) -> Volume:
     voxels, mended = settle(path, stored)
     sound = all(form is not None for form in _forms(header))
     placement = NiftiPlacement.of(header) if sound else None
-    return Volume(voxels, grid, path, "nifti", notes=(*notes, *mended), placement=placement)
+    return Volume(voxels, grid, path, "nifti", notes=(*notes, *mended), placement=placement, files=files)
 
 
-def _read_header(path: Path, stream: IO[bytes]) -> tuple[Any, str]:
-    """The header as a numpy record, and the byte order of the file."""
+@contextmanager
+def opened(path: Path) -> Iterator[IO[bytes]]:
+    """The bytes of a file, unpacked where it begins as gzip does, whatever it is called."""
+    with path.open("rb") as plain:
+        compressed = plain.read(2) == b"\x1f\x8b"
+        plain.seek(0)
+        with cast(IO[bytes], gzip.open(plain)) if compressed else plain as stream:
+            yield stream
+
+
+def read_header(path: Path, stream: IO[bytes], *, pair: bool = False) -> tuple[Any, str]:
+    """The header as a numpy record, and the byte order of the file.  pair: its voxels lie in a file of their own."""
     start = stream.read(540)
     orders: tuple[Literal["<", ">"], ...] = ("<", ">")
     for order in orders:
         size = int(np.frombuffer(start[:4], order + "i4")[0]) if len(start) >= 4 else 0
         if size in HEADERS and len(start) >= size:
             header = np.frombuffer(start[:size], header_layout(size, order))[0]
-            if header["magic"][:3] in (b"ni1", b"ni2"):
+            if header["magic"][:3] in (b"ni1", b"ni2") and not pair:
                 raise unreadable(path, "keeps its voxels in a separate .img file; save it as one .nii or .nii.gz.")
-            if header["magic"][:3] in (b"n+1", b"n+2"):
+            if header["magic"][:3] in (b"n+1", b"n+2") or pair:
                 return header, order
     text = "does not start with a NIfTI header; it is of another kind, cut short or broken: copy it again."
     raise unreadable(path, text)
@@ -89,8 +111,8 @@ def _shape(path: Path, header: Any) -> tuple[int, int, int]:
     return (z, y, x)
 
 
-def _voxel_offset(path: Path, header: Any) -> int:
-    offset, smallest = float(header["vox_offset"]), header.nbytes + 4
+def _voxel_offset(path: Path, header: Any, smallest: int) -> int:
+    offset = float(header["vox_offset"])
     if not (offset == 0 or smallest <= offset <= 2**31):
         raise unreadable(path, f"claims that its voxels start at byte {offset:.0f}; its header is broken.")
     return int(offset) or smallest
@@ -123,7 +145,7 @@ def _grid(path: Path, header: Any, shape: tuple[int, int, int]) -> tuple[Grid, t
         affine = np.eye(4)
         affine[:3, :3] = np.diag(scale)
         affine[:3, 3] = -scale * (np.array(shape[::-1]) - 1) / 2
-        notes = ("The header says nothing of the place in the body; left and right are a guess.",)
+        notes = (f"The header says nothing of the place in the body; {SIDES_GUESSED}",)
     unit_mm = _MM.get(int(header["xyzt_units"]) & 7, 1.0)
     if (
         len(forms) == 2

@@ -3,6 +3,7 @@
 Source: "Definition of NRRD File Format" (teem.sourceforge.net/nrrd/format.html).
 """
 
+import re
 from pathlib import Path
 
 from anomae.volumes.headers import (
@@ -18,6 +19,7 @@ from anomae.volumes.headers import (
 )
 from anomae.volumes.itk import read_with_itk
 from anomae.volumes.reader import FileReader
+from anomae.volumes.units import in_mm
 from anomae.volumes.volume import Volume
 
 _BYTES = {
@@ -30,11 +32,14 @@ _BYTES = {
 }
 _TYPES = {name: size for size, names in _BYTES.items() for name in names.split("|")}
 _HEADER_BYTES = 2**20
+_QUOTED = re.compile(r'"([^"]*)"')
 
 
 def read_nrrd(path: Path, max_voxels: int = MAX_VOXELS) -> Volume:
     """Read a .nrrd or .nhdr file.  Raises UnreadableScan where it is broken, hostile or holds several volumes."""
-    return read_with_itk(path, *check_nrrd(path, max_voxels), "NrrdImageIO", "nrrd")
+    volume = read_with_itk(path, *check_nrrd(path, max_voxels), "NrrdImageIO", "nrrd")
+    with parsing(path, "NRRD"):
+        return in_mm(volume, _unit(path, _read_header(path)[0]))
 
 
 def check_nrrd(path: Path, max_voxels: int) -> tuple[tuple[int, ...], Path]:
@@ -69,6 +74,15 @@ def check_nrrd(path: Path, max_voxels: int) -> tuple[tuple[int, ...], Path]:
         else:
             raise unreadable(path, "stores its voxels in an encoding that is not supported; save it as raw or gzip.")
     return sides, holder
+
+
+def _unit(path: Path, fields: dict[str, str]) -> str:
+    """The unit of the header's lengths, "" where it has none.  Raises UnreadableScan where the axes have several."""
+    named = fields.get("spaceunits" if "space" in fields or "spacedimension" in fields else "units", "")
+    units = {unit.strip().lower() for unit in _QUOTED.findall(named)} - {"", "???", "none"}
+    if len(units) > 1:
+        raise unreadable(path, "has its lengths in several units (space units), which is not supported; save it anew.")
+    return units.pop() if units else ""
 
 
 def _read_header(path: Path) -> tuple[dict[str, str], int]:

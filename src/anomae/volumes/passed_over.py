@@ -3,14 +3,18 @@
 from collections import Counter
 from pathlib import Path
 
+from anomae.volumes.detached import PAIR_HEADERS, PAIR_VOXELS, beside
+from anomae.volumes.nifti_pair import is_nifti_pair
+
 _CONVERT = "convert them to .nii.gz"
 # Endings of images that are not read, with what to do.
 NOT_READ = {
     ".mgz": f"FreeSurfer volumes are not read; {_CONVERT} (mri_convert)",
     ".mgh": f"FreeSurfer volumes are not read; {_CONVERT} (mri_convert)",
-    ".img": f"pairs of .hdr and .img are not read; {_CONVERT}",
-    ".img.gz": f"pairs of .hdr and .img are not read; {_CONVERT}",
-    ".hdr": f"pairs of .hdr and .img are not read; {_CONVERT}",
+    **dict.fromkeys(
+        (".img", ".img.gz", ".hdr", ".hdr.gz"),
+        f"pairs of .hdr and .img are read only where the header is NIfTI's (not of Analyze 7.5); {_CONVERT}",
+    ),
     ".mnc": f"MINC volumes are not read; {_CONVERT}",
     ".head": f"AFNI volumes are not read; {_CONVERT}",
     ".brik": f"AFNI volumes are not read; {_CONVERT}",
@@ -34,6 +38,8 @@ def why_passed_over(file: Path) -> str | None:
         stem = file.name[: -len(ending)]
         if name.endswith(ending) and any((file.parent / f"{stem}{header}").exists() for header in headers):
             return None
+    if name.endswith(PAIR_VOXELS) and any(map(is_nifti_pair, beside(file, PAIR_HEADERS))):
+        return None
     fits = [ending for ending in NOT_READ if name.endswith(ending)]
     if fits:
         ending = max(fits, key=len)

@@ -12,7 +12,8 @@ from importlib.metadata import entry_points
 from pathlib import Path
 
 from anomae.errors import UnreadableScan, UserError
-from anomae.volumes import array_files, dicom, metaimage, nifti, nrrd, pictures
+from anomae.volumes import array_files, dicom, metaimage, nifti, nifti_pair, nrrd, pictures
+from anomae.volumes.detached import PAIR_HEADERS, PAIR_VOXELS
 from anomae.volumes.dicom_headers import Frame, NotAPicture, read_frames
 from anomae.volumes.headers import MAX_VOXELS, check_size, parsing, unreadable
 from anomae.volumes.identity import SourceFile
@@ -25,6 +26,7 @@ from anomae.volumes.volume import Volume
 GROUP = "anomae.readers"
 READERS: tuple[Reader, ...] = (
     nifti.READER,
+    nifti_pair.READER,
     metaimage.READER,
     nrrd.READER,
     pictures.READER,
@@ -89,7 +91,8 @@ def all_readers() -> tuple[Reader, ...]:
 
 def is_readable_name(path: Path) -> bool:
     """Whether a file of this name is a scan, by its suffix alone; a name that starts with a dot never is."""
-    return not path.name.startswith(".") and _by_suffix(path) is not None
+    named = _by_suffix(path) is not None or path.name.lower().endswith(PAIR_HEADERS)
+    return named and not path.name.startswith(".")
 
 
 def find_scans(folder: Path) -> list[Path]:
@@ -181,6 +184,8 @@ def _is_hidden(path: Path) -> bool:
 
 
 def _reader_of(path: Path) -> Reader | None:
+    if path.name.lower().endswith((*PAIR_HEADERS, *PAIR_VOXELS)):  # by either half, and to say what is wrong with it
+        return nifti_pair.READER
     return _by_suffix(path) or _by_content(path)
 
 

@@ -75,7 +75,7 @@ def _is_planned_on(few: Sequence[Frame], many: Sequence[Frame]) -> bool:
     one, other = few[0], many[0]
     if len(many) < _MANY_TIMES * len(few) or len(many) <= _FEW:
         return False
-    if (one.patient, one.modality) != (other.patient, other.modality):
+    if (one.likeness, one.modality) != (other.likeness, other.modality):
         return False
     if any(frame.orientation is None for frame in (*few, other)):
         return False

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from anomae.volumes.dicom_headers import Frame
 from anomae.volumes.headers import unreadable
-from anomae.volumes.volume import Grid
+from anomae.volumes.volume import SIDES_GUESSED, Grid
 
 _SAME_PLACE_MM = 1e-3
 _UNEVEN_SHARE = 0.05  # steps that differ by more than this share of the usual step are named
@@ -35,6 +35,8 @@ def stack(path: Path, frames: Sequence[Frame]) -> tuple[list[Frame], Grid, list[
     """
     first = frames[0]
     notes = [] if first.spacing_mm else ["The header has no pixel spacing; 1 mm was taken."]
+    if first.orientation is None:
+        notes.append(f"The header says nothing of the orientation; {SIDES_GUESSED}")
     spacing = first.spacing_mm or (1.0, 1.0)
     turn = first.orientation or (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
     row, column = np.array(turn[:3]), np.array(turn[3:])

@@ -10,6 +10,9 @@ import numpy.typing as npt
 from anomae.volumes.identity import DicomSeries, SourceFile
 from anomae.volumes.nifti_header import NiftiPlacement
 
+# How the note of a reader ends where a header does not say which side of the patient is which.
+SIDES_GUESSED = "left and right are a guess."
+
 
 @dataclass(frozen=True, slots=True)
 class Grid:
