@@ -20,13 +20,15 @@ OF_FEATURES = ("features", "latent", "residual_and_features")
 def traceable(fitted: Fitted) -> Traceable:
     """The networks of either.  Raises UserError where each image's latent is drawn in use."""
     networks, scale = fitted.fitted, fitted.fitted.scale
+    names: tuple[str, ...] = RESIDUALS
+    compare: _Features | None = None
     if isinstance(fitted, FittedAnoVaeGan):
         if fitted.settings.test_latent == "sample":
             raise UserError(
                 "An anovaegan of test_latent=sample cannot be exported, since torch draws the latent of each image; "
                 "fit one of test_latent=mean, or score with torch."
             )
-        names, chosen, compare = RESIDUALS, str(fitted.settings.score), None
+        chosen: str = fitted.settings.score
     else:
         names, compare = (*RESIDUALS, *OF_FEATURES), _Features(fitted)
         chosen = "mse" if fitted.settings.score == "residual" else "residual_and_features"

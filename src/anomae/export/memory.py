@@ -12,9 +12,9 @@ FAR = 1e30  # squared distance to what lies outside the grid
 class Recalled(nn.Module):
     """Features (B, C, gh, gw) -> how far each is from the nearest kept at like positions, (B, 1, gh, gw).
 
-    As `Memory.of` has it for a new image, in fp32: distances are small differences of large sums.  What is looked for is shifted, not what is kept: an engine would make a copy
-    of every shifted constant.  One product for each row that is reached: the memory of one row of shifts is what a
-    batch needs beside it.
+    As `Memory.of` has it for a new image, in fp32: distances are small differences of large sums.  What is looked for
+    is shifted, not what is kept: an engine would make a copy of every shifted constant.  One product for each row that
+    is reached: the memory of one row of shifts is what a batch needs beside it.
     """
 
     def __init__(self, source: Memory) -> None:
