@@ -3,47 +3,53 @@
 import copy
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
 from anomae.detectors.anomae.evidence import Evidence
 from anomae.detectors.anomae.fitted import FittedAnomae
 from anomae.detectors.inference import USE_BATCH
-from anomae.errors import UserError
-from anomae.export.evidence import Begin, Look, TracedEvidence, window_of
+from anomae.export.evidence import Begin, Look, Reduce, TracedEvidence, window_of
 from anomae.export.group_norms import by_channels
-from anomae.export.mae_classifier import drawn_masks, reconstruct_network
-from anomae.export.traceable import EXACT, Resize, Traceable, TraceableNetwork, interpolation
-from anomae.inference.exported.detector import ExportedDetector
+from anomae.export.mae import drawn_masks, reconstruct_network
+from anomae.export.traceable import (
+    EXACT,
+    Resize,
+    Step,
+    Traceable,
+    TraceableNetwork,
+    altered_slices,
+    interpolation,
+    traced_in_turn,
+)
 from anomae.models.patch_head import PatchHead
 from anomae.seeds import derive_seed
 
-TRACED = ("features", "pixels", "residual", "hidden", "mirror", "neighbours")
-Images = npt.NDArray[np.float32]
-
 
 def traceable(fitted: FittedAnomae) -> Traceable:
-    """The networks of a fitted `anomae`.  Raises UserError where a source searches a memory."""
+    """The networks of a fitted `anomae`."""
     settings, parts = fitted.settings, fitted.parts
-    others = [name for name in settings.sources if name not in TRACED]
-    if others:
-        raise UserError(
-            f"A detector anomae with the source(s) {', '.join(others)} cannot be exported; fit one whose sources are "
-            f"out of {', '.join(TRACED)}."
-        )
     shape = (fitted.channels, *fitted.image_size)
     example = torch.rand(2, 3, *shape) if fitted.needs_neighbours else torch.rand(2, *shape)
     known: dict[str, Tensor] = {"images": example}
     networks: dict[str, TraceableNetwork] = {}
     runner: dict[str, Any] = {"kind": "chain", "window": window_of(fitted)}
     first: list[str] = []
+    before: list[Step] = []
     if parts.autoencoder is not None:
         numbers = drawn_masks(parts.autoencoder)
         networks["reconstruct"] = reconstruct_network(parts.autoencoder.network, numbers)
         runner["rebuilt"], known["rebuilt"] = numbers, torch.rand(2, *shape)
         first = ["rebuilt"]
+    if parts.denoiser is not None:
+        denoiser = parts.denoiser.fitted
+        reduce, denoise = Reduce(fitted, denoiser), denoiser.networks["denoiser"].cpu().eval()
+        before = [
+            ("reduce", reduce, ["images"], ["reduced"], EXACT),
+            ("denoise", denoise, ["reduced"], ["denoised"], {}),
+        ]
+        known |= {name: torch.rand(2, fitted.channels, *denoiser.image_size) for name in ("reduced", "denoised")}
+        first += ["reduced", "denoised"]
     masks = [f"hidden_{at}" for at in range(len(parts.hidden))]
     if masks:
         chosen = settings.hidden
@@ -61,17 +67,14 @@ def traceable(fitted: FittedAnomae) -> Traceable:
     looks = dict(EXACT)
     if parts.features is not None and all(size.is_cut for size in sizes):
         looks = {"bf16": "bf16", "int8": "bf16"}
-    steps: tuple[tuple[str, nn.Module, list[str], list[str], dict[str, str]], ...] = (
+    steps: list[Step] = [
+        *before,
         ("begin", begin, ["images", *first], begun, EXACT),
         ("look", Look(sizes, len(masks)), [*masks, *begun], evidence, looks),
         ("judge", _Judge(fitted), evidence, ["patches", "image"] if centred else ["patches"], {}),
         ("finish", _Finish(fitted), ["patches"], ["highest_patches", "map"], EXACT),
-    )
-    with torch.no_grad():
-        for name, module, inputs, outputs, computed_in in steps:
-            examples = {entry: known[entry] for entry in inputs}
-            networks[name] = TraceableNetwork(module, examples, tuple(outputs), computed_in=computed_in)
-            known |= dict(zip(outputs, module(*examples.values()), strict=True))
+    ]
+    networks |= traced_in_turn(steps, known)
     further = {"score_highest_patches": "highest_patches"} if centred else {}
     runner["chain"] = [[name, inputs] for name, _, inputs, _, _ in steps]
     runner["outputs"] = {"score": "image" if centred else "highest_patches", "map": "map", **further}
@@ -79,15 +82,8 @@ def traceable(fitted: FittedAnomae) -> Traceable:
         networks=networks,
         runner=runner,
         batch=USE_BATCH["cpu"],
-        pretext=lambda exported, images, neighbours: _pretext(fitted, exported, images, neighbours),
+        pretext=altered_slices(fitted),
     )
-
-
-def _pretext(
-    fitted: FittedAnomae, exported: ExportedDetector, images: Images, neighbours: Images | None
-) -> dict[str, npt.NDArray[np.float64]]:
-    altered = fitted.pretext_images(images, neighbours)
-    return {family: exported.inspect(slices, beside).scores for family, slices, beside in altered}
 
 
 class _Judge(nn.Module):

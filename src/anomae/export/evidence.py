@@ -9,13 +9,29 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from anomae.detectors.anomae.denoised import SMOOTHED_OVER as DENOISED_OVER
+from anomae.detectors.anomae.denoised import Denoised
 from anomae.detectors.anomae.evidence import Evidence
 from anomae.detectors.anomae.fitted import FittedAnomae
 from anomae.detectors.anomae.hidden import SMOOTHED_OVER, Hidden
+from anomae.detectors.anomae.memory import Memory
+from anomae.detectors.anomae.residual import SMOOTHED_OVER as RESIDUAL_OVER
 from anomae.detectors.anomae.residual import Residual
 from anomae.detectors.anomae.sources import Features, Pixels
+from anomae.detectors.fitted_networks import FittedNetworks
 from anomae.export.backbones import GreyBackbone
+from anomae.export.memory import Recalled
+from anomae.export.residuals import ByPatch, median_filtered
 from anomae.export.traceable import Resize, interpolation
+
+KINDS: dict[type, str] = {
+    Features: "features",
+    Pixels: "pixels",
+    Residual: "residual",
+    Denoised: "denoised",
+    Memory: "memory",
+    Hidden: "hidden",
+}
 
 
 def window_of(fitted: FittedAnomae) -> dict[str, list[float]]:
@@ -28,27 +44,56 @@ def window_of(fitted: FittedAnomae) -> dict[str, list[float]]:
 class Begin(nn.Module):
     """Prepared images (B, c, h, w), or stacks (B, 3, c, h, w) -> what `TracedEvidence.begin` gives, size after size.
 
-    rebuilt: (B, c, h, w), prepared, for the source `residual`.
+    After them, each for the source that wants it: rebuilt (B, c, h, w), prepared, for `residual`; reduced and denoised
+    (B, c, h', w'), in the denoiser's range, for `denoised`.
     """
 
     def __init__(self, fitted: FittedAnomae, sizes: nn.ModuleList) -> None:
+        super().__init__()
+        self.seen, self.stacked, self.sizes = Seen(fitted), fitted.needs_neighbours, sizes
+        self.rebuilt = fitted.parts.autoencoder is not None
+        self.median = None if fitted.parts.denoiser is None else fitted.parts.denoiser.settings.median
+
+    def forward(self, *given: Tensor) -> tuple[Tensor, ...]:
+        """As the class says."""
+        images, *left = given
+        seen = self.seen(images)
+        views = [seen[:, 0], seen[:, 1], seen[:, 2]] if self.stacked else [seen]
+        residual = views[0] - self.seen(left.pop(0)) if self.rebuilt else None
+        removed = None if self.median is None else median_filtered(left[0] - left[1], self.median)
+        return tuple(begun for size in self.sizes for begun in size.begin(views, residual, removed))  # type: ignore[operator]
+
+
+class Seen(nn.Module):
+    """Prepared images (..., c, h, w) as 0..1, cut off."""
+
+    def __init__(self, fitted: FittedAnomae) -> None:
         super().__init__()
         low, width = (torch.tensor(window_of(fitted)[name]).float()[:, None, None] for name in ("low", "width"))
         self.low: Tensor
         self.width: Tensor
         self.register_buffer("low", low)
         self.register_buffer("width", width)
-        self.stacked, self.sizes = fitted.needs_neighbours, sizes
 
-    def forward(self, images: Tensor, rebuilt: Tensor | None = None) -> tuple[Tensor, ...]:
+    def forward(self, images: Tensor) -> Tensor:
         """As the class says."""
-        seen = self._seen(images)
-        views = [seen[:, 0], seen[:, 1], seen[:, 2]] if self.stacked else [seen]
-        residual = None if rebuilt is None else views[0] - self._seen(rebuilt)
-        return tuple(begun for size in self.sizes for begun in size.begin(views, residual))  # type: ignore[operator]
-
-    def _seen(self, images: Tensor) -> Tensor:
         return ((images - self.low) / self.width).clamp(0.0, 1.0)
+
+
+class Reduce(nn.Module):
+    """Prepared images, or the slices of stacks, as the denoiser of the source `denoised` sees them, (B, c, h', w')."""
+
+    def __init__(self, fitted: FittedAnomae, denoiser: FittedNetworks) -> None:
+        super().__init__()
+        self.seen, self.stacked, self.scale = Seen(fitted), fitted.needs_neighbours, denoiser.scale
+        same = tuple(fitted.image_size) == tuple(denoiser.image_size)
+        self.reduce = None if same else Resize(fitted.image_size, denoiser.image_size, F.adaptive_avg_pool2d)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """As the class says."""
+        seen = self.seen(images[:, 0] if self.stacked else images)
+        prepared = self.seen.low + seen * self.seen.width
+        return self.scale.shown(prepared if self.reduce is None else self.reduce(prepared))
 
 
 class Look(nn.Module):
@@ -72,12 +117,18 @@ class TracedEvidence(nn.Module):
         evidence, size = fitted.evidences[at], fitted.image_size
         same = tuple(size) == evidence.size
         self.show = None if same else Resize(size, evidence.size, interpolation("bicubic", antialias=True))
-        kinds = {Features: "features", Pixels: "pixels", Residual: "residual", Hidden: "hidden"}
-        self.order = [kinds[type(source)] for source in evidence.sources if type(source) in kinds]
+        self.order = [KINDS[type(source)] for source in evidence.sources if type(source) in KINDS]
         parts, self.views = fitted.parts, 3 if evidence.stacked else 1
         self.features = None if parts.features is None else _Features(parts.features, evidence, fitted.channels)
         self.pixels = _Pixels(evidence) if "pixels" in self.order else None
-        self.residual = _Residual(size, evidence.grid) if "residual" in self.order else None
+        self.residual = self.removed = None
+        if "residual" in self.order:
+            self.residual = ByPatch(size, evidence.grid, RESIDUAL_OVER, signed=False)
+        if parts.denoiser is not None:
+            reduced = parts.denoiser.fitted.image_size
+            self.removed = ByPatch(reduced, evidence.grid, DENOISED_OVER, signed=True)
+        memory = next((source for source in evidence.sources if isinstance(source, Memory)), None)
+        self.memory = None if memory is None else Recalled(memory)
         self.hidden = _Hidden(parts.hidden[at]) if "hidden" in self.order else None
         self.mean: Tensor
         self.spread: Tensor
@@ -87,16 +138,20 @@ class TracedEvidence(nn.Module):
     @property
     def is_cut(self) -> bool:
         """Whether `begin` does all that may lose in bf16."""
-        return self.hidden is None and (self.features is None or self.features.network.is_cut)
+        return self.hidden is None and self.memory is None and (self.features is None or self.features.network.is_cut)
 
-    def begin(self, views: list[Tensor], residual: Tensor | None) -> list[Tensor]:
-        """What each source begins with of each view, one after the other."""
+    def begin(self, views: list[Tensor], residual: Tensor | None, removed: Tensor | None) -> list[Tensor]:
+        """What each source begins with of each view, one after the other.
+
+        residual: x - x^ of the source of that name.  removed: what the denoiser would take away.
+        """
         begun: list[Tensor] = []
         for number, view in enumerate(views):
             shown = view if self.show is None else self.show(view).clamp(0.0, 1.0)
             begun += [] if self.features is None else self.features.begin(shown)
             begun += [] if self.pixels is None else [self.pixels(shown)]
             begun += [self.residual(residual)] if self.residual is not None and number == 0 else []
+            begun += [self.removed(removed)] if self.removed is not None and number == 0 else []
         return begun
 
     def go_on(self, left: list[Tensor], masks: Tensor | None) -> Tensor:
@@ -110,6 +165,10 @@ class TracedEvidence(nn.Module):
                 found["pixels"] = left.pop(0)
             if self.residual is not None and number == 0:
                 found["residual"] = left.pop(0)
+            if self.removed is not None and number == 0:
+                found["denoised"] = left.pop(0)
+            if self.memory is not None and number == 0:
+                found["memory"] = self.memory(found["features"])
             if self.hidden is not None and number == 0:
                 found["hidden"] = self.hidden(found["features"], masks)
             compared.append([found[name] for name in self.order if name in ("features", "pixels")])
@@ -154,26 +213,6 @@ class _Pixels(nn.Module):
         mean = F.avg_pool2d(shown, self.side)
         spread = (F.avg_pool2d(shown * shown, self.side) - mean * mean).clamp_min(0).sqrt()
         return torch.cat([mean, F.max_pool2d(shown, self.side), -F.max_pool2d(-shown, self.side), spread], dim=1)
-
-
-class _Residual(nn.Module):
-    """The source `residual`, of x - x^ (B, c, h, w) in 0..1."""
-
-    def __init__(self, size: tuple[int, int], grid: tuple[int, int]) -> None:
-        super().__init__()
-        self.mean = Resize(size, grid, F.adaptive_avg_pool2d)
-        self.cells = [
-            [(at * side // count, -(-(at + 1) * side // count)) for at in range(count)]
-            for side, count in zip(size, grid, strict=True)
-        ]
-
-    def forward(self, residual: Tensor) -> Tensor:
-        mean, size = self.mean(residual), residual.abs()
-        around = F.avg_pool2d(mean, 3, 1, 1, count_include_pad=False)
-        rows, columns = self.cells
-        highest = torch.stack([size[:, :, start:end].amax(dim=2) for start, end in rows], dim=2)
-        highest = torch.stack([highest[..., start:end].amax(dim=3) for start, end in columns], dim=3)
-        return torch.cat([mean, self.mean(size), highest, around], dim=1)
 
 
 class _Hidden(nn.Module):

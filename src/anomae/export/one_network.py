@@ -3,7 +3,6 @@
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from anomae.detectors.baselines.conv_autoencoder import FittedConvAutoencoder
@@ -13,7 +12,8 @@ from anomae.detectors.draem.detector import SCORES as DRAEM_SCORES
 from anomae.detectors.draem.detector import FittedDraem, box_side
 from anomae.detectors.fitted_scale import FittedScale
 from anomae.detectors.inference import USE_BATCH
-from anomae.export.traceable import EXACT, Traceable, TraceableNetwork
+from anomae.export.residuals import median_filtered
+from anomae.export.traceable import EXACT, Step, Traceable, traced_in_turn
 from anomae.models.anomaly_maps import box_mean, highest_mean
 from anomae.models.reconstruction_errors import ERRORS
 
@@ -28,7 +28,7 @@ def traceable(fitted: Fitted) -> Traceable:
     finish: nn.Module
     if isinstance(fitted, FittedConvAutoencoder):
         given, scores, chosen = ["rebuilt"], (), f"error_{fitted.settings.error}"
-        finish, further = _Unlike(scale), {f"score_{name}": f"error_{name}" for name in ERRORS}
+        finish, further = Unlike(scale), {f"score_{name}": f"error_{name}" for name in ERRORS}
         runner["errors"] = ["shown", "rebuilt", 1.0]
     else:
         dae = isinstance(fitted, FittedDenoisingAutoencoder)
@@ -37,41 +37,38 @@ def traceable(fitted: Fitted) -> Traceable:
         finish = _Denoised(fitted) if isinstance(fitted, FittedDenoisingAutoencoder) else _Segmented(fitted)
         further, chosen = {name: name for name in scores}, f"score_{fitted.settings.score}"
     (network,) = networks.networks.values()
-    steps: tuple[tuple[str, nn.Module, list[str], list[str], dict[str, str]], ...] = (
-        ("show", _Shown(scale), ["images"], ["shown"], EXACT),
+    steps: tuple[Step, ...] = (
+        ("show", Shown(scale), ["images"], ["shown"], EXACT),
         ("rebuild", network.cpu().eval(), ["shown"], given, {}),
         ("finish", finish, ["images", "shown", *given], ["map", "reconstruction", *scores], EXACT),
     )
-    known: dict[str, Tensor] = {"images": torch.rand(2, networks.channels, *networks.image_size)}
-    traced: dict[str, TraceableNetwork] = {}
-    with torch.no_grad():
-        for name, module, inputs, outputs, computed_in in steps:
-            examples = {entry: known[entry] for entry in inputs}
-            traced[name] = TraceableNetwork(module, examples, tuple(outputs), computed_in=computed_in)
-            made = module(*examples.values())
-            known |= dict(zip(outputs, made if isinstance(made, tuple) else (made,), strict=True))
+    images = torch.rand(2, networks.channels, *networks.image_size)
     runner["chain"] = [[name, inputs] for name, _, inputs, _, _ in steps]
     runner["outputs"] = {"score": chosen, "map": "map", "reconstruction": "reconstruction", **further}
-    return Traceable(traced, runner, USE_BATCH["cpu"])
+    return Traceable(traced_in_turn(steps, {"images": images}), runner, USE_BATCH["cpu"])
 
 
-class _Shown(nn.Module):
+class Shown(nn.Module):
+    """Prepared images as the network sees them."""
+
     def __init__(self, scale: FittedScale) -> None:
         super().__init__()
         self.scale = scale
 
     def forward(self, images: Tensor) -> Tensor:
+        """Of the same shape."""
         return self.scale.shown(images)
 
 
-class _Unlike(nn.Module):
-    """The map and the reconstruction of the convolutional autoencoder; its errors are measured outside."""
+class Unlike(nn.Module):
+    """Images, in both scales, and what was rebuilt -> the map of absolute differences and the reconstruction."""
 
     def __init__(self, scale: FittedScale) -> None:
         super().__init__()
         self.scale = scale
 
     def forward(self, images: Tensor, shown: Tensor, rebuilt: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, c, h, w) each -> (B, h, w) and (B, c, h, w)."""
         reconstruction = self.scale.prepared(rebuilt)
         return (images - reconstruction).abs().mean(dim=1), reconstruction
 
@@ -84,7 +81,7 @@ class _Denoised(nn.Module):
         self.scale, self.settings = fitted.fitted.scale, fitted.settings
 
     def forward(self, images: Tensor, shown: Tensor, rebuilt: Tensor) -> tuple[Tensor, ...]:
-        residuals = _median_filtered((shown - rebuilt).abs(), self.settings.median)
+        residuals = median_filtered((shown - rebuilt).abs(), self.settings.median)
         residual = residuals.mean(dim=1)
         scores = (highest_mean(residual, self.settings.top_share), residual.amax(dim=(1, 2)), residual.mean(dim=(1, 2)))
         return self.scale.prepared_distances(residuals).mean(dim=1), self.scale.prepared(rebuilt), *scores
@@ -101,13 +98,3 @@ class _Segmented(nn.Module):
         maps = logits.sigmoid()
         smooth = box_mean(maps, self.side)
         return maps, self.scale.prepared(rebuilt), smooth.amax(dim=(1, 2)), smooth.mean(dim=(1, 2))
-
-
-def _median_filtered(images: Tensor, side: int) -> Tensor:
-    """`anomae.models.gan.residual_scores.median_filtered` by shifted copies, since ONNX has no windows of this kind."""
-    if side == 1:
-        return images
-    height, width = images.shape[2:]
-    padded = F.pad(images, (side // 2,) * 4, mode="reflect")
-    shifted = [padded[:, :, y : y + height, x : x + width] for y in range(side) for x in range(side)]
-    return torch.stack(shifted, dim=-1).topk(side * side // 2 + 1, dim=-1).values[..., -1]

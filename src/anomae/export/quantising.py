@@ -70,12 +70,22 @@ def quantise(network: TraceableNetwork, onnx: Path, given: Given) -> None:
             str(quantised),
             Recorded(),
             op_types_to_quantize=list(network.eight_bit),
+            nodes_to_exclude=_of_computed_factors(made_ready, network.eight_bit),
             per_channel=True,
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
-            extra_options={"MatMulConstBOnly": True},
         )
     finally:
         root.setLevel(level)
         made_ready.unlink(missing_ok=True)
     quantised.replace(onnx)
+
+
+def _of_computed_factors(path: Path, kinds: tuple[str, ...]) -> list[str]:
+    """Names of the operators of these kinds in an ONNX file that have no constant factor, such as those of attention.
+
+    The quantiser's own option for it (MatMulConstBOnly) counts for nothing in the form with pairs.
+    """
+    graph = require("onnx", "onnx").load(str(path)).graph
+    constant = {tensor.name for tensor in graph.initializer}
+    return [node.name for node in graph.node if node.op_type in kinds and not constant & set(node.input[:2])]

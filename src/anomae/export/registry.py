@@ -8,6 +8,7 @@ from anomae.export.traceable import Traceable
 
 _EXPORTED = {
     "anomae": "anomae.export.anomae",
+    "mae": "anomae.export.mae",
     "mae-classifier": "anomae.export.mae_classifier",
     "rd4ad": "anomae.export.rd4ad",
     "patchcore": "anomae.export.patchcore",
@@ -18,6 +19,9 @@ _EXPORTED = {
     "pca": "anomae.export.arrays",
     "pixel-gaussian": "anomae.export.arrays",
     "mean-image": "anomae.export.arrays",
+    "anovaegan": "anomae.export.gans",
+    "fanogan": "anomae.export.gans",
+    "ensemble": "anomae.export.ensemble",
 }
 
 

@@ -1,6 +1,6 @@
 """A fitted detector cut into networks that can be traced, and what a runner without torch is to do with them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +17,9 @@ Images = npt.NDArray[np.float32]
 Pretext = Callable[[ExportedDetector, Images, Images | None], dict[str, npt.NDArray[np.float64]]]
 
 EXACT = {"bf16": "fp32", "int8": "fp32"}
+
+# Of a chain of networks: name, module, names of inputs and outputs, and `computed_in` of the network
+Step = tuple[str, nn.Module, Sequence[str], Sequence[str], Mapping[str, str]]
 
 Linear = Callable[[Tensor, Any], Tensor]  # (B, C, h, w), (H, W) -> (B, C, H, W)
 
@@ -50,6 +53,34 @@ class Traceable:
     batch: int
     pretext: Pretext | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+def traced_in_turn(steps: Sequence[Step], known: Mapping[str, Tensor]) -> dict[str, TraceableNetwork]:
+    """The networks of `steps` by name, each with what those before it made as its example.
+
+    known: examples of what is given from outside, by name.
+    """
+    networks: dict[str, TraceableNetwork] = {}
+    made: dict[str, Tensor] = dict(known)
+    with torch.no_grad():
+        for name, module, inputs, outputs, computed_in in steps:
+            examples = {entry: made[entry] for entry in inputs}
+            networks[name] = TraceableNetwork(module, examples, tuple(outputs), computed_in=computed_in)
+            given = module(*examples.values())
+            made |= dict(zip(outputs, given if isinstance(given, tuple) else (given,), strict=True))
+    return networks
+
+
+def altered_slices(fitted: Any) -> Pretext:
+    """The pretext task of a detector that has `pretext_images`: lesions drawn by torch, slices judged by the engine."""
+
+    def judged(
+        exported: ExportedDetector, images: Images, neighbours: Images | None
+    ) -> dict[str, npt.NDArray[np.float64]]:
+        altered = fitted.pretext_images(images, neighbours)
+        return {family: exported.inspect(slices, beside).scores for family, slices, beside in altered}
+
+    return judged
 
 
 class Resize(nn.Module):

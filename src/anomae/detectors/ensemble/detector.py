@@ -5,7 +5,7 @@ scores are all above 0, so that this is a weighted geometric mean).  Map: the me
 in units of its 99th percentile over healthy pixels.  No label takes part.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from anomae.detectors.ensemble.scale import MemberScale
+from anomae.detectors.ensemble.scale import MemberScale, judged_together
 from anomae.detectors.ensemble.settings import EnsembleSettings
 from anomae.detectors.protocol import Findings, FittedDetector, HealthySlices, Images4, with_neighbours
 from anomae.detectors.registry import method_named
@@ -63,11 +63,7 @@ class FittedEnsemble:
         neighbours: for the members that want them.  Raises UserError for images unlike those that were fitted on.
         """
         found = {name: _inspected(member, images, neighbours) for name, member in self.members.items()}
-        scores = np.mean([self.scales[name].standardised(one.scores) for name, one in found.items()], axis=0)
-        maps = [one.maps / np.float32(self.scales[name].unit) for name, one in found.items() if one.maps is not None]
-        rebuilt = next((one.reconstructions for one in found.values() if one.reconstructions is not None), None)
-        others = {name: one.scores for name, one in found.items()}
-        return Findings(scores, np.mean(maps, axis=0, dtype=np.float32) if maps else None, rebuilt, others)
+        return judged_together(found, self.scales)
 
     def save(self, folder: Path) -> None:
         """Write each member into members/NAME, and settings.json last."""
@@ -96,11 +92,16 @@ class FittedEnsembleWithPretext(FittedEnsemble):
         self, images: Images4, neighbours: npt.NDArray[np.float32] | None = None
     ) -> dict[str, npt.NDArray[np.float64]]:
         """Family of pseudo-lesions -> scores (n,) of healthy images (n, c, h, w) with one of it each."""
+        altered = self.pretext_images(images, neighbours)
+        return {family: self.inspect(slices, beside).scores for family, slices, beside in altered}
+
+    def pretext_images(
+        self, images: Images4, neighbours: npt.NDArray[np.float32] | None = None
+    ) -> Iterator[tuple[str, Images4, Images4 | None]]:
+        """What `pretext` inspects: a family, images with one lesion of it each, and their neighbours; in turn."""
         given = with_neighbours(self._member, images, lambda: _itself(images, neighbours))
-        return {
-            family: self.inspect(slices, beside).scores
-            for family, slices, beside in self._member.pretext_images(*given)
-        }
+        found: Iterator[tuple[str, Images4, Images4 | None]] = self._member.pretext_images(*given)
+        return found
 
     @property
     def _member(self) -> Any:

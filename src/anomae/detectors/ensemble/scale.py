@@ -1,10 +1,12 @@
-"""What healthy images score with one member of an ensemble: what its scores and maps are measured by."""
+"""What healthy images score with one member of an ensemble, and what all members say on that scale; without torch."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+
+from anomae.detectors.protocol import Findings
 
 _SMALLEST = 1e-12
 _SPREAD = (15.87, 84.13)  # percentiles a standard deviation below and above the middle of a normal distribution
@@ -38,3 +40,15 @@ class MemberScale:
         """How many spreads above the middle of healthy images these scores (n,) are."""
         values = np.log(np.maximum(scores, _SMALLEST)) if self.logarithm else scores
         return (values - self.middle) / self.spread
+
+
+def judged_together(found: Mapping[str, Findings], scales: Mapping[str, MemberScale]) -> Findings:
+    """The mean standardised score and the mean map of the members, by name; each member's own score beside.
+
+    Reconstructions are those of the first member that has some.
+    """
+    scores = np.mean([scales[name].standardised(one.scores) for name, one in found.items()], axis=0)
+    maps = [one.maps / np.float32(scales[name].unit) for name, one in found.items() if one.maps is not None]
+    rebuilt = next((one.reconstructions for one in found.values() if one.reconstructions is not None), None)
+    others = {name: one.scores for name, one in found.items()}
+    return Findings(scores, np.mean(maps, axis=0, dtype=np.float32) if maps else None, rebuilt, others)

@@ -1,7 +1,7 @@
 """The runner of the paper's method: masks drawn as torch's scoring draws them, originals put back, errors measured.
 
-Two networks: `reconstruct` predicts hidden patches from visible ones, `classify` judges an image and its
-reconstruction.  All indices come from here, so that the networks sort and draw nothing.
+Two networks, or either alone: `reconstruct` predicts hidden patches from visible ones, `classify` judges an image and
+its reconstruction.  All indices come from here, so that the networks sort and draw nothing.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,13 +19,16 @@ Array = npt.NDArray[Any]
 
 
 def inspect_masked(networks: Mapping[str, Network], runner: Mapping[str, Any], images: Array) -> dict[str, Array]:
-    """Images (b, c, h, w): score, map |X - X^|, reconstruction X^ and its errors; of `classify` alone, the score."""
+    """Images (b, c, h, w): score, map |X - X^|, reconstruction X^ and its errors; of `classify` alone, the score.
+
+    runner["score"]: the error that is the score where there is no `classify`.
+    """
     if "reconstruct" not in networks:
         return {"score": classified(networks, images, images)}
     rebuilt = reconstructed(networks["reconstruct"], runner, images)
     errors = error_scores(images, rebuilt, float(runner["ssim_range"]))
     return {
-        "score": classified(networks, images, rebuilt),
+        "score": classified(networks, images, rebuilt) if "classify" in networks else errors[runner["score"]],
         "map": np.abs(images - rebuilt).mean(axis=1),
         "reconstruction": rebuilt,
         **{f"score_{name}": column for name, column in errors.items()},

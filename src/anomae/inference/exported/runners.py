@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from anomae.detectors.ensemble.scale import MemberScale, judged_together
 from anomae.detectors.protocol import Findings
 from anomae.inference.exported.engines import Network
 from anomae.inference.exported.errors import error_scores
@@ -38,9 +39,29 @@ def inspect_chain(networks: Networks, runner: Mapping[str, Any], images: Array) 
     return {name: known[output] for name, output in runner["outputs"].items()}
 
 
+def inspect_ensemble(networks: Networks, runner: Mapping[str, Any], images: Array) -> dict[str, Array]:
+    """Several exported detectors, each by its own runner, on the scale of healthy images together.
+
+    runner["members"]: name -> its `runner`, its `networks` (as it calls each -> as it is called here), its `scale`, and
+    whether it `needs_neighbours`; one that does not is shown the slices of stacks alone.
+    """
+    slices = images if images.ndim == 4 else np.ascontiguousarray(images[:, 0])
+    found, scales = {}, {}
+    for name, member in runner["members"].items():
+        own = {called: networks[here] for called, here in member["networks"].items()}
+        given = images if member["needs_neighbours"] else slices
+        found[name] = findings_of(RUNNERS[member["runner"]["kind"]](own, member["runner"], given))
+        scales[name] = MemberScale(**member["scale"])
+    together = judged_together(found, scales)
+    arrays = {"score": together.scores, "map": together.maps, "reconstruction": together.reconstructions}
+    said = {name: array for name, array in arrays.items() if array is not None}
+    return {**said, **{f"{PREFIX}{name}": column for name, column in together.other_scores.items()}}
+
+
 RUNNERS: dict[str, Callable[[Networks, Mapping[str, Any], Array], dict[str, Array]]] = {
     "chain": inspect_chain,
     "masked": inspect_masked,
+    "ensemble": inspect_ensemble,
 }
 
 
