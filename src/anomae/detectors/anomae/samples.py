@@ -11,7 +11,7 @@ from anomae.detectors.anomae.settings import LesionSettings
 from anomae.models.augmentation import random_views
 from anomae.models.pseudo_lesions.apply import apply_lesions, changed_area
 from anomae.models.pseudo_lesions.draws import draw_lesions
-from anomae.models.pseudo_lesions.families import FAMILIES
+from anomae.models.pseudo_lesions.families import FAMILIES, STANDARD
 from anomae.models.pseudo_lesions.neighbours import apply_to_neighbours, draw_factors
 from anomae.models.pseudo_lesions.nodules import with_blobs_beside, with_nodules, with_vessels
 
@@ -66,6 +66,17 @@ def families_of(settings: LesionSettings, every: bool = False) -> tuple[str, ...
     if settings.kind == "centre":
         return (NODULE,)
     return tuple(FAMILIES) if every else settings.families
+
+
+def asked_families(settings: LesionSettings) -> tuple[str, ...]:
+    """The families of the pretext task: the standard ones, trained on or not, and whatever else is learned from.
+
+    So the figures of all detectors are means over the same families, unless a detector learned from more.
+    """
+    learned = families_of(settings)
+    if settings.kind == "centre":
+        return learned
+    return tuple(name for name in FAMILIES if name in STANDARD or name in learned)
 
 
 def altered_by(images: Tensor, family: str, generator: torch.Generator) -> Tensor:

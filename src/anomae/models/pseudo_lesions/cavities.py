@@ -6,11 +6,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from anomae.models.pseudo_lesions.changes import drawn_from, shown_in, size_of, textured
+from anomae.models.pseudo_lesions.changes import drawn_from, mean_inside, shown_in, size_of, solid, textured
 from anomae.models.pseudo_lesions.draws import Lesions, tissue
 from anomae.models.pseudo_lesions.fields import depth, offsets
 
-FLUID = 0.02  # quantile of an image's tissue that is taken for the intensity of fluid
+FLUID = (0.15, 0.5)  # of the mean of the tissue: fluid in T1 and FLAIR
 EDGE = 18.0  # how sharp its outline is; 3..13 in other families
 COLLAPSE = 0.4  # at most; how far tissue around it is drawn inward
 REACH = 1.8  # of that, in half axes
@@ -24,9 +24,8 @@ def cavity(images: Tensor, lesions: Lesions, _: Tensor) -> tuple[Tensor, Tensor]
     share = (torch.hypot(y, x) / (REACH * moved.radii[:, 0, None, None])).clamp(max=1.0)
     sunk = drawn_from(images, moved, 1 + COLLAPSE * moved.strength[:, None, None] * (1 - share))
     hole = shown_in(moved, torch.sigmoid((1 - depth(moved, size)) * EDGE))
-    fluid = fluid_of(images) * (0.7 + 0.3 * textured(moved, images))
     around = torch.maximum((share < 1).float()[:, None], (hole > 0.01).float().amax(dim=1, keepdim=True))
-    return (1 - hole) * sunk + hole * fluid, around
+    return (1 - hole) * sunk + hole * fluid_in(images, moved), around
 
 
 def at_surface(images: Tensor, lesions: Lesions) -> Lesions:
@@ -49,10 +48,10 @@ def at_surface(images: Tensor, lesions: Lesions) -> Lesions:
     return replace(lesions, centre=lesions.centre + inward[:, None] * outward / scale)
 
 
-def fluid_of(images: Tensor) -> Tensor:
-    """(B, C, 1, 1): what is dark in the tissue of each image; 0 where it has none."""
-    dark = [
-        image[:, body].quantile(FLUID, dim=1) if body.any() else torch.zeros(len(image))
-        for image, body in zip(images, tissue(images), strict=True)
-    ]
-    return torch.stack(dark)[:, :, None, None]
+def fluid_in(images: Tensor, lesions: Lesions) -> Tensor:
+    """(B, C, H, W): a share FLUID of the mean intensity of each image's tissue; never brighter than what was outside."""
+    inside = solid(images)
+    low, high = FLUID
+    share = (low + (high - low) * lesions.detail)[:, None, None, None]
+    fluid = share * mean_inside(images, inside.float()) * (0.7 + 0.3 * textured(lesions, images))
+    return torch.where(inside[:, None], fluid, torch.minimum(fluid, images))

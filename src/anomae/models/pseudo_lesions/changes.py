@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from anomae.models.pseudo_lesions.draws import Lesions
+from anomae.models.pseudo_lesions.draws import Lesions, tissue
 from anomae.models.pseudo_lesions.fields import blurred, offsets, texture
 
 
@@ -38,6 +38,20 @@ def mean_inside(images: Tensor, weight: Tensor) -> Tensor:
     weight = weight[:, None]
     total = weight.sum(dim=(2, 3), keepdim=True)
     return (images * weight).sum(dim=(2, 3), keepdim=True) / (total + 1e-6)
+
+
+def eroded(body: Tensor, share: float = 2 / 128) -> Tensor:
+    """A body (B, H, W), bool, without what lies nearer to its outline than `share` of the shorter side; bool.
+
+    By default that is what `tissue` takes for tissue beyond the outline, because it is a mean.
+    """
+    width = max(1, round(min(body.shape[1:]) * share))
+    return -F.max_pool2d(-body.float()[:, None], 2 * width + 1, 1, width)[:, 0] > 0.5
+
+
+def solid(images: Tensor) -> Tensor:
+    """Where there is tissue up to its outline, and not beyond it, in images (B, C, H, W); (B, H, W) bool."""
+    return eroded(tissue(images))
 
 
 def of_another(lesions: Lesions, images: Tensor, batch: Tensor) -> Tensor:

@@ -10,8 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from anomae.models.pseudo_lesions.changes import of_another, shown_in, size_of
-from anomae.models.pseudo_lesions.draws import Lesions, tissue
+from anomae.models.pseudo_lesions.changes import of_another, shown_in, size_of, solid
+from anomae.models.pseudo_lesions.draws import Lesions
 from anomae.models.pseudo_lesions.fields import depth
 
 SWEEPS = 0.75  # for each pixel of the shorter side; then a solve differs by less than 1e-3 from the exact one
@@ -23,7 +23,7 @@ def poisson(images: Tensor, lesions: Lesions, batch: Tensor) -> tuple[Tensor, Te
     Solves  laplace(u) = laplace(g) inside, u = X on the outline  for another image g.
     """
     other = of_another(lesions, images, batch)
-    inside = (depth(lesions, size_of(images)) < 1) & tissue(images) & tissue(other)
+    inside = (depth(lesions, size_of(images)) < 1) & solid(images) & solid(other)
     return other + membrane(images - other, inside), shown_in(lesions, inside.float())
 
 

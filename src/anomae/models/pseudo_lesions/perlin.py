@@ -15,6 +15,7 @@ from anomae.models.pseudo_lesions.changes import (
     shown_in,
     signed,
     size_of,
+    solid,
     textured,
 )
 from anomae.models.pseudo_lesions.draws import Lesions
@@ -34,7 +35,7 @@ def perlin(images: Tensor, lesions: Lesions, batch: Tensor) -> tuple[Tensor, Ten
     kind = lesions.detail[:, None, None, None]
     brighter = base_of(images, lesions) + signed(lesions) * textured(lesions, images)
     other = torch.where(kind < 2 / 3, another_tissue(images, lesions), of_another(lesions, images, batch))
-    return torch.where(kind < 1 / 3, brighter, other), shown_in(lesions, region * cut)
+    return torch.where(kind < 1 / 3, brighter, other), shown_in(lesions, region * cut * solid(images))
 
 
 def fractal_noise(lesions: Lesions, size: tuple[int, int]) -> Tensor:

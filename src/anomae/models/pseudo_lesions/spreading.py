@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from anomae.models.pseudo_lesions.changes import mean_inside, shown_in, signed, size_of, textured
+from anomae.models.pseudo_lesions.changes import mean_inside, shown_in, signed, size_of, solid, textured
 from anomae.models.pseudo_lesions.draws import Lesions
 from anomae.models.pseudo_lesions.fields import depth, offsets
 
@@ -18,12 +18,11 @@ EDGE = 18.0  # how sharp that outline is; 3..13 in other families
 def oedema(images: Tensor, lesions: Lesions, _: Tensor) -> tuple[Tensor, Tensor]:
     """Brighter or darker along one tissue, falling off smoothly and ending where another tissue begins.
 
-    The detail of the tissue is kept.  The amplitude is that of a `blob` and a half, since it is reached at the centre
-    only.
+    The detail of the tissue is kept.  The amplitude is 1.2 times that of a `blob`, since it is reached at the centre only.
     """
     inside = (1 - depth(lesions, size_of(images), OEDEMA_REACH)).clamp(0.0, 1.0)
     profile = 1 - (1 - inside).square()
-    target = images + 1.5 * signed(lesions) * (0.5 + 0.5 * textured(lesions, images))
+    target = images + 1.2 * signed(lesions) * (0.5 + 0.5 * textured(lesions, images))
     return target, shown_in(lesions, profile * along_tissue(images, lesions))
 
 
@@ -33,7 +32,7 @@ def haemorrhage(images: Tensor, lesions: Lesions, _: Tensor) -> tuple[Tensor, Te
     In seven of ten draws the rim has the other sign.
     """
     inside = depth(lesions, size_of(images))
-    core = torch.sigmoid((CORE - inside) * EDGE)
+    core = torch.sigmoid((CORE - inside) * EDGE) * solid(images)
     fading = ((RIM_REACH - inside) / (RIM_REACH - CORE)).clamp(0.0, 1.0)
     rim = (1 - core) * fading * along_tissue(images, lesions)
     strong = signed(lesions) + 0.15 * lesions.sign[:, None, None, None]
@@ -58,7 +57,7 @@ def along_tissue(images: Tensor, lesions: Lesions) -> Tensor:
     side = max(1, round(min(size) * 3 / 128)) // 2 * 2 + 1
     smooth = F.avg_pool2d(images, side, 1, side // 2, count_include_pad=False)
     apart = (smooth - mean_inside(images, at_centre)).abs().mean(dim=1)
-    like = torch.sigmoid((LIKE - apart) * (4 / LIKE))
+    like = torch.sigmoid((LIKE - apart) * (4 / LIKE)) * solid(images)
     connected = like * (depth(lesions, size) < 0.5)
     connected = torch.maximum(connected, like * at_centre)
     for _ in range(min(size) // 2):  # the farthest is less than 0.4 of the side away; some ways are winding
