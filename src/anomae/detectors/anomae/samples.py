@@ -25,12 +25,14 @@ BESIDE, VESSEL = 0.2, 0.25
 class Samples:
     """images: (B, c, h, w) in 0..1, or stacks, as they were given.  changed: (B, h, w) bool, of the slices.
 
-    family: (B,) int64, HEALTHY where nothing was altered.
+    family: (B,) int64, HEALTHY where nothing was altered.  strength: (B,) mean change of the slices' intensities, 0
+    where nothing was altered.
     """
 
     images: Tensor
     changed: Tensor
     family: Tensor
+    strength: Tensor
 
 
 def make_samples(images: Tensor, settings: LesionSettings, generator: torch.Generator) -> Samples:
@@ -49,11 +51,12 @@ def make_samples(images: Tensor, settings: LesionSettings, generator: torch.Gene
     healthy = torch.rand(len(images), generator=generator) < settings.healthy
     made = torch.where(healthy[:, None, None, None], slices, altered)
     changed, family = changed_area(slices, made), torch.where(healthy, HEALTHY, lesions.family)
+    strength = _strength(slices, made)
     if beside is not None:
         factors = draw_factors(len(images), generator)
         further = apply_to_neighbours(beside, lesions, settings.families, factors)
         made = _stacked(images, made, torch.where(healthy[:, None, None, None, None], beside, further))
-    return Samples(made, changed, family)
+    return Samples(made, changed, family, strength)
 
 
 def views_of(images: Tensor, settings: LesionSettings, generator: torch.Generator) -> Tensor:
@@ -121,7 +124,12 @@ def _candidates(images: Tensor, settings: LesionSettings, generator: torch.Gener
     distracted = torch.where(kind < BESIDE, blobs, torch.where(kind < BESIDE + VESSEL, vessels, views))
     made = torch.where(healthy[:, None, None, None], distracted, nodules)
     changed = changed_area(views, made) & ~healthy[:, None, None]
-    return Samples(made, changed, torch.where(healthy, HEALTHY, 0))
+    strength = torch.where(healthy, 0.0, _strength(views, made))
+    return Samples(made, changed, torch.where(healthy, HEALTHY, 0), strength)
+
+
+def _strength(before: Tensor, made: Tensor) -> Tensor:
+    return (made - before).abs().mean(dim=(1, 2, 3))
 
 
 def _turned(images: Tensor, generator: torch.Generator) -> Tensor:
