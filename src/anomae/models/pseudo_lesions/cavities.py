@@ -49,7 +49,7 @@ def at_surface(images: Tensor, lesions: Lesions) -> Lesions:
 
 
 def fluid_in(images: Tensor, lesions: Lesions) -> Tensor:
-    """(B, C, H, W): a share FLUID of the mean intensity of each image's tissue; never brighter than what was outside."""
+    """(B, C, H, W): a share FLUID of the mean of each image's tissue; beyond its outline never brighter than before."""
     inside = solid(images)
     low, high = FLUID
     share = (low + (high - low) * lesions.detail)[:, None, None, None]

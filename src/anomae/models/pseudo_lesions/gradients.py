@@ -20,31 +20,39 @@ SWEEPS = 0.75  # for each pixel of the shorter side; then a solve differs by les
 def poisson(images: Tensor, lesions: Lesions, batch: Tensor) -> tuple[Tensor, Tensor]:
     """The structures of another healthy image, without a seam: its gradients inside, this image's intensities around.
 
-    Solves  laplace(u) = laplace(g) inside, u = X on the outline  for another image g.
+    Solves  laplace(u) = laplace(g) inside, u = X on the outline  for another image g; free where the tissue of either
+    ends, so that the dark outside of a head does not bleed in.
     """
     other = of_another(lesions, images, batch)
-    inside = (depth(lesions, size_of(images)) < 1) & solid(images) & solid(other)
-    return other + membrane(images - other, inside), shown_in(lesions, inside.float())
+    both = solid(images) & solid(other)
+    inside = (depth(lesions, size_of(images)) < 1) & both
+    return other + membrane(images - other, inside, both), shown_in(lesions, inside.float())
 
 
-def membrane(values: Tensor, inside: Tensor) -> Tensor:
+def membrane(values: Tensor, inside: Tensor, extent: Tensor) -> Tensor:
     """Values (B, C, H, W) with those `inside` (B, H, W), bool, replaced by a smooth membrane hung on the others.
 
-    That is the solution of Laplace's equation, by successive over-relaxation of every second pixel in turns; the border
-    of the image is free.  A fixed number of sweeps, so that no image depends on another.
+    extent: (B, H, W), bool, what there is; beyond it nothing pulls.  That is the solution of Laplace's equation, by
+    successive over-relaxation of every second pixel in turns, in a fixed number of sweeps, so that no image depends on
+    another.  Where nothing is there to hang it on, it is flat at the mean of what it replaces.
     """
     height, width = size_of(values)
-    unknown = inside[:, None]
-    ring = F.max_pool2d(unknown.float(), 3, 1, 1) * ~unknown
+    unknown, there = (inside & extent)[:, None], extent[:, None].float()
+    ring = F.max_pool2d(unknown.float(), 3, 1, 1) * ~unknown * there
+    ring = torch.where(ring.any(dim=(2, 3), keepdim=True), ring, unknown.float())
     mean = (values * ring).sum(dim=(2, 3), keepdim=True) / (ring.sum(dim=(2, 3), keepdim=True) + 1e-6)
-    found = torch.where(unknown, mean, values)
+    found = torch.where(unknown, mean, values * there)
+    share = unknown / _around(there).clamp(min=1.0)  # of each neighbour
     odd = (torch.arange(height)[:, None] + torch.arange(width)) % 2 == 1
-    short = min(height, width)
-    omega = 2 / (1 + math.sin(math.pi / max(2.0, 0.45 * short)))
-    steps = [omega * (unknown & odd), omega * (unknown & ~odd)]
-    for _ in range(math.ceil(SWEEPS * short)):
-        for step in steps:
-            around = F.pad(found, (1, 1, 1, 1), mode="replicate")
-            mean = around[:, :, :-2, 1:-1] + around[:, :, 2:, 1:-1] + around[:, :, 1:-1, :-2] + around[:, :, 1:-1, 2:]
-            found = found + step * (mean / 4 - found)
-    return found
+    omega = 2 / (1 + math.sin(math.pi / max(2.0, 0.45 * min(height, width))))
+    steps = [(omega * share * turn, 1 - omega * (unknown & turn)) for turn in (odd, ~odd)]
+    for _ in range(math.ceil(SWEEPS * min(height, width))):
+        for of_neighbours, kept in steps:
+            found = kept * found + of_neighbours * _around(found)
+    return torch.where(unknown, found, values)
+
+
+def _around(values: Tensor) -> Tensor:
+    """The sum over the four neighbours of each pixel, 0 beyond the border."""
+    padded = F.pad(values, (1, 1, 1, 1))
+    return padded[:, :, :-2, 1:-1] + padded[:, :, 2:, 1:-1] + padded[:, :, 1:-1, :-2] + padded[:, :, 1:-1, 2:]

@@ -39,7 +39,7 @@ def perlin(images: Tensor, lesions: Lesions, batch: Tensor) -> tuple[Tensor, Ten
 
 
 def fractal_noise(lesions: Lesions, size: tuple[int, int]) -> Tensor:
-    """(B, H, W) of mean 0, mostly within -0.5..0.5: three octaves of gradient noise over each lesion's neighbourhood."""
+    """(B, H, W) about 0, mostly within -0.5..0.5: three octaves of gradient noise over each lesion's neighbourhood."""
     reach = 2 * NEIGHBOURHOOD * lesions.radii.amax(dim=1)[:, None, None]
     v, u = (along / (2 * reach) + 0.5 for along in offsets(lesions, size))
     cells = (lesions.coarse[:, :4, :4], lesions.fine[:, :8, :8], lesions.fine[:, 8:24, 8:24])

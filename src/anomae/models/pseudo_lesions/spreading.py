@@ -18,7 +18,7 @@ EDGE = 18.0  # how sharp that outline is; 3..13 in other families
 def oedema(images: Tensor, lesions: Lesions, _: Tensor) -> tuple[Tensor, Tensor]:
     """Brighter or darker along one tissue, falling off smoothly and ending where another tissue begins.
 
-    The detail of the tissue is kept.  The amplitude is 1.2 times that of a `blob`, since it is reached at the centre only.
+    The detail of the tissue is kept.  The amplitude is 1.2 times that of a `blob`, being reached at the centre only.
     """
     inside = (1 - depth(lesions, size_of(images), OEDEMA_REACH)).clamp(0.0, 1.0)
     profile = 1 - (1 - inside).square()
