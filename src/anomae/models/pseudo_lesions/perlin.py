@@ -57,7 +57,7 @@ def gradient_noise(drawn: Tensor, v: Tensor, u: Tensor) -> Tensor:
     row, column = (where.clamp(0.0, 1.0) * (side - 1) for where in (v, u))
     top, left = (along.floor().clamp(max=side - 2) for along in (row, column))
     down, right = row - top, column - left
-    smooth_down, smooth_right = (t**3 * (t * (6 * t - 15) + 10) for t in (down, right))
+    smooth_down, smooth_right = (t.pow(3) * (t * (6 * t - 15) + 10) for t in (down, right))
 
     def corner(below: int, beside: int) -> Tensor:
         at = ((top + below) * side + left + beside).long().flatten(1)
