@@ -1,4 +1,4 @@
-"""What families share: sizes, signs, textures, means inside a lesion, tissue that is moved."""
+"""What families share: sizes, signs, textures, means inside a lesion, other tissue, tissue that is moved."""
 
 import torch
 import torch.nn.functional as F

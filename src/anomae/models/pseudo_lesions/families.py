@@ -3,6 +3,9 @@
 An altered image is (1 - w) X + w T with the soft weight w of the lesion (`fields.soft_weight`) inside tissue, and T the
 family's target; `deform` and `mass` move tissue as well.  Intensities are 0..1, healthy tissue in about 0.1..0.8.
 In each channel w is multiplied by how strongly that channel shows the lesion; tissue moves in all channels alike.
+
+The nine STANDARD families stand here; the others, which are drawn only if a setting names them, in files of their own.
+They use the same draws, so that naming one changes nothing but which family a lesion is of.
 """
 
 from collections.abc import Callable
