@@ -62,7 +62,8 @@ def gradient_noise(drawn: Tensor, v: Tensor, u: Tensor) -> Tensor:
     def corner(below: int, beside: int) -> Tensor:
         at = ((top + below) * side + left + beside).long().flatten(1)
         towards = angle.gather(1, at).reshape(top.shape)
-        return towards.sin() * (down - below) + towards.cos() * (right - beside)
+        rise: Tensor = towards.sin() * (down - below) + towards.cos() * (right - beside)
+        return rise
 
     upper = torch.lerp(corner(0, 0), corner(0, 1), smooth_right)
     lower = torch.lerp(corner(1, 0), corner(1, 1), smooth_right)
