@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -80,6 +81,25 @@ def test_going_on_equals_never_stopping(tmp_path: Path, at: int) -> None:
     steps = [line["step"] for line in read_json_lines(cut.journal)]
     assert steps == sorted(set(steps))
     assert steps[-1] == 24
+
+
+def test_samples_can_be_exchanged_by_the_step_and_going_on_exchanges_the_same(tmp_path: Path) -> None:
+    def taken(folder: str, *steps: int) -> list[list[int]]:
+        seen: list[list[int]] = []
+
+        def loss(model: nn.Module, indices: np.ndarray, generator: torch.Generator) -> Tensor:
+            seen.append(indices.tolist())
+            return noisy_loss(model, indices, generator)
+
+        for number in steps:
+            training = replace(make_training(tmp_path / folder, steps=number), batch_loss=loss)
+            by_step = replace(training, exchange=lambda indices, step: (indices + step) % len(SAMPLES))
+            train(make_fabric(FP32), make_model(), training if folder == "plain" else by_step)
+        return seen
+
+    plain, whole = taken("plain", 8), taken("whole", 8)
+    assert whole == [[(index + step) % len(SAMPLES) for index in batch] for step, batch in enumerate(plain)]
+    assert taken("parts", 3, 8) == whole
 
 
 def test_a_finished_training_is_not_repeated(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from anomae.seeds import derive_seed
 from anomae.slices.store import grey
 
 ORANGE = (255, 140, 40)
-TITLE_WIDTH, SMALLEST_SIDE, GAP = 110, 128, 2
+TITLE_WIDTH, SMALLEST_SIDE, GAP = 130, 128, 2
 
 
 def pseudo(

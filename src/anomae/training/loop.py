@@ -40,7 +40,8 @@ class Training:
     mean loss of these samples; all it draws comes from the generator, which depends on seed, stage, step and shard
     alone.  A step's batch is cut into devices x accumulate shards, so two processes do what one does with twice the
     accumulation.  groups: parameter groups with an "lr" each (None: one group).  optimizer: AdamW, or Adam, whose
-    weight decay is an L2 term of the loss.
+    weight decay is an L2 term of the loss.  exchange(indices, step) -> the samples that take the place of those whose
+    turn it is.
     """
 
     stage: str
@@ -53,6 +54,7 @@ class Training:
     groups: Sequence[Mapping[str, Any]] | None = None
     optimizer: type[torch.optim.Adam] = torch.optim.AdamW
     choice: Choice | None = None
+    exchange: Callable[[npt.NDArray[np.int64], int], npt.NDArray[np.int64]] | None = None
     facts: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -102,6 +104,8 @@ def train(fabric: Any, model: nn.Module, training: Training) -> dict[str, Any]:
         factor = lr_factor(number, steps, warmup, settings.min_lr / settings.lr)
         for group, peak in zip(stepped.param_groups, peaks, strict=True):
             group["lr"] = peak * factor
+        if training.exchange is not None:
+            indices = training.exchange(indices, number)
         loss = _step(fabric, wrapped, stepper, training, indices, number)
         return {"loss": loss}, {"lr": settings.lr * factor}
 

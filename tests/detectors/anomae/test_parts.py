@@ -10,13 +10,23 @@ from pydantic import ValidationError
 
 from anomae.detectors.anomae import pool as pools
 from anomae.detectors.anomae.evidence import Evidence, shown_size
+from anomae.detectors.anomae.heads import build_heads, train_head
 from anomae.detectors.anomae.memory import Memory
 from anomae.detectors.anomae.pool import Pool, make_pool
-from anomae.detectors.anomae.samples import HEALTHY, altered_by, families_of, make_samples, patch_targets
+from anomae.detectors.anomae.samples import (
+    HEALTHY,
+    altered_by,
+    asked_families,
+    families_of,
+    make_samples,
+    patch_targets,
+)
 from anomae.detectors.anomae.settings import AnomaeSettings, LesionSettings
 from anomae.detectors.anomae.sources import Features, Pixels, View, make_backbone
 from anomae.detectors.anomae.window import Window
+from anomae.models.pseudo_lesions.families import FAMILIES, STANDARD
 from anomae.slices.store import Slices
+from anomae.training.devices import make_fabric
 
 from .conftest import recipe_settings, three_channels
 
@@ -194,6 +204,65 @@ def test_families_by_kind(images: torch.Tensor) -> None:
     assert (altered_by(images, "nodule", torch.Generator().manual_seed(0)) != images).any()
 
 
+def test_the_pretext_task_asks_about_the_standard_families_and_those_learned_from() -> None:
+    assert asked_families(LesionSettings()) == LesionSettings().families == STANDARD
+    assert asked_families(LesionSettings(families=("blob",))) == STANDARD
+    assert asked_families(LesionSettings(families=("perlin", "blob", "oedema"))) == (*STANDARD, "oedema", "perlin")
+    assert asked_families(LesionSettings(kind="centre")) == ("nodule",)
+
+
+def test_families_that_are_not_learned_from_take_no_part(images: torch.Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the further families and without them the default samples are the same to the bit."""
+    made = make_samples(images, LesionSettings(), torch.Generator().manual_seed(0))
+    assert len(FAMILIES) > len(STANDARD)
+    for name in set(FAMILIES) - set(STANDARD):
+        monkeypatch.delitem(FAMILIES, name)
+    alone = make_samples(images, LesionSettings(), torch.Generator().manual_seed(0))
+    assert torch.equal(made.images, alone.images)
+    assert torch.equal(made.family, alone.family)
+    assert torch.equal(made.changed, alone.changed)
+
+
+def test_a_pool_knows_strengths_where_there_is_a_curriculum_and_is_else_the_same(
+    images: torch.Tensor, tmp_path: Path
+) -> None:
+    evidence = [Evidence([Pixels()], (32, 32), 8)]
+
+    def make(folder: str, curriculum: float) -> Pool:
+        chosen = LesionSettings(curriculum=curriculum)
+        return make_pool(
+            tmp_path / folder, 64, lambda at: images[torch.from_numpy(at)], len(images), evidence, chosen, 3
+        )
+
+    plain, ordered = make("plain", 0.0), make("ordered", 0.5)
+    assert plain.strength is None
+    assert not (tmp_path / "plain" / "strength.npy").exists()
+    assert ordered.strength is not None
+    assert ((ordered.strength > 0) <= (ordered.family >= 0)).all()
+    assert (ordered.strength > 0).any()
+    for one, other in ((plain.evidence[0], ordered.evidence[0]), (plain.targets[0], ordered.targets[0])):
+        assert np.array_equal(one, other)
+    assert np.array_equal(plain.family, ordered.family)
+
+
+def test_a_head_with_a_curriculum_learns_from_other_samples_first(images: torch.Tensor, tmp_path: Path) -> None:
+    """With a curriculum the heads end elsewhere than without; the same curriculum ends in the same head."""
+    evidence = [Evidence([Pixels()], (32, 32), 8)]
+    lesions = LesionSettings(curriculum=0.5)
+    pool = make_pool(tmp_path, 128, lambda at: images[torch.from_numpy(at)], len(images), evidence, lesions, 3)
+    of = settings(sizes=(32,), lesions=lesions)
+    short = of.head.model_copy(update={"training": of.head.training.model_copy(update={"steps": 6})})
+    states = []
+    for number, share in enumerate((0.0, 0.5, 0.5)):
+        ((head,),) = build_heads(of, evidence, [pool.evidence[0].shape[1]], 0)
+        made = {"name": "head", "seed": 0, "folder": tmp_path / str(number), "checkpoint_minutes": 5.0}
+        train_head(make_fabric(of.device), head, pool, 0, short, curriculum=share, **made)
+        states.append(torch.cat([value.flatten() for value in head.state_dict().values()]))
+    without, one, again = states
+    assert torch.equal(one, again)
+    assert not torch.equal(without, one)
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -203,6 +272,7 @@ def test_families_by_kind(images: torch.Tensor) -> None:
         {"sizes": "8"},
         {"lesions": {"families": "blobb"}},
         {"lesions": {"families": ""}},
+        {"lesions": {"curriculum": 1.5}},
         {"lesions": {"families": "blob,fill", "weights": (1,)}},
     ],
 )

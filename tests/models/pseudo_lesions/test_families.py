@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from anomae.models.pseudo_lesions.apply import CHANGED, apply_lesions, changed_area
+from anomae.models.pseudo_lesions.cavities import at_surface
 from anomae.models.pseudo_lesions.draws import draw_lesions, tissue
 from anomae.models.pseudo_lesions.families import FAMILIES
 from anomae.models.pseudo_lesions.fields import depth, offsets, soft_weight
@@ -41,9 +42,23 @@ def test_nothing_changes_outside_tissue_or_far_away(family: str) -> None:
     lesions = draw_lesions(images, (1.0,), torch.Generator().manual_seed(0))
     changed = changed_area(images, apply_lesions(images, lesions, (family,)))
     assert not (changed & ~tissue(images)).any()
-    y, x = offsets(lesions, (64, 64))
+    y, x = offsets(at_surface(images, lesions) if family == "cavity" else lesions, (64, 64))
     far = torch.hypot(y, x) > 3.5 * lesions.radii.amax(1)[:, None, None] + 0.1
     assert not (changed & far).any()
+
+
+def test_nothing_changes_where_its_weight_is_zero_and_no_image_depends_on_its_neighbours(family: str) -> None:
+    images = heads()
+    lesions = draw_lesions(images, (1.0,), torch.Generator().manual_seed(0))
+    target, weight = FAMILIES[family](images, lesions, images)
+    made = apply_lesions(images, lesions, (family,))
+    untouched = (weight.expand_as(images) == 0) | ~tissue(images)[:, None]
+    assert torch.equal(made[untouched], images[untouched])
+    assert weight.min() >= 0
+    assert weight.max() <= 1 + 1e-6
+    some = torch.tensor([5, 17, 2])
+    of_some = FAMILIES[family](images[some], lesions.take(some), images)
+    assert all(torch.equal(one, other[some]) for one, other in zip(of_some, (target, weight), strict=True))
 
 
 def test_the_images_given_are_left_alone_and_the_draw_decides_all(family: str) -> None:
@@ -129,7 +144,7 @@ def test_channels_show_one_lesion_each_with_a_strength_of_its_own(family: str) -
     full = change.gather(1, shown.argmax(1, keepdim=True).expand(-1, -1, 64, 64))
     if family == "deform":  # tissue moves in all channels alike
         assert torch.equal(change, full.expand_as(change))
-    elif family == "mass":  # it moves alike, and there is a blob of each channel's strength where it went
+    elif family in ("mass", "cavity"):  # it moves alike, and there is a blob of each channel's strength where it went
         (one, two, three), (f1, f2, f3) = change.unbind(1), shown.unbind(1)
         alike = torch.isclose((one - two) * (f3 - f2), (three - two) * (f1 - f2), atol=1e-6)
         assert alike.float().mean() > 0.99  # but where 0..1 cuts one of them off

@@ -70,6 +70,7 @@ class Anomae:
                     seed=seed,
                     folder=folder,
                     checkpoint_minutes=settings.device.checkpoint_minutes,
+                    curriculum=settings.lesions.curriculum,
                 )
         return FittedAnomae(settings, seed, healthy.image_size, healthy.channels, parts, tuple(evidences), heads)
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from anomae.detectors.anomae.evidence import Evidence
 from anomae.detectors.anomae.fitting import Parts
 from anomae.detectors.anomae.neighbours import apart
-from anomae.detectors.anomae.samples import altered_by, families_of
+from anomae.detectors.anomae.samples import altered_by, asked_families, families_of
 from anomae.detectors.anomae.saved import write_parts
 from anomae.detectors.anomae.settings import AnomaeSettings
 from anomae.detectors.checked_images import check_images, stacked
@@ -97,7 +97,7 @@ class FittedAnomae:
         """What `pretext` inspects: a family, images with one lesion of it each, and their neighbours; in turn."""
         window = self.parts.window
         seen = window.seen(torch.from_numpy(self._stacks(images, neighbours)))
-        for family in families_of(self.settings.lesions, every=True):
+        for family in asked_families(self.settings.lesions):
             generator = torch.Generator().manual_seed(derive_seed(self.seed, "pretext", family))
             slices, beside = apart(window.prepared(altered_by(seen, family, generator)))
             yield family, slices.numpy(), None if beside is None else beside.numpy()

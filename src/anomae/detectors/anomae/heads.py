@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from anomae.detectors.anomae.curriculum import Curriculum
 from anomae.detectors.anomae.evidence import Evidence
 from anomae.detectors.anomae.pool import Pool
 from anomae.detectors.anomae.settings import AnomaeSettings, HeadSettings
@@ -52,10 +53,12 @@ def train_head(
     seed: int,
     folder: Path,
     checkpoint_minutes: float,
+    curriculum: float = 0.0,
 ) -> None:
     """Train `head` in place on the evidence of size number `index`; leaves it with its last weights.
 
-    Half of the samples are mirrored, evidence and targets alike.
+    Half of the samples are mirrored, evidence and targets alike.  curriculum: as in the settings of lesions; above 0
+    the pool must know how strong its samples are.
     """
     evidence, targets = pool.evidence[index], pool.targets[index]
     positive = torch.tensor(settings.positive_weight, device=fabric.device)
@@ -73,6 +76,10 @@ def train_head(
             loss = loss + F.binary_cross_entropy_with_logits(image.float(), abnormal)
         return loss
 
+    towards_subtle = None
+    if curriculum and pool.strength is not None:
+        steps = round(curriculum * settings.training.total_steps(len(pool)))
+        towards_subtle = Curriculum(pool.strength, pool.family >= 0, steps)
     train(
         fabric,
         head,
@@ -84,5 +91,6 @@ def train_head(
             seed=seed,
             folder=folder,
             checkpoint_minutes=checkpoint_minutes,
+            exchange=None if towards_subtle is None else towards_subtle.exchanged,
         ),
     )

@@ -25,12 +25,14 @@ CHUNK = 64
 class Pool:
     """n samples.  evidence: by size, (n, C, gh, gw) float16, mapped.  targets: by size, (n, gh, gw) uint8.
 
-    family: (n,) int8, the family's index, -1 where the sample is healthy.
+    family: (n,) int8, the family's index, -1 where the sample is healthy.  strength: (n,) float32 as in `Samples`; None
+    where the settings have no curriculum.
     """
 
     evidence: list[npt.NDArray[Any]]
     targets: list[npt.NDArray[Any]]
     family: npt.NDArray[Any]
+    strength: npt.NDArray[Any] | None = None
 
     def __len__(self) -> int:
         return len(self.family)
@@ -74,6 +76,7 @@ def make_pool(
         [map_array(folder / f"evidence-{at}.npy") for at in range(len(evidences))],
         [map_array(folder / f"targets-{at}.npy") for at in range(len(evidences))],
         np.array(map_array(folder / "family.npy")),
+        np.array(map_array(folder / "strength.npy")) if settings.curriculum else None,
     )
 
 
@@ -100,4 +103,6 @@ def _blocks(
             (f"evidence-{index}", found.cpu().numpy()),
             (f"targets-{index}", targets.cpu().numpy().astype(np.uint8)),
         ]
+    if settings.curriculum:
+        blocks.append(("strength", samples.strength.numpy().astype(np.float32)))
     return [*blocks, ("family", samples.family.numpy().astype(np.int8))]

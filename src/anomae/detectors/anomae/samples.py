@@ -11,7 +11,7 @@ from anomae.detectors.anomae.settings import LesionSettings
 from anomae.models.augmentation import random_views
 from anomae.models.pseudo_lesions.apply import apply_lesions, changed_area
 from anomae.models.pseudo_lesions.draws import draw_lesions
-from anomae.models.pseudo_lesions.families import FAMILIES
+from anomae.models.pseudo_lesions.families import FAMILIES, STANDARD
 from anomae.models.pseudo_lesions.neighbours import apply_to_neighbours, draw_factors
 from anomae.models.pseudo_lesions.nodules import with_blobs_beside, with_nodules, with_vessels
 
@@ -25,12 +25,14 @@ BESIDE, VESSEL = 0.2, 0.25
 class Samples:
     """images: (B, c, h, w) in 0..1, or stacks, as they were given.  changed: (B, h, w) bool, of the slices.
 
-    family: (B,) int64, HEALTHY where nothing was altered.
+    family: (B,) int64, HEALTHY where nothing was altered.  strength: (B,) mean change of the slices' intensities, 0
+    where nothing was altered.
     """
 
     images: Tensor
     changed: Tensor
     family: Tensor
+    strength: Tensor
 
 
 def make_samples(images: Tensor, settings: LesionSettings, generator: torch.Generator) -> Samples:
@@ -49,11 +51,12 @@ def make_samples(images: Tensor, settings: LesionSettings, generator: torch.Gene
     healthy = torch.rand(len(images), generator=generator) < settings.healthy
     made = torch.where(healthy[:, None, None, None], slices, altered)
     changed, family = changed_area(slices, made), torch.where(healthy, HEALTHY, lesions.family)
+    strength = _strength(slices, made)
     if beside is not None:
         factors = draw_factors(len(images), generator)
         further = apply_to_neighbours(beside, lesions, settings.families, factors)
         made = _stacked(images, made, torch.where(healthy[:, None, None, None, None], beside, further))
-    return Samples(made, changed, family)
+    return Samples(made, changed, family, strength)
 
 
 def views_of(images: Tensor, settings: LesionSettings, generator: torch.Generator) -> Tensor:
@@ -66,6 +69,17 @@ def families_of(settings: LesionSettings, every: bool = False) -> tuple[str, ...
     if settings.kind == "centre":
         return (NODULE,)
     return tuple(FAMILIES) if every else settings.families
+
+
+def asked_families(settings: LesionSettings) -> tuple[str, ...]:
+    """The families of the pretext task: the standard ones, trained on or not, and whatever else is learned from.
+
+    So the figures of all detectors are means over the same families, unless a detector learned from more.
+    """
+    learned = families_of(settings)
+    if settings.kind == "centre":
+        return learned
+    return tuple(name for name in FAMILIES if name in STANDARD or name in learned)
 
 
 def altered_by(images: Tensor, family: str, generator: torch.Generator) -> Tensor:
@@ -110,7 +124,12 @@ def _candidates(images: Tensor, settings: LesionSettings, generator: torch.Gener
     distracted = torch.where(kind < BESIDE, blobs, torch.where(kind < BESIDE + VESSEL, vessels, views))
     made = torch.where(healthy[:, None, None, None], distracted, nodules)
     changed = changed_area(views, made) & ~healthy[:, None, None]
-    return Samples(made, changed, torch.where(healthy, HEALTHY, 0))
+    strength = torch.where(healthy, 0.0, _strength(views, made))
+    return Samples(made, changed, torch.where(healthy, HEALTHY, 0), strength)
+
+
+def _strength(before: Tensor, made: Tensor) -> Tensor:
+    return (made - before).abs().mean(dim=(1, 2, 3))
 
 
 def _turned(images: Tensor, generator: torch.Generator) -> Tensor:

@@ -45,6 +45,12 @@ class LesionSettings(Settings):
     )
     healthy: float = Field(default=0.35, gt=0, lt=1, description="share of the samples that stay healthy")
     smallest_share: float = Field(default=0.25, gt=0, le=1, description="of a patch that must be changed to count")
+    curriculum: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="share of a head's training over which subtler lesions join the strongest quarter; 0: all at once",
+    )
 
     _split = field_validator("families", mode="before")(_listed)
 

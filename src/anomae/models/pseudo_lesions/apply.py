@@ -15,7 +15,7 @@ def apply_lesions(images: Tensor, lesions: Lesions, names: Sequence[str]) -> Ten
     """Images (B, C, H, W) of intensities 0..1 with their lesions, within 0..1; tissue only is changed.
 
     names: the families that `lesions.family` counts.  Every image's outcome depends on its own lesion alone, but for
-    the tissue that `foreign` takes from the batch.
+    the tissue that `foreign`, `poisson` and `perlin` take from the batch.
     """
     altered, body = images.clone(), tissue(images)
     for index, name in enumerate(names):
