@@ -319,3 +319,11 @@ def test_a_pool_that_was_stopped_goes_on_to_the_same(
     assert np.array_equal(part.evidence[0], whole.evidence[0])
     assert np.array_equal(part.targets[0], whole.targets[0])
     assert np.array_equal(part.family, whole.family)
+
+
+def test_families_are_named_listed_or_all() -> None:
+    assert LesionSettings(families="all").families == tuple(FAMILIES)
+    assert LesionSettings(families=("all",)).families == tuple(FAMILIES)
+    assert LesionSettings(families="blob, rim").families == ("blob", "rim")
+    with pytest.raises(ValueError, match="families are out of"):
+        LesionSettings(families="all,blob")

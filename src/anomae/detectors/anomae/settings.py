@@ -37,7 +37,7 @@ class LesionSettings(Settings):
     )
     families: tuple[str, ...] = Field(
         default=("blob", "fill", "foreign", "deform", "tissue", "flat", "rim", "mass", "several"),
-        description="those that the heads learn from; area only",
+        description="those that the heads learn from, or all; area only",
     )
     weights: tuple[float, ...] | None = Field(default=None, description="how often each family; none: alike")
     brighter: float = Field(
@@ -52,7 +52,14 @@ class LesionSettings(Settings):
         description="share of a head's training over which subtler lesions join the strongest quarter; 0: all at once",
     )
 
-    _split = field_validator("families", mode="before")(_listed)
+    @field_validator("families", mode="before")
+    @classmethod
+    def _named(cls, value: Any) -> Any:
+        """Names, however they are listed; "all" stands for every family there is."""
+        from anomae.models.pseudo_lesions.families import FAMILIES
+
+        names = _listed(value)
+        return list(FAMILIES) if isinstance(names, list | tuple) and list(names) == ["all"] else names
 
     @model_validator(mode="after")
     def _known(self) -> Self:
