@@ -187,7 +187,9 @@ def test_every_reader_is_in_this_suite(reader: Reader, tmp_path: Path) -> None:
 
 
 def test_names_and_suffixes_are_told_apart() -> None:
-    assert len({reader.name for reader in READERS}) == len(READERS)
+    # A reader without an ending of its own, told by what a file holds, may read a further form of another's format.
+    names = [reader.name for reader in READERS if reader.suffixes]
+    assert len(set(names)) == len(names)
     suffixes = [suffix for reader in READERS for suffix in reader.suffixes]
     assert len(set(suffixes)) == len(suffixes)
     assert all(suffix.startswith(".") and suffix == suffix.lower() for suffix in suffixes)

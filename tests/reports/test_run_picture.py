@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from anomae.errors import UserError
+from anomae.models.pseudo_lesions.families import FAMILIES
 from anomae.reports.run_picture import _spread, run_picture
 from anomae.slices.store import SliceStore
 from anomae.stages.fit import fit
@@ -45,11 +46,10 @@ def test_a_contact_sheet_of_every_family(run: Path, tmp_path: Path) -> None:
     assert one.read_bytes() == same.read_bytes() != other.read_bytes()
     with Image.open(one) as sheet:
         pixels = np.asarray(sheet.convert("RGB")).astype(int)
-    rows = pixels.reshape(10, -1, *pixels.shape[1:])  # untouched, and nine families
-    orange = (pixels == (255, 140, 40)).all(-1).reshape(10, -1).sum(1)
+    count = 1 + len(FAMILIES)  # untouched, and every family
+    orange = (pixels == (255, 140, 40)).all(-1).reshape(count, -1).sum(1)
     assert orange[0] == 0
-    assert (orange[1:] > 0).sum() >= 7
-    assert len(rows) == 10
+    assert (orange[1:] > 0).sum() >= count - 3
     assert pseudo(run) == run / "pseudo_lesions.png"
 
 

@@ -15,7 +15,7 @@ from anomae.detectors.anomae.samples import HEALTHY, altered_by, make_samples
 from anomae.detectors.anomae.settings import AnomaeSettings, LesionSettings
 from anomae.detectors.anomae.sources import Features, Pixels, make_backbone
 from anomae.errors import UserError
-from anomae.models.pseudo_lesions.families import FAMILIES
+from anomae.models.pseudo_lesions.families import FAMILIES, STANDARD
 from anomae.slices.store import Slices
 
 from .conftest import recipe_settings, three_channels
@@ -129,7 +129,7 @@ def test_without_neighbours_each_slice_stands_for_its_own(fitted: Any, healthy: 
 def test_pretext_goes_on_into_the_neighbours(fitted: Any, healthy: np.ndarray) -> None:
     beside = scans(healthy).neighbours(slice(None))
     found, again = fitted.pretext(healthy, beside), fitted.pretext(healthy, beside)
-    assert set(found) == set(FAMILIES)
+    assert set(found) == set(STANDARD)
     assert all(np.array_equal(found[name], again[name]) for name in found)
     assert not np.array_equal(found["blob"], fitted.pretext(healthy)["blob"])
 
@@ -174,7 +174,7 @@ def test_stacks_of_several_channels(healthy: np.ndarray, tmp_path: Path) -> None
     whole = fitted.inspect(images, beside)
     assert np.array_equal(fitted.inspect(images[7:8], beside[7:8]).scores, whole.scores[7:8])
     assert (fitted.inspect(images).scores != whole.scores).mean() > 0.9
-    assert set(fitted.pretext(images[:6], beside[:6])) == set(FAMILIES)
+    assert set(fitted.pretext(images[:6], beside[:6])) == set(STANDARD)
 
 
 @pytest.mark.parametrize(
