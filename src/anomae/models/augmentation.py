@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from anomae.models.pseudo_lesions.fields import noise_field
+from anomae.models.windows import mean_around
 
 TURN = 0.12  # radians
 RESIZE = 0.12
@@ -61,7 +62,7 @@ def _other_scanner(images: Tensor, touched: Tensor, generator: torch.Generator) 
     field = noise_field(torch.randn(count, BIAS_CELLS, BIAS_CELLS, generator=generator), (height, width))
     touched = touched[:, None, None, None]
     shown = shown * (1 + touched * within(BIAS) * field[:, None])
-    blurred = F.avg_pool2d(shown, 3, 1, 1, count_include_pad=False)
+    blurred = mean_around(shown, 1)
     share = touched * (within(BLUR) - 0.2 * BLUR)  # below 0: sharper
     shown = shown + share * (blurred - shown)
     level = touched * NOISE * torch.rand(count, 1, 1, 1, generator=generator).square()

@@ -66,3 +66,17 @@ def test_there_is_no_seam_and_an_image_in_itself_is_itself() -> None:
     lesions.other[:] = torch.arange(len(images)).roll(1)
     lesions.shift.zero_()
     assert torch.allclose(apply_lesions(images, lesions, ("poisson",)), images, atol=2e-3)
+
+
+def test_no_membrane_depends_on_the_others_of_its_batch() -> None:
+    """They are solved in windows of one size; one without any unknown and one that is all unknown lie among them."""
+    side = 48
+    drawn = torch.Generator().manual_seed(2)
+    values, extent = torch.rand(5, 1, side, side, generator=drawn), torch.rand(5, side, side, generator=drawn) > 0.02
+    y, x = torch.meshgrid(torch.arange(side), torch.arange(side), indexing="ij")
+    discs = [torch.hypot(y - at, x - 2.0 * at + 9) < radius for at, radius in ((0, 9), (20, 3), (30, 0), (24, 99))]
+    inside = torch.stack([*discs, torch.hypot(y - 47.0, x - 47.0) < 6])
+    together = membrane(values, inside, extent)
+    for row in range(5):
+        rows = slice(row, row + 1)
+        assert torch.equal(together[rows], membrane(values[rows], inside[rows], extent[rows]))

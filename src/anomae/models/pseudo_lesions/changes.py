@@ -6,6 +6,7 @@ from torch import Tensor
 
 from anomae.models.pseudo_lesions.draws import Lesions, tissue
 from anomae.models.pseudo_lesions.fields import blurred, offsets, texture
+from anomae.models.windows import largest_around
 
 
 def size_of(images: Tensor) -> tuple[int, int]:
@@ -46,7 +47,7 @@ def eroded(body: Tensor, share: float = 2 / 128) -> Tensor:
     By default that is what `tissue` takes for tissue beyond the outline, because it is a mean.
     """
     width = max(1, round(min(body.shape[1:]) * share))
-    return -F.max_pool2d(-body.float()[:, None], 2 * width + 1, 1, width)[:, 0] > 0.5
+    return ~largest_around(~body, width)
 
 
 def solid(images: Tensor) -> Tensor:

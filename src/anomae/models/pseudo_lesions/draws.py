@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+
+from anomae.models.windows import largest_around, mean_around
 
 COARSE, FINE = 8, 24  # cells of a side of the two noise fields
 RADIUS = (1 / 32, 1 / 5)  # of the first half axis, log-uniform
@@ -78,7 +79,7 @@ def draw_lesions(
     centre = torch.stack([(pixels[:, 0] // width + 0.5) / height, (pixels[:, 0] % width + 0.5) / width], dim=1)
     first = torch.exp(math.log(RADIUS[0]) + math.log(RADIUS[1] / RADIUS[0]) * uniform())
     second = first * torch.exp(0.25 * torch.randn(count, generator=generator))
-    around = F.avg_pool2d(images, 3, 1, 1).flatten(2)  # (B, C, H * W)
+    around = mean_around(images, 1, beyond=True).flatten(2)  # (B, C, H * W)
     level = around.gather(2, pixels[:, 1:, None].expand(-1, channels, -1))[:, :, 0]
     return Lesions(
         family=family,
@@ -119,13 +120,12 @@ def tissue(images: Tensor, level: float = 0.08) -> Tensor:
 
     One channel that shows it is enough.
     """
-    side = max(1, round(min(images.shape[2:]) * 5 / 128)) // 2 * 2 + 1
-    return (F.avg_pool2d(images, side, 1, side // 2) > level).any(dim=1)
+    reach = max(1, round(min(images.shape[2:]) * 5 / 128)) // 2
+    return (mean_around(images, reach, beyond=True) > level).any(dim=1)
 
 
 def _where_lesions_lie(images: Tensor) -> Tensor:
     """(B, H, W) weights: tissue at least MARGIN deep; nearly nothing elsewhere, so that an empty image has some too."""
-    body = tissue(images).float()[:, None]
-    deep = max(1, round(min(images.shape[2:]) * MARGIN))
-    inner = -F.max_pool2d(-body, 2 * deep + 1, 1, deep)
-    return inner[:, 0] + SMALLEST_BODY * body[:, 0] + SMALLEST_BODY**2
+    body = tissue(images)
+    inner = ~largest_around(~body, max(1, round(min(images.shape[2:]) * MARGIN)))
+    return inner + SMALLEST_BODY * body + SMALLEST_BODY**2

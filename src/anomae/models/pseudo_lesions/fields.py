@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from anomae.models.pseudo_lesions.draws import Lesions
+from anomae.models.windows import mean_around
 
 
 def noise_field(cells: Tensor, size: tuple[int, int]) -> Tensor:
@@ -49,6 +50,5 @@ def texture(lesions: Lesions, size: tuple[int, int]) -> Tensor:
 
 def blurred(images: Tensor) -> Tensor:
     """Images (B, C, H, W) without detail below about a tenth of their side."""
-    side = max(1, round(min(images.shape[2:]) * 7 / 128)) // 2 * 2 + 1
-    once = F.avg_pool2d(images, side, 1, side // 2, count_include_pad=False)
-    return F.avg_pool2d(once, side, 1, side // 2, count_include_pad=False)
+    reach = max(1, round(min(images.shape[2:]) * 7 / 128)) // 2
+    return mean_around(mean_around(images, reach), reach)

@@ -1,12 +1,12 @@
 """Families that follow the tissue: what spreads along one tissue and stops where another begins."""
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from anomae.models.pseudo_lesions.changes import mean_inside, shown_in, signed, size_of, solid, textured
 from anomae.models.pseudo_lesions.draws import Lesions
 from anomae.models.pseudo_lesions.fields import depth, offsets
+from anomae.models.windows import largest_around, mean_around
 
 SEED = 2.5 / 128  # how far around its centre the tissue of a lesion is looked up, share of the shorter side
 LIKE = 0.07  # how much the intensity of one tissue differs from that at the centre
@@ -54,12 +54,13 @@ def along_tissue(images: Tensor, lesions: Lesions) -> Tensor:
     size = size_of(images)
     y, x = offsets(lesions, size)
     at_centre = torch.exp(-(y.square() + x.square()) / SEED**2)
-    side = max(1, round(min(size) * 3 / 128)) // 2 * 2 + 1
-    smooth = F.avg_pool2d(images, side, 1, side // 2, count_include_pad=False)
+    smooth = mean_around(images, max(1, round(min(size) * 3 / 128)) // 2)
     apart = (smooth - mean_inside(images, at_centre)).abs().mean(dim=1)
     like = torch.sigmoid((LIKE - apart) * (4 / LIKE)) * solid(images)
     connected = like * (depth(lesions, size) < 0.5)
     connected = torch.maximum(connected, like * at_centre)
     for _ in range(min(size) // 2):  # the farthest is less than 0.4 of the side away; some ways are winding
-        connected = torch.minimum(F.max_pool2d(connected[:, None], 3, 1, 1)[:, 0], like)
+        before, connected = connected, torch.minimum(largest_around(connected, 1), like)
+        if torch.equal(before, connected):  # no further step would change any
+            break
     return connected
