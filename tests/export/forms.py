@@ -51,6 +51,10 @@ FORMS: dict[str, tuple[dict[str, Any], int]] = {  # name before the colon -> set
         3,
     ),
     "anomae: features alone": ({**ANOMAE, "sources": ("features",)}, 1),
+    "anomae: measured, of three channels and neighbours": (
+        {**ANOMAE, "sources": ("features", "neighbours"), "measure": "brightest_spot_9"},
+        3,
+    ),
     "anomae: pixels alone": ({**ANOMAE, "sources": ("pixels", "mirror")}, 1),
     "anomae: candidates": (
         {**ANOMAE, "sources": ("features", "pixels"), "lesions.kind": "centre", "window": (0, 1)},

@@ -1,6 +1,7 @@
 """How the detector `anomae` is exported: the evidence of an image, what the heads make of it, scores and maps."""
 
 import copy
+from dataclasses import asdict
 from typing import Any
 
 import torch
@@ -78,6 +79,9 @@ def traceable(fitted: FittedAnomae) -> Traceable:
     further = {"score_highest_patches": "highest_patches"} if centred else {}
     runner["chain"] = [[name, inputs] for name, _, inputs, _, _ in steps]
     runner["outputs"] = {"score": "image" if centred else "highest_patches", "map": "map", **further}
+    if settings.measure is not None:
+        scales = {name: asdict(scale) for name, scale in fitted.scales.items()}
+        runner = {"kind": "measured", "runner": runner, "measure": settings.measure, "scales": scales}
     return Traceable(
         networks=networks,
         runner=runner,

@@ -8,15 +8,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
+import numpy as np
+import numpy.typing as npt
+
 from anomae.detectors.anomae.fitted import FittedAnomae
 from anomae.detectors.anomae.fitting import evidences_of, fit_parts, measured, with_memories
 from anomae.detectors.anomae.heads import build_heads, train_head
+from anomae.detectors.anomae.measure import healthy_scales
 from anomae.detectors.anomae.neighbours import read_seen
 from anomae.detectors.anomae.pool import make_pool
 from anomae.detectors.anomae.saved import read_parts
 from anomae.detectors.anomae.settings import AnomaeSettings
 from anomae.detectors.inference import in_use
-from anomae.detectors.protocol import HealthySlices
+from anomae.detectors.member_scale import MemberScale
+from anomae.detectors.protocol import Findings, HealthySlices
 from anomae.errors import UserError
 from anomae.training.devices import make_fabric
 from anomae.training.settings import DeviceSettings
@@ -72,7 +77,10 @@ class Anomae:
                     checkpoint_minutes=settings.device.checkpoint_minutes,
                     curriculum=settings.lesions.curriculum,
                 )
-        return FittedAnomae(settings, seed, healthy.image_size, healthy.channels, parts, tuple(evidences), heads)
+        fitted = FittedAnomae(settings, seed, healthy.image_size, healthy.channels, parts, tuple(evidences), heads)
+        return (
+            fitted if settings.measure is None else replace(fitted, scales=_scales(fitted, settings.measure, healthy))
+        )
 
     @classmethod
     def load(cls, folder: Path, device: DeviceSettings | None = None) -> FittedAnomae:
@@ -91,5 +99,15 @@ class Anomae:
         for head, state in zip((head for of_size in heads for head in of_size), states, strict=True):
             head.load_state_dict(state)
             head.eval()
+        scales = {name: MemberScale(**scale) for name, scale in content.get("scales", {}).items()}
         seed, channels = int(content["seed"]), int(content["channels"])
-        return FittedAnomae(settings, seed, (height, width), channels, parts, tuple(evidences), heads)
+        return FittedAnomae(settings, seed, (height, width), channels, parts, tuple(evidences), heads, scales)
+
+
+def _scales(fitted: FittedAnomae, measure: str, healthy: HealthySlices) -> dict[str, MemberScale]:
+    def found(indices: npt.NDArray[np.int64]) -> Findings:
+        images = healthy.read(indices)
+        beside = healthy.neighbours(indices) if fitted.needs_neighbours else None
+        return fitted.inspect_by_heads(images, beside)
+
+    return healthy_scales(found, healthy.read, len(healthy), measure)

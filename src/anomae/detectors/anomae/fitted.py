@@ -1,7 +1,7 @@
 """The detector `anomae`, fitted: scores, maps of probabilities, and the pretext figure's scores."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -13,12 +13,14 @@ from torch import Tensor
 
 from anomae.detectors.anomae.evidence import Evidence
 from anomae.detectors.anomae.fitting import Parts
+from anomae.detectors.anomae.measure import joined
 from anomae.detectors.anomae.neighbours import apart
 from anomae.detectors.anomae.samples import altered_by, asked_families, families_of
 from anomae.detectors.anomae.saved import write_parts
 from anomae.detectors.anomae.settings import AnomaeSettings
 from anomae.detectors.checked_images import check_images, stacked
 from anomae.detectors.inference import in_fixed_batches, in_use
+from anomae.detectors.member_scale import MemberScale
 from anomae.detectors.protocol import Findings
 from anomae.files import write_json
 from anomae.models.patch_head import PatchHead
@@ -29,7 +31,9 @@ from anomae.seeds import derive_seed
 class FittedAnomae:
     """The score is the mean of the highest patches' probabilities of being abnormal; the map is the probability.
 
-    seed: of the fit.  image_size: (h, w).  channels: c.  evidences, heads: for each of `settings.sizes`.
+    With `settings.measure`, the score is the mean of that and of the measure, each standardised over healthy images.
+    seed: of the fit.  image_size: (h, w).  channels: c.  evidences, heads: for each of `settings.sizes`.  scales: of
+    the heads' score and of the measure, where there is one.
     """
 
     name: ClassVar[str] = "anomae"
@@ -42,12 +46,15 @@ class FittedAnomae:
     parts: Parts
     evidences: tuple[Evidence, ...]
     heads: tuple[tuple[PatchHead, ...], ...]
+    scales: Mapping[str, MemberScale] = field(default_factory=dict)
 
     @property
     def description(self) -> str:
         """What a table must say of it."""
         features = self.parts.features
-        return features.description if features else "no pre-trained network"
+        network = features.description if features else "no pre-trained network"
+        measure = self.settings.measure
+        return network if measure is None else f"{network}; {measure} joins the score"
 
     @property
     def needs_neighbours(self) -> bool:
@@ -65,6 +72,14 @@ class FittedAnomae:
         neighbours: (n, 2, c, h, w), the slices below and above each, for the source `neighbours` alone; None: each
         stands for its own.  Raises UserError for images or neighbours unlike those that were fitted on.
         """
+        found = self.inspect_by_heads(images, neighbours)
+        measure = self.settings.measure
+        return found if measure is None else joined(found, images, measure, self.scales)
+
+    def inspect_by_heads(
+        self, images: npt.NDArray[np.float32], neighbours: npt.NDArray[np.float32] | None = None
+    ) -> Findings:
+        """As `inspect`, without what `settings.measure` adds to the score."""
         window, top = self.parts.window, self.settings.top
         centred = self.settings.lesions.kind == "centre"
 
@@ -112,6 +127,7 @@ class FittedAnomae:
             "channels": self.channels,
             "window": [list(self.parts.window.low), list(self.parts.window.high)],
             "teacher": self.description,
+            "scales": {name: asdict(scale) for name, scale in self.scales.items()},
         }
         write_json(folder / "settings.json", {**facts, "settings": self.settings.model_dump(mode="json")})
 

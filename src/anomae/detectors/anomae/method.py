@@ -46,6 +46,8 @@ def anomae_recipe(situation: Situation) -> AnomaeSettings:
         content |= {"lesions": {"kind": "centre"}, "window": (0.0, 1.0), "sizes": (96,)}
     if situation.modality in BRIGHT_LESIONS:
         content["lesions"] = {**content.get("lesions", {}), "brighter": 0.9}
+        if situation.aligned:  # a brain without its skull: elsewhere the brightest spot is fat
+            content["measure"] = "brightest_spot_9"
     sources = content.get("sources", ("features", "pixels", "mirror"))
     content["sources"] = tuple(name for name in sources if situation.aligned or name != "mirror")
     return AnomaeSettings.model_validate(content)

@@ -19,6 +19,7 @@ SOURCES: tuple[SourceName, ...] = (
     "mirror",
     "neighbours",
 )
+MeasureName = Literal["mean", "brightest_spot_5", "brightest_spot_9", "brightest_spot_17", "darkest_spot_9"]
 COMPARISONS = ("mirror", "neighbours")  # of what other sources give
 
 
@@ -124,6 +125,9 @@ class AnomaeSettings(Settings):
         default=None, description="the range itself, of every channel, instead of measuring it"
     )
     top: int = Field(default=5, gt=0, description="the score is the mean of so many highest patches")
+    measure: MeasureName | None = Field(
+        default=None, description="what joins the score beside the heads, each on the scale of healthy images"
+    )
     lesions: LesionSettings = LesionSettings()
     memory: MemorySettings = MemorySettings()
     hidden: HiddenSettings = HiddenSettings()

@@ -13,8 +13,8 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from anomae.detectors.ensemble.scale import MemberScale, judged_together
 from anomae.detectors.ensemble.settings import EnsembleSettings
+from anomae.detectors.member_scale import MemberScale, judged_together
 from anomae.detectors.protocol import Findings, FittedDetector, HealthySlices, Images4, with_neighbours
 from anomae.detectors.registry import method_named
 from anomae.errors import UserError

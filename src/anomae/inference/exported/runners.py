@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from anomae.detectors.ensemble.scale import MemberScale, judged_together
+from anomae.detectors.anomae.measure import joined
+from anomae.detectors.member_scale import MemberScale, judged_together
 from anomae.detectors.protocol import Findings
 from anomae.inference.exported.engines import Network
 from anomae.inference.exported.errors import error_scores
@@ -52,17 +53,30 @@ def inspect_ensemble(networks: Networks, runner: Mapping[str, Any], images: Arra
         given = images if member["needs_neighbours"] else slices
         found[name] = findings_of(RUNNERS[member["runner"]["kind"]](own, member["runner"], given))
         scales[name] = MemberScale(**member["scale"])
-    together = judged_together(found, scales)
-    arrays = {"score": together.scores, "map": together.maps, "reconstruction": together.reconstructions}
-    said = {name: array for name, array in arrays.items() if array is not None}
-    return {**said, **{f"{PREFIX}{name}": column for name, column in together.other_scores.items()}}
+    return _arrays_of(judged_together(found, scales))
+
+
+def inspect_measured(networks: Networks, runner: Mapping[str, Any], images: Array) -> dict[str, Array]:
+    """What runner["runner"] gives of the networks, its score joined by runner["measure"] on runner["scales"]."""
+    inside = runner["runner"]
+    found = findings_of(RUNNERS[inside["kind"]](networks, inside, images))
+    slices = images if images.ndim == 4 else images[:, 0]
+    scales = {name: MemberScale(**scale) for name, scale in runner["scales"].items()}
+    return _arrays_of(joined(found, slices, runner["measure"], scales))
 
 
 RUNNERS: dict[str, Callable[[Networks, Mapping[str, Any], Array], dict[str, Array]]] = {
     "chain": inspect_chain,
     "masked": inspect_masked,
     "ensemble": inspect_ensemble,
+    "measured": inspect_measured,
 }
+
+
+def _arrays_of(found: Findings) -> dict[str, Array]:
+    arrays = {"score": found.scores, "map": found.maps, "reconstruction": found.reconstructions}
+    said = {name: array for name, array in arrays.items() if array is not None}
+    return {**said, **{f"{PREFIX}{name}": column for name, column in found.other_scores.items()}}
 
 
 def findings_of(arrays: Mapping[str, Array]) -> Findings:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from anomae.detectors.ensemble.scale import MemberScale
+from anomae.detectors.member_scale import MemberScale
 
 
 def test_scores_of_any_sign_are_compared_as_they_are() -> None:

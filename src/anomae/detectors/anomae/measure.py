@@ -1,0 +1,46 @@
+"""A measure of the image that joins the score of the heads, each on the scale of healthy images; without torch.
+
+On FLAIR and T2 most lesions are brighter than healthy tissue, which one line of code sees (the brightest spot of a
+prepared slice); where it says something, a detector should say no less.  docs/results.md has both and the two together.
+"""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import numpy.typing as npt
+
+from anomae.detectors.member_scale import MemberScale, judged_together
+from anomae.detectors.protocol import Findings, Images4
+from anomae.slices.measures import MEASURES
+from anomae.slices.store import grey
+
+HEADS = "heads"
+MEASURED_IMAGES, BLOCK = 512, 32
+
+
+def joined(found: Findings, images: Images4, measure: str, scales: Mapping[str, MemberScale]) -> Findings:
+    """What the heads found in images (n, c, h, w), its score the mean with that of `measure`, both standardised.
+
+    The maps stay those of the heads.  The score of the heads and the measure stand beside, as `heads` and by its name.
+    """
+    both = {HEADS: Findings(found.scores), measure: Findings(MEASURES[measure](grey(images)))}
+    together = judged_together(both, scales)
+    return Findings(together.scores, found.maps, None, {**found.other_scores, **together.other_scores})
+
+
+def healthy_scales(
+    inspect: Callable[[npt.NDArray[np.int64]], Findings],
+    read: Callable[[npt.NDArray[np.int64]], Images4],
+    images: int,
+    measure: str,
+) -> dict[str, MemberScale]:
+    """The scales of the heads and of `measure` over at most 512 healthy images, evenly spaced.
+
+    inspect, read: indices (k,) -> what the heads find in these images, and the images (k, c, h, w).  images: how many
+    there are.
+    """
+    indices = np.unique(np.linspace(0, images - 1, MEASURED_IMAGES).astype(np.int64))
+    blocks = [indices[start : start + BLOCK] for start in range(0, len(indices), BLOCK)]
+    by_heads = np.concatenate([inspect(block).scores for block in blocks])
+    measured = np.concatenate([MEASURES[measure](grey(read(block))) for block in blocks])
+    return {HEADS: MemberScale.measured(by_heads, []), measure: MemberScale.measured(measured, [])}
