@@ -113,4 +113,4 @@ def _dropped(x: Tensor, share: float, generator: torch.Generator | None) -> Tens
     if not share or generator is None:
         return x
     kept = torch.rand(*x.shape[:2], 1, 1, generator=generator, device=generator.device) >= share
-    return x * kept.to(x.dtype) / (1 - share)
+    return x * (kept.to(x.dtype) / (1 - share))

@@ -22,6 +22,12 @@ _SIZES: dict[Scale, dict[str, Any]] = {
         "head": {"width": 32, "training": {"steps": 150, "batch": 32}},
     },
 }
+# Of brains: chosen by the pretext figure on validation normals (docs/experiments.md).
+_LONG = {"steps": 4600, "batch": 24}
+_BRAINS: dict[Scale, dict[str, Any]] = {
+    "paper": {"lesions": {"families": "all"}, "head": {"training": _LONG}},
+    "small": {"lesions": {"families": "all"}, "heads": 1, "pool": 7000, "head": {"training": _LONG}},
+}
 _SCALES: dict[str, Scale] = {"demo": "small", "thorough": "paper"}  # where they are not those of `scale_of`
 _TRAINING = {"batch": 56, "lr": 2e-3, "warmup_steps": 50}
 
@@ -30,9 +36,10 @@ def anomae_recipe(situation: Situation) -> AnomaeSettings:
     """The settings of a recipe.
 
     Where no midline lies in the middle of the images, left and right cannot be compared, and the source `mirror` is
-    left out.  On FLAIR and T2 most lesions are brighter than their surroundings, which textbooks say and no label has
-    to; there nine in ten pseudo-lesions that have a sign are brighter.  Raises UserError, naming near misses, where
-    there is no such recipe.
+    left out.  Where one does, they are brains, and the heads learn from every family of pseudo-lesions.  On FLAIR and
+    T2 most lesions are brighter than their surroundings, which textbooks say and no label has to; there nine in ten
+    pseudo-lesions that have a sign are brighter, and of brains the brightest spot joins the score (before a skull is
+    taken off it is fat).  Raises UserError, naming near misses, where there is no such recipe.
     """
     autoencoder = _autoencoder(situation)
     scale = _SCALES.get(situation.recipe, situation.scale)
@@ -40,13 +47,14 @@ def anomae_recipe(situation: Situation) -> AnomaeSettings:
         "autoencoder": autoencoder,
         "denoiser": denoising_recipe("tiny" if scale == "tiny" else "small"),
         **_SIZES[scale],
+        **(_BRAINS.get(scale, {}) if situation.aligned else {}),
     }
     content["head"] = {**content["head"], "training": {**_TRAINING, **content["head"]["training"]}}
     if situation.recipe in CANDIDATES:
         content |= {"lesions": {"kind": "centre"}, "window": (0.0, 1.0), "sizes": (96,)}
     if situation.modality in BRIGHT_LESIONS:
         content["lesions"] = {**content.get("lesions", {}), "brighter": 0.9}
-        if situation.aligned:  # a brain without its skull: elsewhere the brightest spot is fat
+        if situation.aligned:
             content["measure"] = "brightest_spot_9"
     sources = content.get("sources", ("features", "pixels", "mirror"))
     content["sources"] = tuple(name for name in sources if situation.aligned or name != "mirror")
