@@ -10,6 +10,7 @@ import torch
 from anomae.detectors.patchcore.detector import FittedPatchMemory, PatchMemoryDetector
 from anomae.detectors.teacher_settings import PatchMemorySettings, TeacherSettings
 from anomae.errors import UserError
+from anomae.files import read_json, write_json
 from anomae.models.patch_memory import patch_features
 from anomae.slices.store import Slices
 from anomae.training.settings import DeviceSettings
@@ -90,3 +91,12 @@ def test_without_near_nothing_new_is_kept(healthy_heads: np.ndarray, tmp_path: P
         named.description
         == "PatchCore-style memory of patches within 0.1 of the side (tiny residual network, random frozen)"
     )
+
+
+def test_a_memory_of_features_that_were_taken_otherwise_is_refused(healthy_heads: np.ndarray, tmp_path: Path) -> None:
+    fit(healthy_heads[:5], tmp_path).save(tmp_path)
+    assert PatchMemoryDetector.load(tmp_path).memory.shape == (320, 96)
+    content = read_json(tmp_path / "settings.json")
+    write_json(tmp_path / "settings.json", {key: value for key, value in content.items() if key != "beyond"})
+    with pytest.raises(UserError, match="fit it again"):
+        PatchMemoryDetector.load(tmp_path)

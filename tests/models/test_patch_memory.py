@@ -1,20 +1,21 @@
 """The memory of patches: features by hand, distances against scikit-learn, and what a coreset is for."""
 
 import numpy as np
+import pytest
 import torch
 from sklearn.neighbors import NearestNeighbors
 
 from anomae.models.patch_memory import greedy_coreset, nearest_distance, patch_features
 
 
-def test_features_are_averaged_over_neighbours_inside_and_concatenated() -> None:
+def test_features_are_averaged_over_neighbours_with_nothing_beyond_the_border_and_concatenated() -> None:
     fine = torch.arange(16.0).reshape(1, 1, 4, 4)
     coarse = torch.full((1, 2, 2, 2), 7.0)
     features = patch_features([fine, coarse])
     assert features.shape == (1, 3, 4, 4)
-    assert float(features[0, 0, 0, 0]) == (0 + 1 + 4 + 5) / 4
-    assert float(features[0, 0, 2, 1]) == 9.0
-    assert torch.equal(features[0, 1:], torch.full((2, 4, 4), 7.0))
+    assert float(features[0, 0, 0, 0]) == pytest.approx((0 + 1 + 4 + 5) / 9)
+    assert float(features[0, 0, 2, 1]) == pytest.approx(9.0)
+    assert torch.allclose(features[0, 1:], torch.full((2, 4, 4), 7.0 * 4 / 9))  # each of four positions has four
 
 
 def test_distances_are_those_of_scikit_learn(rng: torch.Generator) -> None:

@@ -52,7 +52,7 @@ class _Whole(nn.Module):
         self.bring = Resize(teacher.size, teacher.image_size, corners)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        first, *coarser = (F.avg_pool2d(level, 3, 1, 1, count_include_pad=False) for level in self.teacher(images))
+        first, *coarser = (F.avg_pool2d(level, 3, 1, 1) for level in self.teacher(images))
         joined = [first, *(bring(level) for bring, level in zip(self.join, coarser, strict=True))]
         features = torch.cat(joined, dim=1)  # (B, D, H, W)
         patches = features.flatten(2).transpose(1, 2) - self.centre  # (B, N, D)

@@ -10,11 +10,12 @@ CHUNK, PROJECTED = 1024, 32
 def patch_features(levels: list[Tensor]) -> Tensor:
     """Levels (B, C, H, W), coarser ones after it -> locally aware features (B, sum of C, H, W) float32.
 
-    Each level averaged over 3x3 positions (of those inside the image), the coarser ones resized bilinearly to the
-    first, all concatenated (PatchCore section 3.1).
+    Each level averaged over 3x3 positions, the coarser ones resized bilinearly to the first, all concatenated
+    (PatchCore section 3.1).  Beyond the border all features are 0, as in its released code: without that, patches at
+    the border lie farthest from their nearest, healthy or not (AUROC 0.75 for 0.88 on 200 pictures of the demo).
     """
     size = levels[0].shape[2:]
-    averaged = [F.avg_pool2d(level.float(), 3, 1, 1, count_include_pad=False) for level in levels]
+    averaged = [F.avg_pool2d(level.float(), 3, 1, 1) for level in levels]
     coarser = [F.interpolate(level, size, mode="bilinear", align_corners=False) for level in averaged[1:]]
     return torch.cat([averaged[0], *coarser], dim=1)
 

@@ -36,6 +36,7 @@ from anomae.training.settings import DeviceSettings
 
 STRIDES = (8, 16)
 CHUNK = 64
+BEYOND = "zeros"  # beyond the border, where features are averaged; a memory of other features must not be asked
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,7 +88,7 @@ class FittedPatchMemory:
         self.teacher.save(folder / "teacher.safetensors")
         positions = {} if self.positions is None else {"positions": self.positions}
         write_tensors(folder / "memory.safetensors", {"memory": self.memory, **positions})
-        facts: dict[str, Any] = {"detector": self.name, "seed": self.seed, **self.teacher.facts()}
+        facts: dict[str, Any] = {"detector": self.name, "seed": self.seed, "beyond": BEYOND, **self.teacher.facts()}
         write_json(folder / "settings.json", {**facts, "settings": self.settings.model_dump(mode="json")})
 
     def beyond(self) -> Tensor | None:
@@ -139,8 +140,10 @@ class PatchMemoryDetector:
 
     @classmethod
     def load(cls, folder: Path, device: DeviceSettings | None = None) -> FittedPatchMemory:
-        """Read what `save` wrote.  Raises UserError where something is missing or broken."""
+        """Read what `save` wrote.  Raises UserError where something is missing or broken, or of other features."""
         content = read_json(folder / "settings.json")
+        if content.get("beyond") != BEYOND:
+            raise UserError(f"{folder} holds a memory of features that this version takes otherwise; fit it again.")
         settings = PatchMemorySettings.model_validate(content["settings"])
         teacher = Teacher.load(folder / "teacher.safetensors", settings.teacher, STRIDES)
         tensors, _ = read_tensors(folder / "memory.safetensors")
