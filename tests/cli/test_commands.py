@@ -102,7 +102,11 @@ def test_recipes_are_listed_and_shown_as_set_takes_them(anomae) -> None:  # type
     assert "brats2020" in anomae("recipes")[1]
     shown = anomae("recipes", "brats2020", "--detector", "mae-classifier", "--profile", "released")[1].splitlines()
     assert "classifier.training.layer_decay=0.75" in shown
-    assert "sources=['features', 'pixels', 'mirror']" in anomae("recipes", "lgg")[1].splitlines()
+    usual = anomae("recipes", "lgg")[1].splitlines()
+    assert "sources=['features', 'pixels', 'mirror']" in usual
+    assert "measure=none" in usual
+    assert "# on FLAIR and T2: measure=brightest_spot_9" in usual
+    assert "# not of aligned brains: sources=['features', 'pixels']" in usual
     assert "autoencoder.training.steps=none" in shown
 
 

@@ -215,14 +215,25 @@ def list_recipes() -> None:
 
 
 def show_recipe(name: str, detector: str, profile: Any, side: int) -> None:
-    """Every setting of a detector under one recipe, as --set takes it."""
+    """Every setting of a detector under one recipe, as --set takes it, of aligned brains; then what differs elsewhere.
+
+    Those that differ on FLAIR and T2, and where no midline was looked for, stand in lines that begin with #.
+    """
     from anomae.detectors.method import Situation
     from anomae.detectors.registry import method_named
     from anomae.nested import flat_settings
 
-    chosen = method_named(detector).settings(Situation(name, profile, (side, side), aligned=True))
-    for key, value in flat_settings(chosen.model_dump(mode="json")):
-        print(f"{key}={'none' if value is None else value}")
+    def lines(**differing: Any) -> list[str]:
+        situation = Situation(name, profile, (side, side), **{"aligned": True, **differing})
+        settings = method_named(detector).settings(situation).model_dump(mode="json")
+        return [f"{key}={'none' if value is None else value}" for key, value in flat_settings(settings)]
+
+    usual = lines()
+    print("\n".join(usual))
+    elsewhere = {"on FLAIR and T2": lines(modality="flair"), "not of aligned brains": lines(aligned=False)}
+    for where, these in elsewhere.items():
+        for line in (line for line in these if line not in usual):
+            print(f"# {where}: {line}")
 
 
 def _figures(figures: dict[str, Any]) -> tuple[str, str]:
