@@ -24,7 +24,7 @@ SITUATION = Situation("phantom", "paper", (32, 32), aligned=True)
 PAPERS: dict[str, Any] = {"autoencoder.patch": 8, "autoencoder.training.steps": 30}
 CLASSIFIER: dict[str, Any] = {"classifier.training.steps": 20, "classifier.patch": 8}
 ANOMAE: dict[str, Any] = {
-    "pool": 128,
+    "pool": 96,
     "sizes": (32,),
     "heads": 2,
     "backbone": "tiny",

@@ -6,7 +6,7 @@ import pytest
 
 from anomae import progress as progress_module
 from anomae.progress import Silent, reporting
-from anomae.runs.overlapped import both, read_ahead, written_behind
+from anomae.runs.overlapped import both, read_ahead, worked_at_once, written_behind
 
 
 def test_the_next_is_read_while_the_caller_works_on_this_one():
@@ -38,6 +38,38 @@ def test_nothing_asked_is_nothing_given():
 def test_what_reading_raises_is_raised_in_its_turn():
     given = read_ahead(lambda number: 1 / (2 - number), range(4))
     assert [next(given), next(given)] == [0.5, 1.0]
+    with pytest.raises(ZeroDivisionError):
+        next(given)
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 3])
+@pytest.mark.parametrize("count", [0, 1, 2, 7])
+def test_each_is_given_with_what_was_made_of_it_in_order(count: int, at_once: int) -> None:
+    assert list(worked_at_once(lambda number: 10 * number, iter(range(count)), at_once)) == [
+        (number, 10 * number) for number in range(count)
+    ]
+
+
+def test_so_many_are_worked_on_at_once_and_no_more() -> None:
+    met, working, most = threading.Barrier(2, timeout=10), [], 0
+
+    def work(number: int) -> None:
+        nonlocal most
+        working.append(number)
+        most = max(most, len(working))
+        met.wait()  # which no call gets past alone
+        working.remove(number)
+
+    assert len(list(worked_at_once(work, range(6), 2))) == 6
+    assert most == 2
+    own = list(worked_at_once(lambda _: threading.current_thread(), range(3), 1))
+    assert {thread for _, thread in own} == {threading.current_thread()}
+
+
+@pytest.mark.parametrize("at_once", [1, 2])
+def test_what_working_raises_is_raised_in_its_turn(at_once: int) -> None:
+    given = worked_at_once(lambda number: 1 / (2 - number), range(5), at_once)
+    assert [made for _, made in (next(given), next(given))] == [0.5, 1.0]
     with pytest.raises(ZeroDivisionError):
         next(given)
 

@@ -63,14 +63,15 @@ def _neither_batch_nor_order_counts(trial: DetectorTrial) -> None:
 
 def _check_company(fitted: FittedDetector, images: Images4) -> None:
     whole = _columns(fitted.inspect(images))
-    alone = [_columns(fitted.inspect(images[index : index + 1])) for index in range(len(images))]
+    some = np.unique(np.linspace(0, len(images) - 1, 5).astype(int))
+    alone = [_columns(fitted.inspect(images[index : index + 1])) for index in some]
     order = np.random.default_rng(0).permutation(len(images))
     ordered = _columns(fitted.inspect(images[order]))
     others = made_up_images(40, 5, images.shape[1]).astype(np.float32)
     crowd = _columns(fitted.inspect(np.concatenate([images[7:9], others])))
     for name, column in whole.items():
         one_by_one = np.concatenate([columns[name] for columns in alone])
-        _expect(np.array_equal(column, one_by_one), f"An image's {name} must be the same alone and in a batch.")
+        _expect(np.array_equal(column[some], one_by_one), f"An image's {name} must be the same alone and in a batch.")
         _expect(np.array_equal(ordered[name], column[order]), f"An image's {name} must not depend on the order.")
         in_crowd = np.array_equal(crowd[name][:2], column[7:9])
         _expect(in_crowd, f"An image's {name} must not depend on the other images of its batch.")

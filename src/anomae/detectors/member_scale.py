@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from anomae.detectors.protocol import Findings
 
+MEASURED_IMAGES, BLOCK = 512, 32
 _SMALLEST = 1e-12
 _SPREAD = (15.87, 84.13)  # percentiles a standard deviation below and above the middle of a normal distribution
 _MAP = 99.0
@@ -40,6 +41,12 @@ class MemberScale:
         """How many spreads above the middle of healthy images these scores (n,) are."""
         values = np.log(np.maximum(scores, _SMALLEST)) if self.logarithm else scores
         return (values - self.middle) / self.spread
+
+
+def measured_blocks(images: int) -> list[npt.NDArray[np.int64]]:
+    """Indices (k,) of at most 512 of so many healthy images, evenly spaced, in blocks: what scales are measured on."""
+    indices = np.unique(np.linspace(0, images - 1, MEASURED_IMAGES).astype(np.int64))
+    return [indices[start : start + BLOCK] for start in range(0, len(indices), BLOCK)]
 
 
 def judged_together(found: Mapping[str, Findings], scales: Mapping[str, MemberScale]) -> Findings:

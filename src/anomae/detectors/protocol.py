@@ -163,6 +163,11 @@ def with_neighbours(detector: Any, images: Images4, neighbours: Callable[[], Ima
     return (images, neighbours()) if getattr(detector, "needs_neighbours", False) else (images,)
 
 
+def at_once(detector: Any) -> int:
+    """How many calls of its `inspect` may be under way at the same time; 1 unless it says otherwise."""
+    return int(getattr(detector, "at_once", 1))
+
+
 def engine_of(detector: Any) -> str:
     """What computes its scores: "torch", or the engine of an exported model with version and precision."""
     return str(getattr(detector, "engine", "torch"))

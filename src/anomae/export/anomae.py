@@ -1,6 +1,5 @@
 """How the detector `anomae` is exported: the evidence of an image, what the heads make of it, scores and maps."""
 
-import copy
 from dataclasses import asdict
 from typing import Any
 
@@ -11,7 +10,6 @@ from anomae.detectors.anomae.evidence import Evidence
 from anomae.detectors.anomae.fitted import FittedAnomae
 from anomae.detectors.inference import USE_BATCH
 from anomae.export.evidence import Begin, Look, Reduce, TracedEvidence, window_of
-from anomae.export.group_norms import by_channels
 from anomae.export.mae import drawn_masks, reconstruct_network
 from anomae.export.traceable import (
     EXACT,
@@ -130,7 +128,7 @@ class _Heads(nn.Module):
 
     def __init__(self, evidence: Evidence, heads: tuple[PatchHead, ...], first: tuple[int, int]) -> None:
         super().__init__()
-        self.heads = nn.ModuleList(by_channels(copy.deepcopy(head).cpu().eval()) for head in heads)
+        self.heads = nn.ModuleList(head.cpu().eval() for head in heads)
         smaller = interpolation("bilinear", antialias=True)
         self.bring = None if evidence.grid == first else Resize(evidence.grid, first, smaller)
 

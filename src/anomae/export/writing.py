@@ -1,5 +1,6 @@
 """Networks written for an engine: traced by torch, kept as ONNX or as OpenVINO's own files."""
 
+import copy
 import logging
 import shutil
 import warnings
@@ -9,6 +10,7 @@ from typing import Any
 
 import torch
 
+from anomae.export.group_norms import by_channels
 from anomae.export.traceable import TraceableNetwork
 from anomae.extras import require
 
@@ -54,7 +56,7 @@ def _write_onnx(network: TraceableNetwork, path: Path) -> None:
         with warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("ignore")  # of torch's exporter, about its own future
             torch.onnx.export(
-                network.module.eval(),
+                by_channels(copy.deepcopy(network.module).eval()),
                 tuple(network.inputs.values()),
                 str(path),
                 input_names=list(network.inputs),

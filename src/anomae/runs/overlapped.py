@@ -1,6 +1,7 @@
 """Reading one step ahead, writing one step behind, and two things at once, each in a thread of its own."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import copy_context
@@ -22,6 +23,28 @@ def read_ahead(read: Callable[[Asked], Given], asked: Sequence[Asked]) -> Iterat
             given = here.result()
             coming = thread.submit(read, asked[number + 1]) if number + 1 < len(asked) else None
             yield given
+
+
+def worked_at_once(
+    work: Callable[[Asked], Given], asked: Iterable[Asked], at_once: int
+) -> Iterator[tuple[Asked, Given]]:
+    """Each of `asked` with what `work` makes of it, in order; as many are worked on at the same time.
+
+    1: in the caller's own thread.  What `work` raises is raised where its result would have been given.
+    """
+    if at_once == 1:
+        yield from ((each, work(each)) for each in asked)
+        return
+    coming: deque[tuple[Asked, Future[Given]]] = deque()
+    with ThreadPoolExecutor(at_once, thread_name_prefix="at-once") as threads:
+        for each in asked:
+            coming.append((each, threads.submit(copy_context().run, work, each)))
+            if len(coming) == at_once:
+                first, made = coming.popleft()
+                yield first, made.result()
+        while coming:
+            first, made = coming.popleft()
+            yield first, made.result()
 
 
 @contextmanager

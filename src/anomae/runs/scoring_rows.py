@@ -15,10 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from anomae.arrays import GrowingArray
-from anomae.detectors.protocol import Findings, FittedDetector, engine_of, with_neighbours
+from anomae.detectors.protocol import Findings, FittedDetector, at_once, engine_of, with_neighbours
 from anomae.files import append_json_line, read_json_lines, write_csv, write_json
 from anomae.progress import progress
-from anomae.runs.overlapped import read_ahead, written_behind
+from anomae.runs.overlapped import read_ahead, worked_at_once, written_behind
 from anomae.runs.scored_store import relative_positions_of
 from anomae.runs.tissue import tissue_of
 from anomae.slices.store import SliceStore, grey
@@ -27,6 +27,8 @@ from anomae.statistics.pixels import COARSE_LEVELS, level_counts
 from anomae.volumes.identity import NOT_KNOWN
 
 BLOCK = 256
+# What a detector is given, and where there is tissue
+Block = tuple[tuple[npt.NDArray[np.float32], ...], npt.NDArray[np.bool_] | None]
 
 
 def score_rows(
@@ -55,16 +57,20 @@ def score_rows(
     chosen = store.select(rows, among=store.rows(split))
     title = "score" if split == "test" else f"score, {split}"
 
-    def read(start: int) -> tuple[tuple[npt.NDArray[np.float32], ...], npt.NDArray[np.bool_] | None]:
+    def read(start: int) -> Block:
         block = slice(start, start + BLOCK)
         images = chosen.read(block)
         tissue = tissue_of(store, rows[block], grey(images)) if levels else None
         return with_neighbours(detector, images, partial(chosen.neighbours, block)), tissue
 
+    def inspect(block: Block) -> Findings:
+        return detector.inspect(*block[0])
+
     try:
         with progress(title, len(rows), "slices", found.rows) as bar, written_behind(found.append) as append:
-            for given, tissue in read_ahead(read, range(found.rows, len(rows), BLOCK)):
-                append(detector.inspect(*given), said, len(rows), tissue)
+            blocks = read_ahead(read, range(found.rows, len(rows), BLOCK))
+            for (given, tissue), findings in worked_at_once(inspect, blocks, at_once(detector)):
+                append(findings, said, len(rows), tissue)
                 bar.advance(len(given[0]))
     finally:
         found.close()

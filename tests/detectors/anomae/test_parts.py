@@ -134,9 +134,9 @@ def test_memory_finds_the_nearest_about_the_same_place(images: torch.Tensor, fea
                 for v in range(max(0, y - 1), min(4, y + 2))
                 for u in range(max(0, x - 1), min(4, x + 2))
             )
-            assert float(found[image, 0, y, x]) == pytest.approx(nearest, rel=1e-3)
+            assert float(found[image, 0, y, x]) == pytest.approx(nearest, rel=1e-5)
     known = memory.of(View(images[:2], images[:2], grid, torch.tensor([1, 1])))
-    assert float(known.max()) < 1e-2  # what it holds is at no distance
+    assert float(known.max()) < 1e-6  # what it holds is at no distance
 
 
 def test_a_memory_read_from_disk_measures_to_the_bit_what_the_fitted_one_does(

@@ -9,13 +9,12 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import numpy.typing as npt
 
-from anomae.detectors.member_scale import MemberScale, judged_together
+from anomae.detectors.member_scale import MemberScale, judged_together, measured_blocks
 from anomae.detectors.protocol import Findings, Images4
 from anomae.slices.measures import MEASURES
 from anomae.slices.store import grey
 
 HEADS = "heads"
-MEASURED_IMAGES, BLOCK = 512, 32
 
 
 def joined(found: Findings, images: Images4, measure: str, scales: Mapping[str, MemberScale]) -> Findings:
@@ -39,8 +38,7 @@ def healthy_scales(
     inspect, read: indices (k,) -> what the heads find in these images, and the images (k, c, h, w).  images: how many
     there are.
     """
-    indices = np.unique(np.linspace(0, images - 1, MEASURED_IMAGES).astype(np.int64))
-    blocks = [indices[start : start + BLOCK] for start in range(0, len(indices), BLOCK)]
+    blocks = measured_blocks(images)
     by_heads = np.concatenate([inspect(block).scores for block in blocks])
     measured = np.concatenate([MEASURES[measure](grey(read(block))) for block in blocks])
     return {HEADS: MemberScale.measured(by_heads, []), measure: MemberScale.measured(measured, [])}

@@ -36,23 +36,30 @@ class Memory:
         return torch.where(first, halves[1], halves[0])[:, None]
 
     def _nearest(self, found: Tensor, kept: Tensor) -> Tensor:
-        """(B, gh, gw) from features (B, C, gh, gw) and kept ones (M, C, gh, gw)."""
+        """(B, gh, gw) from features (B, C, gh, gw) and kept ones (M, C, gh, gw).
+
+        Which is nearest is seen by products of blocks; how far it is, without their cancellation.
+        """
         down, right = self.reach
         height, width = found.shape[2:]
         with torch.autocast(found.device.type, enabled=False):
-            cells = found.permute(2, 3, 0, 1)  # (gh, gw, B, C)
-            lengths = cells.square().sum(-1)[..., None]  # (gh, gw, B, 1)
+            cells = found.permute(2, 3, 0, 1).float()  # (gh, gw, B, C)
             stored = kept.permute(2, 3, 1, 0).contiguous()  # (gh, gw, C, M)
-            stored_lengths = kept.square().sum(1).permute(1, 2, 0)[..., None, :]  # (gh, gw, 1, M)
+            lengths = kept.square().sum(1).permute(1, 2, 0)[..., None, :]  # (gh, gw, 1, M)
             best = torch.full((height, width, len(found)), torch.inf, device=found.device)
+            row = torch.zeros(best.shape, dtype=torch.int64, device=found.device)  # of kept, cell after cell
+            cell = torch.arange(height * width, device=found.device).reshape(height, width, 1) * len(kept)
             for y in range(-down, down + 1):
                 for x in range(-right, right + 1):
                     here, there = _overlap(height, width, y, x)
-                    product = cells[here] @ stored[there]  # (h', w', B, M)
-                    distance = (lengths[here] + stored_lengths[there] - 2 * product).amin(-1)
-                    best[here] = torch.minimum(best[here], distance)
-            nearest: Tensor = (best.clamp_min(0) / found.shape[1]).sqrt().permute(2, 0, 1)
-        return nearest
+                    # |a - b|^2 less |a|^2, which is the same for all b
+                    relative, image = (lengths[there] - 2 * (cells[here] @ stored[there])).min(dim=-1)  # (h', w', B)
+                    nearer = relative < best[here]
+                    best[here] = torch.where(nearer, relative, best[here])
+                    row[here] = torch.where(nearer, cell[there] + image, row[here])
+            rows = kept.permute(2, 3, 0, 1).reshape(-1, kept.shape[1])  # (gh * gw * M, C)
+            apart = cells - rows[row]
+            return apart.square().mean(dim=-1).sqrt().permute(2, 0, 1)
 
 
 def _overlap(height: int, width: int, y: int, x: int) -> tuple[tuple[slice, slice], tuple[slice, slice]]:

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anomae.detectors.ensemble.settings import EnsembleSettings
-from anomae.detectors.member_scale import MemberScale, judged_together
+from anomae.detectors.member_scale import MemberScale, judged_together, measured_blocks
 from anomae.detectors.protocol import Findings, FittedDetector, HealthySlices, Images4, with_neighbours
 from anomae.detectors.registry import method_named
 from anomae.errors import UserError
@@ -22,7 +22,6 @@ from anomae.files import read_json, write_json
 from anomae.progress import progress
 from anomae.training.settings import DeviceSettings
 
-MEASURED_IMAGES, BLOCK = 512, 32
 MEMBERS = "members"
 
 
@@ -162,11 +161,10 @@ def _ensemble(
 
 
 def _measured(name: str, member: FittedDetector, healthy: HealthySlices) -> MemberScale:
-    indices = np.unique(np.linspace(0, len(healthy) - 1, MEASURED_IMAGES).astype(np.int64))
+    blocks = measured_blocks(len(healthy))
     scores, maps = [], []
-    with progress(f"healthy scores of {name}", len(indices), "slices", 0) as bar:
-        for start in range(0, len(indices), BLOCK):
-            block = indices[start : start + BLOCK]
+    with progress(f"healthy scores of {name}", sum(map(len, blocks)), "slices", 0) as bar:
+        for block in blocks:
             found = _inspected(member, healthy.read(block), None, lambda block=block: healthy.neighbours(block))
             scores.append(found.scores)
             maps += [] if found.maps is None else [found.maps]

@@ -57,6 +57,11 @@ class ExportedDetector:
         return bool(self.card["needs_neighbours"])
 
     @property
+    def at_once(self) -> int:
+        """How many calls of `inspect` pay at the same time: its threads are busy while what they made is joined."""
+        return 2 if self.threads > 1 else 1
+
+    @property
     def engine(self) -> str:
         """What computes, such as "openvino 2026.4.1, bf16"."""
         return f"{engine_version(str(self.card['engine']))}, {self.precision}"

@@ -30,11 +30,16 @@ class EngineFailed(UserError):
 
 
 def threads_to_use() -> int:
-    """OMP_NUM_THREADS where it is set, as for torch, else the processors that this process may use."""
+    """OMP_NUM_THREADS where it is set, as for torch, else one more than the processors that this process may use.
+
+    One more, since a thread waits for Python or for memory now and then: with three on two cores OpenVINO in bf16 took
+    0.88 of the time (medians of six turns), in int8 0.95.  On a single processor it is one.
+    """
     asked = os.environ.get("OMP_NUM_THREADS", "")
     if asked.isdigit() and int(asked) > 0:
         return int(asked)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return processors + 1 if processors > 1 else 1
 
 
 def engine_version(engine: str) -> str:
