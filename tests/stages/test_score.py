@@ -2,6 +2,7 @@
 
 import csv
 import shutil
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import anomae.runs.scoring_rows as rows_scored
 import anomae.stages.score as stage
 from anomae.detectors.protocol import Findings
 from anomae.errors import UserError
-from anomae.files import read_json, write_json
+from anomae.files import read_json, read_json_lines, write_json
 from anomae.runs.score_table import read_table
 from anomae.slices.store import SliceStore
 from anomae.stages.evaluate import evaluate
@@ -118,12 +119,19 @@ def test_scoring_again_gives_the_same_bytes(run: Path, heads: SliceStore) -> Non
     assert (run / "findings" / "scores.csv").read_bytes() == before
 
 
-def test_a_stopped_scoring_goes_on(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("at_once", [1, 3])
+def test_a_stopped_scoring_goes_on(
+    run: Path, heads: SliceStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    """Whether one block is looked at at a time or several, of which the later ones are done first."""
     whole = {name: (run / "findings" / name).read_bytes() for name in ("scores.csv", "maps.npy", "reconstructions.npy")}
     copy = tmp_path / "run"
     shutil.copytree(run, copy, ignore=shutil.ignore_patterns("findings"))
     monkeypatch.setattr(rows_scored, "BLOCK", 8)
-    inspected: list[int] = []
+    rows = heads.rows("test")
+    firsts = [heads.select(rows[start : start + 1]).read(slice(None)) for start in range(0, len(rows), 8)]
+    assert len(firsts) > 4
+    one, fourth, stops, inspected = threading.Lock(), threading.Event(), True, []
 
     class Stopped(Exception):
         pass
@@ -135,20 +143,32 @@ def test_a_stopped_scoring_goes_on(run: Path, tmp_path: Path, monkeypatch: pytes
             name, map_name = detector.name, detector.map_name
 
             def inspect(self, images: np.ndarray) -> Findings:
-                if len(inspected) == 2:
+                block = next(number for number, first in enumerate(firsts) if np.array_equal(first, images[:1]))
+                if stops and block == 2:
                     raise Stopped
-                inspected.append(len(images))
-                return detector.inspect(images)
+                if at_once > 1 and block == 3:
+                    assert fourth.wait(60)
+                with one:
+                    inspected.append(block)
+                    found = detector.inspect(images)
+                if block == 4:
+                    fourth.set()
+                return found
 
+        Counting.at_once = at_once
         return Counting()
 
     real = stage.load_detector
     monkeypatch.setattr(stage, "load_detector", loaded)
     with pytest.raises(Stopped):
-        score(copy)
+        score(copy, calibration=False)
     assert not (copy / "findings" / "findings.json").exists()
-    monkeypatch.setattr(stage, "load_detector", real)
-    score(copy)
+    assert read_json_lines(copy / "findings" / "journal.jsonl")[-1]["rows"] == 16
+    stops, inspected[:] = False, []
+    fourth.clear()
+    score(copy, calibration=False)
+    assert sorted(inspected) == list(range(2, len(firsts)))  # nothing twice
+    assert (inspected == sorted(inspected)) == (at_once == 1)
     assert {name: (copy / "findings" / name).read_bytes() for name in whole} == whole
 
 
