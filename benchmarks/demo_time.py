@@ -32,7 +32,7 @@ from anomae.detectors.registry import DETECTORS
 from anomae.recipes.overrides import overridden
 from anomae.runs.pretext import MOST_ALTERED, MOST_SLICES
 from anomae.slices.store import Slices
-from anomae.stages.demo import CLASSES, PICTURES_FIT, PICTURES_PREPARED, installed_pictures
+from anomae.stages.demo import CLASSES, PICTURES_DETECTOR, PICTURES_FIT, PICTURES_PREPARED, installed_pictures
 from anomae.stages.prepare import prepare
 from anomae.training.allocator import keep_freed_memory
 from anomae.training.devices import make_fabric
@@ -66,15 +66,37 @@ def prepared_seconds(folder: Path, count: int) -> float:
     return (taken[1] - taken[0]) / count
 
 
+def distilled(settings: Any, healthy: Slices, folder: Path, pretext: int) -> list[tuple[str, float, int]]:
+    """The parts of RD4AD: the teacher's features, steps, slices scored, those of the pretext task too."""
+    taken_by: list[float] = []
+    for few in (2, 12):
+        training = settings.training.model_copy(update={"steps": few})
+        detector = DETECTORS["rd4ad"].detector(settings.model_copy(update={"training": training}))
+        taken, fitted = spent(partial(detector.fit, healthy, seed=0, folder=folder / f"rd4ad-{few}"))
+        taken_by.append(taken)
+    step = (taken_by[1] - taken_by[0]) / 10
+    images = healthy.read(slice(None))
+    levels, _ = spent(
+        lambda: [fitted.teacher.levels(torch.from_numpy(images[at : at + 16])) for at in range(0, FEW, 16)]
+    )
+    inspected, _ = spent(lambda: fitted.inspect(images))
+    return [
+        ("rd4ad: features of healthy images", levels / FEW, TRAINED),
+        ("rd4ad: steps", step, settings.training.steps),
+        ("rd4ad: slices scored", inspected / FEW, SCORED + VALIDATION + pretext),
+    ]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--pictures", type=int, default=24, help="how many are prepared")
     parser.add_argument("--folder", type=Path, default=None)
     arguments = parser.parse_args()
     keep_freed_memory()  # as the command line does
-    method = DETECTORS["anomae"]
+    method = DETECTORS[PICTURES_DETECTOR]
     side = PICTURES_PREPARED.image_size
-    settings: Any = overridden(method.settings(Situation("demo", "paper", side, 1, False, None)), PICTURES_FIT)
+    whole: Any = overridden(method.settings(Situation("demo", "paper", side, 1, False, None)), PICTURES_FIT)
+    settings = whole.of("anomae")
     steps = settings.head.training.steps
     families = families_of(settings.lesions, every=True)
     pretext = min(MOST_SLICES, MOST_ALTERED // len(families), VALIDATION)
@@ -123,14 +145,15 @@ def main() -> None:
         taken, _ = spent(lambda: fitted.inspect(images))
         altered = [spent(partial(altered_by, seen, name, drawing))[0] for name in families]
         scored = SCORED + VALIDATION
-        lines.append(("slices scored", taken / FEW, scored))
+        lines.append(("slices scored by anomae", taken / FEW, scored))
         both = taken / FEW + sum(altered) / len(families) / FEW
         lines.append(("pretext task: drawn and scored", both, pretext * (1 + len(families))))
-    whole = sum(each * count for _, each, count in lines)
+        lines += distilled(whole.of("rd4ad"), healthy, folder, pretext * (1 + len(families)))
+    everything = sum(each * count for _, each, count in lines)
     print(f"{'part':<34}{'ms a unit':>11}{'units':>8}{'s':>8}{'share':>8}")
     for name, each, count in lines:
-        print(f"{name:<34}{1000 * each:>11.2f}{count:>8}{each * count:>8.0f}{each * count / whole:>8.0%}")
-    print(f"{'together':<34}{'':>11}{'':>8}{whole:>8.0f}")
+        print(f"{name:<34}{1000 * each:>11.2f}{count:>8}{each * count:>8.0f}{each * count / everything:>8.0%}")
+    print(f"{'together':<34}{'':>11}{'':>8}{everything:>8.0f}")
 
 
 if __name__ == "__main__":

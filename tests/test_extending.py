@@ -74,6 +74,8 @@ def test_a_strangers_detector_is_fitted_scored_and_reported(
     assert (facts["detector"], facts["asked"], facts["settings"]) == ("spots", asked, {"share": 0.05})
     assert json.loads((out / "fitted" / "fitted.json").read_text())["asked"] == asked
     run(packages, "-m", "anomae", "score", str(out))
+    if ":" not in asked:
+        return  # from here on both are the same
     run(packages, "-m", "anomae", "evaluate", str(out), "--resamples", "100")
     report = json.loads((out / "report" / "report.json").read_text())
     assert report["slice"]["auroc"]["value"] > 0.6

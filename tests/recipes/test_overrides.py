@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 from anomae.detectors.mae_classifier.recipes import named_recipe
+from anomae.detectors.method import Situation
+from anomae.detectors.registry import method_named
 from anomae.errors import UserError
 from anomae.recipes.overrides import overridden, parse_assignments, read_overrides
 from anomae.recipes.preparation import preparation_for
@@ -71,3 +73,17 @@ def test_the_intensity_follows_the_preparation_unless_it_is_said() -> None:
     body = overridden(plain, {"preparation": "body"})
     assert (plain.scaled_by, body.scaled_by) == ("percentile", "median")
     assert overridden(plain, {"preparation": "body", "intensity": "percentile"}).scaled_by == "percentile"
+
+
+def test_what_shapes_the_settings_is_replaced_first() -> None:
+    """Members of an ensemble say which settings there are, whatever the order in which they are given."""
+    usual = method_named("ensemble").settings(Situation("small", "paper", (64, 64)))
+    given = {"rd4ad.training.steps": 7, "pca.components": 3, "members": "anomae,rd4ad,pca"}
+    found = overridden(usual, given)
+    assert found.members == ("anomae", "rd4ad", "pca")
+    assert found.of("rd4ad").training.steps == 7
+    assert found.of("pca").components == 3
+    with pytest.raises(UserError, match=r"There is no setting 'rd4ad\.training\.steps'"):
+        overridden(usual, {"rd4ad.training.steps": 7})
+    with pytest.raises(UserError, match=r"There is no setting 'dae\.width'"):
+        overridden(usual, {"members": "anomae,pca", "dae.width": 8})

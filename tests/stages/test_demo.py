@@ -21,6 +21,13 @@ SMALL = {
     "head.training.steps": 4,
     "head.training.batch": 8,
 }
+SMALL_TOGETHER = {
+    **{f"anomae.{key}": value for key, value in SMALL.items()},
+    "rd4ad.teacher.backbone": "tiny",
+    "rd4ad.teacher.weights": "random",
+    "rd4ad.teacher.input_size": 32,
+    "rd4ad.training.steps": 4,
+}
 
 
 @pytest.fixture
@@ -44,7 +51,7 @@ def pictures(tmp_path):
 
 
 def test_it_ends_with_a_report_and_goes_on_when_run_again(watched, pictures, settings, tmp_path, capsys):
-    run = demo(tmp_path / "demo", overrides=SMALL, settings=settings, pictures=pictures).run
+    run = demo(tmp_path / "demo", overrides=SMALL_TOGETHER, settings=settings, pictures=pictures).run
     report = json.loads((run / "report" / "report.json").read_text())
     assert 0 <= report["slice"]["auroc"]["low"] <= report["slice"]["auroc"]["high"] <= 1
     assert report["trivial_baselines"]
@@ -55,7 +62,7 @@ def test_it_ends_with_a_report_and_goes_on_when_run_again(watched, pictures, set
     _assert_scored_alone_alike(run, pictures, tmp_path / "alone")
     weights = {path: path.stat().st_mtime_ns for path in (run / "fitted").rglob("*.safetensors")}
     assert weights
-    assert demo(tmp_path / "demo", overrides=SMALL, settings=settings, pictures=pictures).run == run
+    assert demo(tmp_path / "demo", overrides=SMALL_TOGETHER, settings=settings, pictures=pictures).run == run
     assert {path: path.stat().st_mtime_ns for path in (run / "fitted").rglob("*.safetensors")} == weights
 
 

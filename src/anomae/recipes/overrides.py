@@ -43,8 +43,14 @@ def overridden(settings: Model, overrides: Mapping[str, Any], *, also_known: Seq
     """`settings` with dotted keys replaced.  also_known: further keys that a near miss may be of.
 
     A key may be shortened to an ending that only one key has (`mask_ratio`).  Raises UserError for keys that do not
-    exist (near misses named), are ambiguous, or whose value is not of the type or range.
+    exist (near misses named), are ambiguous, or whose value is not of the type or range.  Keys that the settings'
+    class names in `shaping` say which others there are, and are replaced first.
     """
+    shaping = {key: overrides[key] for key in getattr(type(settings), "shaping", ()) if key in overrides}
+    if shaping and len(overrides) > len(shaping):
+        shaped = overridden(settings, shaping)
+        rest = {key: value for key, value in overrides.items() if key not in shaping}
+        return overridden(shaped, rest, also_known=also_known)
     content = settings.model_dump()
     known = [key for key, _ in flat_settings(content)]
     for short, value in overrides.items():

@@ -1,7 +1,7 @@
 """The settings of an ensemble: its members, and the settings of each."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from pydantic import BaseModel, Field, model_validator
 
@@ -20,6 +20,8 @@ class EnsembleSettings(Settings):
     settings: of each member, by name; of one that is missing, those of its recipe in `situation`, which holds the
     fields of anomae.detectors.method.Situation.
     """
+
+    shaping: ClassVar[tuple[str, ...]] = ("members",)
 
     members: tuple[str, ...] = Field(default=MEMBERS, description="names of detectors, two or more")
     situation: dict[str, Any] = Field(description="what the recipes of the members look at")

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from anomae.detectors.inference import check_images, in_fixed_batches, in_use
 from anomae.detectors.protocol import Findings, HealthySlices, Images4
 from anomae.detectors.teacher import Teacher
+from anomae.detectors.teacher_feed import TeacherFeed
 from anomae.detectors.teacher_settings import ReverseDistillationSettings
 from anomae.files import read_json, write_json
 from anomae.models.anomaly_maps import combined_map, cosine_distance, gaussian_smooth, upsampled
@@ -27,7 +28,6 @@ from anomae.models.reverse_distillation import ReverseDistillation, distillation
 from anomae.seeds import derive_seed
 from anomae.training.checkpoint import read_tensors, write_tensors
 from anomae.training.devices import make_fabric
-from anomae.training.images import ImageFeed
 from anomae.training.loop import Training, train
 from anomae.training.settings import DeviceSettings
 
@@ -104,10 +104,10 @@ class ReverseDistillationDetector:
         teacher = Teacher.of_normals(settings.teacher, STRIDES, healthy, seed)
         network = _build(teacher, derive_seed(seed, "rd4ad", "weights"))
         fabric = make_fabric(settings.device)
-        feed = ImageFeed(healthy, fabric.device)
+        levels_of = TeacherFeed(teacher, healthy, fabric.device)
 
         def batch_loss(model: nn.Module, indices: npt.NDArray[np.int64], _: torch.Generator) -> Tensor:
-            levels = teacher.levels(feed(indices))
+            levels = levels_of(indices)
             return distillation_loss(levels, model(levels), settings.loss)
 
         training = Training(
