@@ -81,3 +81,18 @@ def test_steps_of_members_are_found_in_the_journal(healthy_heads: np.ndarray, tm
     Ensemble(chosen).fit(slices, seed=0, folder=tmp_path)
     assert {line["stage"] for line in Run(tmp_path).steps()} == {"dae: dae"}
     assert (tmp_path / MEMBERS / "dae" / "journal.jsonl").exists()
+
+
+@pytest.mark.parametrize(
+    ("recipe", "modality", "partner"),
+    [
+        ("small", "flair", "dae"),
+        ("lgg", "t2", "dae"),
+        ("lgg", "t1", "rd4ad"),
+        ("luna16-patches", None, "dae"),
+        ("demo", None, "rd4ad"),
+    ],
+)
+def test_by_default_anomae_judges_with_whom_suits_the_images(recipe: str, modality: str | None, partner: str) -> None:
+    situation = Situation(recipe, "paper", (128, 128), modality=modality)
+    assert method_named("ensemble").settings(situation).members == ("anomae", partner)
