@@ -6,6 +6,9 @@ import json
 import numpy as np
 import pytest
 
+from anomae.detectors.method import Situation
+from anomae.detectors.registry import method_named
+from anomae.recipes.overrides import overridden
 from anomae.slices.settings import PrepareSettings
 from anomae.stages import demo as stage
 from anomae.stages.demo import WORTH, WORTH_PHANTOM, demo, installed_pictures
@@ -95,3 +98,13 @@ def test_the_package_is_found_without_importing_it(tmp_path, monkeypatch):
     assert installed_pictures() == package / "br35h"
     (package / "br35h" / "yes" / "1.jpg").unlink()
     assert installed_pictures() is None
+
+
+def test_the_pictures_are_judged_by_two_that_are_large_enough_to_see_something():
+    """A teacher of random weights, as trials have it, tells nothing."""
+    usual = method_named(stage.PICTURES_DETECTOR).settings(Situation("demo", "paper", (128, 128)))
+    settings = overridden(usual, stage.PICTURES_FIT)
+    assert settings.members == ("anomae", "rd4ad")
+    assert settings.of("rd4ad").teacher.backbone == settings.of("anomae").backbone == "efficientnet_lite0"
+    assert settings.of("rd4ad").teacher.weights == "package"
+    assert settings.of("anomae").sources == ("features", "pixels", "mirror")

@@ -21,7 +21,6 @@ _SCALES_OF_RECIPES: dict[str, Scale] = {
     "brats2020": "paper",
     "luna16": "paper",
     "paper": "paper",
-    "demo": "tiny",
     "phantom": "tiny",
     "tiny": "tiny",
 }

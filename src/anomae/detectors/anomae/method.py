@@ -29,7 +29,7 @@ _BRAINS: dict[Scale, dict[str, Any]] = {
     "paper": {"lesions": {"families": "all"}, "heads": 9, "head": {"training": {"steps": 1500, "batch": 24}}},
     "small": {"lesions": {"families": "all"}, "pool": 7000, "head": {"training": {"steps": 1500, "batch": 24}}},
 }
-_SCALES: dict[str, Scale] = {"demo": "small", "thorough": "paper"}  # where they are not those of `scale_of`
+_SCALES: dict[str, Scale] = {"thorough": "paper"}  # where they are not those of `scale_of`
 _TRAINING = {"batch": 56, "lr": 2e-3, "warmup_steps": 50}
 
 
