@@ -77,7 +77,8 @@ def test_the_intensity_follows_the_preparation_unless_it_is_said() -> None:
 
 def test_what_shapes_the_settings_is_replaced_first() -> None:
     """Members of an ensemble say which settings there are, whatever the order in which they are given."""
-    usual = method_named("ensemble").settings(Situation("small", "paper", (64, 64)))
+    usual = method_named("ensemble").settings(Situation("small", "paper", (64, 64), modality="flair"))
+    assert usual.members == ("anomae", "dae")
     given = {"rd4ad.training.steps": 7, "pca.components": 3, "members": "anomae,rd4ad,pca"}
     found = overridden(usual, given)
     assert found.members == ("anomae", "rd4ad", "pca")
