@@ -111,7 +111,7 @@ FORMS: dict[str, tuple[dict[str, Any], int]] = {  # name before the colon -> set
     "anovaegan": (GAN, 2),
     "fanogan": (FANOGAN, 1),
     "fanogan: residual blocks": ({**FANOGAN, "training.steps": 16, "arch": "schlegl", "score": "residual"}, 2),
-    "ensemble": ({**of_member("anomae", PIXELS), **of_member("dae", UNET)}, 1),
+    "ensemble": ({"members": "anomae,dae", **of_member("anomae", PIXELS), **of_member("dae", UNET)}, 1),
     "ensemble: neighbours of one": (
         {
             "members": "mae-classifier,anomae,pca",
