@@ -35,10 +35,14 @@ def write_shard(entries, target):
 
 
 class Scripted:
-    """Workers that files named in `fates` end, or in which they meet a defect; pieces come back as `draw` says."""
+    """Workers that files named in `fates` end, or in which they meet a defect; pieces come back as `draw` says.
 
-    def __init__(self, slots, fates, draw=lambda count: 0):
+    shared: one that ends takes all with it that is under way.
+    """
+
+    def __init__(self, slots, fates, draw=lambda count: 0, shared=False):
         self.slots, self.fates, self.draw, self.busy, self.most = slots, fates, draw, [], 0
+        self.shared = shared
 
     def submit(self, piece):
         self.busy.append(piece)
@@ -48,7 +52,8 @@ class Scripted:
         piece = self.busy.pop(self.draw(len(self.busy)))
         found = {self.fates.get(entry.file, "sound") for entry in piece.entries} or {self.fates.get("model", "sound")}
         if "kill" in found:
-            return [Outcome(piece, None, "signal SIGKILL")]
+            gone, self.busy = [piece, *(self.busy if self.shared else ())], [] if self.shared else self.busy
+            return [Outcome(one, None, "signal SIGKILL") for one in gone]
         if "stop" in found:
             return [Outcome(piece, Answer(stop="the disk is full"))]
         if "defect" in found:
@@ -64,7 +69,7 @@ def score(folder, entries, size, engine, retry=False):
     return list(scored_shards(enumerate(in_shards(entries, size)), engine, folder, retry))
 
 
-@settings(max_examples=12)
+@settings(max_examples=20)
 @given(st.data())
 def test_all_but_the_fatal_ones_are_scored_once_in_order(data):
     count, size = data.draw(st.integers(1, 14)), data.draw(st.integers(1, 8))
@@ -72,7 +77,8 @@ def test_all_but_the_fatal_ones_are_scored_once_in_order(data):
     fates = data.draw(
         st.dictionaries(st.sampled_from([entry.file for entry in entries]), st.sampled_from(["kill", "defect"]))
     )
-    engine = Scripted(data.draw(st.integers(1, 4)), fates, lambda number: data.draw(st.integers(0, number - 1)))
+    slots, shared = data.draw(st.integers(1, 4)), data.draw(st.booleans())
+    engine = Scripted(slots, fates, lambda number: data.draw(st.integers(0, number - 1)), shared)
     with tempfile.TemporaryDirectory() as path:
         folder = ArchiveFolder(Path(path) / "out", {})
         finished = score(folder, entries, size, engine)
@@ -92,6 +98,13 @@ def test_all_but_the_fatal_ones_are_scored_once_in_order(data):
             assert facts["failed"] == sum(entry.file in fates for entry in run)
             assert folder.done(number, run, retry=False)
             assert folder.done(number, run, retry=True) == (facts["failed"] == 0)
+
+
+def test_a_file_that_is_lost_twice_with_a_fatal_one_is_not_blamed(tmp_path):
+    folder = ArchiveFolder(tmp_path / "out", {})
+    score(folder, entries_of(6), 1, Scripted(3, {"file2": "kill"}, lambda count: count - 1, shared=True))
+    assert [row["line"] for row in folder.rows("scans", ["line"], 6)] == [0, 1, 3, 4, 5]
+    assert [row["file"] for row in folder.rows("failed", ["file"], 6)] == ["file2"]
 
 
 def test_a_file_that_is_known_to_end_its_worker_is_tried_again_only_if_asked(tmp_path):

@@ -49,10 +49,15 @@ def scored_shards(shards: Iterable[Shard], engine: Engine, folder: ArchiveFolder
     """
     _try_the_model(engine, folder)
     waiting: deque[Piece] = deque()
+    suspects: deque[Piece] = deque()  # tried one by one with nothing beside them: then it is known which is fatal
     under_way: dict[int, _Open] = {}
     rest, busy = iter(shards), 0
     while True:
-        while busy < engine.slots:
+        alone = bool(suspects)
+        if alone and not busy:
+            engine.submit(suspects.popleft())
+            busy += 1
+        while busy < engine.slots and not alone:
             if not waiting:
                 shard = next(rest, None)
                 if shard is None:
@@ -74,7 +79,8 @@ def scored_shards(shards: Iterable[Shard], engine: Engine, folder: ArchiveFolder
             piece, shard_open = outcome.piece, under_way[outcome.piece.shard]
             again = _again(outcome, shard_open, folder)
             shard_open.under_way += len(again) - 1
-            waiting.extendleft(reversed(again))  # before new shards: few are open at once
+            tried = engine.shared and any(left.attempts for left in again)
+            (suspects if tried else waiting).extendleft(reversed(again))  # before new shards: few are open at once
             if not shard_open.under_way:
                 answer = outcome.answer
                 facts = answer.facts if answer and shard_open.whole else None

@@ -2,7 +2,7 @@
 
 import logging
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from anomae.archive.engines.engine import Outcome
 from anomae.archive.worker import Job, Piece, score_piece
@@ -11,7 +11,9 @@ from anomae.extras import require
 
 
 class DaskEngine:
-    """A worker that dies is replaced by its nanny, and what it was at comes back as ended."""
+    """A worker that dies is replaced by its nanny, and what it was at, or was to be at next, comes back as ended."""
+
+    shared: ClassVar[bool] = True
 
     def __init__(self, job: Job, workers: int, address: str | None) -> None:
         """workers: processes, where no `address` is given; else those that the scheduler has when this starts.

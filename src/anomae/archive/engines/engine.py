@@ -20,11 +20,16 @@ class Outcome:
 
 
 class Engine(Protocol):
-    """Scores pieces in processes of their own; one that dies takes no other with it."""
+    """Scores pieces in processes of their own."""
 
     @property
     def slots(self) -> int:
         """How many pieces are scored at once."""
+        ...
+
+    @property
+    def shared(self) -> bool:
+        """Whether a worker that dies may take other pieces with it, that wait for it or run beside in threads."""
         ...
 
     def submit(self, piece: Piece) -> None:

@@ -5,7 +5,7 @@ from multiprocessing import connection, get_context
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from types import TracebackType
-from typing import Self
+from typing import ClassVar, Self
 
 from anomae.archive.engines.engine import Outcome
 from anomae.archive.worker import Answer, Job, Piece, score_piece
@@ -16,6 +16,8 @@ _PATIENCE_S = 5.0
 
 class LocalEngine:
     """Workers are started as pieces come, and ended with the block."""
+
+    shared: ClassVar[bool] = False
 
     def __init__(self, job: Job, workers: int) -> None:
         """workers: processes."""

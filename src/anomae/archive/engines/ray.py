@@ -1,7 +1,7 @@
 """Ray: workers on this machine, or on the cluster whose address is given."""
 
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from anomae.archive.engines.engine import Outcome
 from anomae.archive.worker import Job, Piece, score_piece
@@ -11,6 +11,8 @@ from anomae.extras import require
 
 class RayEngine:
     """Tasks that are not tried again by Ray: a piece whose worker dies is taken apart until the file is found."""
+
+    shared: ClassVar[bool] = False
 
     def __init__(self, job: Job, workers: int, address: str | None) -> None:
         """workers: how many pieces at once, each on one core as Ray counts them.
