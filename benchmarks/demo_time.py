@@ -40,7 +40,7 @@ from anomae.training.devices import make_fabric
 # Of the demo's 3,000 pictures: healthy to learn from, healthy of the validation split, to be scored.
 TRAINED, VALIDATION, SCORED = 781, 561, 1656
 FEW = 64
-NAMED: dict[str, Any] = {"name": "head", "seed": 0, "checkpoint_minutes": 5.0}
+NAMED: dict[str, Any] = {"name": "head", "seed": 0}
 
 
 def spent(work: Callable[[], Any]) -> tuple[float, Any]:
@@ -133,7 +133,7 @@ def main() -> None:
         for few in (2, 12):  # the difference is of ten steps, without what a training costs once
             training = settings.head.training.model_copy(update={"steps": few, "warmup_steps": 1})
             short, kept = settings.head.model_copy(update={"training": training}), folder / f"steps-{few}"
-            taken, _ = spent(partial(train_head, fabric, heads[0][0], pool, 0, short, folder=kept, **NAMED))
+            taken, _ = spent(partial(train_head, settings.device, heads[0][0], pool, 0, short, folder=kept, **NAMED))
             taken_by.append(taken)
         lines.append(("steps of the heads", (taken_by[1] - taken_by[0]) / 10, steps * settings.heads))
         for of_size in heads:

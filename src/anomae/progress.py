@@ -60,6 +60,11 @@ def reporting(reporter: Reporter) -> Iterator[None]:
         _REPORTER.reset(token)
 
 
+def reporter() -> Reporter:
+    """Who is told in this context."""
+    return _REPORTER.get()
+
+
 def progress(
     title: str, total: int, unit: str = "", start: int = 0, speaks: bool = True
 ) -> AbstractContextManager[Progress]:

@@ -53,12 +53,14 @@ def make_fabric(settings: DeviceSettings) -> Any:
         from anomae.training.shards import ShardedStrategy
 
         strategy = ShardedStrategy()
+    device, precision = chosen_device(settings), "bf16-mixed" if chosen_precision(settings) == "bf16" else "32-true"
+    computed: dict[str, Any] = {"precision": precision}
+    if device == "cpu" and not several and precision == "bf16-mixed":
+        from anomae.training.precision import Bfloat16
+
+        computed = {"plugins": Bfloat16("bf16-mixed", "cpu")}
     fabric = Fabric(
-        accelerator=chosen_device(settings),
-        devices=settings.devices,
-        num_nodes=settings.nodes,
-        strategy=strategy,
-        precision="bf16-mixed" if chosen_precision(settings) == "bf16" else "32-true",
+        accelerator=device, devices=settings.devices, num_nodes=settings.nodes, strategy=strategy, **computed
     )
     if several:
         fabric.launch()

@@ -2,6 +2,7 @@
 
 import json
 import math
+import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +15,7 @@ from anomae.errors import Diverged
 from anomae.files import append_json_line, read_json_lines, write_text
 
 JOURNAL_LINES = 400
+_WRITTEN = threading.Lock()  # trainings side by side (anomae.training.side_by_side) share a journal
 
 
 class Journal:
@@ -29,11 +31,12 @@ class Journal:
         self.every = max(1, steps // JOURNAL_LINES)
         self.losses: dict[str, list[Tensor]] = {}
         self.note = ""
-        kept = [line for line in read_json_lines(path) if not self._is_later(line, start)]
+        with _WRITTEN:
+            kept = [line for line in read_json_lines(path) if not self._is_later(line, start)]
+            if writes and path.exists():
+                write_text(path, "".join(json.dumps(line) + "\n" for line in kept))
         self.earlier_s = max((line["seconds"] for line in kept if line.get("stage") == stage), default=0.0)
         self.began = time.monotonic()
-        if writes and path.exists():
-            write_text(path, "".join(json.dumps(line) + "\n" for line in kept))
 
     def _is_later(self, line: dict[str, Any], start: int) -> bool:
         return bool(line.get("stage") == self.stage and line.get("step", 0) > start)
@@ -61,4 +64,5 @@ class Journal:
         if self.writes:
             seconds = round(self.earlier_s + time.monotonic() - self.began, 2)
             line = {"stage": self.stage, "step": step, "steps": self.steps, **means, **facts}
-            append_json_line(self.path, {**line, "seconds": seconds})
+            with _WRITTEN:
+                append_json_line(self.path, {**line, "seconds": seconds})

@@ -1,13 +1,16 @@
 """The detector as a whole: finds what does not belong, says where, and what it can do on unseen healthy images."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import FrozenInstanceError
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from sklearn.metrics import roc_auc_score
 
+from anomae.detectors.anomae import detector as module
 from anomae.detectors.anomae.detector import Anomae
 from anomae.detectors.anomae.method import METHOD
 from anomae.detectors.anomae.settings import AnomaeSettings
@@ -61,6 +64,31 @@ def test_it_says_what_its_map_is_and_cannot_be_changed(fitted: Any) -> None:
     assert fitted.map_name == "probability of being abnormal"
     with pytest.raises(FrozenInstanceError):
         fitted.seed = 1
+
+
+def test_heads_side_by_side_are_those_in_turn(
+    healthy: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = recipe_settings()
+    head = {**settings["head"], "training": {**settings["head"]["training"], "steps": 10}}
+    chosen = AnomaeSettings.model_validate({**settings, "pool": 128, "heads": 4, "head": head})
+
+    def in_turn_on_one_thread(title: str, trainings: Sequence[Callable[[], None]], *_: Any) -> None:
+        torch.set_num_threads(1)  # what each of four has of two; on more, sums may round otherwise
+        for training in trainings:
+            training()
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        beside = Anomae(chosen).fit(Slices(healthy), seed=0, folder=tmp_path / "beside")
+        monkeypatch.setattr(module, "side_by_side", in_turn_on_one_thread)
+        in_turn = Anomae(chosen).fit(Slices(healthy), seed=0, folder=tmp_path / "turn")
+    finally:
+        torch.set_num_threads(threads)
+    for one, other in zip(*(sum(fitted.heads, ()) for fitted in (beside, in_turn)), strict=True):
+        ours, theirs = one.state_dict(), other.state_dict()
+        assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
 
 
 def recipe(name: str, side: int, aligned: bool, modality: str = "") -> AnomaeSettings:

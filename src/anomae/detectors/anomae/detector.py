@@ -5,6 +5,7 @@ the image, before anything looks at it.  docs/method.md has the equations.
 """
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -25,6 +26,7 @@ from anomae.detectors.protocol import Findings, HealthySlices
 from anomae.errors import UserError
 from anomae.training.devices import make_fabric
 from anomae.training.settings import DeviceSettings
+from anomae.training.side_by_side import side_by_side
 
 
 class Anomae:
@@ -63,20 +65,23 @@ class Anomae:
                 seed,
             )
         heads = build_heads(settings, evidences, [int(array.shape[1]) for array in pool.evidence], seed)
-        for index, (longer, of_size) in enumerate(zip(settings.sizes, heads, strict=True)):
-            for number, head in enumerate(of_size):
-                train_head(
-                    fabric,
-                    head,
-                    pool,
-                    index,
-                    settings.head,
-                    name=f"head-{longer}-{number}",
-                    seed=seed,
-                    folder=folder,
-                    checkpoint_minutes=settings.device.checkpoint_minutes,
-                    curriculum=settings.lesions.curriculum,
-                )
+        trainings = [
+            partial(
+                train_head,
+                settings.device,
+                head,
+                pool,
+                index,
+                settings.head,
+                name=f"head-{longer}-{number}",
+                seed=seed,
+                folder=folder,
+                curriculum=settings.lesions.curriculum,
+            )
+            for index, (longer, of_size) in enumerate(zip(settings.sizes, heads, strict=True))
+            for number, head in enumerate(of_size)
+        ]
+        side_by_side("heads", trainings, settings.head.training.total_steps(len(pool)), fabric.device)
         fitted = FittedAnomae(settings, seed, healthy.image_size, healthy.channels, parts, tuple(evidences), heads)
         return (
             fitted if settings.measure is None else replace(fitted, scales=_scales(fitted, settings.measure, healthy))

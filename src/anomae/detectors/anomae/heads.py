@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +15,9 @@ from anomae.detectors.anomae.pool import Pool
 from anomae.detectors.anomae.settings import AnomaeSettings, HeadSettings
 from anomae.models.patch_head import PatchHead
 from anomae.seeds import derive_seed
+from anomae.training.devices import make_fabric
 from anomae.training.loop import Training, train
+from anomae.training.settings import DeviceSettings
 
 
 def build_heads(
@@ -43,7 +44,7 @@ def build_heads(
 
 
 def train_head(
-    fabric: Any,
+    device: DeviceSettings,
     head: PatchHead,
     pool: Pool,
     index: int,
@@ -52,7 +53,6 @@ def train_head(
     name: str,
     seed: int,
     folder: Path,
-    checkpoint_minutes: float,
     curriculum: float = 0.0,
 ) -> None:
     """Train `head` in place on the evidence of size number `index`; leaves it with its last weights.
@@ -60,6 +60,7 @@ def train_head(
     Half of the samples are mirrored, evidence and targets alike.  curriculum: as in the settings of lesions; above 0
     the pool must know how strong its samples are.
     """
+    fabric = make_fabric(device)  # one of its own, since heads are trained side by side
     evidence, targets = pool.evidence[index], pool.targets[index]
     positive = torch.tensor(settings.positive_weight, device=fabric.device)
 
@@ -90,7 +91,7 @@ def train_head(
             settings=settings.training,
             seed=seed,
             folder=folder,
-            checkpoint_minutes=checkpoint_minutes,
+            checkpoint_minutes=device.checkpoint_minutes,
             exchange=None if towards_subtle is None else towards_subtle.exchanged,
         ),
     )

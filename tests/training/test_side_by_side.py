@@ -1,0 +1,153 @@
+"""Trainings side by side: the same weights as in turn; one that fails stops the others, and all of them go on."""
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from anomae.files import read_json_lines
+from anomae.progress import Progress, reporting
+from anomae.training.devices import make_fabric
+from anomae.training.loop import train
+from anomae.training.side_by_side import side_by_side
+
+from .test_loop import FP32, Stopped, make_training, noisy_loss
+
+CPU = torch.device("cpu")
+NAMES = ("a", "b", "c", "d", "e")
+STEPS = 24
+
+
+@pytest.fixture(autouse=True)
+def two_processors() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    assert torch.get_num_threads() == 2
+    torch.set_num_threads(before)
+
+
+class Told:
+    """Who is told of bars, by title, and of sentences."""
+
+    def __init__(self) -> None:
+        self.bars: dict[str, tuple[int, int]] = {}
+
+    @contextmanager
+    def progress(self, title: str, total: int, unit: str, start: int) -> Iterator[Progress]:
+        self.bars[title] = (start, total)
+        told = self
+
+        class Bar:
+            def advance(self, steps: int = 1, note: str = "") -> None:
+                done, of = told.bars[title]
+                told.bars[title] = (done + steps, of)
+
+        yield Bar()
+
+    def say(self, sentence: str) -> None: ...
+
+
+def models() -> dict[str, nn.Module]:
+    made = {}
+    for number, name in enumerate(NAMES):
+        made[name] = nn.Sequential(nn.Linear(5, 64), nn.Tanh(), nn.Linear(64, 5))
+        generator = torch.Generator().manual_seed(number)
+        with torch.no_grad():
+            for parameter in made[name].parameters():
+                parameter.copy_(0.3 * torch.randn(parameter.shape, generator=generator))
+    return made
+
+
+def trainings(
+    networks: dict[str, nn.Module], folder: Path, loss: Callable[..., Tensor] = noisy_loss
+) -> list[Callable[[], None]]:
+    """One of each network, in one folder; loss: of the network named "c"."""
+
+    def one(name: str) -> None:
+        described = replace(make_training(folder, steps=STEPS), stage=name, checkpoint_minutes=1e-9)
+        if name == "c":
+            described = replace(described, batch_loss=loss)
+        train(make_fabric(FP32), networks[name], described)
+
+    return [partial(one, name) for name in networks]
+
+
+def weights(networks: dict[str, nn.Module]) -> dict[str, Tensor]:
+    return {
+        name: torch.cat([value.flatten() for value in made.state_dict().values()]) for name, made in networks.items()
+    }
+
+
+def in_turn(folder: Path) -> dict[str, Tensor]:
+    networks = models()
+    for training in trainings(networks, folder):
+        training()
+    return weights(networks)
+
+
+def the_same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
+    return all(torch.equal(one[name], other[name]) for name in NAMES)
+
+
+def test_they_come_to_the_same_as_in_turn_on_one_bar_and_lose_no_line(tmp_path: Path) -> None:
+    networks, told = models(), Told()
+    with reporting(told):
+        side_by_side("networks", trainings(networks, tmp_path / "beside"), STEPS, CPU)
+    assert the_same(weights(networks), in_turn(tmp_path / "turn"))
+    assert told.bars == {"networks": (STEPS * len(NAMES), STEPS * len(NAMES))}
+    lines = read_json_lines(tmp_path / "beside" / "journal.jsonl")
+    for name in NAMES:
+        assert [line["step"] for line in lines if line["stage"] == name] == list(range(1, STEPS + 1))
+
+
+def test_one_that_fails_stops_the_others_and_all_go_on_to_the_same(tmp_path: Path) -> None:
+    expected = in_turn(tmp_path / "turn")
+    first, seen = threading.Event(), 0
+
+    def failing(model: nn.Module, indices: np.ndarray, generator: torch.Generator) -> Tensor:
+        nonlocal seen
+        seen += 1
+        if seen == 3:
+            first.set()
+            raise Stopped
+        return noisy_loss(model, indices, generator)
+
+    with pytest.raises(Stopped):
+        side_by_side("networks", trainings(models(), tmp_path / "cut", failing), STEPS, CPU)
+    assert first.is_set()
+    ended = [line["step"] for line in read_json_lines(tmp_path / "cut" / "journal.jsonl")].count(STEPS)
+    assert ended == 0
+    networks, told = models(), Told()
+    with reporting(told):
+        side_by_side("networks", trainings(networks, tmp_path / "cut"), STEPS, CPU)
+    assert the_same(weights(networks), expected)
+    assert told.bars == {"networks": (STEPS * len(NAMES), STEPS * len(NAMES))}
+
+
+def test_the_user_can_stop_them(tmp_path: Path) -> None:
+    def interrupted(model: nn.Module, indices: np.ndarray, generator: torch.Generator) -> Tensor:
+        signal.raise_signal(signal.SIGINT)
+        return noisy_loss(model, indices, generator)
+
+    with pytest.raises(KeyboardInterrupt):
+        side_by_side("networks", trainings(models(), tmp_path, interrupted), STEPS, CPU)
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("trained")]
+
+
+def test_on_one_processor_they_are_done_in_turn_in_the_same_thread(tmp_path: Path) -> None:
+    torch.set_num_threads(1)
+    threads = set[str]()
+    side_by_side("networks", [lambda: threads.add(threading.current_thread().name)] * 3, 1, CPU)
+    assert threads == {threading.current_thread().name}
+    torch.set_num_threads(2)
+    side_by_side("networks", [lambda: threads.add(threading.current_thread().name)] * 3, 1, torch.device("meta"))
+    assert threads == {threading.current_thread().name}
