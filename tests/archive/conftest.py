@@ -105,6 +105,8 @@ class HereEngine:
     Keeps what it was given.
     """
 
+    shared = False
+
     def __init__(self, job, slots=1):
         self.job, self.slots, self.given, self._waiting = job, slots, [], []
 

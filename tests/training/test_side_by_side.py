@@ -1,7 +1,9 @@
 """Trainings side by side: the same weights as in turn; one that fails stops the others, and all of them go on."""
 
+import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -134,13 +136,20 @@ def test_one_that_fails_stops_the_others_and_all_go_on_to_the_same(tmp_path: Pat
 
 
 def test_the_user_can_stop_them(tmp_path: Path) -> None:
+    asked = []
+
     def interrupted(model: nn.Module, indices: np.ndarray, generator: torch.Generator) -> Tensor:
-        signal.raise_signal(signal.SIGINT)
+        if not asked:
+            asked.append(True)
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(3)  # longer than it takes the one who waits for the trainings to hear of it
         return noisy_loss(model, indices, generator)
 
     with pytest.raises(KeyboardInterrupt):
         side_by_side("networks", trainings(models(), tmp_path, interrupted), STEPS, CPU)
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("trained")]
+    taken = [line["step"] for line in read_json_lines(tmp_path / "journal.jsonl") if line["stage"] == "c"]
+    assert taken in ([], [1])
 
 
 def test_on_one_processor_they_are_done_in_turn_in_the_same_thread(tmp_path: Path) -> None:

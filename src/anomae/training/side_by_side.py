@@ -7,13 +7,15 @@ on with by itself.
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from contextvars import copy_context
 
 import torch
 
 from anomae.progress import Progress, Reporter, progress, reporter, reporting
+
+_PATIENCE_S = 1.0
 
 
 def side_by_side(title: str, trainings: Sequence[Callable[[], None]], steps: int, device: torch.device) -> None:
@@ -41,7 +43,8 @@ def side_by_side(title: str, trainings: Sequence[Callable[[], None]], steps: int
         with ThreadPoolExecutor(at_once, thread_name_prefix="trained") as threads:
             under_way = [threads.submit(copy_context().run, one, training, shared) for training in trainings]
             try:
-                wait(under_way, return_when=FIRST_EXCEPTION)
+                while wait(under_way, _PATIENCE_S, FIRST_EXCEPTION).not_done and not any(map(_failed, under_way)):
+                    pass  # a signal that the system gives another thread is heard of when waiting ends
             finally:
                 stopped.set()  # those that are done have nothing to hear of it
                 threads.shutdown(cancel_futures=True)
@@ -50,6 +53,10 @@ def side_by_side(title: str, trainings: Sequence[Callable[[], None]], steps: int
     for failure in failures:
         if failure is not None and not isinstance(failure, _Stopped):
             raise failure
+
+
+def _failed(training: Future[None]) -> bool:
+    return training.done() and training.exception() is not None
 
 
 class _Stopped(BaseException):
