@@ -145,8 +145,12 @@ def test_the_user_can_stop_them(tmp_path: Path) -> None:
             time.sleep(3)  # longer than it takes the one who waits for the trainings to hear of it
         return noisy_loss(model, indices, generator)
 
-    with pytest.raises(KeyboardInterrupt):
-        side_by_side("networks", trainings(models(), tmp_path, interrupted), STEPS, CPU)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # other tests of this process may have changed it
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            side_by_side("networks", trainings(models(), tmp_path, interrupted), STEPS, CPU)
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("trained")]
     taken = [line["step"] for line in read_json_lines(tmp_path / "journal.jsonl") if line["stage"] == "c"]
     assert taken in ([], [1])
