@@ -42,7 +42,8 @@ def spot_side(size: int, shape: tuple[int, int]) -> int:
 
 def brightest_spot(images: Images, size: int) -> Numbers:
     """The mean of the brightest square of `size` pixels of 128."""
-    return np.asarray(_square_means(images, spot_side(size, images.shape[1:])).max(axis=(1, 2)))
+    side = spot_side(size, images.shape[1:])
+    return np.array([_square_sums(image, side).max() for image in images], dtype=np.float64) / side**2
 
 
 def darkest_spot(images: Images, size: int) -> Numbers:
@@ -51,9 +52,13 @@ def darkest_spot(images: Images, size: int) -> Numbers:
     LOWEST where there is no such square.  It means something for images that are 0 outside of tissue.
     """
     side = spot_side(size, images.shape[1:])
-    within = _square_means((images > 0).astype(np.float32), side) > 1 - 0.5 / side**2
-    darkest = np.where(within, _square_means(images, side), np.inf).min(axis=(1, 2))
-    return np.where(np.isfinite(darkest), -darkest, LOWEST)
+
+    def darkest(image: npt.NDArray[np.float32]) -> float:
+        within = _square_sums(image > 0, side) == side**2
+        return float(np.where(within, _square_sums(image, side), np.inf).min() / side**2)
+
+    found = np.array([darkest(image) for image in images], dtype=np.float64)
+    return np.where(np.isfinite(found), -found, LOWEST)
 
 
 def centre_contrast(images: Images) -> Numbers:
@@ -82,15 +87,26 @@ def _flat(images: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return images.reshape(len(images), images.shape[1] * images.shape[2])
 
 
-def _square_means(images: Images, side: int) -> Numbers:
-    """The mean of every square of `side` pixels that lies wholly in the image, from running sums."""
-    means = images.astype(np.float64)
-    for axis in (1, 2):
-        width = min(side, means.shape[axis])
-        sums = np.cumsum(means, axis=axis)
-        upper = np.take(sums, np.arange(width - 1, sums.shape[axis]), axis=axis)
-        lower = np.take(sums, np.arange(0, sums.shape[axis] - width), axis=axis)
-        inner = (slice(None),) * axis + (slice(1, None),)
-        upper[inner] -= lower
-        means = upper / width
-    return means
+def _square_sums(image: npt.NDArray[Any], side: int) -> Numbers:
+    """The sum of every square of `side` pixels that lies wholly in the image (h, w).
+
+    An image at a time, since all that is needed of one stays in the processor's cache.
+    """
+    return _sums_down(np.ascontiguousarray(_sums_down(image.astype(np.float64), side).T), side).T
+
+
+def _sums_down(values: Numbers, length: int) -> Numbers:
+    """The sum of every `length` values below one another, (h, w) -> (h - length + 1, w).
+
+    Sums of 1, 2, 4, ... values, of which those that `length` is made of are put together.
+    """
+    count, doubled, reach, done = len(values) - length + 1, values, 1, 0
+    total = np.zeros((count, values.shape[1]))
+    while True:
+        if length & reach:
+            total += doubled[done : done + count]
+            done += reach
+        if 2 * reach > length:
+            return total
+        doubled = doubled[:-reach] + doubled[reach:]
+        reach *= 2
