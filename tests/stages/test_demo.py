@@ -10,8 +10,9 @@ from anomae.detectors.method import Situation
 from anomae.detectors.registry import method_named
 from anomae.recipes.overrides import overridden
 from anomae.slices.settings import PrepareSettings
+from anomae.slices.store import SliceStore
 from anomae.stages import demo as stage
-from anomae.stages.demo import WORTH, WORTH_PHANTOM, demo, installed_pictures
+from anomae.stages.demo import LEFT_OUT, WORTH, WORTH_PHANTOM, demo, installed_pictures
 from anomae.stages.score_scans import score_scans
 from anomae.volumes.write import write_picture
 
@@ -77,6 +78,37 @@ def _assert_scored_alone_alike(run, pictures, out):
     score_scans(run, list(known), out, overlays=0)
     with (out / "scores.csv").open(newline="") as handle:
         assert {row["file"]: row["score"] for row in csv.DictReader(handle)} == known
+
+
+def test_pictures_of_the_package_that_show_something_else_are_neither_learned_from_nor_judged(
+    watched, pictures, settings, tmp_path, monkeypatch, capsys
+):
+    left_out = [f"no/{number}.png" for number in (3, 5, 8, 13, 21)]
+    table = tmp_path / "unhealthy.csv"
+    table.write_text("file,label\n" + "".join(f"{file},unknown\n" for file in left_out))
+    monkeypatch.setattr(stage, "UNHEALTHY", table)
+    monkeypatch.setattr(stage, "installed_pictures", lambda: pictures)
+    made = demo(tmp_path / "demo", overrides=SMALL_TOGETHER, settings=settings)
+    assert LEFT_OUT in made.worth
+    assert LEFT_OUT in capsys.readouterr().err
+    index = SliceStore(made.run.parent / "store").index
+    assert 0 < sum(index.label == -1) == sum(np.isin(index.case, left_out)) < len(left_out)
+    assert not np.isin(index.case[index.split == "train"], left_out).any()
+    report = json.loads((made.run / "report" / "report.json").read_text())
+    judged = (index.split == "test") & (index.label >= 0)
+    assert report["counts"]["scored"]["normal"] == (judged & (index.label == 0)).sum()
+    assert report["counts"]["scored"]["abnormal"] == (judged & (index.label == 1)).sum() > 0
+
+
+def test_the_list_of_what_is_left_out_names_healthy_pictures_once():
+    with stage.UNHEALTHY.open(newline="") as handle:
+        lines = list(csv.DictReader(handle))
+    assert len({line["file"] for line in lines}) == len(lines) == 534
+    assert str(len(lines)) in LEFT_OUT
+    assert {line["label"] for line in lines} == {"unknown"}
+    assert all(line["file"].startswith("no/") for line in lines)
+    if found := installed_pictures():
+        assert all((found / line["file"]).is_file() for line in lines)
 
 
 def test_without_the_pictures_it_says_so_and_runs_on_made_up_scans(settings, tmp_path, monkeypatch):
