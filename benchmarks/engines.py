@@ -131,7 +131,10 @@ def main() -> None:
 
 
 def compare(run: Path, options: argparse.Namespace) -> None:
-    engines = [*TORCH, *sorted(path.name for path in (run / "exported").glob("[!.]*"))]
+    from anomae.training.devices import native_bf16_cpu
+
+    torch = TORCH if native_bf16_cpu() else TORCH[:1]  # where bf16 is imitated it takes minutes, and nobody uses it
+    engines = [*torch, *sorted(path.name for path in (run / "exported").glob("[!.]*"))]
     rounds: list[dict[str, dict[str, float]]] = []
     for number in range(options.rounds):
         order = engines[:]

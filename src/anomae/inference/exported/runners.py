@@ -80,12 +80,14 @@ def _arrays_of(found: Findings) -> dict[str, Array]:
 
 
 def findings_of(arrays: Mapping[str, Array]) -> Findings:
-    """What a runner gave, as findings."""
+    """What a runner gave, as findings; its map is changed in place, where it can be."""
     others = {name.removeprefix(PREFIX): column for name, column in arrays.items() if name.startswith(PREFIX)}
     maps, rebuilt = arrays.get("map"), arrays.get("reconstruction")
     return Findings(
         scores=arrays["score"].astype(np.float64),
-        maps=None if maps is None else np.maximum(maps, 0, dtype=np.float32),
+        maps=None
+        if maps is None
+        else np.maximum(maps, 0, out=maps if maps.dtype == np.float32 else None, dtype=np.float32),
         reconstructions=None if rebuilt is None else rebuilt.astype(np.float32, copy=False),
         other_scores={name: column.astype(np.float64) for name, column in others.items()},
     )
