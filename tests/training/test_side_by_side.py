@@ -90,9 +90,12 @@ def weights(networks: dict[str, nn.Module]) -> dict[str, Tensor]:
 
 
 def in_turn(folder: Path) -> dict[str, Tensor]:
+    """On one thread, as each has side by side on two processors: on two, sums may be parted otherwise."""
     networks = models()
+    torch.set_num_threads(1)
     for training in trainings(networks, folder):
         training()
+    torch.set_num_threads(2)
     return weights(networks)
 
 
