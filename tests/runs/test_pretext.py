@@ -11,6 +11,7 @@ from anomae.detectors.protocol import Findings
 from anomae.detectors.registry import load_detector
 from anomae.errors import UserError
 from anomae.reports.pretext import pretext_section, pretext_sentence
+from anomae.reports.schema_pretext import Pretext
 from anomae.reports.schema_values import Share
 from anomae.runs import pretext as runs_pretext
 from anomae.runs.pretext import PretextFigures, read_pretext, write_pretext
@@ -115,6 +116,16 @@ def test_who_has_not_learned_it_is_told_so(heads: SliceStore, empty_run: Run) ->
     write_pretext(Brightness(-1.0), heads, np.flatnonzero(heads.index.label == 0), empty_run)
     said = pretext_sentence(pretext_section(read(empty_run, heads)))
     assert "not distinguishable from chance: it has not learned its pretext task" in said
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [(0.55, "chance: it has not learned its pretext task."), (0.73, "chance: of so few patients this says little.")],
+)
+def test_a_wide_interval_alone_does_not_say_that_nothing_was_learned(value: float, said: str) -> None:
+    own = Share(value=value, low=0.1, high=0.97)
+    section = Pretext(slices=128, families={}, mean=own, mean_trained=own, mean_left_out=None)
+    assert f"not distinguishable from {said}" in pretext_sentence(section)
 
 
 def test_slices_are_spread_evenly_and_fewer_where_families_are_many(

@@ -4,6 +4,8 @@ from anomae.reports.schema_pretext import Pretext, PretextFamily
 from anomae.reports.schema_values import Share
 from anomae.runs.pretext import PretextFigures
 
+_LITTLE = 0.6  # an AUROC that says little of a detector, whatever its interval
+
 
 def pretext_section(figures: PretextFigures | None) -> Pretext | None:
     """The section; None where the detector has no pretext task."""
@@ -35,11 +37,13 @@ def pretext_sentence(section: Pretext | None) -> str:
     said = " and ".join(f"{mean.interval} for {words}" for mean, words in means if mean)
     own = section.mean_trained
     few = any(mean is not None and mean.low is None for mean, _ in means)
-    weak = own is not None and own.low is not None and own.low <= 0.5
+    weak = ""
+    if own is not None and own.low is not None and own.low <= 0.5:
+        weak = ", not distinguishable from chance: "
+        weak += "it has not learned its pretext task" if own.value <= _LITTLE else "of so few patients this says little"
     return (
         f"Pretext task: on {section.slices} healthy slices of the validation split the detector tells altered slices "
         f"from unaltered ones with AUROC {said}"
-        f"{', not distinguishable from chance: it has not learned its pretext task' if weak else ''}"
-        f"{' (too few patients: no interval)' if few else ''}. No real lesion "
+        f"{weak}{' (too few patients: no interval)' if few else ''}. No real lesion "
         "is used; what it cannot do here, it cannot be expected to do on lesions."
     )
