@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -29,17 +28,6 @@ def development_images() -> Path:
     if not DEVELOPMENT_IMAGES.is_dir():
         pytest.skip("the development images (../shared/data) are not on this machine")
     return DEVELOPMENT_IMAGES
-
-
-@pytest.fixture(autouse=True)
-def _ctrl_c_stays_as_it_was() -> Iterator[None]:
-    """No test leaves Ctrl-C to somebody else: the tests after it would hear of none."""
-    before = signal.getsignal(signal.SIGINT)
-    yield
-    after = signal.getsignal(signal.SIGINT)
-    if after is not before:
-        signal.signal(signal.SIGINT, before)
-        pytest.fail(f"Ctrl-C is heard by {after} now, and was by {before}")
 
 
 @pytest.fixture

@@ -148,7 +148,7 @@ def test_the_user_can_stop_them(tmp_path: Path) -> None:
             time.sleep(3)  # longer than it takes the one who waits for the trainings to hear of it
         return noisy_loss(model, indices, generator)
 
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # other tests of this process may have changed it
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background processes ignore it
     try:
         with pytest.raises(KeyboardInterrupt):
             side_by_side("networks", trainings(models(), tmp_path, interrupted), STEPS, CPU)
