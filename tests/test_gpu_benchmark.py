@@ -67,7 +67,8 @@ def test_every_part_gives_a_line(gpu, packed, capsys, monkeypatch):
     assert figures["end"] == [{"part": "end", "failed": []}]
     speed = next(line for line in figures["a"] if "images_per_s" in line)
     assert speed["finite"]
-    assert 0 < speed["share_of_ceiling"] < 1
+    ceiling = next(line for line in figures["a"] if line.get("what") == "bf16 matrix ceiling")["tflops"] * 1e12
+    assert speed["share_of_ceiling"] == pytest.approx(speed["images_per_s"] * gpu.training_flops(gpu.TINY) / ceiling)
     expected = 1600 * 15557 / speed["images_per_s"] / 3600
     assert speed["hours_of_1600_epochs"] == pytest.approx(expected)
     assert [line["detector"] for line in figures["b"] if "detector" in line] == ["mae-classifier", *gpu.BASELINES]
