@@ -1,6 +1,11 @@
 """Progress: what people read in a log."""
 
-from threading import Thread
+import io
+import re
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from threading import Barrier, Thread
 
 import pytest
 
@@ -42,3 +47,36 @@ def test_another_thread_and_another_process_are_silent(watched: None, capsys: py
     with progress("fit", 1, speaks=False) as bar:
         bar.advance()
     assert capsys.readouterr().err == "heard\n"
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_bars_at_once_stand_below_one_another_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", terminal := Terminal())
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "120")
+    met = Barrier(2, timeout=60)
+
+    def work(title: str) -> None:
+        with progress(title, 3, "steps") as bar:
+            met.wait()
+            for _ in range(3):
+                bar.advance(note=f"loss of {title}")
+            met.wait()
+
+    with reporting(Console()), ThreadPoolExecutor(2) as threads:
+        for done in [threads.submit(copy_context().run, work, title) for title in ("heads", "rd4ad")]:
+            done.result()
+        written = terminal.getvalue()
+        with progress("afterwards", 1) as bar:
+            bar.advance()
+    last = re.sub(r"\x1b\[[?0-9;]*[a-zA-Z]", "", written).splitlines()[-2:]  # without colours and movements
+    for title in ("heads", "rd4ad"):
+        line = next(line for line in last if title in line)
+        assert "3/3 steps" in line
+        assert f"loss of {title}" in line
+    assert "rd4ad" not in terminal.getvalue()[len(written) :]
+    assert "afterwards" in terminal.getvalue()[len(written) :]

@@ -5,11 +5,12 @@ server's threads and in worker processes nothing is shown.
 """
 
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
-from typing import Protocol
+from typing import Any, Protocol
 
 
 class Progress(Protocol):
@@ -78,7 +79,16 @@ def say(sentence: str) -> None:
 
 
 class Console:
-    """To standard error: rich bars with count, rate and time left on a terminal, sparse plain lines elsewhere."""
+    """To standard error: rich bars with count, rate and time left on a terminal, sparse plain lines elsewhere.
+
+    Bars that are under way at once, from several threads, stand one below the other.
+    """
+
+    def __init__(self) -> None:
+        """Nothing is shown yet."""
+        self._bars: Any = None
+        self._under_way = 0
+        self._lock = threading.Lock()
 
     def say(self, sentence: str) -> None:
         """A line of its own."""
@@ -90,31 +100,47 @@ class Console:
         if not sys.stderr.isatty():
             yield _Lines(title, total, unit, start)
             return
+        bars = self._begun()
+        try:
+            yield _Bar(bars, bars.add_task(title, total=total, completed=start, unit=unit, note="", rate=""))
+        finally:
+            self._ended()
+
+    def _begun(self) -> Any:
         from rich.console import Console as RichConsole
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
         from rich.progress import Progress as Bars
 
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn(unit + " {task.fields[rate]}"),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[note]}"),
-        )
-        with Bars(*columns, console=RichConsole(stderr=True), refresh_per_second=4) as bars:
-            task = bars.add_task(title, total=total, completed=start, note="", rate="")
-            began = time.monotonic()
+        with self._lock:
+            if self._under_way == 0:
+                columns = (
+                    TextColumn("{task.description}"),
+                    BarColumn(),
+                    MofNCompleteColumn(),
+                    TextColumn("{task.fields[unit]} {task.fields[rate]}"),
+                    TimeRemainingColumn(),
+                    TextColumn("{task.fields[note]}"),
+                )
+                self._bars = Bars(*columns, console=RichConsole(stderr=True), refresh_per_second=4)
+                self._bars.start()
+            self._under_way += 1
+            return self._bars
 
-            class _Bar:
-                done = 0
+    def _ended(self) -> None:
+        with self._lock:
+            self._under_way -= 1
+            if self._under_way == 0:
+                self._bars.stop()
 
-                def advance(self, steps: int = 1, note: str = "") -> None:
-                    self.done += steps
-                    rate = self.done / max(time.monotonic() - began, 1e-9)
-                    bars.update(task, advance=steps, note=note, rate=f"{rate:.1f}/s")
 
-            yield _Bar()
+class _Bar:
+    def __init__(self, bars: Any, task: Any) -> None:
+        self._bars, self._task, self._done, self._began = bars, task, 0, time.monotonic()
+
+    def advance(self, steps: int = 1, note: str = "") -> None:
+        self._done += steps
+        rate = self._done / max(time.monotonic() - self._began, 1e-9)
+        self._bars.update(self._task, advance=steps, note=note, rate=f"{rate:.1f}/s")
 
 
 def duration(seconds: float) -> str:

@@ -16,10 +16,10 @@ import torch
 from torch import Tensor, nn
 
 from anomae.files import read_json_lines
-from anomae.progress import Progress, reporting
+from anomae.progress import Progress, progress, reporting
 from anomae.training.devices import make_fabric
 from anomae.training.loop import train
-from anomae.training.side_by_side import side_by_side
+from anomae.training.side_by_side import beside_one_another, side_by_side
 
 from .test_loop import FP32, Stopped, make_training, noisy_loss
 
@@ -167,3 +167,45 @@ def test_on_one_processor_they_are_done_in_turn_in_the_same_thread(tmp_path: Pat
     torch.set_num_threads(2)
     side_by_side("networks", [lambda: threads.add(threading.current_thread().name)] * 3, 1, torch.device("meta"))
     assert threads == {threading.current_thread().name}
+
+
+def test_works_beside_one_another_keep_all_processors_and_bars_of_their_own(tmp_path: Path) -> None:
+    met, told = threading.Barrier(3, timeout=60), Told()
+
+    def one(name: str) -> tuple[str, int]:
+        with progress(name, 4) as bar:
+            for _ in range(4):
+                met.wait()  # which only those that are under way at once come past
+                bar.advance()
+        return name, torch.get_num_threads()
+
+    with reporting(told):
+        assert beside_one_another([partial(one, name) for name in "abc"], CPU) == [(name, 2) for name in "abc"]
+    assert told.bars == dict.fromkeys("abc", (4, 4))
+
+
+def test_a_work_that_fails_stops_those_beside_it_and_their_own_threads() -> None:
+    begun = threading.Barrier(3, timeout=60)
+
+    def endless() -> None:
+        begun.wait()
+        with progress("endless", 100_000) as bar:
+            for _ in range(100_000):
+                time.sleep(0.01)
+                bar.advance()
+
+    def failing() -> None:
+        begun.wait()
+        raise Stopped
+
+    with pytest.raises(Stopped):  # and not that which ends the threads within
+        beside_one_another([lambda: side_by_side("within", [endless, endless], 1, CPU), failing], CPU)
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("trained")]
+
+
+def test_on_one_processor_works_are_done_in_turn() -> None:
+    torch.set_num_threads(1)
+    names = beside_one_another([lambda: threading.current_thread().name] * 2, CPU)
+    torch.set_num_threads(2)
+    assert names == [threading.current_thread().name] * 2
+    assert beside_one_another([lambda: threading.current_thread().name] * 2, torch.device("meta")) == names

@@ -84,6 +84,11 @@ def method_named(name: str) -> Method:
     return _foreign(found, name)
 
 
+def is_ours(name: str) -> bool:
+    """Whether the method of this name is one of this package."""
+    return name in _OURS
+
+
 def refuse_unknown(name: str) -> None:
     """Raises UserError, naming near misses, where there is no method of this name; imports none of ours."""
     if ":" in name:

@@ -1,12 +1,16 @@
 """Several detectors that judge together: what their scores and maps are, and what is refused."""
 
+import threading
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
+import anomae.detectors.ensemble.detector as module
 from anomae.detectors.ensemble.detector import MEMBERS, Ensemble, FittedEnsemble
 from anomae.detectors.ensemble.settings import EnsembleSettings
 from anomae.detectors.method import Situation
@@ -73,6 +77,48 @@ def test_without_simulated_lesions_there_is_no_pretext_figure(healthy_heads: np.
     (tmp_path / "fitted").mkdir()
     found.save(tmp_path / "fitted")
     assert type(load_detector(tmp_path / "fitted", CPU)) is FittedEnsemble
+
+
+@pytest.fixture
+def two_processors() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+def test_members_fitted_side_by_side_are_those_in_turn(
+    two_processors: None, healthy_heads: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = healthy_heads.reshape(-1, 1, 32, 32)
+    chosen = settings("anomae,rd4ad", **SHORT, **{"rd4ad.training.steps": 8, "rd4ad.training.batch": 4})
+    beside = Ensemble(chosen).fit(Slices(images), seed=1, folder=tmp_path / "beside").inspect(images)
+    threads = set[str]()
+
+    def in_turn(fits: Any, device: torch.device) -> list[Any]:
+        assert device.type == "cpu"
+        threads.add(threading.current_thread().name)
+        return [one() for one in fits]
+
+    monkeypatch.setattr(module, "beside_one_another", in_turn)
+    turn = Ensemble(chosen).fit(Slices(images), seed=1, folder=tmp_path / "turn").inspect(images)
+    assert threads == {threading.current_thread().name}
+    assert np.array_equal(beside.scores, turn.scores)
+    for name, scores in turn.other_scores.items():
+        assert np.array_equal(beside.other_scores[name], scores)
+
+
+def test_a_strangers_member_is_fitted_with_nothing_beside_it(
+    two_processors: None, healthy_heads: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def beside(*_: Any) -> None:
+        raise AssertionError("side by side")
+
+    monkeypatch.setattr(module, "beside_one_another", beside)
+    stranger = "anomae.detectors.baselines.pca:PrincipalComponents"  # by its place, as a class of any package
+    slices = Slices(healthy_heads.reshape(-1, 1, 32, 32))
+    found = Ensemble(settings(f"mean-image,{stranger}")).fit(slices, seed=0, folder=tmp_path)
+    assert set(found.members) == {"mean-image", stranger}
 
 
 def test_steps_of_members_are_found_in_the_journal(healthy_heads: np.ndarray, tmp_path: Path) -> None:

@@ -7,20 +7,24 @@ in units of its 99th percentile over healthy pixels.  No label takes part.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from anomae.detectors.ensemble.settings import EnsembleSettings
 from anomae.detectors.member_scale import MemberScale, judged_together, measured_blocks
-from anomae.detectors.protocol import Findings, FittedDetector, HealthySlices, Images4, with_neighbours
-from anomae.detectors.registry import method_named
+from anomae.detectors.protocol import Detector, Findings, FittedDetector, HealthySlices, Images4, with_neighbours
+from anomae.detectors.registry import is_ours, method_named
 from anomae.errors import UserError
 from anomae.files import read_json, write_json
 from anomae.progress import progress
+from anomae.training.devices import chosen_device
 from anomae.training.settings import DeviceSettings
+from anomae.training.side_by_side import beside_one_another
 
 MEMBERS = "members"
 
@@ -118,23 +122,28 @@ class Ensemble:
         self.settings = settings
 
     def fit(self, healthy: HealthySlices, *, seed: int, folder: Path) -> FittedEnsemble:
-        """Fit the members one after the other, each in members/NAME of `folder`, then measure healthy scores.
+        """Fit the members, each in members/NAME of `folder`, and measure their healthy scores.
 
-        At most 512 healthy images, evenly spaced, are measured.  Raises UserError where there is nothing to learn from
-        or a member wants labels, and what a member raises.
+        On one CPU device they are fitted side by side if all are of this package; a stranger's may draw from torch's
+        global generator, which another fit beside it would move on.  At most 512 healthy images, evenly spaced, are
+        measured.  Raises UserError where there is nothing to learn from or a member wants labels, and what a member
+        raises.
         """
         if len(healthy) == 0:
             raise UserError("There is no healthy slice to learn from.")
-        members, scales = {}, {}
-        for name in self.settings.members:
-            detector = method_named(name).detector(self.settings.of(name))
+        detectors = {name: method_named(name).detector(self.settings.of(name)) for name in self.settings.members}
+        for name, detector in detectors.items():
             asks = getattr(detector, "chooses_by_labels", None)
             if asks is not None and asks():
                 raise UserError(f"An ensemble sees no label, and {name} would choose its checkpoint by some.")
-            inside = folder / MEMBERS / name
-            inside.mkdir(parents=True, exist_ok=True)
-            members[name] = detector.fit(healthy, seed=seed, folder=inside)
-            scales[name] = _measured(name, members[name], healthy)
+        fits = [partial(_fitted, name, detector, healthy, seed, folder) for name, detector in detectors.items()]
+        device = self.settings.device
+        if all(map(is_ours, detectors)) and device.devices * device.nodes == 1:
+            found = beside_one_another(fits, torch.device(chosen_device(device)))
+        else:
+            found = [one() for one in fits]
+        members = {name: member for name, (member, _) in zip(detectors, found, strict=True)}
+        scales = {name: scale for name, (_, scale) in zip(detectors, found, strict=True)}
         return _ensemble(self.settings, members, scales, healthy.image_size, healthy.channels)
 
     @classmethod
@@ -158,6 +167,15 @@ def _ensemble(
     simulates = any(hasattr(member, "pretext_images") for member in members.values())
     kind = FittedEnsembleWithPretext if simulates else FittedEnsemble
     return kind(settings, members, scales, image_size, channels)
+
+
+def _fitted(
+    name: str, detector: Detector, healthy: HealthySlices, seed: int, folder: Path
+) -> tuple[FittedDetector, MemberScale]:
+    inside = folder / MEMBERS / name
+    inside.mkdir(parents=True, exist_ok=True)
+    member = detector.fit(healthy, seed=seed, folder=inside)
+    return member, _measured(name, member, healthy)
 
 
 def _measured(name: str, member: FittedDetector, healthy: HealthySlices) -> MemberScale:
