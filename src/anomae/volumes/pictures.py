@@ -151,7 +151,8 @@ def _grey(path: Path, picture: Any) -> tuple[Pixels, list[str]]:
         pixels = np.asarray(upright)
         return (np.iinfo(np.uint16).max - pixels if inverted else pixels), notes
     colours = np.asarray(upright.convert("RGB"))
-    tint = colours.max(axis=-1) - colours.min(axis=-1)
+    red, green, blue = np.moveaxis(colours, -1, 0)
+    tint = np.maximum(np.maximum(red, green), blue) - np.minimum(np.minimum(red, green), blue)
     if np.mean(tint > GREY_TINT) > COLOUR_SHARE:
         raise unreadable(path, "is a picture in colour; only pictures of grey content are read, unless colour=true.")
     if tint.any():
