@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from anomae.detectors.anomae.settings import SOURCES
 from anomae.detectors.method import Situation
@@ -125,6 +126,21 @@ def trial(form: str, tmp_path_factory: pytest.TempPathFactory) -> DetectorTrial:
 @pytest.mark.parametrize("check", DETECTOR_CHECKS)
 def test_the_suite_holds(check: str, trial: DetectorTrial) -> None:
     DETECTOR_CHECKS[check](trial)
+
+
+def test_on_two_processors_it_says_what_it_says_on_one(trial: DetectorTrial) -> None:
+    before = torch.get_num_threads()
+    images = np.concatenate([trial.images] * 3)
+    torch.set_num_threads(1)
+    alone = trial.fitted.inspect(images)
+    torch.set_num_threads(2)
+    beside = trial.fitted.inspect(images)
+    torch.set_num_threads(before)
+    assert np.array_equal(alone.scores, beside.scores)
+    assert (alone.maps is None) == (beside.maps is None)
+    assert alone.maps is None or np.array_equal(alone.maps, beside.maps)
+    for name, scores in alone.other_scores.items():
+        assert np.array_equal(scores, beside.other_scores[name])
 
 
 def test_it_is_found_again_by_what_it_wrote(trial: DetectorTrial, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from anomae.detectors.batch_threads import each_on_one_processor
 from anomae.detectors.checked_images import check_images
 from anomae.training.devices import chosen_device, chosen_precision
 from anomae.training.settings import DeviceSettings
@@ -37,16 +38,19 @@ def in_fixed_batches(
     """Apply `function` to batches of exactly one size (the last is filled up with copies) and join what it gives.
 
     Matrix kernels may round differently for another number of rows; with the number fixed, an image's outcome is the
-    same alone, in any company and in any order.  function(tensor (b, c, h, w) on the device, the same images as
+    same alone, in any company and in any order.  On a CPU batches are done side by side, each on one processor, so
+    `function` must be able to run in several threads.  function(tensor (b, c, h, w) on the device, the same images as
     numpy) gives tensors whose first axis is the batch.  size: of a batch; None: USE_BATCH of the device.
     dtype: of what comes back.
     """
     size = size or USE_BATCH[device.type]
-    parts: list[tuple[npt.NDArray[Any], ...]] = []
-    for start in range(0, len(images), size):
+
+    def given(start: int) -> tuple[npt.NDArray[Any], ...]:
         block = np.asarray(images[start : start + size], dtype=np.float32)
         short = size - len(block)
         full = np.concatenate([block, np.repeat(block[-1:], short, axis=0)]) if short else block
-        given = function(torch.from_numpy(np.ascontiguousarray(full)).to(device), full)
-        parts.append(tuple(tensor[: len(block)].to(dtype).cpu().numpy() for tensor in given))
+        found = function(torch.from_numpy(np.ascontiguousarray(full)).to(device), full)
+        return tuple(tensor[: len(block)].to(dtype).cpu().numpy() for tensor in found)
+
+    parts = list(each_on_one_processor(given, range(0, len(images), size), device))
     return tuple(np.concatenate(column) for column in zip(*parts, strict=True))

@@ -15,6 +15,7 @@ from typing import TypeVar
 import torch
 
 from anomae.progress import Progress, Reporter, progress, reporter, reporting
+from anomae.training.processors import use_processors
 
 Made = TypeVar("Made")
 
@@ -60,7 +61,7 @@ def _in_threads(works: Sequence[Callable[[], Made]], at_once: int, processors_ea
     processors, stopped = torch.get_num_threads(), threading.Event()
 
     def one(work: Callable[[], Made]) -> Made:
-        torch.set_num_threads(processors_each)  # of this thread
+        use_processors(processors_each)  # of this thread
         with reporting(_Stopping(stopped, reporter())):
             return work()
 
@@ -72,7 +73,7 @@ def _in_threads(works: Sequence[Callable[[], Made]], at_once: int, processors_ea
         finally:
             stopped.set()  # those that are done have nothing to hear of it
             threads.shutdown(cancel_futures=True)
-            torch.set_num_threads(processors)  # which is kept for threads that begin later, too
+            use_processors(processors)  # which is kept for threads that begin later, too
     failures = [failure for work in under_way if not work.cancelled() and (failure := work.exception()) is not None]
     for failure in sorted(failures, key=lambda failure: isinstance(failure, _Stopped)):
         raise failure  # one that was only stopped is the last to be blamed

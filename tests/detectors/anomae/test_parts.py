@@ -1,5 +1,6 @@
 """The parts of the detector: window, evidence, memory, samples and pool."""
 
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -318,6 +319,27 @@ def test_a_pool_that_was_stopped_goes_on_to_the_same(
     assert np.array_equal(part.evidence[0], whole.evidence[0])
     assert np.array_equal(part.targets[0], whole.targets[0])
     assert np.array_equal(part.family, whole.family)
+
+
+def test_a_pool_made_on_two_processors_is_that_of_one(images: torch.Tensor, features: Features, tmp_path: Path) -> None:
+    evidence = [Evidence([features, Pixels()], (32, 32), 8)]
+    before, threads, made = torch.get_num_threads(), set[str](), []
+
+    def healthy(chosen: np.ndarray) -> torch.Tensor:
+        threads.add(threading.current_thread().name.rsplit("_", 1)[0])
+        return images[torch.from_numpy(chosen)]
+
+    for processors in (1, 2):
+        torch.set_num_threads(processors)
+        with torch.inference_mode():
+            folder = tmp_path / str(processors)
+            made.append(make_pool(folder, 512, healthy, len(images), evidence, LesionSettings(families="all"), 3))
+    torch.set_num_threads(before)
+    assert threads == {threading.current_thread().name, "batches"}
+    one, two = made
+    assert np.array_equal(one.evidence[0], two.evidence[0])
+    assert np.array_equal(one.targets[0], two.targets[0])
+    assert np.array_equal(one.family, two.family)
 
 
 def test_families_are_named_listed_or_all() -> None:

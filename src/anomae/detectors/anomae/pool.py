@@ -14,6 +14,7 @@ from anomae.arrays import GrowingArray, map_array
 from anomae.detectors.anomae.evidence import Evidence
 from anomae.detectors.anomae.samples import Samples, make_samples, patch_targets
 from anomae.detectors.anomae.settings import LesionSettings
+from anomae.detectors.batch_threads import each_on_one_processor
 from anomae.files import append_json_line, read_json_lines
 from anomae.progress import progress
 from anomae.seeds import derive_seed
@@ -57,12 +58,18 @@ def make_pool(
     lines = read_json_lines(folder / "pool.jsonl")
     done = min(len(lines), chunks)
     arrays: dict[str, GrowingArray] = {}
+    device = evidences[0].device
+
+    def made(chunk: int) -> list[tuple[str, npt.NDArray[Any]]]:
+        indices, samples = _chunk(chunk, healthy, images, settings, seed)
+        half = torch.from_numpy((indices >= images // 2).astype(np.int64))
+        return _blocks(samples, half, evidences, settings)
+
     try:
         with progress("pseudo-lesions", chunks * CHUNK, "samples", done * CHUNK) as bar:
-            for chunk in range(done, chunks):
-                indices, samples = _chunk(chunk, healthy, images, settings, seed)
-                half = torch.from_numpy((indices >= images // 2).astype(np.int64))
-                for name, block in _blocks(samples, half, evidences, settings):
+            missing = range(done, chunks)
+            for chunk, blocks in zip(missing, each_on_one_processor(made, missing, device), strict=True):
+                for name, block in blocks:
                     if name not in arrays:
                         path = folder / f"{name}.npy"
                         arrays[name] = GrowingArray(path, block.shape[1:], block.dtype, chunk * CHUNK)

@@ -1,0 +1,92 @@
+"""Threads that work on batches of images side by side, each on one processor.
+
+A batch of 16 small images gains next to nothing from a second processor, a second batch does.  And what a batch comes
+to no longer depends on how many processors torch may use.
+"""
+
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+import torch
+
+from anomae.training.processors import use_processors
+
+Asked = TypeVar("Asked")
+Given = TypeVar("Given")
+
+MOST = 8  # at once: each holds a network's activations
+_POOLS: dict[int, ThreadPoolExecutor] = {}
+_BEGINNING = threading.Lock()
+
+
+def each_on_one_processor(
+    work: Callable[[Asked], Given], asked: Sequence[Asked], device: torch.device
+) -> Iterator[Given]:
+    """What `work` gives for each, in order; on a CPU as many at once as torch may use processors, each on one of them.
+
+    Within, gradients and autocast are as they are here.  On a GPU in turn.  What `work` raises is raised where its
+    result would have been given.  Results that are not taken yet are few, however many are asked for.
+    """
+    processors = torch.get_num_threads()
+    if device.type != "cpu" or processors == 1:
+        return map(work, asked)
+    gradients, inference = torch.is_grad_enabled(), torch.is_inference_mode_enabled()
+    autocast, dtype = torch.is_autocast_enabled(device.type), torch.get_autocast_dtype(device.type)
+
+    def as_here(one: Asked) -> Given:
+        with (
+            torch.inference_mode(inference),
+            torch.set_grad_enabled(gradients),
+            torch.autocast(device.type, dtype=dtype, enabled=autocast),
+        ):
+            return work(one)
+
+    return _in_order(as_here, asked, min(processors, MOST))
+
+
+def _in_order(work: Callable[[Asked], Given], asked: Sequence[Asked], count: int) -> Iterator[Given]:
+    """With so many threads; no more than twice as many are begun and not yet taken."""
+    threads, coming = _pool(count), deque[Future[Given]]()
+    try:
+        for one in asked:
+            coming.append(threads.submit(work, one))
+            if len(coming) > 2 * count:
+                yield coming.popleft().result()
+        while coming:
+            yield coming.popleft().result()
+    finally:
+        for left in coming:
+            left.cancel()
+
+
+def _pool(count: int) -> ThreadPoolExecutor:
+    """Threads that live as long as the process, so that what libraries keep for a thread is made once."""
+    with _BEGINNING:
+        if count not in _POOLS:
+            processors, begun = torch.get_num_threads(), threading.Barrier(count + 1)
+
+            def begin() -> None:
+                use_processors(1)  # of this thread, and of those that begin later
+                begun.wait()
+
+            pool = ThreadPoolExecutor(count, thread_name_prefix="batches", initializer=begin)
+            for _ in range(count):
+                pool.submit(int)  # begins a thread, as none is idle before all have begun
+            begun.wait()
+            use_processors(processors)  # of this thread, and of those that begin later
+            _POOLS[count] = pool
+        return _POOLS[count]
+
+
+def _forget() -> None:
+    """A forked process has none of its parent's threads, and perhaps a lock that nobody will release."""
+    global _BEGINNING
+    _POOLS.clear()
+    _BEGINNING = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_forget)

@@ -1,0 +1,102 @@
+"""Batches side by side: in order, each on one processor, as if in turn, and nothing changes for anyone else."""
+
+import os
+import threading
+from collections.abc import Iterator
+
+import pytest
+import torch
+
+from anomae.detectors.batch_threads import each_on_one_processor
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(autouse=True)
+def two_processors() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    assert torch.get_num_threads() == 2
+    torch.set_num_threads(before)
+
+
+def in_another_thread() -> int:
+    found: list[int] = []
+    thread = threading.Thread(target=lambda: found.append(torch.get_num_threads()))
+    thread.start()
+    thread.join()
+    return found[0]
+
+
+def test_as_many_as_there_are_processors_each_on_one_and_in_order() -> None:
+    met = threading.Barrier(2, timeout=60)
+
+    def work(number: int) -> tuple[int, int]:
+        met.wait()  # which only two that are under way at once come past
+        return number, torch.get_num_threads()
+
+    assert list(each_on_one_processor(work, range(6), CPU)) == [(number, 1) for number in range(6)]
+    assert torch.get_num_threads() == 2
+    assert in_another_thread() == 2
+
+
+def test_gradients_and_autocast_are_those_of_the_caller() -> None:
+    def state(_: int) -> tuple[bool, bool, torch.dtype | None]:
+        dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else None
+        return torch.is_grad_enabled(), torch.is_inference_mode_enabled(), dtype
+
+    assert set(each_on_one_processor(state, range(4), CPU)) == {(True, False, None)}
+    with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16):
+        assert set(each_on_one_processor(state, range(4), CPU)) == {(False, True, torch.bfloat16)}
+    with torch.no_grad():
+        assert set(each_on_one_processor(state, range(4), CPU)) == {(False, False, None)}
+
+
+def test_what_fails_is_raised_and_the_next_call_works() -> None:
+    def work(number: int) -> int:
+        if number == 3:
+            raise ValueError("the fourth")
+        return number
+
+    found = each_on_one_processor(work, range(8), CPU)
+    assert [next(found) for _ in range(3)] == [0, 1, 2]
+    with pytest.raises(ValueError, match="the fourth"):
+        next(found)
+    assert list(each_on_one_processor(work, range(3), CPU)) == [0, 1, 2]
+
+
+def test_within_a_batch_there_is_nothing_to_wait_for() -> None:
+    def outer(number: int) -> list[int]:
+        return list(each_on_one_processor(lambda inner: 10 * number + inner, range(3), CPU))
+
+    expected = [[10 * number + inner for inner in range(3)] for number in range(4)]
+    assert list(each_on_one_processor(outer, range(4), CPU)) == expected
+
+
+def test_on_one_processor_and_on_other_devices_in_turn() -> None:
+    def where(_: int) -> int:
+        return threading.get_ident()
+
+    here = {threading.get_ident()}
+    assert set(each_on_one_processor(where, range(3), torch.device("meta"))) == here
+    torch.set_num_threads(1)
+    assert set(each_on_one_processor(where, range(3), CPU)) == here
+    torch.set_num_threads(2)
+    assert set(each_on_one_processor(where, range(3), CPU)).isdisjoint(here)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_forked_process_begins_threads_of_its_own() -> None:
+    assert list(each_on_one_processor(abs, range(-2, 0), CPU)) == [2, 1]
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:  # pragma: no cover
+        found = list(each_on_one_processor(abs, range(-3, 0), CPU))
+        os.write(write, b"y" if found == [3, 2, 1] else b"n")
+        os._exit(0)
+    os.close(write)
+    assert os.read(read, 1) == b"y"
+    os.waitpid(child, 0)
+    os.close(read)
