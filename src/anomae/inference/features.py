@@ -74,9 +74,9 @@ def learn_features(
         return None
     low, high = (float(np.percentile(np.concatenate([scan.ravel() for scan in training]), q)) for q in (0.5, 99.5))
     high = max(high, low + 1e-6)
-    vectors = [pooled(scan, low, high) for scan in training]
+    vectors = _of_scans(training, low, high)
     whole = _fitted(vectors, low, high, np.zeros(0))
-    distances = [float(np.median(whole._distances(pooled(scan, low, high)))) for scan in held_out]
+    distances = [float(np.median(whole._distances(one))) for one in _of_scans(held_out, low, high)]
     count = min(FOLDS, len(vectors))
     for fold in range(count):
         others = _fitted([one for index, one in enumerate(vectors) if index % count != fold], low, high, np.zeros(0))
@@ -114,6 +114,16 @@ def pooled(images: npt.NDArray[np.float32], low: float, high: float) -> Vectors:
             levels = network(backbone.normalise(block[:, 0]))
             parts.append(torch.cat([level.mean(dim=(2, 3)) for level in levels], dim=1).numpy())
     return np.concatenate(parts).astype(np.float64)
+
+
+def _of_scans(scans: Sequence[npt.NDArray[np.float32]], low: float, high: float) -> list[Vectors]:
+    """`pooled` of each."""
+    import torch
+
+    from anomae.detectors.batch_threads import each_on_one_processor
+
+    _network()  # read before several threads ask for it
+    return list(each_on_one_processor(lambda scan: pooled(scan, low, high), scans, torch.device("cpu")))
 
 
 @cache
