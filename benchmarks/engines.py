@@ -7,7 +7,8 @@ all precisions that pass the gate; what is refused is said.  RUN is fitted and h
 (`anomae export RUN RUN/exported/NAME --to ... --precision ...`).  Each engine scores the same slices through the stage
 `score`: reading, network, maps written, scores written.  A scoring is a process of its own, one at a time, each round
 in another order; what is shown are the medians of slices per second by wall time, of processor seconds a slice, and the
-ratios to torch in fp32 of the same round with their lowest and highest.
+ratios to torch in fp32 of the same round with their lowest and highest, batch after batch on all processors as torch
+has it by itself ("torch fp32 in turn"); anomae's own way with torch is "torch fp32", batches side by side.
 """
 
 import argparse
@@ -25,11 +26,12 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-TORCH = ("torch fp32", "torch bf16")
+TORCH = ("torch fp32 in turn", "torch fp32", "torch bf16")
 
 
 def measured(run: Path, engine: str, split: str, slices: int) -> dict[str, float]:
     """Slices per second and processor seconds a slice of one scoring, warm: one batch is scored before the clock."""
+    import anomae.detectors.inference as inference
     from anomae.inference.exported import load_exported
     from anomae.inference.fitted import load_fitted
     from anomae.runs.run import Run
@@ -41,6 +43,8 @@ def measured(run: Path, engine: str, split: str, slices: int) -> dict[str, float
     if engine.startswith("torch"):
         precision: Any = engine.split()[1]
         detector = load_fitted(run / "fitted", DeviceSettings(accelerator="cpu", precision=precision))
+        if engine.endswith("in turn"):
+            vars(inference)["each_on_one_processor"] = lambda work, asked, _: map(work, asked)
     else:
         detector = load_exported(run / "exported" / engine)
     rows = store.rows(split)[:slices]
@@ -133,7 +137,7 @@ def main() -> None:
 def compare(run: Path, options: argparse.Namespace) -> None:
     from anomae.training.devices import native_bf16_cpu
 
-    torch = TORCH if native_bf16_cpu() else TORCH[:1]  # where bf16 is imitated it takes minutes, and nobody uses it
+    torch = TORCH if native_bf16_cpu() else TORCH[:2]  # where bf16 is imitated it takes minutes, and nobody uses it
     engines = [*torch, *sorted(path.name for path in (run / "exported").glob("[!.]*"))]
     rounds: list[dict[str, dict[str, float]]] = []
     for number in range(options.rounds):
@@ -144,7 +148,7 @@ def compare(run: Path, options: argparse.Namespace) -> None:
     print(processor())
     print(f"{os.environ.get('OMP_NUM_THREADS', 'all')} thread(s); load {os.getloadavg()[0]:.1f}")
     heads = ("slices/s", "ratio", "CPU ms", "ratio", "inspect CPU ms", "ratio")
-    print("{:16} {:>9} {:>16} {:>7} {:>16} {:>15} {:>16}".format("engine", *heads))
+    print("{:18} {:>9} {:>16} {:>7} {:>16} {:>15} {:>16}".format("engine", *heads))
     for engine in engines:
         cells = []
         for key in ("slices_per_s", "cpu_ms", "inspect_cpu_ms"):
@@ -152,7 +156,7 @@ def compare(run: Path, options: argparse.Namespace) -> None:
             base = [one[TORCH[0]][key] for one in rounds]
             ratio = [v / b if key == "slices_per_s" else b / v for v, b in zip(values, base, strict=True)]
             cells += [f"{median(values):.2f}", f"{median(ratio):.2f} ({min(ratio):.2f}-{max(ratio):.2f})"]
-        print("{:16} {:>9} {:>16} {:>7} {:>16} {:>15} {:>16}".format(engine, *cells))
+        print("{:18} {:>9} {:>16} {:>7} {:>16} {:>15} {:>16}".format(engine, *cells))
     if options.out:
         options.out.write_text(json.dumps(rounds, indent=2))
 
