@@ -66,8 +66,10 @@ def _in_threads(works: Sequence[Callable[[], Made]], at_once: int, processors_ea
             return work()
 
     with ThreadPoolExecutor(at_once, thread_name_prefix="trained") as threads:
-        under_way = [threads.submit(copy_context().run, one, work) for work in works]
-        try:
+        under_way: list[Future[Made]] = []
+        try:  # from here on, since Ctrl-C may come before the last of them has begun
+            for work in works:
+                under_way.append(threads.submit(copy_context().run, one, work))
             while wait(under_way, _PATIENCE_S, FIRST_EXCEPTION).not_done and not any(map(_failed, under_way)):
                 pass  # a signal that the system gives another thread is heard of when waiting ends
         finally:
