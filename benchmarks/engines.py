@@ -44,7 +44,7 @@ def measured(run: Path, engine: str, split: str, slices: int) -> dict[str, float
         precision: Any = engine.split()[1]
         detector = load_fitted(run / "fitted", DeviceSettings(accelerator="cpu", precision=precision))
         if engine.endswith("in turn"):
-            vars(inference)["each_on_one_processor"] = lambda work, asked, _: map(work, asked)
+            vars(inference)["each_at_once"] = lambda work, asked, *_: map(work, asked)
     else:
         detector = load_exported(run / "exported" / engine)
     rows = store.rows(split)[:slices]

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from anomae.detectors.batch_threads import each_on_one_processor
+from anomae.detectors.batch_threads import MOST_PIXELS, each_at_once
 
 CPU = torch.device("cpu")
 
@@ -36,7 +36,7 @@ def test_as_many_as_there_are_processors_each_on_one_and_in_order() -> None:
         met.wait()  # which only two that are under way at once come past
         return number, torch.get_num_threads()
 
-    assert list(each_on_one_processor(work, range(6), CPU)) == [(number, 1) for number in range(6)]
+    assert list(each_at_once(work, range(6), CPU, 1)) == [(number, 1) for number in range(6)]
     assert torch.get_num_threads() == 2
     assert in_another_thread() == 2
 
@@ -46,11 +46,11 @@ def test_gradients_and_autocast_are_those_of_the_caller() -> None:
         dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else None
         return torch.is_grad_enabled(), torch.is_inference_mode_enabled(), dtype
 
-    assert set(each_on_one_processor(state, range(4), CPU)) == {(True, False, None)}
+    assert set(each_at_once(state, range(4), CPU, 1)) == {(True, False, None)}
     with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16):
-        assert set(each_on_one_processor(state, range(4), CPU)) == {(False, True, torch.bfloat16)}
+        assert set(each_at_once(state, range(4), CPU, 1)) == {(False, True, torch.bfloat16)}
     with torch.no_grad():
-        assert set(each_on_one_processor(state, range(4), CPU)) == {(False, False, None)}
+        assert set(each_at_once(state, range(4), CPU, 1)) == {(False, False, None)}
 
 
 def test_what_fails_is_raised_and_the_next_call_works() -> None:
@@ -59,19 +59,41 @@ def test_what_fails_is_raised_and_the_next_call_works() -> None:
             raise ValueError("the fourth")
         return number
 
-    found = each_on_one_processor(work, range(8), CPU)
+    found = each_at_once(work, range(8), CPU, 1)
     assert [next(found) for _ in range(3)] == [0, 1, 2]
     with pytest.raises(ValueError, match="the fourth"):
         next(found)
-    assert list(each_on_one_processor(work, range(3), CPU)) == [0, 1, 2]
+    assert list(each_at_once(work, range(3), CPU, 1)) == [0, 1, 2]
 
 
 def test_within_a_batch_there_is_nothing_to_wait_for() -> None:
     def outer(number: int) -> list[int]:
-        return list(each_on_one_processor(lambda inner: 10 * number + inner, range(3), CPU))
+        return list(each_at_once(lambda inner: 10 * number + inner, range(3), CPU, 1))
 
     expected = [[10 * number + inner for inner in range(3)] for number in range(4)]
-    assert list(each_on_one_processor(outer, range(4), CPU)) == expected
+    assert list(each_at_once(outer, range(4), CPU, 1)) == expected
+
+
+def test_fewer_at_once_where_images_are_large() -> None:
+    torch.set_num_threads(5)
+
+    def where(_: int) -> tuple[int, int]:
+        return threading.get_ident(), torch.get_num_threads()
+
+    here = threading.get_ident()
+    for pixels, at_once, each in ((MOST_PIXELS // 2, 2, 2), (MOST_PIXELS // 4, 4, 1), (1, 5, 1)):
+        met = threading.Barrier(at_once, timeout=60)
+
+        def met_where(number: int, met: threading.Barrier = met) -> tuple[int, int]:
+            met.wait()
+            return where(number)
+
+        found = set(each_at_once(met_where, range(4 * at_once), CPU, pixels))
+        assert {processors for _, processors in found} == {each}
+        assert len({thread for thread, _ in found}) == at_once
+    assert set(each_at_once(where, range(3), CPU, MOST_PIXELS)) == {(here, 5)}
+    assert set(each_at_once(where, range(3), CPU, 2 * MOST_PIXELS)) == {(here, 5)}
+    torch.set_num_threads(2)
 
 
 def test_on_one_processor_and_on_other_devices_in_turn() -> None:
@@ -79,21 +101,21 @@ def test_on_one_processor_and_on_other_devices_in_turn() -> None:
         return threading.get_ident()
 
     here = {threading.get_ident()}
-    assert set(each_on_one_processor(where, range(3), torch.device("meta"))) == here
+    assert set(each_at_once(where, range(3), torch.device("meta"), 1)) == here
     torch.set_num_threads(1)
-    assert set(each_on_one_processor(where, range(3), CPU)) == here
+    assert set(each_at_once(where, range(3), CPU, 1)) == here
     torch.set_num_threads(2)
-    assert set(each_on_one_processor(where, range(3), CPU)).isdisjoint(here)
+    assert set(each_at_once(where, range(3), CPU, 1)).isdisjoint(here)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_a_forked_process_begins_threads_of_its_own() -> None:
-    assert list(each_on_one_processor(abs, range(-2, 0), CPU)) == [2, 1]
+    assert list(each_at_once(abs, range(-2, 0), CPU, 1)) == [2, 1]
     read, write = os.pipe()
     child = os.fork()
     if child == 0:  # pragma: no cover
-        found = list(each_on_one_processor(abs, range(-3, 0), CPU))
+        found = list(each_at_once(abs, range(-3, 0), CPU, 1))
         os.write(write, b"y" if found == [3, 2, 1] else b"n")
         os._exit(0)
     os.close(write)

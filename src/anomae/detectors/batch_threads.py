@@ -1,7 +1,7 @@
-"""Threads that work on batches of images side by side, each on one processor.
+"""Threads that work on batches of images side by side, each with its share of the processors.
 
-A batch of 16 small images gains next to nothing from a second processor, a second batch does.  And what a batch comes
-to no longer depends on how many processors torch may use.
+A batch of 16 small images gains next to nothing from a second processor, a second batch does.  And where each has one
+processor, what a batch comes to does not depend on how many torch may use.
 """
 
 import os
@@ -18,21 +18,25 @@ from anomae.training.processors import use_processors
 Asked = TypeVar("Asked")
 Given = TypeVar("Given")
 
-MOST = 8  # at once: each holds a network's activations
-_POOLS: dict[int, ThreadPoolExecutor] = {}
+# At once, since each holds a network's activations: so many batches, and of all of them so many pixels of images.
+MOST, MOST_PIXELS = 8, 8 * 16 * 256 * 256
+_POOLS: dict[tuple[int, int], ThreadPoolExecutor] = {}
 _BEGINNING = threading.Lock()
 
 
-def each_on_one_processor(
-    work: Callable[[Asked], Given], asked: Sequence[Asked], device: torch.device
+def each_at_once(
+    work: Callable[[Asked], Given], asked: Sequence[Asked], device: torch.device, pixels: int
 ) -> Iterator[Given]:
-    """What `work` gives for each, in order; on a CPU as many at once as torch may use processors, each on one of them.
+    """What `work` gives for each, in order; on a CPU as many at once as there are processors and memory allows.
 
-    Within, gradients and autocast are as they are here.  On a GPU in turn.  What `work` raises is raised where its
-    result would have been given.  Results that are not taken yet are few, however many are asked for.
+    pixels: of the images of one.  Each has one processor, or where memory allows fewer than there are, more of them.
+    Within, gradients and autocast are as they are here.  On a GPU, and where one fills the memory, in turn.  What
+    `work` raises is raised where its result would have been given.  Results that are not taken yet are few, however
+    many are asked for.
     """
     processors = torch.get_num_threads()
-    if device.type != "cpu" or processors == 1:
+    at_once = min(processors, MOST, MOST_PIXELS // max(pixels, 1))
+    if device.type != "cpu" or at_once <= 1:
         return map(work, asked)
     gradients, inference = torch.is_grad_enabled(), torch.is_inference_mode_enabled()
     autocast, dtype = torch.is_autocast_enabled(device.type), torch.get_autocast_dtype(device.type)
@@ -45,12 +49,14 @@ def each_on_one_processor(
         ):
             return work(one)
 
-    return _in_order(as_here, asked, min(processors, MOST))
+    return _in_order(as_here, asked, at_once, processors // at_once)
 
 
-def _in_order(work: Callable[[Asked], Given], asked: Sequence[Asked], count: int) -> Iterator[Given]:
+def _in_order(
+    work: Callable[[Asked], Given], asked: Sequence[Asked], count: int, processors_each: int
+) -> Iterator[Given]:
     """With so many threads; no more than twice as many are begun and not yet taken."""
-    threads, coming = _pool(count), deque[Future[Given]]()
+    threads, coming = _pool(count, processors_each), deque[Future[Given]]()
     try:
         for one in asked:
             coming.append(threads.submit(work, one))
@@ -63,14 +69,14 @@ def _in_order(work: Callable[[Asked], Given], asked: Sequence[Asked], count: int
             left.cancel()
 
 
-def _pool(count: int) -> ThreadPoolExecutor:
+def _pool(count: int, processors_each: int) -> ThreadPoolExecutor:
     """Threads that live as long as the process, so that what libraries keep for a thread is made once."""
     with _BEGINNING:
-        if count not in _POOLS:
+        if (count, processors_each) not in _POOLS:
             processors, begun = torch.get_num_threads(), threading.Barrier(count + 1)
 
             def begin() -> None:
-                use_processors(1)  # of this thread, and of those that begin later
+                use_processors(processors_each)  # of this thread, and of those that begin later
                 begun.wait()
 
             pool = ThreadPoolExecutor(count, thread_name_prefix="batches", initializer=begin)
@@ -78,8 +84,8 @@ def _pool(count: int) -> ThreadPoolExecutor:
                 pool.submit(int)  # begins a thread, as none is idle before all have begun
             begun.wait()
             use_processors(processors)  # of this thread, and of those that begin later
-            _POOLS[count] = pool
-        return _POOLS[count]
+            _POOLS[count, processors_each] = pool
+        return _POOLS[count, processors_each]
 
 
 def _forget() -> None:

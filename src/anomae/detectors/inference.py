@@ -1,5 +1,6 @@
 """Networks in use: the device, the precision, and batches of one fixed size so that no score depends on its batch."""
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -9,7 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from anomae.detectors.batch_threads import each_on_one_processor
+from anomae.detectors.batch_threads import each_at_once
 from anomae.detectors.checked_images import check_images
 from anomae.training.devices import chosen_device, chosen_precision
 from anomae.training.settings import DeviceSettings
@@ -38,8 +39,8 @@ def in_fixed_batches(
     """Apply `function` to batches of exactly one size (the last is filled up with copies) and join what it gives.
 
     Matrix kernels may round differently for another number of rows; with the number fixed, an image's outcome is the
-    same alone, in any company and in any order.  On a CPU batches are done side by side, each on one processor, so
-    `function` must be able to run in several threads.  function(tensor (b, c, h, w) on the device, the same images as
+    same alone, in any company and in any order.  On a CPU batches are done side by side, so `function` must be able to
+    run in several threads.  function(tensor (b, c, h, w) on the device, the same images as
     numpy) gives tensors whose first axis is the batch.  size: of a batch; None: USE_BATCH of the device.
     dtype: of what comes back.
     """
@@ -52,5 +53,6 @@ def in_fixed_batches(
         found = function(torch.from_numpy(np.ascontiguousarray(full)).to(device), full)
         return tuple(tensor[: len(block)].to(dtype).cpu().numpy() for tensor in found)
 
-    parts = list(each_on_one_processor(given, range(0, len(images), size), device))
+    pixels = size * math.prod(images.shape[-2:])
+    parts = list(each_at_once(given, range(0, len(images), size), device, pixels))
     return tuple(np.concatenate(column) for column in zip(*parts, strict=True))

@@ -120,10 +120,10 @@ def _of_scans(scans: Sequence[npt.NDArray[np.float32]], low: float, high: float)
     """`pooled` of each."""
     import torch
 
-    from anomae.detectors.batch_threads import each_on_one_processor
+    from anomae.detectors.batch_threads import each_at_once
 
     _network()  # read before several threads ask for it
-    return list(each_on_one_processor(lambda scan: pooled(scan, low, high), scans, torch.device("cpu")))
+    return list(each_at_once(lambda scan: pooled(scan, low, high), scans, torch.device("cpu"), BATCH * SIDE**2))
 
 
 @cache

@@ -1,5 +1,6 @@
 """The pool of training samples: made once, evidence and targets on disk, continued where making stopped."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from anomae.arrays import GrowingArray, map_array
 from anomae.detectors.anomae.evidence import Evidence
 from anomae.detectors.anomae.samples import Samples, make_samples, patch_targets
 from anomae.detectors.anomae.settings import LesionSettings
-from anomae.detectors.batch_threads import each_on_one_processor
+from anomae.detectors.batch_threads import each_at_once
 from anomae.files import append_json_line, read_json_lines
 from anomae.progress import progress
 from anomae.seeds import derive_seed
@@ -59,6 +60,7 @@ def make_pool(
     done = min(len(lines), chunks)
     arrays: dict[str, GrowingArray] = {}
     device = evidences[0].device
+    pixels = CHUNK * max(math.prod(evidence.size) for evidence in evidences)
 
     def made(chunk: int) -> list[tuple[str, npt.NDArray[Any]]]:
         indices, samples = _chunk(chunk, healthy, images, settings, seed)
@@ -68,7 +70,7 @@ def make_pool(
     try:
         with progress("pseudo-lesions", chunks * CHUNK, "samples", done * CHUNK) as bar:
             missing = range(done, chunks)
-            for chunk, blocks in zip(missing, each_on_one_processor(made, missing, device), strict=True):
+            for chunk, blocks in zip(missing, each_at_once(made, missing, device, pixels), strict=True):
                 for name, block in blocks:
                     if name not in arrays:
                         path = folder / f"{name}.npy"
