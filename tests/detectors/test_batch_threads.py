@@ -3,6 +3,8 @@
 import os
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 import torch
@@ -64,6 +66,32 @@ def test_what_fails_is_raised_and_the_next_call_works() -> None:
     with pytest.raises(ValueError, match="the fourth"):
         next(found)
     assert list(each_at_once(work, range(3), CPU, 1)) == [0, 1, 2]
+
+
+def test_ctrl_c_while_threads_begin_leaves_none_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    real, begun = ThreadPoolExecutor.submit, list[int]()
+
+    def interrupted(self: ThreadPoolExecutor, *given: Any) -> Any:
+        begun.append(1)
+        if len(begun) == 3:
+            raise KeyboardInterrupt
+        return real(self, *given)
+
+    def left() -> set[threading.Thread]:
+        return {thread for thread in threading.enumerate() if thread.name.startswith("batches")}
+
+    torch.set_num_threads(7)  # for which no other test has begun threads
+    before = left()
+    with monkeypatch.context() as patched:
+        patched.setattr(ThreadPoolExecutor, "submit", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            list(each_at_once(abs, range(3), CPU, 1))
+    for thread in left() - before:
+        thread.join(60)
+    assert left() == before
+    assert torch.get_num_threads() == 7
+    assert list(each_at_once(abs, range(-2, 0), CPU, 1)) == [2, 1]
+    torch.set_num_threads(2)
 
 
 def test_within_a_batch_there_is_nothing_to_wait_for() -> None:

@@ -9,6 +9,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from typing import TypeVar
 
 import torch
@@ -77,13 +78,20 @@ def _pool(count: int, processors_each: int) -> ThreadPoolExecutor:
 
             def begin() -> None:
                 use_processors(processors_each)  # of this thread, and of those that begin later
-                begun.wait()
+                with suppress(threading.BrokenBarrierError):
+                    begun.wait()
 
             pool = ThreadPoolExecutor(count, thread_name_prefix="batches", initializer=begin)
-            for _ in range(count):
-                pool.submit(int)  # begins a thread, as none is idle before all have begun
-            begun.wait()
-            use_processors(processors)  # of this thread, and of those that begin later
+            try:
+                for _ in range(count):
+                    pool.submit(int)  # begins a thread, as none is idle before all have begun
+                begun.wait()
+            except BaseException:  # Ctrl-C: the next call begins others
+                begun.abort()
+                pool.shutdown(wait=False)
+                raise
+            finally:
+                use_processors(processors)  # of this thread, and of those that begin later
             _POOLS[count, processors_each] = pool
         return _POOLS[count, processors_each]
 
