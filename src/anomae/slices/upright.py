@@ -41,11 +41,11 @@ def _weights(count: int, step: float, offset: float, wanted: int, fine: int, bey
     """(wanted, count) sparse: the share of each pixel in each mean, along one axis."""
     from scipy.sparse import coo_array
 
-    places = step * np.arange(wanted * fine) + offset
+    positions = step * np.arange(wanted * fine) + offset
     if beyond == "nearest":
-        places = np.clip(places, 0, count - 1)
-    below = np.floor(places)
-    above = places - below
+        positions = np.clip(positions, 0, count - 1)
+    below = np.floor(positions)
+    above = positions - below
     rows = np.repeat(np.arange(wanted), fine)
     columns = np.concatenate([below, below + 1])
     shares = np.concatenate([1 - above, above]) / fine
