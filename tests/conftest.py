@@ -37,6 +37,18 @@ def watched() -> Iterator[None]:
         yield
 
 
+@pytest.fixture
+def two_processors() -> Iterator[None]:
+    """Torch may use two of them, and nothing within changes that."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    assert torch.get_num_threads() == 2
+    torch.set_num_threads(before)
+
+
 def program(name: str, package: str) -> str:
     """The path of an independent program; the test is skipped, saying which package has it, where it is missing."""
     found = shutil.which(name)

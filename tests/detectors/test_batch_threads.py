@@ -2,7 +2,6 @@
 
 import os
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -14,13 +13,7 @@ from anomae.detectors.batch_threads import MOST_PIXELS, each_at_once
 CPU = torch.device("cpu")
 
 
-@pytest.fixture(autouse=True)
-def two_processors() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    yield
-    assert torch.get_num_threads() == 2
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("two_processors")
 
 
 def in_another_thread() -> int:

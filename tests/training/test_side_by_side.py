@@ -28,13 +28,7 @@ NAMES = ("a", "b", "c", "d", "e")
 STEPS = 24
 
 
-@pytest.fixture(autouse=True)
-def two_processors() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    yield
-    assert torch.get_num_threads() == 2
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("two_processors")
 
 
 class Told:

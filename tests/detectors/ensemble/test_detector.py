@@ -1,7 +1,6 @@
 """Several detectors that judge together: what their scores and maps are, and what is refused."""
 
 import threading
-from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -77,14 +76,6 @@ def test_without_simulated_lesions_there_is_no_pretext_figure(healthy_heads: np.
     (tmp_path / "fitted").mkdir()
     found.save(tmp_path / "fitted")
     assert type(load_detector(tmp_path / "fitted", CPU)) is FittedEnsemble
-
-
-@pytest.fixture
-def two_processors() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    yield
-    torch.set_num_threads(before)
 
 
 def test_members_fitted_side_by_side_are_those_in_turn(
