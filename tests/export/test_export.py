@@ -148,13 +148,24 @@ def test_a_store_is_scored_with_the_engine_which_is_named(onnx: Path, run: Path)
 
 
 def test_the_engine_is_chosen_by_what_was_measured(onnx: Path, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def chosen(**speeds: float) -> Any:
-        changed = read_json(onnx / "card.json") | {"slices_per_cpu_s": speeds}
+    def chosen(by_torch: float, exported: float, device: DeviceSettings = FP32, **more: float) -> Any:
+        measured = {"torch fp32": by_torch, "exported": exported, **{f"torch {name}": more[name] for name in more}}
+        changed = read_json(onnx / "card.json") | {"slices_per_s": measured}
         monkeypatch.setattr("anomae.export.choice.read_json", lambda path: changed)
-        return engine_for(run, "auto", FP32)
+        return engine_for(run, "auto", device)
 
-    assert chosen(torch=10.0, exported=9.0) is None
-    assert chosen(torch=10.0, exported=11.0) is not None
+    assert chosen(10.0, 9.0) is None
+    assert chosen(10.0, 11.0) is not None
+    assert chosen(10.0, 11.0, bf16=12.0) is not None  # fp32 is asked for
+    as_it_is = DeviceSettings(accelerator="cpu")
+    for native in (False, True):  # torch scores in bf16 by itself where the processor multiplies it
+        monkeypatch.setattr("anomae.training.devices.native_bf16_cpu", lambda native=native: native)
+        assert (chosen(10.0, 11.0, as_it_is, bf16=12.0) is None) == native
+        assert chosen(10.0, 11.0, as_it_is) is not None
+    before = read_json(onnx / "card.json") | {"slices_per_cpu_s": {"torch": 10.0, "exported": 11.0}}
+    del before["slices_per_s"]
+    monkeypatch.setattr("anomae.export.choice.read_json", lambda path: before)
+    assert engine_for(run, "auto", FP32) is not None
     assert engine_for(run, "torch", None) is None
     monkeypatch.undo()
     assert engine_for(onnx, "auto", None) is None  # the loader knows an exported model

@@ -25,6 +25,10 @@ def export(
     written = exported(run, out, to=to, precision=precision, store=store)
     card = read_json(written / CARD)
     typer.echo(f"Compared with torch on {card['parity']['source']}.")
-    speeds = card["slices_per_cpu_s"]
-    typer.echo(f"Slices per processor second here: {speeds['exported']:g}, torch in fp32 {speeds['torch']:g}.")
+    speeds = dict(card["slices_per_s"])
+    typer.echo(f"Slices per second here: {speeds.pop('exported'):g}; {_said(speeds)}.")
     typer.echo(f"Exported: {written}")
+
+
+def _said(speeds: dict[str, float]) -> str:
+    return ", ".join(f"{name} {value:g}" for name, value in speeds.items())

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from anomae.detectors.protocol import FittedDetector
 from anomae.errors import UserError
+from anomae.export.speeds import EXPORTED, faster_than_torch
 from anomae.files import read_json
 from anomae.inference.exported.detector import ExportedDetector, load_exported
 from anomae.inference.exported.engines import ENGINES
@@ -50,8 +51,8 @@ def engine_for(
     precision = None if device is None or device.precision == "auto" else device.precision
     if engine == "auto":
         found = [card for card in _exported_of(run) if precision in (None, card[1]["precision"])]
-        chosen = max(found, key=lambda card: card[1]["slices_per_cpu_s"]["exported"], default=None)
-        if chosen is None or _slower(chosen[1]) or _wants_cuda(device):
+        chosen = max(found, key=lambda card: card[1]["slices_per_s"][EXPORTED], default=None)
+        if chosen is None or _wants_cuda(device) or not _faster(chosen[1], device):
             return None
         folder = chosen[0]
     else:
@@ -82,6 +83,8 @@ def _exported_of(run: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
     for folder in folders:
         card = read_json(folder / CARD)
         if card.get("model") == model and importlib.util.find_spec(card["engine"]) is not None:
+            if "slices_per_s" not in card:  # exported before the clock was asked
+                card["slices_per_s"] = {"torch fp32": card["slices_per_cpu_s"]["torch"], **card["slices_per_cpu_s"]}
             yield folder, card
 
 
@@ -89,7 +92,7 @@ def _named(run: Path, engine: str, precision: str | None, store: Path | None) ->
     """The fastest model of this engine in RUN/exported, exported now where there is none."""
     to = next(name for name, runs in ENGINES.items() if runs == engine)
     of_engine = [
-        (card["slices_per_cpu_s"]["exported"], folder)
+        (card["slices_per_s"][EXPORTED], folder)
         for folder, card in _exported_of(run)
         if card["engine"] == engine and precision in (None, card["precision"])
     ]
@@ -102,8 +105,11 @@ def _named(run: Path, engine: str, precision: str | None, store: Path | None) ->
     return export(run, run / KEPT_IN / f"{to}-{chosen}", to=to, precision=chosen, store=store)
 
 
-def _slower(card: dict[str, Any]) -> bool:
-    return bool(card["slices_per_cpu_s"]["exported"] <= card["slices_per_cpu_s"]["torch"])
+def _faster(card: dict[str, Any], device: DeviceSettings | None) -> bool:
+    """Than torch as it would score here."""
+    from anomae.training.devices import chosen_precision
+
+    return faster_than_torch(card["slices_per_s"], chosen_precision(device or DeviceSettings(accelerator="cpu")))
 
 
 def _wants_cuda(device: DeviceSettings | None) -> bool:

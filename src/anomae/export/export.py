@@ -4,11 +4,9 @@ import hashlib
 import secrets
 import shutil
 import tempfile
-import time
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from anomae.detectors.protocol import with_neighbours
@@ -22,13 +20,14 @@ from anomae.inference.exported.engines import ENGINES, EXTRAS, multiplies_bf16
 from anomae.inference.exported.folder import is_exported, write_checksums
 from anomae.inference.fitted import fitted_folder, load_fitted
 from anomae.progress import progress
+from anomae.training.devices import native_bf16_cpu
 from anomae.training.settings import DeviceSettings
 
 if TYPE_CHECKING:
     from anomae.export.traceable import Traceable
 
 PRECISIONS = {"onnx": ("fp32", "int8"), "openvino": ("fp32", "bf16", "int8")}
-TURNS, TIMED = 3, 32
+FEW, TIMED = 32, 64
 
 
 def export(run: Path | str, out: Path | str, *, to: str, precision: str = "fp32", store: Path | None = None) -> Path:
@@ -64,7 +63,7 @@ def export(run: Path | str, out: Path | str, *, to: str, precision: str = "fp32"
         learned = None
         if precision == "int8":
             learned = held_back(source, *shape, store, split=LEARNED_SPLIT)
-        write_compared(fitted, traced, slices, made, to, precision, learned)
+        write_compared(fitted, traced, slices, made, to, precision, learned, _in_bf16(fitted_in))
         carry_over(fitted_in, source / "calibration", made)
         write_checksums(made)
         if target.exists():
@@ -83,13 +82,16 @@ def write_compared(
     to: str,
     precision: str,
     learned: HeldBack | None = None,
+    also: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Networks and card in `folder`, once they are seen to say what torch says on `slices`; returns the card.
 
-    learned: of the training split, for the ranges of int8.  Raises NoParity or EngineFailed.
+    fitted: in fp32.  learned: of the training split, for the ranges of int8.  also: precision -> the detector in torch
+    in it, whose speed is measured too.  Raises NoParity or EngineFailed.
     """
     from anomae.export.card import card_of, write_card
     from anomae.export.parity import differences, ranks_alike, refuse_different, same_at_every_batch
+    from anomae.export.speeds import speeds
     from anomae.export.writing import write_network
 
     with progress("export", len(traced.networks) + 2, "steps") as bar, tempfile.TemporaryDirectory() as kept:
@@ -102,7 +104,7 @@ def write_compared(
         parity: dict[str, Any] = {"source": slices.source, "fp32": same_at_every_batch(fitted, at_any, slices)}
         bar.advance()
         in_use = opened(folder, card, precision="fp32")
-        few = with_neighbours(fitted, slices.images[:TIMED], lambda: slices.neighbours[:TIMED])
+        few = _first(fitted, slices, FEW)
         refuse_different(differences(fitted.inspect(*few), in_use.inspect(*few)), f"in batches of {card['batch']}")
         if precision != "fp32":
             if learned is not None:
@@ -110,10 +112,16 @@ def write_compared(
                 card["quantised_on"] = learned.source
             in_use = opened(folder, card)
             parity[precision] = ranks_alike(fitted, in_use, slices, traced.pretext)
+        by_torch = {"fp32": fitted, **(also or {})}
+        card |= {"parity": parity, "slices_per_s": speeds(by_torch, in_use, _first(fitted, slices, TIMED))}
         bar.advance()
-    card |= {"parity": parity, "slices_per_cpu_s": _speeds(fitted, in_use, few), **traced.facts}
+    card |= traced.facts
     write_card(folder, card)
     return card
+
+
+def _first(fitted: Any, slices: HeldBack, count: int) -> tuple[Any, ...]:
+    return with_neighbours(fitted, slices.images[:count], lambda: slices.neighbours[:count])
 
 
 def _quantise(
@@ -126,6 +134,13 @@ def _quantise(
     for name, given in recorded(exported, learned, names).items():
         quantise(traced.networks[name], kept / f"{name}.onnx", given)
         written_for(kept / f"{name}.onnx", folder, to)
+
+
+def _in_bf16(fitted: Path) -> dict[str, Any]:
+    """The detector as torch scores with it here where that is not fp32."""
+    if not native_bf16_cpu():
+        return {}
+    return {"bf16": load_fitted(fitted, DeviceSettings(accelerator="cpu", precision="bf16"))}
 
 
 def with_shape(traced: "Traceable", fitted: Path) -> "Traceable":
@@ -157,18 +172,3 @@ def _refuse_unknown(to: str, precision: str) -> None:
         require("onnxruntime", "onnx")  # which quantises, whatever the engine
     if precision == "bf16" and not multiplies_bf16():
         raise UserError("This processor has no bf16, so its agreement cannot be measured here; export in fp32.")
-
-
-def _speeds(fitted: Any, exported: ExportedDetector, given: tuple[Any, ...]) -> dict[str, float]:
-    """Slices per processor second of both on the machine that exported, in turn, the medians of three."""
-    seconds: dict[str, list[float]] = {"torch": [], "exported": []}
-    for _ in range(TURNS):
-        for name, inspect in (("torch", fitted.inspect), ("exported", exported.inspect)):
-            seconds[name].append(_timed(lambda inspect=inspect: inspect(*given)))  # type: ignore[misc]
-    return {name: round(len(given[0]) / median(times), 2) for name, times in seconds.items()}
-
-
-def _timed(function: Callable[[], Any]) -> float:
-    began = time.process_time()  # of all threads: the wall says more of what else the machine does
-    function()
-    return time.process_time() - began
