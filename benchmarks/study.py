@@ -2,8 +2,9 @@
 
     python benchmarks/study.py [--brats FOLDER] [--only NAME] [--profile] [--folder F]
 
-Two models are fitted on made-up scans, a head in T1 and a chest in CT, with the detector `anomae` as `anomae fit` takes
-it, but for the length of the training, on which the time of scoring does not depend.  Then `anomae score RUN SCAN --out
+Two models are fitted on made-up scans, a head in T1 (prepared as a brain at 128 pixels) and a chest in CT, with the
+detector `anomae` as `anomae fit` takes it, all of its heads, but for the length of the training and the number of
+samples, on which the time of scoring does not depend.  Then `anomae score RUN SCAN --out
 OUT --force` runs in a process of its own ("cold", imports and all; --force, so that findings are drawn whatever the
 model was made for), on a made-up head of 240x240x155, a made-up CT of 512x512x300, and a real BraTS case where --brats
 says where one lies.  "warm" is what a program that has loaded the model pays for the second such scan: file to flag,
@@ -24,7 +25,8 @@ from statistics import median
 
 from memory import memory_mb
 
-SHORT = {"pool": 200, "head.training.steps": 20, "hidden.training.steps": 10, "heads": 1}
+SHORT = {"pool": 200, "head.training.steps": 20}
+PREPARED = {"head": {"preparation": "brain", "image_size": 128}, "chest": {}}
 SCANS = {"head": "head_t1.nii.gz", "chest": "chest_ct.nii.gz"}
 HEAD, CHEST = (155, 240, 240), (300, 512, 512)  # z, y, x
 WARM = """
@@ -86,7 +88,8 @@ def fit_models(folder: Path, names: list[str]) -> None:
     for name in names:
         scans = f"{name}s"
         if not (folder / name / "fitted" / "fitted.json").exists():
-            anomae("prepare", "folder", folder / scans, folder / f"{name}-store", "--workers", "0")
+            prepared = [part for key, value in PREPARED[name].items() for part in ("--set", f"{key}={value}")]
+            anomae("prepare", "folder", folder / scans, folder / f"{name}-store", "--workers", "0", *prepared)
             anomae("fit", folder / f"{name}-store", folder / name, *short)
 
 
