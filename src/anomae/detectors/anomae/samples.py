@@ -13,7 +13,7 @@ from anomae.models.pseudo_lesions.apply import apply_lesions, changed_area
 from anomae.models.pseudo_lesions.draws import draw_lesions
 from anomae.models.pseudo_lesions.families import FAMILIES, STANDARD
 from anomae.models.pseudo_lesions.neighbours import apply_to_neighbours, draw_factors
-from anomae.models.pseudo_lesions.nodules import with_blobs_beside, with_nodules, with_vessels
+from anomae.models.pseudo_lesions.nodules import BLOBS, VESSELS, with_blobs_beside, with_nodules, with_vessels
 
 HEALTHY = -1  # as a family
 NODULE = "nodule"
@@ -96,6 +96,17 @@ def altered_by(images: Tensor, family: str, generator: torch.Generator) -> Tenso
         return altered
     factors = draw_factors(len(images), generator)
     return _stacked(images, altered, apply_to_neighbours(beside, lesions, (family,), factors))
+
+
+def distractors_of(settings: LesionSettings) -> tuple[str, ...]:
+    """What is drawn into healthy samples, and counts as healthy: of candidates alone."""
+    return (BLOBS, VESSELS) if settings.kind == "centre" else ()
+
+
+def distracted_by(images: Tensor, distractor: str, generator: torch.Generator) -> Tensor:
+    """Each image (B, c, h, w) with one of `distractors_of` candidates."""
+    drawn: Tensor = {BLOBS: with_blobs_beside, VESSELS: with_vessels}[distractor](images, generator)
+    return drawn
 
 
 def _stacked(before: Tensor, slices: Tensor, beside: Tensor) -> Tensor:

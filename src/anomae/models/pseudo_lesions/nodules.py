@@ -16,7 +16,7 @@ from anomae.models.pseudo_lesions.fields import noise_field
 COARSE, MIDDLE, FINE = 6, 12, 25
 RADIUS = (1.8 / 50, 14 / 50)
 SOFT_TISSUE, GROUND_GLASS = (0.62, 0.84), (0.30, 0.60)
-NODULES, BLOBS, VESSELS = "nodule", "blob beside", "vessel"
+BLOBS, VESSELS = "blob beside", "vessel"  # what counts as healthy
 
 
 def with_nodules(images: Tensor, generator: torch.Generator) -> Tensor:
