@@ -124,6 +124,10 @@ def test_the_page_says_what_was_found(made: tuple[Path, dict[str, Any]]) -> None
     for table in tables(content):
         assert {len(row) for row in table["rows"]} == {len(table["heads"])}
     assert "6 patients" in " ".join(sentences(content))
+    assert content["preparation"] == "plain"
+    for shown in (text, page):
+        assert "32x32 pixels, preparation plain, recipe phantom, seed 1." in shown
+        assert "No label was used to choose anything." in shown
 
 
 def test_what_is_clear_of_zero_is_said(made: tuple[Path, dict[str, Any]]) -> None:
@@ -180,6 +184,24 @@ def test_a_run_that_was_finished_with_other_settings_is_not_shown_for_this_one(
     assert "other measure" in again["failed"]["one-line"]["1"]
     assert again["runs"]["one-line"]["scores"] == {}  # and not those of the other measure
     assert content["overrides"] == {"one-line": {"measure": "maximum"}}
+
+
+def test_variants_of_a_detector_have_folders_and_rows_of_their_own(made: tuple[Path, dict[str, Any]]) -> None:
+    out, _ = made
+    content = run(out, ("pixel-gaussian", "one-line measure=mean", "one-line measure=maximum"))
+    assert list(content["runs"]) == ["pixel-gaussian", "one-line+measure=mean", "one-line+measure=maximum"]
+    titles = ["pixel-gaussian", "one-line measure=mean", "one-line measure=maximum"]
+    assert [entry["title"] for entry in content["runs"].values()] == titles
+    for measure in ("mean", "maximum"):
+        name = f"one-line+measure={measure}"
+        assert content["runs"][name]["settings"] == {"measure": measure}
+        for fold in ("fold1", "fold2"):
+            assert read_json(out / "folds" / fold / "runs" / name / "run.json")["settings"]["measure"] == measure
+    values = [entry["scores"]["score"]["pooled"]["all"]["auroc"]["value"] for entry in content["runs"].values()]
+    assert len(set(values)) == 3
+    for table in tables(content):
+        if table["name"] in ("pooled", "clear"):
+            assert set(titles) <= {row[0] for row in table["rows"]}
 
 
 def test_too_few_patients_and_lists_are_refused(made: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:

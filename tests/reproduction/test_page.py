@@ -112,10 +112,19 @@ def test_what_failed_or_is_not_there_yet_is_shown_so() -> None:
 def test_the_terms_are_said() -> None:
     said = " ".join(sentences({**content(cell("table2c", "k")), "allow_leak": True, "overrides": {"x": {"y": 1}}}))
     assert "64x48 pixels, recipe reproduce-small, seed 0" in said
+    assert "No label chose a checkpoint." in said
     assert "Best trivial baseline on all slices (5 normal, 4 abnormal of 3 patients): slice position, 0.900." in said
     assert "made with --allow-leak: patients may be in several splits" in said
     assert "reuses the method's masked autoencoder" in said
     assert "Settings changed by the user: {'x': {'y': 1}}." in said
+
+
+def test_the_preparation_is_said_and_so_is_a_choice_by_labels() -> None:
+    changed = {"preparation": "brain", "chosen_by_labels": ["mae-classifier profile=released"]}
+    said = " ".join(sentences({**content(cell("chosen", "pca")), **changed}))
+    assert "64x48 pixels, preparation brain, recipe reproduce-small, seed 0" in said
+    assert "chose the checkpoints of mae-classifier profile=released, and of no other." in said
+    assert "No label" not in said
 
 
 def test_three_files_are_written(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from anomae.recipes.preparation import preparation_for, reproduction_preparation
 from anomae.reproduction import planned_run
 from anomae.reproduction import run_all as stage
 from anomae.reproduction.cells import CELLS, RUNS, TABLES, chosen_cells, chosen_runs
+from anomae.reproduction.chosen import runs_of_detectors
 from anomae.reproduction.data_sets import REPRODUCTIONS
 from anomae.reproduction.run_all import reproduce
 from anomae.slices.settings import PrepareSettings
@@ -187,6 +188,10 @@ def test_chosen_detectors_that_do_not_hold_are_refused(tmp_path: Path) -> None:
     for detectors, changed, sentence in (
         (("pcaa",), {}, "Did you mean pca?"),
         (("pca", "pca"), {}, "given twice"),
+        (("pca components=4 scale=1", "pca scale=1 components=4"), {}, "given twice"),
+        (("pca components",), {}, "write 'NAME KEY=VALUE KEY=VALUE'"),
+        (("pca components=1 components=2",), {}, "gives a setting twice"),
+        (("pcaa components=1",), {}, "Did you mean pca?"),
         (("pca",), {"seeds": (1, 1)}, "given twice: 1, 1"),
         ((), {"seeds": (1, 2)}, "give --detector NAME too"),
         (("pca",), {"only": ("table1",)}, "not both"),
@@ -195,6 +200,57 @@ def test_chosen_detectors_that_do_not_hold_are_refused(tmp_path: Path) -> None:
         with pytest.raises(UserError, match=sentence):
             chosen(tmp_path / "out", detectors, **changed)
     assert not (tmp_path / "out").exists()
+
+
+def test_variants_of_a_detector_stand_beside_one_another_and_are_resumed(tmp_path: Path) -> None:
+    named = ("pca", "pca  components=4")
+    given = {"pca": {"components": 6}}
+    content = chosen(tmp_path, named, seeds=(5, 6), overrides=given)
+    names = ["pca-seed5", "pca-seed6", "pca+components=4-seed5", "pca+components=4-seed6"]
+    assert list(dict.fromkeys(row["run"] for row in content["cells"])) == names
+    facts = [read_json(tmp_path / "runs" / name / "run.json") for name in names]
+    assert [fact["settings"]["components"] for fact in facts] == [6, 6, 4, 4]  # the variant's own win
+    assert {"pca, seed 5", "pca components=4, seed 6"} <= {row["title"] for row in content["cells"]}
+    assert set(content["seeds"]) == {"pca", "pca components=4"}
+    text = (tmp_path / "reproduction.md").read_text(encoding="utf-8")
+    assert "| pca components=4: mean over 2 seeds (range) | " in text
+    assert "32x32 pixels, preparation plain, recipe phantom, seed 1." in text
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "runs").rglob("*")}
+    assert chosen(tmp_path, named, seeds=(5, 6), overrides=given)["cells"] == content["cells"]
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "runs").rglob("*")} == before
+
+
+def test_the_folder_of_a_variant_tells_its_settings_or_is_set_apart() -> None:
+    plain, short, path, other = (
+        own[0].name
+        for own in runs_of_detectors(
+            [
+                "pca",
+                "anomae sources=residual,pixels,mirror",
+                "rd4ad teacher.weights=/a/b",
+                "rd4ad teacher.weights=_a_b",
+            ],
+            (),
+        ).values()
+    )
+    assert (plain, short) == ("pca", "anomae+sources=residual,pixels,mirror")
+    assert path != other
+    assert "/" not in path
+    assert path.startswith(f"{other}+")
+    (long,) = runs_of_detectors([f"anomae lesions.families={','.join(['blob'] * 99)}"], ()).values()
+    assert len(long[0].name) < 140
+
+
+def test_the_other_profile_of_the_papers_method_is_a_variant(tmp_path: Path) -> None:
+    """Which chooses its checkpoint by labels, and the page says so."""
+    content = chosen(tmp_path, (f"{PAPERS} profile=released",), overrides=OVERRIDES)
+    (name,) = {row["run"] for row in content["cells"]}
+    assert content["failed"] == {}
+    assert read_json(tmp_path / "runs" / name / "run.json")["profile"] == "released"
+    assert content["chosen_by_labels"] == [f"{PAPERS} profile=released"]
+    assert "chose the checkpoints of mae-classifier profile=released" in (tmp_path / "reproduction.md").read_text()
+    with pytest.raises(UserError, match="is of the paper's method"):
+        chosen(tmp_path, ("pca profile=released",))
 
 
 def test_the_papers_preparation_is_plain_unless_another_is_asked_for() -> None:

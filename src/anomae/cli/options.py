@@ -51,7 +51,9 @@ Only = Annotated[
 ]
 Detectors = Annotated[
     list[str] | None,
-    typer.Option(help="These detectors instead of the paper's tables (`anomae detectors`); may be repeated."),
+    typer.Option(
+        help="This one, or 'NAME KEY=VALUE KEY=VALUE' for a variant of it, not the paper's tables; may be repeated."
+    ),
 ]
 Seeds = Annotated[
     str | None, typer.Option(help="Fit each --detector with each of these seeds, like 0,1,2, and average their scores.")

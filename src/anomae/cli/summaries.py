@@ -274,7 +274,7 @@ def cross_validated(content: dict[str, Any], folder: Path, strict: bool = False)
 
 
 def _page(sentences: list[str], tables: list[dict[str, Any]], path: Path) -> None:
-    console = Console()
+    console = Console(markup=False)  # a variant of a detector may have brackets in its settings
     for sentence in sentences:
         console.print(sentence, highlight=False, soft_wrap=True)
     for one in tables:

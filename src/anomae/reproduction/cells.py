@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from anomae.detectors.fanogan.settings import SCHLEGL
-from anomae.detectors.method import PAPERS, Scale
+from anomae.detectors.method import PAPERS, Profile, Scale
 
 BRATS, LUNA = "BRATS2020", "LUNA16"
 TABLES = (
@@ -35,7 +35,8 @@ class PlannedRun:
 
     name: of its folder.  overrides: on top of the settings of the detector at the chosen scale.  length: share of the
     masked autoencoder's steps.  by_scale: overrides of one scale alone.  seed: of the fit; None: the one of the whole
-    reproduction.  The run `method` is the paper's, which others take their masked autoencoder from.
+    reproduction.  profile: of the paper's method.  title: what pages call it; "": its name.  The run `method` is the
+    paper's, which others take their masked autoencoder from.
     """
 
     name: str
@@ -45,6 +46,8 @@ class PlannedRun:
     shares_autoencoder: bool = False
     by_scale: Mapping[Scale, Mapping[str, Any]] = field(default_factory=dict)
     seed: int | None = None
+    profile: Profile = "paper"
+    title: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ from anomae.reproduction.data_sets import Reproduction
 from anomae.reproduction.estimate import estimated_seconds, said
 from anomae.reproduction.figures_of_runs import figures_of
 from anomae.reproduction.folds import prepare_folds
-from anomae.reproduction.planned_run import Overrides, Wanted, done_or_reason, is_finished, wanted_of
+from anomae.reproduction.planned_run import Overrides, Wanted, chosen_by_labels, done_or_reason, is_finished, wanted_of
 from anomae.reproduction.pooled_scores import Rows, Scores, pooled_evaluation, pooled_scores
 from anomae.reproduction.seed_summary import seed_summary
 from anomae.slices.settings import PrepareSettings
@@ -87,6 +87,8 @@ def cross_validate(
         "seed": seed,
         "image_size": list(stores[0].image_size),
         "recipe": recipe,
+        "preparation": stores[0].prepared["settings"]["preparation"],
+        "chosen_by_labels": chosen_by_labels(runs, wanted),
         "folds": folds,
         "unit": unit_of(stores[0].prepared),
         "doubt": doubt_of(stores[0].prepared),
@@ -185,7 +187,10 @@ class _Results:
             }
             scores[name] = {"pooled": pooled, "folds": of_folds}
         return {
+            "title": run.title or run.name,
             "detector": run.detector,
+            "profile": run.profile,
+            "settings": dict(run.overrides),
             "seed": run.seed,
             "scores": scores,
             "minutes": sum(figures["minutes"] for figures in known) if known else None,

@@ -6,7 +6,7 @@ from typing import Any
 
 from anomae.files import write_json, write_text
 from anomae.reports.report import environment, score_title
-from anomae.reproduction.page import interval_text, spread_text, tables_markdown
+from anomae.reproduction.page import choice_sentence, interval_text, spread_text, tables_markdown, terms
 from anomae.statistics.intervals import Interval
 
 STRATA = {"all": "all slices", "mid": "middle slices", "position": "within the same tenth of the scan"}
@@ -72,11 +72,18 @@ def _pooled_table(content: Mapping[str, Any]) -> dict[str, Any]:
         if not run["scores"]:
             state = "; ".join(f"{_where(at)}: {reason.rstrip('.')}" for at, reason in run["failed"].items())
             told = f"failed: {state}" if state else f"{run['finished']} of {content['folds']} folds finished"
-            rows.append([name, told, *([""] * len(strata))])
+            rows.append([_title(name, run), told, *([""] * len(strata))])
             rows[-1].append("" if run["minutes"] is None else f"{run['minutes']:.1f}")
         for score, figures in run["scores"].items():
             pooled = [interval_text(figures["pooled"][stratum]["auroc"]) for stratum in strata]
-            rows.append([_named(name, score), *pooled, spread_text(figures["folds"]["all"]), f"{run['minutes']:.1f}"])
+            rows.append(
+                [
+                    _named(_title(name, run), score),
+                    *pooled,
+                    spread_text(figures["folds"]["all"]),
+                    f"{run['minutes']:.1f}",
+                ]
+            )
     for name, summary in content["seeds"].items():
         count = len(summary["runs"])
         for score, figures in summary["scores"].items():
@@ -92,12 +99,11 @@ def _pooled_table(content: Mapping[str, Any]) -> dict[str, Any]:
 
 def sentences(content: Mapping[str, Any]) -> list[str]:
     """The sentences before the tables: how it was pooled, and on what."""
-    height, width = content["image_size"]
     unit = _unit(content)
     said = [
         f"Every {unit} is tested once, in one of {content['folds']} folds; of the other {unit}s of a fold one in six "
-        "gives healthy validation slices and the rest healthy training slices. No label was used to choose anything. "
-        f"{height}x{width} pixels, recipe {content['recipe']}, seed {content['seed']}.",
+        "gives healthy validation slices and the rest healthy training slices. "
+        f"{choice_sentence(content, 'No label was used to choose anything.')} {terms(content)}.",
         "Pooled: scores of a fold in standard deviations above the mean of the fold's own healthy validation slices, "
         "which uses no label of a tested slice; trivial baselines as they are. Smoothed over neighbours: 1/4 of "
         "the score of the slice below, 1/2 of its own, 1/4 of that of the slice above. AUROC with 95 % intervals from "
@@ -120,7 +126,8 @@ def sentences(content: Mapping[str, Any]) -> list[str]:
     if content["overrides"]:
         said.append(f"Settings changed by the user: {content['overrides']}.")
     if content["unfinished"]:
-        said.append(f"Not finished: {', '.join(content['unfinished'])}; give the command again to go on.")
+        missing = ", ".join(_title(name, content["runs"][name]) for name in content["unfinished"])
+        said.append(f"Not finished: {missing}; give the command again to go on.")
     return said
 
 
@@ -150,10 +157,15 @@ def _pooled(content: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]
     """Name and pooled figures of every score of every run, and of the mean over seeds."""
     for name, run in content["runs"].items():
         for score, figures in run["scores"].items():
-            yield _named(name, score), figures["pooled"]
+            yield _named(_title(name, run), score), figures["pooled"]
     for name, summary in content["seeds"].items():
         for score, figures in summary["scores"].items():
             yield _named(f"{name}: mean of {len(summary['runs'])} seeds' scores", score), figures["ensemble"]
+
+
+def _title(name: str, run: Mapping[str, Any]) -> str:
+    """What the page calls a run; content of an earlier version has its name alone."""
+    return str(run.get("title", name))
 
 
 def _named(name: str, score: str) -> str:

@@ -78,6 +78,8 @@ def _anomae_seconds(settings: Any, sample: Any) -> float:
 
 def _kind(detector: str, settings: Any) -> str:
     """The same for settings that cost the same a step, as far as that is worth measuring."""
+    if detector == DEFAULT:  # its whole fit is measured
+        return f"{detector} {settings.model_dump_json()}"
     autoencoder = getattr(settings, "autoencoder", None)
     part = autoencoder.model_dump_json(exclude={"training"}) if autoencoder else getattr(settings, "arch", "")
     return f"{detector} {part} {_sees_images(settings)}"

@@ -101,12 +101,11 @@ def tables_markdown(title: str, sentences: Sequence[str], tables: Sequence[Mappi
 
 def sentences(content: Mapping[str, Any]) -> list[str]:
     """The sentences before the tables: terms, trivial baselines, what is missing."""
-    height, width = content["image_size"]
     unit = str(content.get("unit", "patient"))  # content of an earlier version does not say
     said = [
         f"AUROC of test slices with 95 % intervals by {unit} (none where fewer than 5 hold a class); "
-        f"{height}x{width} pixels, recipe {content['recipe']}, "
-        f"seed {content['seed']}. Same slices and same healthy training slices for all; no label chose a checkpoint. "
+        f"{terms(content)}. Same slices and same healthy training slices for all. "
+        f"{choice_sentence(content, 'No label chose a checkpoint.')} "
         f"The paper's figures are those of {content['paper_data']}, at its own size, and not of these images."
     ]
     if any(row["pretext"] for row in content["cells"]):
@@ -135,6 +134,20 @@ def sentences(content: Mapping[str, Any]) -> list[str]:
     if content["unfinished"]:
         said.append(f"Not finished: {', '.join(content['unfinished'])}; give the command again to go on.")
     return said
+
+
+def terms(content: Mapping[str, Any]) -> str:
+    """Size, preparation, recipe and seed, such as "64x64 pixels, preparation brain, recipe reproduce-small, seed 0"."""
+    height, width = content["image_size"]
+    prepared = content.get("preparation")  # content of an earlier version may not say
+    told = f"preparation {prepared}, " if prepared else ""
+    return f"{height}x{width} pixels, {told}recipe {content['recipe']}, seed {content['seed']}"
+
+
+def choice_sentence(content: Mapping[str, Any], by_none: str) -> str:
+    """`by_none` where no run's checkpoint is chosen by labels, else which are."""
+    names = ", ".join(content.get("chosen_by_labels") or ())
+    return f"Labels of validation slices chose the checkpoints of {names}, and of no other." if names else by_none
 
 
 def _texts(row: Mapping[str, Any], content: Mapping[str, Any]) -> list[str]:

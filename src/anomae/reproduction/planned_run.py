@@ -1,11 +1,11 @@
 """One run of a reproduction: its settings at a scale; fitted, scored and evaluated, each unless it is done."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from anomae.detectors.method import PAPERS, Scale
+from anomae.detectors.method import PAPERS, Profile, Scale
 from anomae.detectors.registry import method_named
 from anomae.errors import AnomaeError, UserError
 from anomae.nested import flat_settings
@@ -22,11 +22,12 @@ Overrides = Mapping[str, Mapping[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a planned run is fitted with: all settings, what `fit` takes as overrides to have them, and the seed."""
+    """What a planned run is fitted with: all settings, what `fit` takes to have them: overrides, seed and profile."""
 
     settings: Any
     overrides: Mapping[str, Any]
     seed: int
+    profile: Profile = "paper"
 
 
 def wanted_of(run: PlannedRun, scale: Scale, recipe: str, store: SliceStore, overrides: Overrides, seed: int) -> Wanted:
@@ -37,11 +38,21 @@ def wanted_of(run: PlannedRun, scale: Scale, recipe: str, store: SliceStore, ove
     Raises UserError where a setting does not exist or hold.
     """
     given = {**overrides.get(run.detector, {}), **run.overrides, **run.by_scale.get(scale, {})}
-    settings = overridden(method_named(run.detector).settings(situation_of(store, recipe)), given)
+    settings = overridden(method_named(run.detector).settings(situation_of(store, recipe, run.profile)), given)
     if run.length != 1.0 and run.detector == PAPERS:
         given |= _shortened(settings, run.length)
         settings = overridden(settings, given)
-    return Wanted(settings, given, seed if run.seed is None else run.seed)
+    return Wanted(settings, given, seed if run.seed is None else run.seed, run.profile)
+
+
+def chosen_by_labels(runs: Sequence[PlannedRun], wanted: Mapping[str, Wanted]) -> list[str]:
+    """The runs, by what pages call them, whose checkpoint labels of validation slices choose."""
+    found = []
+    for run in runs:
+        kind: Any = method_named(run.detector).detector
+        if hasattr(kind, "chooses_by_labels") and kind(wanted[run.name].settings).chooses_by_labels():
+            found.append(run.title or run.name)
+    return found
 
 
 def _shortened(settings: Any, length: float) -> dict[str, Any]:
@@ -77,6 +88,7 @@ def done_or_reason(
             path,
             detector=run.detector,
             recipe=recipe,
+            profile=wanted.profile,
             seed=wanted.seed,
             overrides=wanted.overrides,
             autoencoder_of=method if run.shares_autoencoder else None,
@@ -100,6 +112,6 @@ def _refuse_other(path: Path, wanted: Wanted) -> None:
     changed = [
         key for key in after if key in before and before[key] != after[key] and key.split(".")[0] not in CHANGEABLE
     ]
-    changed += ["seed"] * (facts.get("seed") != wanted.seed)
+    changed += [name for name in ("seed", "profile") if facts.get(name) != getattr(wanted, name)]
     if changed:
         raise UserError(f"{path} was finished with other {', '.join(changed)}; name a new folder, or remove it.")

@@ -28,7 +28,7 @@ from anomae.reproduction.data_sets import REPRODUCTIONS, Reproduction
 from anomae.reproduction.estimate import estimated_seconds, said
 from anomae.reproduction.figures_of_runs import figures_of, pictures_of, roc_curves_of
 from anomae.reproduction.page import write_reproduction
-from anomae.reproduction.planned_run import Overrides, done_or_reason, is_finished, wanted_of
+from anomae.reproduction.planned_run import Overrides, chosen_by_labels, done_or_reason, is_finished, wanted_of
 from anomae.reproduction.seed_summary import seed_summaries
 from anomae.slices.store import SliceStore
 from anomae.stages.demo import installed_pictures
@@ -63,8 +63,8 @@ def reproduce(
     heads for phantom).  only: names of tables and figures (anomae.reproduction.cells.TABLES); all where none is
     named.  scale: size and length of the networks.  preparation: of the slices, "plain" as the paper has them or
     "brain" (see PrepareSettings).  overrides: detector -> settings of all its runs, on top of the scale's.  detectors:
-    these, as a table of their own in place of the paper's; seeds: each of them is fitted with each, and their
-    standardised scores are averaged.  resamples: of patients, for the intervals.
+    these, or variants of them (chosen.py), as a table of their own in place of the paper's; seeds: each of them is
+    fitted with each, and their standardised scores are averaged.  resamples: of patients, for the intervals.
     estimate: measure a few steps of each detector first, and say how long all will take.
 
     Same slices, same normals and one seed for all; checkpoints are chosen without labels.  A run that fails is shown
@@ -113,6 +113,7 @@ def reproduce(
         options=plan.options,
     )
     wanted = {run.name: wanted_of(run, scale, plan.recipe[scale], store, overrides or {}, seed) for run in runs}
+    by_labels = chosen_by_labels(runs, wanted)
     left = [run for run in runs if not is_finished(folder / "runs" / run.name)]
     if estimate and left:
         trainings = {run.name: wanted[run.name].settings for run in left}
@@ -126,6 +127,7 @@ def reproduce(
             failed[run.name] = reason
             say(f"{run.name} failed: {reason}")
         content = _content(data, plan, scale, modality, seed, cells, runs, failed, folder, store, overrides or {})
+        content["chosen_by_labels"] = by_labels
         if seeds:
             content["seeds"] = seed_summaries(chosen, folder / "runs", store, failed, resamples, seed)
         write_reproduction(
