@@ -13,6 +13,7 @@ import pytest
 import typer
 
 from anomae.cli import main, summaries
+from anomae.files import read_json
 from anomae.volumes.read import read_volume
 from anomae.volumes.volume import Grid
 from anomae.volumes.write import write_dicom_series, write_volume
@@ -204,3 +205,19 @@ def test_prepare_takes_one_series_of_a_folder(tmp_path: Path) -> None:
     assert "give a number from 1, or largest" in anomae(*wrong, code=2)
     beyond = ("prepare", "folder", tmp_path / "data", tmp_path / "s", "--series", "7", "--workers", "0")
     assert "series" in anomae(*beyond, code=2)  # one scan alone is left, which is too few
+
+
+def test_of_mri_of_heads_the_preparation_of_brains_is_recommended_once(tmp_path: Path) -> None:
+    """And nothing is switched; who names a preparation or a content is not told."""
+    for name in ("healthy/a", "healthy/b", "healthy/c", "healthy/d", "abnormal/e"):
+        voxels = np.random.default_rng(len(name)).integers(0, 900, (3, 16, 16)).astype(np.int16)
+        write_dicom_series(
+            tmp_path / "scans" / name, voxels, Grid((3, 16, 16)), modality="MR", patient=name[-1], body_part="HEAD"
+        )
+    words = ("prepare", "folder", tmp_path / "scans")
+    usual = ("--set", "image_size=16", "--workers", "0")
+    told = anomae(*words, tmp_path / "store", *usual)
+    assert told.count("--set content=brain-mri") == 1
+    assert read_json(tmp_path / "store" / "prepare.json")["settings"]["preparation"] == "plain"
+    for number, setting in enumerate(("preparation=plain", "content=other")):
+        assert "brain-mri" not in anomae(*words, tmp_path / str(number), *usual, "--set", setting)

@@ -6,6 +6,7 @@ from anomae.cohorts.registry import COHORTS
 from anomae.errors import UserError
 from anomae.recipes.preparation import preparation_for, reproduction_preparation
 from anomae.slices.settings import PrepareSettings, settings_from
+from anomae.stages.demo import PICTURES_PREPARED
 
 
 def test_one_number_is_a_square():
@@ -80,6 +81,15 @@ def test_those_of_the_cohorts_are_what_they_were():
     assert {name: preparation_for(name) for name in COHORTS} == {name: settings_from(told[name]) for name in COHORTS}
     with pytest.raises(UserError, match="Did you mean lgg"):
         preparation_for("lg")
+
+
+def test_a_folder_is_prepared_as_what_it_is_said_to_hold():
+    brain = settings_from({"image_size": 128, "preparation": "brain"})
+    assert preparation_for("folder", "brain-mri") == brain == preparation_for("lgg")
+    assert preparation_for("folder", "pictures") == PICTURES_PREPARED
+    assert (PICTURES_PREPARED.preparation, PICTURES_PREPARED.scaled_by) == ("body", "percentile")
+    assert PICTURES_PREPARED.image_size == (128, 128)
+    assert preparation_for("folder", "other") == preparation_for("folder", "") == preparation_for("folder")
 
 
 def test_the_paper_prepared_whole_slices_and_patches_as_they_are():

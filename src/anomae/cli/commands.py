@@ -60,7 +60,7 @@ def prepare(
 
     A stopped command continues where it was; a damaged scan is listed and skipped.
     """
-    from anomae.cli.settings import cohort_and_preparation, series_option
+    from anomae.cli.settings import cohort_and_preparation, collected, series_option
     from anomae.stages.prepare import prepare as stage
 
     options, chosen = cohort_and_preparation(cohort, settings or [], file)
@@ -80,7 +80,7 @@ def prepare(
     )
     from anomae.cli.summaries import prepared
 
-    prepared(opened, strict)
+    prepared(opened, strict, hint="preparation" not in collected(settings or [], file))
 
 
 @app.command()

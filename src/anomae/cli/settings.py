@@ -28,7 +28,7 @@ def cohort_and_preparation(
     overrides, own = collected(assignments, file), cohort_options(cohort)
     options = {key: value for key, value in overrides.items() if key in own}
     rest = {key: value for key, value in overrides.items() if key not in own}
-    return options, overridden(preparation_for(cohort), rest, also_known=own)
+    return options, overridden(preparation_for(cohort, str(options.get("content", ""))), rest, also_known=own)
 
 
 def series_option(cohort: str, series: str | None) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from anomae.cohorts.patient_names import unit_of
 from anomae.errors import UserError
 from anomae.files import read_json
 from anomae.runs.run import Run
+from anomae.slices.content_hint import brain_sentence
 from anomae.slices.store import SliceStore
 from anomae.volumes.passed_over import UNREAD
 
@@ -22,8 +23,11 @@ LEFT_OUT = "left out"  # in what the report warns of, where slices were
 _MOST_NOTES = 20  # of scans; more than a screen is not read
 
 
-def prepared(store: SliceStore, strict: bool = False) -> None:
-    """Counts by split and label, the store's folder, and what was read, skipped and failed."""
+def prepared(store: SliceStore, strict: bool = False, hint: bool = False) -> None:
+    """Counts by split and label, the store's folder, and what was read, skipped and failed.
+
+    hint: say where another preparation is to be recommended.
+    """
     table = Table("split", "healthy", "abnormal", "unknown", f"{unit_of(store.prepared)}s")
     for split in ("train", "validation", "test"):
         rows = store.rows(split)
@@ -36,6 +40,8 @@ def prepared(store: SliceStore, strict: bool = False) -> None:
         Console(stderr=True).print(
             f"{len(broken)} scan(s) could not be read and were skipped; see prepare.json for the reasons."
         )
+    if hint and (sentence := brain_sentence(store)):
+        print(f"Note: {sentence}")
     print(f"Store: {store.folder}")
     unread = [note for note in store.prepared.get("notes", []) if note.startswith(UNREAD)]
     ended(len(set(store.index.case.tolist())), "scan(s)", unread, [], strict, broken)

@@ -127,7 +127,8 @@ class Cohort(Protocol):
     order: what tells where in its scan a slice is: "grid", the grid of the scan (where a case has none, nothing does);
     "numbers", the slice numbers do where a case has no grid; "none", slices are in no order.
     recipe: of the fit, where none is named.  preparation: how its slices are prepared where nothing else is said, as
-    anomae.slices.settings.PrepareSettings takes it.  accepts_rows: its option `rows` limits what is read.
+    anomae.slices.settings.PrepareSettings takes it.  preparations: the same, by what its option `content` may say; {}
+    where it has none.  accepts_rows: its option `rows` limits what is read.
     modalities: those that its option `modality` knows; () where there is none.
     channel_names: what each channel of its slices is.
     """
@@ -137,6 +138,7 @@ class Cohort(Protocol):
     order: Order = "grid"
     recipe: str = "small"
     preparation: ClassVar[Mapping[str, Any]] = {"image_size": 64}
+    preparations: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     accepts_rows: bool = False
     modalities: tuple[str, ...] = ()
     channel_names: tuple[str, ...] = GREY

@@ -3,7 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from anomae.cohorts.case import ABNORMAL, COLOURS, GREY, HEALTHY, UNKNOWN, Case, CaseSlices, Cohort
 from anomae.cohorts.case_table import read_case_table
@@ -52,6 +52,12 @@ class Folder(Cohort):
     """
 
     name = "folder"
+    # Pictures are windowed by their makers: a median says little of them, and twice and a half of it would cut the
+    # white of dark ones.
+    preparations = {  # noqa: RUF012  a ClassVar by its protocol
+        "brain-mri": {"image_size": 128, "preparation": "brain"},
+        "pictures": {"image_size": 128, "preparation": "body", "intensity": "percentile"},
+    }
 
     def __init__(
         self,
@@ -70,6 +76,7 @@ class Folder(Cohort):
         table: str = "",
         healthy: str = "",
         series: str = "",
+        content: Literal["", "brain-mri", "pictures", "other"] = "",
     ) -> None:
         r"""`source`: the folder above.
 
@@ -89,6 +96,8 @@ class Folder(Cohort):
         table: a CSV file that says what files are (anomae.cohorts.case_table); it wins over every guess.
         healthy: which diagnoses of the table are healthy ("NV", in any case); all others are abnormal then.
         series: of folders with several DICOM series only this one, a number from 1 or "largest"; "": each is a scan.
+        content: what the scans show, which says how they are prepared where nothing else is said (`preparations`): MRI
+        of heads, single pictures, or something else; "": not said, prepared as something else is.
         """
         if patient_pattern and near_duplicates:
             raise UserError("Give either patient_pattern or near_duplicates, not both.")
@@ -107,6 +116,7 @@ class Folder(Cohort):
             raise UserError("healthy names diagnoses of a table; give it by --table.")
         self.table, self.healthy = table, _listed(healthy)
         self.series = checked_series(series) if series else None
+        self.content = content
         self._surveyed: _Survey | None = None
         self._passed_over: Counter[str] = Counter()
         self._outputs: set[Path] = set()

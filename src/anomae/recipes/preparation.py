@@ -10,9 +10,15 @@ from anomae.slices.settings import PrepareSettings
 LITERAL = {"preparation": "plain", "intensity": "percentile"}
 
 
-def preparation_for(cohort: str) -> PrepareSettings:
-    """The PrepareSettings of a cohort.  Raises UserError, naming near misses, where there is no such cohort."""
-    return PrepareSettings.model_validate(dict(cohort_named(cohort).preparation))
+def preparation_for(cohort: str, content: str = "") -> PrepareSettings:
+    """The PrepareSettings of a cohort.
+
+    content: what its option of this name says that the scans show; "": nothing, or it has no such option.  Raises
+    UserError, naming near misses, where there is no such cohort.  A content that the cohort does not know has the usual
+    settings; opening the cohort refuses it.
+    """
+    kind = cohort_named(cohort)
+    return PrepareSettings.model_validate(dict(kind.preparations.get(content, kind.preparation)))
 
 
 def reproduction_preparation(cohort: str, preparation: Literal["plain", "brain"]) -> PrepareSettings:

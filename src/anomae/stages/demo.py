@@ -17,9 +17,7 @@ PHANTOMS = 24
 # Pictures of the class `no` that show something else than health, found by eye in all of them, without their scores:
 # `no` means no tumour there.  They are called unknown, so that none is learned from as healthy, nor judged.
 UNHEALTHY = Path(__file__).with_name("demo_unhealthy.csv")
-# Pictures of mixed sequences, windowed by their makers: a median says little of them, and twice and a half of it would
-# cut the white of dark ones.
-PICTURES_PREPARED = PrepareSettings(image_size=(128, 128), preparation="body", intensity="percentile")
+PICTURES_PREPARED = preparation_for("folder", "pictures")
 # Two that err on other pictures judge together: one knows lesions, the other what healthy features look like.  The
 # pictures are axial heads, and cropped to the body they lie about upright and centred: left and right compare.
 PICTURES_DETECTOR = "ensemble"

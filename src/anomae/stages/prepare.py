@@ -59,7 +59,8 @@ def prepare(
     set says), "subsets" (LUNA16's), "candidate" (LUNA16's, at random as the paper's: needs allow_leak)
     or "whole" (all slices to test, as cross-validation begins); None: fixed where the
     data set fixes all, else patient.
-    settings: None: those of the cohort.  options: of the cohort (anomae.cohorts.registry.cohort_options).
+    settings: None: those of the cohort and of what its option `content` says.  options: of the cohort
+    (anomae.cohorts.registry.cohort_options).
     workers: processes that read, 0: none beside this one, None: one a core; they change nothing in the result.
 
     A preparation that was stopped, at any moment and in any way, goes on to the same bytes; one that is whole is left
@@ -69,7 +70,7 @@ def prepare(
     files have changed since, and LeakySplit where a patient would be in several splits and `allow_leak` does not say
     that this is wanted.
     """
-    settings = (settings or _usual_settings(cohort)).checked()
+    settings = (settings or _usual_settings(cohort, options or {})).checked()
     folder, lists = Path(store), ReleasedLists.read(Path(splits), cohort) if splits is not None else None
     chosen = _split_options(cohort, with_modality(cohort, options, modality), split)
     if split == CANDIDATE:
@@ -147,10 +148,10 @@ def usable_workers(workers: int | None, settings: PrepareSettings | None = None)
     return min(usable_cores(), MOST_EXTRACTING if extracting else MOST_WORKERS)
 
 
-def _usual_settings(cohort: str) -> PrepareSettings:
+def _usual_settings(cohort: str, options: Mapping[str, Any]) -> PrepareSettings:
     from anomae.recipes.preparation import preparation_for
 
-    return preparation_for(cohort)
+    return preparation_for(cohort, str(options.get("content", "")))
 
 
 def _split_options(cohort: str, options: dict[str, Any], split: str | None) -> dict[str, Any]:

@@ -1,0 +1,24 @@
+"""Which of `--set` belong to the cohort and which to the preparation, and which of them wins."""
+
+import pytest
+
+from anomae.cli.settings import cohort_and_preparation
+from anomae.errors import UserError
+from anomae.recipes.preparation import preparation_for
+
+
+def test_the_content_of_a_folder_says_how_it_is_prepared() -> None:
+    options, settings = cohort_and_preparation("folder", ["content=brain-mri", "brain_mask=nonzero"], None)
+    assert options == {"content": "brain-mri"}
+    assert settings == preparation_for("folder", "brain-mri").model_copy(update={"brain_mask": "nonzero"})
+    assert (settings.preparation, settings.image_size) == ("brain", (128, 128))
+
+
+def test_a_preparation_that_is_named_wins_over_the_content() -> None:
+    _, settings = cohort_and_preparation("folder", ["content=pictures", "preparation=plain", "image_size=32"], None)
+    assert (settings.preparation, settings.image_size, settings.scaled_by) == ("plain", (32, 32), "percentile")
+
+
+def test_only_a_folder_has_a_content() -> None:
+    with pytest.raises(UserError, match="There is no setting 'content'"):
+        cohort_and_preparation("lgg", ["content=pictures"], None)
