@@ -92,5 +92,7 @@ def test_anomae_is_estimated_by_its_pool_and_its_heads(heads: SliceStore) -> Non
     ]
     assert 0 < seconds[0] < 120
     assert seconds[1] > 5 * seconds[0]
+    own = overridden(chosen, {"sources": "pixels,residual", "autoencoder.training.steps": 50_000})
+    assert estimated_seconds(runs[:1], {"short": own}, heads)["short"] > 5 * seconds[0]
     together = estimated_seconds(runs, {"short": chosen, "long": longer}, heads)
     assert together["long"] > 5 * together["short"]  # variants in one table are measured each

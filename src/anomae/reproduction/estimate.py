@@ -55,7 +55,7 @@ def estimated_seconds(runs: Sequence[PlannedRun], settings: Mapping[str, Any], s
 def _anomae_seconds(settings: Any, sample: Any) -> float:
     """Of a fit of `anomae`: the pool and the heads by the rates of a small one; NaN where a part of it cannot be had.
 
-    Its masked autoencoder, where a source wants it, is left out of the measured fit and counted as nothing.
+    The masked autoencoder of the source `residual` is measured alone; that of the source `hidden` counts as nothing.
     """
     sources = [name for name in settings.sources if name not in ("residual", "hidden")] or ["pixels"]
     short = {"sources": sources, "pool": SAMPLES, "heads": 1, "head.training.steps": STEPS}
@@ -73,7 +73,17 @@ def _anomae_seconds(settings: Any, sample: Any) -> float:
         by_size.setdefault(line["stage"], []).append(line["seconds"])
     step = sum((times[-1] - times[0]) / (STEPS - 1) for times in by_size.values())
     pool = max(whole - sum(times[-1] for times in by_size.values()), 0.0) / SAMPLES
-    return float(settings.pool * pool + settings.heads * _steps(settings.head.training, len(sample)) * step)
+    heads = settings.heads * _steps(settings.head.training, len(sample)) * step
+    return float(settings.pool * pool + heads + _autoencoder_seconds(settings, sample))
+
+
+def _autoencoder_seconds(settings: Any, sample: Any) -> float:
+    """Of the training of the masked autoencoder of `anomae`; 0 where no source wants it."""
+    if "residual" not in settings.sources:
+        return 0.0
+    kind: Any = method_named("mae").detector.settings_type
+    alone = kind(autoencoder=settings.autoencoder, device=settings.device)
+    return _steps(settings.autoencoder.training, len(sample)) * _rates("mae", alone, sample)["autoencoder.training"]
 
 
 def _kind(detector: str, settings: Any) -> str:
