@@ -24,6 +24,8 @@ PICTURES_DETECTOR = "ensemble"
 PICTURES_FIT = {
     "members": "anomae,rd4ad",
     "anomae.sources": "features,pixels,mirror",
+    "anomae.heads": 1,  # three of them and twice the samples find no more here, and take longer
+    "anomae.pool": 3000,
     "rd4ad.training.steps": 400,
 }
 
