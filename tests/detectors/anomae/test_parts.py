@@ -26,6 +26,7 @@ from anomae.detectors.anomae.settings import AnomaeSettings, LesionSettings
 from anomae.detectors.anomae.sources import Features, Pixels, View, make_backbone
 from anomae.detectors.anomae.window import Window
 from anomae.models.pseudo_lesions.families import FAMILIES, STANDARD
+from anomae.models.pseudo_lesions.nodules import nodules_in
 from anomae.slices.store import Slices
 
 from .conftest import recipe_settings, three_channels
@@ -178,6 +179,16 @@ def test_samples_of_several_channels(healthy: np.ndarray) -> None:
         made = make_samples(many, LesionSettings(kind=kind), torch.Generator().manual_seed(0))
         again = make_samples(many, LesionSettings(kind=kind), torch.Generator().manual_seed(0))
         assert torch.equal(made.images, again.images)
+
+
+def test_a_nodule_that_is_not_to_be_seen_makes_no_abnormal_sample(images: torch.Tensor) -> None:
+    settings = LesionSettings(kind="centre", healthy=0.05)
+    dense = make_samples(torch.ones_like(images), settings, torch.Generator().manual_seed(0))
+    assert (dense.family == HEALTHY).all()
+    assert not dense.changed.any()
+    assert (dense.strength == 0).all()
+    _, seen = nodules_in(torch.cat([images * 0, torch.ones_like(images)]), torch.Generator().manual_seed(1))
+    assert seen.tolist() == [True] * len(images) + [False] * len(images)
 
 
 def test_of_candidates_only_the_centre_is_abnormal(images: torch.Tensor) -> None:

@@ -13,7 +13,7 @@ from anomae.models.pseudo_lesions.apply import apply_lesions, changed_area
 from anomae.models.pseudo_lesions.draws import draw_lesions
 from anomae.models.pseudo_lesions.families import FAMILIES, STANDARD
 from anomae.models.pseudo_lesions.neighbours import apply_to_neighbours, draw_factors
-from anomae.models.pseudo_lesions.nodules import BLOBS, VESSELS, with_blobs_beside, with_nodules, with_vessels
+from anomae.models.pseudo_lesions.nodules import BLOBS, VESSELS, nodules_in, with_blobs_beside, with_nodules, with_vessels
 
 HEALTHY = -1  # as a family
 NODULE = "nodule"
@@ -129,7 +129,8 @@ def _candidates(images: Tensor, settings: LesionSettings, generator: torch.Gener
     views = views_of(images, settings, generator)
     healthy = torch.rand(len(images), generator=generator) < settings.healthy
     beside = torch.rand(len(images), generator=generator)
-    nodules = with_nodules(views, generator)
+    nodules, seen = nodules_in(views, generator)
+    healthy |= ~seen  # where no nodule is to be seen there is none to learn
     blobs, vessels = with_blobs_beside(views, generator), with_vessels(views, generator)
     kind = beside[:, None, None, None]
     distracted = torch.where(kind < BESIDE, blobs, torch.where(kind < BESIDE + VESSEL, vessels, views))

@@ -10,6 +10,7 @@ import math
 import torch
 from torch import Tensor
 
+from anomae.models.pseudo_lesions.apply import changed_area
 from anomae.models.pseudo_lesions.draws import draw_shown
 from anomae.models.pseudo_lesions.fields import noise_field
 
@@ -21,6 +22,11 @@ BLOBS, VESSELS = "blob beside", "vessel"  # what counts as healthy
 
 def with_nodules(images: Tensor, generator: torch.Generator) -> Tensor:
     """Images (B, C, H, W) with a round or lobulated nodule near the centre, three in ten with a vessel."""
+    return nodules_in(images, generator)[0]
+
+
+def nodules_in(images: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """The same, and (B,) bool, whether the nodule is to be seen: in tissue as dense as itself it changes nothing."""
     count = len(images)
     centre = 0.49 + 0.024 * torch.randn(count, 2, generator=generator)
     first = torch.exp(math.log(RADIUS[0]) + math.log(RADIUS[1] / RADIUS[0]) * torch.rand(count, generator=generator))
@@ -29,7 +35,8 @@ def with_nodules(images: Tensor, generator: torch.Generator) -> Tensor:
     beside = 0.49 + 0.12 * torch.randn(count, 2, generator=generator)
     vessel = _vessel(found, beside, generator)
     chosen = torch.rand(count, generator=generator) < 0.3
-    return torch.where(chosen[:, None, None, None], vessel, found)
+    seen = changed_area(images, found).any(dim=(1, 2))
+    return torch.where(chosen[:, None, None, None], vessel, found), seen
 
 
 def with_blobs_beside(images: Tensor, generator: torch.Generator) -> Tensor:
