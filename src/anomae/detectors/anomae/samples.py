@@ -13,7 +13,14 @@ from anomae.models.pseudo_lesions.apply import apply_lesions, changed_area
 from anomae.models.pseudo_lesions.draws import draw_lesions
 from anomae.models.pseudo_lesions.families import FAMILIES, STANDARD
 from anomae.models.pseudo_lesions.neighbours import apply_to_neighbours, draw_factors
-from anomae.models.pseudo_lesions.nodules import BLOBS, VESSELS, nodules_in, with_blobs_beside, with_nodules, with_vessels
+from anomae.models.pseudo_lesions.nodules import (
+    BLOBS,
+    VESSELS,
+    nodules_in,
+    with_blobs_beside,
+    with_nodules,
+    with_vessels,
+)
 
 HEALTHY = -1  # as a family
 NODULE = "nodule"
