@@ -97,6 +97,8 @@ FORMS: dict[str, dict[str, Any]] = {
 }
 # Forms that draw nothing, or nothing but where a search begins.
 SEEDLESS = ("pca", "pixel-gaussian", "mean-image", "one-line: spot", "one-line: area")
+# Detectors that share a fit among several devices; each other one refuses them.
+SEVERAL = ("mae-classifier", "mae", "rd4ad", "ast", "dae", "draem", "conv-autoencoder", "ensemble")
 UNTRAINED = ("patchcore", "patchcore: near", *SEEDLESS)
 
 
@@ -185,6 +187,35 @@ def test_stopped_twice_it_goes_on_to_the_same(
 def test_nothing_to_learn_from_is_said(form: str, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no healthy slice"):
         made(form).fit(made_up_slices(count=0), seed=0, folder=tmp_path)
+
+
+class Untouched:
+    """Healthy slices that nobody may look at."""
+
+    image_size, channels = (32, 32), 1
+
+    def __len__(self) -> int:
+        return 40
+
+    def read(self, indices: Any) -> Any:
+        raise AssertionError(f"slices {indices} were read")
+
+    neighbours = read
+
+
+@pytest.mark.parametrize("several", [{"devices": 2}, {"nodes": 2}])
+@pytest.mark.parametrize("form", FORMS)
+def test_several_devices_are_shared_or_refused_before_anything_is_done(
+    form: str, several: dict[str, int], tmp_path: Path
+) -> None:
+    name = form.partition(":")[0]
+    detector = made(form, **several)
+    assert getattr(detector, "one_device", False) == (name not in SEVERAL)
+    if name not in SEVERAL or name == "ensemble":  # one of its members, pca, trains on one
+        refused = "pca" if name == "ensemble" else name
+        with pytest.raises(UserError, match=rf"^{refused} trains on one device; use --set device\.devices=1"):
+            detector.fit(Untouched(), seed=0, folder=tmp_path)
+        assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("form", FORMS)

@@ -90,6 +90,16 @@ def test_a_fit_does_not_go_on_with_other_computing(
         assert not (tmp_path / "checkpoints").exists()
 
 
+def test_what_is_refused_at_the_start_may_be_asked_for_otherwise_in_the_same_folder(
+    heads: SliceStore, tmp_path: Path
+) -> None:
+    """It went on to say that the run was begun with two devices, and to add --set device.devices=2."""
+    with pytest.raises(UserError, match="pca trains on one device"):
+        fit(heads.folder, tmp_path, detector="pca", overrides={"device.devices": 2})
+    assert not list(tmp_path.iterdir())
+    assert fit(heads.folder, tmp_path, detector="pca", overrides={}) == tmp_path / "fitted"
+
+
 def test_a_run_says_how_it_was_computed(run: Path) -> None:
     computed = read_json(run / "run.json")["computed"]
     assert computed["precision"] in ("bf16", "fp32")

@@ -109,7 +109,7 @@ def test_an_optimiser_moves_its_own_parameters_alone() -> None:
 
 def test_several_devices_and_half_precision_are_refused() -> None:
     with pytest.raises(UserError, match="one device"):
-        single_device(DeviceSettings(accelerator="cpu", devices=2))
+        single_device("fanogan", DeviceSettings(accelerator="cpu", devices=2))
     with pytest.raises(UserError, match="fp32"):
-        single_device(DeviceSettings(accelerator="cpu", precision="bf16"))
-    assert single_device(DeviceSettings(accelerator="cpu")) == torch.device("cpu")
+        single_device("fanogan", DeviceSettings(accelerator="cpu", precision="bf16"))
+    assert single_device("fanogan", DeviceSettings(accelerator="cpu")) == torch.device("cpu")

@@ -109,7 +109,11 @@ class FittedDetector(Protocol):
 
 
 class Detector(Protocol):
-    """Not fitted: settings, and how to learn."""
+    """Not fitted: settings, and how to learn.
+
+    May have, and need not, as an attribute of the class: `one_device`, true where `fit` refuses several devices, so
+    that an ensemble refuses them before any other member is fitted.
+    """
 
     @property
     def name(self) -> str:

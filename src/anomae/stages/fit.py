@@ -22,6 +22,7 @@ from anomae.recipes.overrides import overridden
 from anomae.runs.calibrate import calibrate, device_of
 from anomae.runs.model_fingerprint import REFERENCE
 from anomae.runs.reference_file import write_reference
+from anomae.runs.refused import nothing_left_of_a_refusal
 from anomae.runs.run import Run
 from anomae.slices.store import SliceStore
 
@@ -84,11 +85,12 @@ def fit(
     _refuse_other(opened_run, facts)
     if not opened_run.is_fitted:
         with _alone(opened_run.folder):
-            _begin(opened_run, facts)
+            new = _begin(opened_run, facts)
             if autoencoder_of is not None:
                 take_over_autoencoder(Run(Path(autoencoder_of)), opened_run, facts)
             if not opened_run.is_fitted:  # by another process, in between
-                _fit(opened, opened_run, made, detector, seed)
+                with nothing_left_of_a_refusal(opened_run, new):
+                    _fit(opened, opened_run, made, detector, seed)
             if not keep_cache:
                 for cache in (opened_run.folder / "cache", *opened_run.folder.glob("members/*/cache")):
                     shutil.rmtree(cache, ignore_errors=True)
@@ -204,11 +206,13 @@ def _alone(folder: Path) -> AbstractContextManager[None]:
     return locked(folder) if _leads() else nullcontext()
 
 
-def _begin(run: Run, facts: dict[str, Any]) -> None:
-    """Write run.json, or check that an earlier one says the same."""
+def _begin(run: Run, facts: dict[str, Any]) -> bool:
+    """Write run.json, or check that an earlier one says the same; whether it was written."""
     _refuse_other(run, facts)
-    if not (run.folder / "run.json").exists():
+    new = not (run.folder / "run.json").exists()
+    if new:
         write_json(run.folder / "run.json", facts)
+    return new
 
 
 def _refuse_other(run: Run, facts: dict[str, Any]) -> None:

@@ -10,6 +10,7 @@ from torch import Tensor
 from anomae.errors import UserError
 from anomae.seeds import derive_seed
 from anomae.training.devices import chosen_device
+from anomae.training.one_device import refuse_several_devices
 from anomae.training.settings import DeviceSettings
 from anomae.training.steps import Steps, take_steps
 
@@ -41,14 +42,13 @@ def descend(loss: Tensor, optimizer: torch.optim.Optimizer) -> Tensor:
     return loss.detach()
 
 
-def single_device(settings: DeviceSettings) -> torch.device:
+def single_device(detector: str, settings: DeviceSettings) -> torch.device:
     """The one device that networks in turns learn on, in fp32.
 
     Raises UserError where several devices are asked for, or bf16: the gradient penalty is a gradient of a gradient,
     and was not checked in half precision.
     """
-    if settings.devices * settings.nodes > 1:
-        raise UserError("This detector trains on one device; use --set device.devices=1 and device.nodes=1.")
+    refuse_several_devices(detector, settings)
     if settings.precision == "bf16":
-        raise UserError("This detector computes in fp32; use --set device.precision=fp32, or auto.")
+        raise UserError(f"{detector} computes in fp32; use --set device.precision=fp32, or auto.")
     return torch.device(chosen_device(settings))

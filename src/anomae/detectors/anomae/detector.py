@@ -25,6 +25,7 @@ from anomae.detectors.member_scale import MemberScale
 from anomae.detectors.protocol import Findings, HealthySlices
 from anomae.errors import UserError
 from anomae.training.devices import make_fabric
+from anomae.training.one_device import refuse_several_devices
 from anomae.training.settings import DeviceSettings
 from anomae.training.side_by_side import side_by_side
 
@@ -34,6 +35,7 @@ class Anomae:
 
     name: ClassVar[str] = FittedAnomae.name
     settings_type: ClassVar[type[AnomaeSettings]] = AnomaeSettings
+    one_device: ClassVar[bool] = True
 
     def __init__(self, settings: AnomaeSettings) -> None:
         """Keep the settings; nothing is built before `fit` or `load`."""
@@ -46,10 +48,9 @@ class Anomae:
         for; Diverged where a loss is lost.
         """
         settings = self.settings
+        refuse_several_devices(self.name, settings.device)
         if len(healthy) == 0:
             raise UserError("There is no healthy slice to learn from.")
-        if settings.device.devices * settings.device.nodes > 1:
-            raise UserError("This detector trains on one device; use --set device.devices=1 and device.nodes=1.")
         fabric = make_fabric(settings.device)
         parts = fit_parts(settings, healthy, seed, folder, fabric)
         with in_use(settings.device) as device:

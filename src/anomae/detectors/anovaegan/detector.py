@@ -73,6 +73,7 @@ class AnoVaeGan:
 
     name: ClassVar[str] = FittedAnoVaeGan.name
     settings_type = AnoVaeGanSettings
+    one_device: ClassVar[bool] = True
 
     def __init__(self, settings: AnoVaeGanSettings) -> None:
         """Keep the settings."""
@@ -85,7 +86,7 @@ class AnoVaeGan:
         several devices or bf16 are asked for; Diverged where a loss is no longer finite.
         """
         settings, count = self.settings, len(healthy)
-        device = single_device(settings.device)
+        device = single_device(self.name, settings.device)
         build = _building(settings)
         begun = FittedNetworks.begun(self.name, healthy, build, percentiles=settings.percentiles, seed=seed)
         networks = begun.networks

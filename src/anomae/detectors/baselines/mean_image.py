@@ -12,6 +12,7 @@ from anomae.detectors.baselines.settings import MeanImageSettings
 from anomae.detectors.method import Method, by_scale
 from anomae.detectors.protocol import Findings, HealthySlices, Images4
 from anomae.slices.store import grey
+from anomae.training.one_device import refuse_several_devices
 from anomae.training.settings import DeviceSettings
 
 
@@ -41,13 +42,18 @@ class MeanImage:
 
     name: ClassVar[str] = FittedMeanImage.name
     settings_type = MeanImageSettings
+    one_device: ClassVar[bool] = True
 
     def __init__(self, settings: MeanImageSettings) -> None:
         """Keep the settings."""
         self.settings = settings
 
     def fit(self, healthy: HealthySlices, *, seed: int, folder: Path) -> FittedMeanImage:
-        """Average the healthy slices; nothing is drawn.  Raises UserError where there is none."""
+        """Average the healthy slices; nothing is drawn.
+
+        Raises UserError where there is none, or several devices are asked for.
+        """
+        refuse_several_devices(self.name, self.settings.device)
         mean = pixel_mean(healthy).astype(np.float32)
         return FittedMeanImage(self.settings, FittedArrays({"mean": mean}, seed))
 

@@ -25,6 +25,7 @@ from anomae.slices.intensity import measure_scale
 from anomae.slices.measures import MEASURES, tissue_area
 from anomae.slices.settings import PrepareSettings
 from anomae.slices.store import grey
+from anomae.training.one_device import refuse_several_devices
 from anomae.training.settings import DeviceSettings
 
 ENOUGH_IMAGES = 512
@@ -64,6 +65,7 @@ class OneLine:
 
     name: ClassVar[str] = FittedOneLine.name
     settings_type = OneLineSettings
+    one_device: ClassVar[bool] = True
 
     def __init__(self, settings: OneLineSettings) -> None:
         """Keep the settings."""
@@ -72,8 +74,10 @@ class OneLine:
     def fit(self, healthy: HealthySlices, *, seed: int, folder: Path) -> FittedOneLine:
         """Learn above which intensity tissue lies, from at most 512 healthy slices, evenly spaced; nothing is drawn.
 
-        The rule is that of the preparation of MRI.  Raises UserError where there is no healthy slice.
+        The rule is that of the preparation of MRI.  Raises UserError where there is no healthy slice, or
+        several devices are asked for.
         """
+        refuse_several_devices(self.name, self.settings.device)
         if len(healthy) == 0:
             raise UserError("There is no healthy slice to learn from.")
         level = self.settings.level

@@ -19,6 +19,7 @@ from anomae.detectors.protocol import Findings, HealthySlices, Images4
 from anomae.progress import progress
 from anomae.seeds import generator
 from anomae.slices.store import grey
+from anomae.training.one_device import refuse_several_devices
 from anomae.training.settings import DeviceSettings
 
 # Of the largest variance: a direction with less is rounding, not a component.
@@ -60,6 +61,7 @@ class PrincipalComponents:
 
     name: ClassVar[str] = FittedPrincipalComponents.name
     settings_type = PrincipalComponentsSettings
+    one_device: ClassVar[bool] = True
 
     def __init__(self, settings: PrincipalComponentsSettings) -> None:
         """Keep the settings."""
@@ -68,9 +70,11 @@ class PrincipalComponents:
     def fit(self, healthy: HealthySlices, *, seed: int, folder: Path) -> FittedPrincipalComponents:
         """Find the components; the slices are read `passes` + 2 times.  `seed` decides where the search starts.
 
-        Nothing is written: a fit that was stopped starts again.  Raises UserError where there is no healthy slice.
+        Nothing is written: a fit that was stopped starts again.  Raises UserError where there is no healthy slice, or
+        several devices are asked for.
         """
         settings = self.settings
+        refuse_several_devices(self.name, settings.device)
         with progress(self.name, settings.passes + 2, "passes", 0) as bar:
             mean = pixel_mean(healthy)
             bar.advance()

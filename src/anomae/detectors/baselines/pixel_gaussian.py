@@ -19,6 +19,7 @@ from anomae.detectors.method import Method, by_scale
 from anomae.detectors.protocol import Findings, HealthySlices, Images4
 from anomae.errors import UserError
 from anomae.slices.store import grey
+from anomae.training.one_device import refuse_several_devices
 from anomae.training.settings import DeviceSettings
 
 
@@ -51,6 +52,7 @@ class PixelGaussian:
 
     name: ClassVar[str] = FittedPixelGaussian.name
     settings_type = PixelGaussianSettings
+    one_device: ClassVar[bool] = True
 
     def __init__(self, settings: PixelGaussianSettings) -> None:
         """Keep the settings."""
@@ -59,8 +61,10 @@ class PixelGaussian:
     def fit(self, healthy: HealthySlices, *, seed: int, folder: Path) -> FittedPixelGaussian:
         """Learn mean and deviation of each pixel; nothing is drawn.
 
-        Raises UserError where there is no healthy slice, or none that differs from the others in some channel.
+        Raises UserError where there is no healthy slice, or none that differs from the others in some channel, or
+        several devices are asked for.
         """
+        refuse_several_devices(self.name, self.settings.device)
         mean = pixel_mean(healthy)
         variance = pixel_variance(healthy, mean)  # (c, h, w)
         constant = np.flatnonzero(~variance.any(axis=(1, 2)))

@@ -23,6 +23,7 @@ from anomae.errors import UserError
 from anomae.files import read_json, write_json
 from anomae.progress import progress
 from anomae.training.devices import chosen_device
+from anomae.training.one_device import refuse_several_devices
 from anomae.training.settings import DeviceSettings
 from anomae.training.side_by_side import beside_one_another
 
@@ -126,13 +127,15 @@ class Ensemble:
 
         On one CPU device they are fitted side by side if all are of this package; a stranger's may draw from torch's
         global generator, which another fit beside it would move on.  At most 512 healthy images, evenly spaced, are
-        measured.  Raises UserError where there is nothing to learn from or a member wants labels, and what a member
-        raises.
+        measured.  Raises UserError where there is nothing to learn from, a member wants labels or several devices are
+        asked for and a member trains on one; and what a member raises.
         """
         if len(healthy) == 0:
             raise UserError("There is no healthy slice to learn from.")
         detectors = {name: method_named(name).detector(self.settings.of(name)) for name in self.settings.members}
         for name, detector in detectors.items():
+            if getattr(detector, "one_device", False):
+                refuse_several_devices(name, self.settings.device)
             asks = getattr(detector, "chooses_by_labels", None)
             if asks is not None and asks():
                 raise UserError(f"An ensemble sees no label, and {name} would choose its checkpoint by some.")

@@ -79,6 +79,7 @@ class FAnoGan:
 
     name: ClassVar[str] = FittedFAnoGan.name
     settings_type = FAnoGanSettings
+    one_device: ClassVar[bool] = True
 
     def __init__(self, settings: FAnoGanSettings) -> None:
         """Keep the settings."""
@@ -91,7 +92,7 @@ class FAnoGan:
         several devices or bf16 are asked for; Diverged where a loss is no longer finite.
         """
         settings, count = self.settings, len(healthy)
-        device = single_device(settings.device)
+        device = single_device(self.name, settings.device)
         begun = FittedNetworks.begun(
             self.name,
             healthy,

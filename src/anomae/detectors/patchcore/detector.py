@@ -32,6 +32,7 @@ from anomae.seeds import derive_seed
 from anomae.seeds import generator as named_generator
 from anomae.training.checkpoint import read_tensors, write_tensors
 from anomae.training.devices import chosen_device
+from anomae.training.one_device import refuse_several_devices
 from anomae.training.settings import DeviceSettings
 
 STRIDES = (8, 16)
@@ -103,6 +104,7 @@ class PatchMemoryDetector:
 
     name: ClassVar[str] = FittedPatchMemory.name
     settings_type = PatchMemorySettings
+    one_device: ClassVar[bool] = True
 
     def __init__(self, settings: PatchMemorySettings) -> None:
         """Keep the settings."""
@@ -116,8 +118,7 @@ class PatchMemoryDetector:
         are asked for.
         """
         settings = self.settings
-        if settings.device.devices * settings.device.nodes > 1:
-            raise UserError("This detector looks at its images on one device; use --set device.devices=1.")
+        refuse_several_devices(self.name, settings.device)
         teacher = Teacher.of_normals(settings.teacher, STRIDES, healthy, seed)
         height, width = _grid(teacher)
         total = len(healthy) * height * width
