@@ -1,4 +1,4 @@
-"""benchmarks/gpu.py at tiny size on the CPU: all of its parts run, and the operations it counts are those there are."""
+"""benchmarks/gpu.py at tiny size on the CPU: parts a (eager) to d run, and the operations counted are the true ones."""
 
 import importlib.util
 import json

@@ -64,7 +64,7 @@ def _page(card: Mapping[str, Any]) -> str:
         "## Agreement with torch",
         f"Compared with torch's fp32 on {parity['source']}.",
         "",
-        f"- fp32, {parity['fp32']['slices']} slices in batches of {', '.join(_batches(parity['fp32']))}: the largest "
+        f"- fp32, {_images(parity['fp32'])} in batches of {', '.join(_batches(parity['fp32']))}: the largest "
         f"difference of any score, map or reconstruction is {worst:.2g} of its range "
         f"({parity['fp32']['tolerance']:g} is allowed)",
     ]
@@ -120,6 +120,12 @@ def _quantised(card: Mapping[str, Any]) -> list[str]:
 def _needed(engine: str) -> str:
     packages = "numpy scipy pydantic typer rich jinja2 matplotlib pillow simpleitk pydicom pylibjpeg h5py"
     return f"{engine} {packages}"
+
+
+def _images(fp32: Mapping[str, Any]) -> str:
+    """How many slices were compared; cards of earlier versions do not say how many images were made of them."""
+    more = fp32["slices"] < fp32.get("images", 0)
+    return f"{fp32['slices']} slices" + (f", again and darker up to {fp32['images']} images," if more else "")
 
 
 def _batches(fp32: Mapping[str, Any]) -> list[str]:

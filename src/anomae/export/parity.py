@@ -12,7 +12,7 @@ from scipy.stats import rankdata
 
 from anomae.detectors.protocol import Findings, with_neighbours
 from anomae.errors import UserError
-from anomae.export.held_back import HeldBack
+from anomae.export.held_back import HeldBack, exactly
 from anomae.inference.exported.detector import ExportedDetector
 
 if TYPE_CHECKING:
@@ -30,20 +30,23 @@ class NoParity(UserError):
 
 
 def same_at_every_batch(torch_fitted: Any, exported: ExportedDetector, held_back: HeldBack) -> dict[str, Any]:
-    """Compare at batch sizes 1, 2, 3, 7 and 32, each on 32 slices; what the card says of it.
+    """Compare at batch sizes 1, 2, 3, 7 and 32, each on 32 images; what the card says of it.
 
+    The images are as many held-back slices as there are, and these again, darker, where there are fewer than 32: the
+    card has the number of slices and that of images.
     exported: opened for any batch, in fp32.  Raises NoParity where any score, map or reconstruction is further from
     torch's than `FP32_TOLERANCE` of its range, and EngineFailed where the engine cannot run it.
     """
-    images, beside = held_back.images[: max(BATCHES)], held_back.neighbours[: max(BATCHES)]
-    given = with_neighbours(torch_fitted, images, lambda: beside)
+    enough = exactly(held_back, max(BATCHES))
+    given = with_neighbours(torch_fitted, enough.images, lambda: enough.neighbours)
     wanted = torch_fitted.inspect(*given)
     largest: dict[str, dict[str, float]] = {}
     for batch in BATCHES:
         away = differences(wanted, exported.inspect_in(batch, *given, fixed=False))
         largest[str(batch)] = away
         refuse_different(away, f"in batches of {batch}")
-    return {"slices": len(images), "tolerance": FP32_TOLERANCE, "largest_difference_by_batch": largest}
+    counts = {"slices": min(len(held_back.images), len(enough.images)), "images": len(enough.images)}
+    return {**counts, "tolerance": FP32_TOLERANCE, "largest_difference_by_batch": largest}
 
 
 def differences(wanted: Findings, found: Findings) -> dict[str, float]:
