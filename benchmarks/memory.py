@@ -99,6 +99,13 @@ def _silently(work: Callable[..., Any], args: tuple[Any, ...], options: dict[str
 
 
 def memory_mb(root: int) -> dict[str, float]:
+    """The sums over a process and its children, as `memories_mb` has them."""
+    found = memories_mb(root).values()
+    return {kind: sum(each[kind] for each in found) for kind in ("all", "own")}
+
+
+def memories_mb(root: int) -> dict[int, dict[str, float]]:
+    """Of a process and all its children, by pid, MiB: "all", and "own", what the system cannot take back."""
     children: dict[int, list[int]] = defaultdict(list)
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -106,7 +113,8 @@ def memory_mb(root: int) -> dict[str, float]:
         except OSError:
             continue  # it has ended meanwhile
         children[int(after_name[1])].append(int(stat.parent.name))
-    found, waiting = {"all": 0.0, "own": 0.0}, [root]
+    found: dict[int, dict[str, float]] = {}
+    waiting = [root]
     while waiting:
         process = waiting.pop()
         waiting += children[process]
@@ -114,11 +122,12 @@ def memory_mb(root: int) -> dict[str, float]:
             lines = Path(f"/proc/{process}/status").read_text(errors="replace").splitlines()
         except OSError:
             continue
+        of_one = found.setdefault(process, {"all": 0.0, "own": 0.0})
         for name, _, value in (line.partition(":") for line in lines):
             if name in ("RssAnon", "RssShmem", "RssFile"):
                 size = int(value.split()[0]) / 1024
-                found["all"] += size
-                found["own"] += size if name != "RssFile" else 0
+                of_one["all"] += size
+                of_one["own"] += size if name != "RssFile" else 0
     return found
 
 
