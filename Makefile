@@ -10,12 +10,19 @@ PACKAGES := dicom3tools dcmtk orthanc orthanc-dicomweb
 APT := DEBIAN_FRONTEND=noninteractive timeout 180 apt-get -qq -y --no-install-recommends \
 	-o Acquire::Retries=0 -o Acquire::http::Timeout=15 -o DPkg::Lock::Timeout=30
 
-.PHONY: help demo test lint types layers unit programs bench clean
+# Each program of benchmarks/ has a target of its own, bench-NAME, but for `peers` (an environment with anomalib, which it
+# is told by --peers) and `gpu` (a GPU, and slices packed for it): docs/performance.md and docs/gpu.md say how.
+BENCHMARKS := archive bare bootstrap_speed coverage demo_time engines evaluate_speed mae_speed memory pacs_faults \
+	scaling service_load study
+
+.PHONY: help demo test lint types layers unit programs bench $(BENCHMARKS:%=bench-%) clean
 
 help:
 	@echo 'make demo    make a virtual environment, install, and run the whole pipeline on real images'
 	@echo 'make test    style, types, import layers and tests'
 	@echo 'make bench   speed and memory of fitting and scoring'
+	@echo "make bench-NAME ARGS='...'   one program of benchmarks/: $(BENCHMARKS)"
+	@echo '             (by hand: peers, which needs an environment with anomalib, and gpu, which needs a GPU)'
 	@echo 'make clean   remove the virtual environment and the caches of the tools'
 
 demo: $(VENV)/.installed
@@ -53,6 +60,10 @@ bench: $(VENV)/.installed-bench
 	$(BIN)/python benchmarks/study.py
 	$(BIN)/python benchmarks/engines.py
 
+bench-service_load: ARGS ?= load
+$(BENCHMARKS:%=bench-%): bench-%: $(VENV)/.installed-bench
+	$(BIN)/python benchmarks/$*.py $(ARGS)
+
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
@@ -72,5 +83,5 @@ $(VENV)/.installed-dev: $(VENV)/.made pyproject.toml
 	@touch $@
 
 $(VENV)/.installed-bench: $(VENV)/.made pyproject.toml
-	$(PIP) install --editable '.[benchmark,onnx,openvino]'
+	$(PIP) install --editable '.[benchmark,cluster,dicom,dicomweb,onnx,openvino,pacs,serve]' httpx packaging
 	@touch $@

@@ -11,6 +11,7 @@ import numpy as np
 
 from anomae.progress import Console, reporting
 from anomae.statistics.intervals import PatientBootstrap
+from machine import show_machine
 
 
 def main() -> None:
@@ -20,6 +21,7 @@ def main() -> None:
     options.add_argument("--patients", type=int, default=10_000)
     options.add_argument("--resamples", type=int, default=2000)
     asked = options.parse_args()
+    show_machine()
     rng = np.random.default_rng(0)
     patient = rng.integers(0, asked.patients, asked.rows)
     labels = (rng.random(asked.rows) < 0.2).astype(np.int8)

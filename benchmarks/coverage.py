@@ -312,6 +312,8 @@ def coverage(
 
 def main() -> int:
     """Print the table."""
+    from machine import show_machine  # not where a test loads this file
+
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--repeats", type=int, default=200)
     options.add_argument("--resamples", type=int, default=300)
@@ -322,6 +324,7 @@ def main() -> int:
     options.add_argument("--patients", type=int, default=50, help="in all, abnormal or not")
     options.add_argument("--seed", type=int, default=0, help="of the first repeat; the others follow")
     asked = options.parse_args()
+    show_machine()
     failed = False
     cells = [
         (kind, signal, layout, abnormal)

@@ -36,6 +36,7 @@ from anomae.stages.demo import CLASSES, PICTURES_DETECTOR, PICTURES_FIT, PICTURE
 from anomae.stages.prepare import prepare
 from anomae.training.allocator import keep_freed_memory
 from anomae.training.devices import make_fabric
+from machine import show_machine
 
 # Of the demo's 3,000 pictures: healthy to learn from, healthy of the validation split, to be scored.
 TRAINED, VALIDATION, SCORED = 781, 561, 1656
@@ -92,6 +93,7 @@ def main() -> None:
     parser.add_argument("--pictures", type=int, default=24, help="how many are prepared")
     parser.add_argument("--folder", type=Path, default=None)
     arguments = parser.parse_args()
+    show_machine()
     keep_freed_memory()  # as the command line does
     method = DETECTORS[PICTURES_DETECTOR]
     side = PICTURES_PREPARED.image_size

@@ -14,10 +14,8 @@ has it by itself ("torch fp32 in turn"); anomae's own way with torch is "torch f
 import argparse
 import json
 import os
-import platform
 import random
 import resource
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -25,6 +23,8 @@ import time
 from pathlib import Path
 from statistics import median
 from typing import Any
+
+from machine import show_machine
 
 TORCH = ("torch fp32 in turn", "torch fp32", "torch bf16")
 
@@ -104,17 +104,6 @@ def in_a_process(run: Path, engine: str, options: argparse.Namespace) -> dict[st
     return found
 
 
-def processor() -> str:
-    if shutil.which("lscpu") is None:
-        return platform.processor()
-    lines = subprocess.run(["lscpu"], check=True, capture_output=True, text=True).stdout.splitlines()
-    facts = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
-    kinds = [
-        flag for flag in ("avx512f", "avx512_bf16", "avx512_fp16", "amx_bf16", "amx_int8") if flag in facts["Flags"]
-    ]
-    return f"{facts['Model name']} (family {facts['CPU family']}, model {facts['Model']}), {', '.join(kinds)}"
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("run", type=Path, nargs="?")
@@ -145,8 +134,7 @@ def compare(run: Path, options: argparse.Namespace) -> None:
         random.Random(number).shuffle(order)
         rounds.append({engine: in_a_process(run, engine, options) for engine in order})
         print(f"round {number + 1} of {options.rounds} done", file=sys.stderr, flush=True)
-    print(processor())
-    print(f"{os.environ.get('OMP_NUM_THREADS', 'all')} thread(s); load {os.getloadavg()[0]:.1f}")
+    show_machine()
     heads = ("slices/s", "ratio", "CPU ms", "ratio", "inspect CPU ms", "ratio")
     print("{:18} {:>9} {:>16} {:>7} {:>16} {:>15} {:>16}".format("engine", *heads))
     for engine in engines:

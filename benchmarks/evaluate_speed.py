@@ -19,6 +19,7 @@ import numpy as np
 
 from anomae.progress import Console, reporting
 from anomae.stages.evaluate_scores import evaluate_scores
+from machine import show_machine
 
 
 def write_tables(folder: Path, rows: int, patients: int) -> tuple[Path, Path]:
@@ -65,6 +66,7 @@ def main() -> None:
     options.add_argument("--resamples", type=int, default=2000)
     options.add_argument("--profile", action="store_true")
     asked = options.parse_args()
+    show_machine()
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         scores, labels = write_tables(folder, asked.rows, asked.patients)

@@ -360,6 +360,8 @@ def run_all(packed: Path, minutes: float, asked: str, tiny: bool) -> int:
 
 
 def main() -> None:
+    from machine import machine  # not where a test loads this file
+
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     commands = parser.add_subparsers(dest="command", required=True)
     packing = commands.add_parser("pack")
@@ -377,6 +379,7 @@ def main() -> None:
         return
     if arguments.out:
         _tables.append(arguments.out)
+    tell("host", **machine())
     sys.exit(run_all(arguments.packed, arguments.minutes, arguments.device, arguments.tiny))
 
 

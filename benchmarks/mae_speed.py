@@ -46,6 +46,7 @@ from anomae.models.transformer.sizes import SIZES, Size
 from anomae.training.allocator import keep_freed_memory
 from anomae.training.devices import chosen_device, make_fabric
 from anomae.training.settings import DeviceSettings
+from machine import show_machine
 
 MASK_RATIO, PASSES = 0.75, 4
 PRECISIONS = ("fp32", "bf16")
@@ -347,6 +348,7 @@ def main() -> None:
     parser.add_argument("--without", nargs="*", choices=tuple(OTHERS), default=(), help="contenders to leave out")
     parser.add_argument("--json", type=Path, default=None, help="where all figures are to be written")
     arguments = parser.parse_args()
+    show_machine()
     require("transformers", "benchmark")
     device = chosen_device(DeviceSettings(accelerator=arguments.device))
     where = torch.cuda.get_device_name() if device == "cuda" else f"CPU, {torch.get_num_threads()} threads"

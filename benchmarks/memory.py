@@ -162,6 +162,8 @@ def measure(folder: Path, arguments: argparse.Namespace) -> bool:
 
 
 def main() -> int:
+    from machine import show_machine  # not where a test loads this file
+
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--scans", type=int, default=24)
     parser.add_argument("--slices", type=int, nargs=2, default=(2000, 20000), metavar=("FEW", "MANY"))
@@ -169,6 +171,7 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=None, help="of prepare; default: one a core")
     parser.add_argument("--folder", type=Path, default=None, help="where the made-up files lie meanwhile")
     arguments = parser.parse_args()
+    show_machine()
     with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
         return 0 if measure(Path(folder), arguments) else 1
 

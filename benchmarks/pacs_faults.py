@@ -46,6 +46,7 @@ from anomae.slices.settings import PrepareSettings
 from anomae.stages.fit import fit
 from anomae.stages.prepare import prepare
 from anomae.statistics.healthy_scores import HealthyScores
+from machine import show_machine
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "pacs"))
 from archives import Orthanc, free_port  # the archive that the tests use
@@ -63,6 +64,7 @@ def main() -> int:
     parser.add_argument("--pause", type=float, default=10.0, help="most seconds that a victim works before")
     parser.add_argument("--every", type=float, default=5.0, help="seconds between two studies")
     asked = parser.parse_args()
+    show_machine(sys.stderr)  # standard output is JSON alone
     STARTER.set_forkserver_preload(LOADED)
     logging.getLogger("pynetdicom").setLevel(logging.CRITICAL + 1)  # it says each association that is refused
     if shutil.which("Orthanc") is None or not PLUGIN.exists():

@@ -24,7 +24,6 @@ good as each of the others is said at the end.
 import argparse
 import json
 import os
-import platform
 import resource
 import subprocess
 import sys
@@ -300,11 +299,13 @@ def compare(arguments: argparse.Namespace) -> None:
     from anomae.extras import installed_file
     from anomae.models.backbones.build import BACKBONES
     from anomae.statistics.metrics import auroc
+    from machine import show_machine  # not in the environment of the peers, which has no anomae
 
     backbone = BACKBONES["efficientnet_lite0"]
     assert backbone.package is not None
     module, path, _ = backbone.package
     peers = peers_environment(arguments.peers)
+    show_machine()
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
         store = arguments.store or made_store(folder / "store")
@@ -313,8 +314,7 @@ def compare(arguments: argparse.Namespace) -> None:
         np.savez(folder / "images.npz", fit=fit, test=test)
         print(
             f"{len(fit)} slices to fit, {len(test)} to score ({int(labels.sum())} abnormal), "
-            f"{fit.shape[2]}x{fit.shape[3]}, shown at {arguments.side}; {arguments.threads} thread(s), load "
-            f"{os.getloadavg()[0]:.1f}, {platform.machine()}"
+            f"{fit.shape[2]}x{fit.shape[3]}, shown at {arguments.side}; {arguments.threads} thread(s)"
         )
         shared: dict[str, Any] = {
             "images": str(folder / "images.npz"),

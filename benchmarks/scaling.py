@@ -27,6 +27,7 @@ from anomae.stages.fit import fit
 from anomae.stages.prepare import prepare
 from anomae.stages.score import score
 from anomae.volumes.write import write_volume
+from machine import show_machine
 from memory import peak_memory_mb, write_store
 
 FITTED_ON, RESERVE = 512, 2_000_000_000
@@ -108,7 +109,8 @@ def main() -> None:
         if arguments.json:
             arguments.json.write_text(json.dumps(told, indent=1), encoding="utf-8")
 
-    print(f"detector {arguments.detector}; load {os.getloadavg()[0]:.1f}")
+    show_machine()
+    print(f"detector {arguments.detector}")
     print(f"{'':<12}{'':>9} {'stage':<9}{'cpu s':>9}{'wall s':>9}{'ms each':>11}{'all MiB':>9}{'own MiB':>9}")
     with tempfile.TemporaryDirectory(dir=arguments.folder) as made:
         folder = Path(made)

@@ -34,6 +34,7 @@ from anomae.slices.settings import PrepareSettings
 from anomae.stages.fit import fit
 from anomae.stages.prepare import prepare
 from anomae.volumes.write import write_picture, write_volume
+from machine import show_machine
 
 GOOD = ("small.nii.gz",) * 6 + ("large.nii.gz", "picture.png", "three.zip", "dicom.zip")
 
@@ -47,6 +48,7 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=30)
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()
+    show_machine(sys.stderr)  # standard output is JSON alone
     if asked.what == "full" and asked.data is None:
         parser.error("full needs an empty folder on a small file system")
     with tempfile.TemporaryDirectory() as made:

@@ -23,6 +23,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from statistics import median
 
+from machine import show_machine
 from memory import memory_mb
 
 SHORT = {"pool": 200, "head.training.steps": 20}
@@ -143,7 +144,8 @@ def main() -> None:
         scans = {name: (folder / name, folder / SCANS[name]) for name in models}
         if arguments.brats:
             scans["brats"] = (folder / "head", next(arguments.brats.glob("*-t1n.nii.gz")))
-        print(f"load {os.getloadavg()[0]:.1f}; medians (lowest to highest) of {arguments.repeats}")
+        show_machine()
+        print(f"medians (lowest to highest) of {arguments.repeats}")
         for name, (run, scan) in scans.items():
             if arguments.only in ("", name):
                 if arguments.profile:
