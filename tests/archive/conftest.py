@@ -80,6 +80,16 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "run"
 
 
+@pytest.fixture(scope="session")
+def run_of_anomae(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The default detector, fitted shortly on the same heads: networks, features, several sources."""
+    folder = tmp_path_factory.mktemp("archive-anomae") / "run"
+    short = {"sources": "features,pixels,mirror", "sizes": "32", "heads": 2, "pool": 64, "memory.images": 5}
+    short |= {"backbone": "tiny", "weights": "random", "head.training.steps": 8, "head.training.batch": 16}
+    fit(run.parent / "store", folder, detector="anomae", recipe="phantom", overrides=short)
+    return folder
+
+
 def a_scan(path: Path, seed: int) -> Path:
     """Four slices of noise on a disc."""
     generator = np.random.default_rng(seed)

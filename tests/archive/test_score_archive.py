@@ -100,6 +100,26 @@ def test_two_workers_with_broken_and_fatal_files_give_the_single_process_s_numbe
     assert read_json(again / "archive.json")["this_command"]["slices"] == 0
 
 
+def test_two_workers_load_the_model_once_each_and_give_anomae_s_numbers_to_the_bit(
+    run_of_anomae, manifest, scans, tmp_path
+):
+    listed = manifest(tmp_path / "list.csv", scans)
+    out = score_archive(listed, tmp_path / "out", run=run_of_anomae, workers=2, shard=1)
+    _, expected = single(run_of_anomae, scans, tmp_path / "single")
+    assert scores(out) == expected
+    assert len(set(expected.values())) == len(expected) == 4 * len(scans)
+    for row in table(out, "scans"):
+        mine = next((out / "shards").glob(f"*/{row['map']}"))
+        name = next(each["name"] for each in _csv(tmp_path / "single" / "scans.csv") if each["file"] == row["file"])
+        other = nibabel.load(tmp_path / "single" / "maps" / f"{name}.nii.gz")
+        np.testing.assert_array_equal(np.asarray(nibabel.load(mine).dataobj), np.asarray(other.dataobj))
+    facts = read_json(out / "archive.json")["this_command"]
+    assert (facts["files"], facts["processes"], facts["models_loaded"]) == (9, 2, 2)
+    processes = [line["process"] for line in read_json_lines(out / "journal.jsonl") if "process" in line]
+    assert len(processes) == 9
+    assert len(set(processes)) == 2
+
+
 def _csv(path: Path):
     with path.open(newline="") as handle:
         return list(csv.DictReader(handle))
