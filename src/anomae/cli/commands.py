@@ -118,8 +118,10 @@ def fit(
         keep_cache=keep_cache,
     )
     from anomae.cli.summaries import fitted_on
+    from anomae.training.leading import leads
 
-    fitted_on(fitted)
+    if leads():  # the others of several processes have the same to say
+        fitted_on(fitted)
 
 
 @app.command()

@@ -1,6 +1,5 @@
 """The stage `fit`: a store of prepared slices to a fitted detector; goes on where an earlier fit stopped."""
 
-import os
 import platform
 import shutil
 from collections.abc import Mapping
@@ -25,6 +24,7 @@ from anomae.runs.reference_file import write_reference
 from anomae.runs.refused import nothing_left_of_a_refusal
 from anomae.runs.run import Run
 from anomae.slices.store import SliceStore
+from anomae.training.leading import leads
 
 VERSIONED = ("anomae", "torch", "lightning-fabric", "numpy", "scipy")
 # How often to keep a checkpoint, and the kind of device, may change between two halves of one fit; COMPUTED may not.
@@ -94,7 +94,7 @@ def fit(
             if not keep_cache:
                 for cache in (opened_run.folder / "cache", *opened_run.folder.glob("members/*/cache")):
                     shutil.rmtree(cache, ignore_errors=True)
-    if _leads():
+    if leads():
         with locked(opened_run.folder):
             _keep_beside(opened, opened_run)
     return opened_run.fitted
@@ -195,15 +195,9 @@ def _refuse_other_computing(run: Run, earlier: Mapping[str, Any], now: Mapping[s
         )
 
 
-def _leads() -> bool:
-    """Whether this is no process that the first of several on one fit started."""
-    ranks = ("LOCAL_RANK", "NODE_RANK", "GROUP_RANK", "SLURM_PROCID")
-    return all(os.environ.get(rank, "0") == "0" for rank in ranks)
-
-
 def _alone(folder: Path) -> AbstractContextManager[None]:
     """The lock of `folder`; none for a process that the first of several on one fit started: that one holds it."""
-    return locked(folder) if _leads() else nullcontext()
+    return locked(folder) if leads() else nullcontext()
 
 
 def _begin(run: Run, facts: dict[str, Any]) -> bool:
