@@ -1,8 +1,8 @@
-"""The only process leads, and of several the first."""
+"""The only process leads, and of several the first; that they meet is in tests/stages/test_fit_devices.py."""
 
 import pytest
 
-from anomae.training.leading import RANKS, leads
+from anomae.training.leading import RANKS, leads, meet
 
 
 @pytest.fixture(autouse=True)
@@ -11,8 +11,9 @@ def alone(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(rank, raising=False)
 
 
-def test_the_only_process_leads() -> None:
+def test_the_only_process_leads_and_meets_nobody() -> None:
     assert leads()
+    meet()
 
 
 @pytest.mark.parametrize("rank", RANKS)

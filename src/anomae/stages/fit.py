@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from anomae.detectors.method import DEFAULT, Profile, Situation
-from anomae.detectors.protocol import Detector
+from anomae.detectors.protocol import Detector, FittedDetector
 from anomae.detectors.registry import load_detector, method_named
 from anomae.errors import UserError
 from anomae.files import write_json, written_whole
@@ -24,7 +24,7 @@ from anomae.runs.reference_file import write_reference
 from anomae.runs.refused import nothing_left_of_a_refusal
 from anomae.runs.run import Run
 from anomae.slices.store import SliceStore
-from anomae.training.leading import leads
+from anomae.training.leading import leads, meet
 
 VERSIONED = ("anomae", "torch", "lightning-fabric", "numpy", "scipy")
 # How often to keep a checkpoint, and the kind of device, may change between two halves of one fit; COMPUTED may not.
@@ -135,10 +135,16 @@ def _fit(store: SliceStore, run: Run, detector: Detector, asked: str, seed: int)
         known = rows[store.index.label[rows] >= 0]
         labelled = {"validation": (store.select(known), np.asarray(store.index.label[known], dtype=np.int8))}
     fitted = detector.fit(healthy, seed=seed, folder=run.folder, **labelled)
+    if leads():  # others may hold other statistics of batches, and the last to write would have had its own
+        _write(fitted, store, run, asked, len(healthy), seed)
+    meet()
+
+
+def _write(fitted: FittedDetector, store: SliceStore, run: Run, asked: str, count: int, seed: int) -> None:
     run.fitted.mkdir(parents=True, exist_ok=True)
     fitted.save(run.fitted)
     write_json(run.fitted / "prepare.json", _preparation(store))
-    facts = {"detector": fitted.name, "asked": asked, "training_slices": len(healthy), "seed": seed}
+    facts = {"detector": fitted.name, "asked": asked, "training_slices": count, "seed": seed}
     write_json(run.fitted / "fitted.json", facts)
 
 
