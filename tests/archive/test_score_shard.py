@@ -1,5 +1,6 @@
 """A shard is a pure function of its entries: what comes through fsspec gives the numbers of the file on the disk."""
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -180,7 +181,9 @@ def test_a_shard_is_there_whole_or_not_at_all(scans, tmp_path, monkeypatch):
     assert facts_in(target) is None
 
 
-def test_a_package_that_is_missing_stops_all_and_blames_no_file(tmp_path):
+def test_a_package_that_is_missing_stops_all_and_blames_no_file(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "s3fs", None)  # it may be there
+    monkeypatch.delitem(sys.modules["fsspec.registry"]._registry, "s3", raising=False)  # and have been used
     with pytest.raises(MissingExtra, match=r"s3://bucket/a.nii.gz cannot be opened: .*s3fs"):
         score(["s3://bucket/a.nii.gz"], tmp_path / "out")
     assert not (tmp_path / "out").exists()
