@@ -12,7 +12,7 @@ APT := DEBIAN_FRONTEND=noninteractive timeout 180 apt-get -qq -y --no-install-re
 
 # Each program of benchmarks/ has a target of its own, bench-NAME, but for `peers` (an environment with anomalib, which it
 # is told by --peers) and `gpu` (a GPU, and slices packed for it): docs/performance.md and docs/gpu.md say how.
-BENCHMARKS := archive bare bootstrap_speed coverage demo_time engines evaluate_speed mae_speed memory pacs_faults \
+BENCHMARKS := archive bare bootstrap_speed coverage demo_stages demo_time engines evaluate_speed floor mae_speed memory pacs_faults \
 	scaling service_load study
 
 .PHONY: help demo test lint types layers unit programs bench $(BENCHMARKS:%=bench-%) clean

@@ -21,6 +21,8 @@ from functools import wraps
 from pathlib import Path
 from typing import Any
 
+from machine import show_machine
+
 from anomae.progress import Progress, reporting
 from anomae.training.allocator import keep_freed_memory
 
@@ -110,7 +112,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as made, reporting(watch):
         demo(options.folder or Path(made) / "demo", seed=options.seed)
     whole, cores = time.monotonic() - began, len(os.sched_getaffinity(0))
-    print(f"{cores} processors, load {os.getloadavg()[0]:.1f}; {whole:.0f} s in all")
+    show_machine()
+    print(f"{whole:.0f} s in all")
     known = sum(stage.wall for stage in watch.stages)
     for stage in [*watch.stages, Stage("between them", whole - known)]:
         used = f", {stage.processors / stage.wall / cores:.0%} of the processors" if stage.processors else ""
