@@ -21,10 +21,9 @@ from functools import wraps
 from pathlib import Path
 from typing import Any
 
-from machine import show_machine
-
 from anomae.progress import Progress, reporting
 from anomae.training.allocator import keep_freed_memory
+from machine import show_machine
 
 STAGES = (
     ("prepare", "anomae.stages.prepare", "prepare"),
