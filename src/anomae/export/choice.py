@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from anomae.detectors.protocol import FittedDetector
 from anomae.errors import UserError
-from anomae.export.speeds import EXPORTED, faster_than_torch
+from anomae.export.speeds import gain_over_torch
 from anomae.files import read_json
 from anomae.inference.exported.detector import ExportedDetector, load_exported
 from anomae.inference.exported.engines import ENGINES
@@ -34,10 +34,10 @@ def engine_for(
 ) -> Load | None:
     """What reads the detector that scores with `run`; None: torch, as it always was.
 
-    engine: auto, torch, onnxruntime or openvino.  auto is the fastest of torch and the models in RUN/exported, as their
-    exports measured it; where there are none, or a GPU is to be used, torch.  An engine that is named and has no model
-    there is exported first, in the precision of `device`, or fp32.  store: of the run, if it was moved.  pretext: the
-    detector is to be asked about the pretext task too.
+    engine: auto, torch, onnxruntime or openvino.  auto is the fastest of torch and the models in RUN/exported, as each
+    export measured it beside torch; where there are none, or a GPU is to be used, torch.  An engine that is named and
+    has no model there is exported first, in the precision of `device`, or fp32.  store: of the run, if it was moved.
+    pretext: the detector is to be asked about the pretext task too.
 
     Raises UserError where there is no such engine, or `run` is an exported model of another one; and what `export`
     raises.
@@ -51,12 +51,13 @@ def engine_for(
     precision = None if device is None or device.precision == "auto" else device.precision
     if engine == "auto":
         found = [card for card in _exported_of(run) if precision in (None, card[1]["precision"])]
-        chosen = max(found, key=lambda card: card[1]["slices_per_s"][EXPORTED], default=None)
-        if chosen is None or _wants_cuda(device) or not _faster(chosen[1], device):
+        if not found or _wants_cuda(device):
             return None
-        folder = chosen[0]
+        gain, folder = _fastest(found, device)
+        if gain <= 1:
+            return None
     else:
-        folder = _named(run, engine, precision, store)
+        folder = _named(run, engine, precision, store, device)
     exported = load_exported(folder)
     return lambda fitted, _: _with_pretext(exported, fitted) if pretext else exported
 
@@ -88,16 +89,16 @@ def _exported_of(run: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
             yield folder, card
 
 
-def _named(run: Path, engine: str, precision: str | None, store: Path | None) -> Path:
+def _named(run: Path, engine: str, precision: str | None, store: Path | None, device: DeviceSettings | None) -> Path:
     """The fastest model of this engine in RUN/exported, exported now where there is none."""
     to = next(name for name, runs in ENGINES.items() if runs == engine)
     of_engine = [
-        (card["slices_per_s"][EXPORTED], folder)
+        (folder, card)
         for folder, card in _exported_of(run)
         if card["engine"] == engine and precision in (None, card["precision"])
     ]
     if of_engine:
-        return max(of_engine)[1]
+        return _fastest(of_engine, device)[1]
     chosen = precision or "fp32"
     from anomae.export.export import export
 
@@ -105,11 +106,12 @@ def _named(run: Path, engine: str, precision: str | None, store: Path | None) ->
     return export(run, run / KEPT_IN / f"{to}-{chosen}", to=to, precision=chosen, store=store)
 
 
-def _faster(card: dict[str, Any], device: DeviceSettings | None) -> bool:
-    """Than torch as it would score here."""
+def _fastest(found: list[tuple[Path, dict[str, Any]]], device: DeviceSettings | None) -> tuple[float, Path]:
+    """How many times as fast as torch as it would score here, and which."""
     from anomae.training.devices import chosen_precision
 
-    return faster_than_torch(card["slices_per_s"], chosen_precision(device or DeviceSettings(accelerator="cpu")))
+    precision = chosen_precision(device or DeviceSettings(accelerator="cpu"))
+    return max((gain_over_torch(card["slices_per_s"], precision), folder) for folder, card in found)
 
 
 def _wants_cuda(device: DeviceSettings | None) -> bool:
