@@ -1,4 +1,4 @@
-"""The preparation of brains is recommended where all scans are MR, of a head or of no named part, and plain."""
+"""Recommended: brain preparation where all scans are MR of heads or of no named part, a window where all are CT."""
 
 from pathlib import Path
 from typing import Any
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from anomae.files import write_json
-from anomae.slices.content_hint import brain_sentence
+from anomae.slices.content_hint import brain_sentence, ct_sentence
 from anomae.slices.index import COLUMNS
 from anomae.slices.store import SliceStore
 
@@ -60,3 +60,30 @@ def test_nothing_is_said_of_other_scans(cases: list[dict[str, str]], tmp_path: P
 )
 def test_nothing_is_said_where_the_user_has_chosen(changed: dict[str, Any], tmp_path: Path) -> None:
     assert brain_sentence(store(tmp_path, MR, **changed)) == ""
+
+
+CT = {"modality": "CT", "body_part": "CHEST"}
+AUTO = {"settings": {"preparation": "plain", "intensity": "auto"}}
+
+
+@pytest.mark.parametrize("preparation", ["plain", "body"])
+def test_a_window_is_recommended_for_ct(preparation: str, tmp_path: Path) -> None:
+    said = ct_sentence(store(tmp_path, CT, CT, settings={"preparation": preparation, "intensity": "auto"}))
+    assert said.startswith("all 2 scans are DICOM CT and were scaled one by one")
+    assert "--set intensity=window" in said
+
+
+@pytest.mark.parametrize(
+    ("cases", "changed"),
+    [
+        ([CT, MR], AUTO),
+        ([CT, {}], AUTO),
+        ([], AUTO),
+        ([CT], {"settings": {"preparation": "plain", "intensity": "window"}}),
+        ([CT], {**AUTO, "cohort": "luna16"}),
+    ],
+)
+def test_no_window_is_recommended_otherwise(
+    cases: list[dict[str, str]], changed: dict[str, Any], tmp_path: Path
+) -> None:
+    assert ct_sentence(store(tmp_path, *cases, **changed)) == ""

@@ -14,7 +14,7 @@ from anomae.cohorts.patient_names import unit_of
 from anomae.errors import UserError
 from anomae.files import read_json
 from anomae.runs.run import Run
-from anomae.slices.content_hint import brain_sentence
+from anomae.slices.content_hint import brain_sentence, ct_sentence
 from anomae.slices.store import SliceStore
 from anomae.volumes.passed_over import UNREAD
 
@@ -40,8 +40,9 @@ def prepared(store: SliceStore, strict: bool = False, hint: bool = False) -> Non
         Console(stderr=True).print(
             f"{len(broken)} scan(s) could not be read and were skipped; see prepare.json for the reasons."
         )
-    if hint and (sentence := brain_sentence(store)):
-        print(f"Note: {sentence}")
+    for sentence in (brain_sentence(store) if hint else "", ct_sentence(store)):
+        if sentence:
+            print(f"Note: {sentence}")
     print(f"Store: {store.folder}")
     unread = [note for note in store.prepared.get("notes", []) if note.startswith(UNREAD)]
     ended(len(set(store.index.case.tolist())), "scan(s)", unread, [], strict, broken)
