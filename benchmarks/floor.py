@@ -19,13 +19,13 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from machine import show_machine
 from torch.utils.flop_counter import FlopCounterMode
 
 from anomae.inference.fitted import load_fitted
 from anomae.runs.run import Run
 from anomae.training.allocator import keep_freed_memory
 from anomae.training.settings import DeviceSettings
+from machine import show_machine
 
 SLICES, MATRIX, COPIED = 128, 1024, 64 << 20
 
