@@ -281,7 +281,7 @@ def demo(
     folder: Annotated[Path, typer.Argument(help="Folder of the demo.")] = Path("demo"),
     seed: Seed = 0,
 ) -> None:
-    """Run the whole pipeline on real images: prepare, fit, score, evaluate; about ten minutes on two cores."""
+    """Run the whole pipeline on real images: prepare, fit, score, evaluate; about five minutes on two cores."""
     from anomae.cli.summaries import evaluated
     from anomae.files import read_json
     from anomae.stages.demo import demo as stage
