@@ -3,6 +3,7 @@
 import csv
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -169,6 +170,33 @@ def compare_with_store(run: Path, source: Path, alone: Callable[[Path], VolumeRe
         if known is not None:
             inspected = Weighted().inspect(result.images).maps
             np.testing.assert_array_equal(inspected.astype(np.float16), known[own])
+
+
+@pytest.mark.parametrize("neighbours", [0, 1])
+def test_blank_slices_that_are_alike_are_inspected_once(
+    scans: Path, monkeypatch: pytest.MonkeyPatch, neighbours: int
+) -> None:
+    """Where neighbours are channels, only slices whose neighbours are blank too."""
+    volume = read_volume(next(scans.rglob("scan.nii.gz")))
+    case = scan_slices(volume)
+    shown = np.zeros_like(case.images)
+    shown[3:6] = case.images[3:6]
+    detector, inspected = Weighted(), []
+    monkeypatch.setattr(
+        Weighted,
+        "inspect",
+        lambda self, images, inspect=Weighted.inspect: inspected.extend(images) or inspect(self, images),
+    )
+    result = score_slices(
+        replace(case, images=shown), detector, PrepareSettings(image_size=(36, 32), neighbours=neighbours), batch=2
+    )
+    assert result.empty.sum() == 6
+    assert len(inspected) == 3 + 2 * neighbours + 1
+    alone = detector.inspect(result.images)
+    np.testing.assert_array_equal(result.scores, alone.scores)
+    np.testing.assert_array_equal(result.other_scores["highest"], alone.other_scores["highest"])
+    assert result.axial_map is not None
+    np.testing.assert_allclose(result.axial_map.mean(axis=(1, 2)), alone.maps.mean(axis=(1, 2)), rtol=1e-5)
 
 
 def test_the_map_lies_on_the_volume_as_read(scans: Path) -> None:

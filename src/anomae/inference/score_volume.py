@@ -79,7 +79,7 @@ def score_slices(
     if not len(prepared.kept):
         raise UserError(f"It has no slice of those that this run learned from (slices={settings.slices}).")
     numbers = case.slices[prepared.kept]
-    findings = _inspected(detector, prepared.images, numbers, batch)
+    findings = _inspected(detector, prepared, numbers, batch)
     one_scan = np.zeros(len(numbers))
     beside = has_neighbours(one_scan, numbers)
     return VolumeResult(
@@ -99,24 +99,42 @@ def score_slices(
 
 
 def _inspected(
-    detector: FittedDetector, images: npt.NDArray[np.float32], numbers: npt.NDArray[np.int64], batch: int
+    detector: FittedDetector, prepared: PreparedCase, numbers: npt.NDArray[np.int64], batch: int
 ) -> Findings:
-    """What a detector says of prepared slices (k, c, h, w); numbers: theirs, (k,); where one is not kept is a gap."""
-    slices, found = Slices(images, order=(np.zeros(len(images)), numbers)), []
-    for start in range(0, len(images), batch):
-        block = slice(start, start + batch)
+    """What a detector says of the k prepared slices; numbers: theirs, (k,); where one is not kept is a gap.
+
+    Blank slices that are the same are inspected once, unless the detector looks at the slices beside each.
+    """
+    images, found = prepared.images, []
+    slices = Slices(images, order=(np.zeros(len(images)), numbers))
+    distinct = at = np.arange(len(images))
+    if not getattr(detector, "needs_neighbours", False):
+        distinct, at = _without_repeated_blanks(images)
+    for start in range(0, len(distinct), batch):
+        block = distinct[start : start + batch]
         found.append(
             detector.inspect(*with_neighbours(detector, slices.read(block), partial(slices.neighbours, block)))
         )
     maps = [each.maps for each in found if each.maps is not None]
     return Findings(
-        scores=np.concatenate([np.asarray(each.scores, dtype=np.float64) for each in found]),
-        maps=np.concatenate(maps) if len(maps) == len(found) else None,
+        scores=np.concatenate([np.asarray(each.scores, dtype=np.float64) for each in found])[at],
+        maps=np.concatenate(maps)[at] if len(maps) == len(found) else None,
         other_scores={
-            name: np.concatenate([np.asarray(each.other_scores[name], dtype=np.float64) for each in found])
+            name: np.concatenate([np.asarray(each.other_scores[name], dtype=np.float64) for each in found])[at]
             for name in found[0].other_scores
         },
     )
+
+
+def _without_repeated_blanks(
+    images: npt.NDArray[np.float32],
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Indices of images (k, c, h, w) less the blank ones that come again, and for each (k,) which of those it is."""
+    corners = images[:, :, :1, :1]
+    which, seen = np.arange(len(images)), dict[bytes, int]()
+    for index in np.flatnonzero((images == corners).all(axis=(1, 2, 3))).tolist():
+        which[index] = seen.setdefault(corners[index].tobytes(), index)
+    return np.unique(which, return_inverse=True)
 
 
 def _restored(maps: npt.NDArray[np.float32], case: CaseSlices, prepared: PreparedCase) -> npt.NDArray[np.float32]:

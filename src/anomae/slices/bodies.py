@@ -8,6 +8,7 @@ import numpy.typing as npt
 from anomae.cohorts.brain_files import read_given_brain
 from anomae.cohorts.case import CaseSlices
 from anomae.errors import UnreadableScan
+from anomae.slices.holes import filled
 from anomae.slices.intensity import IntensityScale
 from anomae.slices.settings import PrepareSettings
 from anomae.slices.skull import background_of, is_stripped
@@ -70,11 +71,11 @@ def find_body(case: CaseSlices, settings: PrepareSettings, scale: IntensityScale
 
 def _largest_filled(where: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
     """The largest connected piece of (n, h, w), the holes of each of its slices filled."""
-    from scipy.ndimage import binary_fill_holes, label
+    from scipy.ndimage import label
 
     numbered, count = label(where)
     if count > 1:
         sizes = np.bincount(numbered.ravel())
         sizes[0] = 0
         where = numbered == sizes.argmax()
-    return np.stack([binary_fill_holes(one) for one in where]) if count else where
+    return np.stack([filled(one) for one in where]) if count else where

@@ -77,7 +77,7 @@ def _best(
     """The likeness (at most 1), turn (degrees) and shift that are best; the smallest of equally good ones."""
     tried = [
         (
-            round(_likeness(_moved(box, turn, shift, (_SIZE, _SIZE)).image(middle)), 9),
+            round(_likeness(_moved(box, turn, shift, (_SIZE, _SIZE)).image(middle, alone=True)), 9),
             -abs(turn),
             -abs(shift),
             turn,

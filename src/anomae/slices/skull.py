@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from anomae.slices.holes import filled
 from anomae.slices.intensity import IntensityScale
 
 EDGE_SHARE = 0.9  # of the pixels along the edges are background, at least
@@ -51,14 +52,14 @@ def darkest_ring(voxels: npt.NDArray[np.float32], shown: npt.NDArray[np.bool_]) 
     voxels: (n, h, w), 0 and more.  shown: (n, h, w), where there is no background.  The depth of a pixel is measured in
     its slice and given in radii of the disk that is as large; rings are those of all middle slices together.
     """
-    from scipy.ndimage import binary_fill_holes, distance_transform_edt
+    from scipy.ndimage import distance_transform_edt
 
     depths, values = [np.empty(0)], [np.empty(0, np.float32)]
     last = max(len(voxels) - 1, 1)
     for index in range(len(voxels)):
         if not _MIDDLE[0] <= index / last <= _MIDDLE[1] or not shown[index].any():
             continue
-        head = binary_fill_holes(shown[index])
+        head = filled(shown[index])
         depth = distance_transform_edt(np.pad(head, 1))[1:-1, 1:-1]
         depths.append((depth[head] - 0.5) / np.sqrt(head.sum() / np.pi))
         values.append(voxels[index][head])

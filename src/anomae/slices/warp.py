@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anomae.slices.resize import keep_every_lesion
+from anomae.slices.turned import MOST_SAMPLES, Beyond, applied, turned_means
 from anomae.slices.upright import upright_means
 
 # A prepared pixel is the mean of so many samples a side, or of more where it covers more pixels of the scan.
@@ -35,19 +36,14 @@ class Warp:
         """(y, x) of a prepared pixel."""
         return (self.step_mm, self.step_mm)
 
-    def image(self, image: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    def image(self, image: npt.NDArray[Any], *, alone: bool = False) -> npt.NDArray[np.float32]:
         """A slice (h, w), prepared: (H, W) float32.  Outside the slice everything is 0.
 
         The mean of bilinear samples: `SAMPLES` a side of a prepared pixel, or one a pixel of the slice where those are
-        finer.
+        finer.  alone: no other slice is prepared so, which is quicker done another way; the last bit may differ.
         """
         fine = max(SAMPLES, int(np.ceil(self.step_mm / min(self.spacing_mm))))
-        matrix, offset = self._to_slice(fine)
-        height, width = self.size
-        if _is_upright(matrix):
-            return upright_means(image, matrix.diagonal(), offset, self.size, fine, beyond="zero")
-        sampled = _sample(image, matrix, offset, (height * fine, width * fine), "grid-constant")
-        return np.asarray(sampled.reshape(height, fine, width, fine).mean(axis=(1, 3)), dtype=np.float32)
+        return _means(image, *self._to_slice(fine), self.size, fine, "zero", alone)
 
     def lesion(self, lesion: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
         """A mask (h, w), prepared: pixels at least half lesion, and of every separate lesion at least one.
@@ -72,13 +68,9 @@ class Warp:
         """
         fine = max(1, int(np.ceil(max(self.spacing_mm) / self.step_mm)))
         matrix, offset = self._to_prepared()
-        height, width = self.shape
         fine_matrix, fine_offset = matrix / fine, offset + matrix @ np.full(2, (1 / fine - 1) / 2)
-        if _is_upright(matrix):
-            restored = upright_means(heat, fine_matrix.diagonal(), fine_offset, self.shape, fine, beyond="nearest")
-        else:
-            sampled = _sample(heat, fine_matrix, fine_offset, (height * fine, width * fine), "nearest")
-            restored = sampled.reshape(height, fine, width, fine).mean(axis=(1, 3))
+        restored = _means(heat, fine_matrix, fine_offset, self.shape, fine, "nearest")
+        height, width = self.shape
         for start in range(0, height, _ROWS):  # of large slices the doubles would be most of all memory
             here = np.arange(start, min(start + _ROWS, height))[:, None]
             row, column = (
@@ -86,7 +78,7 @@ class Warp:
             )
             outside = (row < -0.5) | (row > self.size[0] - 0.5) | (column < -0.5) | (column > self.size[1] - 0.5)
             restored[start : start + _ROWS][outside] = 0
-        return np.asarray(restored, dtype=np.float32)
+        return restored
 
     def _to_slice(self, fine: int = 1) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
         """(2, 2) and (2,): from (row, column) of a prepared image of `fine` times as many pixels to the slice's."""
@@ -102,24 +94,51 @@ class Warp:
         return inverse, -inverse @ offset
 
 
-def _is_upright(matrix: npt.NDArray[np.float64]) -> bool:
-    """Whether rows go to rows and columns to columns; so two sums over few pixels do what sampling does."""
-    return bool(matrix[0, 1] == 0 and matrix[1, 0] == 0)
-
-
-def _sample(
+def _means(
     image: npt.NDArray[Any],
     matrix: npt.NDArray[np.float64],
     offset: npt.NDArray[np.float64],
-    shape: tuple[int, int],
-    beyond: str,
+    size: tuple[int, int],
+    fine: int,
+    beyond: Beyond,
+    alone: bool = False,
 ) -> npt.NDArray[np.float32]:
-    if not np.any(image):  # such as slices above the head: nothing but 0 comes of them, and sampling is slow
-        return np.zeros(shape, dtype=np.float32)
+    """Means `size` (H, W) of `fine` x `fine` bilinear samples each; what each argument is: see `turned_means`."""
+    if matrix[0, 1] == 0 and matrix[1, 0] == 0:  # rows go to rows, so two sums over few pixels do
+        return upright_means(image, matrix.diagonal(), offset, size, fine, beyond)
+    if alone or size[0] * size[1] * fine**2 > MOST_SAMPLES:
+        return _sampled_means(image, matrix, offset, size, fine, beyond)
+    if not np.any(image):  # such as slices above the head
+        return np.zeros(size, dtype=np.float32)
+    (a, b), (c, d) = matrix.tolist()
+    y, x = offset.tolist()
+    height, width = image.shape
+    return applied(turned_means((height, width), ((a, b), (c, d)), (y, x), size, fine, beyond), image, size)
+
+
+def _sampled_means(
+    image: npt.NDArray[Any],
+    matrix: npt.NDArray[np.float64],
+    offset: npt.NDArray[np.float64],
+    size: tuple[int, int],
+    fine: int,
+    beyond: Beyond,
+) -> npt.NDArray[np.float32]:
+    """The same, sample by sample."""
+    if not np.any(image):  # nothing but 0 comes of it, and sampling is slow
+        return np.zeros(size, dtype=np.float32)
     from scipy.ndimage import affine_transform
 
     pixels = np.ascontiguousarray(image, dtype=np.float32)
-    found: npt.NDArray[np.float32] = affine_transform(
-        pixels, matrix, offset, output_shape=shape, order=1, mode=beyond, cval=0.0, prefilter=False
+    (height, width), mode = size, "grid-constant" if beyond == "zero" else "nearest"
+    sampled = affine_transform(
+        pixels,
+        matrix,
+        offset,
+        output_shape=(height * fine, width * fine),
+        order=1,
+        mode=mode,
+        cval=0.0,
+        prefilter=False,
     )
-    return found
+    return np.asarray(sampled.reshape(height, fine, width, fine).mean(axis=(1, 3)), dtype=np.float32)

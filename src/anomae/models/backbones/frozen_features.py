@@ -17,6 +17,8 @@ def folded(network: nn.Module) -> nn.Module:
             assert isinstance(convolution, nn.Conv2d)
             module[0] = fuse_conv_bn_eval(convolution, module[1])
             module[1] = nn.Identity()
+        if isinstance(module, nn.ReLU6):  # where the convolution's outcome lies, which nothing else reads
+            module.inplace = True
     return copied.requires_grad_(False)
 
 
