@@ -75,16 +75,19 @@ class LoadedModel:
         *,
         bounds: tuple[float, float] = (SLICE_BOUND, PATIENT_BOUND),
         threshold: float | None = None,
+        smoothed: bool = False,
         force: bool = False,
     ) -> "Inspection":
         """Score a scan and decide about it.
 
         scan: a file or a DICOM folder; a Volume; or an array of voxels (z, y, x), axial slices from the feet up, or of
         one slice (y, x), of 1 mm each.  bounds: on the probability that a healthy slice, and a healthy patient's scan,
-        is flagged.  threshold: of slice scores, given by hand in place of both.  force: flag even a scan that the model
-        was not made for.  Raises UserError (UnreadableScan is one) where it cannot be read, prepared or scored.
+        is flagged.  threshold: of slice scores, given by hand in place of both.  smoothed: judge slices by their scores
+        smoothed over the neighbouring slices; `scores` stay those of each slice alone.  force: flag even a scan that
+        the model was not made for.  Raises UserError (UnreadableScan is one) where it cannot be read, prepared or
+        scored.
         """
-        rules = self.model.rules(bounds, threshold)
+        rules = self.model.rules(bounds, threshold, smoothed)
         if self.colour:
             if not isinstance(scan, (str, Path)):
                 raise UserError("This model learned from pictures in colour: give it the path of one.")
@@ -92,7 +95,9 @@ class LoadedModel:
             return Inspection(inspect_slices(case, self.model, rules, name=Path(scan).stem, force=force))
         volume = _volume_of(scan)
         return Inspection(
-            inspect_volume(volume, self.model, name="scan", bounds=bounds, threshold=threshold, force=force)
+            inspect_volume(
+                volume, self.model, name="scan", bounds=bounds, threshold=threshold, smoothed=smoothed, force=force
+            )
         )
 
 
@@ -137,7 +142,7 @@ class Inspection:
 
     @property
     def score(self) -> float:
-        """Of the whole scan: its highest slice score."""
+        """Of the whole scan: its highest slice score, of those that were judged (`decision.scores`)."""
         return self.study.decision.scan_score
 
     @property
@@ -184,7 +189,7 @@ class Inspection:
         """
         from anomae.reports.study_figure import study_figure
 
-        shown = int(self.slices[int(np.argmax(self.scores))]) if slice_number is None else slice_number
+        shown = int(self.slices[int(np.argmax(self.decision.scores))]) if slice_number is None else slice_number
         at = np.flatnonzero(self.slices == shown)
         if not len(at):
             raise UserError(f"Slice {shown} was not scored; these were: {self.slices[0]} to {self.slices[-1]}.")
@@ -198,7 +203,7 @@ class Inspection:
             map_name=result.map_name,
             aspect=result.case.spacing_mm[0] / result.case.spacing_mm[1],
             slices=self.slices,
-            scores=self.scores,
+            scores=self.decision.scores,
             threshold=self.study.decision.rules.slice.threshold,
             shown=shown,
             title=str(self),

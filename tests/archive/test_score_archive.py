@@ -170,7 +170,14 @@ def test_what_is_asked_must_stay_and_lines_may_be_added(run, manifest, scans, he
     options = {"run": run, "workers": 1, "shard": 2, "maps": "none"}
     score_archive(listed, out, **options)
     assert not list(out.rglob("*.nii.gz"))
-    for other in ({"maps": "all"}, {"threshold": 1.5}, {"shard": 3}, {"bounds": (0.1, 0.1)}, {"force": True}):
+    for other in (
+        {"maps": "all"},
+        {"threshold": 1.5},
+        {"shard": 3},
+        {"bounds": (0.1, 0.1)},
+        {"force": True},
+        {"smoothed": True},
+    ):
         with pytest.raises(UserError, match=f"differ in: .*{next(iter(other)).rstrip('s')}"):
             score_archive(listed, out, **(options | other))
     first = (out / "shards" / "00000000" / "shard.json").stat().st_mtime_ns

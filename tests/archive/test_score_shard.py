@@ -18,7 +18,7 @@ from anomae.inference.inspect import Model
 from anomae.slices.settings import PrepareSettings
 from anomae.slices.store import grey
 
-ASKED = Asked((0.05, 0.1), 45.0, False, "all", False)
+ASKED = Asked((0.05, 0.1), 45.0, False, False, "all", False)
 
 
 class Brightness:

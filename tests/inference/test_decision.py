@@ -1,10 +1,13 @@
 """Flags are by the thresholds of the report; where a bound cannot hold there is none, and why is said."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from anomae.errors import UserError
 from anomae.inference.decision import HealthyScores, decide, rules_of
+from anomae.statistics.neighbours import smoothed_over_neighbours
 from anomae.statistics.operating_point import patient_threshold, slice_threshold
 
 RNG = np.random.default_rng(4)
@@ -106,3 +109,54 @@ def test_findings_take_the_smallest_bound_that_few_people_allow_and_say_so():
     assert (rules.finding.threshold, rules.finding.bound) == (0.6, 0.25)
     assert "needs at least 19" in rules.finding.sentence
     assert "at most 25 %" in rules.finding.sentence
+
+
+def smoothed_too(kept):
+    """Each person's scores are those of one slice upon the other."""
+    case, number = kept.person, np.arange(len(kept.scores))
+    return replace(kept, smoothed=smoothed_over_neighbours(kept.scores, case, number))
+
+
+def test_smoothed_scores_are_judged_beside_those_of_healthy_people_smoothed_alike():
+    kept = smoothed_too(healthy())
+    rules, names = rules_of(kept, smoothed=True), kept.person.astype(np.str_)
+    assert rules.slice.threshold == slice_threshold(kept.smoothed, names, 0.05).value
+    assert rules.scan.threshold == patient_threshold(kept.smoothed, names, 0.10).value
+    assert rules.finding == rules_of(kept).finding
+    assert "smoothed" in rules.slice.sentence
+    assert "smoothed" in rules.scan.sentence
+    assert "smoothed" not in rules_of(kept).scan.sentence
+    edge = rules.slice.threshold
+    spike = np.array([edge - 4, edge + 2, edge - 4, edge + 1, edge + 1, edge + 1])
+    decision = decide(spike, rules, kept, slices=np.array([2, 3, 4, 8, 9, 10]))
+    assert decision.flags.tolist() == [False, False, False, True, True, True]
+    np.testing.assert_allclose(decision.scores[:3], [edge - 2.5, edge - 1, edge - 2.5])
+    assert decision.scan_score == decision.scores.max()
+    for share, score in zip(decision.shares_below, decision.scores, strict=True):
+        assert share == np.mean(kept.smoothed < score)
+    alone = decide(spike, rules_of(kept), kept, slices=np.arange(6))
+    assert alone.scores is spike
+    assert alone.flags[1]
+
+
+def test_without_smoothed_scores_of_healthy_people_no_smoothed_score_is_flagged_and_why():
+    kept = healthy()
+    decision = decide(np.array([99.0, 99.0]), rules_of(kept, smoothed=True), kept)
+    assert (decision.flags, decision.scan_flag, decision.shares_below, decision.calibration) == (None, None, None, "")
+    assert decision.unflagged.startswith("No flag by smoothed scores")
+    by_hand = decide(np.array([0.0, 8.0, 0.0]), rules_of(kept, threshold=3, smoothed=True), kept)
+    assert by_hand.flags.tolist() == [False, True, False]
+    assert by_hand.scan_score == 4
+
+
+def test_the_bound_holds_for_smoothed_scores_of_new_healthy_people():
+    """Scores of one person's slices go together; over many calibrations the share of flagged people is the bound's."""
+    rng, flagged, bound = np.random.default_rng(7), [], 0.2
+    for _ in range(300):
+        scores = rng.normal(size=(15, 12)) + rng.normal(size=(15, 1))
+        person = np.repeat(np.arange(14), 12)
+        kept = HealthyScores(scores[:14].ravel(), None, person, "patient", "made up", ())
+        kept = smoothed_too(kept)
+        rules = rules_of(kept, bounds=(0.2, bound), smoothed=True)
+        flagged.append(decide(scores[14], rules, kept, slices=np.arange(12)).scan_flag)
+    assert 0.08 < np.mean(flagged) < bound + 0.05

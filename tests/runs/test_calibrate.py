@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from csv import DictReader
 
 import numpy as np
 import pytest
@@ -9,7 +10,8 @@ import pytest
 import anomae.runs.scoring_rows as scoring_rows
 import anomae.stages.fit as fit_stage
 from anomae.errors import UserError
-from anomae.files import read_json
+from anomae.files import read_json, write_csv
+from anomae.inference.decision import rules_of
 from anomae.runs.calibrate import healthy_scores_of
 from anomae.runs.healthy_file import NAME, read_healthy_scores
 from anomae.runs.model_fingerprint import fingerprint
@@ -20,6 +22,7 @@ from anomae.stages.evaluate import evaluate
 from anomae.stages.fit import fit
 from anomae.stages.prepare import prepare
 from anomae.stages.score import score
+from anomae.statistics.neighbours import smoothed_over_neighbours
 from anomae.statistics.operating_point import patient_threshold, slice_threshold
 
 
@@ -71,6 +74,43 @@ def test_thresholds_are_those_of_the_report(run):
     person = kept.person.astype(np.str_)
     assert slice_threshold(kept.scores, person, 0.05).value == point["slice"]["threshold"]
     assert patient_threshold(kept.scores, person, 0.10).value == point["patient"]["threshold"]
+
+
+def test_smoothed_scores_are_kept_and_judged_by_the_report_as_by_a_scan(run, store):
+    """Over the healthy neighbours alone; an earlier version's file without them gets them by the same command."""
+    kept, rows = read_healthy_scores(run / "fitted"), store.rows("validation", label=0)
+    case, number = store.index.case[rows], store.index.slice[rows]
+    np.testing.assert_array_equal(kept.smoothed, smoothed_over_neighbours(kept.scores, case, number))
+    assert (kept.smoothed != kept.scores).any()
+    score(run)
+    point = evaluate(run, smoothed=True, resamples=100)["operating_point"]
+    rules = rules_of(kept, smoothed=True)
+    assert rules.slice.threshold is None or rules.slice.threshold == point["slice"]["threshold"]
+    person = kept.person.astype(np.str_)
+    assert slice_threshold(kept.smoothed, person, 0.05).value == point["slice"]["threshold"]
+    assert patient_threshold(kept.smoothed, person, 0.10).value == point["patient"]["threshold"]
+    file = run / "fitted" / NAME
+    whole, content = file.read_bytes(), read_json(file)
+    del content["smoothed"]
+    file.write_text(json.dumps(content))
+    assert read_healthy_scores(run / "fitted").smoothed is None
+    fit(store.folder, run, detector="mean-image")
+    assert file.read_bytes() == whole
+
+
+def test_the_smoothed_score_takes_the_place_of_the_score_in_a_report(run):
+    score(run)
+    alone = evaluate(run, resamples=100)
+    smoothed = evaluate(run, smoothed=True, resamples=100)
+    assert smoothed["slice"]["auroc"]["value"] == alone["scores"]["score_neighbours"]["auroc"]["value"]
+    assert smoothed["scores"]["score_alone"]["auroc"]["value"] == alone["slice"]["auroc"]["value"]
+    assert any("smoothed" in note for note in smoothed["notes"])
+    table = run / "findings" / "scores.csv"
+    with table.open(newline="") as lines:
+        rows = [{name: field for name, field in row.items() if name != "score_neighbours"} for row in DictReader(lines)]
+    write_csv(table, tuple(rows[0]), [tuple(row.values()) for row in rows])
+    with pytest.raises(UserError, match="nothing to smooth over"):
+        evaluate(run, smoothed=True, resamples=100)
 
 
 def scored_again(run, monkeypatch, do):

@@ -136,6 +136,31 @@ def test_scores_are_smoothed_over_the_slices_of_their_own_scan(run, tmp_path):
         np.testing.assert_allclose([float(row["score_neighbours"]) for row in own], expected, rtol=1e-12)
 
 
+def test_a_scan_may_be_judged_by_smoothed_scores_without_being_scored_again(run, tmp_path):
+    a_scan(tmp_path / "scan.nii.gz", blob=(2, 6, 13))
+    detector = Brightness()
+    out = score(run, [tmp_path / "scan.nii.gz"], tmp_path / "out", detector)
+    scores = np.array([float(row["score"]) for row in rows_of(out)])
+    over = np.array([float(row["score_neighbours"]) for row in rows_of(out)])
+    between = float(np.sort(scores)[-1] + np.sort(over)[-1]) / 2
+    assert over.max() < between < scores.max()
+    detector.stop_after = 0
+    score(run, [tmp_path / "scan.nii.gz"], out, detector, threshold=between)
+    assert [row["flag"] for row in rows_of(out)] == [str(int(one > between)) for one in scores]
+    lower = float(np.sort(over)[-2])
+    score(run, [tmp_path / "scan.nii.gz"], out, detector, threshold=lower, smoothed=True)
+    rows = rows_of(out)
+    assert [float(row["score"]) for row in rows] == scores.tolist()
+    assert [row["flag"] for row in rows] == [str(int(one > lower)) for one in over]
+    assert {row["threshold_by"] for row in rows} == {"hand, of smoothed scores"}
+    with (out / "scans.csv").open(newline="") as handle:
+        (scan,) = csv.DictReader(handle)
+    assert float(scan["score"]) == over.max()
+    assert int(scan["highest_slice"]) == over.argmax()
+    assert read_json(out / "scoring.json")["smoothed"] is True
+    assert "smoothed" in (out / "study.html").read_text()
+
+
 def test_the_fitted_folder_alone_is_enough(run, tmp_path):
     a_scan(tmp_path / "scan.nii.gz")
     whole = score(run, [tmp_path / "scan.nii.gz"], tmp_path / "whole")

@@ -44,6 +44,7 @@ def score_archive(
     maps: Maps = "all",
     bounds: tuple[float, float] = (SLICE_BOUND, PATIENT_BOUND),
     threshold: float | None = None,
+    smoothed: bool = False,
     force: bool = False,
     retry: bool = False,
     device: DeviceSettings | None = None,
@@ -54,8 +55,8 @@ def score_archive(
     workers, as is `out`.  engine: local, dask or ray.  workers: processes (None: one a core; of a Dask cluster at
     `address` all that it has).  threads: of each (None: the cores of this machine shared out; 1 on a cluster).  shard:
     how many lines of the manifest are scored and written at a time.  maps: of which scans they are written: all,
-    flagged or none.  bounds, threshold, force, device: as `anomae.score_scans` takes them.  retry: score shards anew
-    that list failures.
+    flagged or none.  bounds, threshold, smoothed, force, device: as `anomae.score_scans` takes them.  retry: score
+    shards anew that list failures.
 
     A shard that is there is not scored again, as long as the same lines of the manifest lead to it; a file that is
     changed keeps its old scores.  A file that cannot be read, or that ends its worker, is listed, and the rest goes on.
@@ -70,9 +71,9 @@ def score_archive(
     shards = -(-total // shard)
     workers = min(workers or usable_cores(), max(shards, 1))
     threads = threads or (max(1, usable_cores() // workers) if address is None else 1)
-    rules = rules_of(read_healthy_scores(fitted), bounds=bounds, threshold=threshold)
+    rules = rules_of(read_healthy_scores(fitted), bounds=bounds, threshold=threshold, smoothed=smoothed)
     reference = reference_from(fitted)
-    asked = Asked(bounds, threshold, force, maps, learned_in_colour(prepared_facts(fitted)))
+    asked = Asked(bounds, threshold, smoothed, force, maps, learned_in_colour(prepared_facts(fitted)))
     job = Job(str(fitted.absolute()), fingerprint(fitted), asked, device, threads)
     agreed = {
         "model": job.fingerprint,

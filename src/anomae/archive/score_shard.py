@@ -38,12 +38,13 @@ Maps = Literal["all", "flagged", "none"]
 class Asked:
     """What is asked of every shard alike.
 
-    bounds, threshold, force: see `anomae.inference.inspect.inspect_volume`.  maps: of which scans they are written.
-    colour: whether the model learned from pictures in colour.
+    bounds, threshold, smoothed, force: see `anomae.inference.inspect.inspect_volume`.  maps: of which scans they are
+    written. colour: whether the model learned from pictures in colour.
     """
 
     bounds: tuple[float, float]
     threshold: float | None
+    smoothed: bool
     force: bool
     maps: Maps
     colour: bool

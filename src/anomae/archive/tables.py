@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from anomae.inference.study import Study
-from anomae.inference.tables import BY_CALIBRATION, BY_HAND
+from anomae.inference.tables import threshold_by
 from anomae.runs.scoring_folder import further_columns
 
 Row = dict[str, Any]
@@ -87,13 +87,13 @@ class Named:
 def rows_of(named: Named, study: Study, map_path: str | None, notes: tuple[str, ...]) -> dict[str, list[Row]]:
     """Table -> the rows of one scan.  map_path: of its map below the shard, None where none was written."""
     result, decision, regions = study.result, study.decision, study.regions
-    rule, top = decision.rules.scan, int(np.argmax(result.scores))
+    rule, top = decision.rules.scan, int(np.argmax(decision.scores))
     scan = named.row(
         slices=len(result.scores),
         score=decision.scan_score,
         highest_slice=int(result.slices[top]),
         threshold=rule.threshold,
-        threshold_by=None if rule.threshold is None else BY_HAND if rule.given else BY_CALIBRATION,
+        threshold_by=None if rule.threshold is None else threshold_by(rule, decision.rules.smoothed),
         flag=decision.scan_flag,
         higher_than=decision.scan_share_below,
         flagged_slices=None if decision.flags is None else int(decision.flags.sum()),

@@ -113,7 +113,7 @@ def _model(job: Job) -> tuple[Model, Rules]:
         raise UserError(
             f"{job.run} holds another fitted model on {os.uname().nodename} than where the command was given."
         )
-    return model, model.rules(job.asked.bounds, job.asked.threshold)
+    return model, model.rules(job.asked.bounds, job.asked.threshold, job.asked.smoothed)
 
 
 def _told(error: Exception) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, cast
 import typer
 
 from anomae.cli.app import app
-from anomae.cli.options import Device, PatientBound, Precision, SliceBound, Strict
+from anomae.cli.options import Device, PatientBound, Precision, SliceBound, Smoothed, Strict
 
 
 @app.command("score-archive")
@@ -37,6 +37,7 @@ def score_archive(
     threshold: Annotated[
         float | None, typer.Option(help="Flag above this score, in place of the threshold from healthy ones.")
     ] = None,
+    smoothed: Smoothed = False,
     force: Annotated[bool, typer.Option(help="Flag scans too that the model was not made for.")] = False,
     retry: Annotated[bool, typer.Option(help="Score shards anew that list failures.")] = False,
     device: Device = None,
@@ -71,6 +72,7 @@ def score_archive(
         maps=cast(Any, maps),
         bounds=(slice_bound, patient_bound),
         threshold=threshold,
+        smoothed=smoothed,
         force=force,
         retry=retry,
         device=DeviceSettings.model_validate(chosen) if chosen else None,

@@ -25,6 +25,7 @@ from anomae.cli.options import (
     Series,
     Set,
     SliceBound,
+    Smoothed,
     Source,
     Split,
     Splits,
@@ -151,6 +152,7 @@ def score(
             help="Flag new scans above this score, and find regions of the map above it; no bound holds then."
         ),
     ] = None,
+    smoothed: Smoothed = False,
     force: Annotated[bool, typer.Option(help="Flag new scans too that the model was not made for.")] = False,
     dicom: DicomKinds = None,
     uid_root: UidRoot = None,
@@ -187,6 +189,7 @@ def score(
             series=None if series is None else checked_series(series),
             bounds=(slice_bound, patient_bound),
             threshold=threshold,
+            smoothed=smoothed,
             force=force,
             dicom=dicom,
             uid_root=uid_root,
@@ -199,11 +202,12 @@ def score(
     else:
         if dicom is not None or uid_root is not None:
             raise UserError("--dicom and --uid-root are for new scans: DICOM results refer to the files of a scan.")
-        asked = threshold is not None or force or as_json or identify or not pages
+        asked = threshold is not None or smoothed or force or as_json or identify or not pages
         if asked or (slice_bound, patient_bound) != (0.05, 0.10):
             raise UserError(
-                "--threshold, --force, --json, --identify, --no-pages and the bounds are for new scans; `anomae "
-                "evaluate` takes the bounds for the slices of a store, and says what the thresholds are worth."
+                "--threshold, --smoothed, --force, --json, --identify, --no-pages and the bounds are for new scans; "
+                "`anomae evaluate` takes --smoothed and the bounds for the slices of a store, and says what the "
+                "thresholds are worth."
             )
         if out is not None:
             raise UserError("--out is for new scans; results on the store's slices are written to RUN/findings.")
@@ -234,6 +238,7 @@ def evaluate(
     out: Annotated[Path | None, typer.Option(help="Folder of the report on --scores.")] = None,
     slice_bound: SliceBound = 0.05,
     patient_bound: PatientBound = 0.10,
+    smoothed: Smoothed = False,
     resamples: Annotated[int, typer.Option(min=100, help="Bootstrap resamples, by patient.")] = 2000,
     seed: Seed = 0,
     store: MovedStore = None,
@@ -248,7 +253,10 @@ def evaluate(
     if run is not None and (scores or labels or out):
         raise UserError("Give either RUN or --scores, --labels and --out, not both.")
     if run is not None:
-        report, folder = stage(run, store=store, bounds=bounds, resamples=resamples, seed=seed), run / "report"
+        report = stage(run, store=store, bounds=bounds, smoothed=smoothed, resamples=resamples, seed=seed)
+        folder = run / "report"
+    elif smoothed:
+        raise UserError("--smoothed is for runs; smooth the column score of your table yourself.")
     elif scores and labels and out:
         report, folder = evaluate_scores(scores, labels, out, bounds=bounds, resamples=resamples, seed=seed), out
     else:

@@ -81,6 +81,9 @@ Series = Annotated[
 SliceBound = Annotated[
     float, typer.Option(help="Bound on false positives per healthy slice, for the operating threshold.")
 ]
+Smoothed = Annotated[
+    bool, typer.Option("--smoothed", help="Judge slices by scores smoothed over the slices beside them.")
+]
 PatientBound = Annotated[float, typer.Option(help="The same, per healthy patient.")]
 DicomKinds = Annotated[
     str | None,

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from anomae.cli.app import app
-from anomae.cli.options import Device, PatientBound, RunFolder, SliceBound, Strict, UidRoot
+from anomae.cli.options import Device, PatientBound, RunFolder, SliceBound, Smoothed, Strict, UidRoot
 
 Url = Annotated[str, typer.Argument(help="DICOMweb of the archive, such as http://127.0.0.1:8042/dicom-web.")]
 Out = Annotated[Path, typer.Option(help="Folder for results, and for what was done.")]
@@ -46,6 +46,7 @@ def pull(
     slice_bound: SliceBound = 0.05,
     patient_bound: PatientBound = 0.10,
     threshold: Threshold = None,
+    smoothed: Smoothed = False,
     force: Force = False,
     overlays: Overlays = 8,
     uid_root: UidRoot = None,
@@ -62,7 +63,7 @@ def pull(
         raise UserError("Say which studies: --study UID, --since DAY or --query KEY=VALUE.")
     asked = checked_query(study, since, query or [])
     archive = _archive(url, token_file, user, password_file, ca)
-    how = _how(run, (slice_bound, patient_bound), threshold, force, overlays, uid_root, device)
+    how = _how(run, (slice_bound, patient_bound), threshold, force, overlays, uid_root, device, smoothed)
     with stopped_by_signals() as wish:
         _ended(work(archive, how, out, asked, push=push, retry=retry, wish=wish), out, wish, strict)
 
@@ -82,6 +83,7 @@ def watch(
     slice_bound: SliceBound = 0.05,
     patient_bound: PatientBound = 0.10,
     threshold: Threshold = None,
+    smoothed: Smoothed = False,
     force: Force = False,
     overlays: Overlays = 8,
     uid_root: UidRoot = None,
@@ -94,7 +96,7 @@ def watch(
 
     day = checked_since(since)
     archive = _archive(url, token_file, user, password_file, ca)
-    how = _how(run, (slice_bound, patient_bound), threshold, force, overlays, uid_root, device)
+    how = _how(run, (slice_bound, patient_bound), threshold, force, overlays, uid_root, device, smoothed)
     with stopped_by_signals() as wish:
         _ended(work(archive, how, out, push=push, every_s=every, since=day, wish=wish), out, wish)
 
@@ -122,6 +124,7 @@ def receive(
     slice_bound: SliceBound = 0.05,
     patient_bound: PatientBound = 0.10,
     threshold: Threshold = None,
+    smoothed: Smoothed = False,
     force: Force = False,
     overlays: Overlays = 8,
     uid_root: UidRoot = None,
@@ -142,7 +145,7 @@ def receive(
     title = checked_title(aet)
     door = Door(title, port, host, tuple(checked_title(one) for one in allow or ()), tls, quiet)
     sender = None if send is None else Sender(checked_node(send), title, tls if send_tls else None)
-    how = _how(run, (slice_bound, patient_bound), threshold, force, overlays, uid_root, device)
+    how = _how(run, (slice_bound, patient_bound), threshold, force, overlays, uid_root, device, smoothed)
     with stopped_by_signals() as wish:
         _ended(work(how, out, door, sender=sender, wish=wish), out, wish)
 
@@ -193,12 +196,13 @@ def _how(
     overlays: int,
     uid_root: str | None,
     device: str | None,
+    smoothed: bool,
 ) -> Any:
     from anomae.pacs.score_study import HowToScore
     from anomae.training.settings import DeviceSettings
 
     chosen = None if device is None else DeviceSettings.model_validate({"accelerator": device})
-    return HowToScore(run, bounds, threshold, force, overlays, uid_root, chosen)
+    return HowToScore(run, bounds, threshold, force, overlays, uid_root, chosen, smoothed=smoothed)
 
 
 def _ended(counts: Any, out: Path, wish: Any, strict: bool = False) -> None:

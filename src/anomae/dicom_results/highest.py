@@ -11,7 +11,7 @@ MOST_SLICES = 6
 
 def highest(study: Study) -> npt.NDArray[np.int64]:
     """The axial slice (index) and the entry of the scores of each slice with one of the highest scores, (m, 2)."""
-    best = np.sort(np.argsort(-study.result.scores, kind="stable")[:MOST_SLICES])
+    best = np.sort(np.argsort(-study.decision.scores, kind="stable")[:MOST_SLICES])
     return np.stack([study.result.kept[best], best], axis=1)
 
 

@@ -91,7 +91,7 @@ def draw_highest(study: Study, heat: npt.NDArray[np.float32]) -> npt.NDArray[np.
         for mark, x in (("R", 0.02), ("L", 0.95)) if study.result.case.sides_known else ():
             axes.text(x, 0.5, mark, transform=axes.transAxes, **words)
         sliced = "" if len(images) == 1 else f"slice {study.result.slices[row]}   "
-        title = f"{sliced}score {study.result.scores[row]:.4g}"
+        title = f"{sliced}score {study.decision.scores[row]:.4g}"
         axes.set_title(title, pad=3, **words)
     bar_axes = figure.add_axes(((columns * _PANEL + 0.1) / width, 0.1, 0.15 / width, 0.75))
     bar = figure.colorbar(ScalarMappable(Normalize(0.0, top), "inferno"), cax=bar_axes)

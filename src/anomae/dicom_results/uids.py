@@ -51,7 +51,7 @@ def uids_of(study: Study, source: Source, root: str = UUID_ROOT) -> Uids:
     )
     digest.update(repr(facts).encode())
     labels = None if study.regions is None else study.regions.labels
-    for array in (study.result.slices, study.result.scores, study.result.map, labels):
+    for array in (study.result.slices, study.decision.scores, study.result.map, labels):
         digest.update(b"none" if array is None else np.ascontiguousarray(array).data)
     return Uids(root, digest.hexdigest())
 

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anomae.statistics.healthy_scores import HealthyScores as HealthyScores
+from anomae.statistics.neighbours import smoothed_over_neighbours
 from anomae.statistics.operating_point import (
     PATIENT_BOUND,
     SLICE_BOUND,
@@ -16,6 +17,10 @@ from anomae.statistics.operating_point import (
 )
 
 Scores = npt.NDArray[np.float64]
+_NOT_SMOOTHED = (
+    "No flag by smoothed scores: the model keeps none of healthy people, whose slices have no neighbours, or which an "
+    "earlier version scored; give `anomae fit STORE RUN` of its run again, or flag without smoothing."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,26 +40,31 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """The rules for a slice (its score), a scan (its highest slice score) and a finding (the map's value)."""
+    """The rules for a slice (its score), a scan (its highest slice score) and a finding (the map's value).
+
+    smoothed: scores of slices are judged smoothed over the neighbouring slices of their scan.
+    """
 
     slice: Rule
     scan: Rule
     finding: Rule
+    smoothed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
     """What was decided about one scan of k scored slices.
 
-    rules: by which.  flags: (k,) bool, or None where no slice is to be flagged: there is no threshold, or the scan is
-    not one the model was made for.  shares_below: (k,) the share of healthy calibration slices whose score is lower,
-    0..1; None without calibration.  calibration: "1204 healthy slices of 31 patients", "" without.
-    scan_score: the highest slice score.  scan_flag: None where none is to be raised.  scan_share_below: the share of
-    healthy patients whose highest slice is lower, 0..1; None without calibration.  unflagged: why there is no flag, ""
-    where there is one.
+    rules: by which.  scores: (k,) those that were judged, smoothed where the rules say so.  flags: (k,) bool, or None
+    where no slice is to be flagged: there is no threshold, or the scan is not one the model was made for.
+    shares_below: (k,) the share of healthy calibration slices whose score is lower, 0..1; None without calibration.
+    calibration: "1204 healthy slices of 31 patients", "" without. scan_score: the highest slice score.  scan_flag: None
+    where none is to be raised.  scan_share_below: the share of healthy patients whose highest slice is lower, 0..1;
+    None without calibration.  unflagged: why there is no flag, "" where there is one.
     """
 
     rules: Rules
+    scores: Scores
     flags: npt.NDArray[np.bool_] | None
     shares_below: Scores | None
     calibration: str
@@ -69,6 +79,7 @@ def rules_of(
     *,
     bounds: tuple[float, float] = (SLICE_BOUND, PATIENT_BOUND),
     threshold: float | None = None,
+    smoothed: bool = False,
 ) -> Rules:
     """The rules that a calibration allows.
 
@@ -76,7 +87,8 @@ def rules_of(
 
     bounds: on the probability that a healthy slice, and a healthy patient's scan, is flagged.  threshold: given by
     hand, for scores of slices and so of scans, and for findings, whose map is in another unit with some detectors.
-    Raises UserError where a bound is none.
+    smoothed: judge slices by their scores smoothed over neighbouring slices, beside those of healthy people smoothed
+    likewise; findings are judged as ever.  Raises UserError where a bound is none.
     """
     none = (
         "No flag: the model keeps no scores of healthy people; give `anomae fit STORE RUN` of its run again, with a "
@@ -85,36 +97,54 @@ def rules_of(
     if healthy is None or not len(healthy.scores):
         rules = [Rule(None, None, False, none)] * 3
     else:
-        person = healthy.person.astype(np.str_)
-        per_slice = slice_threshold(healthy.scores, person, bounds[0])
-        per_scan = patient_threshold(healthy.scores, person, bounds[1])
+        judged = healthy.over_neighbours() if smoothed else healthy
+        person, what = healthy.person.astype(np.str_), f"of a new healthy {healthy.unit}"
         tops = None if healthy.map_tops is None else slice_threshold(healthy.map_tops, person, bounds[0])
-        rules = [
-            _rule(per_slice, f"slice of a new healthy {healthy.unit}", healthy.unit),
-            _rule(per_scan, f"scan of a new healthy {healthy.unit}", healthy.unit),
-            Rule(None, None, False, "No findings: this detector draws no map.")
-            if tops is None
-            else _finding_rule(tops, healthy.unit),
-        ]
+        if judged is None:
+            rules = [Rule(None, None, False, _NOT_SMOOTHED)] * 2
+        else:
+            rules = [
+                _rule(slice_threshold(judged.scores, person, bounds[0]), f"slice {what}", healthy.unit, smoothed),
+                _rule(patient_threshold(judged.scores, person, bounds[1]), f"scan {what}", healthy.unit, smoothed),
+            ]
+        no_map = Rule(None, None, False, "No findings: this detector draws no map.")
+        rules.append(no_map if tops is None else _finding_rule(tops, healthy.unit))
     if threshold is not None:
-        by_hand = Rule(threshold, None, True, f"Above {threshold:.4g}, a threshold given by hand: no bound holds.")
+        by_hand = Rule(
+            threshold, None, True, _said(f"Above {threshold:.4g}, a threshold given by hand: no bound holds.", smoothed)
+        )
         of_maps = f"Above {threshold:.4g} of the map, the threshold of scores given by hand: no bound holds."
         rules = [by_hand, by_hand, Rule(threshold, None, True, of_maps)]
-    return Rules(*rules)
+    of_slice, of_scan, of_finding = rules
+    return Rules(of_slice, of_scan, of_finding, smoothed)
 
 
-def decide(scores: Scores, rules: Rules, healthy: HealthyScores | None, *, unsuited: str = "") -> Decision:
+def decide(
+    scores: Scores,
+    rules: Rules,
+    healthy: HealthyScores | None,
+    *,
+    slices: npt.NDArray[np.int64] | None = None,
+    unsuited: str = "",
+) -> Decision:
     """Decide about one scan from the scores (k,) of its slices.
 
-    unsuited: why the model was not made for this scan, in which case nothing is flagged; "" where it was, or where the
-    user insists.
+    slices: (k,) their numbers; those that differ by one are neighbours.  None: they lie one upon the other.  unsuited:
+    why the model was not made for this scan, in which case nothing is flagged; "" where it was, or where the user
+    insists.
     """
+    if rules.smoothed:
+        scores = smoothed_over_neighbours(
+            scores, np.zeros(len(scores)), np.arange(len(scores)) if slices is None else slices
+        )
+        healthy = None if healthy is None else healthy.over_neighbours()
     known = healthy is not None and len(healthy.scores) > 0
     top = float(scores.max())
     reason = unsuited or ("" if rules.slice.threshold is not None else rules.slice.sentence)
     why_no_scan = unsuited or ("" if rules.scan.threshold is not None else rules.scan.sentence)
     return Decision(
         rules=rules,
+        scores=scores,
         flags=None if reason or rules.slice.threshold is None else scores > rules.slice.threshold,
         shares_below=_shares_below(scores, healthy.scores) if healthy is not None and known else None,
         calibration=f"{len(healthy.scores)} healthy slices of {healthy.people} {healthy.unit}s"
@@ -140,12 +170,16 @@ def _shares_below(scores: Scores, healthy: Scores) -> Scores:
     return np.searchsorted(np.sort(healthy), scores, side="left") / len(healthy)
 
 
-def _rule(threshold: Threshold, what: str, unit: str) -> Rule:
+def _rule(threshold: Threshold, what: str, unit: str, smoothed: bool) -> Rule:
     """A calibration too small for the bound gives no flag, and its sentence says what it would take."""
-    sentence = threshold_sentence(threshold, what, f"{unit}s")
+    sentence = _said(threshold_sentence(threshold, what, f"{unit}s"), smoothed)
     if not threshold.reachable:
         return Rule(None, None, False, f"No flag. {sentence}")
     return Rule(threshold.value, threshold.bound, False, sentence)
+
+
+def _said(sentence: str, smoothed: bool) -> str:
+    return f"{sentence} Scores are smoothed over neighbouring slices." if smoothed else sentence
 
 
 def _finding_rule(tops: Threshold, unit: str) -> Rule:

@@ -37,10 +37,13 @@ class Model:
     fingerprint: str = ""
 
     def rules(
-        self, bounds: tuple[float, float] = (SLICE_BOUND, PATIENT_BOUND), threshold: float | None = None
+        self,
+        bounds: tuple[float, float] = (SLICE_BOUND, PATIENT_BOUND),
+        threshold: float | None = None,
+        smoothed: bool = False,
     ) -> Rules:
         """By what it flags; see `anomae.inference.decision.rules_of`."""
-        return rules_of(self.healthy, bounds=bounds, threshold=threshold)
+        return rules_of(self.healthy, bounds=bounds, threshold=threshold, smoothed=smoothed)
 
     def lacks(self, computed_on: str = "") -> list[str]:
         """What is not kept beside the detector, or does not fit how it is used, and what that costs, a sentence each.
@@ -72,18 +75,19 @@ def inspect_volume(
     patient: str = "",
     bounds: tuple[float, float] = (SLICE_BOUND, PATIENT_BOUND),
     threshold: float | None = None,
+    smoothed: bool = False,
     force: bool = False,
     batch: int = BATCH,
 ) -> Study:
     """Score a scan and decide about it.
 
     name: of its outputs.  patient: a pseudonym, "" where unknown.  bounds: on the probability that a healthy slice, and
-    a healthy patient's scan, is flagged.  threshold: given by hand, in place of both.  force: flag even where the model
-    was not made for the scan.  batch: how many slices are inspected at a time, which changes memory and nothing else.
-    Raises UnreadableScan where the scan cannot be prepared, and UserError where it has no slice of those that the
-    detector learned from, the detector refuses them, or a bound is none.
+    a healthy patient's scan, is flagged.  threshold: given by hand, in place of both.  smoothed: see `rules_of`.
+    force: flag even where the model was not made for the scan.  batch: how many slices are inspected at a time, which
+    changes memory and nothing else. Raises UnreadableScan where the scan cannot be prepared, and UserError where it has
+    no slice of those that the detector learned from, the detector refuses them, or a bound is none.
     """
-    rules = model.rules(bounds, threshold)
+    rules = model.rules(bounds, threshold, smoothed)
     study = inspect_slices(scan_slices(volume), model, rules, name=name, patient=patient, force=force, batch=batch)
     return replace(study, volume=volume)
 
@@ -109,7 +113,7 @@ def inspect_slices(
         name=name,
         volume=None,
         result=result,
-        decision=decide(result.scores, rules, model.healthy, unsuited=unsuited),
+        decision=decide(result.scores, rules, model.healthy, slices=result.slices, unsuited=unsuited),
         regions=None if unsuited else regions_of(result, rules),
         suitability=suitability,
         detector=model.detector.name,

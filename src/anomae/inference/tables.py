@@ -13,7 +13,7 @@ import numpy as np
 from anomae.inference.decision import Decision, HealthyScores, Rule, Rules, decide
 from anomae.runs.scoring_folder import ScoredScan
 
-BY_HAND, BY_CALIBRATION = "hand", "calibration"
+BY_HAND, BY_CALIBRATION, SMOOTHED = "hand", "calibration", ", of smoothed scores"
 
 SCAN_COLUMNS = (
     "file",
@@ -80,8 +80,8 @@ def judge(scans: Sequence[ScoredScan], rules: Rules, healthy: HealthyScores | No
     judged = []
     for scan in scans:
         unsuited = "" if force else " ".join(scan.unsuited)
-        scores = np.array(scan.scores, dtype=np.float64)
-        judged.append(Judged(scan, decide(scores, rules, healthy, unsuited=unsuited), force))
+        scores, slices = np.array(scan.scores, dtype=np.float64), np.array(scan.slices, dtype=np.int64)
+        judged.append(Judged(scan, decide(scores, rules, healthy, slices=slices, unsuited=unsuited), force))
     return judged
 
 
@@ -91,14 +91,14 @@ def slice_rows(decision: Decision) -> list[Row]:
     shares = [] if decision.shares_below is None else [f"{share:.6g}" for share in decision.shares_below.tolist()]
     count = max(len(flags), len(shares))
     columns = zip(flags or [""] * count, shares or [""] * count, strict=True)
-    return [(*_threshold(decision.rules.slice), flag, share) for flag, share in columns]
+    return [(*_threshold(decision.rules.slice, decision.rules.smoothed), flag, share) for flag, share in columns]
 
 
 def scan_rows(judged: Sequence[Judged]) -> Iterator[Row]:
     """The lines of scans.csv."""
     for one in judged:
         scan, decision = one.scan, one.decision
-        top = int(np.argmax(scan.scores))
+        top = int(np.argmax(decision.scores))
         yield (
             scan.file,
             scan.name,
@@ -106,7 +106,7 @@ def scan_rows(judged: Sequence[Judged]) -> Iterator[Row]:
             len(scan.slices),
             repr(decision.scan_score),
             scan.slices[top],
-            *_threshold(decision.rules.scan),
+            *_threshold(decision.rules.scan, decision.rules.smoothed),
             _flag(decision.scan_flag),
             "" if decision.scan_share_below is None else f"{decision.scan_share_below:.6g}",
             "" if decision.flags is None else int(decision.flags.sum()),
@@ -139,7 +139,7 @@ def patient_rows(judged: Sequence[Judged]) -> Iterator[Row]:
             patient,
             len(own),
             repr(max(one.decision.scan_score for one in decided or own)),
-            *_threshold(rule),
+            *_threshold(rule, own[0].decision.rules.smoothed),
             _flag(any(one.decision.scan_flag for one in decided) if decided else None),
             " ".join(said),
         )
@@ -190,6 +190,7 @@ def decision_facts(
             level: {"threshold": rule.threshold, "bound": rule.bound, "given": rule.given, "sentence": rule.sentence}
             for level, rule in (("slice", rules.slice), ("scan", rules.scan), ("finding", rules.finding))
         },
+        "smoothed": rules.smoothed,
         "bounds_asked": {"slice": bounds[0], "patient": bounds[1]},
         "forced": any(one.forced for one in judged),
         "calibration": None
@@ -204,10 +205,13 @@ def decision_facts(
     }
 
 
-def _threshold(rule: Rule) -> tuple[str, str]:
-    if rule.threshold is None:
-        return ("", "")
-    return (repr(rule.threshold), BY_HAND if rule.given else BY_CALIBRATION)
+def threshold_by(rule: Rule, smoothed: bool) -> str:
+    """From where the threshold of a slice or scan is, "calibration" or "hand", and whether it is of smoothed scores."""
+    return (BY_HAND if rule.given else BY_CALIBRATION) + (SMOOTHED if smoothed else "")
+
+
+def _threshold(rule: Rule, smoothed: bool) -> tuple[str, str]:
+    return ("", "") if rule.threshold is None else (repr(rule.threshold), threshold_by(rule, smoothed))
 
 
 def _flag(flag: bool | None) -> int | str:

@@ -33,6 +33,7 @@ class HowToScore:
     uid_root: str | None = None
     device: DeviceSettings | None = None
     load: Callable[[Path, DeviceSettings | None], FittedDetector] | None = None
+    smoothed: bool = False
 
 
 @dataclass
@@ -63,6 +64,7 @@ class Scorer:
                 overlays=how.overlays,
                 bounds=how.bounds,
                 threshold=how.threshold,
+                smoothed=how.smoothed,
                 force=how.force,
                 dicom=KINDS,
                 uid_root=how.uid_root,

@@ -52,7 +52,7 @@ def index_row(judged: Judged, page: str, thumbnail: str, *, identify: bool = Fal
         thumbnail=thumbnail,
         flag=decision.scan_flag,
         score=float(f"{decision.scan_score:.7g}"),
-        highest=None if scan.grid is None and len(scan.slices) == 1 else scan.slices[int(np.argmax(scan.scores))],
+        highest=None if scan.grid is None and len(scan.slices) == 1 else scan.slices[int(np.argmax(decision.scores))],
         slices=len(scan.slices),
         flagged=None if decision.flags is None else int(decision.flags.sum()),
         findings=found,

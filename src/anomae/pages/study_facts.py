@@ -22,7 +22,7 @@ def study_facts(study: Study, shown: Shown, identify: bool) -> dict[str, Any]:
     top = None
     if result.map is not None:
         top = max([heat_top(result.map, decision.rules.finding.threshold), *(each.maximum for each in findings)])
-    highest = int(np.argmax(result.scores))
+    highest = int(np.argmax(decision.scores))
     return {
         "label": label_of(study.name, identify),
         "volume": shown.grid is not None,
@@ -51,7 +51,7 @@ def study_facts(study: Study, shown: Shown, identify: bool) -> dict[str, Any]:
         "slices": {
             "index": result.kept.tolist(),
             "number": result.slices.tolist(),
-            "score": [_rounded(score) for score in result.scores],
+            "score": [_rounded(score) for score in decision.scores],
             "flag": None if decision.flags is None else decision.flags.tolist(),
             "share": None if decision.shares_below is None else [round(float(s), 4) for s in decision.shares_below],
             "position_mm": [None if np.isnan(mm) else round(float(mm), 2) for mm in result.positions_mm],

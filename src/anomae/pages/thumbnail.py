@@ -20,7 +20,7 @@ def write_thumbnail(study: Study, path: Path) -> None:
     from PIL import Image
 
     result = study.result
-    case, index = result.case, int(result.kept[int(np.argmax(result.scores))])
+    case, index = result.case, int(result.kept[int(np.argmax(study.decision.scores))])
     if case.channels == 3 and case.one_scale:
         image = np.moveaxis(np.clip(case.images[index].astype(np.float32), 0, 255), 0, -1).astype(np.uint8)
     else:

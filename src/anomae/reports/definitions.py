@@ -27,7 +27,8 @@ _DEFINITIONS = {
     "score_neighbours": (
         "The score of a slice smoothed along its scan: 1/4 of the detector's score of the slice below, 1/2 of its "
         "own, 1/4 of that of the slice above, among the scored slices of the scan; a missing neighbour is replaced by "
-        "the slice itself. `score` does not use neighbouring scores."
+        "the slice itself. `score` does not use neighbouring scores, unless the report was asked to judge "
+        "smoothed ones (`anomae evaluate --smoothed`): then it is this, and `score_alone` is that of each slice alone."
     ),
     "trivial_baselines": (
         "AUROC of trivial baselines on the same test slices, each in a direction fixed beforehand. A value below 0.5 "

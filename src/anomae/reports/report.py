@@ -24,6 +24,7 @@ SCORE_TITLES = {
     "score_mse": "reconstruction alone: mean squared error",
     "score_mae": "reconstruction alone: mean absolute error",
     "score_ssim": "reconstruction alone: 1 - SSIM",
+    "score_alone": "of each slice alone, where the score is smoothed",
     NEIGHBOURS: "smoothed over the neighbouring slices of its scan",
 }
 STRATUM_TITLES = {"all": "all slices", "without_empty": "without empty", "mid": "mid-scan"}

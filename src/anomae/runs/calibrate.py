@@ -56,8 +56,8 @@ def calibrate(
         )
         write_pretext(detector, store, rows, run)
         finish(run.calibration, {**facts, "made_of": made_of})
-    elif (run.fitted / NAME).exists():
-        return
+    elif (run.fitted / NAME).exists() and "smoothed" in read_json(run.fitted / NAME):
+        return  # an earlier version kept none
     write_healthy_scores(run.fitted, healthy_scores_of(run, store))
 
 
@@ -66,6 +66,7 @@ def healthy_scores_of(run: Run, store: SliceStore) -> HealthyScores:
     tested = store.index.patient[store.rows("test")]
     calibration, _, _ = run_calibration(run, store, tested)
     assert calibration is not None  # its files were just written
+    over, _, _ = run_calibration(run, store, tested, smoothed=True)
     tops: npt.NDArray[np.float64] | None = None
     if (run.calibration / "map_tops.npy").exists():
         tops = np.array(map_array(run.calibration / "map_tops.npy"), dtype=np.float64)
@@ -77,6 +78,7 @@ def healthy_scores_of(run: Run, store: SliceStore) -> HealthyScores:
         source=calibration.source,
         doubts=tuple(calibration.doubts),
         computed_on=str((read_json(run.calibration / "findings.json").get("made_of") or {}).get("computed_on", "")),
+        smoothed=None if over is None else over.scores,
     )
 
 

@@ -17,21 +17,23 @@ from anomae.cohorts.patient_names import unit_of
 from anomae.errors import UserError
 from anomae.runs.run import Run
 from anomae.runs.score_table import read_table
-from anomae.runs.scored_store import scored_rows
+from anomae.runs.scored_store import over_neighbours, scored_rows
 from anomae.slices.store import SliceStore
 from anomae.statistics.operating_point import Calibration
 
 LevelCounts = tuple[npt.NDArray[np.uint32], npt.NDArray[np.str_]]
 CALIBRATION_SPLIT = "validation"
+NO_NEIGHBOURS = "No operating point by smoothed scores: no slice of the calibration has a neighbour."
 NO_SPLIT = "No operating point: the store has no normal slice in its validation split to take a threshold from."
 
 
 def run_calibration(
-    run: Run, store: SliceStore, tested: npt.NDArray[np.str_]
+    run: Run, store: SliceStore, tested: npt.NDArray[np.str_], *, smoothed: bool = False
 ) -> tuple[Calibration | None, str, LevelCounts | None]:
     """The calibration of a run; a sentence where there is none; and the levels of its maps, where they were kept.
 
-    tested: patients of the slices that are evaluated.  Raises UserError where the files are of another store.
+    tested: patients of the slices that are evaluated.  smoothed: over neighbouring slices; none where no slice
+    has one.  Raises UserError where the files are of another store.
     """
     if not (run.calibration / "findings.json").exists():
         none = f"No operating point: the validation split was not scored; run `anomae score {run.folder.name}` again."
@@ -51,7 +53,13 @@ def run_calibration(
     units = f"{len(np.unique(patient))} {unit_of(store.prepared)}s"
     source = f"{len(rows)} normal slices of {units} of the validation split"
     doubts = calibration_doubts(store, patient, tested, run.facts())
-    return Calibration(table.numbers("score"), patient, source, doubts), "", levels
+    scores = table.numbers("score")
+    if smoothed:
+        found = over_neighbours(store, rows, scores)
+        if found is None:
+            return None, NO_NEIGHBOURS, levels
+        scores = found
+    return Calibration(scores, patient, source, doubts), "", levels
 
 
 def calibration_doubts(

@@ -1,8 +1,9 @@
 """Scores of healthy people beside a fitted detector: a copy of its folder alone can then flag.
 
 fitted/healthy_scores.json
-  scores, map_tops (null without maps), person (a number for each patient; who it is stays with the store): an entry a
-  slice; unit, source, doubts, computed_on
+  scores, map_tops (null without maps), person (a number for each patient; who it is stays with the store), smoothed
+  (null without neighbouring slices; not there in files of earlier versions): an entry a slice; unit, source, doubts,
+  computed_on
 """
 
 from pathlib import Path
@@ -22,6 +23,7 @@ def write_healthy_scores(fitted: Path, healthy: HealthyScores) -> None:
     """Write them into the fitted folder, in place of those that are there."""
     content = {
         "scores": healthy.scores.tolist(),
+        "smoothed": None if healthy.smoothed is None else healthy.smoothed.tolist(),
         "map_tops": None if healthy.map_tops is None else healthy.map_tops.tolist(),
         "person": healthy.person.tolist(),
         "unit": healthy.unit,
@@ -41,6 +43,8 @@ def read_healthy_scores(fitted: Path) -> HealthyScores | None:
     try:
         scores = np.array(content["scores"], dtype=np.float64)
         tops = None if content["map_tops"] is None else np.array(content["map_tops"], dtype=np.float64)
+        kept = content.get("smoothed")
+        smoothed = None if kept is None else np.array(kept, dtype=np.float64)
         person = np.array(content["person"], dtype=np.int64)
         names = (str(content["unit"]), str(content["source"]), tuple(map(str, content["doubts"])))
         computed_on = str(content["computed_on"])
@@ -48,7 +52,11 @@ def read_healthy_scores(fitted: Path) -> HealthyScores | None:
         raise UserError(
             f"{path} is damaged ({error}); remove it and run `anomae fit` or `anomae score` again."
         ) from error
-    lengths = {len(column) for column in (scores, tops, person) if column is not None}
-    if scores.ndim != 1 or len(lengths) != 1 or not np.isfinite(scores).all():
+    lengths = {len(column) for column in (scores, smoothed, tops, person) if column is not None}
+    if (
+        scores.ndim != 1
+        or len(lengths) != 1
+        or not all(np.isfinite(each).all() for each in (scores, smoothed) if each is not None)
+    ):
         raise UserError(f"{path} is damaged; {_ADVICE}")
-    return HealthyScores(scores, tops, person, *names, computed_on)
+    return HealthyScores(scores, tops, person, *names, computed_on, smoothed)

@@ -13,6 +13,7 @@ from anomae.files import read_json
 from anomae.progress import Progress
 from anomae.runs.score_table import Table
 from anomae.slices.store import SliceStore, grey
+from anomae.statistics.neighbours import has_neighbours, smoothed_over_neighbours
 from anomae.statistics.positions import relative_positions
 from anomae.statistics.scored import ScoredSlices
 from anomae.statistics.trivial_baselines import intensity_baselines, known_baselines, labelled_elsewhere
@@ -160,3 +161,19 @@ def finding_array(folder: Path, name: str, shape: tuple[int, ...]) -> npt.NDArra
             "again."
         )
     return mapped
+
+
+def over_neighbours(
+    store: SliceStore, rows: npt.NDArray[np.int64], scores: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64] | None:
+    """The scores (n,) of these rows smoothed over neighbours; None where no slice has one.
+
+    Only where slice numbers are positions in a scan: those of pictures and patches count something else.
+    """
+    inside = np.isfinite(relative_positions_of(store)[0][rows])
+    case, number = store.index.case[rows[inside]], store.index.slice[rows[inside]]
+    if not has_neighbours(case, number):
+        return None
+    smoothed = scores.copy()
+    smoothed[inside] = smoothed_over_neighbours(scores[inside], case, number)
+    return smoothed

@@ -19,10 +19,10 @@ from anomae.detectors.protocol import Findings, FittedDetector, at_once, engine_
 from anomae.files import append_json_line, read_json_lines, write_csv, write_json
 from anomae.progress import progress
 from anomae.runs.overlapped import read_ahead, worked_at_once, written_behind
-from anomae.runs.scored_store import relative_positions_of
+from anomae.runs.scored_store import over_neighbours
 from anomae.runs.tissue import tissue_of
 from anomae.slices.store import SliceStore, grey
-from anomae.statistics.neighbours import NEIGHBOURS, has_neighbours, smoothed_over_neighbours
+from anomae.statistics.neighbours import NEIGHBOURS
 from anomae.statistics.pixels import COARSE_LEVELS, level_counts
 from anomae.volumes.identity import NOT_KNOWN
 
@@ -176,7 +176,7 @@ def write_scores(
     path: Path, store: SliceStore, rows: npt.NDArray[np.int64], names: list[str], scores: npt.NDArray[np.float64]
 ) -> None:
     """Write scores.csv; names, scores (n, columns): of these rows."""
-    index, smoothed = store.index, _over_neighbours(store, rows, scores[:, 0])
+    index, smoothed = store.index, over_neighbours(store, rows, scores[:, 0])
     if smoothed is not None:
         names, scores = [*names, NEIGHBOURS], np.column_stack([scores, smoothed])
     own = ("file_slice", "sop_instance_uid", "instance_number")
@@ -197,22 +197,6 @@ def write_scores(
             yield [*known, *(repr(float(value)) for value in scores[number])]
 
     write_csv(path, columns, lines())
-
-
-def _over_neighbours(
-    store: SliceStore, rows: npt.NDArray[np.int64], scores: npt.NDArray[np.float64]
-) -> npt.NDArray[np.float64] | None:
-    """The scores (n,) of these rows smoothed over neighbours; None where no slice has one.
-
-    Only where slice numbers are positions in a scan: those of pictures and patches count something else.
-    """
-    inside = np.isfinite(relative_positions_of(store)[0][rows])
-    case, number = store.index.case[rows[inside]], store.index.slice[rows[inside]]
-    if not has_neighbours(case, number):
-        return None
-    smoothed = scores.copy()
-    smoothed[inside] = smoothed_over_neighbours(scores[inside], case, number)
-    return smoothed
 
 
 def _peak_memory_mb() -> float:

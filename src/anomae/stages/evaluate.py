@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from anomae.cohorts.patient_names import doubt_of, unit_of
+from anomae.errors import UserError
 from anomae.progress import progress
 from anomae.reports.assemble import Evaluated, SplitColumns, write_evaluation
 from anomae.reports.finding_evaluation import evaluate_findings
@@ -25,9 +27,12 @@ from anomae.runs.scored_store import file_kinds, relative_positions_of, slices_a
 from anomae.slices.store import SliceStore
 from anomae.stages.evaluate_scores import evaluate_scores
 from anomae.statistics.intervals import PatientBootstrap
+from anomae.statistics.neighbours import NEIGHBOURS
 from anomae.statistics.operating_point import PATIENT_BOUND, SLICE_BOUND
 
 __all__ = ["evaluate", "evaluate_scores"]
+
+SMOOTHED = "Slices are judged by their scores smoothed over the neighbouring slices of their scan (1/4, 1/2, 1/4)."
 
 
 def evaluate(
@@ -35,27 +40,30 @@ def evaluate(
     *,
     store: Path | None = None,
     bounds: tuple[float, float] = (SLICE_BOUND, PATIENT_BOUND),
+    smoothed: bool = False,
     resamples: int = 2000,
     seed: int = 0,
 ) -> dict[str, Any]:
     """Evaluate the findings of `run` on its store; writes RUN/report and returns the content of report.json.
 
     store: where the store is now, if it was moved.  bounds: asked of the operating point, on the false-positive rate
-    per slice and per patient.  resamples: of patients, for every interval.
-    Raises UserError where there are no findings yet, or where they are of other slices than the store's, or of an older
-    version.
+    per slice and per patient.  smoothed: the score that is judged is the one smoothed over neighbouring slices, which
+    `anomae score --smoothed` flags by; `score_alone` is then each slice's own.  resamples: of patients, for every
+    interval. Raises UserError where there are no findings yet, no slice has a neighbour to be smoothed over, or where
+    they are of other slices than the store's, or of an older version.
     """
     opened_run = Run(Path(run))
     found = open_findings(opened_run, store)
     opened, split, choice = found.store, found.split, str(found.facts.get("checkpoint_choice", ""))
     labelled = np.flatnonzero(opened.index.label[found.rows] >= 0)
-    scores = {name: column[labelled] for name, column in found.scores.items()}
+    named = _over_neighbours(found.scores) if smoothed else found.scores
+    scores = {name: column[labelled] for name, column in named.items()}
     rows = found.rows[labelled]
     relative, depth = relative_positions_of(opened)
     slices = replace(slices_at(opened, rows, relative), source=file_kinds(opened, rows))
     bootstrap = PatientBootstrap(slices.patient, resamples, seed)
     pretext = pretext_section(read_pretext(opened_run, opened))
-    calibration, why_none, levels = run_calibration(opened_run, opened, slices.patient)
+    calibration, why_none, levels = run_calibration(opened_run, opened, slices.patient, smoothed=smoothed)
     steps = len(rows) * (3 if opened.has_lesions and found.maps is not None else 1)
     with progress("evaluate", steps, "slices") as bar:
         trivial_baselines = (
@@ -88,7 +96,7 @@ def evaluate(
         unit=unit_of(opened.prepared),
         labels_seen=choice or "Not known.",
         provenance=_provenance(opened_run, found, journal),
-        notes=[sentence for sentence in (choice, pretext_sentence(pretext)) if sentence],
+        notes=[sentence for sentence in (choice, pretext_sentence(pretext), SMOOTHED if smoothed else "") if sentence],
         warnings=warnings,
         near_duplicates=duplicates_across(opened, rows, scans=depth > 1),
         pixel=pixel,
@@ -98,6 +106,14 @@ def evaluate(
         strips=strips,
     )
     return write_evaluation(opened_run.folder / "report", evaluated)
+
+
+def _over_neighbours(scores: Mapping[str, npt.NDArray[np.float64]]) -> dict[str, npt.NDArray[np.float64]]:
+    """The smoothed score as the one that is judged, and what was it as `score_alone`."""
+    if NEIGHBOURS not in scores:
+        raise UserError("No scored slice has a neighbour, so there is nothing to smooth over; leave --smoothed out.")
+    others = {name: column for name, column in scores.items() if name not in ("score", NEIGHBOURS)}
+    return {"score": scores[NEIGHBOURS], "score_alone": scores["score"], **others}
 
 
 def _splits(store: SliceStore) -> SplitColumns:

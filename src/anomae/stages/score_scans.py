@@ -56,6 +56,7 @@ def score_scans(
     series: str | int | None = None,
     bounds: tuple[float, float] = (SLICE_BOUND, PATIENT_BOUND),
     threshold: float | None = None,
+    smoothed: bool = False,
     force: bool = False,
     dicom: str | None = None,
     uid_root: str | None = None,
@@ -70,10 +71,11 @@ def score_scans(
     overlays: how many of a scan's highest slices are drawn.  series: of folders with several DICOM series only this
     one, a number from 1 or "largest"; None: each that is no localizer is a scan.  bounds: on the probability that a
     healthy slice, and a healthy patient's scan, is flagged, as `evaluate` takes them.  threshold: given by hand, in
-    place of the one from healthy people.  force: flag scans too that the model was not made for.
-    dicom: kinds of DICOM results to write of DICOM scans, such as "seg,sr"; uid_root: of their UIDs.  pages: write a
-    page of each scan, see anomae.pages.batch; identify: name scans and patients there.
-    load: reads the fitted detector (see anomae.export.choice); None: the registry's, or an exported model's.
+    place of the one from healthy people.  smoothed: flag by scores smoothed over the neighbouring slices.  force: flag
+    scans too that the model was not made for. dicom: kinds of DICOM results to write of DICOM scans, such as "seg,sr";
+    uid_root: of their UIDs.  pages: write a page of each scan, see anomae.pages.batch; identify: name scans and
+    patients there. load: reads the fitted detector (see anomae.export.choice); None: the registry's, or an exported
+    model's.
 
     A scan that cannot be read is listed and skipped.  A scoring that was stopped goes on; what is in `out` already and
     has not changed is not scored again.  What this program wrote below `paths` is left out.  One scan at a time is in
@@ -88,7 +90,7 @@ def score_scans(
     found, passed_over = _found_scans([Path(path) for path in paths], target, series)
     refuse_foreign(target)
     model = load_model(fitted, device, load=load)
-    asked = Asked(model.rules(bounds, threshold), bounds, force)
+    asked = Asked(model.rules(bounds, threshold, smoothed), bounds, force)
     results = None if dicom is None else DicomFolder(target / "dicom", dicom, uid_root, asked.rules, force)
     doubts = [*_doubts(prepared), *model.lacks(_computed_on(model, device))]
     with locked(target):
