@@ -106,39 +106,18 @@ def _means(
     """Means `size` (H, W) of `fine` x `fine` bilinear samples each; what each argument is: see `turned_means`."""
     if matrix[0, 1] == 0 and matrix[1, 0] == 0:  # rows go to rows, so two sums over few pixels do
         return upright_means(image, matrix.diagonal(), offset, size, fine, beyond)
-    if alone or size[0] * size[1] * fine**2 > MOST_SAMPLES:
-        return _sampled_means(image, matrix, offset, size, fine, beyond)
-    if not np.any(image):  # such as slices above the head
+    if not np.any(image):  # such as slices above the head: nothing but 0 comes of it
         return np.zeros(size, dtype=np.float32)
-    (a, b), (c, d) = matrix.tolist()
-    y, x = offset.tolist()
-    height, width = image.shape
-    return applied(turned_means((height, width), ((a, b), (c, d)), (y, x), size, fine, beyond), image, size)
-
-
-def _sampled_means(
-    image: npt.NDArray[Any],
-    matrix: npt.NDArray[np.float64],
-    offset: npt.NDArray[np.float64],
-    size: tuple[int, int],
-    fine: int,
-    beyond: Beyond,
-) -> npt.NDArray[np.float32]:
-    """The same, sample by sample."""
-    if not np.any(image):  # nothing but 0 comes of it, and sampling is slow
-        return np.zeros(size, dtype=np.float32)
+    (height, width), (rows, columns) = image.shape, size
+    if not alone and rows * columns * fine**2 <= MOST_SAMPLES:
+        (a, b), (c, d) = matrix.tolist()
+        y, x = offset.tolist()
+        return applied(turned_means((height, width), ((a, b), (c, d)), (y, x), size, fine, beyond), image, size)
     from scipy.ndimage import affine_transform
 
-    pixels = np.ascontiguousarray(image, dtype=np.float32)
-    (height, width), mode = size, "grid-constant" if beyond == "zero" else "nearest"
+    pixels, mode = np.ascontiguousarray(image, dtype=np.float32), "grid-constant" if beyond == "zero" else "nearest"
+    fine_size = (rows * fine, columns * fine)
     sampled = affine_transform(
-        pixels,
-        matrix,
-        offset,
-        output_shape=(height * fine, width * fine),
-        order=1,
-        mode=mode,
-        cval=0.0,
-        prefilter=False,
+        pixels, matrix, offset, output_shape=fine_size, order=1, mode=mode, cval=0.0, prefilter=False
     )
-    return np.asarray(sampled.reshape(height, fine, width, fine).mean(axis=(1, 3)), dtype=np.float32)
+    return np.asarray(sampled.reshape(rows, fine, columns, fine).mean(axis=(1, 3)), dtype=np.float32)
