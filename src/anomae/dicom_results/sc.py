@@ -14,7 +14,8 @@ from anomae.dicom_results.wording import NOT_CLINICAL, SOFTWARE, STATEMENT, comm
 from anomae.extras import require
 from anomae.files import written_whole
 from anomae.inference.study import Study
-from anomae.reports.overlays import coloured, grey_range
+from anomae.reports.overlay_picture import coloured
+from anomae.reports.overlays import grey_range
 from anomae.volumes.orientation import axial_view
 
 _ACROSS, _PANEL, _TITLE, _BAR = 3, 3.6, 0.6, 1.0  # panels in a row; then inches

@@ -10,7 +10,8 @@ from anomae.inference.study import Study
 from anomae.pages.identifiers import label_of
 from anomae.pages.presets import windows_of
 from anomae.pages.shown import Shown, on_page
-from anomae.reports.overlays import CLEAR_BELOW, heat_top
+from anomae.reports.overlay_picture import CLEAR_BELOW
+from anomae.reports.overlays import heat_top
 
 COLOURS = "inferno"  # the colour map of all maps, as in overlays and reports
 

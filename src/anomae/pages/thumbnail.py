@@ -11,7 +11,7 @@ from anomae.pages.presets import windows_of
 from anomae.volumes.orientation import axial_view
 
 SIDE = 160  # pixels of the longer side: drawn at half of it, sharp on dense screens too
-OUTLINE = (63, 224, 208)  # anomae.reports.overlays.FINDING
+OUTLINE = (63, 224, 208)  # anomae.reports.overlay_picture.FINDING
 _QUALITY = 82
 
 

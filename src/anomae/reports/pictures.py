@@ -12,7 +12,7 @@ from PIL import Image
 
 Images = npt.NDArray[np.float32]
 _ORANGE, _BLUE = (255, 140, 40), (80, 170, 255)
-_TURQUOISE = (63, 224, 208)  # anomae.reports.overlays.FINDING
+_TURQUOISE = (63, 224, 208)  # anomae.reports.overlay_picture.FINDING
 _VIOLET = (190, 130, 255)  # of what is not to be judged
 _HATCH = 4  # pixels from line to line
 

@@ -9,7 +9,8 @@ import numpy.typing as npt
 from anomae.errors import UserError
 from anomae.files import written_whole
 from anomae.reports.finding_threshold import finding_threshold
-from anomae.reports.overlays import FINDING, coloured, grey_range, mark_sides, outline
+from anomae.reports.overlay_picture import FINDING, coloured
+from anomae.reports.overlays import grey_range
 from anomae.reports.picture_strips import said_slice
 from anomae.runs.findings import open_findings
 from anomae.runs.run import Run
@@ -91,9 +92,9 @@ def _draw(
             for panel in (above, below):
                 panel.imshow(image, cmap="gray", vmin=low, vmax=max(high, low + 1e-6))
                 if sides:
-                    mark_sides(panel, size=6.5)
+                    _mark_sides(panel, size=6.5)
             below.imshow(coloured(heat, top))
-            outline(below, heat, threshold, width=0.9)
+            _mark_outline(below, heat, threshold, width=0.9)
             lesion = lesions[row]
             if lesion is not None and lesion[column].any():
                 above.contour(lesion[column], [0.5], colors=_LESION, linewidths=0.9)
@@ -137,3 +138,38 @@ def _hatch(panel: Any, where: npt.NDArray[np.bool_]) -> None:
     filled.set_linewidth(0.0)
     panel.contour(columns, rows, padded, [0.5], colors=_IGNORED, linewidths=0.6)
     panel.set(xlim=(-0.5, where.shape[1] - 0.5), ylim=(where.shape[0] - 0.5, -0.5))
+
+
+def _mark_outline(axes: Any, heat: npt.NDArray[Any], threshold: float | None, width: float = 1.2) -> None:
+    """Draw the border of the regions of `heat` (h, w) above `threshold` along the sides of their pixels."""
+    from matplotlib.collections import LineCollection
+
+    if threshold is None or not (heat > threshold).any():
+        return
+    inside = np.pad(heat > threshold, 1)
+    rows, columns = np.nonzero(inside[1:, 1:-1] != inside[:-1, 1:-1])
+    flat = np.stack([np.stack([columns - 0.5, rows - 0.5], 1), np.stack([columns + 0.5, rows - 0.5], 1)], 1)
+    rows, columns = np.nonzero(inside[1:-1, 1:] != inside[1:-1, :-1])
+    upright = np.stack([np.stack([columns - 0.5, rows - 0.5], 1), np.stack([columns - 0.5, rows + 0.5], 1)], 1)
+    lines = list(np.concatenate([flat, upright]))
+    axes.add_collection(LineCollection(lines, colors="black", linewidths=width * 2, alpha=0.5), autolim=False)
+    axes.add_collection(LineCollection(lines, colors=FINDING, linewidths=width), autolim=False)
+
+
+def _mark_sides(axes: Any, size: float = 9) -> None:
+    """Write R and L at the edges of a slice that is seen from the feet: the patient's right is on the left."""
+    from matplotlib.patheffects import withStroke
+
+    for across, letter in ((0.02, "R"), (0.98, "L")):
+        axes.text(
+            across,
+            0.5,
+            letter,
+            transform=axes.transAxes,
+            ha="left" if letter == "R" else "right",
+            va="center",
+            color="white",
+            fontsize=size,
+            fontweight="bold",
+            path_effects=[withStroke(linewidth=2, foreground="black")],
+        )

@@ -9,7 +9,8 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from anomae.reports.overlays import coloured, grey_range
+from anomae.reports.overlay_picture import coloured
+from anomae.reports.overlays import grey_range
 from anomae.reports.plot_style import ABNORMAL, INK, QUIET, SCORE, STYLE
 
 
