@@ -1,13 +1,16 @@
 """Where to crop a scan and by how much to turn it: the box of the brain or body, and the mirror line of a head."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
 from anomae.slices.warp import Warp
+from anomae.workers import usable_cores
 
 TURNS_DEGREES, SHIFTS = 14.0, 0.10  # searched this far to both sides; shifts as a share of half the crop's side
+_THREADS = 4  # at most, that try turns and shifts; scipy samples without Python's lock
 _SIZE = 64  # pixels a side, of the small images that are compared
 # Slices with a longer side are shrunk before that: two hundred resamplings of 9,000 x 9,000 pixels take over half an
 # hour, and turn by no other angle.
@@ -75,19 +78,15 @@ def _best(
     box: Warp, middle: npt.NDArray[np.float32], turns: npt.NDArray[np.float64], shifts: npt.NDArray[np.float64]
 ) -> tuple[float, float, float]:
     """The likeness (at most 1), turn (degrees) and shift that are best; the smallest of equally good ones."""
-    tried = [
-        (
-            round(_likeness(_moved(box, turn, shift, (_SIZE, _SIZE)).image(middle, alone=True)), 9),
-            -abs(turn),
-            -abs(shift),
-            turn,
-            shift,
-        )
-        for turn in turns
-        for shift in shifts
-    ]
-    likeness, _, _, turn, shift = max(tried)
-    return likeness, float(turn), float(shift)
+    asked = [(float(turn), float(shift)) for turn in turns for shift in shifts]
+
+    def tried(turn: float, shift: float) -> tuple[float, float, float, float, float]:
+        shown = _moved(box, turn, shift, (_SIZE, _SIZE)).image(middle, alone=True)
+        return round(_likeness(shown), 9), -abs(turn), -abs(shift), turn, shift
+
+    with ThreadPoolExecutor(min(usable_cores(), _THREADS), thread_name_prefix="framing") as threads:
+        likeness, _, _, turn, shift = max(threads.map(tried, *zip(*asked, strict=True)))
+    return likeness, turn, shift
 
 
 def _moved(box: Warp, turn: float, shift: float, size: tuple[int, int]) -> Warp:

@@ -7,16 +7,15 @@ import numpy.typing as npt
 def filled(where: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
     """A mask (h, w) and its holes: what is not of it and not joined, side by side, to an edge of the image.
 
-    As scipy.ndimage.binary_fill_holes, which grows the outside step by step, gives it; in a fourth of the time.
+    As scipy.ndimage.binary_fill_holes, which grows the outside step by step over the whole image, gives it, but sooner.
     """
     from scipy.ndimage import label
 
-    outside, count = label(~where)
-    if count == 0:
+    rows, columns = (np.flatnonzero(where.any(axis=axis)) for axis in (1, 0))
+    if not len(rows):
         return where
-    joined = np.zeros(count + 1, dtype=np.bool_)
-    for edge in (outside[0], outside[-1], outside[:, 0], outside[:, -1]):
-        joined[edge] = True
-    joined[0] = False  # the mask itself
-    holes_and_mask: npt.NDArray[np.bool_] = ~joined[outside]
-    return holes_and_mask
+    box = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
+    around, _ = label(~np.pad(where[box], 1))  # what surrounds the box is joined to every edge
+    whole = where.copy()
+    whole[box] = (around != around[0, 0])[1:-1, 1:-1]
+    return whole
