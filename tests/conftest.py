@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -35,6 +36,17 @@ def watched() -> Iterator[None]:
     """Progress and notes go to standard error, as under the command line."""
     with reporting(Console()):
         yield
+
+
+@pytest.fixture(autouse=True)
+def as_many_processors_as_before() -> Iterator[None]:
+    """What a test says to torch about processors is said to that test alone."""
+    torch = sys.modules.get("torch")
+    before = None if torch is None else torch.get_num_threads()
+    yield
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.get_num_threads() != (before or 1):
+        torch.set_num_threads(before or 1)
 
 
 @pytest.fixture
