@@ -28,6 +28,7 @@ from anomae.files import append_json_line, read_json_lines, write_json
 from anomae.locks import LOCK
 
 FORMAT = "anomae archive 1"
+UNSAID = {"smoothed": False}  # what archives of earlier versions agree on without a word
 SUMMARY = "archive.json"
 
 
@@ -46,7 +47,7 @@ class ArchiveFolder:
         if (lines and lines[0].get("format") != FORMAT) or (others and not lines):
             raise UserError(f"{folder} holds something else than a scored archive; name another folder.")
         if lines:
-            differing = [name for name, value in asked.items() if lines[0].get(name) != value]
+            differing = [name for name, value in asked.items() if lines[0].get(name, UNSAID.get(name)) != value]
             if differing:
                 raise UserError(
                     f"{folder} holds shards that differ in: {', '.join(differing)}; give the same as before, or name "
