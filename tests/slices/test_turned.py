@@ -47,3 +47,13 @@ def test_shares_of_the_pixels_come_to_one_inside_and_to_less_across_the_edge() -
     assert ((across > 0.01) & (across < 0.99)).any()
     assert across.max() == pytest.approx(1)
     np.testing.assert_allclose(turned_means((20, 20), turned, (-3.0, -3.0), (6, 6), 2, "nearest").sum(axis=1), 1.0)
+
+
+@pytest.mark.parametrize("at_once", [1, 100, 400])
+def test_shares_are_the_same_whatever_is_worked_out_at_once(at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = ((30, 22), ((0.8, 0.2), (-0.2, 0.8)), (2.0, 5.0), (9, 7), 3, "zero")
+    whole = turned_means(*asked)
+    monkeypatch.setattr("anomae.slices.turned._SAMPLES_AT_ONCE", at_once)
+    turned_means.cache_clear()
+    np.testing.assert_array_equal(turned_means(*asked).toarray(), whole.toarray())
+    turned_means.cache_clear()
