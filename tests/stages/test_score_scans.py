@@ -158,7 +158,7 @@ def test_a_scan_may_be_judged_by_smoothed_scores_without_being_scored_again(run,
     assert float(scan["score"]) == over.max()
     assert int(scan["highest_slice"]) == over.argmax()
     assert read_json(out / "scoring.json")["smoothed"] is True
-    assert "smoothed" in (out / "study.html").read_text()
+    assert "smoothed" in (out / "study.html").read_text(encoding="utf-8")
 
 
 def test_the_fitted_folder_alone_is_enough(run, tmp_path):

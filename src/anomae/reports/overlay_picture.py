@@ -3,9 +3,9 @@
 Drawn with Pillow: eight such pictures a scan took longer than scoring it where matplotlib drew them.
 """
 
+import math
 from functools import lru_cache
 from importlib.util import find_spec
-from math import floor, log10
 from pathlib import Path
 from typing import Any
 
@@ -162,10 +162,10 @@ def _draw_scale(
 
 def _ticks(top: float) -> tuple[list[float], list[str]]:
     """Round numbers from 0 to `top`, and how they are written."""
-    power = 10.0 ** floor(log10(top / _MOST_TICKS))
+    power = 10.0 ** math.floor(math.log10(top / _MOST_TICKS))
     step = next(factor * power for factor in (1, 2, 2.5, 5, 10) if top / (factor * power) <= _MOST_TICKS)
     ticks = [step * number for number in range(int(top / step * (1 + 1e-9)) + 1)]
-    decimals = max(0, -floor(log10(step) + 1e-9) + (1 if abs(step / power - 2.5) < 1e-6 else 0))
+    decimals = max(0, -math.floor(math.log10(step) + 1e-9) + (1 if abs(step / power - 2.5) < 1e-6 else 0))
     plain = decimals <= 4 and top < 1e6
     return ticks, [f"{tick:.{decimals}f}" if plain else f"{tick:.3g}" for tick in ticks]
 
