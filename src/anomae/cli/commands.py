@@ -205,8 +205,8 @@ def score(
         asked = threshold is not None or smoothed or force or as_json or identify or not pages
         if asked or (slice_bound, patient_bound) != (0.05, 0.10):
             raise UserError(
-                "--threshold, --smoothed, --force, --json, --identify, --no-pages and the bounds are for new scans; of a "
-                "store, `anomae evaluate` takes bounds and --smoothed, and says what the thresholds are worth."
+                "--threshold, --smoothed, --force, --json, --identify, --no-pages and the bounds are for new scans; of "
+                "a store, `anomae evaluate` takes bounds and --smoothed, and says what the thresholds are worth."
             )
         if out is not None:
             raise UserError("--out is for new scans; results on the store's slices are written to RUN/findings.")
