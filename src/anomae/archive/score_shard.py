@@ -39,7 +39,7 @@ class Asked:
     """What is asked of every shard alike.
 
     bounds, threshold, smoothed, force: see `anomae.inference.inspect.inspect_volume`.  maps: of which scans they are
-    written. colour: whether the model learned from pictures in colour.
+    written.  colour: whether the model learned from pictures in colour.
     """
 
     bounds: tuple[float, float]

@@ -56,11 +56,11 @@ class Decision:
     """What was decided about one scan of k scored slices.
 
     rules: by which.  scores: (k,) those that were judged, smoothed where the rules say so.  flags: (k,) bool, or None
-    where no slice is to be flagged: there is no threshold, or the scan is not one the model was made for.
-    shares_below: (k,) the share of healthy calibration slices whose score is lower, 0..1; None without calibration.
-    calibration: "1204 healthy slices of 31 patients", "" without. scan_score: the highest slice score.  scan_flag: None
-    where none is to be raised.  scan_share_below: the share of healthy patients whose highest slice is lower, 0..1;
-    None without calibration.  unflagged: why there is no flag, "" where there is one.
+    where no slice is to be flagged: there is no threshold, or the scan is not one the model was made for. shares_below:
+    (k,) the share of healthy calibration slices whose score is lower, 0..1; None without calibration. calibration:
+    "1204 healthy slices of 31 patients", "" without.  scan_score: the highest slice score.  scan_flag: None where none
+    is to be raised.  scan_share_below: the share of healthy patients whose highest slice is lower, 0..1; None without
+    calibration.  unflagged: why there is no flag, "" where there is one.
     """
 
     rules: Rules

@@ -84,7 +84,8 @@ def inspect_volume(
     name: of its outputs.  patient: a pseudonym, "" where unknown.  bounds: on the probability that a healthy slice, and
     a healthy patient's scan, is flagged.  threshold: given by hand, in place of both.  smoothed: see `rules_of`.
     force: flag even where the model was not made for the scan.  batch: how many slices are inspected at a time, which
-    changes memory and nothing else. Raises UnreadableScan where the scan cannot be prepared, and UserError where it has
+    changes memory and nothing else.
+    Raises UnreadableScan where the scan cannot be prepared, and UserError where it has
     no slice of those that the detector learned from, the detector refuses them, or a bound is none.
     """
     rules = model.rules(bounds, threshold, smoothed)

@@ -79,7 +79,7 @@ def score_slices(
     if not len(prepared.kept):
         raise UserError(f"It has no slice of those that this run learned from (slices={settings.slices}).")
     numbers = case.slices[prepared.kept]
-    findings = _inspected(detector, prepared, numbers, batch)
+    findings = _inspected(detector, prepared.images, numbers, batch)
     one_scan = np.zeros(len(numbers))
     beside = has_neighbours(one_scan, numbers)
     return VolumeResult(
@@ -99,14 +99,13 @@ def score_slices(
 
 
 def _inspected(
-    detector: FittedDetector, prepared: PreparedCase, numbers: npt.NDArray[np.int64], batch: int
+    detector: FittedDetector, images: npt.NDArray[np.float32], numbers: npt.NDArray[np.int64], batch: int
 ) -> Findings:
-    """What a detector says of the k prepared slices; numbers: theirs, (k,); where one is not kept is a gap.
+    """What a detector says of prepared slices (k, c, h, w); numbers: theirs, (k,); where one is not kept is a gap.
 
     Blank slices that are the same are inspected once, unless the detector looks at the slices beside each.
     """
-    images, found = prepared.images, []
-    slices = Slices(images, order=(np.zeros(len(images)), numbers))
+    slices, found = Slices(images, order=(np.zeros(len(images)), numbers)), []
     distinct = at = np.arange(len(images))
     if not getattr(detector, "needs_neighbours", False):
         distinct, at = _without_repeated_blanks(images)

@@ -56,8 +56,8 @@ def calibrate(
         )
         write_pretext(detector, store, rows, run)
         finish(run.calibration, {**facts, "made_of": made_of})
-    elif (run.fitted / NAME).exists() and "smoothed" in read_json(run.fitted / NAME):
-        return  # an earlier version kept none
+    elif (run.fitted / NAME).exists() and "smoothed" in read_json(run.fitted / NAME):  # earlier versions kept none
+        return
     write_healthy_scores(run.fitted, healthy_scores_of(run, store))
 
 

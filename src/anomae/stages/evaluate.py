@@ -49,7 +49,8 @@ def evaluate(
     store: where the store is now, if it was moved.  bounds: asked of the operating point, on the false-positive rate
     per slice and per patient.  smoothed: the score that is judged is the one smoothed over neighbouring slices, which
     `anomae score --smoothed` flags by; `score_alone` is then each slice's own.  resamples: of patients, for every
-    interval. Raises UserError where there are no findings yet, no slice has a neighbour to be smoothed over, or where
+    interval.
+    Raises UserError where there are no findings yet, no slice has a neighbour to be smoothed over, or where
     they are of other slices than the store's, or of an older version.
     """
     opened_run = Run(Path(run))

@@ -72,10 +72,10 @@ def score_scans(
     one, a number from 1 or "largest"; None: each that is no localizer is a scan.  bounds: on the probability that a
     healthy slice, and a healthy patient's scan, is flagged, as `evaluate` takes them.  threshold: given by hand, in
     place of the one from healthy people.  smoothed: flag by scores smoothed over the neighbouring slices.  force: flag
-    scans too that the model was not made for. dicom: kinds of DICOM results to write of DICOM scans, such as "seg,sr";
-    uid_root: of their UIDs.  pages: write a page of each scan, see anomae.pages.batch; identify: name scans and
-    patients there. load: reads the fitted detector (see anomae.export.choice); None: the registry's, or an exported
-    model's.
+    scans too that the model was not made for.
+    dicom: kinds of DICOM results to write of DICOM scans, such as "seg,sr"; uid_root: of their UIDs.  pages: write a
+    page of each scan, see anomae.pages.batch; identify: name scans and patients there.
+    load: reads the fitted detector (see anomae.export.choice); None: the registry's, or an exported model's.
 
     A scan that cannot be read is listed and skipped.  A scoring that was stopped goes on; what is in `out` already and
     has not changed is not scored again.  What this program wrote below `paths` is left out.  One scan at a time is in
