@@ -17,15 +17,17 @@ from anomae.reproduction import run_all as stage
 from anomae.reproduction.cells import CELLS, RUNS, TABLES, chosen_cells, chosen_runs
 from anomae.reproduction.chosen import runs_of_detectors
 from anomae.reproduction.data_sets import REPRODUCTIONS
+from anomae.reproduction.planned_run import Overrides, wanted_of
 from anomae.reproduction.run_all import reproduce
 from anomae.slices.settings import PrepareSettings
+from anomae.slices.store import SliceStore
 
 from ..stages.conftest import SHORT
 
 OVERRIDES = {PAPERS: SHORT}
 
 
-def run(out: Path, only: tuple[str, ...]) -> dict[str, Any]:
+def run(out: Path, only: tuple[str, ...], overrides: Overrides = OVERRIDES) -> dict[str, Any]:
     return reproduce(
         "phantom",
         "heads:8",
@@ -33,7 +35,7 @@ def run(out: Path, only: tuple[str, ...]) -> dict[str, Any]:
         only=only,
         scale="tiny",
         seed=1,
-        overrides=OVERRIDES,
+        overrides=overrides,
         resamples=100,
         estimate=False,
     )
@@ -63,6 +65,32 @@ def test_the_settings_of_every_run_hold(name: str, scale: Any) -> None:
         given = {**planned.overrides, **planned.by_scale.get(scale, {})}
         found = overridden(settings, given)
         assert found is not None, data
+
+
+@pytest.mark.parametrize("aligned", [False, True])
+def test_the_tables_show_anomae_with_and_without_a_pre_trained_network(
+    heads: SliceStore, monkeypatch: pytest.MonkeyPatch, aligned: bool
+) -> None:
+    monkeypatch.setattr(SliceStore, "aligned", aligned)
+    runs = chosen_runs(chosen_cells(("anomae",)))
+    found = {run.name: wanted_of(run, "small", "reproduce-small", heads, {}, 1).settings.sources for run in runs}
+    mirror = ("mirror",) if aligned else ()  # compared where a midline lies in the middle
+    assert found == {
+        "anomae": ("features", "pixels", *mirror),
+        "anomae-pixels": ("pixels", *mirror),
+        "anomae-residual": ("residual", "pixels", *mirror),
+    }
+
+
+def test_anomae_is_a_table_of_its_own(tmp_path: Path) -> None:
+    short = {"pool": 64, "head.training.steps": 4, "autoencoder.training.steps": 4}
+    content = run(tmp_path, ("anomae",), {"anomae": short})
+    assert content["failed"] == {}
+    assert [row["run"] for row in content["cells"]] == ["anomae", "anomae-pixels", "anomae-residual"]
+    assert all(row["figures"]["all"] for row in content["cells"])
+    text = (tmp_path / "reproduction.md").read_text(encoding="utf-8")
+    assert "## The detector anomae" in text
+    assert "No label chose a checkpoint" in text
 
 
 def test_the_other_architecture_of_fanogan_is_its_authors() -> None:

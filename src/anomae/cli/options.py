@@ -47,7 +47,9 @@ Precision = Annotated[str | None, typer.Option(help="auto, bf16 or fp32.")]
 MovedStore = Annotated[Path | None, typer.Option("--store", help="Folder of the store, if it was moved.")]
 Only = Annotated[
     list[str] | None,
-    typer.Option(help="table1, table2a to table2c, text, fig2 to fig5, trivial_baselines or further; may be repeated."),
+    typer.Option(
+        help="table1, table2a to table2c, text, fig2 to fig5, trivial_baselines, further or anomae; may be repeated."
+    ),
 ]
 Detectors = Annotated[
     list[str] | None,

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from anomae.detectors.fanogan.settings import SCHLEGL
-from anomae.detectors.method import PAPERS, Profile, Scale
+from anomae.detectors.method import DEFAULT, PAPERS, Profile, Scale
 
 BRATS, LUNA = "BRATS2020", "LUNA16"
 TABLES = (
@@ -24,6 +24,7 @@ TABLES = (
     "fig5",
     "trivial_baselines",
     "further",
+    "anomae",
 )
 MASK_RATIOS = (0.25, 0.5, 0.75, 0.9)
 LENGTHS = (0.125, 0.25, 0.5, 1.0)
@@ -35,8 +36,9 @@ class PlannedRun:
 
     name: of its folder.  overrides: on top of the settings of the detector at the chosen scale.  length: share of the
     masked autoencoder's steps.  by_scale: overrides of one scale alone.  seed: of the fit; None: the one of the whole
-    reproduction.  profile: of the paper's method.  title: what pages call it; "": its name.  The run `method` is the
-    paper's, which others take their masked autoencoder from.
+    reproduction.  profile: of the paper's method.  title: what pages call it; "": its name.  sources: of `anomae`, less
+    `mirror` where the slices have no midline; (): those of its recipe.  The run `method` is the paper's, which others
+    take their masked autoencoder from.
     """
 
     name: str
@@ -48,6 +50,7 @@ class PlannedRun:
     seed: int | None = None
     profile: Profile = "paper"
     title: str = ""
+    sources: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +111,9 @@ RUNS = {
         *(PlannedRun(name, name) for name in ("mean-image", "pixel-gaussian", "pca", "conv-autoencoder", "patchcore")),
         *(PlannedRun(name, name) for name in ("dae", "draem")),
         PlannedRun("patchcore-near", "patchcore", {"near": 0.1}),
+        PlannedRun("anomae", DEFAULT),
+        PlannedRun("anomae-pixels", DEFAULT, sources=("pixels", "mirror")),
+        PlannedRun("anomae-residual", DEFAULT, sources=("residual", "pixels", "mirror")),
         # Last what tells least: a curve lacks one point if the rest is all there is time for.
         *(
             _varied(f"mask-{ratio:g}", False, autoencoder__mask_ratio=ratio)
@@ -172,6 +178,9 @@ CELLS = (
     Cell("further", "denoising autoencoder (coarse noise)", "dae"),
     Cell("further", "DRAEM-like (synthetic textures)", "draem"),
     Cell("further", "patch memory, nearby positions only", "patchcore-near"),
+    Cell("anomae", "as by default", "anomae"),
+    Cell("anomae", "without a pre-trained network: pixels alone", "anomae-pixels"),
+    Cell("anomae", "the same and its own masked autoencoder's residual", "anomae-residual"),
 )
 
 

@@ -24,6 +24,7 @@ TITLES = {
     "fig5": "Fig. 5: mask ratio and length of the training",
     "trivial_baselines": "Trivial baselines",
     "further": "Further baselines",
+    "anomae": "The detector anomae",
     CHOSEN: "The chosen detectors",
 }
 PRETEXT = "pretext task, held-out normals"

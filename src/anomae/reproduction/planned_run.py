@@ -38,7 +38,10 @@ def wanted_of(run: PlannedRun, scale: Scale, recipe: str, store: SliceStore, ove
     Raises UserError where a setting does not exist or hold.
     """
     given = {**overrides.get(run.detector, {}), **run.overrides, **run.by_scale.get(scale, {})}
-    settings = overridden(method_named(run.detector).settings(situation_of(store, recipe, run.profile)), given)
+    situation = situation_of(store, recipe, run.profile)
+    if run.sources:
+        given["sources"] = tuple(name for name in run.sources if situation.aligned or name != "mirror")
+    settings = overridden(method_named(run.detector).settings(situation), given)
     if run.length != 1.0 and run.detector == PAPERS:
         given |= _shortened(settings, run.length)
         settings = overridden(settings, given)
