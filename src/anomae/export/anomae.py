@@ -77,6 +77,8 @@ def traceable(fitted: FittedAnomae) -> Traceable:
     further = {"score_highest_patches": "highest_patches"} if centred else {}
     runner["chain"] = [[name, inputs] for name, _, inputs, _, _ in steps]
     runner["outputs"] = {"score": "image" if centred else "highest_patches", "map": "map", **further}
+    if fitted.excess is not None:
+        runner = {"kind": "by_area", "runner": runner, "excess": asdict(fitted.excess)}
     if settings.measure is not None:
         scales = {name: asdict(scale) for name, scale in fitted.scales.items()}
         runner = {"kind": "measured", "runner": runner, "measure": settings.measure, "scales": scales}

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
-import numpy.typing as npt
 
+from anomae.detectors.anomae.by_area import AreaExcess, areas_of
 from anomae.detectors.anomae.fitted import FittedAnomae
 from anomae.detectors.anomae.fitting import evidences_of, fit_parts, measured, with_memories
 from anomae.detectors.anomae.heads import build_heads, train_head
@@ -21,9 +21,11 @@ from anomae.detectors.anomae.pool import make_pool
 from anomae.detectors.anomae.saved import read_parts
 from anomae.detectors.anomae.settings import AnomaeSettings
 from anomae.detectors.inference import in_use
-from anomae.detectors.member_scale import MemberScale
-from anomae.detectors.protocol import Findings, HealthySlices
+from anomae.detectors.member_scale import MemberScale, measured_blocks
+from anomae.detectors.protocol import HealthySlices
 from anomae.errors import UserError
+from anomae.slices.measures import MEASURES
+from anomae.slices.store import grey
 from anomae.training.devices import make_fabric
 from anomae.training.one_device import refuse_several_devices
 from anomae.training.settings import DeviceSettings
@@ -84,9 +86,7 @@ class Anomae:
         ]
         side_by_side("heads", trainings, settings.head.training.total_steps(len(pool)), fabric.device)
         fitted = FittedAnomae(settings, seed, healthy.image_size, healthy.channels, parts, tuple(evidences), heads)
-        return (
-            fitted if settings.measure is None else replace(fitted, scales=_scales(fitted, settings.measure, healthy))
-        )
+        return _measured_on_healthy(fitted, healthy)
 
     @classmethod
     def load(cls, folder: Path, device: DeviceSettings | None = None) -> FittedAnomae:
@@ -106,14 +106,36 @@ class Anomae:
             head.load_state_dict(state)
             head.eval()
         scales = {name: MemberScale(**scale) for name, scale in content.get("scales", {}).items()}
-        seed, channels = int(content["seed"]), int(content["channels"])
-        return FittedAnomae(settings, seed, (height, width), channels, parts, tuple(evidences), heads, scales)
+        excess = content.get("excess")  # of runs fitted before it was measured there is none
+        return FittedAnomae(
+            settings,
+            int(content["seed"]),
+            (height, width),
+            int(content["channels"]),
+            parts,
+            tuple(evidences),
+            heads,
+            excess and AreaExcess(tuple(excess["areas"]), tuple(excess["excess"])),
+            scales,
+        )
 
 
-def _scales(fitted: FittedAnomae, measure: str, healthy: HealthySlices) -> dict[str, MemberScale]:
-    def found(indices: npt.NDArray[np.int64]) -> Findings:
+def _measured_on_healthy(fitted: FittedAnomae, healthy: HealthySlices) -> FittedAnomae:
+    """With what its score needs of healthy images, at most 512 of them."""
+    settings = fitted.settings
+    if settings.measure is None and not settings.wants_area:
+        return fitted
+    scores, areas, measured = [], [], []
+    for indices in measured_blocks(len(healthy)):
         images = healthy.read(indices)
         beside = healthy.neighbours(indices) if fitted.needs_neighbours else None
-        return fitted.inspect_by_heads(images, beside)
-
-    return healthy_scales(found, healthy.read, len(healthy), measure)
+        scores.append(fitted.inspect_by_heads(images, beside).scores)
+        areas.append(areas_of(images))
+        measured += [] if settings.measure is None else [MEASURES[settings.measure](grey(images))]
+    by_heads = np.concatenate(scores)
+    excess = AreaExcess.measured(by_heads, np.concatenate(areas)) if settings.wants_area else None
+    if settings.measure is None:
+        return replace(fitted, excess=excess)
+    lowered = by_heads if excess is None else excess.lowered(by_heads, np.concatenate(areas))
+    scales = healthy_scales(lowered, np.concatenate(measured), settings.measure)
+    return replace(fitted, excess=excess, scales=scales)

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from anomae.detectors.anomae.by_area import HIGHEST, AreaExcess
 from anomae.detectors.anomae.evidence import Evidence
 from anomae.detectors.anomae.fitting import Parts
 from anomae.detectors.anomae.measure import joined
@@ -31,9 +32,10 @@ from anomae.seeds import derive_seed
 class FittedAnomae:
     """The score is the mean of the highest patches' probabilities of being abnormal; the map is the probability.
 
-    With `settings.measure`, the score is the mean of that and of the measure, each standardised over healthy images.
-    seed: of the fit.  image_size: (h, w).  channels: c.  evidences, heads: for each of `settings.sizes`.  scales: of
-    the heads' score and of the measure, where there is one.
+    With `settings.by_area`, it is less by what healthy images of its tissue area score above larger ones.  With
+    `settings.measure`, the score is the mean of that and of the measure, each standardised over healthy images.
+    seed: of the fit.  image_size: (h, w).  channels: c.  evidences, heads: for each of `settings.sizes`.  excess: what
+    is taken off by area; None: nothing.  scales: of the heads' score and of the measure, where there is one.
     """
 
     name: ClassVar[str] = "anomae"
@@ -46,6 +48,7 @@ class FittedAnomae:
     parts: Parts
     evidences: tuple[Evidence, ...]
     heads: tuple[tuple[PatchHead, ...], ...]
+    excess: AreaExcess | None = None
     scales: Mapping[str, MemberScale] = field(default_factory=dict)
 
     @property
@@ -67,19 +70,20 @@ class FittedAnomae:
         return families_of(self.settings.lesions)
 
     def inspect(self, images: npt.NDArray[np.float32], neighbours: npt.NDArray[np.float32] | None = None) -> Findings:
-        """Inspect images (n, c, h, w): map (n, h, w) of probabilities 0..1, the mean of the highest patches as score.
+        """Inspect images (n, c, h, w): map (n, h, w) of probabilities 0..1, and the score, see above.
 
         neighbours: (n, 2, c, h, w), the slices below and above each, for the source `neighbours` alone; None: each
         stands for its own.  Raises UserError for images or neighbours unlike those that were fitted on.
         """
         found = self.inspect_by_heads(images, neighbours)
+        found = found if self.excess is None else self.excess.taken_off(found, images)
         measure = self.settings.measure
         return found if measure is None else joined(found, images, measure, self.scales)
 
     def inspect_by_heads(
         self, images: npt.NDArray[np.float32], neighbours: npt.NDArray[np.float32] | None = None
     ) -> Findings:
-        """As `inspect`, without what `settings.measure` adds to the score."""
+        """As `inspect`, the score the mean of the highest patches: nothing taken off it by area, no measure joined."""
         window, top = self.parts.window, self.settings.top
         centred = self.settings.lesions.kind == "centre"
 
@@ -92,7 +96,7 @@ class FittedAnomae:
         stacks = self._stacks(images, neighbours)
         with in_use(self.settings.device) as device:
             scores, highest, maps = in_fixed_batches(stacks, device, found)
-        others = {"highest_patches": highest.astype(np.float64)} if centred else {}
+        others = {HIGHEST: highest.astype(np.float64)} if centred else {}
         return Findings(scores.astype(np.float64), maps, None, others)
 
     def pretext(
@@ -127,6 +131,7 @@ class FittedAnomae:
             "channels": self.channels,
             "window": [list(self.parts.window.low), list(self.parts.window.high)],
             "teacher": self.description,
+            "excess": self.excess and asdict(self.excess),
             "scales": {name: asdict(scale) for name, scale in self.scales.items()},
         }
         write_json(folder / "settings.json", {**facts, "settings": self.settings.model_dump(mode="json")})
