@@ -41,6 +41,9 @@ ANOMAE: dict[str, Any] = {
     "hidden.heads": 2,
     "hidden.training.steps": 8,
     "hidden.training.batch": 8,
+    "denoised_size": 32,
+    "denoiser.width": 8,
+    "denoiser.halvings": 2,
     "denoiser.training.steps": 8,
     "denoiser.training.batch": 8,
 }
@@ -87,6 +90,7 @@ FORMS: dict[str, dict[str, Any]] = {
         "members": "dae,pca",
         **{f"settings.dae.{key}": value for key, value in length(16, 8, "training").items()},
         "settings.dae.width": 8,
+        "settings.dae.halvings": 2,
     },
     "conv-autoencoder": {**length(16, 8, "training"), "width": 8, "latent": 16},
     "pca": {"components": 8},
