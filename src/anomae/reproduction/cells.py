@@ -179,8 +179,8 @@ CELLS = (
     Cell("further", "DRAEM-like (synthetic textures)", "draem"),
     Cell("further", "patch memory, nearby positions only", "patchcore-near"),
     Cell("anomae", "as by default", "anomae"),
-    Cell("anomae", "without a pre-trained network: pixels alone", "anomae-pixels"),
-    Cell("anomae", "the same and its own masked autoencoder's residual", "anomae-residual"),
+    Cell("anomae", "from pixels alone", "anomae-pixels"),
+    Cell("anomae", "from pixels and the residual of its own masked autoencoder", "anomae-residual"),
 )
 
 
