@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from anomae.detectors.anomae.evidence import Evidence
-from anomae.detectors.anomae.fitted import FittedAnomae
+from anomae.detectors.anomae.fitted import FittedAnomae, divided_odds
 from anomae.detectors.inference import USE_BATCH
 from anomae.export.evidence import Begin, Look, Reduce, TracedEvidence, window_of
 from anomae.export.mae import drawn_masks, reconstruct_network
@@ -66,19 +66,23 @@ def traceable(fitted: FittedAnomae) -> Traceable:
     looks = dict(EXACT)
     if parts.features is not None and all(size.is_cut for size in sizes):
         looks = {"bf16": "bf16", "int8": "bf16"}
+    finished, lowered = ["patches"], list[str]()
+    if fitted.healthy_odds is not None:
+        runner["healthy_odds"] = fitted.healthy_odds.content()
+        known["factors"] = torch.ones(2, *fitted.evidences[0].grid)
+        finished, lowered = ["patches", "factors"], ["lowered"]
     steps: list[Step] = [
         *before,
         ("begin", begin, ["images", *first], begun, EXACT),
         ("look", Look(sizes, len(masks)), [*masks, *begun], evidence, looks),
         ("judge", _Judge(fitted), evidence, ["patches", "image"] if centred else ["patches"], {}),
-        ("finish", _Finish(fitted), ["patches"], ["highest_patches", "map"], EXACT),
+        ("finish", _Finish(fitted), finished, [*lowered, "highest_patches", "map"], EXACT),
     ]
     networks |= traced_in_turn(steps, known)
-    further = {"score_highest_patches": "highest_patches"} if centred else {}
+    further = {"score_highest_patches": "highest_patches"} if centred or lowered else {}
     runner["chain"] = [[name, inputs] for name, _, inputs, _, _ in steps]
-    runner["outputs"] = {"score": "image" if centred else "highest_patches", "map": "map", **further}
-    if fitted.excess is not None:
-        runner = {"kind": "by_area", "runner": runner, "excess": asdict(fitted.excess)}
+    score = "image" if centred else "lowered" if lowered else "highest_patches"
+    runner["outputs"] = {"score": score, "map": "map", **further}
     if settings.measure is not None:
         scales = {name: asdict(scale) for name, scale in fitted.scales.items()}
         runner = {"kind": "measured", "runner": runner, "measure": settings.measure, "scales": scales}
@@ -112,7 +116,10 @@ class _Judge(nn.Module):
 
 
 class _Finish(nn.Module):
-    """Probabilities of patches (B, gh, gw) -> the mean of the highest (B,), and the map (B, h, w)."""
+    """Probabilities of patches (B, gh, gw) -> the mean of the highest (B,), and the map (B, h, w).
+
+    Given what their odds are divided by, (B, gh, gw), first the mean of the highest then; the map is of these.
+    """
 
     def __init__(self, fitted: FittedAnomae) -> None:
         super().__init__()
@@ -120,9 +127,15 @@ class _Finish(nn.Module):
         self.top = min(fitted.settings.top, grid[0] * grid[1])
         self.enlarge = Resize(grid, fitted.image_size, interpolation("bilinear"))
 
-    def forward(self, patches: Tensor) -> tuple[Tensor, Tensor]:
-        highest = patches.flatten(1).topk(self.top, dim=1).values.mean(dim=1)
-        return highest, self.enlarge(patches).clamp(0.0, 1.0)
+    def forward(self, patches: Tensor, factors: Tensor | None = None) -> tuple[Tensor, ...]:
+        highest = self._highest(patches)
+        if factors is None:
+            return highest, self.enlarge(patches).clamp(0.0, 1.0)
+        lowered = divided_odds(patches, factors)
+        return self._highest(lowered), highest, self.enlarge(lowered).clamp(0.0, 1.0)
+
+    def _highest(self, patches: Tensor) -> Tensor:
+        return patches.flatten(1).topk(self.top, dim=1).values.mean(dim=1)
 
 
 class _Heads(nn.Module):

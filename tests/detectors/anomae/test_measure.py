@@ -72,16 +72,17 @@ def test_saved_and_read_it_scores_alike_and_says_what_joins(
 
 def test_of_several_channels_their_mean_is_measured() -> None:
     images = np.random.default_rng(0).random((6, 3, 16, 16), dtype=np.float32)
-    scales = healthy_scales(1.0 + np.arange(70), 2.0 + np.arange(70), "mean")
+    blocks: list[int] = []
+
+    def inspect(indices: np.ndarray) -> Findings:
+        blocks.append(len(indices))
+        return Findings(1.0 + indices.astype(np.float64))
+
+    scales = healthy_scales(inspect, lambda at: images[at % 6], 70, "mean")
+    assert blocks == [32, 32, 6]
     found = joined(Findings(np.ones(6), None, None, {"other": np.zeros(6)}), images, "mean", scales)
     np.testing.assert_allclose(found.other_scores["mean"], images.mean(axis=(1, 2, 3)), rtol=1e-6)
     assert set(found.other_scores) == {"heads", "mean", "other"}
-
-
-def test_a_fit_measures_healthy_images_once(with_and_without: tuple[Any, Any], healthy: np.ndarray) -> None:
-    joint, alone = with_and_without
-    spots = MEASURES[SPOT](healthy[:, 0])
-    assert joint.scales == healthy_scales(alone.inspect(healthy).scores, spots, SPOT)
 
 
 def test_it_joins_on_brains_whose_lesions_are_bright_and_nowhere_else() -> None:

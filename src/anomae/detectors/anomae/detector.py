@@ -10,8 +10,11 @@ from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
 
-from anomae.detectors.anomae.by_area import AreaExcess, areas_of
+from anomae.detectors.anomae.by_location import HealthyOdds, areas_of
 from anomae.detectors.anomae.fitted import FittedAnomae
 from anomae.detectors.anomae.fitting import evidences_of, fit_parts, measured, with_memories
 from anomae.detectors.anomae.heads import build_heads, train_head
@@ -22,9 +25,8 @@ from anomae.detectors.anomae.saved import read_parts
 from anomae.detectors.anomae.settings import AnomaeSettings
 from anomae.detectors.inference import in_use
 from anomae.detectors.member_scale import MemberScale, measured_blocks
-from anomae.detectors.protocol import HealthySlices
+from anomae.detectors.protocol import Findings, HealthySlices
 from anomae.errors import UserError
-from anomae.slices.measures import MEASURES
 from anomae.slices.store import grey
 from anomae.training.devices import make_fabric
 from anomae.training.one_device import refuse_several_devices
@@ -86,7 +88,11 @@ class Anomae:
         ]
         side_by_side("heads", trainings, settings.head.training.total_steps(len(pool)), fabric.device)
         fitted = FittedAnomae(settings, seed, healthy.image_size, healthy.channels, parts, tuple(evidences), heads)
-        return _measured_on_healthy(fitted, healthy)
+        if settings.wants_healthy_odds:
+            fitted = replace(fitted, healthy_odds=_healthy_odds(fitted, healthy))
+        return (
+            fitted if settings.measure is None else replace(fitted, scales=_scales(fitted, settings.measure, healthy))
+        )
 
     @classmethod
     def load(cls, folder: Path, device: DeviceSettings | None = None) -> FittedAnomae:
@@ -106,36 +112,32 @@ class Anomae:
             head.load_state_dict(state)
             head.eval()
         scales = {name: MemberScale(**scale) for name, scale in content.get("scales", {}).items()}
-        excess = content.get("excess")  # of runs fitted before it was measured there is none
+        seed, channels = int(content["seed"]), int(content["channels"])
+        odds = content.get("healthy_odds")  # runs of before have none
+        healthy_odds = None if odds is None else HealthyOdds.read(odds)
+        size = (height, width)
         return FittedAnomae(
-            settings,
-            int(content["seed"]),
-            (height, width),
-            int(content["channels"]),
-            parts,
-            tuple(evidences),
-            heads,
-            excess and AreaExcess(tuple(excess["areas"]), tuple(excess["excess"])),
-            scales,
+            settings, seed, size, channels, parts, tuple(evidences), heads, healthy_odds=healthy_odds, scales=scales
         )
 
 
-def _measured_on_healthy(fitted: FittedAnomae, healthy: HealthySlices) -> FittedAnomae:
-    """With what its score needs of healthy images, at most 512 of them."""
-    settings = fitted.settings
-    if settings.measure is None and not settings.wants_area:
-        return fitted
-    scores, areas, measured = [], [], []
+def _scales(fitted: FittedAnomae, measure: str, healthy: HealthySlices) -> dict[str, MemberScale]:
+    def found(indices: npt.NDArray[np.int64]) -> Findings:
+        images = healthy.read(indices)
+        beside = healthy.neighbours(indices) if fitted.needs_neighbours else None
+        return fitted.inspect_by_heads(images, beside)
+
+    return healthy_scales(found, healthy.read, len(healthy), measure)
+
+
+def _healthy_odds(fitted: FittedAnomae, healthy: HealthySlices) -> HealthyOdds:
+    """From at most 512 healthy images, evenly spaced."""
+    patches, tissue, areas = [], [], []
     for indices in measured_blocks(len(healthy)):
         images = healthy.read(indices)
         beside = healthy.neighbours(indices) if fitted.needs_neighbours else None
-        scores.append(fitted.inspect_by_heads(images, beside).scores)
+        patches.append(fitted.patch_probabilities(images, beside))
+        body = torch.from_numpy((grey(images) > 0).astype(np.float32))
+        tissue.append(F.adaptive_avg_pool2d(body[:, None], patches[-1].shape[1:])[:, 0].numpy())
         areas.append(areas_of(images))
-        measured += [] if settings.measure is None else [MEASURES[settings.measure](grey(images))]
-    by_heads = np.concatenate(scores)
-    excess = AreaExcess.measured(by_heads, np.concatenate(areas)) if settings.wants_area else None
-    if settings.measure is None:
-        return replace(fitted, excess=excess)
-    lowered = by_heads if excess is None else excess.lowered(by_heads, np.concatenate(areas))
-    scales = healthy_scales(lowered, np.concatenate(measured), settings.measure)
-    return replace(fitted, excess=excess, scales=scales)
+    return HealthyOdds.measured(np.concatenate(patches), np.concatenate(tissue), np.concatenate(areas))

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from anomae.detectors.anomae.by_area import HIGHEST, AreaExcess
+from anomae.detectors.anomae.by_location import HealthyOdds, areas_of
 from anomae.detectors.anomae.evidence import Evidence
 from anomae.detectors.anomae.fitting import Parts
 from anomae.detectors.anomae.measure import joined
@@ -27,15 +27,18 @@ from anomae.files import write_json
 from anomae.models.patch_head import PatchHead
 from anomae.seeds import derive_seed
 
+HIGHEST = "highest_patches"  # the score by the heads alone, where another is taken
+
 
 @dataclass(frozen=True, slots=True)
 class FittedAnomae:
     """The score is the mean of the highest patches' probabilities of being abnormal; the map is the probability.
 
-    With `settings.by_area`, it is less by what healthy images of its tissue area score above larger ones.  With
-    `settings.measure`, the score is the mean of that and of the measure, each standardised over healthy images.
-    seed: of the fit.  image_size: (h, w).  channels: c.  evidences, heads: for each of `settings.sizes`.  excess: what
-    is taken off by area; None: nothing.  scales: of the heads' score and of the measure, where there is one.
+    With `settings.by_location`, the probabilities are less by what healthy patches have at their location; the score
+    without that stands beside as `highest_patches`.  With `settings.measure`, the score is the mean of that and of the
+    measure, each standardised over healthy images.
+    seed: of the fit.  image_size: (h, w).  channels: c.  evidences, heads: for each of `settings.sizes`.  healthy_odds:
+    what is taken off; None: nothing.  scales: of the heads' score and of the measure, where there is one.
     """
 
     name: ClassVar[str] = "anomae"
@@ -48,7 +51,7 @@ class FittedAnomae:
     parts: Parts
     evidences: tuple[Evidence, ...]
     heads: tuple[tuple[PatchHead, ...], ...]
-    excess: AreaExcess | None = None
+    healthy_odds: HealthyOdds | None = None
     scales: Mapping[str, MemberScale] = field(default_factory=dict)
 
     @property
@@ -70,34 +73,46 @@ class FittedAnomae:
         return families_of(self.settings.lesions)
 
     def inspect(self, images: npt.NDArray[np.float32], neighbours: npt.NDArray[np.float32] | None = None) -> Findings:
-        """Inspect images (n, c, h, w): map (n, h, w) of probabilities 0..1, and the score, see above.
+        """Inspect images (n, c, h, w): map (n, h, w) of probabilities 0..1, the mean of the highest patches as score.
 
         neighbours: (n, 2, c, h, w), the slices below and above each, for the source `neighbours` alone; None: each
         stands for its own.  Raises UserError for images or neighbours unlike those that were fitted on.
         """
         found = self.inspect_by_heads(images, neighbours)
-        found = found if self.excess is None else self.excess.taken_off(found, images)
         measure = self.settings.measure
         return found if measure is None else joined(found, images, measure, self.scales)
 
     def inspect_by_heads(
         self, images: npt.NDArray[np.float32], neighbours: npt.NDArray[np.float32] | None = None
     ) -> Findings:
-        """As `inspect`, the score the mean of the highest patches: nothing taken off it by area, no measure joined."""
-        window, top = self.parts.window, self.settings.top
-        centred = self.settings.lesions.kind == "centre"
+        """As `inspect`, without what `settings.measure` adds to the score."""
+        centred, odds = self.settings.lesions.kind == "centre", self.healthy_odds
 
-        def found(block: Tensor, _: npt.NDArray[np.float32]) -> tuple[Tensor, ...]:
-            patches, image = self._probabilities(window.seen(block))
-            highest = patches.flatten(1).topk(min(top, patches[0].numel()), dim=1).values.mean(dim=1)
+        def found(block: Tensor, given: npt.NDArray[np.float32]) -> tuple[Tensor, ...]:
+            patches, image = self._probabilities(self.parts.window.seen(block))
+            highest = self._highest(patches)
+            if odds is not None:
+                factors = odds.factors(areas_of(given if given.ndim == 4 else given[:, 0]))
+                patches = divided_odds(patches, torch.from_numpy(factors).to(patches.device))
             large = F.interpolate(patches[:, None], block.shape[-2:], mode="bilinear", align_corners=False)[:, 0]
-            return (highest if image is None else image), highest, large.clamp(0.0, 1.0)
+            score = self._highest(patches) if image is None else image
+            return score, highest, large.clamp(0.0, 1.0)
 
         stacks = self._stacks(images, neighbours)
         with in_use(self.settings.device) as device:
             scores, highest, maps = in_fixed_batches(stacks, device, found)
-        others = {HIGHEST: highest.astype(np.float64)} if centred else {}
+        others = {HIGHEST: highest.astype(np.float64)} if centred or odds is not None else {}
         return Findings(scores.astype(np.float64), maps, None, others)
+
+    def patch_probabilities(
+        self, images: npt.NDArray[np.float32], neighbours: npt.NDArray[np.float32] | None = None
+    ) -> npt.NDArray[np.float32]:
+        """What the heads say of the patches of images (n, c, h, w), nothing taken off: (n, gh, gw), 0..1."""
+        stacks = self._stacks(images, neighbours)
+        with in_use(self.settings.device) as device:
+            return in_fixed_batches(
+                stacks, device, lambda block, _: (self._probabilities(self.parts.window.seen(block))[0],)
+            )[0]
 
     def pretext(
         self, images: npt.NDArray[np.float32], neighbours: npt.NDArray[np.float32] | None = None
@@ -131,7 +146,7 @@ class FittedAnomae:
             "channels": self.channels,
             "window": [list(self.parts.window.low), list(self.parts.window.high)],
             "teacher": self.description,
-            "excess": self.excess and asdict(self.excess),
+            "healthy_odds": self.healthy_odds and self.healthy_odds.content(),
             "scales": {name: asdict(scale) for name, scale in self.scales.items()},
         }
         write_json(folder / "settings.json", {**facts, "settings": self.settings.model_dump(mode="json")})
@@ -159,9 +174,19 @@ class FittedAnomae:
                     whole += [] if image is None else [image.float().sigmoid()]
         return torch.stack(patches).mean(dim=0), torch.stack(whole).mean(dim=0) if whole else None
 
+    def _highest(self, patches: Tensor) -> Tensor:
+        """The mean of the highest of patches (B, gh, gw), (B,)."""
+        top = min(self.settings.top, patches[0].numel())
+        return patches.flatten(1).topk(top, dim=1).values.mean(dim=1)
+
     def _stacks(
         self, images: npt.NDArray[np.float32], neighbours: npt.NDArray[np.float32] | None
     ) -> npt.NDArray[np.float32]:
         """The images, checked, with the neighbours that this detector looks at, or as they are."""
         check_images(images, self.channels, self.image_size)
         return stacked(images, neighbours if self.needs_neighbours else None)
+
+
+def divided_odds(chances: Tensor, factors: Tensor) -> Tensor:
+    """Probabilities, 0..1, whose odds are those of `chances` divided by `factors`, both (B, gh, gw)."""
+    return chances / (chances + (1 - chances) * factors)

@@ -4,18 +4,17 @@ On FLAIR and T2 most lesions are brighter than healthy tissue, which one line of
 prepared slice); where it says something, a detector should say no less.  docs/results.md has both and the two together.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import numpy.typing as npt
 
-from anomae.detectors.member_scale import MemberScale, judged_together
+from anomae.detectors.member_scale import MemberScale, judged_together, measured_blocks
 from anomae.detectors.protocol import Findings, Images4
 from anomae.slices.measures import MEASURES
 from anomae.slices.store import grey
 
 HEADS = "heads"
-Numbers = npt.NDArray[np.float64]
 
 
 def joined(found: Findings, images: Images4, measure: str, scales: Mapping[str, MemberScale]) -> Findings:
@@ -28,6 +27,18 @@ def joined(found: Findings, images: Images4, measure: str, scales: Mapping[str, 
     return Findings(together.scores, found.maps, None, {**found.other_scores, **together.other_scores})
 
 
-def healthy_scales(by_heads: Numbers, measured: Numbers, measure: str) -> dict[str, MemberScale]:
-    """The scales of the heads and of `measure` from what healthy images (n,) have of each."""
+def healthy_scales(
+    inspect: Callable[[npt.NDArray[np.int64]], Findings],
+    read: Callable[[npt.NDArray[np.int64]], Images4],
+    images: int,
+    measure: str,
+) -> dict[str, MemberScale]:
+    """The scales of the heads and of `measure` over at most 512 healthy images, evenly spaced.
+
+    inspect, read: indices (k,) -> what the heads find in these images, and the images (k, c, h, w).  images: how many
+    there are.
+    """
+    blocks = measured_blocks(images)
+    by_heads = np.concatenate([inspect(block).scores for block in blocks])
+    measured = np.concatenate([MEASURES[measure](grey(read(block))) for block in blocks])
     return {HEADS: MemberScale.measured(by_heads, []), measure: MemberScale.measured(measured, [])}

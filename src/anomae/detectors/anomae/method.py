@@ -37,8 +37,8 @@ def anomae_recipe(situation: Situation) -> AnomaeSettings:
     """The settings of a recipe.
 
     Where no midline lies in the middle of the images, left and right cannot be compared, and the source `mirror` is
-    left out.  Where one does, they are brains: the heads learn from every family of pseudo-lesions, and healthy slices
-    are compared by their tissue area (elsewhere it does not say what part of a body a slice shows).  On FLAIR and T2
+    left out.  Where one does, they are brains: the heads learn from every family of pseudo-lesions, and patches are
+    compared with healthy ones at their location (elsewhere a location says little of what is there).  On FLAIR and T2
     most lesions are brighter than their surroundings, which textbooks say and no label has to; there nine in ten
     pseudo-lesions that have a sign are brighter, and of brains the brightest spot joins the score (before a skull is
     taken off it is fat).  Raises UserError, naming near misses, where there is no such recipe.
@@ -58,7 +58,7 @@ def anomae_recipe(situation: Situation) -> AnomaeSettings:
         content["lesions"] = {**content.get("lesions", {}), "brighter": 0.9}
         if situation.aligned:
             content["measure"] = "brightest_spot_9"
-    content["by_area"] = situation.aligned
+    content["by_location"] = situation.aligned
     sources = content.get("sources", ("features", "pixels", "mirror"))
     content["sources"] = tuple(name for name in sources if situation.aligned or name != "mirror")
     return AnomaeSettings.model_validate(content)

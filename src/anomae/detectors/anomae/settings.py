@@ -125,9 +125,8 @@ class AnomaeSettings(Settings):
         default=None, description="the range itself, of every channel, instead of measuring it"
     )
     top: int = Field(default=5, gt=0, description="the score is the mean of so many highest patches")
-    by_area: bool = Field(
-        default=False,
-        description="take off what healthy slices with little tissue score above those with much; not of candidates",
+    by_location: bool = Field(
+        default=False, description="take off what healthy patches at the same location have; not of candidates"
     )
     measure: MeasureName | None = Field(
         default=None, description="what joins the score beside the heads, each on the scale of healthy images"
@@ -169,9 +168,9 @@ class AnomaeSettings(Settings):
         return bool({"features", "memory", "hidden"} & set(self.sources))
 
     @property
-    def wants_area(self) -> bool:
-        """Whether slices are compared by their tissue area."""
-        return self.by_area and self.lesions.kind == "area"
+    def wants_healthy_odds(self) -> bool:
+        """Whether patches are compared with healthy ones at their location."""
+        return self.by_location and self.lesions.kind == "area"
 
     @property
     def wants_neighbours(self) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from anomae.detectors.anomae.by_location import HealthyOdds, areas_of
 from anomae.inference.exported.engines import Network
 from anomae.inference.exported.errors import error_scores
 from anomae.models.transformer.visible_patches import drawn_visible
@@ -40,13 +41,16 @@ def before_the_chain(networks: Mapping[str, Network], runner: Mapping[str, Any],
 
     runner["window"]: low and width of the intensities seen as 0..1.  runner["rebuilt"]: how the slice in that window is
     masked and rebuilt, "rebuilt".  runner["hidden"]: how patches of features are hidden, masks (b, passes, gh, gw) of
-    each grid, "hidden_0" and so on.
+    each grid, "hidden_0" and so on.  runner["healthy_odds"]: what the odds of each patch are divided by, "factors"
+    (b, gh, gw).
     """
     known: dict[str, Array] = {"images": images}
+    slices = images if images.ndim == 4 else images[:, 0]
+    if "healthy_odds" in runner:
+        known["factors"] = HealthyOdds.read(runner["healthy_odds"]).factors(areas_of(slices))
     if "rebuilt" not in runner and "hidden" not in runner:
         return known
     low, width = (_per_channel(runner["window"][name]) for name in ("low", "width"))
-    slices = images if images.ndim == 4 else images[:, 0]
     seen = np.ascontiguousarray(np.clip((slices - low) / width, np.float32(0), np.float32(1)))
     if "rebuilt" in runner:
         known["rebuilt"] = reconstructed(networks["reconstruct"], runner["rebuilt"], low + seen * width)

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from anomae.detectors.anomae.by_area import AreaExcess
 from anomae.detectors.anomae.measure import joined
 from anomae.detectors.member_scale import MemberScale, judged_together
 from anomae.detectors.protocol import Findings
@@ -57,15 +56,11 @@ def inspect_ensemble(networks: Networks, runner: Mapping[str, Any], images: Arra
     return _arrays_of(judged_together(found, scales))
 
 
-def inspect_by_area(networks: Networks, runner: Mapping[str, Any], images: Array) -> dict[str, Array]:
-    """What runner["runner"] gives of the networks, its score less runner["excess"] at the tissue area."""
-    found, slices = _inside(networks, runner, images)
-    return _arrays_of(AreaExcess(**runner["excess"]).taken_off(found, slices))
-
-
 def inspect_measured(networks: Networks, runner: Mapping[str, Any], images: Array) -> dict[str, Array]:
     """What runner["runner"] gives of the networks, its score joined by runner["measure"] on runner["scales"]."""
-    found, slices = _inside(networks, runner, images)
+    inside = runner["runner"]
+    found = findings_of(RUNNERS[inside["kind"]](networks, inside, images))
+    slices = images if images.ndim == 4 else images[:, 0]
     scales = {name: MemberScale(**scale) for name, scale in runner["scales"].items()}
     return _arrays_of(joined(found, slices, runner["measure"], scales))
 
@@ -74,16 +69,8 @@ RUNNERS: dict[str, Callable[[Networks, Mapping[str, Any], Array], dict[str, Arra
     "chain": inspect_chain,
     "masked": inspect_masked,
     "ensemble": inspect_ensemble,
-    "by_area": inspect_by_area,
     "measured": inspect_measured,
 }
-
-
-def _inside(networks: Networks, runner: Mapping[str, Any], images: Array) -> tuple[Findings, Array]:
-    """What runner["runner"] finds, and the slices (b, c, h, w) themselves."""
-    inside = runner["runner"]
-    found = findings_of(RUNNERS[inside["kind"]](networks, inside, images))
-    return found, images if images.ndim == 4 else images[:, 0]
 
 
 def _arrays_of(found: Findings) -> dict[str, Array]:
