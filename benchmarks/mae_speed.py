@@ -67,7 +67,7 @@ class Shape:
 
 SHAPES = {
     "small": Shape(48, 6, Size(192, 6, 3), Size(192, 2, 3), {"cpu": 128, "cuda": 1024}, {"cpu": 32, "cuda": 512}),
-    "vit-base-224": Shape(224, 16, *SIZES["base"], {"cpu": 4, "cuda": 128}, {"cpu": 2, "cuda": 64}),
+    "vit-base-224": Shape(224, 16, *SIZES["base"], {"cpu": 4, "cuda": 128}, {"cpu": 16, "cuda": 64}),
 }
 
 

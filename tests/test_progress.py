@@ -64,19 +64,19 @@ def test_bars_at_once_stand_below_one_another_on_a_terminal(monkeypatch: pytest.
         with progress(title, 3, "steps") as bar:
             met.wait()
             for _ in range(3):
-                bar.advance(note=f"loss of {title}")
+                bar.advance(note=f"loss of {title} [/as in names]")
             met.wait()
 
     with reporting(Console()), ThreadPoolExecutor(2) as threads:
-        for done in [threads.submit(copy_context().run, work, title) for title in ("heads", "rd4ad")]:
+        for done in [threads.submit(copy_context().run, work, title) for title in ("heads", "rd4ad [/b]")]:
             done.result()
         written = terminal.getvalue()
         with progress("afterwards", 1) as bar:
             bar.advance()
     last = re.sub(r"\x1b\[[?0-9;]*[a-zA-Z]", "", written).splitlines()[-2:]  # without colours and movements
-    for title in ("heads", "rd4ad"):
+    for title in ("heads", "rd4ad [/b]"):
         line = next(line for line in last if title in line)
         assert "3/3 steps" in line
-        assert f"loss of {title}" in line
+        assert f"loss of {title} [/as in names]" in line
     assert "rd4ad" not in terminal.getvalue()[len(written) :]
     assert "afterwards" in terminal.getvalue()[len(written) :]

@@ -114,12 +114,12 @@ class Console:
         with self._lock:
             if self._under_way == 0:
                 columns = (
-                    TextColumn("{task.description}"),
+                    TextColumn("{task.description}", markup=False),  # files have any names
                     BarColumn(),
                     MofNCompleteColumn(),
                     TextColumn("{task.fields[unit]} {task.fields[rate]}"),
                     TimeRemainingColumn(),
-                    TextColumn("{task.fields[note]}"),
+                    TextColumn("{task.fields[note]}", markup=False),
                 )
                 self._bars = Bars(*columns, console=RichConsole(stderr=True), refresh_per_second=4)
                 self._bars.start()

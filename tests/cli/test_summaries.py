@@ -221,3 +221,11 @@ def test_of_mri_of_heads_the_preparation_of_brains_is_recommended_once(tmp_path:
     assert read_json(tmp_path / "store" / "prepare.json")["settings"]["preparation"] == "plain"
     for number, setting in enumerate(("preparation=plain", "content=other")):
         assert "brain-mri" not in anomae(*words, tmp_path / str(number), *usual, "--set", setting)
+
+
+def test_columns_of_any_name_are_printed_as_they_are(tmp_path: Path) -> None:
+    lines = [f"c{at},p{at},{at % 7},{at % 5}" for at in range(40)]
+    (tmp_path / "s.csv").write_text("\n".join(["case,patient,score,score_x[/v2][red]", *lines]))
+    (tmp_path / "l.csv").write_text("\n".join(["case,label", *(f"c{at},{at % 2}" for at in range(40))]))
+    words = ("--scores", tmp_path / "s.csv", "--labels", tmp_path / "l.csv", "--out", tmp_path / "out")
+    assert "x[/v2][red]" in anomae("evaluate", *words, "--resamples", "100")

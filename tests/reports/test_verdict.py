@@ -70,9 +70,9 @@ def test_a_reversed_baseline_and_the_best_among_matched():
 def test_one_class():
     assert (
         one_class_verdict(12, 0)
-        == "The test split holds no abnormal slice (all 12 are normal), so no AUROC can be given."
+        == "The tested slices hold no abnormal one (all 12 are normal), so no AUROC can be given."
     )
-    assert "no normal slice" in one_class_verdict(0, 3)
+    assert "no normal one" in one_class_verdict(0, 3)
     assert "No test slice has a known label" in one_class_verdict(0, 0)
 
 

@@ -34,19 +34,30 @@ def test_a_column_that_names_nobody_is_none(tmp_path):
     nobody = table(tmp_path, "l.csv", ["nan", "nan", " ", "NA"])
     assert patients_in(nobody) is None
     assert patients_in(table(tmp_path, "m.csv")) is None
-    found = patients_of(nobody, table(tmp_path, "m.csv"), EVERY, EVERY)
+    found = patients_of(table(tmp_path, "m.csv"), [(nobody, EVERY, EVERY)])
     assert (found.names.tolist(), found.unit) == (["c0", "c1", "c2", "c3"], "case")
 
 
 def test_the_scores_may_name_them_where_the_labels_do_not(tmp_path):
     scores = table(tmp_path, "s.csv", ["A", "a", "B", "C"])
-    found = patients_of(scores, table(tmp_path, "l.csv"), np.array([0, 1]), np.array([2, 0]))
+    found = patients_of(table(tmp_path, "l.csv"), [(scores, np.array([0, 1]), np.array([2, 0]))])
     assert (found.names.tolist(), found.unit) == (["a", "c1", "a", "c3"], "patient")
+    assert found.unnamed.tolist() == [False, True, False, True]
+
+
+def test_several_tables_of_scores_may_name_them_and_must_not_contradict_each_other(tmp_path):
+    labels = table(tmp_path, "l.csv")
+    one, other = table(tmp_path, "s.csv", ["A", "B", "", "C"]), table(tmp_path, "t.csv", ["a", "", "D", "C"])
+    found = patients_of(labels, [(one, EVERY, EVERY), (other, EVERY, EVERY)])
+    assert (found.names.tolist(), found.unnamed.any()) == (["A", "B", "D", "C"], False)
+    odd = table(tmp_path, "u.csv", ["A", "B", "", "D"])
+    with pytest.raises(UserError, match=r"s\.csv and .*u\.csv name different patients"):
+        patients_of(labels, [(one, EVERY, EVERY), (odd, EVERY, EVERY)])
 
 
 def test_two_tables_may_spell_otherwise_but_not_name_others(tmp_path):
     labels = table(tmp_path, "l.csv", ["A1", "B", "", "C"])
-    found = patients_of(table(tmp_path, "s.csv", ["a 01", "b", "X", "nan"]), labels, EVERY, EVERY)
+    found = patients_of(labels, [(table(tmp_path, "s.csv", ["a 01", "b", "X", "nan"]), EVERY, EVERY)])
     assert found.names.tolist() == ["A1", "B", "c2", "C"]
     with pytest.raises(UserError, match="different patients"):
-        patients_of(table(tmp_path, "t.csv", ["A1", "C", "", "C"]), labels, EVERY, EVERY)
+        patients_of(labels, [(table(tmp_path, "t.csv", ["A1", "C", "", "C"]), EVERY, EVERY)])

@@ -9,6 +9,7 @@ import pytest
 from anomae.errors import UserError
 from anomae.files import read_json, write_csv, write_json
 from anomae.stages.compare import compare
+from anomae.stages.evaluate_scores import evaluate_scores
 
 from .test_evaluate import anyones_tables, made_up_run
 
@@ -101,3 +102,60 @@ def test_anyones_tables(tmp_path):
     assert found["pairs"][0]["difference"]["value"] == pytest.approx(values[0] - values[1])
     assert found["seeds"] == {}
     assert "position_rarity" in found["trivial_baselines"]
+
+
+def named_tables(folder: Path, in_labels: bool) -> list[Path]:
+    """One slice of thirty patients' fifteen each, whose patients the scores name, or the labels; other.csv reversed."""
+    rng = np.random.default_rng(0)
+    rows = [[f"c{k}", f"p{k // 15}", rng.normal() + (k // 15 % 2), k // 15 % 2] for k in range(450)]
+    head = ("case", "patient", "score", "label")
+    kept = {"s": (0, 2), "o": (0, 2), "l": (0, 1, 3)} if in_labels else {"s": (0, 1, 2), "o": (0, 1, 2), "l": (0, 3)}
+    for name, columns in kept.items():
+        lines = [[-row[at] if name == "o" and at == 2 else row[at] for at in columns] for row in rows]
+        write_csv(folder / f"{name}.csv", [head[at] for at in columns], lines)
+    return [folder / "s.csv", folder / "o.csv", folder / "l.csv"]
+
+
+@pytest.mark.parametrize("in_labels", [True, False])
+def test_patients_may_be_named_by_either_table_as_when_one_is_evaluated(tmp_path, in_labels):
+    scores, other, labels = named_tables(tmp_path, in_labels)
+    found = compare([scores, other], tmp_path / "out", labels=labels, resamples=200)
+    alone = evaluate_scores(scores, labels, tmp_path / "alone", resamples=200)
+    assert found["provenance"]["unit"] == "patient"
+    assert found["counts"]["patients"] == 30
+    assert found["runs"]["s.csv"]["auroc"] == alone["slice"]["auroc"]
+    assert not any("none is named" in note for note in found["notes"])
+
+
+def test_tables_that_name_other_patients_are_refused_and_a_leak_is_said(tmp_path):
+    scores, other, labels = named_tables(tmp_path, in_labels=False)
+    other.write_text(other.read_text().replace("c7,p0,", "c7,p5,"))
+    with pytest.raises(UserError, match="name different patients for the same slice"):
+        compare([scores, other], tmp_path / "out", labels=labels)
+    scores, labels = anyones_tables(tmp_path)
+    shutil.copy(scores, tmp_path / "again.csv")
+    labels.write_text(labels.read_text().replace("scan0,0,p0,", "scan0,0,p19,"))
+    found = compare([scores, tmp_path / "again.csv"], tmp_path / "out", labels=labels, resamples=50)
+    assert any("1 of 20 patients are in more than one split" in note for note in found["notes"])
+
+
+def test_columns_of_the_labels_give_their_baselines(tmp_path):
+    scores, other, labels = named_tables(tmp_path, in_labels=True)
+    header, *lines = labels.read_text().splitlines()
+    labels.write_text("\n".join([f"{header},body_fraction", *(f"{line},0.{line[-1]}5" for line in lines)]) + "\n")
+    found = compare([scores, other], tmp_path / "out", labels=labels, resamples=50)
+    assert found["trivial_baselines"]["body_fraction"]["value"] == 1
+    assert "the best trivial baseline, tissue area, gives 1.000" in found["verdict"]
+
+
+def test_a_folder_may_have_the_name_of_a_column_of_ours(runs, tmp_path):
+    named = [tmp_path / name for name in ("mean", "merged")]
+    for run, copy in zip(runs[1:], named, strict=True):
+        shutil.copytree(run, copy)
+        facts = read_json(copy / "run.json")
+        write_json(copy / "run.json", {**facts, "store": str(runs[0].parent / "store")})
+    found, plain = compare(named, tmp_path / "out", resamples=100), compare(runs[1:], tmp_path / "plain", resamples=100)
+    assert [*found["runs"].values()] == [*plain["runs"].values()]
+    assert found["merged"] == plain["merged"]
+    assert found["trivial_baselines"] == plain["trivial_baselines"]
+    assert found["pairs"][0]["difference"] == plain["pairs"][0]["difference"]

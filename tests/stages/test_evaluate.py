@@ -281,7 +281,7 @@ def test_one_class_still_makes_a_report(tmp_path):
     run = made_up_run(tmp_path, abnormal=False)
     report = evaluate(run, resamples=50)
     assert report["slice"]["auroc"] is None
-    assert report["verdict"].startswith("The test split holds no abnormal slice")
+    assert report["verdict"].startswith("The tested slices hold no abnormal one")
     assert report["counts"]["scored"]["normal"] == 60
     assert "Highest-scored normal slices" in (run / "report" / "report.html").read_text(encoding="utf-8")
 
@@ -525,6 +525,74 @@ def test_the_depth_of_a_scan_may_be_named(tmp_path):
     labels.write_text("\n".join([header + ",depth", *(line + ",20" for line in lines)]) + "\n")
     report = evaluate_scores(scores, labels, tmp_path / "out", resamples=100)
     assert [row["normal"] + row["abnormal"] for row in report["bands"]["position"]][3:] == [0, 0]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda at, number: (number + 1, 10), r"labels\.csv, line 11: there is no slice 10 in a case of 10 slices"),
+        (lambda at, number: (number, 0), "line 2: there is no slice 0 in a case of 0 slices"),
+        (lambda at, number: (number - 1, 10), "line 2: there is no slice -1"),
+        (
+            lambda at, number: (number, 11 if at == 13 else 12),
+            "lines 12 and 15 give case scan1 a depth of 12 and of 11",
+        ),
+    ],
+)
+def test_slices_beyond_their_scan_are_refused(tmp_path, change, words):
+    scores, labels = anyones_tables(tmp_path)
+    rows = [line.split(",") for line in labels.read_text().splitlines()[1:]]
+    rows = [[row[0], *change(at, int(row[1])), *row[2:]] for at, row in enumerate(rows)]
+    write_csv(labels, ("case", "slice", "depth", "patient", "split", "label"), rows)
+    write_csv(scores, ("case", "slice", "score"), [[row[0], row[1], row[-1]] for row in rows])
+    with pytest.raises(UserError, match=words):
+        evaluate_scores(scores, labels, tmp_path / "out")
+
+
+def test_nothing_is_claimed_of_a_split_whose_patients_are_not_named(tmp_path):
+    """The scores name them, and training slices need no score."""
+    scores, labels = anyones_tables(tmp_path, patient=False)
+    header, *lines = scores.read_text().splitlines()
+    scores.write_text("\n".join([f"{header},patient", *(f"{line},{line.split(',')[0]}" for line in lines)]) + "\n")
+    report = evaluate_scores(scores, labels, tmp_path / "out", resamples=50)
+    assert report["provenance"]["unit"] == "patient"
+    assert report["audit"]["patients_in_several_splits"] is None
+    assert any("Of 200 line(s) of labels.csv (train) it is not known" in said for said in report["warnings"])
+    assert "No patient is in several splits" not in " ".join(report["provenance"]["split_sentences"])
+
+
+def test_a_threshold_is_said_in_full(tmp_path):
+    rng = np.random.default_rng(0)
+    rows = [[f"c{k}", f"p{k}", "validation" if k < 40 else "test", int(k >= 80)] for k in range(120)]
+    scores = [[row[0], repr(float(1 / (1 + np.exp(-16 - rng.normal() - 2 * row[3]))))] for row in rows]
+    write_csv(tmp_path / "l.csv", ("case", "patient", "split", "label"), rows)
+    write_csv(tmp_path / "s.csv", ("case", "score"), scores)
+    report = evaluate_scores(tmp_path / "s.csv", tmp_path / "l.csv", tmp_path / "out", resamples=50)
+    row = report["operating_point"]["slice"]
+    said = float(row["sentence"].split("Above ")[1].split(",")[0])
+    assert said == row["threshold"] < 1
+    assert f">{row['threshold']!r}<" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_threshold_is_not_judged_on_the_slices_it_is_from(tmp_path):
+    """The validation split, scored as findings; its normal slices are the calibration too."""
+    run = made_up_run(tmp_path, lesions=False)
+    for name in ("maps.npy", "reconstructions.npy"):
+        (run / "findings" / name).unlink()
+    index = [line.split(",") for line in (tmp_path / "store" / "index.csv").read_text().splitlines()[1:]]
+    rows = [row for row in index if row[5] == "validation"]
+    columns = ("row", "case", "patient", "slice", "position_mm", "label", "score")
+    scored = [[*row[:5], row[6], 0.01 * at] for at, row in enumerate(rows)]
+    write_csv(run / "findings" / "scores.csv", columns, scored)
+    facts = read_json(run / "findings" / "findings.json")
+    write_json(run / "findings" / "findings.json", {**facts, "split": "validation", "images": len(rows)})
+    write_csv(run / "calibration" / "scores.csv", columns, [row for row in scored if row[5] == "0"])
+    write_json(run / "calibration" / "findings.json", {**facts, "split": "validation"})
+    report = evaluate(run, resamples=50)
+    assert report["slice"]["auroc"] is not None
+    assert report["operating_point"]["slice"] is None
+    assert "those that thresholds are taken from" in report["operating_point"]["sentence"]
+    assert "was not used for the threshold" not in (run / "report" / "report.html").read_text(encoding="utf-8")
 
 
 def pictures_run(folder: Path) -> Path:

@@ -48,14 +48,34 @@ def test_tenths():
 def test_what_is_common_in_training_is_not_rare():
     training = np.array([0.0] * 60 + [1.0] * 40)
     found = position_rarity(np.array([0.0, 0.5, 1.0]), training, DEPTH)
-    np.testing.assert_array_equal(found, [-60, 0, -40])
+    np.testing.assert_allclose(found, np.array([-0.6, 0, -0.4]) / 31)  # a bin is of 31 slices
+
+
+def test_rarity_is_on_one_scale_whatever_the_training_split_holds():
+    rng = np.random.default_rng(0)
+    training, relative = rng.beta(4, 4, 4000), np.linspace(0, 1, 50)
+    whole = position_rarity(relative, training, 50)
+    np.testing.assert_allclose(position_rarity(relative, np.tile(training, 3), 50), whole)
+    for some in (1000, 300, 100):  # the fewer, the more slices are joined
+        assert position_rarity(relative, training[:some], 50).sum() == pytest.approx(-1)
+    coarse = position_rarity(np.linspace(0, 1, 21), np.linspace(0, 1, 21), 21)  # the last bin is of fewer slices
+    np.testing.assert_allclose(coarse, -1 / 21)
+
+
+def test_learned_shares_do_not_say_how_many_abnormal_slices_there_are():
+    relative = np.tile(np.linspace(0, 1, 20), 50)
+    rng = np.random.default_rng(0)
+    for share in (0.1, 0.5, 0.9):
+        labels = (rng.random(1000) < share).astype(np.int8)
+        assert abnormal_share(relative, relative, labels).mean() == pytest.approx(1, abs=0.02)
+    np.testing.assert_array_equal(abnormal_share(relative, relative, np.zeros(1000, dtype=np.int8)), 1)
 
 
 def test_learned_share_follows_the_labels():
     known = np.tile(np.linspace(0, 1, 11), 100)
     labels = (np.abs(known - 0.5) < 0.2).astype(np.int8)
     found = abnormal_share(np.array([0.0, 0.5, 1.0]), known, labels)
-    assert found[1] > 0.9
+    assert found[1] > 0.9 / labels.mean()
     assert found[0] < 0.1
     assert found[2] < 0.1
 
@@ -116,7 +136,7 @@ def test_groups_are_learned_from_other_patients_only():
     group = np.where(np.arange(200) // 5 % 2, "png 9x9", "jpg 8x8")
     labels = (rng.random(200) < np.where(group == "png 9x9", 0.8, 0.2)).astype(np.int8)
     found = abnormal_share_of_group(group, labels, patient)
-    assert found[group == "png 9x9"].min() > 0.6 > 0.4 > found[group == "jpg 8x8"].max()
+    assert found[group == "png 9x9"].min() > 1.2 > 0.8 > found[group == "jpg 8x8"].max()
     turned = labels.copy()
     turned[patient == "3"] = 1 - turned[patient == "3"]
     np.testing.assert_array_equal(

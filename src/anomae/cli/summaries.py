@@ -132,7 +132,7 @@ def ended(
 
 def evaluated(report: dict[str, Any], folder: Path, strict: bool = False) -> None:
     """The verdict, the scores beside the trivial baselines, what the report warns of, and where it is."""
-    console = Console()
+    console = Console(markup=False)  # columns of scores have any names
     console.print(report.get("verdict", ""), highlight=False, soft_wrap=True)
     unit = (report.get("provenance") or {}).get("unit", "patient")
     table = Table("score", "AUROC", "95 % interval" if unit == "patient" else f"95 % interval, by {unit}")

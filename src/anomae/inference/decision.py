@@ -11,6 +11,7 @@ from anomae.statistics.operating_point import (
     PATIENT_BOUND,
     SLICE_BOUND,
     Threshold,
+    in_full,
     patient_threshold,
     slice_threshold,
     threshold_sentence,
@@ -111,9 +112,12 @@ def rules_of(
         rules.append(no_map if tops is None else _finding_rule(tops, healthy.unit))
     if threshold is not None:
         by_hand = Rule(
-            threshold, None, True, _said(f"Above {threshold:.4g}, a threshold given by hand: no bound holds.", smoothed)
+            threshold,
+            None,
+            True,
+            _said(f"Above {in_full(threshold)}, a threshold given by hand: no bound holds.", smoothed),
         )
-        of_maps = f"Above {threshold:.4g} of the map, the threshold of scores given by hand: no bound holds."
+        of_maps = f"Above {in_full(threshold)} of the map, the threshold of scores given by hand: no bound holds."
         rules = [by_hand, by_hand, Rule(threshold, None, True, of_maps)]
     of_slice, of_scan, of_finding = rules
     return Rules(of_slice, of_scan, of_finding, smoothed)

@@ -74,11 +74,21 @@ def verdict(decision: Decision) -> dict[str, str]:
             "sentence": f"The scan's score is {score}. {decision.unflagged.removeprefix('No flag.').strip()}",
         }
     above = "above" if decision.scan_flag else "not above"
+    score, threshold = _told_apart(decision.scan_score, rule.threshold)
     return {
         "state": "flagged" if decision.scan_flag else "clear",
         "title": "Flagged" if decision.scan_flag else "Not flagged",
-        "sentence": f"Its highest slice score, {score}, is {above} the threshold of scans, {rule.threshold:.4g}.",
+        "sentence": f"Its highest slice score, {score}, is {above} the threshold of scans, {threshold}.",
     }
+
+
+def _told_apart(score: float, threshold: float) -> tuple[str, str]:
+    """Both in four digits, or in as many as say which is higher."""
+    for digits in range(4, 17):
+        said = f"{score:.{digits}g}", f"{threshold:.{digits}g}"
+        if (float(said[0]) > float(said[1])) == (score > threshold):
+            return said
+    return repr(float(score)), repr(float(threshold))
 
 
 def rule_sentences(study: Study) -> list[tuple[str, str]]:

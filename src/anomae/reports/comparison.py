@@ -52,7 +52,9 @@ def compare_scores(
     groups: name -> runs that differ by seed alone; of those with two runs or more the spread is given.  bootstrap: over
     the patients of `slices`.
     """
-    columns = {**scores, MERGED: mean_rank(list(scores.values()))} if len(scores) > 1 else dict(scores)
+    columns = {_of_run(name): score for name, score in scores.items()}
+    if len(scores) > 1:
+        columns[MERGED] = mean_rank(list(scores.values()))
     metrics = bootstrap.metrics(slices.label, columns)
     aurocs = bootstrap.aurocs(slices.label, {**columns, **trivial_baselines})
     best = best_baseline(aurocs, trivial_baselines)
@@ -74,12 +76,12 @@ def compare_scores(
     }
     tested = {pair: test.p for pair, test in tests.items() if test.p is not None}
     adjusted = dict(zip(tested, holm(list(tested.values())), strict=True))
-    runs = {name: rows[name] for name in scores}
+    runs = {name: rows[_of_run(name)] for name in scores}
     pairs = [
         Pair(
             one=one,
             other=other,
-            difference=Difference.of(paired_difference(aurocs[one], aurocs[other])),
+            difference=Difference.of(paired_difference(aurocs[_of_run(one)], aurocs[_of_run(other)])),
             delong=DeLongFigures.model_validate({**test.to_json(), "p_holm": adjusted.get((one, other))}),
         )
         for (one, other), test in tests.items()
@@ -91,7 +93,7 @@ def compare_scores(
         )
         for name in sorted(trivial_baselines, key=lambda name: -aurocs[name].value)
     }
-    why = why_no_interval(aurocs[next(iter(scores))].groups)
+    why = why_no_interval(aurocs[_of_run(next(iter(scores)))].groups)
     return Comparison(
         verdict=_verdict(runs, pairs, seeds, compared[best] if best else None, why),
         runs=runs,
@@ -109,6 +111,11 @@ def comparison_notes(slices: ScoredSlices, score: npt.NDArray[np.float64], boots
         *few_patients_notes(bootstrap.aurocs(slices.label, {"score": score})["score"]),
         *([CLUSTERED] if bootstrap.patients < len(slices) else []),
     ]
+
+
+def _of_run(name: str) -> str:
+    """The column of a run beside MERGED and the trivial baselines, whose names a run's folder may have too."""
+    return f"run {name}"
 
 
 def _value(run: ComparedRun, metric: str) -> float:

@@ -1,4 +1,4 @@
-"""The operating point in the report: thresholds from normals only, and what they achieve on the test split."""
+"""The operating point in the report: thresholds from normals only, and what they achieve on the tested slices."""
 
 import numpy as np
 import numpy.typing as npt
@@ -56,13 +56,13 @@ def operating_point(
     with_lesion = np.unique(slices.patient[slices.label == 1])
     if len(with_lesion) and len(np.setdiff1d(slices.patient, with_lesion)) == 0:
         doubts.append(
-            f"Every {unit} of the test split has an abnormal slice: false positives are counted on their normal slices."
+            f"Every {unit} that is tested has an abnormal slice: false positives are counted on their normal slices."
         )
     for level, row in (("slice", of_slices), (unit, of_patients)):
         rate = row.false_positive_rate
         if rate and rate.low is not None and rate.low > row.bound:
             doubts.append(
-                f"The bound per {level} did not hold on this test split: {100 * rate.value:.1f} % were flagged, and "
+                f"The bound per {level} did not hold on the tested slices: {100 * rate.value:.1f} % were flagged, and "
                 f"the bound is {100 * row.bound:.3g} %."
             )
     return OperatingPoint(

@@ -16,6 +16,7 @@ from anomae.reports.schema import ReportContent
 from anomae.statistics.intervals import three_places
 from anomae.statistics.metric_specs import METRICS
 from anomae.statistics.neighbours import NEIGHBOURS
+from anomae.statistics.operating_point import in_full
 from anomae.statistics.trivial_baselines import TRIVIAL_BASELINES
 
 SCHEMA_VERSION = 3
@@ -80,6 +81,7 @@ def environment() -> Any:
         "svg_width": _svg_width,
         "flat": flat_settings,
         "percent": _percent,
+        "in_full": in_full,
     }
     return room
 

@@ -101,13 +101,13 @@ def beside_chance(auroc: Interval) -> str:
 
 
 def one_class_verdict(normal: int, abnormal: int) -> str:
-    """What is said where there is nothing to separate."""
+    """What is said where there is nothing to separate: normal and abnormal slices among those tested."""
     if normal + abnormal == 0:
         return "No test slice has a known label, so no AUROC can be given."
     missing, present = (
         ("abnormal", f"all {normal} are normal") if normal else ("normal", f"all {abnormal} are abnormal")
     )
-    return f"The test split holds no {missing} slice ({present}), so no AUROC can be given."
+    return f"The tested slices hold no {missing} one ({present}), so no AUROC can be given."
 
 
 def _matched_words(matched: Interval) -> str:

@@ -8,7 +8,7 @@ OUT/
 
 Scores of a fold are brought to one scale by the fold's own healthy validation slices: their mean is subtracted and
 their standard deviation divided by, which uses no label of a tested slice.  Trivial baselines are pooled as they
-are, since they are computed alike in all folds.
+are: their values are on one scale in all folds (shares, not counts, of a fold's own training slices).
 """
 
 import shutil

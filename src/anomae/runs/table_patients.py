@@ -1,5 +1,6 @@
 """Whose slices the lines of tables are: patients in one spelling, and cases where a table names none."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,11 +12,15 @@ from anomae.volumes.patient_ids import is_missing, plain_name
 
 
 class Patients(NamedTuple):
-    """Patient of each line of the labels (n,); that unit: "patient", or "case" where none is named; and doubts."""
+    """Patient of each line of the labels (n,); that unit: "patient", or "case" where none is named; and doubts.
+
+    unnamed: which lines name none, (n,), so that their case stands for the patient.
+    """
 
     names: npt.NDArray[np.str_]
     unit: str
     doubts: list[str]
+    unnamed: npt.NDArray[np.bool_]
 
 
 def patients_in(table: Table) -> Patients | None:
@@ -27,35 +32,48 @@ def patients_in(table: Table) -> Patients | None:
     return _told(table, table.text("patient"), table.text("case")) if "patient" in table.columns else None
 
 
-def patients_of(found: Table, truth: Table, ours: Any, theirs: Any) -> Patients:
-    """Of each line of the labels `truth`, whose lines `theirs` (k,) mean the same slices as `ours` of the scores.
+def patients_of(truth: Table, scored: Sequence[tuple[Table, Any, Any]]) -> Patients:
+    """Of each line of the labels `truth`; where these name none, of the tables of scores.
 
-    Raises UserError where the two tables name different patients for the same slice.
+    scored: tables, and lines of each (k,) that mean the same slices as those lines (k,) of the labels.
+    Raises UserError where two tables name different patients for the same slice.
     """
-    own, scored = patients_in(truth), patients_in(found)
-    if own is None and scored is None:
-        return Patients(truth.text("case"), "case", [])
-    if own is None:
-        # Lines without a score keep their case as the unit: nothing better is known of them.
-        column = np.full(truth.rows, "", dtype=object)
-        column[theirs] = found.text("patient")[ours]
-        told = _told(truth, column.astype(np.str_), truth.text("case"), missing_said=False)
-        return Patients(truth.text("case"), "case", []) if told is None else told
+    own = patients_in(truth)
+    if own is not None:
+        doubts = [doubt for found, ours, theirs in scored if (doubt := _compared(truth, own, found, ours, theirs))]
+        return own._replace(doubts=[*own.doubts, *doubts])
+    # Lines without a score keep their case as the unit: nothing better is known of them.
+    column, said_by = np.full(truth.rows, "", dtype=object), np.full(truth.rows, None, dtype=object)
+    for found, ours, theirs in scored:
+        for name, row in zip(found.text("patient")[ours].tolist(), np.asarray(theirs).tolist(), strict=True):
+            if is_missing(name):
+                continue
+            if said_by[row] is None:
+                column[row], said_by[row] = name, found.path
+            elif plain_name(column[row]) != plain_name(name):
+                raise UserError(f"{said_by[row]} and {found.path} name different patients for the same slice.")
+    told = _told(truth, column.astype(np.str_), truth.text("case"), missing_said=False)
+    case = truth.text("case")
+    return Patients(case, "case", [], np.ones(len(case), dtype=np.bool_)) if told is None else told
+
+
+def _compared(truth: Table, own: Patients, found: Table, ours: Any, theirs: Any) -> str:
+    """A doubt where a table of new scans joins patients of the labels; UserError where tables contradict each other."""
+    scored = patients_in(found)
     if scored is None:
-        return own
-    pairs = {*zip(scored.names[ours].tolist(), own.names[theirs].tolist(), strict=True)}
+        return ""
     if found.by_file:  # scores of new scans name pseudonyms, or the scans themselves
+        pairs = {*zip(scored.names[ours].tolist(), own.names[theirs].tolist(), strict=True)}
         parted = len(pairs) - len({one for one, _ in pairs})
         doubt = (
             f"{found.path.name} counts as one patient what {truth.path.name} calls several: intervals may be narrow."
         )
-        return Patients(own.names, own.unit, [*own.doubts, doubt] if parted else own.doubts)
-    named = np.array([not is_missing(name) for name in found.text("patient").tolist()])[ours]
-    named &= np.array([not is_missing(name) for name in truth.text("patient").tolist()])[theirs]
+        return doubt if parted else ""
+    named = ~scored.unnamed[ours] & ~own.unnamed[theirs]
     alike = zip(scored.names[ours][named].tolist(), own.names[theirs][named].tolist(), strict=True)
     if any(one != other and plain_name(one) != plain_name(other) for one, other in {*alike}):
         raise UserError(f"{found.path} and {truth.path} name different patients for the same slice.")
-    return own
+    return ""
 
 
 def _told(
@@ -78,4 +96,5 @@ def _told(
     if count and missing_said:
         doubts.append(f"{count} line(s) of {table.path.name} name no patient: each case of theirs counted as one.")
     patient = [spelled.get(name) or of for name, of in zip(names, case.tolist(), strict=True)]
-    return Patients(np.array(patient, dtype=np.str_), "patient", doubts)
+    unnamed = np.array([name in missing for name in names], dtype=np.bool_)
+    return Patients(np.array(patient, dtype=np.str_), "patient", doubts, unnamed)

@@ -13,17 +13,15 @@ from anomae.progress import progress
 from anomae.reports.comparison import compare_scores, comparison_notes
 from anomae.reports.comparison_page import comparison_definitions, write_comparison
 from anomae.reports.comparison_schema import Comparison, ComparisonContent
-from anomae.reports.provenance import count_scored
+from anomae.reports.provenance import count_scored, in_several_splits, leak_warning
 from anomae.runs.findings import ScoredRun, open_findings, report_versions, sha256
+from anomae.runs.labelled_slices import Scored, labelled_slices
 from anomae.runs.run import Run
 from anomae.runs.score_table import Table, read_table
 from anomae.runs.scored_store import relative_positions_of, slices_at, trivial_baselines_on
 from anomae.runs.table_join import join
-from anomae.runs.table_patients import patients_in
 from anomae.statistics.intervals import PatientBootstrap
-from anomae.statistics.positions import relative_positions, seen_extents
 from anomae.statistics.scored import ScoredSlices
-from anomae.statistics.trivial_baselines import known_baselines
 
 
 def compare(
@@ -112,56 +110,38 @@ def _of_runs(paths: Sequence[Path], names: Sequence[str]) -> Loaded:
         | {"settings": run.facts.get("settings"), "scores": len(run.rows), "sha256": sha256(run.table.path)}
         for name, run in zip(names, opened, strict=True)
     }
-    doubts = [doubt] if (doubt := doubt_of(first.store.prepared)) else []
+    unit, doubt, index = unit_of(first.store.prepared), doubt_of(first.store.prepared), first.store.index
+    allowed, patients = bool(first.store.prepared.get("allow_leak")), len(np.unique(index.patient))
+    leak = leak_warning(in_several_splits(index.split, index.patient), patients, allowed, unit, doubt)
+    doubts = [said for said in (leak, doubt) if said]
     notes = [*_left_out(opened, names, len(rows)), *_stores(opened, names)]
-    return slices, scores, trivial_baselines, facts, [*doubts, *notes], unit_of(first.store.prepared)
+    return slices, scores, trivial_baselines, facts, [*doubts, *notes], unit
 
 
 def _of_tables(paths: Sequence[Path], names: Sequence[str], labels: Path) -> Loaded:
     truth = read_table(labels, ("case", "label"))
     tables = [read_table(path, ("case", "score")) for path in paths]
-    split, label = truth.splits(), truth.labels()
     matched = [join(table, truth) for table in tables]
-    joined = [dict(zip(found.theirs, found.ours, strict=True)) for found in matched]
-    rows = np.array(
-        [
-            row
-            for row in range(truth.rows)
-            if split[row] == "test" and label[row] >= 0 and all(row in found for found in joined)
-        ],
-        dtype=np.int64,
-    )
+    known = labelled_slices(truth, [Scored(*pair) for pair in zip(tables, matched, strict=True)])
+    joined = [dict(zip(found.theirs.tolist(), found.ours.tolist(), strict=True)) for found in matched]
+    tested = np.flatnonzero((known.split == "test") & (known.label >= 0)).tolist()
+    rows = np.array([row for row in tested if all(row in found for found in joined)], dtype=np.int64)
     if not len(rows):
         raise UserError(f"No labelled test slice of {labels} is in all of the tables of scores.")
-    by_slice = "slice" in truth.columns and all("slice" in table.columns for table in tables)
-    number = truth.whole_numbers("slice") if by_slice else np.full(truth.rows, -1, dtype=np.int64)
-    case = truth.text("case")
-    patient, unit, doubts = patients_in(truth) or (case, "case", [])
-    relative = relative_positions(case, number, seen_extents(case, number))
-    slices = ScoredSlices(
-        case[rows],
-        patient[rows],
-        number[rows],
-        label[rows],
-        relative[rows],
-        np.zeros(len(rows), dtype=np.bool_),
-        np.full(len(rows), np.nan),
-        truth.text("site")[rows],
-    )
-    trivial_baselines = (
-        known_baselines(slices, relative[(split == "train") & (label == 0)]) if slices.both_classes else {}
-    )
+    slices = known.at(rows)
+    trivial_baselines = known.trivial_baselines(rows, slices)
     scores = {
-        name: table.numbers("score")[[found[row] for row in rows]]
+        name: table.numbers("score")[[found[row] for row in rows.tolist()]]
         for name, table, found in zip(names, tables, joined, strict=True)
     }
     facts = {
         name: {"scores": table.rows, "sha256": sha256(table.path)} for name, table in zip(names, tables, strict=True)
     }
-    notes = ["Not audited: trivial baselines from the images, since only scores were given.", *doubts]
+    unit, leaking = known.patients.unit, in_several_splits(known.split, known.patients.names)
+    leak = leak_warning(leaking, len(np.unique(known.patients.names)), allowed=False, unit=unit)
+    notes = [note for note in (leak, known.split_doubt, *known.patients.doubts) if note]
+    notes += known.not_audited("position_centre" in trivial_baselines)
     notes += [note for found in matched for note in found.notes]
-    if unit == "case":
-        notes.append("Not audited: patients, since none is named: cases are resampled.")
     notes += [
         f"{name} scores {table.rows} slices, of which {len(rows)} are common, labelled and of the test split."
         for name, table in zip(names, tables, strict=True)

@@ -19,7 +19,7 @@ from anomae.reports.near_duplicates import duplicates_across
 from anomae.reports.picture_strips import picture_strips, preparation_strips, sample_strips
 from anomae.reports.pretext import pretext_section, pretext_sentence
 from anomae.reports.provenance import cost_sentence, preparation_sentence, preparation_table, skipped_sentence
-from anomae.runs.calibration import run_calibration
+from anomae.runs.calibration import CALIBRATION_SPLIT, run_calibration
 from anomae.runs.findings import ScoredRun, file_hashes, open_findings
 from anomae.runs.pretext import read_pretext
 from anomae.runs.run import Run
@@ -32,6 +32,8 @@ from anomae.statistics.operating_point import PATIENT_BOUND, SLICE_BOUND
 
 __all__ = ["evaluate", "evaluate_scores"]
 
+OF_THESE = "The healthy slices that were scored are those that thresholds are taken from."
+OWN_CALIBRATION = f"No operating point: none can be judged here. {OF_THESE}"
 SMOOTHED = "Slices are judged by their scores smoothed over the neighbouring slices of their scan (1/4, 1/2, 1/4)."
 
 
@@ -65,6 +67,9 @@ def evaluate(
     bootstrap = PatientBootstrap(slices.patient, resamples, seed)
     pretext = pretext_section(read_pretext(opened_run, opened))
     calibration, why_none, levels = run_calibration(opened_run, opened, slices.patient, smoothed=smoothed)
+    own_calibration = split == CALIBRATION_SPLIT
+    if own_calibration:
+        calibration, why_none = None, OWN_CALIBRATION
     steps = len(rows) * (3 if opened.has_lesions and found.maps is not None else 1)
     with progress("evaluate", steps, "slices") as bar:
         trivial_baselines = (
@@ -85,6 +90,8 @@ def evaluate(
         warnings.append(f"{missed} slices of the {split} split have no score and are left out of every figure.")
     if len(rows) < len(found.rows):
         warnings.append(f"{len(found.rows) - len(rows)} scored slices have no known label and are left out.")
+    if own_calibration and pixel is not None:
+        warnings.append(f"{OF_THESE} What is said of healthy tissue and of false findings is too favourable.")
     evaluated = Evaluated(
         slices=slices,
         scores=scores,

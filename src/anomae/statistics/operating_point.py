@@ -87,13 +87,19 @@ def patient_threshold(scores: Scores, patient: npt.NDArray[np.str_], bound: floa
     return slice_threshold(highest, names, bound)
 
 
+def in_full(threshold: float) -> str:
+    """The shortest decimal number that is this very threshold: rounded, it would flag other scores."""
+    return repr(float(threshold)).removesuffix(".0")
+
+
 def threshold_sentence(threshold: Threshold, what: str, patients: str = "patients") -> str:
     """What the threshold guarantees, or why not what was asked; `what` as in "slice of a new healthy patient"."""
     guarantee = f"a {what} is flagged with a probability of at most {100 * threshold.bound:.3g} %"
     if threshold.reachable:
-        return f"Above {threshold.value:.4g}, {guarantee} ({threshold.patients} calibration {patients})."
+        return f"Above {in_full(threshold.value)}, {guarantee} ({threshold.patients} calibration {patients})."
     return (
         f"A bound of {100 * threshold.asked:.3g} % per {what.split(' ')[0]} needs at least {threshold.needed} "
         f"calibration {patients}, and there are {threshold.patients}. The smallest bound they allow is "
-        f"{100 * threshold.bound:.3g} %, at the highest calibration score: above {threshold.value:.4g}, {guarantee}."
+        f"{100 * threshold.bound:.3g} %, at the highest calibration score: above {in_full(threshold.value)}, "
+        f"{guarantee}."
     )

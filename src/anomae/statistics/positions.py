@@ -43,31 +43,32 @@ def tenth_of_scan(relative: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
 def position_rarity(
     relative: npt.NDArray[np.float64], training: npt.NDArray[np.float64], depth: int
 ) -> npt.NDArray[np.float64]:
-    """How rare a position in the scan is among the training normals: minus their count there, (n,).
+    """How rare a position in the scan is among the training normals: minus the share of them at it, (n,).
 
+    Of a slice, not of a bin, so that values from training splits of other sizes, as folds have, are on one scale.
     relative: (n,), training: (m,), relative positions without NaN.  depth: slices of a usual scan; positions are told
     apart that finely where there are at least 20 training normals at each on average, else more coarsely.
     """
     fine = max(depth, 5)
     # Whole slices are joined: bins that cut across them would hold now one slice and now two, and count that.
     step = int(np.clip(-(-20 * fine // max(len(training), 1)), 1, fine // 5))
-    counts = np.bincount(_bin(training, fine) // step, minlength=-(-fine // step))
-    return -counts[_bin(relative, fine) // step].astype(np.float64)
+    bins = -(-fine // step)
+    counts = np.bincount(_bin(training, fine) // step, minlength=bins)
+    joined = np.bincount(np.arange(fine) // step, minlength=bins)  # the last bin may be of fewer slices
+    return -(counts / (joined * len(training)))[_bin(relative, fine) // step]
 
 
 def abnormal_share(
     relative: npt.NDArray[np.float64], known: npt.NDArray[np.float64], labels: npt.NDArray[np.int8]
 ) -> npt.NDArray[np.float64]:
-    """The share of abnormal slices at the same position in labelled scans of other patients, (n,).
+    """The share of abnormal slices at the same position in labelled scans of other patients, over that at all, (n,).
 
     known, labels: (m,), relative positions and labels (0, 1) of those scans.  Positions are told apart as finely as
-    leaves 50 slices at each on average; one slice of the overall share is added to each.
+    leaves 50 slices at each on average; one slice of the overall share is added to each.  Shares are over the overall
+    one: where those scans hold few abnormal slices, as they do where the tested ones hold many, all would be lower.
     """
     bins = int(np.clip(len(known) // 50, 5, 50))
-    own = _bin(known, bins)
-    every, abnormal = np.bincount(own, minlength=bins), np.bincount(own, weights=labels, minlength=bins)
-    share = (abnormal + labels.mean()) / (every + 1)
-    return np.asarray(share[_bin(relative, bins)], dtype=np.float64)
+    return _over_all(_bin(known, bins), labels, bins)[_bin(relative, bins)]
 
 
 def abnormal_share_across(
@@ -86,20 +87,22 @@ def abnormal_share_across(
 def abnormal_share_of_group(
     group: npt.NDArray[np.str_], labels: npt.NDArray[np.int8], patient: npt.NDArray[np.str_]
 ) -> npt.NDArray[np.float64]:
-    """The share of abnormal slices of the same group (n,), for each fifth of the patients from the four others; (n,).
-
-    One slice of the overall share is added to every group.
-    """
+    """As `abnormal_share_across` of slices of the same group (n,), whatever their position; (n,)."""
     names, who = np.unique(patient, return_inverse=True)
     _, index = np.unique(group, return_inverse=True)
     fifth = generator(0, "fifths of the patients").permutation(len(names))[who] % 5
     found = np.zeros(len(labels))
     for one in np.unique(fifth):
         inside = fifth == one
-        every = np.bincount(index[~inside], minlength=index.max() + 1)
-        abnormal = np.bincount(index[~inside], weights=labels[~inside], minlength=index.max() + 1)
-        found[inside] = ((abnormal + labels[~inside].mean()) / (every + 1))[index[inside]]
+        found[inside] = _over_all(index[~inside], labels[~inside], int(index.max()) + 1)[index[inside]]
     return found
+
+
+def _over_all(group: npt.NDArray[np.int64], labels: npt.NDArray[np.int8], groups: int) -> npt.NDArray[np.float64]:
+    """The share of abnormal slices in each group over that of all, one slice of the latter added; (groups,)."""
+    overall = float(labels.mean())
+    every, abnormal = np.bincount(group, minlength=groups), np.bincount(group, weights=labels, minlength=groups)
+    return (abnormal / overall + 1) / (every + 1) if overall > 0 else np.ones(groups)
 
 
 def _bin(relative: npt.NDArray[np.float64], bins: int) -> npt.NDArray[np.int64]:
