@@ -14,9 +14,21 @@ from anomae.errors import UserError
 from anomae.workers import in_order, usable_cores
 
 
+def blocked_by(more: tuple[int, ...]) -> set[int]:
+    """The signals that this process holds back."""
+    return set(signal.pthread_sigmask(signal.SIG_BLOCK, more))
+
+
 @pytest.mark.parametrize("workers", [0, 1, 2])
 def test_results_come_in_the_order_of_the_items(workers):
     assert list(in_order(math.sqrt, [float(n * n) for n in range(20)], workers)) == [float(n) for n in range(20)]
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="this system has no masks of signals")
+def test_no_interrupt_reaches_a_worker_that_is_just_starting():
+    (blocked,) = in_order(blocked_by, [()], 1)
+    assert signal.SIGINT in blocked
+    assert signal.SIGINT not in blocked_by(())
 
 
 @pytest.mark.parametrize("workers", [0, 2])

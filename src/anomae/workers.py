@@ -54,7 +54,7 @@ def in_order(
     with ProcessPoolExecutor(workers, mp_context=context, initializer=_begin_noting, initargs=(at,)) as pool:
         try:
             for index, item in enumerate(items):
-                with script_left_alone():
+                with script_left_alone(), _interrupts_kept():
                     waiting.append(pool.submit(_noted, function, index, item))
                 processes.update(active_children())
                 if len(waiting) >= workers + AHEAD:
@@ -111,6 +111,19 @@ def _end_with_parent() -> None:
     if parent is not None:
         connection.wait([parent.sentinel])
         os._exit(1)
+
+
+@contextmanager
+def _interrupts_kept() -> Iterator[None]:
+    """Start processes that no Ctrl-C reaches, not even before `begin_worker`; this one's own comes just afterwards."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager

@@ -71,6 +71,15 @@ def test_help_loads_neither_torch_nor_readers() -> None:
         (("prepare", "lgg", "nowhere", "there", "--set", "image_sise=32"), "Did you mean image_size?"),
         (("prepare", "lgg", "nowhere", "there", "--set", "image_size"), "not of the form key=value"),
         (("fit", "nowhere", "run"), "make a store with `anomae prepare`"),
+        (("prepare", "brats2020", "", "there"), "A path is empty"),
+        (("fit", "store", " "), "A path is empty"),
+        (("score", "nowhere", "--device", "gpu"), "--device is 'gpu'; it is auto, cpu or cuda."),
+        (
+            ("score", "nowhere", "s.nii", "--out", "o", "--precision", "fp16"),
+            "--precision is 'fp16'; it is auto, bf16 or",
+        ),
+        (("score-archive", "m.csv", "o", "--run", "nowhere", "--device", "gpu"), "--device is 'gpu'"),
+        (("watch", "https://nowhere", "run", "--out", "o", "--device", "gpu"), "--device is 'gpu'"),
         (("score", "nowhere"), "not fitted yet"),
         (("score", "nowhere", "scan.nii.gz"), "--out DIR"),
         (("score", "nowhere", "scan.nii.gz", "--out", "out"), "nothing fitted"),
@@ -100,6 +109,8 @@ def test_a_users_error_is_one_sentence_and_exit_code_2(  # type: ignore[no-untyp
 
 def test_recipes_are_listed_and_shown_as_set_takes_them(anomae) -> None:  # type: ignore[no-untyped-def]
     assert "brats2020" in anomae("recipes")[1]
+    assert "reproduce-small-patches  " in anomae("recipes")[1]
+    assert "situation" not in anomae("recipes", "lgg", "--detector", "ensemble")[1]
     shown = anomae("recipes", "brats2020", "--detector", "mae-classifier", "--profile", "released")[1].splitlines()
     assert "classifier.training.layer_decay=0.75" in shown
     usual = anomae("recipes", "lgg")[1].splitlines()

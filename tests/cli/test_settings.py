@@ -3,6 +3,8 @@
 import pytest
 
 from anomae.cli.settings import cohort_and_preparation
+from anomae.cohorts.folder import Folder
+from anomae.cohorts.registry import open_cohort
 from anomae.errors import UserError
 from anomae.recipes.preparation import preparation_for
 
@@ -22,3 +24,17 @@ def test_a_preparation_that_is_named_wins_over_the_content() -> None:
 def test_only_a_folder_has_a_content() -> None:
     with pytest.raises(UserError, match="There is no setting 'content'"):
         cohort_and_preparation("lgg", ["content=pictures"], None)
+
+
+@pytest.mark.parametrize("name", ["none", "Null", "nan", "true", "1e5", "2020-01-01", "inf"])
+def test_classes_may_be_called_what_numbers_and_switches_are(name: str) -> None:
+    options, _ = cohort_and_preparation("folder", [f"healthy_name={name}", f"healthy={name}", "colour=true"], None)
+    assert options == {"healthy_name": name, "healthy": name, "colour": True}
+    folder = open_cohort("folder", "x", table="cases.csv", **options)
+    assert isinstance(folder, Folder)
+
+
+def test_none_is_no_text() -> None:
+    with pytest.raises(UserError, match="The option healthy cannot be None"):
+        open_cohort("folder", "x", healthy=None)
+    assert cohort_and_preparation("brats", ["channel=none"], None)[0] == {"channel": None}

@@ -6,9 +6,9 @@ import pytest
 
 from anomae.detectors.mae_classifier.recipes import named_recipe
 from anomae.detectors.method import Situation
-from anomae.detectors.registry import method_named
+from anomae.detectors.registry import DETECTORS, method_named
 from anomae.errors import UserError
-from anomae.recipes.overrides import overridden, parse_assignments, read_overrides
+from anomae.recipes.overrides import overridden, parse_assignments, read_overrides, settable
 from anomae.recipes.preparation import preparation_for
 from anomae.slices.settings import PrepareSettings
 
@@ -88,3 +88,24 @@ def test_what_shapes_the_settings_is_replaced_first() -> None:
         overridden(usual, {"rd4ad.training.steps": 7})
     with pytest.raises(UserError, match=r"There is no setting 'dae\.width'"):
         overridden(usual, {"members": "anomae,pca", "dae.width": 8})
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("nan")])
+def test_numbers_that_are_none_are_refused(value):
+    for name in ("dae", "mae-classifier", "one-line", "anovaegan"):
+        settings = DETECTORS[name].settings(Situation("small", "paper", (64, 64), 1, False, None))
+        for key in settable(settings):
+            part = settings.model_dump()
+            for step in key.split("."):
+                part = part[step]
+            if isinstance(part, float):
+                with pytest.raises(UserError, match="finite"):
+                    overridden(settings, {key: value})
+
+
+def test_what_an_ensemble_was_prepared_from_is_not_set():
+    settings = DETECTORS["ensemble"].settings(Situation("small", "paper", (64, 64), 1, False, None))
+    for key in ("situation", "situation.modality", "modality"):
+        with pytest.raises(UserError, match="There is no setting"):
+            overridden(settings, {key: "flair"})
+    assert overridden(settings, {"members": ["pca", "mean-image"]}).members == ("pca", "mean-image")

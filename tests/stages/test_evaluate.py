@@ -561,6 +561,15 @@ def test_nothing_is_claimed_of_a_split_whose_patients_are_not_named(tmp_path):
     assert "No patient is in several splits" not in " ".join(report["provenance"]["split_sentences"])
 
 
+def test_scores_of_none_of_the_labelled_test_slices_are_refused(tmp_path):
+    scores, labels = anyones_tables(tmp_path)
+    lines = ["case,slice,score", *(f"scan{case},{at},{at}" for case in range(10) for at in range(10))]
+    scores.write_text("\n".join(lines) + "\n")  # of the train split
+    with pytest.raises(UserError, match=r"scores none of the 200 labelled test slices of .*labels\.csv: score those"):
+        evaluate_scores(scores, labels, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_threshold_is_said_in_full(tmp_path):
     rng = np.random.default_rng(0)
     rows = [[f"c{k}", f"p{k}", "validation" if k < 40 else "test", int(k >= 80)] for k in range(120)]

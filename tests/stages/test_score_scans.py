@@ -194,6 +194,15 @@ def test_names_of_outputs_are_harmless(name):
     assert not plain.startswith((".", "-"))
 
 
+def test_one_path_alone_is_a_path_and_a_scan_below_the_results_is_told(run, tmp_path):
+    a_scan(scan := tmp_path / "scans" / "a.nii.gz")
+    score(run, str(scan), tmp_path / "out")
+    assert {row["file"] for row in rows_of(tmp_path / "out")} == {str(scan)}
+    for given in (scan, scan.parent):
+        with pytest.raises(UserError, match=r"--out .*scans holds .* itself, .* name another folder"):
+            score(run, [given], tmp_path / "scans")
+
+
 def test_the_same_scan_named_twice_is_scored_once(run, tmp_path):
     a_scan(tmp_path / "in" / "scan.nii.gz")
     out = score(run, [tmp_path / "in" / "scan.nii.gz", tmp_path / "in"], tmp_path / "out")

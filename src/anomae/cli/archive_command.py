@@ -51,15 +51,13 @@ def score_archive(
     """
     from anomae.archive.score_archive import score_archive as stage
     from anomae.archive.tables import PASSED_OVER
+    from anomae.cli.settings import device_settings
     from anomae.cli.summaries import ended
     from anomae.errors import UserError
     from anomae.files import read_json
-    from anomae.training.settings import DeviceSettings
 
     if maps not in ("all", "flagged", "none"):
         raise UserError(f"--maps is {maps!r}; it is all, flagged or none.")
-    given = {"accelerator": device, "precision": precision}
-    chosen = {key: value for key, value in given.items() if value is not None}
     folder = stage(
         manifest,
         out,
@@ -75,7 +73,7 @@ def score_archive(
         smoothed=smoothed,
         force=force,
         retry=retry,
-        device=DeviceSettings.model_validate(chosen) if chosen else None,
+        device=device_settings(device, precision),
     )
     facts = read_json(folder / "archive.json")
     failed = sum(count for kind, count in facts["failed"].items() if kind != PASSED_OVER)

@@ -165,13 +165,11 @@ def score(
     strict: Strict = False,
 ) -> None:
     """Score every slice of the store's test split, or of new scans, which are flagged, and write anomaly maps."""
+    from anomae.cli.settings import device_settings
     from anomae.errors import UserError
     from anomae.export.choice import engine_for
-    from anomae.training.settings import DeviceSettings
 
-    given = {"accelerator": device, "precision": precision}
-    chosen = {key: value for key, value in given.items() if value is not None}
-    device_settings = DeviceSettings.model_validate(chosen) if chosen else None
+    computing = device_settings(device, precision)
     if paths:
         if out is None:
             raise UserError("Scoring new scans needs a folder for the results: --out DIR.")
@@ -195,8 +193,8 @@ def score(
             uid_root=uid_root,
             pages=pages,
             identify=identify,
-            device=device_settings,
-            load=engine_for(run, engine, device_settings, store=store),
+            device=computing,
+            load=engine_for(run, engine, computing, store=store),
         )
         scored(written, strict, as_json)
     else:
@@ -214,10 +212,8 @@ def score(
             raise UserError("--series is for new scans; a store knows none.")
         from anomae.stages.score import score as stage
 
-        load = engine_for(run, engine, device_settings, store=store, pretext=True)
-        written = stage(
-            run, split=split, maps=maps, calibration=calibration, store=store, device=device_settings, load=load
-        )
+        load = engine_for(run, engine, computing, store=store, pretext=True)
+        written = stage(run, split=split, maps=maps, calibration=calibration, store=store, device=computing, load=load)
         from anomae.cli.summaries import scored_store
 
         scored_store(run, written)

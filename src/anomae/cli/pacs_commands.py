@@ -198,10 +198,10 @@ def _how(
     device: str | None,
     smoothed: bool,
 ) -> Any:
+    from anomae.cli.settings import device_settings
     from anomae.pacs.score_study import HowToScore
-    from anomae.training.settings import DeviceSettings
 
-    chosen = None if device is None else DeviceSettings.model_validate({"accelerator": device})
+    chosen = device_settings(device)
     return HowToScore(run, bounds, threshold, force, overlays, uid_root, chosen, smoothed=smoothed)
 
 

@@ -1,18 +1,34 @@
 """From `--set` and `--settings` to settings: which belong to the cohort, which to the preparation, which to the fit."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from anomae.errors import UserError
 from anomae.recipes.overrides import overridden, parse_assignments, read_overrides
 from anomae.slices.settings import PrepareSettings
 
+if TYPE_CHECKING:
+    from anomae.training.settings import DeviceSettings
 
-def collected(assignments: Sequence[str], file: Path | None) -> dict[str, Any]:
-    """All overrides: the file's, then those of `--set`, which win."""
+
+def collected(assignments: Sequence[str], file: Path | None, as_text: Collection[str] = ()) -> dict[str, Any]:
+    """All overrides: the file's, then those of `--set`, which win.  as_text: keys whose value is a text as written."""
     overrides = read_overrides(file) if file is not None else {}
-    return overrides | parse_assignments(assignments)
+    return overrides | parse_assignments(assignments, as_text)
+
+
+def device_settings(accelerator: str | None, precision: str | None = None) -> "DeviceSettings | None":
+    """From `--device` and `--precision`; None where neither is given.  Raises UserError where one is not known."""
+    from anomae.training.settings import DeviceSettings
+
+    given = {"accelerator": accelerator, "precision": precision}
+    chosen = {key: value for key, value in given.items() if value is not None}
+    for option, key in (("--device", "accelerator"), ("--precision", "precision")):
+        known = get_args(DeviceSettings.model_fields[key].annotation)
+        if chosen.get(key, known[0]) not in known:
+            raise UserError(f"{option} is {chosen[key]!r}; it is {', '.join(known[:-1])} or {known[-1]}.")
+    return DeviceSettings.model_validate(chosen) if chosen else None
 
 
 def cohort_and_preparation(
@@ -22,10 +38,10 @@ def cohort_and_preparation(
 
     Raises UserError for unknown keys, naming near misses among both.
     """
-    from anomae.cohorts.registry import cohort_options
+    from anomae.cohorts.registry import cohort_options, text_options
     from anomae.recipes.preparation import preparation_for
 
-    overrides, own = collected(assignments, file), cohort_options(cohort)
+    overrides, own = collected(assignments, file, text_options(cohort)), cohort_options(cohort)
     options = {key: value for key, value in overrides.items() if key in own}
     rest = {key: value for key, value in overrides.items() if key not in own}
     return options, overridden(preparation_for(cohort, str(options.get("content", ""))), rest, also_known=own)

@@ -218,7 +218,7 @@ def list_recipes() -> None:
     from anomae.detectors.mae_classifier.recipes import RECIPES
 
     for name, make in RECIPES.items():
-        print(f"{name:16}{(make.__doc__ or '').strip().splitlines()[0]}")
+        print(f"{name:26}{(make.__doc__ or '').strip().splitlines()[0]}")
 
 
 def show_recipe(name: str, detector: str, profile: Any, side: int) -> None:
@@ -229,11 +229,13 @@ def show_recipe(name: str, detector: str, profile: Any, side: int) -> None:
     from anomae.detectors.method import Situation
     from anomae.detectors.registry import method_named
     from anomae.nested import flat_settings
+    from anomae.recipes.overrides import settable
 
     def lines(**differing: Any) -> list[str]:
         situation = Situation(name, profile, (side, side), **{"aligned": True, **differing})
-        settings = method_named(detector).settings(situation).model_dump(mode="json")
-        return [f"{key}={'none' if value is None else value}" for key, value in flat_settings(settings)]
+        settings = method_named(detector).settings(situation)
+        values, kept = flat_settings(settings.model_dump(mode="json")), set(settable(settings))
+        return [f"{key}={'none' if value is None else value}" for key, value in values if key in kept]
 
     usual = lines()
     print("\n".join(usual))

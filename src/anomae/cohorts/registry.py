@@ -61,10 +61,16 @@ def cohort_options(name: str) -> tuple[str, ...]:
     return tuple(inspect.signature(cohort_named(name)).parameters)[1:]
 
 
+def text_options(name: str) -> tuple[str, ...]:
+    """The options of a cohort whose value is a text, whatever it looks like.  Raises UserError as `cohort_options`."""
+    types = get_type_hints(cohort_named(name).__init__)
+    return tuple(key for key in cohort_options(name) if types[key] is str)
+
+
 def _read_as(wanted: Any, key: str, value: Any) -> Any:
     from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-    if not isinstance(value, str | int | float | bool):
+    if not isinstance(value, str | int | float | bool | None):
         return value
     try:
         return TypeAdapter(wanted, config=ConfigDict(coerce_numbers_to_str=True)).validate_python(value)

@@ -11,7 +11,7 @@ from anomae.training.settings import DeviceSettings, TrainingSettings
 class Settings(BaseModel):
     """Typed, unchangeable, and without unknown keys."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 def _rising(percentiles: tuple[float, float]) -> tuple[float, float]:

@@ -1,7 +1,7 @@
 """Settings changed by the user: `--set key=value` and TOML files, with near misses named for unknown keys."""
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,9 +16,10 @@ Model = TypeVar("Model", bound=BaseModel)
 EXCLUSIVE = (("epochs", "steps"), ("warmup_epochs", "warmup_steps"))
 
 
-def parse_assignments(assignments: Sequence[str]) -> dict[str, Any]:
+def parse_assignments(assignments: Sequence[str], as_text: Collection[str] = ()) -> dict[str, Any]:
     """ "key=value" texts as a mapping; values are read as TOML (numbers, true, [1, 2]), `none` as None, else as text.
 
+    as_text: keys whose value is a text, so that a class called none, nan or true is called that.
     Raises UserError where there is no "=".
     """
     parsed: dict[str, Any] = {}
@@ -26,7 +27,9 @@ def parse_assignments(assignments: Sequence[str]) -> dict[str, Any]:
         key, equals, value = assignment.partition("=")
         if not equals or not key.strip():
             raise UserError(f"--set {assignment!r} is not of the form key=value.")
-        parsed[key.strip()] = _value(value.strip())
+        read = _value(value.strip())
+        kept = key.strip() in as_text and not isinstance(read, str | list | dict)
+        parsed[key.strip()] = value.strip() if kept else read
     return parsed
 
 
@@ -52,7 +55,7 @@ def overridden(settings: Model, overrides: Mapping[str, Any], *, also_known: Seq
         rest = {key: value for key, value in overrides.items() if key not in shaping}
         return overridden(shaped, rest, also_known=also_known)
     content = settings.model_dump()
-    known = [key for key, _ in flat_settings(content)]
+    known = settable(settings)
     for short, value in overrides.items():
         key = _full_key(short, known, also_known)
         *path, last = key.split(".")
@@ -68,6 +71,12 @@ def overridden(settings: Model, overrides: Mapping[str, Any], *, also_known: Seq
         return type(settings).model_validate(content)
     except ValidationError as error:
         raise UserError(f"These settings do not hold: {validation_sentence(error)}") from error
+
+
+def settable(settings: BaseModel) -> list[str]:
+    """The dotted keys that `--set` takes: all but those of fields that the class keeps to itself (`not_settable`)."""
+    kept = tuple(f"{name}." for name in getattr(type(settings), "not_settable", ()))
+    return [key for key, _ in flat_settings(settings.model_dump()) if not f"{key}.".startswith(kept or "\0")]
 
 
 def validation_sentence(error: ValidationError) -> str:

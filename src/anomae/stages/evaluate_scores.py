@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from anomae.errors import UserError
 from anomae.reports.assemble import Evaluated, SplitColumns, write_evaluation
 from anomae.runs.findings import sha256
 from anomae.runs.labelled_slices import Scored, labelled_slices
@@ -39,7 +40,8 @@ def evaluate_scores(
     source (any text), depth (slices of the scan), empty (0, 1), body_fraction (0..1), file_size.  Lines whose split is
     train or validation need no score: they show which positions are usual, and whether patients are in several splits;
     scored normal slices of the split validation give the operating point.  bounds: as in `evaluate`.
-    What cannot be checked for want of a column is said in the report.
+    What cannot be checked for want of a column is said in the report.  Raises UserError where a table is not readable,
+    the two do not fit one another, or no labelled test slice has a score.
     """
     found, truth = read_table(scores, ("case", "score")), read_table(labels, ("case", "label"))
     ours, theirs, notes = joined = join(found, truth)
@@ -47,7 +49,12 @@ def evaluate_scores(
     split, label, values, unit = known.split, known.label, found.scores(), known.patients.unit
     patient = known.patients.names
     kept = (label[theirs] >= 0) & (split[theirs] == "test")
-    rows = theirs[kept]
+    rows, tested = theirs[kept], int(np.count_nonzero((split == "test") & (label >= 0)))
+    if tested and not len(rows):
+        raise UserError(
+            f"{scores} scores none of the {tested} labelled test slices of {labels}: score those, or mend the column "
+            f"split of {labels.name}."
+        )
     columns = {name: column[ours[kept]] for name, column in values.items()}
     slices = known.at(rows)
     trivial_baselines = known.trivial_baselines(rows, slices)
@@ -56,8 +63,7 @@ def evaluate_scores(
     warnings = [*notes, *known.patients.doubts]
     if commas := [name for name in values if found.has_decimal_commas(name)]:
         warnings.append(f"The commas of {', '.join(commas)} in {scores.name} were read as decimal ones.")
-    unscored = int(np.count_nonzero((split == "test") & (label >= 0))) - len(rows)
-    if unscored:
+    if unscored := tested - len(rows):
         warnings.append(f"{unscored} labelled test slices have no score and are left out of every figure.")
     if known.by_patient and "position_centre" in trivial_baselines:
         warnings.append("Each case is one slice: its position is that among the slices of its patient.")

@@ -70,6 +70,8 @@ def prepare(
     files have changed since, and LeakySplit where a patient would be in several splits and `allow_leak` does not say
     that this is wanted.
     """
+    if not isinstance(settings, PrepareSettings | None):
+        raise UserError(f"settings are anomae.PrepareSettings(...), not of the type {type(settings).__name__}.")
     settings = (settings or _usual_settings(cohort, options or {})).checked()
     folder, lists = Path(store), ReleasedLists.read(Path(splits), cohort) if splits is not None else None
     chosen = _split_options(cohort, with_modality(cohort, options, modality), split)

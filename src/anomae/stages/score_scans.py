@@ -85,6 +85,7 @@ def score_scans(
     of room); and at the very end, with all others written, where the results of a scan could not be written whole.
     """
     fitted, target = fitted_folder(Path(run)), Path(out)
+    paths = [paths] if isinstance(paths, str | Path) else paths
     prepared = prepared_facts(fitted)
     colour = learned_in_colour(prepared)
     found, passed_over = _found_scans([Path(path) for path in paths], target, series)
@@ -273,6 +274,8 @@ def _found_scans(paths: Sequence[Path], out: Path, series: str | int | None) -> 
         if path.is_dir():
             scans, own = without_outputs(scans, path)
             outputs.update(own)
+        if below.scans and path.resolve().is_relative_to(out.resolve()):
+            raise UserError(f"--out {out} holds {path} itself, and what lies there is not scored; name another folder.")
         if not scans:
             but = " but what this program wrote itself" if outputs else ""
             raise UserError(" ".join([f"{path} holds no scan or picture of a kind that is read{but}.", *below.notes()]))

@@ -22,7 +22,9 @@ def native_bf16_cpu() -> bool:
 def chosen_device(settings: DeviceSettings) -> str:
     """ "cuda" or "cpu".  Raises UserError where CUDA is asked for and there is none."""
     if settings.accelerator == "cuda" and not torch.cuda.is_available():
-        raise UserError("No CUDA device is to be seen; use --set device.accelerator=cpu, or auto.")
+        raise UserError(
+            "No CUDA device is to be seen; use --device cpu (of a fit --set device.accelerator=cpu), or auto."
+        )
     if settings.accelerator == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     return settings.accelerator

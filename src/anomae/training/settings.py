@@ -12,7 +12,7 @@ class TrainingSettings(BaseModel):
     linear over `warmup_epochs` (or `warmup_steps`), then half a cosine down to `min_lr`.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     epochs: float | None = Field(default=None, gt=0)
     steps: int | None = Field(default=None, gt=0)
@@ -50,7 +50,7 @@ class TrainingSettings(BaseModel):
 class DeviceSettings(BaseModel):
     """Where and in which precision to compute, and how often to keep a checkpoint."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     accelerator: Literal["auto", "cpu", "cuda"] = "auto"
     devices: int = Field(default=1, gt=0)

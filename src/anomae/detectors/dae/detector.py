@@ -125,7 +125,12 @@ class DenoisingAutoencoderDetector:
 def _building(settings: DenoisingSettings) -> Build:
     def build(image_size: tuple[int, int], channels: int, generator: torch.Generator) -> dict[str, nn.Module]:
         halvings = settings.halvings
-        if not fits(image_size, halvings) or min(image_size) <= settings.median // 2:
+        if min(image_size) <= settings.median // 2:
+            raise UserError(
+                f"A median filter of {settings.median} pixels does not fit images of {image_size[0]}x{image_size[1]}; "
+                "set a smaller median."
+            )
+        if not fits(image_size, halvings):
             raise UserError(
                 f"The denoising autoencoder cannot halve images of {image_size[0]}x{image_size[1]} pixels {halvings} "
                 f"times; prepare them with sides that are multiples of {2**halvings}, or set fewer halvings."

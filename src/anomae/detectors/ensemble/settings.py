@@ -22,6 +22,7 @@ class EnsembleSettings(Settings):
     """
 
     shaping: ClassVar[tuple[str, ...]] = ("members",)
+    not_settable: ClassVar[tuple[str, ...]] = ("situation",)  # it is the store's
 
     members: tuple[str, ...] = Field(default=MEMBERS, description="names of detectors, two or more")
     situation: dict[str, Any] = Field(description="what the recipes of the members look at")
