@@ -102,6 +102,16 @@ def test_a_table_without_slices_is_named(tmp_path):
         join(scores, table(tmp_path, "case,label\na,1\n", "l.csv"))
 
 
+def test_a_name_that_two_patients_give_their_case_is_told(tmp_path):
+    labels = table(tmp_path, "case,label\na,1\n", "l.csv")
+    both = table(tmp_path, "case,patient,score\na,P1,5\nb,P1,6\na,P2,5\n", "s.csv")
+    with pytest.raises(UserError, match=r"s\.csv: lines 2 and 4 name one case of two patients; name the cases"):
+        join(both, labels)
+    again = table(tmp_path, "case,patient,score\na,P1,5\na,p-1,6\na,,5\n", "t.csv")
+    with pytest.raises(UserError, match="lines 2 and 3 mean the same case; keep one"):
+        join(again, labels)
+
+
 def test_a_table_with_the_own_index_of_the_file_is_joined_by_it(tmp_path):
     """Stored from the head down: file_slice 0 is the last slice, and joining it with slice would turn every scan."""
     scores = table(tmp_path, "case,slice,file_slice,score\na,0,2,5\na,1,1,6\na,2,0,7\n", "s.csv")

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from anomae.errors import UserError
 from anomae.progress import progress
 from anomae.runs.score_table import Table
+from anomae.volumes.patient_ids import is_missing, plain_name
 
 WATCHED_ROWS = 200_000  # of both tables; from there on, joining takes long enough to say how far it is
 _STEPS = 3  # two tables looked through, and matched
@@ -117,6 +118,12 @@ def _refuse_twice(table: Table, names: list[str], number: Rows, lacking: Table |
     if not len(again):
         return
     first = again[np.argmin(order[again + 1])]
+    who = table.text("patient")[order[first : first + 2]].tolist()
+    if not any(map(is_missing, who)) and len({*map(plain_name, who)}) > 1:
+        raise UserError(
+            f"{table.path}: lines {table.lines[order[first]]} and {table.lines[order[first + 1]]} name one case of two "
+            "patients; name the cases of each patient apart, as PATIENT/CASE for example."
+        )
     advice = "" if lacking is None else f", or give {lacking.path} the column slice (both tables need it)"
     raise UserError(
         f"{table.path}: lines {table.lines[order[first]]} and {table.lines[order[first + 1]]} mean the same "
