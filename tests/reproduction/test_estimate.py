@@ -81,6 +81,18 @@ def test_what_cannot_be_had_is_not_known(heads: SliceStore) -> None:
     assert said(seconds).endswith("Not known: rd4ad.")
 
 
+@pytest.mark.parametrize("detector", ["dae", "anomae"])
+def test_a_detector_that_fails_in_the_estimate_ends_nothing(
+    heads: SliceStore, monkeypatch: pytest.MonkeyPatch, detector: str
+) -> None:
+    def fails(*_: Any) -> Any:
+        raise ValueError("no GPU here")
+
+    monkeypatch.setattr(stage, "_rates" if detector == "dae" else "_anomae_seconds", fails)
+    seconds = estimated_seconds([PlannedRun("one", detector)], {"one": settings_of(detector, heads)}, heads)
+    assert np.isnan(seconds["one"])
+
+
 def test_anomae_is_estimated_by_its_pool_and_its_heads(heads: SliceStore) -> None:
     brief = {"sources": "pixels", "sizes": 32, "heads": 1, "head.width": 8, "pool": 1000}
     chosen = overridden(settings_of("anomae", heads), brief)

@@ -1,5 +1,6 @@
 """The stage `reproduce`: cells share what they can, a failed one is tried again, the page says what was found."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ from anomae.reproduction.planned_run import Overrides, wanted_of
 from anomae.reproduction.run_all import reproduce
 from anomae.slices.settings import PrepareSettings
 from anomae.slices.store import SliceStore
+from anomae.stages.evaluate import evaluate
+from anomae.stages.score import score
 
 from ..stages.conftest import SHORT
 
@@ -210,6 +213,25 @@ def test_chosen_detectors_are_a_table_with_the_spread_over_seeds_and_the_mean_sc
     assert "| pca: mean over 2 seeds (range) | " in text
     assert "smoothed over the neighbouring slices of its scan" in text
     assert "| paper," not in text
+
+
+def test_runs_of_another_store_are_not_taken_for_those_of_this(tmp_path: Path) -> None:
+    """The store was removed, as the program advises where another is asked for; its runs were not."""
+    before = chosen(tmp_path, ("pca",))
+    shutil.rmtree(tmp_path / "store")
+    content = chosen(tmp_path, ("pca", "mean-image"), seed=2)
+    assert (before["failed"], list(content["failed"])) == ({}, ["pca"])
+    assert "was finished with other seed, prepared slices; name a new folder, or remove it." in content["failed"]["pca"]
+
+
+def test_scores_of_another_split_are_not_taken_for_those_of_the_test_split(tmp_path: Path) -> None:
+    figures = [row["figures"] for row in chosen(tmp_path, ("pca",))["cells"]]
+    for evaluated in (False, True):
+        score(tmp_path / "runs" / "pca", split="validation")
+        if evaluated:
+            evaluate(tmp_path / "runs" / "pca", resamples=50)
+        assert [row["figures"] for row in chosen(tmp_path, ("pca",))["cells"]] == figures
+    assert read_json(tmp_path / "runs" / "pca" / "report" / "report.json")["provenance"]["split"] == "test"
 
 
 def test_chosen_detectors_that_do_not_hold_are_refused(tmp_path: Path) -> None:

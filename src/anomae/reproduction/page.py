@@ -154,8 +154,8 @@ def choice_sentence(content: Mapping[str, Any], by_none: str) -> str:
 def _texts(row: Mapping[str, Any], content: Mapping[str, Any]) -> list[str]:
     paper = "" if row["paper"] is None else f"{row['paper']:.3f}"
     if row["failed"] and not row["figures"]:
-        blank = [""] * (len(content["strata"]) - 1) if content["strata"] else []
-        return [row["title"], paper, f"failed: {row['failed']}", *blank, "", ""]
+        blank = [""] * (len(content["strata"]) + 1)
+        return [row["title"], paper, f"failed: {row['failed']}", *blank]
     if not row["figures"]:
         return [row["title"], paper, *([""] * len(content["strata"])), "", ""]
     ours = [interval_text(row["figures"].get(name)) for name in content["strata"]]

@@ -8,6 +8,7 @@ from typing import Any
 from anomae.detectors.method import PAPERS, Profile, Scale
 from anomae.detectors.registry import method_named
 from anomae.errors import AnomaeError, UserError
+from anomae.files import read_json
 from anomae.nested import flat_settings
 from anomae.recipes.overrides import overridden
 from anomae.reproduction.cells import METHOD_RUN, PlannedRun
@@ -18,6 +19,7 @@ from anomae.stages.fit import CHANGEABLE, fit, situation_of
 from anomae.stages.score import score
 
 Overrides = Mapping[str, Mapping[str, Any]]
+TESTED = "test"  # the split that all figures of a reproduction are of
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +72,9 @@ def _shortened(settings: Any, length: float) -> dict[str, Any]:
 
 
 def is_finished(path: Path) -> bool:
-    """Whether the run at `path` is fitted, scored and evaluated."""
-    return (path / "report" / "report.json").exists()
+    """Whether the run at `path` is fitted, and scored and evaluated on the test split; someone may look at others."""
+    report = path / "report" / "report.json"
+    return report.exists() and read_json(report)["provenance"]["split"] == _scored_split(path) == TESTED
 
 
 def done_or_reason(
@@ -84,7 +87,7 @@ def done_or_reason(
     path, method = runs / run.name, runs / METHOD_RUN
     try:
         if is_finished(path):
-            _refuse_other(path, wanted)
+            _refuse_other(path, wanted, store)
             return ""
         fit(
             store.folder,
@@ -97,7 +100,7 @@ def done_or_reason(
             autoencoder_of=method if run.shares_autoencoder else None,
             keep_cache=run.name == METHOD_RUN,
         )
-        if not (Run(path).findings / "findings.json").exists():
+        if _scored_split(path) != TESTED:
             score(path)
         evaluate(path, seed=seed, resamples=resamples)
     except AnomaeError as error:
@@ -107,8 +110,17 @@ def done_or_reason(
     return ""
 
 
-def _refuse_other(path: Path, wanted: Wanted) -> None:
-    """Raises UserError where a finished run was fitted with other settings; those it does not know do not count."""
+def _scored_split(path: Path) -> str:
+    """The split that the run's findings are of; "" where there are none."""
+    facts = Run(path).findings / "findings.json"
+    return str(read_json(facts).get("split", "")) if facts.exists() else ""
+
+
+def _refuse_other(path: Path, wanted: Wanted, store: SliceStore) -> None:
+    """Raises UserError where a finished run was fitted with other settings, or on another store.
+
+    Settings that it does not know do not count.
+    """
     facts = Run(path).facts()
     before = dict(flat_settings(facts["settings"]))
     after = dict(flat_settings(wanted.settings.model_dump(mode="json")))
@@ -116,5 +128,7 @@ def _refuse_other(path: Path, wanted: Wanted) -> None:
         key for key in after if key in before and before[key] != after[key] and key.split(".")[0] not in CHANGEABLE
     ]
     changed += [name for name in ("seed", "profile") if facts.get(name) != getattr(wanted, name)]
+    if facts.get("store_fingerprint") != store.prepared.get("fingerprint"):
+        changed.append("prepared slices")
     if changed:
         raise UserError(f"{path} was finished with other {', '.join(changed)}; name a new folder, or remove it.")
