@@ -14,6 +14,7 @@ from torch import Tensor
 
 from anomae.arrays import GrowingArray, map_array
 from anomae.detectors.anomae.evidence import Evidence
+from anomae.detectors.anomae.memory import half_of
 from anomae.detectors.anomae.samples import Samples, make_samples, patch_targets
 from anomae.detectors.anomae.settings import LesionSettings
 from anomae.detectors.batch_threads import each_at_once
@@ -65,7 +66,7 @@ def make_pool(
 
     def made(chunk: int) -> list[tuple[str, npt.NDArray[Any]]]:
         indices, samples = _chunk(chunk, healthy, images, settings, seed)
-        half = torch.from_numpy((indices >= images // 2).astype(np.int64))
+        half = torch.from_numpy(half_of(indices, images))
         return _blocks(samples, half, evidences, settings)
 
     with ExitStack() as opened:  # closes every one, whatever becomes of the others
