@@ -90,6 +90,20 @@ def test_nor_is_what_the_model_was_not_made_for():
     assert (decision.flags, decision.scan_flag, decision.unflagged) == (None, None, "It is a lung.")
 
 
+@pytest.mark.parametrize("kept", [healthy(), None])
+@pytest.mark.parametrize("threshold", [float("nan"), float("inf"), -float("inf"), np.float64("nan")])
+def test_a_threshold_by_hand_is_a_finite_number(kept, threshold):
+    with pytest.raises(UserError, match=r"A threshold is a finite number, not -?(nan|inf);"):
+        rules_of(kept, threshold=threshold)
+
+
+@pytest.mark.parametrize("bounds", [(0.05, 1.0), (0.0, 0.1), (float("nan"), 0.1)])
+def test_bounds_that_can_be_none_are_refused_whatever_the_model_keeps(bounds):
+    for given in ({}, {"threshold": 0.5}):
+        with pytest.raises(UserError, match="between 0 and 1"):
+            rules_of(None, bounds=bounds, **given)
+
+
 def test_no_map_is_no_finding_threshold():
     rules = rules_of(healthy(tops=False))
     assert rules.finding.threshold is None

@@ -52,6 +52,21 @@ def test_a_fitted_run_is_not_fitted_again(run: Path, heads: SliceStore) -> None:
     assert {path: path.stat().st_mtime_ns for path in run.rglob("*")} == before
 
 
+def test_what_a_fit_left_that_was_killed_before_it_tidied_is_removed(run: Path, heads: SliceStore) -> None:
+    left = [run / "cache" / "pool" / "family.npy", run / "members" / "anomae" / "cache" / "reconstructions.npy"]
+    for file in left:
+        file.parent.mkdir(parents=True)
+        file.touch()
+    again = {"detector": "mae-classifier", "recipe": "phantom", "seed": 2, "overrides": SHORT}
+    fit(heads.folder, run, **again, keep_cache=True)
+    assert all(file.exists() for file in left)
+    fit(heads.folder, run, **again)
+    assert not (run / "cache").exists()
+    assert not (run / "members" / "anomae" / "cache").exists()
+    (run / "members" / "anomae").rmdir()
+    (run / "members").rmdir()
+
+
 def test_other_settings_need_another_folder(run: Path, heads: SliceStore, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="begun with other seed"):
         fit(heads.folder, run, detector="mae-classifier", recipe="phantom", seed=3, overrides=SHORT)

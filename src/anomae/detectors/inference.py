@@ -32,9 +32,10 @@ def in_use(settings: DeviceSettings) -> Iterator[torch.device]:
 def in_fixed_batches(
     images: npt.NDArray[np.float32],
     device: torch.device,
-    function: Callable[[Tensor, npt.NDArray[np.float32]], tuple[Tensor, ...]],
+    function: Callable[..., tuple[Tensor, ...]],
     size: int | None = None,
     dtype: torch.dtype = torch.float32,
+    along: npt.NDArray[Any] | None = None,
 ) -> tuple[npt.NDArray[Any], ...]:
     """Apply `function` to batches of exactly one size (the last is filled up with copies) and join what it gives.
 
@@ -42,16 +43,20 @@ def in_fixed_batches(
     same alone, in any company and in any order.  On a CPU batches are done side by side, so `function` must be able to
     run in several threads.  function(tensor (b, c, h, w) on the device, the same images as
     numpy) gives tensors whose first axis is the batch.  size: of a batch; None: USE_BATCH of the device.
-    dtype: of what comes back.
+    dtype: of what comes back.  along: something of each image, (n, ...), whose rows `function` takes as a third
+    argument; None: it takes none.
     """
     size = size or USE_BATCH[device.type]
 
     def given(start: int) -> tuple[npt.NDArray[Any], ...]:
-        block = np.asarray(images[start : start + size], dtype=np.float32)
+        full = filled(np.asarray(images[start : start + size], dtype=np.float32))
+        further = () if along is None else (filled(along[start : start + size]),)
+        found = function(torch.from_numpy(np.ascontiguousarray(full)).to(device), full, *further)
+        return tuple(tensor[: len(images) - start].to(dtype).cpu().numpy() for tensor in found)
+
+    def filled(block: npt.NDArray[Any]) -> npt.NDArray[Any]:
         short = size - len(block)
-        full = np.concatenate([block, np.repeat(block[-1:], short, axis=0)]) if short else block
-        found = function(torch.from_numpy(np.ascontiguousarray(full)).to(device), full)
-        return tuple(tensor[: len(block)].to(dtype).cpu().numpy() for tensor in found)
+        return np.concatenate([block, np.repeat(block[-1:], short, axis=0)]) if short else block
 
     pixels = size * math.prod(images.shape[-2:])
     parts = list(each_at_once(given, range(0, len(images), size), device, pixels))

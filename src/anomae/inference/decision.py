@@ -1,16 +1,19 @@
 """A decision about a scan: which slices are flagged, and whether it is, by thresholds from healthy people alone."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from anomae.errors import UserError
 from anomae.statistics.healthy_scores import HealthyScores as HealthyScores
 from anomae.statistics.neighbours import smoothed_over_neighbours
 from anomae.statistics.operating_point import (
     PATIENT_BOUND,
     SLICE_BOUND,
     Threshold,
+    check_bound,
     in_full,
     patient_threshold,
     slice_threshold,
@@ -75,6 +78,14 @@ class Decision:
     scan_share_below: float | None = None
 
 
+def check_limits(bounds: tuple[float, float], threshold: float | None) -> None:
+    """Raises UserError where a bound does not lie between 0 and 1, or a threshold given by hand is not finite."""
+    for bound in bounds:
+        check_bound(bound)
+    if threshold is not None and not math.isfinite(threshold):
+        raise UserError(f"A threshold is a finite number, not {threshold}; leave it out for that from healthy people.")
+
+
 def rules_of(
     healthy: HealthyScores | None,
     *,
@@ -89,8 +100,9 @@ def rules_of(
     bounds: on the probability that a healthy slice, and a healthy patient's scan, is flagged.  threshold: given by
     hand, for scores of slices and so of scans, and for findings, whose map is in another unit with some detectors.
     smoothed: judge slices by their scores smoothed over neighbouring slices, beside those of healthy people smoothed
-    likewise; findings are judged as ever.  Raises UserError where a bound is none.
+    likewise; findings are judged as ever.  Raises UserError as `check_limits` does.
     """
+    check_limits(bounds, threshold)
     none = (
         "No flag: the model keeps no scores of healthy people; give `anomae fit STORE RUN` of its run again, with a "
         "store that has healthy slices in its validation split."

@@ -10,6 +10,7 @@ from typing import Any
 from anomae.detectors.protocol import FittedDetector
 from anomae.errors import NotWritten, UserError
 from anomae.files import read_json
+from anomae.inference.decision import check_limits
 from anomae.inference.fitted import fitted_folder, load_fitted
 from anomae.runs.model_fingerprint import fingerprint
 from anomae.stages.score_scans import score_scans
@@ -23,7 +24,10 @@ LEAST_FREE_BYTES = 2**28  # of the disk, below which nothing is begun
 
 @dataclass(frozen=True, slots=True)
 class HowToScore:
-    """A run, and the options of `anomae score` that hold for every study."""
+    """A run, and the options of `anomae score` that hold for every study.
+
+    Raises UserError where a bound or the threshold can be none: no study is to blame for it.
+    """
 
     run: Path
     bounds: tuple[float, float] = (SLICE_BOUND, PATIENT_BOUND)
@@ -34,6 +38,9 @@ class HowToScore:
     device: DeviceSettings | None = None
     load: Callable[[Path, DeviceSettings | None], FittedDetector] | None = None
     smoothed: bool = False
+
+    def __post_init__(self) -> None:
+        check_limits(self.bounds, self.threshold)
 
 
 @dataclass

@@ -59,6 +59,7 @@ def fit(
     goes on to the same weights as if it had not been.
     autoencoder_of: a run on the same store whose masked autoencoder, trained with the same settings and seed, is taken
     over with what it kept in its cache, in place of training another one that would come out the same.
+    keep_cache: leave RUN/cache; without it what is there is removed, of a run that was fitted before too.
 
     Raises UserError where the store is not whole, the run was begun with other settings, another process is writing it,
     a setting does not exist, or the other run's masked autoencoder is not the one that these settings want; and where a
@@ -91,11 +92,11 @@ def fit(
             if not opened_run.is_fitted:  # by another process, in between
                 with nothing_left_of_a_refusal(opened_run, new):
                     _fit(opened, opened_run, made, detector, seed)
-            if not keep_cache:
-                for cache in (opened_run.folder / "cache", *opened_run.folder.glob("members/*/cache")):
-                    shutil.rmtree(cache, ignore_errors=True)
     if leads():
         with locked(opened_run.folder):
+            if not keep_cache:  # also where a fit was killed before it came here
+                for cache in (opened_run.folder / "cache", *opened_run.folder.glob("members/*/cache")):
+                    shutil.rmtree(cache, ignore_errors=True)
             _keep_beside(opened, opened_run)
     return opened_run.fitted
 

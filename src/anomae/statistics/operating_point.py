@@ -54,6 +54,12 @@ class Threshold:
         return math.ceil(1 / self.asked - 1e-9) - 1
 
 
+def check_bound(bound: float) -> None:
+    """Raises UserError where a bound on false positives does not lie between 0 and 1."""
+    if not 0 < bound < 1:
+        raise UserError(f"A false-positive bound lies between 0 and 1, not at {bound}.")
+
+
 def slice_threshold(scores: Scores, patient: npt.NDArray[np.str_], bound: float) -> Threshold:
     """From normal slices (n,) and their patients (n,): flags a slice of a new healthy patient with at most `bound`.
 
@@ -62,8 +68,7 @@ def slice_threshold(scores: Scores, patient: npt.NDArray[np.str_], bound: float)
     its slices, and the rest stands at infinity; the threshold is the (1 - bound) quantile.
     Raises UserError where there is no slice, a score is not finite, or the bound is not between 0 and 1.
     """
-    if not 0 < bound < 1:
-        raise UserError(f"A false-positive bound lies between 0 and 1, not at {bound}.")
+    check_bound(bound)
     if not len(scores):
         raise UserError("There is no calibration slice to take a threshold from.")
     if not np.isfinite(scores).all():

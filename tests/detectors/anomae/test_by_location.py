@@ -90,6 +90,22 @@ def test_between_groups_it_is_as_on_a_line_and_beyond_as_at_the_ends() -> None:
     np.testing.assert_allclose(found, [1, 1, 1.5, 3, 3], rtol=1e-6)
 
 
+@given(st.lists(st.integers(0, 4 * FEWEST), min_size=3, max_size=3))
+def test_areas_of_groups_rise_however_many_slices_are_of_one(counts: list[int]) -> None:
+    patches, tissue, _ = drawn(sum(counts))
+    curve = HealthyOdds.measured(patches, tissue, np.repeat([1 / 3, 0.37, 0.9], counts))
+    assert np.all(np.diff(curve.areas) > 0)
+
+
+def test_slices_of_one_area_are_one_group_whatever_their_order() -> None:
+    patches, tissue, areas = drawn()
+    areas[np.argsort(areas)[200:600]] = 0.35  # the two groups in the middle
+    curve = HealthyOdds.measured(patches, tissue, areas)
+    assert len(curve.areas) == GROUPS - 1
+    backwards = HealthyOdds.measured(patches[::-1], tissue[::-1], areas[::-1])
+    np.testing.assert_allclose(backwards.factors(areas), curve.factors(areas), rtol=1e-5)
+
+
 def test_too_few_slices_or_none_with_tissue_tell_nothing() -> None:
     patches, tissue, areas = drawn(FEWEST - 1)
     assert np.all(HealthyOdds.measured(patches, tissue, areas).factors(areas) == 1)

@@ -136,6 +136,8 @@ def test_memory_finds_the_nearest_about_the_same_place(images: torch.Tensor, fea
                 for u in range(max(0, x - 1), min(4, x + 2))
             )
             assert float(found[image, 0, y, x]) == pytest.approx(nearest, rel=1e-5)
+    everywhere = Memory(features, torch.stack([raw[:6], raw[6:]]), near=1.0)
+    assert (everywhere.of(View(query, query, grid, torch.tensor([0, 1, 0]))) <= found).all()
     known = memory.of(View(images[:2], images[:2], grid, torch.tensor([1, 1])))
     assert float(known.max()) < 1e-6  # what it holds is at no distance
 
@@ -281,6 +283,11 @@ def test_a_head_with_a_curriculum_learns_from_other_samples_first(images: torch.
         {"sources": "features,features"},
         {"sources": "radiologist"},
         {"sizes": "8"},
+        {"memory": {"near": 1.01}},
+        {"window": (1.0, 0.0)},
+        {"window": (0.5, 0.5)},
+        {"window": (0.0, float("inf"))},
+        {"window": (float("nan"), 1.0)},
         {"lesions": {"families": "blobb"}},
         {"lesions": {"families": ""}},
         {"lesions": {"curriculum": 1.5}},

@@ -43,9 +43,9 @@ class HealthyOdds:
         """From what heads say of healthy images' patches, probabilities (n, gh, gw).
 
         tissue: the share of each patch that is tissue, 0..1 (n, gh, gw).  areas: of the images (n,); those without
-        tissue are left.  Slices are parted by their area into groups of one size; patches with little tissue do not
-        count, those beside do, and a location that few healthy patches say anything of is like the mean.  Where there
-        are too few slices for one group, nothing is taken off.
+        tissue are left.  Slices are parted by their area into groups of one size, and groups of one and the same area
+        are one; patches with little tissue do not count, those beside do, and a location that few healthy patches say
+        anything of is like the mean.  Where there are too few slices for one group, nothing is taken off.
         """
         from scipy.ndimage import gaussian_filter
 
@@ -58,7 +58,12 @@ class HealthyOdds:
         chances = np.clip(patches.astype(np.float64), _NEAR_NONE, 1 - _NEAR_NONE)
         odds = np.where(counted, np.log(chances) - np.log1p(-chances), 0.0)
         mean = odds[order].sum() / counted[order].sum()
-        parts = np.array_split(order, groups)
+        parts: list[npt.NDArray[np.int64]] = []
+        for part in np.array_split(order, groups):
+            if parts and areas[parts[-1][0]] == areas[part[-1]]:  # there is no line between them
+                parts[-1] = np.concatenate([parts[-1], part])
+            else:
+                parts.append(part)
         spread = (0, _SPREAD, _SPREAD)
         sums = gaussian_filter(np.stack([odds[part].sum(axis=0) for part in parts]), spread)
         counts = gaussian_filter(np.stack([counted[part].sum(axis=0).astype(np.float64) for part in parts]), spread)

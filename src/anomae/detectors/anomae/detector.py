@@ -123,9 +123,7 @@ class Anomae:
 
 def _scales(fitted: FittedAnomae, measure: str, healthy: HealthySlices) -> dict[str, MemberScale]:
     def found(indices: npt.NDArray[np.int64]) -> Findings:
-        images = healthy.read(indices)
-        beside = healthy.neighbours(indices) if fitted.needs_neighbours else None
-        return fitted.inspect_by_heads(images, beside)
+        return fitted.inspect_by_heads(*fitted.training_images(healthy, indices))
 
     return healthy_scales(found, healthy.read, len(healthy), measure)
 
@@ -134,9 +132,8 @@ def _healthy_odds(fitted: FittedAnomae, healthy: HealthySlices) -> HealthyOdds:
     """From at most 512 healthy images, evenly spaced."""
     patches, tissue, areas = [], [], []
     for indices in measured_blocks(len(healthy)):
-        images = healthy.read(indices)
-        beside = healthy.neighbours(indices) if fitted.needs_neighbours else None
-        patches.append(fitted.patch_probabilities(images, beside))
+        images, beside, half = fitted.training_images(healthy, indices)
+        patches.append(fitted.patch_probabilities(images, beside, half))
         body = torch.from_numpy((grey(images) > 0).astype(np.float32))
         tissue.append(F.adaptive_avg_pool2d(body[:, None], patches[-1].shape[1:])[:, 0].numpy())
         areas.append(areas_of(images))

@@ -15,6 +15,7 @@ from anomae.detectors.anomae.by_location import HealthyOdds, areas_of
 from anomae.detectors.anomae.evidence import Evidence
 from anomae.detectors.anomae.fitting import Parts
 from anomae.detectors.anomae.measure import joined
+from anomae.detectors.anomae.memory import half_of
 from anomae.detectors.anomae.neighbours import apart
 from anomae.detectors.anomae.samples import altered_by, asked_families, families_of
 from anomae.detectors.anomae.saved import write_parts
@@ -22,11 +23,12 @@ from anomae.detectors.anomae.settings import AnomaeSettings
 from anomae.detectors.checked_images import check_images, stacked
 from anomae.detectors.inference import in_fixed_batches, in_use
 from anomae.detectors.member_scale import MemberScale
-from anomae.detectors.protocol import Findings
+from anomae.detectors.protocol import Findings, HealthySlices
 from anomae.files import write_json
 from anomae.models.patch_head import PatchHead
 from anomae.seeds import derive_seed
 
+Training = tuple[npt.NDArray[np.float32], npt.NDArray[np.float32] | None, npt.NDArray[np.int64]]
 HIGHEST = "highest_patches"  # the score by the heads alone, where another is taken
 
 
@@ -78,18 +80,34 @@ class FittedAnomae:
         neighbours: (n, 2, c, h, w), the slices below and above each, for the source `neighbours` alone; None: each
         stands for its own.  Raises UserError for images or neighbours unlike those that were fitted on.
         """
-        found = self.inspect_by_heads(images, neighbours)
-        measure = self.settings.measure
-        return found if measure is None else joined(found, images, measure, self.scales)
+        return self._joined(self.inspect_by_heads(images, neighbours), images)
+
+    def inspect_training(self, healthy: HealthySlices, indices: npt.NDArray[np.int64]) -> Findings:
+        """As `inspect` of images that it was fitted on, those at `indices`, as if they were new.
+
+        healthy: all of them.  `memory` compares each with the half of them that it does not belong to.
+        """
+        images, neighbours, half = self.training_images(healthy, indices)
+        return self._joined(self.inspect_by_heads(images, neighbours, half), images)
+
+    def training_images(self, healthy: HealthySlices, indices: npt.NDArray[np.int64]) -> Training:
+        """Images (k, c, h, w), their neighbours if it looks at some, and the half of `healthy` that each is of (k,)."""
+        beside = healthy.neighbours(indices) if self.needs_neighbours else None
+        return healthy.read(indices), beside, half_of(indices, len(healthy))
 
     def inspect_by_heads(
-        self, images: npt.NDArray[np.float32], neighbours: npt.NDArray[np.float32] | None = None
+        self,
+        images: npt.NDArray[np.float32],
+        neighbours: npt.NDArray[np.float32] | None = None,
+        half: npt.NDArray[np.int64] | None = None,
     ) -> Findings:
-        """As `inspect`, without what `settings.measure` adds to the score."""
+        """As `inspect`, without what `settings.measure` adds to the score.  half: of training images alone (n,)."""
         centred, odds = self.settings.lesions.kind == "centre", self.healthy_odds
 
-        def found(block: Tensor, given: npt.NDArray[np.float32]) -> tuple[Tensor, ...]:
-            patches, image = self._probabilities(self.parts.window.seen(block))
+        def found(
+            block: Tensor, given: npt.NDArray[np.float32], half: npt.NDArray[np.int64] | None = None
+        ) -> tuple[Tensor, ...]:
+            patches, image = self._probabilities(self.parts.window.seen(block), half)
             highest = self._highest(patches)
             if odds is not None:
                 factors = odds.factors(areas_of(given if given.ndim == 4 else given[:, 0]))
@@ -100,19 +118,29 @@ class FittedAnomae:
 
         stacks = self._stacks(images, neighbours)
         with in_use(self.settings.device) as device:
-            scores, highest, maps = in_fixed_batches(stacks, device, found)
+            scores, highest, maps = in_fixed_batches(stacks, device, found, along=half)
         others = {HIGHEST: highest.astype(np.float64)} if centred or odds is not None else {}
         return Findings(scores.astype(np.float64), maps, None, others)
 
     def patch_probabilities(
-        self, images: npt.NDArray[np.float32], neighbours: npt.NDArray[np.float32] | None = None
+        self,
+        images: npt.NDArray[np.float32],
+        neighbours: npt.NDArray[np.float32] | None = None,
+        half: npt.NDArray[np.int64] | None = None,
     ) -> npt.NDArray[np.float32]:
-        """What the heads say of the patches of images (n, c, h, w), nothing taken off: (n, gh, gw), 0..1."""
+        """What the heads say of the patches of images (n, c, h, w), nothing taken off: (n, gh, gw), 0..1.
+
+        half: as in `inspect_by_heads`.
+        """
+
+        def found(
+            block: Tensor, _: npt.NDArray[np.float32], half: npt.NDArray[np.int64] | None = None
+        ) -> tuple[Tensor]:
+            return (self._probabilities(self.parts.window.seen(block), half)[0],)
+
         stacks = self._stacks(images, neighbours)
         with in_use(self.settings.device) as device:
-            return in_fixed_batches(
-                stacks, device, lambda block, _: (self._probabilities(self.parts.window.seen(block))[0],)
-            )[0]
+            return in_fixed_batches(stacks, device, found, along=half)[0]
 
     def pretext(
         self, images: npt.NDArray[np.float32], neighbours: npt.NDArray[np.float32] | None = None
@@ -151,7 +179,11 @@ class FittedAnomae:
         }
         write_json(folder / "settings.json", {**facts, "settings": self.settings.model_dump(mode="json")})
 
-    def _probabilities(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
+    def _joined(self, found: Findings, images: npt.NDArray[np.float32]) -> Findings:
+        measure = self.settings.measure
+        return found if measure is None else joined(found, images, measure, self.scales)
+
+    def _probabilities(self, images: Tensor, half: npt.NDArray[np.int64] | None = None) -> tuple[Tensor, Tensor | None]:
         """Images (B, c, h, w) of 0..1, or stacks -> probabilities of the first size's patches (B, gh, gw), and of the
         images (B,).
 
@@ -159,7 +191,7 @@ class FittedAnomae:
         """
         patches, whole = [], []
         for evidence, heads in zip(self.evidences, self.heads, strict=True):
-            found = evidence.of(images)
+            found = evidence.of(images, None if half is None else torch.from_numpy(half))
             for head in heads:
                 head.to(found.device)
                 seen = head.look(found)

@@ -12,7 +12,7 @@ from torch import Tensor
 from anomae.detectors.anomae.denoised import Denoised, Reduced, reduced_size
 from anomae.detectors.anomae.evidence import Evidence, shown_size
 from anomae.detectors.anomae.hidden import Hidden, fit_hidden
-from anomae.detectors.anomae.memory import Memory
+from anomae.detectors.anomae.memory import Memory, half_of
 from anomae.detectors.anomae.neighbours import Neighbours, read_seen
 from anomae.detectors.anomae.residual import Residual
 from anomae.detectors.anomae.settings import AnomaeSettings
@@ -132,7 +132,7 @@ def evidences_of(
 def measured(evidences: list[Evidence], healthy: HealthySlices, parts: Parts) -> list[Evidence]:
     """The evidences with mean and spread of every channel over at most 256 healthy images, evenly spaced."""
     indices = _measured(healthy)
-    half = torch.from_numpy((indices >= len(healthy) // 2).astype(np.int64))
+    half = torch.from_numpy(half_of(indices, len(healthy)))
     return [evidence.measured(_raw(evidence, healthy, parts.window, indices, half)) for evidence in evidences]
 
 

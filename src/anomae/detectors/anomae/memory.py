@@ -1,5 +1,7 @@
 """The source `memory`: how far the features of a patch are from those of healthy images at like positions."""
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -60,6 +62,11 @@ class Memory:
             rows = kept.permute(2, 3, 0, 1).reshape(-1, kept.shape[1])  # (gh * gw * M, C)
             apart = cells - rows[row]
             return apart.square().mean(dim=-1).sqrt().permute(2, 0, 1)
+
+
+def half_of(indices: npt.NDArray[np.int64], images: int) -> npt.NDArray[np.int64]:
+    """The half, 0 or 1, of so many training images that each at `indices` (k,) belongs to."""
+    return (indices >= images // 2).astype(np.int64)
 
 
 def _overlap(height: int, width: int, y: int, x: int) -> tuple[tuple[slice, slice], tuple[slice, slice]]:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from anomae.arrays import GrowingArray, map_array
 from anomae.detectors.anomae.evidence import Evidence
+from anomae.detectors.anomae.memory import half_of
 from anomae.detectors.anomae.samples import Samples, make_samples, patch_targets
 from anomae.detectors.anomae.settings import LesionSettings
 from anomae.detectors.batch_threads import each_at_once
@@ -52,41 +54,52 @@ def make_pool(
     """At least `count` samples (whole chunks of 64) in `folder`; chunks made before are kept.
 
     healthy: indices (k,) -> these images (k, c, h, w) of intensities 0..1, or stacks.  images: how many
-    there are.  What a chunk holds depends on the seed and its number alone.
+    there are.  What a chunk holds depends on the seed and its number alone.  Raises UserError where an array holds less
+    than the journal says, or is missing.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    chunks = -(-count // CHUNK)
-    lines = read_json_lines(folder / "pool.jsonl")
-    done = min(len(lines), chunks)
+    done = len(read_json_lines(folder / "pool.jsonl"))
+    chunks = max(-(-count // CHUNK), done)
     arrays: dict[str, GrowingArray] = {}
     device = evidences[0].device
     pixels = CHUNK * max(math.prod(evidence.size) for evidence in evidences)
 
     def made(chunk: int) -> list[tuple[str, npt.NDArray[Any]]]:
         indices, samples = _chunk(chunk, healthy, images, settings, seed)
-        half = torch.from_numpy((indices >= images // 2).astype(np.int64))
+        half = torch.from_numpy(half_of(indices, images))
         return _blocks(samples, half, evidences, settings)
 
-    try:
+    with ExitStack() as opened:  # closes every one, whatever becomes of the others
+
+        def opening(name: str, row_shape: tuple[int, ...], dtype: npt.DTypeLike, rows: int) -> None:
+            arrays[name] = GrowingArray(folder / f"{name}.npy", row_shape, dtype, rows)
+            opened.callback(arrays[name].close)
+
+        # Of those that were not closed the header says fewer rows; opened, it is put right though no chunk is missing.
+        for name in _names(len(evidences), settings) if done else ():
+            before = map_array(folder / f"{name}.npy")
+            opening(name, before.shape[1:], before.dtype, done * CHUNK)
         with progress("pseudo-lesions", chunks * CHUNK, "samples", done * CHUNK) as bar:
             missing = range(done, chunks)
             for chunk, blocks in zip(missing, each_at_once(made, missing, device, pixels), strict=True):
                 for name, block in blocks:
                     if name not in arrays:
-                        path = folder / f"{name}.npy"
-                        arrays[name] = GrowingArray(path, block.shape[1:], block.dtype, chunk * CHUNK)
+                        opening(name, block.shape[1:], block.dtype, 0)
                     arrays[name].append(block)
                 append_json_line(folder / "pool.jsonl", {"rows": (chunk + 1) * CHUNK})
                 bar.advance(CHUNK)
-    finally:
-        for array in arrays.values():
-            array.close()
     return Pool(
         [map_array(folder / f"evidence-{at}.npy") for at in range(len(evidences))],
         [map_array(folder / f"targets-{at}.npy") for at in range(len(evidences))],
         np.array(map_array(folder / "family.npy")),
         np.array(map_array(folder / "strength.npy")) if settings.curriculum else None,
     )
+
+
+def _names(sizes: int, settings: LesionSettings) -> list[str]:
+    """Of the arrays of a pool."""
+    by_size = [f"{kind}-{at}" for at in range(sizes) for kind in ("evidence", "targets")]
+    return [*by_size, *(["strength"] if settings.curriculum else []), "family"]
 
 
 def _chunk(
@@ -104,14 +117,12 @@ def _chunk(
 def _blocks(
     samples: Samples, half: Tensor, evidences: list[Evidence], settings: LesionSettings
 ) -> list[tuple[str, npt.NDArray[Any]]]:
-    blocks: list[tuple[str, npt.NDArray[Any]]] = []
-    for index, evidence in enumerate(evidences):
+    blocks: list[npt.NDArray[Any]] = []
+    for evidence in evidences:
         found = evidence.of(samples.images.to(evidence.device), half).clamp(-60000, 60000).half()
         targets = patch_targets(samples.changed, evidence.grid, settings.smallest_share)
-        blocks += [
-            (f"evidence-{index}", found.cpu().numpy()),
-            (f"targets-{index}", targets.cpu().numpy().astype(np.uint8)),
-        ]
+        blocks += [found.cpu().numpy(), targets.cpu().numpy().astype(np.uint8)]
     if settings.curriculum:
-        blocks.append(("strength", samples.strength.numpy().astype(np.float32)))
-    return [*blocks, ("family", samples.family.numpy().astype(np.int8))]
+        blocks.append(samples.strength.numpy().astype(np.float32))
+    blocks.append(samples.family.numpy().astype(np.int8))
+    return list(zip(_names(len(evidences), settings), blocks, strict=True))

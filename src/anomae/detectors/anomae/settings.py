@@ -1,5 +1,6 @@
 """The settings of the detector `anomae`: sources of evidence, pseudo-lesions, heads."""
 
+import math
 from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -78,7 +79,7 @@ class MemorySettings(Settings):
     """The source `memory`: distance to the nearest healthy patch at like positions."""
 
     images: int = Field(default=100, gt=0, description="healthy images kept of each half of them")
-    near: float = Field(default=0.12, gt=0, description="how far apart like positions may lie, share of the side")
+    near: float = Field(default=0.12, gt=0, le=1, description="how far apart like positions may lie, share of the side")
 
 
 class HiddenSettings(Settings):
@@ -145,6 +146,13 @@ class AnomaeSettings(Settings):
     device: DeviceSettings = DeviceSettings()
 
     _split = field_validator("sources", "sizes", mode="before")(_listed)
+
+    @field_validator("window")
+    @classmethod
+    def _rising(cls, window: tuple[float, float] | None) -> tuple[float, float] | None:
+        if window is not None and not 0 < window[1] - window[0] < math.inf:
+            raise ValueError("it must rise from one finite number to another")
+        return window
 
     @model_validator(mode="after")
     def _sensible(self) -> Self:

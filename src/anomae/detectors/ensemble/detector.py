@@ -186,11 +186,19 @@ def _measured(name: str, member: FittedDetector, healthy: HealthySlices) -> Memb
     scores, maps = [], []
     with progress(f"healthy scores of {name}", sum(map(len, blocks)), "slices", 0) as bar:
         for block in blocks:
-            found = _inspected(member, healthy.read(block), None, lambda block=block: healthy.neighbours(block))
+            found = _of_training(member, healthy, block)
             scores.append(found.scores)
             maps += [] if found.maps is None else [found.maps]
             bar.advance(len(block))
     return MemberScale.measured(np.concatenate(scores), maps)
+
+
+def _of_training(member: FittedDetector, healthy: HealthySlices, indices: npt.NDArray[np.int64]) -> Findings:
+    """What a member says of images that it was fitted on, as of new ones where it knows how to."""
+    if hasattr(member, "inspect_training"):
+        found: Findings = member.inspect_training(healthy, indices)
+        return found
+    return _inspected(member, healthy.read(indices), None, lambda: healthy.neighbours(indices))
 
 
 def _inspected(
