@@ -41,6 +41,10 @@ TREES = [
     (["a.nii.gz", "b.nii.gz", "lesion_1.nii.gz"], ["a.nii.gz", "b.nii.gz", "lesion_1.nii.gz"]),
     (["CASE/image.nii.gz", "CASE/masks/1.nii.gz"], ["CASE/image.nii.gz"]),
     (["a.nii.gz", "a_seg_v2.nii.gz", "Ground Truth/a.nii.gz"], ["a.nii.gz"]),
+    (
+        [f"sub-1_{name}.nii.gz" for name in ("T1w", "dseg", "label-GM_probseg", "label-lesion_mask", "FLAIR")],
+        ["sub-1_FLAIR.nii.gz", "sub-1_T1w.nii.gz"],
+    ),
     (["labels/a.nii.gz", "labels/b.nii.gz"], ["labels/a.nii.gz", "labels/b.nii.gz"]),
 ]
 

@@ -86,6 +86,8 @@ def pairing_notes(found: Paired, cases: Sequence[Case], organs: bool) -> list[st
             found.lonely_regions
         ),
         "scans share folder and name with another, but for the suffix; each counts as a scan": found.shared,
+        "files are segmentations of tissues by their names (dseg, probseg, label-GM) and were left out; if they are of "
+        "lesions, name them by mask_pattern": len(found.tissues),
         "files do not match image_pattern and were left out": len(found.not_images),
     }
     return notes + [f"{count} {what}" for what, count in counted.items() if count]
@@ -110,6 +112,7 @@ def pairing_facts(found: Paired, cases: Sequence[Case], source: Path) -> dict[st
         "given_twice": len(found.twice),
         "same_name": found.shared,
         "brain_masks": len(found.brains),
+        "tissue_segmentations": len(found.tissues),
         "left_out_by_image_pattern": len(found.not_images),
         "pairs": pairs,
     }
