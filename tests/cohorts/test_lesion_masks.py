@@ -125,6 +125,13 @@ def test_no_number_where_nothing_is_wrong_is_refused(tmp_path):
     assert lesions_of(read_mask(tmp_path / "mask.npy"), MaskValues()).lesion.sum() == 1
 
 
+def test_no_mask_is_emptied_by_a_voxel_that_no_reader_mended():
+    voxels = np.zeros((2, 4, 4), np.float32)
+    voxels[0, 0, :2] = np.nan, 1
+    with pytest.raises(UnreadableScan, match="no number"):
+        lesions_of(Volume(voxels, Grid(voxels.shape), None, "array"), MaskValues())
+
+
 def numbered(count, side=2, gap=1):
     """Lesions of side x side pixels, each with a number of its own, from slice 4 on; slices 0 to 3 hold none."""
     step = side + gap

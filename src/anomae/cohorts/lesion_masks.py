@@ -77,8 +77,8 @@ def lesions_of(mask: Volume, values: MaskValues, *, several_said: bool = True) -
     """What of `mask` is lesion.
 
     several_said: whether several label values are worth a note (not where the data set is known to have them).
-    Raises UnreadableScan where its values are those of no mask.  Voxels that are no number have to be mended before
-    (anomae.volumes.intensities.settle), with a note that tells it.
+    Raises UnreadableScan where its values are those of no mask.  Voxels that are no number have to be mended before, with
+    a note (anomae.volumes.intensities.settle).
     """
     voxels, notes = mask.voxels, [note for note in mask.notes if note in (COLOURED, DRAWN)]
     if voxels.dtype == np.int8 and voxels.size and voxels.min() < 0:
@@ -173,6 +173,8 @@ def _blurred(mask: Volume, voxels: npt.NDArray[Any], values: MaskValues, notes: 
     if values.lesion or values.ignored:
         raise _no_mask(mask, "has values between its labels, so mask_labels and ignore cannot be told")
     highest = float(voxels.max(initial=0))
+    if not np.isfinite(highest):
+        raise _no_mask(mask, "has voxels that are no number (NaN or infinite)")
     if voxels.dtype.kind == "f":
         if float(voxels.min(initial=0)) < -0.5 * max(highest, 1.0):
             raise _no_mask(mask, "holds negative values")
