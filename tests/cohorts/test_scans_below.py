@@ -59,6 +59,13 @@ def test_masks_of_scans_are_no_scans(names, scans, tmp_path):
     assert all(str(tmp_path) in note for note in notes)
 
 
+def test_brain_masks_that_are_not_used_are_counted(tmp_path):
+    put(tmp_path, "a.nii.gz", "a_Brain_Mask.nii.gz", "b.nii.gz", "other_brain_mask.nii.gz")
+    found, notes = kept(tmp_path)
+    assert found == ["a.nii.gz", "b.nii.gz"]
+    assert notes[0].startswith("2 brain mask(s) were left out (1 of them used for no scan), the first:")
+
+
 def test_a_mask_of_no_scan_is_scored_and_said(tmp_path):
     put(tmp_path, "a.nii.gz", "other_seg.nii.gz")
     found, notes = kept(tmp_path)

@@ -14,9 +14,10 @@ from anomae.volumes.stacking import stack
 def frames(depths):
     """Frames of one series, at these depths in mm."""
     texts = ("study", "series", "instance", "sop_class", "frame_of_reference", "patient", "modality", "body_part")
-    given = dict.fromkeys(texts, "x") | dict(path=Path("x"), number=0, series_number=1, instance_number=1, rows=4)
-    given |= dict(columns=4, voxel_bytes=2, orientation=(1.0, 0, 0, 0, 1.0, 0), spacing_mm=(1.0, 1.0), depth_mm=1.0)
-    given |= dict(slope=1.0, intercept=0.0, localizer=False)
+    given: dict[str, object] = dict.fromkeys(texts, "x")
+    given |= {"path": Path("x"), "number": 0, "series_number": 1, "instance_number": 1, "rows": 4, "columns": 4}
+    given |= {"voxel_bytes": 2, "orientation": (1.0, 0, 0, 0, 1.0, 0), "spacing_mm": (1.0, 1.0), "depth_mm": 1.0}
+    given |= {"slope": 1.0, "intercept": 0.0, "localizer": False}
     return [Frame(**given, position_mm=(3.0, -2.0, depth)) for depth in depths]
 
 

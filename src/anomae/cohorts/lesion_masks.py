@@ -77,8 +77,8 @@ def lesions_of(mask: Volume, values: MaskValues, *, several_said: bool = True) -
     """What of `mask` is lesion.
 
     several_said: whether several label values are worth a note (not where the data set is known to have them).
-    Raises UnreadableScan where its values are those of no mask.  Voxels that are no number have to be mended before, with
-    a note (anomae.volumes.intensities.settle).
+    Raises UnreadableScan where its values are those of no mask.  Voxels that are no number have to be mended before,
+    with a note (anomae.volumes.intensities.settle).
     """
     voxels, notes = mask.voxels, [note for note in mask.notes if note in (COLOURED, DRAWN)]
     if voxels.dtype == np.int8 and voxels.size and voxels.min() < 0:

@@ -59,8 +59,8 @@ class Paired:
     lesions: scan -> its masks, several where they are numbered ("x_mask", "x_mask_1"); () where there is none.
     unclear: scans of which one of several masks may be.  taken: masks that belong to a scan, or may.  lonely: masks of
     no scan.  twice: files left out because the same lies beside them compressed.  brains: brain masks.  tissues:
-    segmentations of tissues.  not_images: files that image_pattern leaves out.  regions: scan -> masks of what is not to be judged.  lonely_regions: of no
-    scan.  shared: how many scans share folder and stem with another.
+    segmentations of tissues.  not_images: files that image_pattern leaves out.  regions: scan -> masks of what is not
+    to be judged.  lonely_regions: of no scan.  shared: how many scans share folder and stem with another.
     """
 
     lesions: dict[Path, tuple[Path, ...]] = field(default_factory=dict)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from anomae.cohorts.brain_files import unused_brains
 from anomae.cohorts.case import ABNORMAL, Case
 from anomae.cohorts.ignored_regions import HIDDEN, IGNORED
 from anomae.cohorts.lesion_masks import BLURRED, COLOURED, DRAWN, NONE_OF_THEM, SEVERAL, SIGNED, UNSURE, read_mask
@@ -86,6 +87,9 @@ def pairing_notes(found: Paired, cases: Sequence[Case], organs: bool) -> list[st
             found.lonely_regions
         ),
         "scans share folder and name with another, but for the suffix; each counts as a scan": found.shared,
+        "brain masks are used for no scan: none beside them is called so, or another is used for it": len(
+            unused_brains(found.brains, found.lesions)
+        ),
         "files are segmentations of tissues by their names (dseg, probseg, label-GM) and were left out; if they are of "
         "lesions, name them by mask_pattern": len(found.tissues),
         "files do not match image_pattern and were left out": len(found.not_images),

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from anomae.cohorts.brain_files import unused_brains
 from anomae.cohorts.file_roles import in_mask_folder, stem_of
 from anomae.cohorts.given_twice import require_equal_copy
 from anomae.cohorts.mask_pairing import RoleSettings, pair
@@ -37,9 +38,10 @@ def without_masks(found: Mapping[Path, Path]) -> tuple[dict[Path, Path], list[st
         elif any(_searched(file, found[file]) for file in files):
             what = "segmentation(s) of brains or tissues" if paired.tissues else "brain mask(s)"
             raise UserError(f"{root} holds no scan but {len(files)} {what}, the first: {files[0]}.")
+    unused = len(unused_brains(sorted(brains), found))
     notes = [
         *_said(lesions, "lesion mask(s) of scans were left out"),
-        *_said(brains, "brain mask(s) were left out"),
+        *_said(brains, f"brain mask(s) were left out{f' ({unused} of them used for no scan)' if unused else ''}"),
         *_said(tissues, "segmentation(s) of tissues (dseg, probseg, label-GM) were left out"),
         *_said(twice, "scan(s) are given twice, as .nii beside .nii.gz, of which the .nii.gz is scored, once"),
         *_said(doubtful, "file(s) are called like masks but belong to no scan here, and were scored as scans"),
