@@ -194,6 +194,7 @@ class Folder(Cohort):
             raise UserError(f"{self.source} holds no scans or pictures in its class folders.")
         notes += pairing_notes(paired, cases, organs)
         facts = pairing_facts(paired, cases, self.source)
+        facts |= {"ignore_values": list(self.values.ignored)} if self.values.ignored else {}
         by_table = {case.case: case.patient for case in cases if (row := said.get(case.source)) and row.patient}
         named = name_patients(cases, self.source, self.pattern, by_table, parting)
         cases, told = named.cases, dict(named.told)

@@ -19,6 +19,7 @@ NONE_OF_THEM = "its lesion mask holds none of the values of mask_labels"
 SIGNED = "its lesion mask has 255 stored as -1; it was read as 255"
 DRAWN = "its lesion mask is drawn in transparency alone; what is opaque counts as lesion"
 COLOURED = "its lesion mask is in colour; whatever is coloured or bright counts as lesion"
+NUMBERED = "its lesion mask has a palette of colours; mask_labels and ignore are the numbers that it stores"
 MOST_LABELS = 64
 # Of the highest value: below it is ringing of a resampling, from it to one half a slice is in doubt.
 RINGING = 0.25
@@ -48,16 +49,22 @@ class Lesions:
     ignored: npt.NDArray[np.bool_] | None = None
 
 
-def read_mask(path: Path) -> Volume:
+def read_mask(path: Path, values: MaskValues | None = None) -> Volume:
     """A lesion mask; a picture in colour as the highest of its colours, one of a single colour as its opacity.
 
-    Raises UnreadableScan where it is no mask.
+    values: where these name some, a picture with a palette of colours is read as the numbers that it stores.
+    Raises UnreadableScan where it is no mask, or in colours that `values` cannot be told in.
     """
-    from anomae.volumes.pictures import GREY_TINT, SUFFIXES, TRANSPARENT, opacity, read_colours
+    from anomae.volumes.pictures import GREY_TINT, SUFFIXES, TRANSPARENT, opacity, read_colours, read_numbers
     from anomae.volumes.read import read_volume
 
     if not path.name.lower().endswith(SUFFIXES):
         return read_volume(path)
+    named = values is not None and bool(values.lesion or values.ignored)
+    if named and (stored := read_numbers(path)) is not None:
+        pages, height, width = stored[0].shape
+        grid = Grid((pages, height, width))
+        return Volume(stored[0].astype(np.int16), grid, path, "picture", notes=(*stored[1], NUMBERED))
     colours, noticed = read_colours(path)  # (pages, 3, y, x)
     if TRANSPARENT in noticed and (drawn := opacity(path)) is not None and not np.ptp(colours):
         return Volume(drawn[None], Grid((1, *drawn.shape)), path, "picture", notes=(DRAWN,))
@@ -68,6 +75,11 @@ def read_mask(path: Path) -> Volume:
     if len(np.unique(grey[(grey > GREY_TINT) & (grey < 255 - GREY_TINT)])) > 16:
         raise UnreadableScan(
             f"{path} is no mask but a picture with coloured marks; save the lesion alone, black and white."
+        )
+    if named:
+        raise UnreadableScan(
+            f"The lesion mask {path} is in colours, in which mask_labels and ignore cannot be told; save it with the "
+            "numbers of the labels as grey values or in a palette, or leave both settings out."
         )
     pages, _, height, width = colours.shape
     return Volume(colours.max(axis=1), Grid((pages, height, width)), path, "picture", notes=(COLOURED,))
@@ -80,7 +92,7 @@ def lesions_of(mask: Volume, values: MaskValues, *, several_said: bool = True) -
     Raises UnreadableScan where its values are those of no mask.  Voxels that are no number have to be mended before,
     with a note (anomae.volumes.intensities.settle).
     """
-    voxels, notes = mask.voxels, [note for note in mask.notes if note in (COLOURED, DRAWN)]
+    voxels, notes = mask.voxels, [note for note in mask.notes if note in (COLOURED, DRAWN, NUMBERED)]
     if voxels.dtype == np.int8 and voxels.size and voxels.min() < 0:
         voxels = voxels.view(np.uint8)
         notes.append(SIGNED)
