@@ -61,6 +61,12 @@ def test_a_lesion_mask_is_of_the_scans_of_its_entities(scans, mask, marked):
     assert len(found.lonely) == (0 if marked else 3)
 
 
+def test_derivatives_are_of_the_scans_beside_their_folder():
+    names = ("healthy/sub-1_T1w.nii", "abnormal/sub-1_T1w.nii", "abnormal/derivatives/x/sub-1_label-lesion_mask.nii")
+    found = pair([ABOVE / name for name in names], ABOVE, RoleSettings())
+    assert [bool(found.lesions[ABOVE / name]) for name in names[:2]] == [False, True]
+
+
 @pytest.mark.parametrize("tissue", TISSUES)
 @pytest.mark.parametrize("more", [(), ("{0}/anat/{0}_label-lesion_mask.nii.gz",)])
 def test_segmentations_of_tissues_are_neither_scans_nor_masks(tissue, more):

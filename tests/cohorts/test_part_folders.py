@@ -3,6 +3,7 @@
 from itertools import product
 from pathlib import PurePath
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,6 +12,7 @@ from anomae.cohorts.folder import Folder
 from anomae.cohorts.part_folders import NO_FOLDERS, guessed_from_folders, parts_files, told_by_content
 from anomae.cohorts.patient_names import doubt_of
 from anomae.cohorts.same_names import SEQUENCE_WORDS
+from anomae.volumes.write import write_picture
 
 VISITS = ("baseline", "Follow-up", "followup2", "visit1", "Visit_2", "timepoint3", "month12", "6months", "session 2")
 SERIES = ("t1", "T1_3D", "dwi_b1000", "dwi_b2000", "flair_1mm", "run-1", "run-2", "run-3", "001", "002", "003")
@@ -77,6 +79,14 @@ def test_pictures_of_a_patient_count_his_slices(patients, slices, name):
 def test_visits_that_some_missed_are_visits():
     late = [f"v2/P{who:02d}.nii" for who in range(3)]
     assert told(*(f"v1/P{who:02d}.nii" for who in range(40)), *late).parts == {"v1", "v2"}
+
+
+def test_unclear_pictures_may_be_clustered(tmp_path):
+    names = [f"healthy/{folder}/H{number:02d}.nii" for folder in ("A", "B") for number in range(4)]
+    cohort(tmp_path, names)
+    write_picture(tmp_path / "healthy/A/x.png", np.arange(144, dtype=np.uint8).reshape(12, 12))
+    write_picture(tmp_path / "healthy/B/X.png", np.arange(144, dtype=np.uint8).reshape(12, 12))
+    assert len(Folder(tmp_path, near_duplicates=True).cases()) == 9
 
 
 def test_of_folders_like_visits_with_mere_numbers_it_is_unclear(tmp_path):

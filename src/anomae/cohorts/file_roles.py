@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+from anomae.cohorts.same_names import SEQUENCE_WORDS
+
 # Folders that hold masks of what lies beside them, and those that hold the pictures beside such a folder.
 MASK_FOLDERS = (
     *("ground_truth", "groundtruth", "gt", "gts", "label", "labels", "mask", "masks", "seg", "segs"),
@@ -38,8 +40,7 @@ _SPACE, _DERIVED = (
 )
 # What stands behind the name of a patient in the name of one of his scans.
 _SEQUENCE = re.compile(
-    r"t1|t1n|t1c|t1ce|t1gd|t1w|t2|t2w|t2f|flair|pd|pdw|dwi|adc|swi|ct|cta|mr|mri|pet|\d{4}|image|img|scan|orig|original"
-    r"|vol|volume|desc|preproc|brain",
+    rf"{SEQUENCE_WORDS}|\d{{4}}|image|img|scan|orig|original|vol|volume|desc|preproc|brain",
     re.IGNORECASE,
 )
 _IMAGE_START = re.compile(r"^(?:images?|imgs?|scan|volume|vol)[-_. ]+", re.IGNORECASE)

@@ -21,6 +21,7 @@ from anomae.cohorts.patient_names import (
     CLUSTER,
     FOLDER,
     NAME,
+    UNCLEAR,
     UNKNOWN_PATIENT,
     compiled_pattern,
     count_told,
@@ -255,7 +256,9 @@ class Folder(Cohort):
 def _refuse_named_pictures(cases: list[Case], told: dict[str, str]) -> None:
     """Clusters would part the pictures of one patient."""
     named = [
-        case.case for case in cases if told[case.case] not in (FOLDER, NAME, UNKNOWN_PATIENT) and _is_picture(case)
+        case.case
+        for case in cases
+        if told[case.case] not in (FOLDER, NAME, UNCLEAR, UNKNOWN_PATIENT) and _is_picture(case)
     ]
     if named:
         raise UserError(

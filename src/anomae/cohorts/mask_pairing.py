@@ -213,7 +213,7 @@ def _scans_of(
     names = dict.fromkeys((stem_of(path), base)) if inside else dict.fromkeys((base,))
     of = next((hit for name in names if (hit := _exact(name, near, stems))), [])
     of = of or [scan for scan in near if fits(base, stems[scan])]
-    of = of or _by_bids_name(mask, near if inside or not _is_derived(path, above) else list(stems), stems)
+    of = of or _by_bids_name(mask, near if inside else near or _beside_derivatives(path, above, stems), stems)
     if not of and inside:  # one of several: "masks/x_1", "masks/x_mask_1"
         short = without_number(stem_of(path))
         names = dict.fromkeys((short, mask_base(short) or short))
@@ -231,10 +231,13 @@ def _scans_of(
 def _by_bids_name(mask: _Mask, near: list[Path], stems: dict[Path, str]) -> list[Path]:
     """The scans of a mask by the entities of BIDS, of several spaces those in its own ("sub-1_label-lesion_mask")."""
     name, space = bids_name(mask.base)
-    if not name.lower().startswith("sub-"):
+    subject = name.lower().partition("_")[0]
+    if not subject.startswith("sub-"):
         return []
     found: dict[str, list[Path]] = {}
     for scan in near:
+        if not stems[scan].lower().startswith(subject):
+            continue
         scan_name, scan_space = bids_name(stems[scan])
         if fits(name, scan_name):
             found.setdefault(scan_space, []).append(scan)
@@ -242,9 +245,13 @@ def _by_bids_name(mask: _Mask, near: list[Path], stems: dict[Path, str]) -> list
     return found.get(space) or found.get("") or alone
 
 
-def _is_derived(path: Path, above: Path) -> bool:
-    """Whether a file lies among BIDS' derivatives, beside the folders of its subject and not in them."""
-    return "derivatives" in home_of(path, above)
+def _beside_derivatives(path: Path, above: Path, stems: Iterable[Path]) -> list[Path]:
+    """The scans below the folder in which the derivatives of BIDS lie that a file is one of; [] for other files."""
+    home = home_of(path, above)
+    if "derivatives" not in home:
+        return []
+    beside = home[: home.index("derivatives")]
+    return [scan for scan in stems if home_of(scan, above)[: len(beside)] == beside]
 
 
 def _near(home: tuple[str, ...], by_home: dict[tuple[str, ...], list[Path]], inside: bool) -> Iterator[Path]:

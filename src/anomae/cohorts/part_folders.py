@@ -21,7 +21,7 @@ _PARTS = re.compile(
     re.IGNORECASE,
 )
 # A visit, or somebody of that number ("V01", "m12"): only what lies in it can tell.
-_MAYBE_VISIT = re.compile(r"[vmwdyt]\d{1,3}", re.IGNORECASE)
+_MAYBE_VISIT = re.compile(r"[vmwdyt]\d{1,3}|\d{1,3}[mwdy]", re.IGNORECASE)
 # Numbered names made of such words alone count images, series or visits: they name nobody.
 _COUNTING = re.compile(
     rf"{_PARTS.pattern}|{SEQUENCE_WORDS}|t|v|m|w|d|y|b|e|i|z|mm|im|img|se|ser|series|st|study|exp|acq|run|echo|frame|page"
