@@ -25,7 +25,7 @@ from anomae.volumes.volume import Volume
 
 GROUP = "anomae.readers"
 # Patient, study and series -> where the first slice lies in each folder that holds slices of it.
-Places = defaultdict[tuple[str, str, str], dict[Path, tuple[float, ...]]]
+FirstPositions = defaultdict[tuple[str, str, str], dict[Path, tuple[float, ...]]]
 READERS: tuple[Reader, ...] = (
     nifti.READER,
     nifti_pair.READER,
@@ -115,7 +115,7 @@ def look_for_scans(folder: Path, series: str | int | None = None) -> FoundScans:
     be opened.
     """
     found = FoundScans()
-    places: Places = defaultdict(dict)
+    positions: FirstPositions = defaultdict(dict)
     seen = set(folder.resolve().parents)
     waiting = [folder]
     while waiting:
@@ -123,15 +123,15 @@ def look_for_scans(folder: Path, series: str | int | None = None) -> FoundScans:
         # A link may lead back to a folder that was searched, or that holds it.
         if next_folder.resolve() not in seen:
             seen.add(next_folder.resolve())
-            found.scans.extend(_find_in(next_folder, waiting, found.passed_over, series, places))
-    if scattered := sum(len({*first.values()}) > 1 for first in places.values()):
-        found.passed_over[SCATTERED] = scattered
+            found.scans.extend(_find_in(next_folder, waiting, found.passed_over, series, positions))
+    if several := sum(len({*first.values()}) > 1 for first in positions.values()):
+        found.passed_over[SCATTERED] = several
     found.scans.sort()
     return found
 
 
 def _find_in(
-    folder: Path, waiting: list[Path], passed_over: Counter[str], series: str | int | None, places: Places
+    folder: Path, waiting: list[Path], passed_over: Counter[str], series: str | int | None, positions: FirstPositions
 ) -> Iterator[Path]:
     """The scans in `folder`; the folders in it go to the end of `waiting`, the first one last."""
     sliced: list[Path] = []
@@ -150,11 +150,11 @@ def _find_in(
             yield entry
         elif reader is None and (reason := why_passed_over(entry)) is not None:
             passed_over[reason] += 1
-    yield from _group_dicom(folder, sliced, passed_over, series, places)
+    yield from _group_dicom(folder, sliced, passed_over, series, positions)
 
 
 def _group_dicom(
-    folder: Path, files: list[Path], passed_over: Counter[str], series: str | int | None, places: Places
+    folder: Path, files: list[Path], passed_over: Counter[str], series: str | int | None, positions: FirstPositions
 ) -> set[Path]:
     scans: set[Path] = set()
     found: dict[str, list[Frame]] = {}
@@ -172,9 +172,9 @@ def _group_dicom(
         found.setdefault(uid, []).extend(frames)
         placed = len(frames) == 1 and frames[0].position_mm is not None and frames[0].orientation is not None
         stacks.setdefault(uid if placed else str(file), (uid, []))[1].append(file)
-        if placed and uid and (place := frames[0].position_mm):
-            first = places[frames[0].likeness, frames[0].study, uid]
-            first[folder] = min(place, first.get(folder, place))
+        if placed and uid and (position := frames[0].position_mm):
+            first = positions[frames[0].likeness, frames[0].study, uid]
+            first[folder] = min(position, first.get(folder, position))
     found = in_order(found)
     if series is not None and len(found) > 1:
         number = chosen_number(found, series)
