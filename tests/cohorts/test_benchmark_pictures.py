@@ -6,6 +6,7 @@ import pytest
 from anomae.cohorts.benchmark_pictures import Bmad, MedIAnomaly
 from anomae.cohorts.case import ABNORMAL, HEALTHY
 from anomae.cohorts.picture_set import UNKNOWN_PATIENTS
+from anomae.cohorts.scan_slices import UNDER_HEALTHY
 from anomae.errors import UserError
 from anomae.phantoms.layouts import write_phantom_data_set
 from anomae.volumes.write import write_picture
@@ -98,3 +99,36 @@ def test_a_json_list_says_label_and_split(tmp_path):
 def test_a_list_that_contradicts_itself_is_refused(told, cause, tmp_path):
     with pytest.raises(UserError, match=cause):
         MedIAnomaly(listed(tmp_path, told)).cases()
+
+
+def test_a_listed_picture_that_is_called_healthy_and_has_a_lesion_is_abnormal(tmp_path):
+    told = {"train": {"0": ["0.png", "1.png"]}, "test": {"0": ["2.png", "more/4.png"], "1": ["3.png", "4.png"]}}
+    listed(tmp_path, told)
+    (tmp_path / "images" / "more").mkdir()
+    write_picture(tmp_path / "images" / "more" / "4.png", BLANK)
+    lesion = np.zeros_like(BLANK)
+    lesion[4:9, 3:8] = 255
+    (tmp_path / "masks").mkdir()
+    for name, mask in (("0", lesion), ("1", BLANK), ("3", lesion), ("4", lesion)):
+        write_picture(tmp_path / "masks" / f"{name}.png", mask)
+    opened = MedIAnomaly(tmp_path)
+    found = {case.source.relative_to(tmp_path / "images").as_posix(): opened.read(case) for case in opened.cases()}
+    assert {name: read.labels.tolist() for name, read in found.items()} == {
+        "0.png": [ABNORMAL],
+        "1.png": [HEALTHY],
+        "2.png": [HEALTHY],
+        "3.png": [ABNORMAL],
+        "4.png": [ABNORMAL],
+        "more/4.png": [HEALTHY],  # the mask is of the abnormal picture of its name
+    }
+    assert [name for name, read in found.items() if UNDER_HEALTHY in read.notes] == ["0.png"]
+
+
+@pytest.mark.parametrize("masks", ["annotation", "masks"])
+def test_two_masks_of_one_name_are_refused(masks, tmp_path):
+    listed(tmp_path, {"train": {"0": ["0.png"]}, "test": {"0": ["1.png"], "1": ["2.png"]}})
+    (tmp_path / masks).mkdir()
+    for ending in ("png", "tif"):
+        write_picture(tmp_path / masks / f"2.{ending}", BLANK)
+    with pytest.raises(UserError, match=r"2\.png and .*2\.tif are two masks of one name"):
+        MedIAnomaly(tmp_path).cases()

@@ -1,12 +1,15 @@
+import gzip
 import shutil
 
 import h5py
 import numpy as np
 import pytest
 
-from anomae.cohorts.brats import open_brats
+from anomae.cohorts.brats import GIVEN_TWICE, open_brats
 from anomae.errors import UnreadableScan, UserError
 from anomae.phantoms.layouts import SLICE_CHANNELS, write_phantom_data_set
+from anomae.volumes.read import read_volume
+from anomae.volumes.write import write_volume
 
 SHAPE = (12, 20, 18)
 
@@ -302,3 +305,25 @@ def test_a_second_file_of_a_kind_is_refused_unless_one_is_named_as_the_case(copi
     (folder / "BraTS20_Training_354_seg.nii.gz").rename(folder / "b_seg.nii.gz")
     with pytest.raises(UnreadableScan, match="2 files that could be its seg"):
         cohort.read(open_brats(copied).cases()[0])
+
+
+@pytest.mark.parametrize("kind", ["t1", "seg"])
+@pytest.mark.parametrize("where", ["beside", "in a folder of the file's name"])
+def test_a_file_given_twice_is_read_once_where_both_are_the_same_and_else_not(copied, kind, where):
+    folder = copied / "BraTS20_Training_354"
+    packed = folder / f"{folder.name}_{kind}.nii.gz"
+    plain = packed.with_suffix("") if where == "beside" else packed.with_suffix("") / "inside.nii"
+    alone = open_brats(copied).read(open_brats(copied).cases()[0])
+    plain.parent.mkdir(exist_ok=True)
+    plain.write_bytes(gzip.decompress(packed.read_bytes()))
+    cohort = open_brats(copied)
+    both = cohort.read(cohort.cases()[0])
+    for name in ("images", "labels", "lesions"):
+        np.testing.assert_array_equal(getattr(both, name), getattr(alone, name))
+    assert both.notes == (*alone.notes, GIVEN_TWICE)
+    scan = read_volume(plain)
+    write_volume(plain, np.zeros_like(scan.voxels), scan.grid)
+    with pytest.raises(UnreadableScan, match=rf"{kind} of its case but hold unlike voxels; neither") as refused:
+        cohort.read(cohort.cases()[0])
+    assert all(name in str(refused.value) for name in (packed.name, plain.name))
+    assert cohort.read(cohort.cases()[1]).notes == alone.notes

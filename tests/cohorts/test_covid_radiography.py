@@ -30,10 +30,16 @@ def test_masks_of_lungs_are_neither_lesion_masks_nor_pictures_nor_patients(writt
 def test_which_class_is_healthy_is_a_setting(written):
     turned = CovidRadiography(written, healthy="covid")
     assert all((case.label == HEALTHY) == ("/COVID/" in case.case) for case in turned.cases())
-    with pytest.raises(UserError, match="no class folder well"):
+    with pytest.raises(UserError, match=r"no class folder well.*There are: COVID-19_Radiography_Dataset\."):
         CovidRadiography(written, healthy="well").cases()
     with pytest.raises(UserError, match="one kind only"):
         CovidRadiography(written, healthy="covid,normal").cases()
+    for misspelt in ("Normal,Covid-19", "Covid-19,Normal"):
+        with pytest.raises(UserError, match=r"names 'covid-19', .*holds no such .*There are: COVID, .*Normal"):
+            CovidRadiography(written, healthy=misspelt).cases()
+    for empty in ("", " , "):
+        with pytest.raises(UserError, match="write the names of the healthy class folders"):
+            CovidRadiography(written, healthy=empty)
 
 
 def test_patients_can_be_told_by_a_pattern(written):

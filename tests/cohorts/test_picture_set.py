@@ -58,6 +58,15 @@ def test_a_pattern_has_to_fit_every_picture(tmp_path):
         Flat(tmp_path, patient_pattern="(x)", near_duplicates=True)
 
 
+def test_what_a_pattern_finds_in_two_spellings_is_one_patient_and_this_is_said(tmp_path):
+    draw(tmp_path, "well_1_a.png", "well_2_a.png", "ill_001_b.png", "ill_P-7_b.png", "well_p7_a.png")
+    cases, cohort = told(tmp_path, patient_pattern=r"_([\w-]+)_")
+    assert [patient for patient, _ in cases.values()] == ["001", "P-7", "001", "2", "P-7"]
+    (said,) = cohort.notes()
+    assert said.startswith("2 name(s) of patients differ from another in case, leading zeros")
+    assert cohort.patients_told() == {"pattern": {"scans": 5, "patients": 3}}
+
+
 def test_near_duplicates_are_one_patient_and_this_is_said(tmp_path):
     draw(tmp_path, "a.png", "b.png")
     draw(tmp_path, "c.png", pixels=generator(0, "a.png").integers(0, 255, (24, 24))[:, ::-1])

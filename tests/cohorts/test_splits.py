@@ -109,6 +109,15 @@ def test_subsets_as_text():
         8: "test",
         5: "test",
     }
-    for wrong in ("", "train", "train=", "train=0-", "trian=0", "train=0-3,test=3"):
+    for wrong in (
+        "",
+        "train",
+        "train=",
+        "train=0-",
+        "trian=0",
+        "train=0-3,test=3",
+        "train=0-5,test=9-6",
+        "train=0+5-4,test=9",
+    ):
         with pytest.raises(UserError, match="subset"):
             parse_subsets(wrong)

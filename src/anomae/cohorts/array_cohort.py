@@ -14,7 +14,7 @@ from anomae.cohorts.case import ABNORMAL, COLOURS, GREY, HEALTHY, SPLITS, UNKNOW
 from anomae.cohorts.group_names import Spelling
 from anomae.cohorts.lesion_masks import UNSURE, Lesions, MaskValues, lesions_of
 from anomae.cohorts.npz_members import list_members, read_member
-from anomae.cohorts.patient_names import GROUPS, IMAGES, told_notes
+from anomae.cohorts.patient_names import GROUPS, IMAGES
 from anomae.cohorts.scan_slices import UNDER_HEALTHY
 from anomae.errors import UnreadableScan, UserError
 from anomae.suggestions import nearest_sentence
@@ -127,7 +127,7 @@ class Arrays(Cohort):
 
     def notes(self) -> tuple[str, ...]:
         """That patients are unknown, where no array tells them, and how many groups are others spelled otherwise."""
-        return tuple(told_notes(self.patients_told(), self._spelling().others))
+        return tuple(self._spelling().notes(self.patients_told()))
 
     def patients_told(self) -> dict[str, dict[str, int]]:
         """Of the images without groups that each counts as a patient, and of the others; empty where all have some."""

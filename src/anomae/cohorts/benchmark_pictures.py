@@ -1,6 +1,7 @@
 """The data sets of two benchmarks of anomaly detection, BMAD and MedIAnomaly, as their archives unpack."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -85,17 +86,23 @@ def _in_split_folders(source: Path, expected: str) -> tuple[list[Picture], list[
 
 def _with_masks(folder: Path, masks_in: Path | None, label: int, split: str) -> tuple[list[Picture], int]:
     """The pictures of a class with their masks, and how many masks belong to none of them."""
-    masks: dict[str, Path] = {}
-    for path in [] if masks_in is None else pictures_in(masks_in):
-        if path.stem in masks:
-            raise UserError(f"{masks[path.stem]} and {path} are two masks of one name; keep one of them.")
-        masks[path.stem] = path
+    masks = _masks_by_name(masks_in)
     found = []
     for path in pictures_in(folder_of(folder, "img", "image", "images") or folder):
         names = (path.stem, path.stem.replace("flair", "seg"), *(f"{path.stem}_{end}" for end in ("mask", "seg")))
         mask = next((masks.pop(name) for name in names if name in masks), None)
         found.append(Picture(path, label, split, mask))
     return found, len(masks)
+
+
+def _masks_by_name(masks_in: Path | None) -> dict[str, Path]:
+    """Name without ending -> mask, of a folder of masks, where there is one.  Raises UserError for two of one name."""
+    masks: dict[str, Path] = {}
+    for path in [] if masks_in is None else pictures_in(masks_in):
+        if path.stem in masks:
+            raise UserError(f"{masks[path.stem]} and {path} are two masks of one name; keep one of them.")
+        masks[path.stem] = path
+    return masks
 
 
 def _root(source: Path, expected: str) -> Path:
@@ -121,8 +128,7 @@ def _listed(folder: Path) -> tuple[list[Picture], list[str]]:
     pictures: list[Picture] = []
     seen: set[str] = set()
     passed_over: list[str] = []
-    masks_in = folder_of(folder, *_MASKS)
-    masks = {} if masks_in is None else {mask.stem: mask for mask in pictures_in(masks_in)}
+    masks = _masks_by_name(folder_of(folder, *_MASKS))
     for split, words in _SPLITS.items():
         for word in words:
             classes = told.get(word, {}) if isinstance(told, dict) else None
@@ -131,8 +137,13 @@ def _listed(folder: Path) -> tuple[list[Picture], list[str]]:
             passed_over += [f"{word}/{name}" for name in classes if name not in ("0", "1")]
             for label, names in ((HEALTHY, classes.get("0", [])), (ABNORMAL, classes.get("1", []))):
                 for name in _checked_names(path, names, seen):
-                    mask = masks.get(Path(name).stem) if label == ABNORMAL else None
-                    pictures.append(Picture(folder / "images" / name, label, split, mask))
+                    pictures.append(Picture(folder / "images" / name, label, split))
+    # A mask may correct the label of a healthy picture, unless an abnormal one has its name too.
+    ill = {picture.path.stem for picture in pictures if picture.label == ABNORMAL}
+    pictures = [
+        replace(each, mask=masks.get(each.path.stem)) if each.label == ABNORMAL or each.path.stem not in ill else each
+        for each in pictures
+    ]
     unlisted = sum(found.relative_to(folder / "images").as_posix() not in seen for found in _images(folder))
     notes = [f"{path.name} has lists other than 0 and 1 ({', '.join(passed_over)}), left out"] if passed_over else []
     if unlisted:

@@ -1,6 +1,7 @@
 """BraTS of any year as its makers hand it out: a folder a case, a file a modality, a segmentation beside them."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from anomae.cohorts.brats_names import (
@@ -14,6 +15,7 @@ from anomae.cohorts.brats_names import (
 )
 from anomae.cohorts.case import Case, CaseSlices, Cohort
 from anomae.cohorts.channel_slices import channel_names_of, listed_modalities, read_modalities
+from anomae.cohorts.given_twice import difference
 from anomae.cohorts.kaggle_slices import KaggleSlices, slice_folder
 from anomae.cohorts.source_folder import existing_folder
 from anomae.errors import UnreadableScan, UserError
@@ -22,6 +24,7 @@ EXPECTED = (
     "BraTS20_Training_001/BraTS20_Training_001_t1.nii.gz and so on, also as of 2017 to 2019, 2021 "
     "(BraTS2021_00000) or 2023 (BraTS-GLI-00000-000), or Kaggle's volume_1_slice_0.h5 files of 2020"
 )
+GIVEN_TWICE = "its scan or its segmentation is given twice (.nii and .nii.gz), both the same; one was read"
 _DEEPEST = 3  # folders between SOURCE and the case folders, in the ways the archives unpack
 
 
@@ -98,17 +101,15 @@ class BratsScans:
     def read(self, case: Case) -> CaseSlices:
         """The axial slices of one case.  Raises UnreadableScan where a file is missing, doubtful or broken."""
         folder = next(above for above in case.source.parents if read_case_name(above.name))
-        for kind in (*self.chosen, "seg"):
-            several = {_plain_name(path) for path in _files_of(folder, kind)}
-            if len(several) > 1:
-                raise UnreadableScan(f"{folder} holds {len(several)} files that could be its {kind}; keep one of them.")
+        twice = [_is_given_twice(folder, kind) for kind in (*self.chosen, "seg")]
         scans = {case.source: self.chosen[0]} | {_named(folder, name): name for name in self.chosen[1:]}
         for scan, name in scans.items():
             if not scan.exists():
                 raise UnreadableScan(f"{scan} is missing: the case has no {name} scan; copy it there.")
         if case.lesion is None or not case.lesion.exists():
             raise UnreadableScan(f"{case.lesion} is missing: without a segmentation no slice can be labelled.")
-        return read_modalities({name: scan for scan, name in scans.items()}, case.lesion)
+        read = read_modalities({name: scan for scan, name in scans.items()}, case.lesion)
+        return replace(read, notes=(*read.notes, GIVEN_TWICE)) if any(twice) else read
 
     def notes(self) -> tuple[str, ...]:
         """What was left out, and how many patients have several sessions."""
@@ -186,11 +187,34 @@ def _expected(folder: Path, kind: str) -> Path:
 
 def _scan_file(folder: Path, kind: str) -> Path | None:
     """The file of `kind` ("t1", ..., "seg") in a case folder; None where there is none, or the folder is locked."""
-    found = _files_of(folder, kind)
+    return next(iter(_scan_files(_files_of(folder, kind))), None)
+
+
+def _scan_files(found: list[Path]) -> list[Path]:
+    """The files among what could be that of a kind; then those in folders."""
     # Some unpackers make a folder named like the file, with the file in it under another name.
     inside = [entry for entry in found if entry.is_dir() for entry in sorted(entry.iterdir()) if _is_nifti(entry)]
-    files = [entry for entry in found if entry.is_file()] or inside
-    return files[0] if files else None
+    return [*(entry for entry in found if entry.is_file()), *inside]
+
+
+def _is_given_twice(folder: Path, kind: str) -> bool:
+    """Whether a case folder holds the file of `kind` more than once.
+
+    Raises UnreadableScan where files of several names could be it, or those of one name are not the same.
+    """
+    found = _files_of(folder, kind)
+    several = {_plain_name(path) for path in found}
+    if len(several) > 1:
+        raise UnreadableScan(f"{folder} holds {len(several)} files that could be its {kind}; keep one of them.")
+    first, *others = _scan_files(found) or [folder]
+    for other in others:
+        why = difference(first, other)
+        if why:
+            raise UnreadableScan(
+                f"{first} and {other.relative_to(folder)} could both be the {kind} of its case but {why}; neither was "
+                "taken. Remove the wrong one."
+            )
+    return bool(others)
 
 
 def _files_of(folder: Path, kind: str) -> list[Path]:

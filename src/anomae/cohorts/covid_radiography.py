@@ -34,21 +34,28 @@ class CovidRadiography(PictureSet):
         """
         super().__init__(source, patient_pattern, near_duplicates, colour)
         self.healthy = tuple(name.strip().lower() for name in healthy.split(",") if name.strip())
+        if not self.healthy:
+            raise UserError(f"healthy is {healthy!r}; write the names of the healthy class folders, such as Normal.")
 
     def find(self) -> tuple[list[Picture], list[str]]:
-        """All pictures.  Raises UserError where there is no class folder that is healthy, or no other."""
+        """All pictures.  Raises UserError where a class folder that is called healthy is not there, or no other is."""
         source = existing_folder(self.source, EXPECTED)
         inner = [path for path in sorted(source.glob("*")) if path.is_dir()]
         root = next((path for path in (source, *inner) if folder_of(path, *self.healthy)), None)
         if root is None:
             raise UserError(
                 f"{source} holds no class folder {' or '.join(self.healthy)}; expected {EXPECTED}. Other names are "
-                "told by --set healthy=NAME."
+                f"told by --set healthy=NAME. There are: {', '.join(path.name for path in inner) or 'none'}."
             )
+        folders = [path for path in sorted(root.iterdir()) if path.is_dir() and path.name[0] not in "._"]
+        for name in self.healthy:
+            if folder_of(root, name) not in folders:
+                there = ", ".join(path.name for path in folders)
+                raise UserError(f"healthy names {name!r}, but {root} holds no such class folder. There are: {there}.")
         pictures: list[Picture] = []
         masks = 0
         classes: dict[str, int] = {}
-        for folder in sorted(path for path in root.iterdir() if path.is_dir() and path.name[0] not in "._"):
+        for folder in folders:
             images, lungs = folder_of(folder, "images", "image"), folder_of(folder, "masks", "mask")
             label = HEALTHY if folder.name.lower() in self.healthy else ABNORMAL
             own = pictures_in(images or folder)

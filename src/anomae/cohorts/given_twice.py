@@ -2,6 +2,7 @@
 
 import gzip
 import zlib
+from io import BufferedIOBase
 from pathlib import Path
 
 import numpy as np
@@ -22,23 +23,29 @@ def copy_of(path: Path) -> Path | None:
 
 
 def require_equal_copy(path: Path) -> None:
-    """Raise UnreadableScan, naming both, where the .nii beside a .nii.gz holds other voxels, or lies elsewhere.
-
-    Bytes are compared first, in small memory; two scans that are stored otherwise are read, both at once.
-    """
+    """Raise UnreadableScan, naming both, where the .nii beside a .nii.gz holds other voxels, or lies elsewhere."""
     copy = copy_of(path)
-    if copy is None or not path.is_file() or _same_bytes(path, copy):
+    if copy is None or not path.is_file():
         return
-    why = _difference(path, copy)
+    why = difference(path, copy)
     if why:
         raise UnreadableScan(
             f"{path} and {copy.name} beside it have one name but {why}; neither was taken. Remove or rename one."
         )
 
 
-def _same_bytes(packed: Path, plain: Path) -> bool:
+def difference(path: Path, copy: Path) -> str:
+    """What sets two files of one scan apart, as "hold unlike voxels"; "" where voxels and place are the same.
+
+    Bytes are compared first, in small memory; two scans that are stored otherwise are read, both at once.  Raises
+    UnreadableScan where the first cannot be read.
+    """
+    return "" if _same_bytes(path, copy) else _unlike(path, copy)
+
+
+def _same_bytes(path: Path, copy: Path) -> bool:
     try:
-        with gzip.open(packed) as left, plain.open("rb") as right:
+        with _unpacked(path) as left, _unpacked(copy) as right:
             while block := left.read(_BLOCK):
                 if right.read(len(block)) != block:
                     return False
@@ -47,7 +54,11 @@ def _same_bytes(packed: Path, plain: Path) -> bool:
         return False
 
 
-def _difference(path: Path, copy: Path) -> str:
+def _unpacked(path: Path) -> BufferedIOBase:
+    return gzip.open(path) if path.name.lower().endswith(".gz") else path.open("rb")
+
+
+def _unlike(path: Path, copy: Path) -> str:
     from anomae.volumes.read import read_volume
 
     one = read_volume(path)

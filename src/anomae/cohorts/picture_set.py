@@ -6,9 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from anomae.cohorts.case import ABNORMAL, COLOURS, GREY, Case, CaseSlices, Cohort
 from anomae.cohorts.channel_slices import read_colour_slices
 from anomae.cohorts.file_roles import in_mask_folder, mask_base
+from anomae.cohorts.group_names import Spelling
 from anomae.cohorts.patient_names import CLUSTER, PATTERN, UNKNOWN_PATIENT, compiled_pattern, count_told
 from anomae.cohorts.picture_groups import PICTURES, group_near_duplicates
 from anomae.cohorts.scan_slices import read_scan_slices
@@ -111,7 +114,10 @@ class PictureSet(Cohort):
         notes: list[str] = []
         patients = names
         if self.pattern:
-            patients = [_patient(self.pattern, name) for name in names]
+            found = np.array([_patient(self.pattern, name) for name in names])
+            spelling = Spelling()
+            spelling.learn(found)
+            patients, notes = spelling.named(found), spelling.notes({})
         elif not self.near_duplicates:
             told = _told_by_names([picture.path.stem for picture in pictures], self.names_of_patients)
             if told:

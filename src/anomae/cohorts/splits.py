@@ -81,7 +81,7 @@ def split_names(
 def parse_subsets(text: str) -> dict[int, str]:
     """Subset (0..9) -> split, from "train=0-5,validation=6,test=7-9" ("train=0-3+5" for 0 to 3 and 5).
 
-    Raises UserError where the text is none such, or a subset is given twice.
+    Raises UserError where the text is none such, a range runs backwards, or a subset is given twice.
     """
     splits: dict[int, str] = {}
     for piece in text.replace(" ", "").split(","):
@@ -89,6 +89,8 @@ def parse_subsets(text: str) -> dict[int, str]:
         if not match:
             raise UserError(f"subsets is {text!r}; write it like train=0-5,validation=6,test=7-9.")
         for ends in match[2].split("+"):
+            if ends[0] > ends[-1]:
+                raise UserError(f"subsets has {ends}; write the smaller subset first, {ends[-1]}-{ends[0]}.")
             for subset in range(int(ends[0]), int(ends[-1]) + 1):
                 if subset in splits:
                     raise UserError(f"subsets gives subset {subset} to two splits.")
