@@ -71,8 +71,11 @@ def test_help_loads_neither_torch_nor_readers() -> None:
         (("prepare", "lgg", "nowhere", "there", "--set", "image_sise=32"), "Did you mean image_size?"),
         (("prepare", "lgg", "nowhere", "there", "--set", "image_size"), "not of the form key=value"),
         (("fit", "nowhere", "run"), "make a store with `anomae prepare`"),
-        (("prepare", "brats2020", "", "there"), "A path is empty"),
-        (("fit", "store", " "), "A path is empty"),
+        (("prepare", "brats2020", "", "there"), "An argument is empty; is a variable unset?"),
+        (("fit", "store", " "), "An argument is empty"),
+        (("compare", "", "", "--out", "x"), "An argument is empty"),
+        (("evaluate", "--scores", "s.csv", "--labels", "l.csv", "--out", ""), "--out is empty; is a variable unset?"),
+        (("evaluate", "--scores=", "--labels", "l.csv"), "--scores is empty"),
         (("score", "nowhere", "--device", "gpu"), "--device is 'gpu'; it is auto, cpu or cuda."),
         (
             ("score", "nowhere", "s.nii", "--out", "o", "--precision", "fp16"),

@@ -55,6 +55,16 @@ def test_several_tables_of_scores_may_name_them_and_must_not_contradict_each_oth
         patients_of(labels, [(one, EVERY, EVERY), (odd, EVERY, EVERY)])
 
 
+def test_pseudonyms_of_new_scans_count_where_nobody_else_is_named(tmp_path):
+    (tmp_path / "n.csv").write_text("file,patient,score\nc0,x9,0\nc1,x9,0\nc2,x7,0\nc3,x7,0\n")
+    pseudonyms = (read_table(tmp_path / "n.csv", ("case",)), EVERY, EVERY)
+    others = (table(tmp_path, "s.csv", ["A", "B", "B", ""]), EVERY, EVERY)
+    for scored in ([pseudonyms, others], [others, pseudonyms]):
+        found = patients_of(table(tmp_path, "l.csv"), scored)
+        assert found.names.tolist() == ["A", "B", "B", "x7"]
+    assert patients_of(table(tmp_path, "l.csv"), [pseudonyms]).names.tolist() == ["x9", "x9", "x7", "x7"]
+
+
 def test_two_tables_may_spell_otherwise_but_not_name_others(tmp_path):
     labels = table(tmp_path, "l.csv", ["A1", "B", "", "C"])
     found = patients_of(labels, [(table(tmp_path, "s.csv", ["a 01", "b", "X", "nan"]), EVERY, EVERY)])

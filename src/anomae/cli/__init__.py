@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 import traceback
+from itertools import pairwise
 
 # What a disk or its owner refuses; any other OSError is a defect of ours.
 _THE_DISKS = (
@@ -51,6 +52,7 @@ def main() -> None:
         from anomae.progress import Console, reporting
         from anomae.workers import leave_out_readers_warnings
 
+        _refuse_empty(sys.argv[1:])
         if not debug:
             leave_out_readers_warnings()
         with reporting(Console()):
@@ -86,6 +88,18 @@ def _wants_debug() -> bool:
     if given:
         sys.argv = [argument for argument in sys.argv if argument != "--debug"]
     return given or os.environ.get("ANOMAE_DEBUG", "") not in ("", "0")
+
+
+def _refuse_empty(arguments: list[str]) -> None:
+    """Raises UserError for an argument that is empty: taken for a path, it would be the folder one happens to be in."""
+    from anomae.errors import UserError
+
+    for before, argument in pairwise(["", *arguments]):
+        if not argument.strip() or (argument.startswith("--") and argument.find("=") == len(argument) - 1):
+            of = before if before.startswith("-") and argument.strip() == "" else argument.rstrip("=").strip()
+            raise UserError(
+                f"{f'{of} is' if of else 'An argument is'} empty; is a variable unset?  (. is this folder.)"
+            )
 
 
 def _told(error: Exception) -> tuple[str, int]:

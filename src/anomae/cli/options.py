@@ -5,28 +5,15 @@ from typing import Annotated
 
 import typer
 
-from anomae.errors import UserError
-
 Cohort = Annotated[
     str,
     typer.Argument(
         help="brats, luna16, lgg, folder, arrays, bmad, medianomaly, medmnist, covid-radiography or phantom."
     ),
 ]
-
-
-def _named(text: str) -> Path:
-    """A path; an empty one, which an unset variable leaves, would be the folder one happens to be in."""
-    if not text.strip():
-        raise UserError("A path is empty; is a variable unset?  Write . for this folder.")
-    return Path(text)
-
-
-Source = Annotated[Path, typer.Argument(parser=_named, metavar="SOURCE", help="Folder or file of the data set.")]
-StoreFolder = Annotated[
-    Path, typer.Argument(parser=_named, metavar="STORE", help="Folder of the store of prepared slices.")
-]
-RunFolder = Annotated[Path, typer.Argument(parser=_named, metavar="RUN", help="Folder of the run.")]
+Source = Annotated[Path, typer.Argument(help="Folder or file of the data set.")]
+StoreFolder = Annotated[Path, typer.Argument(metavar="STORE", help="Folder of the store of prepared slices.")]
+RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of the run.")]
 Modality = Annotated[str | None, typer.Option(help="t1, t1ce, t2 or flair.  (default: the cohort's)")]
 Splits = Annotated[
     Path | None, typer.Option(help="Folder of your copy of the paper's released split lists, to use their split.")

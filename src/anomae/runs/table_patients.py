@@ -35,7 +35,8 @@ def patients_in(table: Table) -> Patients | None:
 def patients_of(truth: Table, scored: Sequence[tuple[Table, Any, Any]]) -> Patients:
     """Of each line of the labels `truth`; where these name none, of the tables of scores.
 
-    scored: tables, and lines of each (k,) that mean the same slices as those lines (k,) of the labels.
+    scored: tables, and lines of each (k,) that mean the same slices as those lines (k,) of the labels.  What a table of
+    new scans names, pseudonyms or the scans themselves, counts where no other table names anybody.
     Raises UserError where two tables name different patients for the same slice.
     """
     own = patients_in(truth)
@@ -44,14 +45,17 @@ def patients_of(truth: Table, scored: Sequence[tuple[Table, Any, Any]]) -> Patie
         return own._replace(doubts=[*own.doubts, *doubts])
     # Lines without a score keep their case as the unit: nothing better is known of them.
     column, said_by = np.full(truth.rows, "", dtype=object), np.full(truth.rows, None, dtype=object)
-    for found, ours, theirs in scored:
+    for found, ours, theirs in sorted(scored, key=lambda one: one[0].by_file):
         for name, row in zip(found.text("patient")[ours].tolist(), np.asarray(theirs).tolist(), strict=True):
             if is_missing(name):
                 continue
             if said_by[row] is None:
                 column[row], said_by[row] = name, found.path
-            elif plain_name(column[row]) != plain_name(name):
-                raise UserError(f"{said_by[row]} and {found.path} name different patients for the same slice.")
+            elif not found.by_file and plain_name(column[row]) != plain_name(name):
+                raise UserError(
+                    f"{said_by[row]} and {found.path} name different patients for the same slice; name them right in "
+                    f"a column patient of {truth.path}."
+                )
     told = _told(truth, column.astype(np.str_), truth.text("case"), missing_said=False)
     case = truth.text("case")
     return Patients(case, "case", [], np.ones(len(case), dtype=np.bool_)) if told is None else told
