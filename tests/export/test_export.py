@@ -1,6 +1,7 @@
 """A run exported for both engines: what lies in the folder, the gate at every batch size, and what it refuses."""
 
 import json
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,10 @@ from anomae.export import held_back, parity
 from anomae.export.choice import engine_for
 from anomae.export.export import export, model_of, write_compared
 from anomae.export.parity import BATCHES, NoParity
-from anomae.files import read_json
+from anomae.files import read_json, write_json
 from anomae.inference.exported import load_exported
 from anomae.inference.fitted import load_fitted
+from anomae.progress import Console, reporting
 from anomae.slices.store import SliceStore
 from anomae.stages.fit import fit
 from anomae.stages.score import score
@@ -175,6 +177,38 @@ def test_the_engine_is_chosen_by_what_was_measured(onnx: Path, run: Path, monkey
         engine_for(onnx, "auto", None, pretext=True)
     with pytest.raises(UserError, match="no engine 'openvin'"):
         engine_for(run, "openvin", None)
+
+
+@pytest.mark.parametrize("broken", ["card.json", "format", "checksums.json"])
+def test_a_model_that_is_not_whole_or_older_stops_no_scoring(
+    onnx: Path,
+    run: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    broken: str,
+) -> None:
+    shutil.copytree(run, tmp_path / "run", ignore=shutil.ignore_patterns("exported"))
+    folder = tmp_path / "run" / "exported" / "onnx-fp32"
+    shutil.copytree(onnx, folder)
+    if broken == "format":
+        write_json(folder / "card.json", {**read_json(folder / "card.json"), "format": "anomae export 1"})
+    else:
+        (folder / broken).unlink()
+    given: list[Path] = []
+    monkeypatch.setattr("anomae.export.export.export", lambda run, out, **_: given.append(out) or onnx)
+    with reporting(Console()):
+        assert engine_for(tmp_path / "run", "auto", FP32) is None
+        assert engine_for(tmp_path / "run", "onnxruntime", FP32) is not None
+    assert given == [folder.with_name("onnx-fp32-2")]
+    assert (f"{folder} is not whole" in capsys.readouterr().err) == (broken != "checksums.json")
+
+
+def test_checksums_that_are_none_are_told(onnx: Path, tmp_path: Path) -> None:
+    shutil.copytree(onnx, tmp_path / "copy")
+    (tmp_path / "copy" / "checksums.json").write_text("{}")
+    with pytest.raises(UserError, match=r"checksums\.json holds no checksums; export the model again"):
+        load_exported(tmp_path / "copy")
 
 
 def test_what_is_asked_amiss_is_refused(onnx: Path, run: Path, tmp_path: Path) -> None:

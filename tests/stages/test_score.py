@@ -19,6 +19,7 @@ from anomae.stages.evaluate import evaluate
 from anomae.stages.fit import fit
 from anomae.stages.score import score
 from anomae.statistics.pixels import tissue_masks
+from anomae.training.settings import DeviceSettings
 
 from .conftest import SHORT
 
@@ -170,6 +171,36 @@ def test_a_stopped_scoring_goes_on(
     assert sorted(inspected) == list(range(2, len(firsts)))  # nothing twice
     assert (inspected == sorted(inspected)) == (at_once == 1)
     assert {name: (copy / "findings" / name).read_bytes() for name in whole} == whole
+
+
+def test_a_scoring_that_was_stopped_begins_anew_in_another_precision(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy, real = tmp_path / "run", rows_scored.GrowingFindings.append
+    shutil.copytree(run, copy, ignore=shutil.ignore_patterns("findings"))
+    monkeypatch.setattr(rows_scored, "BLOCK", 8)
+
+    def append(found: rows_scored.GrowingFindings, *arguments: object) -> None:
+        if found.rows == 16:
+            raise KeyboardInterrupt
+        real(found, *arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(rows_scored.GrowingFindings, "append", append)
+    with pytest.raises(KeyboardInterrupt):
+        score(copy, device=DeviceSettings(accelerator="cpu", precision="bf16"), calibration=False)
+    assert read_json_lines(copy / "findings" / "journal.jsonl")[-1]["rows"] == 16
+    monkeypatch.setattr(rows_scored.GrowingFindings, "append", real)
+    score(copy, calibration=False)
+    for name in ("scores.csv", "maps.npy"):
+        assert (copy / "findings" / name).read_bytes() == (run / "findings" / name).read_bytes()
+
+
+def test_a_threshold_of_another_precision_is_doubted(run: Path, tmp_path: Path) -> None:
+    shutil.copytree(run, tmp_path / "run")
+    said = "and the tested slices on cpu bf16"
+    assert not any(said in doubt for doubt in evaluate(tmp_path / "run", resamples=20)["operating_point"]["doubts"])
+    score(tmp_path / "run", device=DeviceSettings(accelerator="cpu", precision="bf16"), calibration=False)
+    assert any(said in doubt for doubt in evaluate(tmp_path / "run", resamples=20)["operating_point"]["doubts"])
 
 
 @pytest.mark.parametrize("block", [3, 256])

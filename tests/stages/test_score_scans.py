@@ -25,6 +25,7 @@ from anomae.slices.preparing import prepare_case
 from anomae.slices.settings import PrepareSettings
 from anomae.slices.store import grey
 from anomae.stages.score_scans import score_scans
+from anomae.training.settings import DeviceSettings
 from anomae.volumes.orientation import axial_view
 from anomae.volumes.read import read_volume
 from anomae.volumes.volume import Grid
@@ -289,6 +290,17 @@ def test_a_stopped_scoring_goes_on_to_the_same_end(run, tmp_path):
     assert drawn == sorted(path.name for path in (whole / "overlays").iterdir())
     score(run, [tmp_path / "in"], out, rest)
     assert rest.seen == 12
+
+
+def test_scans_that_were_computed_otherwise_are_scored_again(run, tmp_path):
+    """Scores of two precisions differ a little, and would stand in one table without a word."""
+    a_scan(tmp_path / "in" / "a.nii.gz")
+    calls = []
+    for precision in ("bf16", "fp32", "fp32", "bf16"):
+        detector = Brightness()
+        score(run, [tmp_path / "in"], tmp_path / "out", detector, device=DeviceSettings(precision=precision))
+        calls.append(detector.seen)
+    assert [count > 0 for count in calls] == [True, True, False, True]
 
 
 def test_scores_of_two_models_are_never_mixed(run, tmp_path):

@@ -2,11 +2,11 @@
 
 import csv
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from anomae.files import write_csv
+from anomae.runs.model_fingerprint import files_of_model
 
 WEIGHTS = (".safetensors", ".npz", ".npy", ".onnx", ".bin", ".xml")
 NAMES = ("case", "patient")
@@ -19,16 +19,12 @@ def carry_over(fitted: Path, calibration: Path, folder: Path) -> None:
     A model is handed on to others: in tables with the columns case and patient these become numbers, counted in order,
     and the images' own identifiers are left out.
     """
-    for path in _files(fitted):
+    for path in files_of_model(fitted):
         if path.suffix not in WEIGHTS:
             _copy(path, folder / path.relative_to(fitted))
-    for path in _files(calibration):
+    for path in files_of_model(calibration):
         if path.name not in ("journal.jsonl", "scores.npy"):
             _copy(path, folder / "calibration" / path.relative_to(calibration))
-
-
-def _files(folder: Path) -> Iterator[Path]:
-    return (path for path in sorted(folder.rglob("*")) if path.is_file() and not path.name.startswith("."))
 
 
 def _copy(path: Path, target: Path) -> None:

@@ -3,6 +3,7 @@
 import importlib.util
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from anomae.export.speeds import gain_over_torch
 from anomae.files import read_json
 from anomae.inference.exported.detector import ExportedDetector, load_exported
 from anomae.inference.exported.engines import ENGINES
-from anomae.inference.exported.folder import CARD, CHECKSUMS, is_exported
+from anomae.inference.exported.folder import CARD, CHECKSUMS, FORMAT, is_exported
 from anomae.inference.fitted import fitted_folder, load_fitted
 from anomae.progress import say
 from anomae.suggestions import nearest_sentence
@@ -82,7 +83,10 @@ def _exported_of(run: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
 
     model = model_of(fitted_folder(run))
     for folder in folders:
-        card = read_json(folder / CARD)
+        card = read_json(folder / CARD) if (folder / CARD).exists() else {}
+        if card.get("format") != FORMAT:
+            say(f"{folder} is not whole, or was exported by another version, and is not used; remove it.")
+            continue
         if card.get("model") == model and importlib.util.find_spec(card["engine"]) is not None:
             if "slices_per_s" not in card:  # exported before the clock was asked
                 card["slices_per_s"] = {"torch fp32": card["slices_per_cpu_s"]["torch"], **card["slices_per_cpu_s"]}
@@ -103,7 +107,9 @@ def _named(run: Path, engine: str, precision: str | None, store: Path | None, de
     from anomae.export.export import export
 
     say(f"The run is exported for {engine} in {chosen} first, and compared with torch.")
-    return export(run, run / KEPT_IN / f"{to}-{chosen}", to=to, precision=chosen, store=store)
+    names = (f"{to}-{chosen}{f'-{number}' if number > 1 else ''}" for number in count(1))
+    free = next(name for name in names if not (run / KEPT_IN / name).exists())
+    return export(run, run / KEPT_IN / free, to=to, precision=chosen, store=store)
 
 
 def _fastest(found: list[tuple[Path, dict[str, Any]]], device: DeviceSettings | None) -> tuple[float, Path]:

@@ -20,6 +20,7 @@ from anomae.inference.exported.engines import ENGINES, EXTRAS, multiplies_bf16
 from anomae.inference.exported.folder import is_exported, write_checksums
 from anomae.inference.fitted import fitted_folder, load_fitted
 from anomae.progress import progress
+from anomae.runs.model_fingerprint import files_of_model
 from anomae.training.devices import native_bf16_cpu
 from anomae.training.settings import DeviceSettings
 
@@ -154,8 +155,8 @@ def with_shape(traced: "Traceable", fitted: Path) -> "Traceable":
 def model_of(fitted: Path) -> str:
     """A text that depends on the weights and settings in a fitted folder alone, and not on what else is put there."""
     seen = hashlib.sha256()
-    for path in sorted(fitted.rglob("*")):
-        if path.is_file() and (path.suffix != ".json" or path.name == "settings.json"):
+    for path in files_of_model(fitted):
+        if path.suffix != ".json" or path.name == "settings.json":
             with path.open("rb") as content:
                 digest = hashlib.file_digest(content, "sha256").hexdigest()
             seen.update(f"{path.relative_to(fitted).as_posix()} {digest}\n".encode())

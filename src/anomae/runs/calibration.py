@@ -15,6 +15,7 @@ import numpy.typing as npt
 from anomae.arrays import map_array
 from anomae.cohorts.patient_names import unit_of
 from anomae.errors import UserError
+from anomae.files import read_json
 from anomae.runs.run import Run
 from anomae.runs.score_table import read_table
 from anomae.runs.scored_store import over_neighbours, scored_rows
@@ -60,6 +61,17 @@ def run_calibration(
             return None, NO_NEIGHBOURS, levels
         scores = found
     return Calibration(scores, patient, source, doubts), "", levels
+
+
+def doubts_of_precision(run: Run) -> list[str]:
+    """A sentence where findings and calibration of a run were computed otherwise, as far as both are known."""
+    of_tested = read_json(run.findings / "findings.json").get("computed_on")
+    of_calibration = (read_json(run.calibration / "findings.json").get("made_of") or {}).get("computed_on")
+    if None in (of_tested, of_calibration) or of_tested == of_calibration:
+        return []
+    return [
+        f"The threshold was computed on {of_calibration}, and the tested slices on {of_tested}: scores differ a bit."
+    ]
 
 
 def calibration_doubts(

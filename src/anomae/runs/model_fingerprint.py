@@ -1,12 +1,22 @@
 """What tells one fitted model from another, wherever its folder lies and whatever it was calibrated on since."""
 
 import hashlib
+from collections.abc import Iterator
 from pathlib import Path
 
 from anomae.runs.healthy_file import NAME as HEALTHY_SCORES
 
 REFERENCE, REFERENCE_FEATURES = "reference.json", "reference_features.npz"
 BESIDE = (HEALTHY_SCORES, REFERENCE, REFERENCE_FEATURES)  # no score depends on these
+_LEFT_BY_SYSTEMS = ("Thumbs.db", "desktop.ini")  # and all that is hidden, such as .DS_Store
+
+
+def files_of_model(folder: Path) -> Iterator[Path]:
+    """The files of a fitted or exported model, sorted; not what a file manager or a tool for copying left there."""
+    for path in sorted(folder.rglob("*")):
+        inside = path.relative_to(folder).parts
+        if path.is_file() and path.name not in _LEFT_BY_SYSTEMS and not any(part.startswith(".") for part in inside):
+            yield path
 
 
 def fingerprint(fitted: Path, engine: str = "torch") -> str:
@@ -15,7 +25,7 @@ def fingerprint(fitted: Path, engine: str = "torch") -> str:
     engine: what scores with it; scores of two engines differ in their last digits, and are not mixed.
     """
     seen = hashlib.blake2b(digest_size=16)
-    for file in sorted(path for path in fitted.rglob("*") if path.is_file()):
+    for file in files_of_model(fitted):
         name = file.relative_to(fitted).as_posix()
         if name not in BESIDE:
             with file.open("rb") as content:

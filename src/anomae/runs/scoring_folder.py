@@ -55,6 +55,7 @@ class ScoredScan:
     findings: the regions of its map above `finding_threshold`, see anomae.inference.finding.Finding; left_out: how many
     more there were.  finding_threshold: None where none were looked for.  unsuited: why the model was not made for it,
     distance and percentile: see anomae.inference.suitability; compared_with: a digest of what it was compared with.
+    computed_on: device and precision, or the engine; "" where an earlier version did not note it.
     """
 
     path: str
@@ -77,6 +78,7 @@ class ScoredScan:
     distance: float | None = None
     percentile: float | None = None
     compared_with: str = ""
+    computed_on: str = ""
 
 
 class ScoringFolder:
@@ -103,13 +105,15 @@ class ScoringFolder:
             folder.mkdir(parents=True, exist_ok=True)
             append_json_line(self.journal, {"format": FORMAT, "model": model})
 
-    def scored(self, file: Path, pictures: int, compared_with: str = "") -> bool:
+    def scored(self, file: Path, pictures: int, compared_with: str = "", computed_on: str = "") -> bool:
         """Whether `file` is scored already, unchanged since, its map there and `pictures` of its slices to be drawn.
 
-        compared_with: a digest of what it is to be compared with, see `ScoredScan`.
+        compared_with: a digest of what it is to be compared with, and computed_on: by what, see `ScoredScan`.
         """
         scan = self.scans.get(str(file.resolve()))
         if scan is None or scan.compared_with != compared_with:
+            return False
+        if computed_on and scan.computed_on and scan.computed_on != computed_on:
             return False
         if not folder_and_series(file)[0].exists():  # a link may have lost what it led to
             return False

@@ -19,7 +19,7 @@ from anomae.reports.near_duplicates import duplicates_across
 from anomae.reports.picture_strips import picture_strips, preparation_strips, sample_strips
 from anomae.reports.pretext import pretext_section, pretext_sentence
 from anomae.reports.provenance import cost_sentence, preparation_sentence, preparation_table, skipped_sentence
-from anomae.runs.calibration import CALIBRATION_SPLIT, run_calibration
+from anomae.runs.calibration import CALIBRATION_SPLIT, doubts_of_precision, run_calibration
 from anomae.runs.findings import ScoredRun, file_hashes, open_findings
 from anomae.runs.pretext import read_pretext
 from anomae.runs.run import Run
@@ -67,6 +67,8 @@ def evaluate(
     bootstrap = PatientBootstrap(slices.patient, resamples, seed)
     pretext = pretext_section(read_pretext(opened_run, opened))
     calibration, why_none, levels = run_calibration(opened_run, opened, slices.patient, smoothed=smoothed)
+    if calibration is not None:
+        calibration = replace(calibration, doubts=[*calibration.doubts, *doubts_of_precision(opened_run)])
     own_calibration = split == CALIBRATION_SPLIT
     if own_calibration:
         calibration, why_none = None, OWN_CALIBRATION

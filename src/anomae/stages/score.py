@@ -8,6 +8,7 @@ from anomae.detectors.registry import load_detector
 from anomae.errors import UserError
 from anomae.locks import locked
 from anomae.runs.calibrate import calibrate, device_of
+from anomae.runs.model_fingerprint import fingerprint
 from anomae.runs.run import Run
 from anomae.runs.scoring_rows import finish, score_rows
 from anomae.training.devices import computed_on
@@ -47,8 +48,9 @@ def score(
     engine = engine_of(detector)
     computed = computed_on(chosen) if engine == "torch" else engine
     with locked(opened_run.folder):
-        facts = score_rows(detector, opened, rows, opened_run.findings, split, maps=maps)
+        made_of = {"model": fingerprint(opened_run.fitted), "computed_on": computed}
+        facts = score_rows(detector, opened, rows, opened_run.findings, split, maps=maps, made_of=made_of)
         if calibration and split == "test":
             calibrate(lambda: detector, opened, opened_run, levels=maps, computed_on=computed)
-        finish(opened_run.findings, facts)
+        finish(opened_run.findings, {**facts, "computed_on": computed})
     return opened_run.findings

@@ -93,12 +93,13 @@ def score_scans(
     model = load_model(fitted, device, load=load)
     asked = Asked(model.rules(bounds, threshold, smoothed), bounds, force)
     results = None if dicom is None else DicomFolder(target / "dicom", dicom, uid_root, asked.rules, force)
-    doubts = [*_doubts(prepared), *model.lacks(_computed_on(model, device))]
+    computed = _computed_on(model, device)
+    doubts = [*_doubts(prepared), *model.lacks(computed)]
     with locked(target):
         folder = ScoringFolder(target, model.fingerprint)
         single = len({*folder.scans, *(str(file.resolve()) for file in found)}) == 1
         shown = Pages(target, single=single, identify=identify, rules=asked.rules, force=force) if pages else None
-        return _score_into(folder, found, model, asked, colour, overlays, results, shown, doubts, passed_over)
+        return _score_into(folder, found, model, asked, computed, colour, overlays, results, shown, doubts, passed_over)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +116,7 @@ def _score_into(
     found: dict[Path, Path],
     model: Model,
     asked: Asked,
+    computed: str,
     colour: bool,
     overlays: int,
     results: DicomFolder | None,
@@ -130,7 +132,7 @@ def _score_into(
     skipped, failed, anew = dict[str, str](), dict[str, str](), set[str]()
     with progress("score", len(files), "scans") as bar:
         for file in files:
-            whole = folder.scored(file, overlays, compared_with)
+            whole = folder.scored(file, overlays, compared_with, computed)
             if not whole or (results is not None and not results.is_complete(folder.name_for(file))):
                 try:
                     refuse_unlike_copy(file, found[file])
@@ -145,7 +147,7 @@ def _score_into(
                         named = replace(study, name=folder.name_for(file, found[file]))
                         page = None if pages is None else partial(pages.write, named)
                         scan = both(partial(write_study, file, named, folder, overlays), page)
-                        folder.add(replace(scan, compared_with=compared_with))
+                        folder.add(replace(scan, compared_with=compared_with, computed_on=computed))
                         if results is not None:
                             results.write(named)
                         anew.add(named.name)

@@ -31,7 +31,10 @@ def read_card(folder: Path) -> dict[str, Any]:
     """
     if not (folder / CHECKSUMS).exists() or not (folder / CARD).exists():
         raise UserError(f"{folder} holds no whole exported model; export it again with `anomae export`.")
-    for name, expected in read_json(folder / CHECKSUMS)["sha256"].items():
+    sums = read_json(folder / CHECKSUMS).get("sha256")
+    if not isinstance(sums, dict):
+        raise UserError(f"{folder / CHECKSUMS} holds no checksums; export the model again with `anomae export`.")
+    for name, expected in sums.items():
         path = folder / name
         if not path.is_file():
             raise UserError(f"{path} is missing from the exported model; copy the whole folder, or export it again.")
