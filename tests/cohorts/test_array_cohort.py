@@ -200,3 +200,24 @@ def test_images_without_groups_count_as_patients_and_that_is_said(tmp_path, save
     assert doubt_of(prepared).startswith("Patients unknown for 3 of 13 images: each image counted")
     (tmp_path / "broken.npz").write_bytes(b"PK")
     assert both.patients_told() == prepared["patients_told"]
+
+
+@pytest.mark.parametrize("broken", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("labels", [True, False])
+def test_a_number_that_is_none_empties_no_mask(saved, tmp_path, broken, labels):
+    """Lesions train as healthy else: as files, arrays are mended, or refused where nothing tells what is healthy."""
+    given = columns()
+    masks = given["lesions"].astype(np.float64)
+    masks[0, 0, 0] = broken
+    given |= {"lesions": masks, "labels": np.zeros_like(given["labels"])}
+    if not labels:
+        del given["labels"]
+    np.savez(tmp_path / "broken.npz", **given)
+    found = read(tmp_path / "broken.npz")
+    np.testing.assert_array_equal(found.lesions, columns()["lesions"] > 0)
+    assert (found.labels[1::2] == 1).all() or not labels
+    assert any(note.startswith("lesions: 1 voxels were NaN or infinite") for note in found.notes)
+    given["lesions"] = np.where(masks == 1, masks, np.nan)
+    np.savez(tmp_path / "broken.npz", **given)
+    with pytest.raises(UnreadableScan, match=r"broken\.npz has no number .NaN. where nothing is wrong"):
+        read(tmp_path / "broken.npz")

@@ -14,6 +14,7 @@ from anomae.cohorts.lesion_masks import (
     COLOURED,
     DRAWN,
     NONE_OF_THEM,
+    NUMBERED,
     SEVERAL,
     SIGNED,
     MaskValues,
@@ -90,6 +91,54 @@ def test_pictures_of_masks_in_any_colour(suffix, colour, tmp_path):
     assert (COLOURED in found.notes) == (colour != (255, 255, 255))
 
 
+PALETTES = {
+    "L": None,
+    "VOC": [0, 0, 0, 128, 0, 0, 0, 128, 0, 128, 128, 128],
+    "grey": [0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3],
+}
+
+
+@pytest.mark.parametrize("palette", PALETTES)
+@pytest.mark.parametrize("suffix", ["png", "tif", "bmp"])
+@pytest.mark.parametrize("held", [(1,), (2,), (3,), (1, 2, 3)])
+def test_labels_are_the_numbers_that_a_mask_stores_however_they_look(palette, suffix, held, tmp_path):
+    """Colours of a palette are for the eye; also where a file holds but its greys."""
+    numbers = np.zeros((9, 9), np.uint8)
+    for at, number in enumerate(held):
+        numbers[2 * at : 2 * at + 2, 3:6] = number
+    picture = Image.fromarray(numbers)
+    if PALETTES[palette]:
+        picture.putpalette(PALETTES[palette])
+    picture.save(tmp_path / f"x.{suffix}")
+    values = MaskValues((1, 3), (2,))
+    found = lesions_of(read_mask(tmp_path / f"x.{suffix}", values), values)
+    np.testing.assert_array_equal(found.lesion[0], np.isin(numbers, (1, 3)))
+    np.testing.assert_array_equal(found.ignored[0], numbers == 2)
+    assert (NUMBERED in found.notes) == (palette == "VOC")
+
+
+def test_numbers_far_apart_in_a_palette_are_labels(tmp_path):
+    numbers = np.arange(21, dtype=np.uint8)[:, None] * np.ones((1, 9), np.uint8)
+    numbers[20] = 255
+    picture = Image.fromarray(numbers)
+    picture.putpalette([(37 * entry) % 256 for entry in range(768)])
+    picture.save(tmp_path / "x.png")
+    values = MaskValues((), (255,))
+    found = lesions_of(read_mask(tmp_path / "x.png", values), values)
+    np.testing.assert_array_equal(found.lesion[0], (numbers > 0) & (numbers < 255))
+    np.testing.assert_array_equal(found.ignored[0], numbers == 255)
+
+
+@pytest.mark.parametrize("values", [MaskValues((1,)), MaskValues((), (2,))])
+def test_labels_of_a_mask_in_colours_cannot_be_told(values, tmp_path):
+    pixels = np.zeros((8, 8, 3), np.uint8)
+    pixels[2:4, 2:4] = (128, 0, 0)
+    Image.fromarray(pixels).save(tmp_path / "x.png")
+    with pytest.raises(UnreadableScan, match=r"x\.png is in colours.*or leave both settings out"):
+        read_mask(tmp_path / "x.png", values)
+    assert COLOURED in read_mask(tmp_path / "x.png", MaskValues()).notes
+
+
 def test_a_photograph_with_marks_on_it_is_no_mask(tmp_path):
     photograph = np.repeat(np.arange(256, dtype=np.uint8).reshape(16, 16, 1), 3, axis=-1)
     photograph[4:6, 4:6] = (255, 0, 0)
@@ -123,6 +172,13 @@ def test_no_number_where_nothing_is_wrong_is_refused(tmp_path):
     voxels[0, 0, 0] = 0
     np.save(tmp_path / "mask.npy", voxels)
     assert lesions_of(read_mask(tmp_path / "mask.npy"), MaskValues()).lesion.sum() == 1
+
+
+def test_no_mask_is_emptied_by_a_voxel_that_no_reader_mended():
+    voxels = np.zeros((2, 4, 4), np.float32)
+    voxels[0, 0, :2] = np.nan, 1
+    with pytest.raises(UnreadableScan, match="no number"):
+        lesions_of(Volume(voxels, Grid(voxels.shape), None, "array"), MaskValues())
 
 
 def numbered(count, side=2, gap=1):

@@ -3,9 +3,10 @@
 import numpy as np
 
 from anomae.cohorts.case import ABNORMAL, HEALTHY, UNKNOWN, Case
+from anomae.cohorts.ignored_regions import IGNORED
 from anomae.cohorts.lesion_masks import BLURRED, SEVERAL
 from anomae.cohorts.mask_pairing import RoleSettings, pair
-from anomae.cohorts.pairing_facts import are_of_organs, noted_masks, pairing_facts, pairing_notes
+from anomae.cohorts.pairing_facts import are_of_organs, never_ignored, noted_masks, pairing_facts, pairing_notes
 from anomae.volumes.write import write_picture
 
 
@@ -13,6 +14,14 @@ def test_notes_of_masks_are_counted_by_case_and_others_are_not():
     notes = [(BLURRED, "something of the scanner"), (BLURRED, SEVERAL), ()]
     assert noted_masks(notes) == {BLURRED: 2, SEVERAL: 1}
     assert noted_masks([]) == {}
+
+
+def test_values_to_ignore_that_no_mask_holds_are_said():
+    assert never_ignored({"ignore_values": [2, 3]}, {BLURRED: 2}) == [
+        "ignore names values of masks (2, 3), but no mask holds them"
+    ]
+    assert never_ignored({"ignore_values": [2]}, {IGNORED: 1}) == []
+    assert never_ignored({}, {}) == []
 
 
 def test_masks_are_those_of_organs_where_most_of_the_healthy_have_one(tmp_path):

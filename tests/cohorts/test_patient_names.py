@@ -13,7 +13,6 @@ from anomae.cohorts.case import HEALTHY, Case
 from anomae.cohorts.folder import Folder
 from anomae.cohorts.patient_names import (
     doubt_of,
-    guessed_from_folders,
     name_patients,
     patient_of_scan,
     subjects_in,
@@ -181,6 +180,9 @@ def test_what_is_not_known_is_said():
     store["patients_told"] = {"header": header, "unknown": unknown}
     assert unit_of(store) == "patient"
     assert doubt_of(store).startswith("Patients unknown for 3 of 5 files: each file")
+    store["patients_told"] = {"unclear": header, "unknown": unknown}
+    assert doubt_of(store).startswith("Patients unknown for 3 of 5 files: each file")
+    assert doubt_of(store).endswith("the patients of 2 scans: leakage cannot be excluded.")
     store["patients_told"] = {"cluster": unknown}
     assert unit_of(store) == "cluster"
     assert "each cluster of near-duplicates" in doubt_of(store)
@@ -188,12 +190,6 @@ def test_what_is_not_known_is_said():
     assert (unit_of(store), doubt_of(store)) == ("patient", "")
     assert "earlier version" in doubt_of({"cohort": "folder"})
     assert (unit_of({"cohort": "lgg"}), doubt_of({"cohort": "lgg"})) == ("patient", "")
-
-
-def test_folders_that_part_files_are_no_patients():
-    assert guessed_from_folders(PurePath("images/a.png"), False) == ""
-    assert guessed_from_folders(PurePath("p1/ses-1/a.nii"), False) == "p1"
-    assert guessed_from_folders(PurePath("ses-1/p1"), True) == "p1"
 
 
 def test_the_patient_of_a_new_scan():

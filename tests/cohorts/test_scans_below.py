@@ -41,6 +41,10 @@ TREES = [
     (["a.nii.gz", "b.nii.gz", "lesion_1.nii.gz"], ["a.nii.gz", "b.nii.gz", "lesion_1.nii.gz"]),
     (["CASE/image.nii.gz", "CASE/masks/1.nii.gz"], ["CASE/image.nii.gz"]),
     (["a.nii.gz", "a_seg_v2.nii.gz", "Ground Truth/a.nii.gz"], ["a.nii.gz"]),
+    (
+        [f"sub-1_{name}.nii.gz" for name in ("T1w", "dseg", "label-GM_probseg", "label-lesion_mask", "FLAIR")],
+        ["sub-1_FLAIR.nii.gz", "sub-1_T1w.nii.gz"],
+    ),
     (["labels/a.nii.gz", "labels/b.nii.gz"], ["labels/a.nii.gz", "labels/b.nii.gz"]),
 ]
 
@@ -53,6 +57,13 @@ def test_masks_of_scans_are_no_scans(names, scans, tmp_path):
     left_out = len(names) - len(scans)
     assert sum(int(note.split()[0]) for note in notes if "scored as scans" not in note) == left_out
     assert all(str(tmp_path) in note for note in notes)
+
+
+def test_brain_masks_that_are_not_used_are_counted(tmp_path):
+    put(tmp_path, "a.nii.gz", "a_Brain_Mask.nii.gz", "b.nii.gz", "other_brain_mask.nii.gz")
+    found, notes = kept(tmp_path)
+    assert found == ["a.nii.gz", "b.nii.gz"]
+    assert notes[0].startswith("2 brain mask(s) were left out (1 of them used for no scan), the first:")
 
 
 def test_a_mask_of_no_scan_is_scored_and_said(tmp_path):

@@ -86,6 +86,21 @@ def test_the_body_is_its_largest_piece_without_holes(make_case):
     assert (body.where == expected).all()
 
 
+def test_a_mask_of_the_subject_that_does_not_lie_on_a_scan_is_passed_by_and_that_is_said(scans, tmp_path, extracted):
+    _, head = scans
+    (tmp_path / "head.nii.gz").rename(tmp_path / "sub-1_FLAIR.nii.gz")
+    case = read_scan_slices(tmp_path / "sub-1_FLAIR.nii.gz")
+    write_volume(tmp_path / "sub-1_desc-brain_mask.nii.gz", head.brain.astype(np.uint8), head.grid)
+    assert body_of(case).where.sum() == head.brain.sum()
+    other = replace(head.grid, origin_mm=(99.0, 0.0, 0.0))
+    write_volume(tmp_path / "sub-1_desc-brain_mask.nii.gz", head.brain.astype(np.uint8), other)
+    body = body_of(case)
+    assert body.found == "extracted"
+    assert "the brain mask of its subject does not lie on it and was not used" in body.notes
+    with pytest.raises(UnreadableScan, match=r"brain mask .*desc-brain_mask.* mm away"):
+        body_of(case, brain_mask="given")
+
+
 def test_a_single_picture_has_no_brain_to_be_searched(make_case):
     case = make_case(count=3)
     case = replace(case, images=case.images + np.random.default_rng(0).integers(0, 50, case.images.shape))

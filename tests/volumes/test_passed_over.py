@@ -1,5 +1,6 @@
 """A search for scans tells what it passed over, each kind with its reason."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -32,3 +33,28 @@ def test_the_voxels_of_a_header_are_its_part(tmp_path: Path) -> None:
     found = look_for_scans(tmp_path)
     assert found.scans == [tmp_path / "a.mhd"]
     assert found.notes() == ["Passed over as no scans: 1 .raw."]
+
+
+def scattered(folder: Path) -> list[str]:
+    return [note for note in look_for_scans(folder).notes() if "lie in several folders" in note]
+
+
+def test_a_series_that_is_scattered_over_folders_is_said(tmp_path: Path, write_slice: Callable[..., Path]) -> None:
+    for study in ("1.1", "1.2"):
+        for z in range(4):
+            place = {"ImagePositionPatient": [0, 0, 2.0 * z], "SeriesInstanceUID": f"{study}.5"}
+            write_slice(tmp_path / study / f"IM{z:02d}/I", np.full((4, 5), z, np.uint16), **place)
+    (note,) = scattered(tmp_path)
+    assert note.startswith("2 DICOM series lie in several folders each, and every folder counts as a scan of its own;")
+    assert note.endswith("put the files of a series into one folder.")
+    assert len(look_for_scans(tmp_path).scans) == 8
+
+
+def test_copies_of_a_series_and_other_series_are_not_scattered(
+    tmp_path: Path, write_series: Callable[..., Path]
+) -> None:
+    voxels = np.zeros((4, 4, 5), np.uint16)
+    for name, uid in (("a", "1.1"), ("copy", "1.1"), ("b", "1.2"), ("anonymous", ""), ("nobody", "")):
+        write_series(tmp_path / name, voxels, depths=range(len(name), len(name) + 4), SeriesInstanceUID=uid)
+    write_series(tmp_path / "copy", voxels, depths=range(1, 5), SeriesInstanceUID="1.1")
+    assert scattered(tmp_path) == []

@@ -3,6 +3,7 @@
 import itertools
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from anomae.cohorts.patient_names import GROUPS, IMAGES, told_notes
 from anomae.cohorts.scan_slices import UNDER_HEALTHY
 from anomae.errors import UnreadableScan, UserError
 from anomae.suggestions import nearest_sentence
+from anomae.volumes.intensities import settle
 from anomae.volumes.volume import Grid, Volume
 
 # What an array is called where the user does not say.
@@ -173,7 +175,12 @@ class Arrays(Cohort):
         masks = read_member(path, name)
         if masks.shape != (shape[0], *shape[2:]):
             raise UnreadableScan(f"{path}: {name} has shape {masks.shape}, its {shape[0]} images {shape[2:]}.")
-        return lesions_of(Volume(masks, Grid((shape[0], shape[2], shape[3])), path, "array"), MaskValues())
+        masks, mended = settle(path, masks)
+        noticed = tuple(f"{name}: {note}" for note in mended)
+        found = lesions_of(
+            Volume(masks, Grid((shape[0], shape[2], shape[3])), path, "array", notes=mended), MaskValues()
+        )
+        return replace(found, notes=(*found.notes, *noticed))
 
     def _names(self, path: Path) -> dict[str, str]:
         """What of `told` -> the array's name in the file; raises UserError where a told name is not there."""

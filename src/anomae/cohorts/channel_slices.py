@@ -79,6 +79,6 @@ def read_colour_slices(
     colours, notes = read_colours(picture)
     pages, _, height, width = colours.shape
     red = Volume(colours[:, 0], Grid((pages, height, width)), picture, "picture", notes=notes)
-    lesions, regions = [read_mask(mask) for mask in masks], read_regions(ignored)
+    lesions, regions = [read_mask(mask, values) for mask in masks], read_regions(ignored)
     read = scan_slices(red, lesions, label, values=values, called=called, regions=regions)
     return replace(read, images=colours, one_scale=True)

@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+from anomae.cohorts.same_names import SEQUENCE_WORDS
+
 # Folders that hold masks of what lies beside them, and those that hold the pictures beside such a folder.
 MASK_FOLDERS = (
     *("ground_truth", "groundtruth", "gt", "gts", "label", "labels", "mask", "masks", "seg", "segs"),
@@ -20,15 +22,25 @@ _WORDS = (
     r"(?:lesion|tumou?r|whole[-_.]?tumou?r)?[-_.]?"
     r"(?:segmentations?|segm?|masks?|labels?|labelmap|ground[-_]?truth|gt|annotations?|annot|lesions?|roi)"
 )
-_ENDING = re.compile(rf"(?:^|[-_. ]+)(?:{_WORDS})$", re.IGNORECASE)
+_ENDING = re.compile(rf"(?:^|[-_. ]+)(?:{_WORDS}|(?:lesions?|tumou?rs?)[-_](?:dseg|probseg))$", re.IGNORECASE)
 _START = re.compile(
     r"^(?:segmentation|seg|mask|label|ground[-_]?truth|gt|annotation)[-_. ]+(?=[^-_. ]*\d)", re.IGNORECASE
 )
 _BRAIN = re.compile(r"(?:^|[-_. ])?(?:brain[-_. ]?masks?|bet[-_. ]?masks?|brainmask)$", re.IGNORECASE)
+# BIDS' names of segmentations of tissues; discrete and probabilistic ones (dseg, probseg) may also be of lesions.
+_TISSUE = re.compile(
+    r"(?:^|_)label-(?:BG|GM|WM|CSF|BO|ST|NO|CGM|SGM|SCGM|BS|CBM)_(?:.*_)?(?:mask|roi|dseg|probseg)$", re.IGNORECASE
+)
+_SEGMENTED = re.compile(r"(?:^|_)(?:dseg|probseg)$", re.IGNORECASE)
+_OF_LESIONS = re.compile(r"lesion|tumou?r|label-L(?:_|$)", re.IGNORECASE)
+# BIDS' entities that tell a mask, or a copy of a scan in another space, from the scan; masks lose their last value.
+_LABEL_OR_KIND = re.compile(r"_(?:label|desc)(?:-[^_]*)?$", re.IGNORECASE)
+_SPACE, _DERIVED = (
+    re.compile(rf"_{entity}-([^_]+)", re.IGNORECASE) for entity in ("space", "(?:space|res|desc|label)")
+)
 # What stands behind the name of a patient in the name of one of his scans.
 _SEQUENCE = re.compile(
-    r"t1|t1n|t1c|t1ce|t1gd|t1w|t2|t2w|t2f|flair|pd|pdw|dwi|adc|swi|ct|cta|mr|mri|pet|\d{4}|image|img|scan|orig|original"
-    r"|vol|volume|desc|preproc|brain",
+    rf"{SEQUENCE_WORDS}|\d{{4}}|image|img|scan|orig|original|vol|volume|desc|preproc|brain",
     re.IGNORECASE,
 )
 _IMAGE_START = re.compile(r"^(?:images?|imgs?|scan|volume|vol)[-_. ]+", re.IGNORECASE)
@@ -61,6 +73,28 @@ def mask_base(stem: str) -> str | None:
         return stem[: ending.start()]
     start = _START.search(stem)
     return stem[start.end() :] if start else None
+
+
+def is_tissue_name(path: Path, in_masks: bool = False) -> bool:
+    """Whether the name alone says segmentation of tissues, as BIDS calls them: no scan, and no lesion mask.
+
+    in_masks: it lies in a folder of lesion masks; there a mere "x_dseg" is one of these.
+    """
+    stem = stem_of(path)
+    if _TISSUE.search(stem):
+        return True
+    return not in_masks and _SEGMENTED.search(stem) is not None and not _OF_LESIONS.search(stem)
+
+
+def bids_name(stem: str) -> tuple[str, str]:
+    """A BIDS name without what tells a mask or a derived scan from its scan, and the space that it names, "" for none.
+
+    stem: of a scan, or what `mask_base` gives of a mask: "sub-1_space-MNI_label" is ("sub-1", "MNI").
+    """
+    while (shorter := _LABEL_OR_KIND.sub("", stem)) != stem:
+        stem = shorter
+    space = _SPACE.search(stem)
+    return _DERIVED.sub("", stem), space[1].lower() if space else ""
 
 
 def without_number(stem: str) -> str:

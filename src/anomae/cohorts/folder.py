@@ -16,14 +16,15 @@ from anomae.cohorts.lesion_masks import MaskValues
 from anomae.cohorts.mask_pairing import Paired, RoleSettings, pair
 from anomae.cohorts.own_outputs import without_outputs
 from anomae.cohorts.pairing_facts import are_of_organs, pairing_facts, pairing_notes
+from anomae.cohorts.part_folders import PartFolders, guessed_from_folders, told_by_content
 from anomae.cohorts.patient_names import (
     CLUSTER,
     FOLDER,
     NAME,
+    UNCLEAR,
     UNKNOWN_PATIENT,
     compiled_pattern,
     count_told,
-    guessed_from_folders,
     name_patients,
     told_notes,
 )
@@ -174,8 +175,15 @@ class Folder(Cohort):
             self._healthy_masks(folders, paired)
         )
         cases: list[Case] = []
+        parting = told_by_content(
+            (folder.inside(scan), scan.is_dir())
+            for folder in folders
+            if folder.label != UNKNOWN
+            for scan in paired.lesions
+            if scan.is_relative_to(folder.root)
+        )
         for folder in folders:
-            cases += self._cases_in(folder, paired, organs)
+            cases += self._cases_in(folder, paired, organs, parting)
         cases, otherwise = with_table(cases, said, self.source), cases
         notes += contradicted(otherwise, cases)
         if any(folder.label == UNKNOWN for folder in folders):
@@ -187,8 +195,9 @@ class Folder(Cohort):
             raise UserError(f"{self.source} holds no scans or pictures in its class folders.")
         notes += pairing_notes(paired, cases, organs)
         facts = pairing_facts(paired, cases, self.source)
+        facts |= {"ignore_values": list(self.values.ignored)} if self.values.ignored else {}
         by_table = {case.case: case.patient for case in cases if (row := said.get(case.source)) and row.patient}
-        named = name_patients(cases, self.source, self.pattern, by_table)
+        named = name_patients(cases, self.source, self.pattern, by_table, parting)
         cases, told = named.cases, dict(named.told)
         if self.near_duplicates:
             _refuse_named_pictures(cases, told)
@@ -222,7 +231,7 @@ class Folder(Cohort):
             if any(mask.is_relative_to(root) and in_mask_folder(mask, root) for root in roots)
         ]
 
-    def _cases_in(self, folder: ClassFolder, paired: Paired, organs: bool) -> list[Case]:
+    def _cases_in(self, folder: ClassFolder, paired: Paired, organs: bool, parting: PartFolders) -> list[Case]:
         cases = []
         for scan, lesions in paired.lesions.items():
             if not scan.is_relative_to(folder.root):
@@ -235,9 +244,9 @@ class Folder(Cohort):
             label = folder.label if whole else UNKNOWN
             if scan in paired.unclear and folder.label != ABNORMAL:
                 label = UNKNOWN
-            inner = scan.relative_to(folder.folder if scan.is_relative_to(folder.folder) else folder.root)
             # Where a table tells the classes, a folder may be anything: the part of a download, a clinic, a patient.
-            guessed = guessed_from_folders(inner, scan.is_dir()) if folder.label != UNKNOWN else ""
+            told = folder.label != UNKNOWN
+            guessed = guessed_from_folders(folder.inside(scan), scan.is_dir(), parting.parts) if told else ""
             patient = guessed or below
             made = Case(below, patient, scan, lesions[0] if lesions else None, folder.split, label, called=folder.label)
             cases.append(replace(made, more_lesions=lesions[1:], ignored=paired.regions.get(scan, ())))
@@ -247,7 +256,9 @@ class Folder(Cohort):
 def _refuse_named_pictures(cases: list[Case], told: dict[str, str]) -> None:
     """Clusters would part the pictures of one patient."""
     named = [
-        case.case for case in cases if told[case.case] not in (FOLDER, NAME, UNKNOWN_PATIENT) and _is_picture(case)
+        case.case
+        for case in cases
+        if told[case.case] not in (FOLDER, NAME, UNCLEAR, UNKNOWN_PATIENT) and _is_picture(case)
     ]
     if named:
         raise UserError(

@@ -1,7 +1,7 @@
 """Which sub-folders of a data set hold the healthy and which the abnormal, in the layouts that folders come in."""
 
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from anomae.cohorts.case import ABNORMAL, HEALTHY, UNKNOWN
 from anomae.cohorts.file_roles import IMAGE_FOLDERS, MASK_FOLDERS, is_mask_folder
@@ -35,6 +35,10 @@ class ClassFolder:
     label: int
     split: str
     masks: tuple[Path, ...]
+
+    def inside(self, scan: Path) -> PurePath:
+        """The path of one of its scans below the folder of the class."""
+        return scan.relative_to(self.folder if scan.is_relative_to(self.folder) else self.root)
 
 
 def find_class_folders(

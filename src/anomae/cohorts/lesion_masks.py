@@ -19,6 +19,7 @@ NONE_OF_THEM = "its lesion mask holds none of the values of mask_labels"
 SIGNED = "its lesion mask has 255 stored as -1; it was read as 255"
 DRAWN = "its lesion mask is drawn in transparency alone; what is opaque counts as lesion"
 COLOURED = "its lesion mask is in colour; whatever is coloured or bright counts as lesion"
+NUMBERED = "its lesion mask has a palette of colours; mask_labels and ignore are the numbers that it stores"
 MOST_LABELS = 64
 # Of the highest value: below it is ringing of a resampling, from it to one half a slice is in doubt.
 RINGING = 0.25
@@ -48,16 +49,22 @@ class Lesions:
     ignored: npt.NDArray[np.bool_] | None = None
 
 
-def read_mask(path: Path) -> Volume:
+def read_mask(path: Path, values: MaskValues | None = None) -> Volume:
     """A lesion mask; a picture in colour as the highest of its colours, one of a single colour as its opacity.
 
-    Raises UnreadableScan where it is no mask.
+    values: where these name some, a picture with a palette of colours is read as the numbers that it stores.
+    Raises UnreadableScan where it is no mask, or in colours that `values` cannot be told in.
     """
-    from anomae.volumes.pictures import GREY_TINT, SUFFIXES, TRANSPARENT, opacity, read_colours
+    from anomae.volumes.pictures import GREY_TINT, SUFFIXES, TRANSPARENT, opacity, read_colours, read_numbers
     from anomae.volumes.read import read_volume
 
     if not path.name.lower().endswith(SUFFIXES):
         return read_volume(path)
+    named = values is not None and bool(values.lesion or values.ignored)
+    if named and (stored := read_numbers(path)) is not None:
+        pages, height, width = stored[0].shape
+        grid = Grid((pages, height, width))
+        return Volume(stored[0].astype(np.int16), grid, path, "picture", notes=(*stored[1], NUMBERED))
     colours, noticed = read_colours(path)  # (pages, 3, y, x)
     if TRANSPARENT in noticed and (drawn := opacity(path)) is not None and not np.ptp(colours):
         return Volume(drawn[None], Grid((1, *drawn.shape)), path, "picture", notes=(DRAWN,))
@@ -69,6 +76,11 @@ def read_mask(path: Path) -> Volume:
         raise UnreadableScan(
             f"{path} is no mask but a picture with coloured marks; save the lesion alone, black and white."
         )
+    if named:
+        raise UnreadableScan(
+            f"The lesion mask {path} is in colours, in which mask_labels and ignore cannot be told; save it with the "
+            "numbers of the labels as grey values or in a palette, or leave both settings out."
+        )
     pages, _, height, width = colours.shape
     return Volume(colours.max(axis=1), Grid((pages, height, width)), path, "picture", notes=(COLOURED,))
 
@@ -77,9 +89,10 @@ def lesions_of(mask: Volume, values: MaskValues, *, several_said: bool = True) -
     """What of `mask` is lesion.
 
     several_said: whether several label values are worth a note (not where the data set is known to have them).
-    Raises UnreadableScan where its values are those of no mask.
+    Raises UnreadableScan where its values are those of no mask.  Voxels that are no number have to be mended before,
+    with a note (anomae.volumes.intensities.settle).
     """
-    voxels, notes = mask.voxels, [note for note in mask.notes if note in (COLOURED, DRAWN)]
+    voxels, notes = mask.voxels, [note for note in mask.notes if note in (COLOURED, DRAWN, NUMBERED)]
     if voxels.dtype == np.int8 and voxels.size and voxels.min() < 0:
         voxels = voxels.view(np.uint8)
         notes.append(SIGNED)
@@ -172,6 +185,8 @@ def _blurred(mask: Volume, voxels: npt.NDArray[Any], values: MaskValues, notes: 
     if values.lesion or values.ignored:
         raise _no_mask(mask, "has values between its labels, so mask_labels and ignore cannot be told")
     highest = float(voxels.max(initial=0))
+    if not np.isfinite(highest):
+        raise _no_mask(mask, "has voxels that are no number (NaN or infinite)")
     if voxels.dtype.kind == "f":
         if float(voxels.min(initial=0)) < -0.5 * max(highest, 1.0):
             raise _no_mask(mask, "holds negative values")

@@ -11,11 +11,13 @@ from anomae.cohorts.case_folders import are_of_one_case, is_one_of_several, scan
 from anomae.cohorts.file_roles import (
     IMAGE_FOLDERS,
     MASK_FOLDERS,
+    bids_name,
     fits,
     given_twice,
     home_of,
     in_mask_folder,
     is_brain_mask_name,
+    is_tissue_name,
     mask_base,
     mask_bases,
     stem_of,
@@ -56,9 +58,9 @@ class Paired:
 
     lesions: scan -> its masks, several where they are numbered ("x_mask", "x_mask_1"); () where there is none.
     unclear: scans of which one of several masks may be.  taken: masks that belong to a scan, or may.  lonely: masks of
-    no scan.  twice: files left out because the same lies beside them compressed.  brains: brain masks.  not_images:
-    files that image_pattern leaves out.  regions: scan -> masks of what is not to be judged.  lonely_regions: of no
-    scan.  shared: how many scans share folder and stem with another.
+    no scan.  twice: files left out because the same lies beside them compressed.  brains: brain masks.  tissues:
+    segmentations of tissues.  not_images: files that image_pattern leaves out.  regions: scan -> masks of what is not
+    to be judged.  lonely_regions: of no scan.  shared: how many scans share folder and stem with another.
     """
 
     lesions: dict[Path, tuple[Path, ...]] = field(default_factory=dict)
@@ -67,6 +69,7 @@ class Paired:
     lonely: list[Path] = field(default_factory=list)
     twice: set[Path] = field(default_factory=set)
     brains: list[Path] = field(default_factory=list)
+    tissues: list[Path] = field(default_factory=list)
     not_images: list[Path] = field(default_factory=list)
     regions: dict[Path, tuple[Path, ...]] = field(default_factory=dict)
     lonely_regions: list[Path] = field(default_factory=list)
@@ -108,6 +111,8 @@ def pair(paths: list[Path], above: Path, told: RoleSettings) -> Paired:
             regions.append(region)
         elif is_brain_file(path) or (is_brain_mask_name(path) and not told.masks):
             found.brains.append(path)
+        elif (mask is None or not told.masks) and is_tissue_name(path, mask is not None and mask.inside):
+            found.tissues.append(path)
         elif mask is not None:
             masks.append(mask)
         elif told.images and not _matches(path, above, told.images):
@@ -208,6 +213,7 @@ def _scans_of(
     names = dict.fromkeys((stem_of(path), base)) if inside else dict.fromkeys((base,))
     of = next((hit for name in names if (hit := _exact(name, near, stems))), [])
     of = of or [scan for scan in near if fits(base, stems[scan])]
+    of = of or _by_bids_name(mask, near if inside else near or _beside_derivatives(path, above, stems), stems)
     if not of and inside:  # one of several: "masks/x_1", "masks/x_mask_1"
         short = without_number(stem_of(path))
         names = dict.fromkeys((short, mask_base(short) or short))
@@ -220,6 +226,32 @@ def _scans_of(
     if not of and (not base or of_case):
         of = near
     return of
+
+
+def _by_bids_name(mask: _Mask, near: list[Path], stems: dict[Path, str]) -> list[Path]:
+    """The scans of a mask by the entities of BIDS, of several spaces those in its own ("sub-1_label-lesion_mask")."""
+    name, space = bids_name(mask.base)
+    subject = name.lower().partition("_")[0]
+    if not subject.startswith("sub-"):
+        return []
+    found: dict[str, list[Path]] = {}
+    for scan in near:
+        if not stems[scan].lower().startswith(subject):
+            continue
+        scan_name, scan_space = bids_name(stems[scan])
+        if fits(name, scan_name):
+            found.setdefault(scan_space, []).append(scan)
+    alone = next(iter(found.values())) if len(found) == 1 else []
+    return found.get(space) or found.get("") or alone
+
+
+def _beside_derivatives(path: Path, above: Path, stems: Iterable[Path]) -> list[Path]:
+    """The scans below the folder in which the derivatives of BIDS lie that a file is one of; [] for other files."""
+    home = home_of(path, above)
+    if "derivatives" not in home:
+        return []
+    beside = home[: home.index("derivatives")]
+    return [scan for scan in stems if home_of(scan, above)[: len(beside)] == beside]
 
 
 def _near(home: tuple[str, ...], by_home: dict[tuple[str, ...], list[Path]], inside: bool) -> Iterator[Path]:

@@ -2,13 +2,24 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from anomae.cohorts.brain_files import unused_brains
 from anomae.cohorts.case import ABNORMAL, Case
 from anomae.cohorts.ignored_regions import HIDDEN, IGNORED
-from anomae.cohorts.lesion_masks import BLURRED, COLOURED, DRAWN, NONE_OF_THEM, SEVERAL, SIGNED, UNSURE, read_mask
+from anomae.cohorts.lesion_masks import (
+    BLURRED,
+    COLOURED,
+    DRAWN,
+    NONE_OF_THEM,
+    NUMBERED,
+    SEVERAL,
+    SIGNED,
+    UNSURE,
+    read_mask,
+)
 from anomae.cohorts.mask_pairing import Paired
 from anomae.cohorts.scan_slices import EMPTY_MASK, FEW_VALUES, LARGE_MASK, NOT_TURNED, UNDER_HEALTHY
 from anomae.errors import UnreadableScan
@@ -25,6 +36,7 @@ NOTED = (
         BLURRED,
         COLOURED,
         DRAWN,
+        NUMBERED,
         SIGNED,
         LARGE_MASK,
         NOT_TURNED,
@@ -39,6 +51,14 @@ def noted_masks(notes: Iterable[Iterable[str]]) -> dict[str, int]:
     """What readers noted of masks -> of how many cases; notes: those of each case."""
     counted = Counter(note for each in notes for note in each)
     return {note: counted[note] for note in NOTED if counted[note]}
+
+
+def never_ignored(pairing: Mapping[str, Any], noted: Mapping[str, int]) -> list[str]:
+    """A sentence where `ignore` names values that no mask held; pairing: of the cohort, noted: `noted_masks`."""
+    values = ", ".join(map(str, pairing.get("ignore_values", ())))
+    return (
+        [f"ignore names values of masks ({values}), but no mask holds them"] if values and IGNORED not in noted else []
+    )
 
 
 def are_of_organs(masks: Sequence[Path]) -> bool:
@@ -86,6 +106,11 @@ def pairing_notes(found: Paired, cases: Sequence[Case], organs: bool) -> list[st
             found.lonely_regions
         ),
         "scans share folder and name with another, but for the suffix; each counts as a scan": found.shared,
+        "brain masks are used for no scan: none beside them is called so, or another is used for it": len(
+            unused_brains(found.brains, found.lesions)
+        ),
+        "files are segmentations of tissues by their names (dseg, probseg, label-GM) and were left out; if they are of "
+        "lesions, name them by mask_pattern": len(found.tissues),
         "files do not match image_pattern and were left out": len(found.not_images),
     }
     return notes + [f"{count} {what}" for what, count in counted.items() if count]
@@ -110,6 +135,7 @@ def pairing_facts(found: Paired, cases: Sequence[Case], source: Path) -> dict[st
         "given_twice": len(found.twice),
         "same_name": found.shared,
         "brain_masks": len(found.brains),
+        "tissue_segmentations": len(found.tissues),
         "left_out_by_image_pattern": len(found.not_images),
         "pairs": pairs,
     }

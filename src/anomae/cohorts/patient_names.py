@@ -9,19 +9,21 @@ from typing import Any, Literal
 from anomae.cohorts.case import Case
 from anomae.cohorts.file_roles import stem_of
 from anomae.cohorts.header_patients import named_somebody, patient_in_headers
+from anomae.cohorts.part_folders import NO_FOLDERS, PartFolders, parts_files
 from anomae.cohorts.same_names import names_shared
 from anomae.errors import UserError
 from anomae.volumes.patient_ids import plain_name
 
 Unit = Literal["patient", "file", "cluster", "scan", "image"]
 # The first that knows a scan's patient names it.
-TABLE, HEADER, BIDS, PATTERN, FOLDER, NAME, CLUSTER, UNKNOWN_PATIENT = KINDS = (
+TABLE, HEADER, BIDS, PATTERN, FOLDER, NAME, UNCLEAR, CLUSTER, UNKNOWN_PATIENT = KINDS = (
     "table",
     "header",
     "bids",
     "pattern",
     "folder",
     "name",
+    "unclear",
     "cluster",
     "unknown",
 )
@@ -37,15 +39,11 @@ _SAID = {
     PATTERN: "by patient_pattern",
     FOLDER: "by the folder that they lie in, which is a guess",
     NAME: "by names that differ in the sequence or the channel alone (NAME_t1, NAME_0001), which is a guess",
+    UNCLEAR: "by folders and names of which it is unclear which are the patients, as the same names lie in several "
+    "folders: leakage cannot be excluded; patient_pattern or a table says who is who",
     CLUSTER: "by near-duplicates alone: the patients themselves are unknown and leakage cannot be excluded",
 }
 _SUBJECT = re.compile(r"(?<![0-9a-z])sub-([0-9a-z]+)", re.IGNORECASE)
-# Folders of these names part the files of a patient or of a data set; none is a patient.
-_NO_PATIENTS = re.compile(
-    r"(images?|images(?:tr|ts|val)|imgs?|pictures?|scans?|slices|volumes|data|dicoms?|dcm|nii|nifti|anat|func|dwi|ct|mri?|flair|t1|t1w|t2|"
-    r"t2w|axial|ses-.*|session[-_ ]?\d*|png|jpe?g)",
-    re.IGNORECASE,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +76,11 @@ def compiled_pattern(pattern: str) -> re.Pattern[str] | None:
 
 
 def name_patients(
-    cases: Sequence[Case], source: Path, pattern: re.Pattern[str] | None = None, table: Mapping[str, str] | None = None
+    cases: Sequence[Case],
+    source: Path,
+    pattern: re.Pattern[str] | None = None,
+    table: Mapping[str, str] | None = None,
+    folders: PartFolders = NO_FOLDERS,
 ) -> NamedPatients:
     """`cases` of scans below `source`, each with its patient, in the same order.
 
@@ -88,11 +90,13 @@ def name_patients(
     nobody does, and the scan counts as a patient of its own.  A scan without header (or line in the table), but with
     the BIDS subject, the folder or the shared name of scans that have one, is of their patient.
     Names, and PatientIDs, that differ in spelling alone are one patient's (anomae.volumes.patient_ids.plain_name).
+    folders: those that are no patients by what they hold, and those of which that is unclear: who is told by these, or
+    below them by a name, is told by UNCLEAR.
 
     Raises UserError where the pattern matches no path, or not that of a scan that nothing else names; where a path
     names two subjects or a folder holds slices of several patients; or where a scan could be of two known patients.
     """
-    keys, alike = _spelled_alike(cases, _known(cases, source, pattern, table or {}))
+    keys, alike = _spelled_alike(cases, _known(cases, source, pattern, table or {}, folders.parts))
     if pattern and cases and not any(PATTERN in known for known in keys):
         raise UserError(
             f"patient_pattern {pattern.pattern!r} matches none of the {len(cases)} paths below {source}, such as "
@@ -121,6 +125,11 @@ def name_patients(
             for each in known.items():
                 if each[0] in (HEADER, BIDS, PATTERN, FOLDER, NAME):
                     holders.setdefault(each, set()).add(patient[case.case])
+    for case in cases:
+        if told[case.case] in (FOLDER, NAME) and folders.unclear & {
+            *_below(case, source).as_posix().casefold().split("/")
+        }:
+            told[case.case] = UNCLEAR
     named = [replace(case, patient=patient[case.case]) for case in cases]
     return NamedPatients(named, told, len(alike), next(iter(alike.values()), ()))
 
@@ -198,8 +207,14 @@ def doubt_of(prepared: Mapping[str, Any]) -> str:
         )
     told = _told_in(prepared)
     counts = {kind: int(told[kind]["scans"]) for kind in _UNITS if kind in told}
+    unclear = (
+        f"It is unclear which folders or names are the patients of {told[UNCLEAR]['scans']} scans: leakage cannot be "
+        "excluded."
+        if UNCLEAR in told
+        else ""
+    )
     if not counts:
-        return ""
+        return unclear
     unit = _UNITS[next(iter(counts))]
     files = unit if len(counts) == 1 and unit != "cluster" else "file"
     of = (
@@ -209,22 +224,14 @@ def doubt_of(prepared: Mapping[str, Any]) -> str:
     )
     of = f"{of} {files}s" if of else ""
     counted = "each cluster of near-duplicates" if unit == "cluster" else f"each {unit}"
-    return f"Patients unknown{of}: {counted} counted as one; leakage cannot be excluded."
+    unknown = f"Patients unknown{of}: {counted} counted as one; leakage cannot be excluded."
+    return f"{unknown} {unclear}".rstrip()
 
 
 def _told_in(prepared: Mapping[str, Any]) -> Mapping[str, Mapping[str, int]]:
     """How a store told patients; of LUNA16, which names none, also where an earlier version did not write it."""
     told: Mapping[str, Mapping[str, int]] = prepared.get("patients_told") or {}
     return told or ({SCANS: {"scans": 0, "patients": 0}} if prepared.get("cohort") == "luna16" else {})
-
-
-def guessed_from_folders(inside: PurePath, is_folder: bool) -> str:
-    """The patient that the folders between a class folder and its scan suggest; "" where there is none.
-
-    inside: the path of the scan below its class folder.  is_folder: the scan is a folder itself (a DICOM series).
-    """
-    parts = inside.parts if is_folder else inside.parts[:-1]
-    return next((part for part in parts if not _NO_PATIENTS.fullmatch(part)), "")
 
 
 def subjects_in(path: PurePath) -> list[str]:
@@ -242,12 +249,16 @@ def patient_of_scan(file: Path, header: str) -> str:
 
 
 def _known(
-    cases: Sequence[Case], source: Path, pattern: re.Pattern[str] | None, table: Mapping[str, str]
+    cases: Sequence[Case],
+    source: Path,
+    pattern: re.Pattern[str] | None,
+    table: Mapping[str, str],
+    parts: frozenset[str],
 ) -> list[tuple[dict[str, str], str]]:
     """Of each case what each kind that says something says, the best first; and what `_spelled_alike` wants."""
     paths = [_below(case, source) for case in cases]
     stems = [(PurePosixPath(path.parent), stem_of(case.source)) for case, path in zip(cases, paths, strict=True)]
-    shared = names_shared(stems, lambda part: _NO_PATIENTS.fullmatch(part) is not None)
+    shared = names_shared(stems, lambda part: parts_files(part) or part.casefold() in parts)
     return [_keys(*each, pattern, table) for each in zip(cases, paths, shared, strict=True)]
 
 

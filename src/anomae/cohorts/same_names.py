@@ -5,8 +5,8 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import PurePosixPath
 
-_WORDS = r"t1|t1n|t1c|t1ce|t1gd|t1w|t2|t2w|t2f|flair|pd|pdw|dwi|adc|swi|ct|cta|mr|mri|pet"
-_SEQUENCES = re.compile(rf"(?:[-_. ]+(?:{_WORDS}))+$", re.IGNORECASE)
+SEQUENCE_WORDS = r"t1|t1n|t1c|t1ce|t1gd|t1w|t2|t2w|t2f|flair|pd|pdw|dwi|adc|swi|ct|cta|mr|mri|pet"
+_SEQUENCES = re.compile(rf"(?:[-_. ]+(?:{SEQUENCE_WORDS}))+$", re.IGNORECASE)
 _CHANNEL = re.compile(r"_(\d{4})$")
 _MOST_CHANNELS = 10  # more numbers than that count pictures
 
@@ -25,13 +25,18 @@ def names_shared(scans: Sequence[tuple[PurePosixPath, str]], parts: Callable[[st
     first: dict[tuple[str, str], str] = {}
     for (folder, stem), numbered in zip(scans, channels, strict=True):
         home = "/".join(part for part in folder.parts if not parts(part))
-        base = _SEQUENCES.sub("", _CHANNEL.sub("", stem) if numbered else stem) or stem
+        base = without_sequence(_CHANNEL.sub("", stem) if numbered else stem) or stem
         key = home, base.casefold()
         first.setdefault(key, f"{home}/{base}" if home else base)
         told = *(part.casefold() for part in folder.parts if parts(part)), stem[len(base) :].casefold()
         groups[key].add(told)
         known.append(key)
     return [first[key] if len(groups[key]) > 1 else "" for key in known]
+
+
+def without_sequence(stem: str) -> str:
+    """The stem without the sequences at its end ("P1_t1": "P1", "t1": "t1")."""
+    return _SEQUENCES.sub("", stem)
 
 
 def _channels(scans: Sequence[tuple[PurePosixPath, str]]) -> list[bool]:

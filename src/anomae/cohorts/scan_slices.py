@@ -53,7 +53,7 @@ def read_scan_slices(
     for path in (source, *masks):
         if not folder_and_series(path)[0].exists():
             raise UnreadableScan(f"{path} is missing.")
-    lesions, regions = [read_mask(mask) for mask in masks], read_regions(ignored)
+    lesions, regions = [read_mask(mask, values) for mask in masks], read_regions(ignored)
     return scan_slices(read_volume(source), lesions, label, values=values, called=called, regions=regions)
 
 

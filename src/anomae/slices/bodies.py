@@ -5,10 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from anomae.cohorts.brain_files import read_given_brain
+from anomae.cohorts.brain_files import read_brain_file
 from anomae.cohorts.case import CaseSlices
 from anomae.errors import UnreadableScan
-from anomae.slices.holes import filled
+from anomae.slices.given_brain import where_brain
+from anomae.slices.holes import largest_filled
 from anomae.slices.intensity import IntensityScale
 from anomae.slices.settings import PrepareSettings
 from anomae.slices.skull import background_of, is_stripped
@@ -40,6 +41,7 @@ _FOUND = {
 
 
 _NOT_STRIPPED = "it does not look skull-stripped, as brain_mask=nonzero takes it to be: what was prepared is no brain"
+_APART = "the brain mask of its subject does not lie on it and was not used"
 
 
 def find_body(case: CaseSlices, settings: PrepareSettings, scale: IntensityScale) -> Body:
@@ -49,33 +51,24 @@ def find_body(case: CaseSlices, settings: PrepareSettings, scale: IntensityScale
     """
     images = case.images[:, 0]
     if settings.preparation == "body":
-        return Body(_largest_filled(scale.body(images)), "level")
+        return Body(largest_filled(scale.body(images)), "level")
     wanted = settings.brain_mask
+    remarks: tuple[str, ...] = ()
     if wanted in ("auto", "given"):
-        given = read_given_brain(case)
-        if given is not None:
-            return Body(given, "given")
+        given = read_brain_file(case)
+        if given is not None and not given.apart:
+            return Body(where_brain(given), "given")
         if wanted == "given":
-            raise UnreadableScan("no brain mask lies beside it (named like it, with _brain, _brainmask or _bet_mask).")
+            missing = "no brain mask lies beside it (named like it, with _brain, _brainmask or _bet_mask)."
+            raise UnreadableScan(given.apart if given is not None else missing)
+        remarks = (_APART,) if given is not None else ()
     stripped = wanted != "extract" and is_stripped(images, scale)
     if wanted == "nonzero" or stripped:
         shown = scale.read(images) != background_of(images, scale)
-        return Body(_largest_filled(shown), "nonzero", () if stripped else (_NOT_STRIPPED,))
+        return Body(largest_filled(shown), "nonzero", remarks if stripped else (*remarks, _NOT_STRIPPED))
     if len(images) < 2:
         raise UnreadableScan("it is a single picture, in which no brain can be searched; use preparation=body.")
     from anomae.slices.brain_extraction import extract_brain
 
     brain, swapped = extract_brain(scale.read(images))
-    return Body(brain, "extracted", (swapped,) if swapped else ())
-
-
-def _largest_filled(where: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    """The largest connected piece of (n, h, w), the holes of each of its slices filled."""
-    from scipy.ndimage import label
-
-    numbered, count = label(where)
-    if count > 1:
-        sizes = np.bincount(numbered.ravel())
-        sizes[0] = 0
-        where = numbered == sizes.argmax()
-    return np.stack([filled(one) for one in where]) if count else where
+    return Body(brain, "extracted", (*remarks, swapped) if swapped else remarks)

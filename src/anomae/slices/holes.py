@@ -1,4 +1,4 @@
-"""Holes of a mask: what it encloses."""
+"""Holes of a mask: what it encloses; and its largest piece."""
 
 import numpy as np
 import numpy.typing as npt
@@ -19,3 +19,15 @@ def filled(where: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
     whole = where.copy()
     whole[box] = (around != around[0, 0])[1:-1, 1:-1]
     return whole
+
+
+def largest_filled(where: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """The largest connected piece of (n, h, w), the holes of each of its slices filled."""
+    from scipy.ndimage import label
+
+    numbered, count = label(where)
+    if count > 1:
+        sizes = np.bincount(numbered.ravel())
+        sizes[0] = 0
+        where = numbered == sizes.argmax()
+    return np.stack([filled(one) for one in where]) if count else where

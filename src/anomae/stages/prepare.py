@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from anomae.cohorts.case import HEALTHY, SPLITS, Case, Cohort
-from anomae.cohorts.pairing_facts import NOTED, noted_masks
+from anomae.cohorts.pairing_facts import NOTED, never_ignored, noted_masks
 from anomae.cohorts.registry import cohort_named, cohort_options, open_cohort
 from anomae.cohorts.released_lists import ReleasedLists
 from anomae.cohorts.splits import refuse_leaks
@@ -223,6 +223,7 @@ def _tell_left_out(store: SliceStore) -> None:
 def _finish(writer: StoreWriter, cohort: Cohort, lists: ReleasedLists | None, split: str, allow_leak: bool) -> None:
     index = writer.write_index()
     _refuse_useless(writer, index)
+    pairing, noted = cohort.pairing(), noted_masks(line.get("notes", ()) for line in writer.lines)
     facts = {
         **{name: writer.request[name] for name in ("cohort", "options", "settings", "seed")},
         "modality": writer.request["options"].get("modality"),
@@ -240,9 +241,10 @@ def _finish(writer: StoreWriter, cohort: Cohort, lists: ReleasedLists | None, sp
         "notes": [
             *cohort.notes(),
             *copy_notes(writer.lines),
+            *never_ignored(pairing, noted),
             *(() if lists is None else lists.compare(index.case, index.slice, index.label)),
         ],
-        "pairing": {**cohort.pairing(), "noted": noted_masks(line.get("notes", ()) for line in writer.lines)},
+        "pairing": {**pairing, "noted": noted},
         "scan_notes": counted_notes((line.get("notes", ()) for line in writer.lines), NOTED),
         "versions": {name: version(name) for name in VERSIONED},
     }

@@ -27,6 +27,11 @@ NOT_READ = {
     **dict.fromkeys((".mat", ".h5", ".hdf5"), "of such files only some cohorts read; convert them to .npy or .nii.gz"),
 }
 NO_SCAN = "no scan"
+# Not passed over, but counted with it: series whose slices are parted.
+SCATTERED = (
+    "DICOM series lie in several folders each, and every folder counts as a scan of its own; where these are parts of "
+    "one scan, put the files of a series into one folder"
+)
 UNREAD = "Not read: "  # how a sentence begins that names images which were passed over
 _VOXELS = {".raw": (".mhd", ".nhdr"), ".zraw": (".mhd",), ".raw.gz": (".nhdr",)}
 
@@ -53,6 +58,8 @@ def told(passed_over: Counter[str]) -> list[str]:
     for reason, count in sorted(passed_over.items()):
         if reason.endswith(f": {NO_SCAN}"):
             others.append(f"{count} {reason.removesuffix(f': {NO_SCAN}')}")
+        elif reason == SCATTERED:
+            images.append(f"{count} {reason}.")
         elif reason.startswith("."):
             images.append(f"{UNREAD}{count} file(s), {reason}.")
         else:

@@ -62,6 +62,15 @@ def opacity(path: Path) -> npt.NDArray[np.uint8] | None:
     return pixels if np.ptp(pixels) else None
 
 
+def read_numbers(path: Path, max_voxels: int = MAX_VOXELS) -> tuple[Pixels, tuple[str, ...]] | None:
+    """The numbers (pages, y, x) that a picture stores where a palette with colours shows them, and notes; else None.
+
+    Raises UnreadableScan as `read_picture` does.
+    """
+    numbers, notes = _read(path, max_voxels, _stored)
+    return (numbers, notes) if numbers.ndim == 3 else None
+
+
 def _read(path: Path, max_voxels: int, pixels_of: PixelsOf) -> tuple[Pixels, tuple[str, ...]]:
     from PIL import Image
 
@@ -159,6 +168,17 @@ def _grey(path: Path, picture: Any) -> tuple[Pixels, list[str]]:
         notes.append("It is slightly coloured; its brightness was taken.")
         return np.asarray(upright.convert("RGB").convert("L")), notes
     return colours[..., 0], notes
+
+
+def _stored(path: Path, picture: Any) -> tuple[Pixels, list[str]]:
+    """The page on which `picture` stands as the numbers [y, x] of its palette, upright; [0] where it has no colours."""
+    from PIL import ImageOps
+
+    notes = [note for note in _losses(picture) if note == TURNED]
+    upright = ImageOps.exif_transpose(picture)
+    palette = np.array(upright.getpalette() if upright.mode == "P" else [0], np.int64)
+    coloured = np.ptp(palette[: len(palette) // 3 * 3].reshape(-1, 3), axis=1) > GREY_TINT
+    return (np.asarray(upright) if coloured.any() else np.zeros(1, np.uint8)), notes
 
 
 READER = FileReader("picture", SUFFIXES, read_picture)

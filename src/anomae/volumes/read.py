@@ -4,7 +4,7 @@ A format of ours is one file with a READER (anomae.volumes.reader), and one line
 reader as an entry point of the group "anomae.readers".
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -18,12 +18,14 @@ from anomae.volumes.dicom_headers import Frame, NotAPicture, read_frames
 from anomae.volumes.headers import MAX_VOXELS, check_size, parsing, unreadable
 from anomae.volumes.identity import SourceFile
 from anomae.volumes.intensities import settle
-from anomae.volumes.passed_over import told, why_passed_over
+from anomae.volumes.passed_over import SCATTERED, told, why_passed_over
 from anomae.volumes.reader import Reader
 from anomae.volumes.series import chosen_number, folder_and_series, in_order, localizers, series_path
 from anomae.volumes.volume import Volume
 
 GROUP = "anomae.readers"
+# Patient, study and series -> where the first slice lies in each folder that holds slices of it.
+FirstPositions = defaultdict[tuple[str, str, str], dict[Path, tuple[float, ...]]]
 READERS: tuple[Reader, ...] = (
     nifti.READER,
     nifti_pair.READER,
@@ -40,7 +42,8 @@ ATTRIBUTES = ("name", "suffixes", "sniff", "read")
 class FoundScans:
     """What lies below a folder.
 
-    scans: sorted, each for `read_volume`.  passed_over: reason -> how many files, or series, were passed over for it.
+    scans: sorted, each for `read_volume`.  passed_over: reason -> how many files, or series, were passed over for it;
+    of SCATTERED how many series lie in several folders.
     """
 
     scans: list[Path] = field(default_factory=list)
@@ -107,10 +110,12 @@ def look_for_scans(folder: Path, series: str | int | None = None) -> FoundScans:
     they lie in, once, and a picture that stands alone, such as a radiograph, as its file.  Of a folder with several
     series each that stacks is a scan (anomae.volumes.series.series_path), but localizers are passed over; with `series`
     (a number from 1, or "largest") only that one.  DICOM files that cannot be read are named, so that they are missed
-    nowhere; those without a picture are passed over; links that lead nowhere are named.  Raises UnreadableScan for a
-    folder that is not there or may not be opened.
+    nowhere; those without a picture are passed over; links that lead nowhere are named.  Series whose slices lie in
+    several folders, and are no copies, are counted.  Raises UnreadableScan for a folder that is not there or may not
+    be opened.
     """
     found = FoundScans()
+    positions: FirstPositions = defaultdict(dict)
     seen = set(folder.resolve().parents)
     waiting = [folder]
     while waiting:
@@ -118,12 +123,16 @@ def look_for_scans(folder: Path, series: str | int | None = None) -> FoundScans:
         # A link may lead back to a folder that was searched, or that holds it.
         if next_folder.resolve() not in seen:
             seen.add(next_folder.resolve())
-            found.scans.extend(_find_in(next_folder, waiting, found.passed_over, series))
+            found.scans.extend(_find_in(next_folder, waiting, found.passed_over, series, positions))
+    if several := sum(len({*first.values()}) > 1 for first in positions.values()):
+        found.passed_over[SCATTERED] = several
     found.scans.sort()
     return found
 
 
-def _find_in(folder: Path, waiting: list[Path], passed_over: Counter[str], series: str | int | None) -> Iterator[Path]:
+def _find_in(
+    folder: Path, waiting: list[Path], passed_over: Counter[str], series: str | int | None, positions: FirstPositions
+) -> Iterator[Path]:
     """The scans in `folder`; the folders in it go to the end of `waiting`, the first one last."""
     sliced: list[Path] = []
     with parsing(folder, "folder of scans"):
@@ -141,10 +150,12 @@ def _find_in(folder: Path, waiting: list[Path], passed_over: Counter[str], serie
             yield entry
         elif reader is None and (reason := why_passed_over(entry)) is not None:
             passed_over[reason] += 1
-    yield from _group_dicom(folder, sliced, passed_over, series)
+    yield from _group_dicom(folder, sliced, passed_over, series, positions)
 
 
-def _group_dicom(folder: Path, files: list[Path], passed_over: Counter[str], series: str | int | None) -> set[Path]:
+def _group_dicom(
+    folder: Path, files: list[Path], passed_over: Counter[str], series: str | int | None, positions: FirstPositions
+) -> set[Path]:
     scans: set[Path] = set()
     found: dict[str, list[Frame]] = {}
     stacks: dict[str, tuple[str, list[Path]]] = {}
@@ -161,6 +172,9 @@ def _group_dicom(folder: Path, files: list[Path], passed_over: Counter[str], ser
         found.setdefault(uid, []).extend(frames)
         placed = len(frames) == 1 and frames[0].position_mm is not None and frames[0].orientation is not None
         stacks.setdefault(uid if placed else str(file), (uid, []))[1].append(file)
+        if placed and uid and (position := frames[0].position_mm):
+            first = positions[frames[0].likeness, frames[0].study, uid]
+            first[folder] = min(position, first.get(folder, position))
     found = in_order(found)
     if series is not None and len(found) > 1:
         number = chosen_number(found, series)

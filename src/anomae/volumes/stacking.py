@@ -94,11 +94,11 @@ def _step(
     if np.abs(gaps - usual).max() <= _UNEVEN_SHARE * usual:
         return whole / len(gaps), notes
     missing = int(sum(round(gap / usual) - 1 for gap in gaps if gap > 1.5 * usual))
-    if missing:
-        between = [f"{a:.1f} and {b:.1f}" for a, b in pairwise(depths) if b - a > 1.5 * usual]
-        text = f"{missing} slice(s) seem to be missing, between {', '.join(between[:5])} mm (usual step {usual:.2f} mm)"
-        notes.append(text + "; behind each gap the places are wrong by its width.")
-    else:
-        text = f"The steps between slices vary from {gaps.min():.2f} to {gaps.max():.2f} mm; {usual:.2f} mm was taken."
-        notes.append(text)
-    return line * usual, notes
+    if not missing:
+        step = whole / len(gaps)
+        off = float(np.linalg.norm(positions - positions[0] - np.outer(np.arange(len(positions)), step), axis=1).max())
+        text = f"The steps between slices vary from {gaps.min():.2f} to {gaps.max():.2f} mm; their mean of"
+        return step, [*notes, f"{text} {gaps.mean():.3f} mm was taken, which is right within {off:.2f} mm."]
+    between = [f"{a:.1f} and {b:.1f}" for a, b in pairwise(depths) if b - a > 1.5 * usual]
+    text = f"{missing} slice(s) seem to be missing, between {', '.join(between[:5])} mm (usual step {usual:.2f} mm)"
+    return line * usual, [*notes, text + "; behind each gap the places are wrong by its width."]

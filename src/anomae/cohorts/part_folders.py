@@ -1,0 +1,120 @@
+"""Folders that part the files of patients or of a data set, and are no patients: by their names, and by what they hold.
+
+"flair", "coronal" and "visit2" part files whatever they hold.  Of other folders what they hold tells: a numbered name
+of somebody ("H07") that lies in several of them is of one patient, and they are visits, sequences or scanners.
+"""
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import PurePath
+
+from anomae.cohorts.picture_groups import PICTURES
+from anomae.cohorts.same_names import SEQUENCE_WORDS, without_sequence
+
+_PARTS = re.compile(
+    r"(images?|images(?:tr|ts|val)|imgs?|pictures?|scans?|slices|volumes|data|dicoms?|dcm|nii|nifti|anat|func|png|jpe?g|"
+    rf"{SEQUENCE_WORDS}|axial|coronal|sagittal|transvers(?:e|al)|"
+    r"ses-.*|session[-_ ]?\d*|(?:visit|time[-_ ]?point|tp)[-_ ]?\d{0,2}|base[-_ ]?line|follow[-_ ]?ups?[-_ ]?\d{0,2}|"
+    r"(?:month|week|day|year)s?[-_ ]?\d{1,3}|\d{1,3}[-_ ]?(?:month|week|day|year)s?)",
+    re.IGNORECASE,
+)
+# A visit, or somebody of that number ("V01", "m12"): only what lies in it can tell.
+_MAYBE_VISIT = re.compile(r"[vmwdyt]\d{1,3}|\d{1,3}[mwdy]", re.IGNORECASE)
+# Numbered names made of such words alone count images, series or visits: they name nobody.
+_COUNTING = re.compile(
+    rf"{_PARTS.pattern}|{SEQUENCE_WORDS}|t|v|m|w|d|y|b|e|i|z|mm|im|img|se|ser|series|st|study|exp|acq|run|echo|frame|page"
+    r"|slice|slc|scan|vol|volume|image|visit|ses|month|week|day|year|tp|timepoint|mag|phase|mprage|tse|tof|bold|rest"
+    r"|task|dti|asl|mni|icbm|space|std|brain|orig|reg|rec",
+    re.IGNORECASE,
+)
+_LETTERS, _NUMBER = re.compile(r"[^\W\d_]+"), re.compile(r"\d+")
+_FEWEST = 3  # numbered names in a folder, else they are no list of people
+_SHARED = 0.5  # of the names in a folder lie in others too, at least
+
+
+@dataclass(frozen=True, slots=True)
+class PartFolders:
+    """Names of folders, in small letters: parts: taken for no patients by what they hold.  unclear: these, and others
+    that may be patients or visits."""
+
+    parts: frozenset[str] = frozenset()
+    unclear: frozenset[str] = frozenset()
+
+
+NO_FOLDERS = PartFolders()
+
+
+def parts_files(name: str) -> bool:
+    """Whether a folder of this name parts the files of a patient or of a data set, whatever it holds."""
+    return _PARTS.fullmatch(name) is not None
+
+
+def guessed_from_folders(inside: PurePath, is_folder: bool, parts: frozenset[str] = frozenset()) -> str:
+    """The patient that the folders between a class folder and its scan suggest; "" where there is none.
+
+    inside: the path of the scan below its class folder.  is_folder: the scan is a folder itself (a DICOM series).
+    parts: further folders that are no patients (`PartFolders`).
+    """
+    folders = inside.parts if is_folder else inside.parts[:-1]
+    return next((part for part in folders if not parts_files(part) and part.casefold() not in parts), "")
+
+
+def told_by_content(scans: Iterable[tuple[PurePath, bool]]) -> PartFolders:
+    """Which folders that may be patients (`guessed_from_folders`) hold the same people, by numbered names in them.
+
+    scans: of each its path below its class folder, and whether it is a folder.  Names of pictures tell nothing: in the
+    folder of a patient they count slices.  Folders are taken for no patients where more names are shared than folders
+    share them, as of a list of people at several visits; a series that is called alike ("MPRAGE1") in the folders of
+    many patients is no such list.
+    """
+    named: defaultdict[str, set[str]] = defaultdict(set)
+    for inside, is_folder in scans:
+        guessed = guessed_from_folders(inside, is_folder)
+        if guessed:
+            named[guessed.casefold()] |= _name_below(inside, guessed, is_folder)
+    people = _recurring({folder: _listed(names) for folder, names in named.items()})
+    shared = {name for names in people.values() for name in names}
+    parts = frozenset(people) if len(shared) > len(people) else frozenset[str]()
+    visits = {folder: names for folder, names in named.items() if _MAYBE_VISIT.fullmatch(folder)}
+    visits = _recurring({folder: _listed(names, bare=True) for folder, names in visits.items()})
+    return PartFolders(parts, parts | frozenset(visits))
+
+
+def _name_below(inside: PurePath, guessed: str, is_folder: bool) -> set[str]:
+    """What lies in the guessed folder on the way to the scan and parts no files, without a sequence; one or nothing."""
+    below = inside.parts[inside.parts.index(guessed) + 1 :]
+    for index, part in enumerate(below):
+        is_file = index == len(below) - 1 and not is_folder
+        if not is_file and parts_files(part):
+            continue
+        if is_file and PurePath(part).suffix.lower() in PICTURES:
+            return set()
+        return {without_sequence(part.partition(".")[0] if is_file else part).casefold()}
+    return set()
+
+
+def _listed(names: set[str], *, bare: bool = False) -> set[str]:
+    """The names that differ in their numbers alone, of the commonest form; none where these are few.
+
+    bare: numbers without a word count too.
+    """
+    forms: defaultdict[str, set[str]] = defaultdict(set)
+    for name in names:
+        words = _LETTERS.findall(name)
+        told = not all(map(_COUNTING.fullmatch, words)) if words else bare
+        if told and _NUMBER.search(name):
+            forms[_NUMBER.sub("#", name)].add(name)
+    most = max(forms.values(), key=len, default=set())
+    return most if len(most) >= _FEWEST else set()
+
+
+def _recurring(listed: Mapping[str, set[str]]) -> dict[str, set[str]]:
+    """The folders of which most names lie in others too, and those that share with them; with their names."""
+    times = Counter(name for names in listed.values() for name in names)
+    sure = [
+        names for names in listed.values() if names and sum(times[each] > 1 for each in names) >= _SHARED * len(names)
+    ]
+    people = {name for names in sure for name in names}
+    return {folder: names for folder, names in listed.items() if len(names & people) > 1}
