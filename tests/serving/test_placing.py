@@ -74,6 +74,7 @@ def test_dicom_of_one_name_stays_in_its_folder():
         (["head.mhd", "head.mhd", "voxels.raw"], False),
         (["scan.hdr", "scan.img", "scan.img"], False),
         (["scan.nii.gz", "scan.nii.gz", "scan_brain.nii.gz"], False),
+        (["scan.nii.gz", "scan.nii.gz", "scan-Brain-mask.nii.gz"], False),
     ],
 )
 def test_what_could_be_of_either_is_refused(tmp_path: Path, names: list[str], clear: bool):

@@ -1,5 +1,6 @@
 """Where the files of an upload go: safe names, each beside those it came with, so that none finds another's voxels."""
 
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Sequence
@@ -71,16 +72,16 @@ def refuse_unclear(folder: Path, sent: Sequence[Path]) -> None:
         return
     by_stem: dict[str, set[int]] = {}
     for path in sent:
-        by_stem.setdefault(_key(path.parent / stem_of(path)), set()).add(seen[_key(path)])
+        by_stem.setdefault(_stem_key(path), set()).add(seen[_key(path)])
     for path in sent:
-        name, stem = path.name.lower(), path.parent / stem_of(path)
+        name, stem = path.name.lower(), _stem_key(path)
         counts = {seen[_key(path)]}
         if name.endswith(_NAME_VOXELS):
             counts |= {seen[_key(other.relative_to(folder))] for other in files_of(folder / path)}
         if name.endswith((*_NAME_VOXELS, *PAIR_HEADERS)):
-            counts |= by_stem[_key(stem)]
+            counts |= by_stem[stem]
         for ending in ENDINGS:
-            counts |= by_stem.get(f"{_key(stem)}{ending}", set())
+            counts |= by_stem.get(f"{stem}{ending}", set())
         if len(counts) > 1:
             raise Refused(
                 422,
@@ -91,6 +92,11 @@ def refuse_unclear(folder: Path, sent: Sequence[Path]) -> None:
 
 def _is_plain(character: str) -> bool:
     return unicodedata.category(character)[0] in "LMN" or character in " ._-+,=@()[]"
+
+
+def _stem_key(path: Path) -> str:
+    """As brains beside scans are found: hyphens and blanks are underscores (anomae.cohorts.brain_files)."""
+    return _key(path.parent / re.sub(r"[-. ]", "_", stem_of(path)))
 
 
 def _key(path: Path) -> str:
