@@ -4,6 +4,7 @@ import csv
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,10 @@ LEAST_FREE_BYTES = 2**28  # of the disk, below which nothing is begun
 
 @dataclass(frozen=True, slots=True)
 class HowToScore:
-    """A run, and the options of `anomae score` that hold for every study."""
+    """A run, and the options of `anomae score` that hold for every study.
+
+    Raises UserError where the threshold is no finite number: it would fail, or flag, each study alike.
+    """
 
     run: Path
     bounds: tuple[float, float] = (SLICE_BOUND, PATIENT_BOUND)
@@ -34,6 +38,10 @@ class HowToScore:
     device: DeviceSettings | None = None
     load: Callable[[Path, DeviceSettings | None], FittedDetector] | None = None
     smoothed: bool = False
+
+    def __post_init__(self) -> None:
+        if self.threshold is not None and not isfinite(self.threshold):
+            raise UserError(f"The threshold is {self.threshold}; give a finite number (--threshold), or leave it out.")
 
 
 @dataclass
