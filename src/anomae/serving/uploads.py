@@ -84,13 +84,13 @@ def laid_out(received: Received, folder: Path, limits: Limits) -> tuple[int, int
             raise too_many(limits)
         if size > limits.unpacked_bytes:
             raise too_large_unpacked(limits)
-    _place(plain, folder)
+    _move_in(plain, folder)
     if not files:
         raise Refused(422, "The archive is empty; pack the files of the study into it.")
     return files, size
 
 
-def _place(files: Mapping[Path, Path], folder: Path) -> None:
+def _move_in(files: Mapping[Path, Path], folder: Path) -> None:
     """Move files into `folder`, each to the path it was sent under; DICOM, told by its headers, without its folders.
 
     What lies in `folder` already stays as it is.
