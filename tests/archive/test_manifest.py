@@ -31,6 +31,12 @@ def test_csv_and_parquet_say_the_same(tmp_path):
     assert Manifest(str(tmp_path / "list.csv")).count() == 4
 
 
+@pytest.mark.parametrize("word", ["NA", "nan", "n/a", "None", " ", "-", ""])
+def test_a_patient_who_is_missing_is_nobody(tmp_path, word):
+    (tmp_path / "list.csv").write_text(f"file,patient\na.nii,{word}\nb.nii,{word}\nc.nii,Nancy\n")
+    assert [entry.patient for entry in entries(tmp_path / "list.csv")] == ["", "", "Nancy"]
+
+
 def test_a_remote_manifest_has_its_files_beside_it():
     import fsspec
 
@@ -47,6 +53,7 @@ def test_a_remote_manifest_has_its_files_beside_it():
         (b"patient,file\np,a.nii\np,\n", "has no file in line 2"),
         (b"file\n\xff\xfe.nii\n", "not readable as a CSV table in UTF-8"),
         (b"file\nhttps://me:secret@host/a.nii\n", "holds a password"),
+        (b"file\na.nii\nhttps://[bad/a.nii.gz\n", "URL in line 2 of .* is none"),
     ],
 )
 def test_what_cannot_be_used_is_refused_before_anything_is_scored(tmp_path, content, said):

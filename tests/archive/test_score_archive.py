@@ -204,8 +204,24 @@ def test_a_folder_of_something_else_or_in_use_is_refused(run, manifest, scans, t
     assert [path.name for path in out.iterdir()] == ["notes.txt"]
     with locked(tmp_path / "other"), pytest.raises(UserError, match="Another process"):
         score_archive(listed, tmp_path / "other", run=run, workers=1)
-    with pytest.raises(UserError, match="no engine 'spark'"):
-        score_archive(listed, tmp_path / "third", run=run, engine="spark")
+    for options, said in (({"engine": "spark"}, "no engine 'spark'"), ({"address": "tcp://x"}, "--address is for")):
+        with pytest.raises(UserError, match=said):
+            score_archive(listed, tmp_path / "third", run=run, **options)
+    assert not (tmp_path / "third").exists()
+
+
+def test_a_command_that_scored_nothing_binds_no_other(run, manifest, scans, here, tmp_path, monkeypatch):
+    listed, out = manifest(tmp_path / "list.csv", scans[:1]), tmp_path / "out"
+
+    def refusing(*_):
+        raise UserError("No Dask scheduler answers.")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("anomae.archive.score_archive.opened", refusing)
+        with pytest.raises(UserError, match="scheduler"):
+            score_archive(listed, out, run=run, workers=1, threshold=3.0)
+    score_archive(listed, out, run=run, workers=1, maps="none")
+    assert len(table(out, "scans")) == 1
 
 
 def test_where_nothing_can_be_scored_it_says_so_and_a_second_look_finds_what_was_put_right(

@@ -11,12 +11,14 @@ import pytest
 
 from anomae.archive.manifest import Entry
 from anomae.archive.score_shard import Asked, facts_in, score_shard
-from anomae.archive.tables import TABLES
+from anomae.archive.tables import PASSED_OVER, TABLES
 from anomae.detectors.protocol import Findings
 from anomae.errors import MissingExtra, NotWritten
 from anomae.inference.inspect import Model
 from anomae.slices.settings import PrepareSettings
 from anomae.slices.store import grey
+from anomae.volumes.read import read_volume
+from anomae.volumes.write import write_volume
 
 ASKED = Asked((0.05, 0.1), 45.0, False, False, "all", False)
 
@@ -204,3 +206,43 @@ def test_a_series_among_several_keeps_its_own_path(tmp_path, scans):
     (folder / "notes.doc").write_text("no picture")
     score([folder], tmp_path / "out")
     assert [Path(row["file"]) for row in read(tmp_path / "out", "scans")] == sorted(folder.glob("*.gz"))
+
+
+def test_masks_and_second_copies_are_no_scans(remote, tmp_path, scans):
+    """As `anomae score` tells them: they are listed as passed over, of a folder here and of one that is fetched."""
+    folder = tmp_path / "patient"
+    folder.mkdir()
+    image = read_volume(scans[0])
+    write_volume(folder / "scan.nii.gz", image.voxels, image.grid)
+    write_volume(folder / "scan.nii", image.voxels, image.grid)
+    for name in ("scan_seg.nii.gz", "scan_brain_mask.nii.gz"):
+        write_volume(folder / name, (image.voxels > 0).astype(np.uint8), image.grid)
+    for file in folder.iterdir():
+        remote.pipe_file(f"/bucket/patient/{file.name}", file.read_bytes())
+    facts = score([folder, "memory://bucket/patient"], tmp_path / "out")
+    far = "memory://bucket/patient/scan.nii.gz"
+    assert [row["file"] for row in read(tmp_path / "out", "scans")] == [str(folder / "scan.nii.gz"), far]
+    failed = read(tmp_path / "out", "failed")
+    assert (facts.scans, facts.failed, {row["kind"] for row in failed}) == (2, 0, {PASSED_OVER})
+    said = [row["reason"] for row in failed]
+    for what in ("lesion mask", "brain mask", "given twice"):
+        assert sum(what in sentence for sentence in said) == 2
+    assert any(far.replace("scan.nii.gz", "scan_seg.nii.gz") in sentence for sentence in said)
+
+
+def test_copies_that_differ_and_masks_alone_are_refused(tmp_path, scans):
+    unlike, masks = tmp_path / "unlike", tmp_path / "masks-alone"
+    image, other = read_volume(scans[0]), read_volume(scans[1])
+    for path, voxels in (
+        (unlike / "scan.nii.gz", image.voxels),
+        (unlike / "scan.nii", other.voxels),
+        (masks / "scan_brain_mask.nii.gz", (image.voxels > 0).astype(np.uint8)),
+    ):
+        path.parent.mkdir(exist_ok=True)
+        write_volume(path, voxels, image.grid)
+    facts = score([unlike, masks, unlike / "scan.nii"], tmp_path / "out")
+    assert [row["file"] for row in read(tmp_path / "out", "scans")] == [str(unlike / "scan.nii")]  # named itself
+    reasons = [row["reason"] for row in read(tmp_path / "out", "failed") if row["kind"] != PASSED_OVER]
+    assert facts.failed == len(reasons) == 2
+    assert "hold unlike voxels" in reasons[0]
+    assert "holds no scan but" in reasons[1]

@@ -189,6 +189,17 @@ def test_uids_are_derived(scans: Scans, results: Callable, tmp_path: Path) -> No
     assert b"1.2.826.0.1.3680043.10" not in text  # of UIDs that libraries draw at random
 
 
+def test_reports_that_say_other_things_are_other_reports(scans: Scans, tmp_path: Path) -> None:
+    *_, study = scans("MR", "axial")
+    bare = replace(study, regions=None)
+    uids = []
+    for made, kinds in ((study, "sr"), (study, "seg,sr"), (study, "pm,seg,sr"), (bare, "sr"), (bare, "seg,sr")):
+        out = write_dicom(made, checked_kinds(kinds), tmp_path, "scan")
+        uids.append(pydicom.dcmread(file_of(out, "sr")).SOPInstanceUID)
+    assert uids[1] == uids[2]  # of the same content
+    assert len(set(uids)) == 4
+
+
 def test_report_and_segmentation_name_the_same_segments(scans: Scans, tmp_path: Path, dciodvfy: Callable) -> None:
     *_, study = scans("MR", "axial")
     heat = study.result.map.copy()
@@ -390,6 +401,16 @@ def test_files_without_uids_or_changed_files_are_refused(study_of: Callable, ser
     change(series, StudyInstanceUID=None)
     with pytest.raises(UserError, match="StudyInstanceUID"):
         write_dicom(study_of(series), ["sr"], tmp_path / "out", "scan")
+
+
+def test_files_of_one_instance_uid_are_refused(study_of: Callable, series: Path, tmp_path: Path) -> None:
+    """Every frame of a map would else hold one and the same slice."""
+    change(series, SOPInstanceUID="1.2.3.4")
+    study = study_of(series)
+    for kind in KINDS:
+        with pytest.raises(UserError, match="one SOPInstanceUID in several of its files"):
+            write_dicom(study, [kind], tmp_path / "out", "scan")
+    assert not (tmp_path / "out").exists()
 
 
 def test_one_slice_alone_and_no_calibration(

@@ -140,6 +140,23 @@ def test_results_and_localizers_are_not_fetched_as_images(
     assert Archive(small_archive.url).series(studies[0].uid) == []
 
 
+@pytest.mark.parametrize("at", [0, 3, 7])
+def test_a_capture_among_the_slices_of_a_series_ends_it_not(
+    small_archive: SmallArchive, studies: list[MadeUpStudy], tmp_path: Path, at: int
+) -> None:
+    capture = pydicom.dcmread(studies[0].files[at])
+    capture.SOPClassUID = capture.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.7"
+    capture.save_as(tmp_path / "capture.dcm")
+    files = studies[0].files
+    small_archive.files = [*files[:at], tmp_path / "capture.dcm", *files[at + 1 :]]
+    archive = Archive(small_archive.url)
+    series = archive.series(studies[0].uid)
+    assert archive.download(studies[0].uid, series, tmp_path / "out", no_stop) == 7
+    listed = [ListedSeries(one.uid, one.modality, one.images + 1) for one in series]
+    with pytest.raises(StudyTrouble, match="gave 8 of the 9"):
+        archive.download(studies[0].uid, listed, tmp_path / "short", no_stop)
+
+
 def test_what_the_archive_does_not_take_is_told(small_archive: SmallArchive, studies: list[MadeUpStudy]) -> None:
     archive = Archive(small_archive.url)
     assert archive.store(studies[0].files) == 0  # it has them

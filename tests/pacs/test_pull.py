@@ -178,10 +178,52 @@ def test_another_model_needs_another_folder(
     small_archive: SmallArchive, run: Path, how: HowToScore, tmp_path: Path
 ) -> None:
     archive = Archive(small_archive.url)
-    pull(archive, how, tmp_path / "out", Query({"StudyInstanceUID": "1.2"}))
+    small_archive.files = []
+    pull(archive, how, tmp_path / "out", Query())
     (tmp_path / "fitted").mkdir()
     for file in (run / "fitted").iterdir():
         (tmp_path / "fitted" / file.name).write_bytes(file.read_bytes())
     (tmp_path / "fitted" / "more.json").write_text("{}")
     with pytest.raises(UserError, match="another fitted model"):
         pull(archive, replace(how, run=tmp_path / "fitted"), tmp_path / "out", Query())
+
+
+def in_one_study(made: list[MadeUpStudy], folder: Path) -> MadeUpStudy:
+    """The series of several studies as those of the first."""
+    folder.mkdir()
+    for number, study in enumerate(made):
+        for file in study.files:
+            image = pydicom.dcmread(file)
+            image.StudyInstanceUID = made[0].uid
+            image.save_as(folder / f"{number}-{file.name}")
+    return MadeUpStudy(folder, made[0].uid)
+
+
+def test_a_series_that_the_archive_no_longer_has_flags_nothing(
+    small_archive: SmallArchive, studies: list[MadeUpStudy], how: HowToScore, tmp_path: Path
+) -> None:
+    study = in_one_study([studies[0], studies[2]], tmp_path / "both")
+    archive, out, name = Archive(small_archive.url), tmp_path / "out", study_name(study.uid)
+    small_archive.files = study.files
+    pull(archive, how, out, Query())
+    assert rows(out)[name]["scans"] == "2"
+    small_archive.files = [file for file in study.files if file.name.startswith("1-")]  # the one with a ball has gone
+    assert pull(archive, how, out, Query()).scored == 1
+    pull(archive, how, tmp_path / "anew", Query())
+    assert rows(out) == rows(tmp_path / "anew")
+    results = out / "studies" / name
+    assert len([*(results / "maps").iterdir()]) == len([*(results / "dicom").glob("*-sr.dcm")]) == 1
+    small_archive.spoil = lambda path, parameters, answer: (*answer[:2], answer[2].replace(b'"MR"', b'"SR"'))
+    assert pull(archive, how, out, Query()).empty == 1
+    assert not results.exists()
+
+
+def test_a_study_that_the_archive_does_not_have_is_told(
+    small_archive: SmallArchive, how: HowToScore, tmp_path: Path
+) -> None:
+    small_archive.files = []
+    assert pull(Archive(small_archive.url), how, tmp_path / "out", Query({"StudyDate": "20240101-"})).scored == 0
+    with pytest.raises(UserError, match="has no study of this UID") as told:
+        pull(Archive(small_archive.url), how, tmp_path / "out", Query({"StudyInstanceUID": "1.2.3"}))
+    assert told.value.exit_code == 2
+    assert "1.2.3" not in str(told.value)

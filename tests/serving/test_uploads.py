@@ -1,7 +1,9 @@
 """Uploads: the bytes that were sent are the bytes on the disk, however they are cut; bounds hold while they come."""
 
 import asyncio
+import io
 import tempfile
+import zipfile
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -54,7 +56,53 @@ def test_what_is_sent_is_what_lies_there(contents: list[bytes], cut: int):
         assert came.bytes == len(body)
         files, size = laid_out(came, Path(made) / "upload", LIMITS)
         assert (files, size) == (len(contents), sum(map(len, contents)))
-        assert sorted(f.read_bytes() for f in (Path(made) / "upload").iterdir()) == sorted(contents)
+        there = [file for file in (Path(made) / "upload").rglob("*") if file.is_file()]
+        assert sorted(file.read_bytes() for file in there) == sorted(contents)
+
+
+SCANS = {
+    f"{folder}/{name}": f"{folder} {name}".encode() for folder in "ab" for name in ("scan.mhd", "scan.raw", "x_seg.nii")
+}
+
+
+@settings(max_examples=40)
+@given(order=st.permutations([*SCANS]), folders=st.booleans())
+def test_two_scans_of_one_name_keep_their_own_files(order: list[str], folders: bool):
+    """In whatever order a browser sends two folders: with their paths, or each folder's files in one order."""
+    if not folders:
+        order = [f"{folder}/{name}" for name in dict.fromkeys(path[2:] for path in order) for folder in "ab"]
+    with tempfile.TemporaryDirectory() as made:
+        sent = [(path if folders else path[2:], SCANS[path]) for path in order]
+        limits = replace(LIMITS, files=9)
+        laid_out(received(*form(*sent), Path(made), limits=limits), Path(made) / "upload", limits)
+        places: dict[Path, set[bytes]] = {}
+        for file in (Path(made) / "upload").rglob("*.*"):
+            places.setdefault(file.parent, set()).add(file.read_bytes()[:1])
+        assert sorted(map(sorted, places.values())) == [[b"a"], [b"b"]]
+
+
+def test_dicom_is_laid_out_without_its_folders(tmp_path: Path):
+    image = bytes(128) + b"DICM"
+    came = received(*form(("a/IM1", image), ("b/IM1", image), ("b/scan.nii", b"1")), tmp_path)
+    laid_out(came, tmp_path / "upload", LIMITS)
+    there = [file for file in (tmp_path / "upload").rglob("*") if file.is_file()]
+    assert sorted(str(file.relative_to(tmp_path / "upload")) for file in there) == ["2_IM1", "IM1", "b/scan.nii"]
+
+
+def test_voxels_that_could_be_of_either_header_are_refused(tmp_path: Path):
+    came = received(*form(("s.mhd", b"1"), ("s.mhd", b"2"), ("s.raw", b"2")), tmp_path)
+    with pytest.raises(Refused, match=r"called s\.mhd") as told:
+        laid_out(came, tmp_path / "upload", LIMITS)
+    assert told.value.status == 422
+
+
+def test_what_lies_beside_an_archive_overwrites_nothing_of_it(tmp_path: Path):
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as opened:
+        opened.writestr("scan.nii", "packed")
+    came = received(*form(("all.zip", packed.getvalue()), ("archive1/scan.nii", b"sent"), ("archive1", b"x")), tmp_path)
+    assert laid_out(came, tmp_path / "upload", LIMITS)[0] == 3
+    assert (tmp_path / "upload" / "archive1" / "scan.nii").read_text() == "packed"
 
 
 @pytest.mark.parametrize(

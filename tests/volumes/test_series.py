@@ -110,3 +110,39 @@ def test_what_series_may_be() -> None:
     for text in ("0", "-1", "axial", ""):
         with pytest.raises(UserError, match="number from 1, or largest"):
             checked_series(text)
+
+
+def unplaced(write: Write, path: Path, voxels: np.ndarray, **attributes: object) -> None:
+    write(path, voxels, ImagePositionPatient=None, ImageOrientationPatient=None, **attributes)
+
+
+@pytest.mark.parametrize("name", ["0.dcm", "z.dcm"])
+@pytest.mark.parametrize("side", [4, 9])
+def test_a_capture_in_a_series_is_left_out_and_the_volume_stays(
+    tmp_path: Path, write_series: Write, write_slice: Write, name: str, side: int
+) -> None:
+    write_series(tmp_path / "alone", VOXELS, SeriesInstanceUID="1.2")
+    write_series(tmp_path / "with", VOXELS, SeriesInstanceUID="1.2")
+    unplaced(write_slice, tmp_path / "with" / name, np.full((side, 5), 7, np.uint16), SeriesInstanceUID="1.2")
+    found = look_for_scans(tmp_path / "with")
+    assert found.scans == [tmp_path / "with"]
+    assert [note.startswith("Passed over: 1, DICOM: without a position") for note in found.notes()] == [True]
+    volume, alone = read_volume(tmp_path / "with"), read_volume(tmp_path / "alone")
+    np.testing.assert_array_equal(volume.voxels, alone.voxels)
+    assert volume.grid == alone.grid
+    assert volume.notes == ("1 picture(s) of the series that name no position were left out.", *alone.notes)
+
+
+def test_pictures_without_a_position_stay_scans_where_they_are_not_few(
+    tmp_path: Path, write_series: Write, write_slice: Write
+) -> None:
+    """As many as the placed ones, or of files that name no series: nothing says which belong together."""
+    for folder, series, count in (("many", "1.2", 3), ("nameless", None, 1)):
+        write_series(tmp_path / folder, VOXELS[:3], SeriesInstanceUID=series)
+        for index in range(count):
+            unplaced(write_slice, tmp_path / folder / f"x{index}.dcm", VOXELS[index], SeriesInstanceUID=series)
+        found = look_for_scans(tmp_path / folder)
+        assert len(found.scans) == 1 + count
+        assert not found.passed_over
+        with pytest.raises(UnreadableScan, match="name no position"):
+            read_volume(tmp_path / folder)

@@ -39,13 +39,16 @@ class ArchiveFolder:
         """Open `folder`, making it where it is absent, and remove what a stopped command left half done.
 
         asked: what all shards have to agree on, name -> value; kept in the journal.  Raises UserError where the folder
-        holds something else, or shards that differ in any of it.
+        holds something else, or shards that differ in any of it; without a shard what was asked before binds nobody.
         """
         self.folder, self.journal = folder, folder / "journal.jsonl"
         lines = read_json_lines(self.journal)
         others = {path.name for path in folder.iterdir()} - {LOCK, self.journal.name} if folder.exists() else set()
         if (lines and lines[0].get("format") != FORMAT) or (others and not lines):
             raise UserError(f"{folder} holds something else than a scored archive; name another folder.")
+        if len(lines) == 1 and not others:  # a command that was refused left it, and nothing was scored
+            self.journal.unlink()
+            lines = []
         if lines:
             differing = [name for name, value in asked.items() if lines[0].get(name, UNSAID.get(name)) != value]
             if differing:

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from anomae.errors import UserError
 from anomae.extras import require
+from anomae.volumes.patient_ids import is_missing
 
 FILE, PATIENT = "file", "patient"
 _ROWS = 4096  # of a Parquet manifest that are in memory at once
@@ -43,14 +44,16 @@ class Manifest:
     def entries(self) -> Iterator[Entry]:
         """All lines, in order.
 
-        Raises UserError where the manifest is missing or broken, has no column `file`, a line has no file, or a URL
-        holds a password.
+        A patient that is missing, in whatever words (anomae.volumes.patient_ids.is_missing), is none.  Raises UserError
+        where the manifest is missing or broken, has no column `file`, a line has no file, or a URL is none or holds a
+        password.
         """
         for line, row in enumerate(self._rows()):
             file = row.get(FILE) or ""
             if not file:
                 raise UserError(f"{self.location} has no file in line {line + 1} (without the heading); name one.")
-            yield Entry(line, self._from_here(file, line), str(row.get(PATIENT) or ""))
+            patient = str(row.get(PATIENT) or "")
+            yield Entry(line, self._from_here(file, line), "" if is_missing(patient) else patient)
 
     def count(self) -> int:
         """How many lines there are, each looked at.  Raises UserError as `entries` does, and where there is none."""
@@ -61,7 +64,11 @@ class Manifest:
 
     def _from_here(self, file: str, line: int) -> str:
         if is_url(file):
-            if urlsplit(file).password:
+            try:
+                password = urlsplit(file).password
+            except ValueError as error:
+                raise UserError(f"The URL in line {line + 1} of {self.location} is none ({error}); mend it.") from error
+            if password:
                 raise UserError(
                     f"The URL in line {line + 1} of {self.location} holds a password, which would stand in every "
                     "table; take it out and give it by the environment or the configuration of fsspec."

@@ -13,9 +13,9 @@ from typing import Any
 
 from anomae.archive.dicomweb import fetch_dicomweb, is_dicomweb
 from anomae.archive.manifest import is_url
-from anomae.cohorts.brain_files import is_brain_file
 from anomae.cohorts.own_outputs import without_outputs
-from anomae.errors import MissingExtra, NotWritten, UnreadableScan
+from anomae.cohorts.scans_below import without_masks
+from anomae.errors import MissingExtra, NotWritten, UnreadableScan, UserError
 from anomae.extras import require
 from anomae.volumes.headers import parsing, unreadable
 from anomae.volumes.read import look_for_scans
@@ -74,11 +74,15 @@ def _found(file: str, root: Path) -> Fetched:
     if not root.is_dir():
         return Fetched(file, root, [root], [])  # that it is missing is said where it is read
     below = look_for_scans(root)
-    scans, outputs = without_outputs([scan for scan in below.scans if not is_brain_file(scan)], root)
+    scans, outputs = without_outputs(below.scans, root)
     passed_over = [*below.notes(), *([f"{len(outputs)} folder(s) that this program wrote."] if outputs else [])]
     if not scans:
         raise UnreadableScan(" ".join([f"{file} holds no scan or picture of a kind that is read.", *passed_over]))
-    return Fetched(file, root, scans, passed_over)
+    try:
+        kept, left_out = without_masks(dict.fromkeys(scans, root))
+    except UserError as error:
+        raise UnreadableScan(str(error).replace(str(root), file)) from error
+    return Fetched(file, root, list(kept), [*passed_over, *left_out])
 
 
 def _tried(file: str, folder: Path, fetch: Callable[[str, Path, int], Path]) -> Path:

@@ -8,7 +8,7 @@ from typing import Any
 
 import anomae
 from anomae.archive.dispatch import Finished, Shard, scored_shards
-from anomae.archive.engines.engine import opened
+from anomae.archive.engines.engine import checked, opened
 from anomae.archive.folder import SUMMARY, ArchiveFolder
 from anomae.archive.manifest import Manifest, in_shards, is_url
 from anomae.archive.score_shard import Asked, Maps
@@ -64,6 +64,7 @@ def score_archive(
     request, another process is writing it, or nothing at all could be scored.
     """
     require("pyarrow", "cluster")
+    checked(engine, address)
     began = time.monotonic()
     fitted, target = fitted_folder(Path(run)), Path(out)
     listed = Manifest(str(manifest) if is_url(str(manifest)) else str(Path(manifest).absolute()))

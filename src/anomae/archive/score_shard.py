@@ -20,6 +20,7 @@ from anomae.archive.tables import PASSED_OVER, TABLES, UNREADABLE, Named, Row, f
 from anomae.cohorts.channel_slices import read_colour_slices
 from anomae.cohorts.patient_names import patient_of_scan
 from anomae.cohorts.scan_slices import scan_slices
+from anomae.cohorts.scans_below import refuse_unlike_copy
 from anomae.errors import MissingExtra, NotWritten, UserError
 from anomae.files import read_json, write_json
 from anomae.inference.decision import Rules
@@ -114,7 +115,7 @@ def _inspected(
     try:
         with fetched(entry.file) as found:
             failed += [
-                failed_row(entry.line, entry.file, entry.patient, PASSED_OVER, sentence)
+                failed_row(entry.line, entry.file, entry.patient, PASSED_OVER, found.told(sentence))
                 for sentence in found.passed_over
             ]
             for number, scan in enumerate(found.scans):
@@ -137,6 +138,7 @@ def _inspected(
 def _inspect(
     entry: Entry, found: Fetched, number: int, scan: Path, model: Model, rules: Rules, asked: Asked
 ) -> tuple[Named, Study]:
+    refuse_unlike_copy(scan, found.root)
     volume = None if asked.colour else read_volume(scan)
     case = read_colour_slices(scan) if volume is None else scan_slices(volume)
     file = found.name_of(scan)

@@ -231,6 +231,13 @@ def _check_uids(path: Path, series: DicomSeries) -> None:
             raise UserError(f"{path} has no {name}, one for all its files, so no DICOM result can refer to it.")
     if not all(picture.sop_instance_uid and picture.sop_class_uid for picture in series.pictures):
         raise UserError(f"{path} has slices without SOPInstanceUID or SOPClassUID, so no DICOM result can refer to it.")
+    files: dict[str, Path] = {}
+    for picture in series.pictures:
+        if files.setdefault(picture.sop_instance_uid, picture.path) != picture.path:
+            raise UserError(
+                f"{path} has one SOPInstanceUID in several of its files, so no DICOM result can tell its slices apart; "
+                "export the series anew, or leave out --dicom."
+            )
 
 
 def _frames_of(pictures: Sequence[DicomPicture]) -> list[Frame]:

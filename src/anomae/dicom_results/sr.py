@@ -49,6 +49,7 @@ def write_report(
     from highdicom.sr import templates
     from pydicom.sr.codedict import codes
 
+    notes = tuple(notes)
     findings = () if study.regions is None else study.regions.findings
     groups = [_of_scan(study, source, uids, notes)]
     groups += [_of_finding(study, source, uids, finding, segmented) for finding in findings]
@@ -78,11 +79,16 @@ def write_report(
         content=report[0],
         is_complete=True,
         coding_schemes=own_codes(),
-        **common_arguments(study, uids, "sr"),
+        **{**common_arguments(study, uids, "sr"), "sop_instance_uid": _own_uid(uids, segmented, notes)},
     )
     complete(result, source, "report")
     with written_whole(path) as temporary:
         result.save_as(temporary, enforce_file_format=True)
+
+
+def _own_uid(uids: Uids, segmented: bool, notes: tuple[str, ...]) -> str:
+    """A report that refers to no segmentation, or says why results are missing, is another one than that of all."""
+    return instance_uid(uids, "sr") if segmented and not notes else uids.of("sr", "instance", int(segmented), *notes)
 
 
 def _of_scan(study: Study, source: Source, uids: Uids, notes: Iterable[str]) -> Any:

@@ -74,6 +74,7 @@ class Desk:
             shutil.rmtree(self.incoming(study), ignore_errors=True)
             if not archive.download(uid, series, self.incoming(study), go_on):
                 return self._empty(study, what)
+            self._clear(study)
         except (ArchiveTrouble, ArchiveRefuses, NotWritten, Stopped):
             self.memory.put_back(study, what)
             raise
@@ -149,7 +150,16 @@ class Desk:
             return self.deliver(known.study)
         return True
 
+    def _clear(self, study: str) -> None:
+        """Remove earlier results: of what the archive no longer has in the study, nothing is told any more.
+
+        Nothing is lost, as images that are fetched anew are scored anew.
+        """
+        if self.results(study).exists():
+            shutil.rmtree(self.results(study))
+
     def _empty(self, study: str, what: str) -> bool:
+        self._clear(study)
         self.memory.empty(study, what, "no series of images that a scanner made")
         self.counts.empty += 1
         say(f"Study {study}: {EMPTY}.")

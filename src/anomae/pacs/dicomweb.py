@@ -181,7 +181,7 @@ class Archive:
     def _series(self, study: str, one: ListedSeries, folder: Path, go_on: Callable[[], None]) -> int:
         name = _file_name(one.uid)
         into = folder / (f"{one.modality}-{name}" if one.modality.isalnum() and one.modality.isascii() else name)
-        seen, kept, left_out = 0, 0, ""
+        seen, kept = 0, 0
         with self._asking(_MOST_SERIES_BYTES, _MOST_INSTANCE_BYTES), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             for image in self._client.iter_series(study, one.uid, media_types=(("application/dicom", "*"),)):
@@ -192,10 +192,8 @@ class Archive:
                     raise StudyTrouble(f"The archive gives more than {_MOST_INSTANCES} images of one series.")
                 if str(image.get("StudyInstanceUID")) != study or str(image.get("SeriesInstanceUID")) != one.uid:
                     raise StudyTrouble("The archive gives images of another series than it was asked for.")
-                left_out = why_not_scored(image)
-                if left_out and left_out != "a localizer":
-                    return kept  # all of a series are of one kind
-                if not left_out:
+                # A capture or a report may lie among the slices of a series, so no object tells of those behind it.
+                if not why_not_scored(image):
                     check_room(folder)
                     _write(image, into / f"{_file_name(str(image.SOPInstanceUID))}.dcm")
                     kept += 1

@@ -4,10 +4,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+from anomae.errors import UserError
 from anomae.pacs.desk import Counts, Desk, open_desk
 from anomae.pacs.dicomweb import Archive
 from anomae.pacs.errors import ArchiveTrouble, Stopped
-from anomae.pacs.query import Query
+from anomae.pacs.query import STUDY, Query
 from anomae.pacs.score_study import HowToScore
 from anomae.pacs.stopping import Wish
 from anomae.progress import say
@@ -31,8 +32,9 @@ def pull(
 
     push: store segmentations and reports in the archive.  retry: studies too that failed before.  waits_s: how long to
     wait, each time that the archive does not answer, before it is asked again.
-    A study that is broken is listed and skipped.  Raises ArchiveTrouble where the archive does not answer for longer,
-    ArchiveRefuses where it does not let us in, UserError as `anomae score`; the same command then goes on.
+    A study that is broken is listed and skipped.  Raises UserError where the archive has not the one study that is
+    asked for, ArchiveTrouble where it does not answer for longer, ArchiveRefuses where it does not let us in, UserError
+    as `anomae score`; the same command then goes on.
     """
     wish = wish or Wish()
     with open_desk(how, out, archive.name) as desk:
@@ -41,7 +43,10 @@ def pull(
             desk.target, desk.send = archive.name, archive.store
         try:
             _patiently(desk.deliver_all, wish, waits_s)
-            for study in _patiently(lambda: list(archive.studies(query)), wish, waits_s):
+            studies = _patiently(lambda: list(archive.studies(query)), wish, waits_s)
+            if not studies and STUDY in query.filters:
+                raise UserError(f"{archive.name} has no study of this UID (--study) that fits what else is asked for.")
+            for study in studies:
                 wish.go_on()
                 _patiently(_work_on(desk, archive, study.uid, wish), wish, waits_s)
         except Stopped:

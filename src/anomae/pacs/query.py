@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from anomae.errors import UserError
 
 UID = re.compile(r"[0-9]+(\.[0-9]+)*")
+STUDY = "StudyInstanceUID"
 LONGEST_UID = 64
 _LONGEST = 256
 _TAG = re.compile(r"[0-9A-Fa-f]{8}")
@@ -35,7 +36,7 @@ def checked_query(study: str | None, since: str | None, assignments: Sequence[st
                 "--query takes KEY=VALUE, such as ModalitiesInStudy=MR; VALUE is one line that is not empty."
             )
         filters[_keyword(key)] = value
-    for key, given in (("StudyInstanceUID", _uid(study)), ("StudyDate", _from(since))):
+    for key, given in ((STUDY, _uid(study)), ("StudyDate", _from(since))):
         if given is None:
             continue
         if key in filters:

@@ -11,10 +11,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from anomae.serving.limits import GIB, Limits
+from anomae.serving.placing import DEEPEST, may_be_dicom, plain_part, told_apart
 from anomae.serving.refusals import Refused
 
 _CHUNK = 1 << 20
-_DEEPEST = 20
 _DIRECTORY_BYTES = 4 << 20  # of a table of contents; it is read into memory whole
 _END, _END_BYTES = b"PK\x05\x06", 22
 
@@ -25,12 +25,6 @@ def is_archive(file: Path) -> bool:
         return False
     with file.open("rb") as content:
         return content.read(4) in (b"PK\x03\x04", _END)
-
-
-def plain_part(name: str) -> str:
-    """One part of a path, safe in any file system; its ending is kept."""
-    plain = re.sub(r"[^A-Za-z0-9._-]+", "_", name).lstrip(".")
-    return plain[-100:].lstrip("._-") or "file"
 
 
 def unpack(archive: Path, folder: Path, limits: Limits, already: tuple[int, int] = (0, 0)) -> tuple[int, int]:
@@ -52,7 +46,7 @@ def unpack(archive: Path, folder: Path, limits: Limits, already: tuple[int, int]
             if files + len(members) > limits.files:
                 raise too_many(limits)
             targets = [folder / _safe_path(one) for one in members]
-            for member, target in zip(members, _told_apart(targets), strict=True):
+            for member, target in zip(members, told_apart(targets, [*map(may_be_dicom, targets)]), strict=True):
                 target.parent.mkdir(parents=True, exist_ok=True)
 
                 def within(total: int, before: int = size) -> None:
@@ -110,7 +104,7 @@ def _safe_path(member: zipfile.ZipInfo) -> Path:
     """Where a member goes below the folder.  Raises Refused where it wants to go elsewhere, or is no plain file."""
     name = member.filename.replace("\\", "/")
     parts = [part for part in name.split("/") if part not in ("", ".")]
-    if name.startswith("/") or ".." in parts or re.match(r"[A-Za-z]:", name) or len(parts) > _DEEPEST or not parts:
+    if name.startswith("/") or ".." in parts or re.match(r"[A-Za-z]:", name) or len(parts) > DEEPEST or not parts:
         raise Refused(422, "The archive has a member outside its own folder; pack it again, from within the folder.")
     kind = stat.S_IFMT(member.external_attr >> 16)
     if kind not in (0, stat.S_IFREG):
@@ -120,20 +114,6 @@ def _safe_path(member: zipfile.ZipInfo) -> Path:
     if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise Refused(422, "The archive is compressed in an uncommon way; pack it again as a plain zip.")
     return Path(*(plain_part(part) for part in parts))
-
-
-def _told_apart(targets: list[Path]) -> list[Path]:
-    """The same paths; one that another has (in either case), or that is a folder's, gets a number."""
-    taken = {str(parent).lower() for target in targets for parent in target.parents}
-    apart, used = [], dict[str, int]()  # used: up to which number, so that a thousand equal names cost no million looks
-    for target in targets:
-        chosen, key = target, str(target).lower()
-        while str(chosen).lower() in taken:
-            used[key] = used.get(key, 1) + 1
-            chosen = target.with_name(f"{used[key]}_{target.name}")
-        taken.add(str(chosen).lower())
-        apart.append(chosen)
-    return apart
 
 
 def _check_directory(archive: Path, limits: Limits) -> None:

@@ -3,24 +3,30 @@
 import asyncio
 import os
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
 from anomae.extras import require
 from anomae.serving.limits import GIB, Limits
+from anomae.serving.placing import plain_part, plain_path, refuse_unclear, told_apart
 from anomae.serving.refusals import NO_ROOM, Refused
-from anomae.serving.unpack import is_archive, plain_part, too_large_unpacked, too_many, unpack
+from anomae.serving.unpack import is_archive, too_large_unpacked, too_many, unpack
+from anomae.volumes.dicom_headers import is_dicom
 
 _FIELD_BYTES = 1000
 
 
 @dataclass(slots=True)
 class Received:
-    """What came: files in the order they were sent, further form fields, and how many bytes it was."""
+    """What came: files in the order they were sent, further form fields, and how many bytes it was.
+
+    sent: what the client calls each file, with its folders where it says them; safe in any file system.
+    """
 
     files: list[Path] = field(default_factory=list)
+    sent: list[Path] = field(default_factory=list)
     fields: dict[str, str] = field(default_factory=dict)
     bytes: int = 0
 
@@ -61,27 +67,42 @@ async def receive(
 def laid_out(received: Received, folder: Path, limits: Limits) -> tuple[int, int]:
     """Move what came into `folder`, archives unpacked; returns how many files and bytes it is.
 
-    Raises Refused (413, 422) as `unpack` does.
+    Files of one name, as the folders of several scans have, stay beside those they came with (anomae.serving.placing).
+    Raises Refused (413, 422) as `unpack` does, and (422) where it is unclear which of them belong together.
     """
     folder.mkdir(parents=True)
     files = size = 0
-    for number, file in enumerate(received.files, 1):
+    plain: dict[Path, Path] = {}  # where it lies, and what the client calls it
+    for number, (file, sent) in enumerate(zip(received.files, received.sent, strict=True), 1):
         if is_archive(file):
             files, size = unpack(file, folder / f"archive{number}", limits, (files, size))
             file.unlink()
         else:
             files, size = files + 1, size + _to_disk(file)
-            target = folder / file.name
-            if target.exists():
-                target = folder / f"{number}_{file.name}"
-            file.rename(target)
+            plain[file] = sent
         if files > limits.files:
             raise too_many(limits)
         if size > limits.unpacked_bytes:
             raise too_large_unpacked(limits)
+    _move_in(plain, folder)
     if not files:
         raise Refused(422, "The archive is empty; pack the files of the study into it.")
     return files, size
+
+
+def _move_in(files: Mapping[Path, Path], folder: Path) -> None:
+    """Move files into `folder`, each to the path it was sent under; DICOM, told by its headers, without its folders.
+
+    What lies in `folder` already stays as it is.
+    """
+    dicom = [is_dicom(file) for file in files]
+    sent = [Path(path.name) if alone else path for path, alone in zip(files.values(), dicom, strict=True)]
+    there = {path.name for path in folder.iterdir()}
+    sent = [Path("sent", path) if path.parts[0].lower() in there else path for path in sent]
+    for file, target in zip(files, told_apart(sent, dicom), strict=True):
+        (folder / target).parent.mkdir(parents=True, exist_ok=True)
+        file.rename(folder / target)
+    refuse_unclear(folder, [path for path, alone in zip(sent, dicom, strict=True) if not alone])
 
 
 class _Form:
@@ -169,6 +190,7 @@ class _Form:
         number = self._names[name.lower()] = self._names.get(name.lower(), 0) + 1
         # What one browser sends as a folder has the same names in its folders; each gets a folder of its own here.
         path = self._folder / str(number) / name
+        self.received.sent.append(plain_path(sent))
         path.parent.mkdir(exist_ok=True)
         self._file = path.open("xb")
         self.received.files.append(path)

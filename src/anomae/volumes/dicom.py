@@ -16,7 +16,7 @@ from anomae.volumes.headers import MAX_VOXELS, check_size, parsing, unreadable
 from anomae.volumes.identity import DicomPicture, DicomSeries
 from anomae.volumes.intensities import rescale, settle
 from anomae.volumes.reader import FileReader
-from anomae.volumes.series import LARGEST, in_order, largest_series
+from anomae.volumes.series import LARGEST, in_order, largest_series, without_unplaced
 from anomae.volumes.stacking import same_places, stack
 from anomae.volumes.volume import Volume
 
@@ -27,8 +27,9 @@ def read_dicom(path: Path, max_voxels: int = MAX_VOXELS, series: str | int | Non
     series: which one, where the folder holds several: its SeriesInstanceUID, or its number from 1 in `list_series`,
     or "largest": the one with most pictures, an axial one if there is one, said in the notes.
     Slices are sorted along the normal of ImageOrientationPatient.  Repeated slices are dropped with a note, missing
-    ones noted.  Raises UnreadableScan where several series lie there and none is chosen, where slices are of unlike
-    patient, size or orientation, where unlike slices lie at one place, or where a picture cannot be decoded.
+    ones noted; pictures among them that lie nowhere, as captures of the screen, are left out with a note.  Raises
+    UnreadableScan where several series lie there and none is chosen, where slices are of unlike patient, size or
+    orientation, where unlike slices lie at one place, or where a picture cannot be decoded.
     """
     if path.is_dir():
         with parsing(path, "DICOM"):
@@ -39,6 +40,8 @@ def read_dicom(path: Path, max_voxels: int = MAX_VOXELS, series: str | int | Non
         notes += _said(found, frames) if series == LARGEST else []
         frames, scouts = _without_localizers(frames)
         notes += [f"{scouts} localizer picture(s) of the series were left out."] if scouts else []
+        frames, strays = without_unplaced(frames)
+        notes += [f"{len(strays)} picture(s) of the series that name no position were left out."] if strays else []
     else:
         frames, notes = list(read_frames(path)), []
     if len({(frame.likeness, frame.modality) for frame in frames}) > 1:

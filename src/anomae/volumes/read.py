@@ -20,7 +20,7 @@ from anomae.volumes.identity import SourceFile
 from anomae.volumes.intensities import settle
 from anomae.volumes.passed_over import SCATTERED, told, why_passed_over
 from anomae.volumes.reader import Reader
-from anomae.volumes.series import chosen_number, folder_and_series, in_order, localizers, series_path
+from anomae.volumes.series import chosen_number, folder_and_series, in_order, localizers, series_path, without_unplaced
 from anomae.volumes.volume import Volume
 
 GROUP = "anomae.readers"
@@ -183,8 +183,14 @@ def _group_dicom(
     apart = localizers(found)
     for reason in apart.values():
         passed_over[f"DICOM: localizer, told because {reason}"] += 1
+    parted = [without_unplaced(frames) for frames in found.values()]
+    kept = {frame.path for frames, _ in parted for frame in frames}
+    strays = {frame.path for _, frames in parted for frame in frames} - kept
     for uid, members in stacks.values():
         if uid in apart:
+            continue
+        if strays.issuperset(members):
+            passed_over["DICOM: without a position, in a series whose other pictures have one"] += len(members)
             continue
         if len(members) == 1:
             scans.update(members)

@@ -51,6 +51,20 @@ def localizers(found: Mapping[str, Sequence[Frame]]) -> dict[str, str]:
     return reasons if len(reasons) < len(found) else {}
 
 
+def without_unplaced(frames: Sequence[Frame]) -> tuple[list[Frame], list[Frame]]:
+    """The frames of one series that make its volume, and those that lie nowhere, such as a capture of the screen.
+
+    These name neither position nor orientation; what lacks one of the two is a slice with a broken header, and stays.
+    None is left out where fewer than two frames name both, or no more than lie nowhere, or the files name no series:
+    it is not known then what belongs together.
+    """
+    placed = [frame for frame in frames if frame.position_mm is not None and frame.orientation is not None]
+    strays = [frame for frame in frames if frame.position_mm is None and frame.orientation is None]
+    if len(placed) < 2 or len(placed) <= len(strays) or not frames[0].series:
+        return list(frames), []
+    return [frame for frame in frames if frame.position_mm or frame.orientation], strays
+
+
 def largest_series(found: Mapping[str, Sequence[Frame]]) -> str:
     """The UID of the series with most pictures, the first of equals.
 

@@ -6,8 +6,15 @@ from typing import Literal, Protocol
 
 from anomae.archive.worker import Answer, Job, Piece
 from anomae.errors import UserError
+from anomae.extras import require
 
 Name = Literal["local", "dask", "ray"]
+# Engine -> package that it needs -> the extra that it comes with.
+_EXTRAS: dict[str, dict[str, str]] = {
+    "local": {},
+    "dask": {"dask": "cluster", "distributed": "cluster"},
+    "ray": {"ray": "ray"},
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +54,7 @@ def opened(name: str, job: Job, workers: int, address: str | None) -> AbstractCo
     workers: how many.  address: of a Dask scheduler or Ray cluster that runs already; None: one is started here.
     Raises UserError for an unknown name, and MissingExtra where its package is not installed.
     """
-    if name == "local":
-        from anomae.archive.engines.local import LocalEngine
-
-        if address is not None:
-            raise UserError("--address is for the engines dask and ray; local has its workers on this machine.")
-        return LocalEngine(job, workers)
+    checked(name, address)
     if name == "dask":
         from anomae.archive.engines.dask import DaskEngine
 
@@ -61,4 +63,17 @@ def opened(name: str, job: Job, workers: int, address: str | None) -> AbstractCo
         from anomae.archive.engines.ray import RayEngine
 
         return RayEngine(job, workers, address)
-    raise UserError(f"There is no engine {name!r}; there are local, dask and ray.")
+    from anomae.archive.engines.local import LocalEngine
+
+    return LocalEngine(job, workers)
+
+
+def checked(name: str, address: str | None) -> str:
+    """The name, where there is such an engine and its package.  Raises as `opened` does, and starts nothing."""
+    if name not in _EXTRAS:
+        raise UserError(f"There is no engine {name!r}; there are local, dask and ray.")
+    if name == "local" and address is not None:
+        raise UserError("--address is for the engines dask and ray; local has its workers on this machine.")
+    for package, extra in _EXTRAS[name].items():
+        require(package, extra)
+    return name

@@ -186,7 +186,7 @@
     sending.set(key, upload);
     const form = new FormData();
     if (!at("run-label").hidden) form.append("run", at("run").value);
-    for (const file of files) form.append("file", file, file.name);
+    for (const file of files) form.append("file", file, paths.get(file) || file.webkitRelativePath || file.name);
     const sent = visit;
     const request = new XMLHttpRequest();
     request.open("POST", "/studies");
@@ -218,9 +218,14 @@
     look();
   };
 
-  // A folder that is dropped is read with all that is in it.
+  // A folder that is dropped is read with all that is in it; its files are sent by their paths, as several may have one name.
+  const paths = new WeakMap();
   const inside = async (entry) => {
-    if (entry.isFile) return [await new Promise((took, failed) => entry.file(took, failed))];
+    if (entry.isFile) {
+      const file = await new Promise((took, failed) => entry.file(took, failed));
+      paths.set(file, entry.fullPath);
+      return [file];
+    }
     const reader = entry.createReader();
     const found = [];
     for (;;) {
