@@ -20,8 +20,11 @@ URL = "http://127.0.0.1:9/dicom-web"
         (["pull", "http://pacs/x", "run", "--out", "out", "--study", "1.2", "--token-file", "token"], "https"),
         (["pull", URL, "run", "--out", "out", "--study", "1.2", "--user", "me"], "--password-file"),
         (["pull", URL, "run", "--out", "out", "--study", "1.2"], "holds nothing fitted"),
-        (["pull", URL, "run", "--out", "out", "--study", "1.2", "--threshold", "nan"], "A threshold is a finite number, not nan"),
-        (["watch", URL, "run", "--out", "out", "--threshold", "inf"], "The threshold is inf"),
+        (
+            ["pull", URL, "run", "--out", "out", "--study", "1.2", "--threshold", "nan"],
+            "A threshold is a finite number, not nan",
+        ),
+        (["watch", URL, "run", "--out", "out", "--threshold", "inf"], "A threshold is a finite number, not inf"),
         (["receive", "run", "--out", "out", "--aet", "A", "--port", "11112", "--threshold", "-inf"], "finite number"),
         (["watch", URL, "run", "--out", "out", "--since", "today"], "give a day"),
         (["watch", URL, "run", "--out", "out", "--ca", "missing"], "--ca"),
