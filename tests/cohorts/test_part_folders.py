@@ -12,6 +12,8 @@ from anomae.cohorts.folder import Folder
 from anomae.cohorts.part_folders import NO_FOLDERS, guessed_from_folders, parts_files, told_by_content
 from anomae.cohorts.patient_names import doubt_of
 from anomae.cohorts.same_names import SEQUENCE_WORDS
+from anomae.cohorts.splits import split_patients
+from anomae.errors import LeakySplit
 from anomae.volumes.write import write_picture
 
 SOMEBODY = ("P{}", "{}", "anna{}")
@@ -131,6 +133,33 @@ def test_pictures_of_a_patient_count_his_slices(patients, slices, name):
 def test_visits_that_some_missed_are_visits():
     late = [f"v2/P{who:02d}.nii" for who in range(3)]
     assert told(*(f"v1/P{who:02d}.nii" for who in range(40)), *late).parts == {"v1", "v2"}
+
+
+@pytest.mark.parametrize("visit", ["visit{}", "month{}", "V0{}"])
+def test_who_comes_to_visits_in_two_class_folders_is_one_patient(tmp_path, visit):
+    places = [("healthy", 1), ("healthy", 2), ("abnormal", 3), ("abnormal", 4), ("abnormal", 1)]
+    found = cohort(tmp_path, [f"{kind}/{visit.format(at)}/H{who:02d}.nii" for kind, at in places for who in range(8)])
+    assert {case.rpartition("/")[2]: who for case, who in patients(found).items()} == {
+        f"H{who:02d}.nii": f"H{who:02d}" for who in range(8)
+    }
+    assert bool(doubt(found)) == visit.startswith("V")
+    assert visit.startswith("V") or "lie in several folders of visits" in found.notes()[-1]
+
+
+@pytest.mark.parametrize("visits", [(1, 2), (1,)])
+def test_a_split_that_parts_the_visits_of_a_patient_is_refused(tmp_path, visits):
+    folders = ("train/good", "test/good", "test/lesion")
+    found = cohort(tmp_path, [f"{each}/visit{at}/H{who}.nii" for each in folders for at in visits for who in range(4)])
+    with pytest.raises(LeakySplit, match="4 of 4 patients"):
+        split_patients(found.cases(), 0)
+
+
+def test_planes_of_a_name_in_both_parts_of_a_split_may_be_of_one_patient_and_that_is_doubted(tmp_path):
+    folders = ("train/good", "test/good", "test/lesion")
+    planes = ("coronal", "sagittal")
+    found = cohort(tmp_path, [f"{each}/{plane}/H{who}.nii" for each in folders for plane in planes for who in range(4)])
+    assert len({*patients(found).values()}) == 12
+    assert "leakage cannot be excluded" in doubt(found)
 
 
 def test_unclear_pictures_may_be_clustered(tmp_path):

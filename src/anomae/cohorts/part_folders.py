@@ -14,11 +14,13 @@ from pathlib import PurePath
 from anomae.cohorts.picture_groups import PICTURES
 from anomae.cohorts.same_names import SEQUENCE_WORDS, without_sequence
 
+_VISITS = (
+    r"(?:visit|time[-_ ]?point)[-_ ]?\d{0,2}|base[-_ ]?line|follow[-_ ]?ups?[-_ ]?\d{0,2}|"
+    r"(?:month|week|day|year)s?[-_ ]?\d{1,3}|\d{1,3}[-_ ]?(?:month|week|day|year)s?"
+)
 _PARTS = re.compile(
     r"(images?|images(?:tr|ts|val)|imgs?|pictures?|scans?|slices|volumes|data|dicoms?|dcm|nii|nifti|anat|func|png|jpe?g|"
-    rf"{SEQUENCE_WORDS}|axial|coronal|sagittal|transvers(?:e|al)|"
-    r"ses-.*|session[-_ ]?\d*|(?:visit|time[-_ ]?point)[-_ ]?\d{0,2}|base[-_ ]?line|follow[-_ ]?ups?[-_ ]?\d{0,2}|"
-    r"(?:month|week|day|year)s?[-_ ]?\d{1,3}|\d{1,3}[-_ ]?(?:month|week|day|year)s?)",
+    rf"{SEQUENCE_WORDS}|axial|coronal|sagittal|transvers(?:e|al)|ses-.*|session[-_ ]?\d*|{_VISITS})",
     re.IGNORECASE,
 )
 # A visit, or somebody of that number ("V01", "m12", "TP03"): only what lies in it can tell.
@@ -52,6 +54,14 @@ NO_FOLDERS = PartFolders()
 def parts_files(name: str) -> bool:
     """Whether a folder of this name parts the files of a patient or of a data set, whatever it holds."""
     return _PARTS.fullmatch(name) is not None
+
+
+def is_visit(name: str) -> bool:
+    """Whether a folder of this name holds who came at one time, whatever it holds.
+
+    Sessions ("ses-1") are BIDS', whose subject stands in the path.
+    """
+    return re.fullmatch(_VISITS, name, re.IGNORECASE) is not None
 
 
 def guessed_from_folders(inside: PurePath, is_folder: bool, parts: frozenset[str] = frozenset()) -> str:
