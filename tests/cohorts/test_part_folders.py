@@ -73,7 +73,7 @@ def test_visits_that_hold_the_same_people_are_no_patients_and_that_is_doubted(tm
 @pytest.mark.parametrize(
     "names",
     [
-        product(("SiteA", "SiteB", "3"), (f"Patient_{number}.nii" for number in range(4))),
+        [*product(("SiteA", "SiteB", "3"), (f"Patient_{number}.nii" for number in range(4)))],
         [("a", f"H{number}.nii") for number in (0, 2, 5, 7, 9)] + [("b", f"H{number}.nii") for number in (2, 5, 7, 12)],
         [*product(("V01", "V02", "screening"), (f"H{number}.nii" for number in range(5)))],
     ],
@@ -109,7 +109,7 @@ def test_patients_whose_scans_are_counted_stay_patients_without_doubt(word, coun
 
 
 @given(
-    st.lists(st.tuples(st.integers(0, 5), LETTERS, st.integers(0, 9)), max_size=60),
+    st.lists(st.tuples(st.integers(0, 2), st.sampled_from(["q", "Patient"]), st.integers(0, 5)), max_size=60),
     st.sampled_from([*SOMEBODY, "site{}", "tpx{}"]),
 )
 def test_no_folder_is_dropped_for_what_lies_in_it_but_those_called_like_visits(scans, name):
