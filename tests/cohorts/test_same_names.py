@@ -5,14 +5,23 @@ from pathlib import PurePosixPath
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anomae.cohorts.same_names import names_shared
+from anomae.cohorts.same_names import NamedScan, names_shared
 
 PARTS = {"flair", "t1", "ses-1", "images"}
 
 
-def shared(*names):
-    scans = [(PurePosixPath(name).parent, PurePosixPath(name).name) for name in names]
-    return names_shared(scans, lambda part: part.lower() in PARTS)
+def looked_at(*names, visits=()):
+    """Names are CLASS/.../STEM."""
+    scans = []
+    for name in names:
+        above, _, inside = name.partition("/")
+        path = PurePosixPath(inside)
+        scans.append(NamedScan(PurePosixPath(above), path.parent, path.name))
+    return names_shared(scans, lambda part: part.lower() in {*PARTS, *visits}, lambda part: part in visits)
+
+
+def shared(*names, visits=()):
+    return [name for name, _ in looked_at(*names, visits=visits)]
 
 
 def test_sequences_of_a_name_are_one_patient():
@@ -23,6 +32,33 @@ def test_sequences_of_a_name_are_one_patient():
         "",
     ]
     assert shared("h/t1/P1", "h/FLAIR/P1", "h/P2") == ["h/P1", "h/P1", ""]
+
+
+VISITS = ("v1", "v2", "v3")
+CLASSES = st.sampled_from(["healthy", "abnormal"])
+
+
+@given(st.sets(st.tuples(CLASSES, st.sampled_from(VISITS), st.sampled_from(["H0", "H1", "h2"])), min_size=2))
+def test_who_comes_to_several_visits_is_one_patient_in_whichever_class_folders(scans):
+    names = sorted(scans)
+    found = looked_at(*(f"{kind}/{visit}/{who}" for kind, visit, who in names), visits=VISITS)
+    for (_, _, who), (name, unclear) in zip(names, found, strict=True):
+        assert name == (who if sum(each[2] == who for each in names) > 1 else "")
+        assert not unclear
+
+
+def test_who_comes_to_visits_may_also_lie_beside_them():
+    names = ("healthy/v1/H0", "healthy/ses-1/H0", "healthy/H0", "abnormal/v2/H0", "abnormal/H1")
+    assert shared(*names, visits=VISITS) == ["H0"] * 4 + [""]
+
+
+def test_who_is_called_alike_in_the_sequences_of_two_classes_stays_two_patients_and_is_unclear():
+    names = [f"{kind}/{sequence}/P1" for kind in ("healthy", "abnormal") for sequence in ("t1", "flair")]
+    found = looked_at(
+        *names, "healthy/t1/P2", "healthy/flair/P2", "healthy/P3_t1", "healthy/P3_flair", "abnormal/P3_t1"
+    )
+    assert [name for name, _ in found[:4]] == ["healthy/P1", "healthy/P1", "abnormal/P1", "abnormal/P1"]
+    assert [unclear for _, unclear in found] == [True] * 4 + [False] * 5
 
 
 def test_a_name_that_is_a_sequence_alone_is_no_patient():

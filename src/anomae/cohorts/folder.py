@@ -197,7 +197,8 @@ class Folder(Cohort):
         facts = pairing_facts(paired, cases, self.source)
         facts |= {"ignore_values": list(self.values.ignored)} if self.values.ignored else {}
         by_table = {case.case: case.patient for case in cases if (row := said.get(case.source)) and row.patient}
-        named = name_patients(cases, self.source, self.pattern, by_table, parting)
+        classes = [folder.root for folder in folders if folder.label != UNKNOWN]
+        named = name_patients(cases, self.source, self.pattern, by_table, parting, classes)
         cases, told = named.cases, dict(named.told)
         if self.near_duplicates:
             _refuse_named_pictures(cases, told)

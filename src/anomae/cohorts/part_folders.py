@@ -1,7 +1,8 @@
 """Folders that part the files of patients or of a data set, and are no patients: by their names, and by what they hold.
 
-"flair", "coronal" and "visit2" part files whatever they hold.  Of other folders what they hold tells: a numbered name
-of somebody ("H07") that lies in several of them is of one patient, and they are visits, sequences or scanners.
+"flair", "coronal" and "visit2" part files whatever they hold.  Of folders whose names may be those of visits ("V01")
+what they hold tells: a numbered name of somebody ("H07") that lies in several of them is of one patient.  Folders of
+other names stay patients; where the names in them look like those of people, that is doubted.
 """
 
 import re
@@ -13,25 +14,29 @@ from pathlib import PurePath
 from anomae.cohorts.picture_groups import PICTURES
 from anomae.cohorts.same_names import SEQUENCE_WORDS, without_sequence
 
+_VISITS = (
+    r"(?:visit|time[-_ ]?point)[-_ ]?\d{0,2}|base[-_ ]?line|follow[-_ ]?ups?[-_ ]?\d{0,2}|"
+    r"(?:month|week|day|year)s?[-_ ]?\d{1,3}|\d{1,3}[-_ ]?(?:month|week|day|year)s?"
+)
 _PARTS = re.compile(
     r"(images?|images(?:tr|ts|val)|imgs?|pictures?|scans?|slices|volumes|data|dicoms?|dcm|nii|nifti|anat|func|png|jpe?g|"
-    rf"{SEQUENCE_WORDS}|axial|coronal|sagittal|transvers(?:e|al)|"
-    r"ses-.*|session[-_ ]?\d*|(?:visit|time[-_ ]?point|tp)[-_ ]?\d{0,2}|base[-_ ]?line|follow[-_ ]?ups?[-_ ]?\d{0,2}|"
-    r"(?:month|week|day|year)s?[-_ ]?\d{1,3}|\d{1,3}[-_ ]?(?:month|week|day|year)s?)",
+    rf"{SEQUENCE_WORDS}|axial|coronal|sagittal|transvers(?:e|al)|ses-.*|session[-_ ]?\d*|{_VISITS})",
     re.IGNORECASE,
 )
-# A visit, or somebody of that number ("V01", "m12"): only what lies in it can tell.
-_MAYBE_VISIT = re.compile(r"[vmwdyt]\d{1,3}|\d{1,3}[mwdy]", re.IGNORECASE)
-# Numbered names made of such words alone count images, series or visits: they name nobody.
+# A visit, or somebody of that number ("V01", "m12", "TP03"): only what lies in it can tell.
+_MAYBE_VISIT = re.compile(r"[vmwdyt]\d{1,3}|\d{1,3}[mwdy]|tp[-_ ]?\d{0,3}", re.IGNORECASE)
+# Numbered names made of such words alone count images, series or visits: they name nobody.  No such list is ever
+# complete: it decides on folders called like visits alone, and on doubts.
 _COUNTING = re.compile(
-    rf"{_PARTS.pattern}|{SEQUENCE_WORDS}|t|v|m|w|d|y|b|e|i|z|mm|im|img|se|ser|series|st|study|exp|acq|run|echo|frame|page"
-    r"|slice|slc|scan|vol|volume|image|visit|ses|month|week|day|year|tp|timepoint|mag|phase|mprage|tse|tof|bold|rest"
-    r"|task|dti|asl|mni|icbm|space|std|brain|orig|reg|rec",
+    rf"{_PARTS.pattern}|t|v|m|w|d|y|b|e|i|z|l|mm|im|img|se|ser|series|st|study|exp|acq|run|echo|frame|page|slice|slc|vol"
+    r"|volume|ses|month|week|day|year|tp|mag|phase|mprage|tse|tof|bold|rest|task|dti|dce|dsc|dyn|fa|te|asl|mni|icbm|space"
+    r"|std|brain|orig|reg|rec",
     re.IGNORECASE,
 )
 _LETTERS, _NUMBER = re.compile(r"[^\W\d_]+"), re.compile(r"\d+")
 _FEWEST = 3  # numbered names in a folder, else they are no list of people
 _SHARED = 0.5  # of the names in a folder lie in others too, at least
+_SHORT = 4  # letters: in words of so many, and numbers without gaps, patients' own scans are counted ("dce07")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +56,14 @@ def parts_files(name: str) -> bool:
     return _PARTS.fullmatch(name) is not None
 
 
+def is_visit(name: str) -> bool:
+    """Whether a folder of this name holds who came at one time, whatever it holds.
+
+    Sessions ("ses-1") are BIDS', whose subject stands in the path.
+    """
+    return re.fullmatch(_VISITS, name, re.IGNORECASE) is not None
+
+
 def guessed_from_folders(inside: PurePath, is_folder: bool, parts: frozenset[str] = frozenset()) -> str:
     """The patient that the folders between a class folder and its scan suggest; "" where there is none.
 
@@ -65,21 +78,24 @@ def told_by_content(scans: Iterable[tuple[PurePath, bool]]) -> PartFolders:
     """Which folders that may be patients (`guessed_from_folders`) hold the same people, by numbered names in them.
 
     scans: of each its path below its class folder, and whether it is a folder.  Names of pictures tell nothing: in the
-    folder of a patient they count slices.  Folders are taken for no patients where more names are shared than folders
-    share them, as of a list of people at several visits; a series that is called alike ("MPRAGE1") in the folders of
-    many patients is no such list.
+    folder of a patient they count slices.  Folders are taken for visits, and so for no patients, where their own names
+    may be those of visits and more names are shared than folders share them, as of a list of people; a series that is
+    called alike ("MPRAGE1") in the folders of many patients is no such list.  Other folders that share so many names
+    are unclear, unless these plainly count what a patient has ("dce01" to "dce10" in each).
     """
     named: defaultdict[str, set[str]] = defaultdict(set)
     for inside, is_folder in scans:
         guessed = guessed_from_folders(inside, is_folder)
         if guessed:
             named[guessed.casefold()] |= _name_below(inside, guessed, is_folder)
-    people = _recurring({folder: _listed(names) for folder, names in named.items()})
-    shared = {name for names in people.values() for name in names}
-    parts = frozenset(people) if len(shared) > len(people) else frozenset[str]()
+    listed = {folder: _listed(names) for folder, names in named.items()}
     visits = {folder: names for folder, names in named.items() if _MAYBE_VISIT.fullmatch(folder)}
-    visits = _recurring({folder: _listed(names, bare=True) for folder, names in visits.items()})
-    return PartFolders(parts, parts | frozenset(visits))
+    parts = _lists_of_people({folder: listed[folder] for folder in visits})
+    people = {name for names in parts.values() for name in names}
+    unclear = {folder for folder, names in listed.items() if len(names & people) > 1}
+    unclear |= {*_recurring({folder: _listed(names, bare=True) for folder, names in visits.items()})}
+    others = _lists_of_people({folder: names for folder, names in listed.items() if folder not in unclear})
+    return PartFolders(frozenset(parts), frozenset(unclear if _are_counted(others) else unclear | {*others}))
 
 
 def _name_below(inside: PurePath, guessed: str, is_folder: bool) -> set[str]:
@@ -118,3 +134,27 @@ def _recurring(listed: Mapping[str, set[str]]) -> dict[str, set[str]]:
     ]
     people = {name for names in sure for name in names}
     return {folder: names for folder, names in listed.items() if len(names & people) > 1}
+
+
+def _lists_of_people(listed: Mapping[str, set[str]]) -> dict[str, set[str]]:
+    """The folders of `_recurring`, where they share more names than they are; else none."""
+    found = _recurring(listed)
+    return found if len({name for names in found.values() for name in names}) > len(found) else {}
+
+
+def _are_counted(found: Mapping[str, set[str]]) -> bool:
+    """Whether short words and numbers count what lies in most of these folders, from the first on.
+
+    found: folder -> names of one form each.
+    """
+    forms = {folder: _NUMBER.sub("#", next(iter(names))) for folder, names in found.items()}
+    whole: defaultdict[str, set[str]] = defaultdict(set)
+    for folder, names in found.items():
+        whole[forms[folder]] |= names
+    ordered = {
+        form: sorted(names, key=lambda name: ([*map(int, _NUMBER.findall(name))], name))
+        for form, names in whole.items()
+    }
+    counted = [{*ordered[forms[folder]][: len(names)]} == names for folder, names in found.items()]
+    short = all(len(word) <= _SHORT for form in forms.values() for word in _LETTERS.findall(form))
+    return short and 2 * sum(counted) > len(counted)

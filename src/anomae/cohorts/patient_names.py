@@ -9,8 +9,8 @@ from typing import Any, Literal
 from anomae.cohorts.case import Case
 from anomae.cohorts.file_roles import stem_of
 from anomae.cohorts.header_patients import named_somebody, patient_in_headers
-from anomae.cohorts.part_folders import NO_FOLDERS, PartFolders, parts_files
-from anomae.cohorts.same_names import names_shared
+from anomae.cohorts.part_folders import NO_FOLDERS, PartFolders, is_visit, parts_files
+from anomae.cohorts.same_names import NamedScan, SharedName, names_shared
 from anomae.errors import UserError
 from anomae.volumes.patient_ids import plain_name
 
@@ -38,7 +38,8 @@ _SAID = {
     BIDS: "by the BIDS name sub-XX in their path",
     PATTERN: "by patient_pattern",
     FOLDER: "by the folder that they lie in, which is a guess",
-    NAME: "by names that differ in the sequence or the channel alone (NAME_t1, NAME_0001), which is a guess",
+    NAME: "by names that differ in the sequence or the channel alone (NAME_t1, NAME_0001), or lie in several folders "
+    "of visits, planes or sequences, which is a guess",
     UNCLEAR: "by folders and names of which it is unclear which are the patients, as the same names lie in several "
     "folders: leakage cannot be excluded; patient_pattern or a table says who is who",
     CLUSTER: "by near-duplicates alone: the patients themselves are unknown and leakage cannot be excluded",
@@ -81,6 +82,7 @@ def name_patients(
     pattern: re.Pattern[str] | None = None,
     table: Mapping[str, str] | None = None,
     folders: PartFolders = NO_FOLDERS,
+    classes: Sequence[Path] = (),
 ) -> NamedPatients:
     """`cases` of scans below `source`, each with its patient, in the same order.
 
@@ -91,12 +93,18 @@ def name_patients(
     the BIDS subject, the folder or the shared name of scans that have one, is of their patient.
     Names, and PatientIDs, that differ in spelling alone are one patient's (anomae.volumes.patient_ids.plain_name).
     folders: those that are no patients by what they hold, and those of which that is unclear: who is told by these, or
-    below them by a name, is told by UNCLEAR.
+    below them by a name, is told by UNCLEAR.  classes: the class folders, in which a name is one patient's where they
+    hold visits; elsewhere a name told by folders that several of them hold is told by UNCLEAR.
 
     Raises UserError where the pattern matches no path, or not that of a scan that nothing else names; where a path
     names two subjects or a folder holds slices of several patients; or where a scan could be of two known patients.
     """
-    keys, alike = _spelled_alike(cases, _known(cases, source, pattern, table or {}, folders.parts))
+    shared = _shared(cases, source, classes, folders.parts)
+    known_of = [
+        _keys(case, _below(case, source), name, pattern, table or {})
+        for case, (name, _) in zip(cases, shared, strict=True)
+    ]
+    keys, alike = _spelled_alike(cases, known_of)
     if pattern and cases and not any(PATTERN in known for known in keys):
         raise UserError(
             f"patient_pattern {pattern.pattern!r} matches none of the {len(cases)} paths below {source}, such as "
@@ -125,10 +133,9 @@ def name_patients(
             for each in known.items():
                 if each[0] in (HEADER, BIDS, PATTERN, FOLDER, NAME):
                     holders.setdefault(each, set()).add(patient[case.case])
-    for case in cases:
-        if told[case.case] in (FOLDER, NAME) and folders.unclear & {
-            *_below(case, source).as_posix().casefold().split("/")
-        }:
+    for case, (_, unclear) in zip(cases, shared, strict=True):
+        there = folders.unclear & {*_below(case, source).as_posix().casefold().split("/")}
+        if (told[case.case] in (FOLDER, NAME) and there) or (told[case.case] == NAME and unclear):
             told[case.case] = UNCLEAR
     named = [replace(case, patient=patient[case.case]) for case in cases]
     return NamedPatients(named, told, len(alike), next(iter(alike.values()), ()))
@@ -248,18 +255,17 @@ def patient_of_scan(file: Path, header: str) -> str:
     return named_somebody(header) or next(reversed(subjects_in(file)), "")
 
 
-def _known(
-    cases: Sequence[Case],
-    source: Path,
-    pattern: re.Pattern[str] | None,
-    table: Mapping[str, str],
-    parts: frozenset[str],
-) -> list[tuple[dict[str, str], str]]:
-    """Of each case what each kind that says something says, the best first; and what `_spelled_alike` wants."""
-    paths = [_below(case, source) for case in cases]
-    stems = [(PurePosixPath(path.parent), stem_of(case.source)) for case, path in zip(cases, paths, strict=True)]
-    shared = names_shared(stems, lambda part: parts_files(part) or part.casefold() in parts)
-    return [_keys(*each, pattern, table) for each in zip(cases, paths, shared, strict=True)]
+def _shared(cases: Sequence[Case], source: Path, classes: Sequence[Path], parts: frozenset[str]) -> list[SharedName]:
+    scans = []
+    for case in cases:
+        root = next((each for each in classes if case.source.is_relative_to(each)), source)
+        above = PurePosixPath(root.relative_to(source))
+        scans.append(NamedScan(above, PurePosixPath(_below(case, root).parent), stem_of(case.source)))
+    return names_shared(
+        scans,
+        lambda part: parts_files(part) or part.casefold() in parts,
+        lambda part: is_visit(part) or part.casefold() in parts,
+    )
 
 
 def _below(case: Case, source: Path) -> PurePath:

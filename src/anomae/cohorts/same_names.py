@@ -1,37 +1,84 @@
-"""Scans that are one patient's by the names of their files: they differ in the sequence, or in nnU-Net's channel."""
+"""Scans that are one patient's by the names of their files: they differ in the sequence, or in nnU-Net's channel.
+
+Or they do not differ, and lie in several folders of sequences, planes or visits.
+"""
 
 import re
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import PurePosixPath
+from typing import NamedTuple
 
 SEQUENCE_WORDS = r"t1|t1n|t1c|t1ce|t1gd|t1w|t2|t2w|t2f|flair|pd|pdw|dwi|adc|swi|ct|cta|mr|mri|pet"
 _SEQUENCES = re.compile(rf"(?:[-_. ]+(?:{SEQUENCE_WORDS}))+$", re.IGNORECASE)
 _CHANNEL = re.compile(r"_(\d{4})$")
 _MOST_CHANNELS = 10  # more numbers than that count pictures
 
+_Key = tuple[str, str]  # the folder of a scan without those that part files, and its name without its ending
 
-def names_shared(scans: Sequence[tuple[PurePosixPath, str]], parts: Callable[[str], bool]) -> list[str]:
-    """Of each scan the name that it shares with others of its patient, with their folders; "" where it shares none.
 
-    scans: the folder below the source and the stem of each.  parts: whether a folder of that name only parts the files
-    of patients ("flair", "ses-1"), so that a scan of the same name in another such folder is of the same one.
-    Two forms count: "NAME_t1" beside "NAME_flair"; and "NAME_0000" beside "NAME_0001", where the tree holds several
-    such names in one folder and no number is above nine: elsewhere such numbers count pictures.
+class NamedScan(NamedTuple):
+    """Where a scan lies and what it is called: above: its class folder, below the source; inside: its folder below
+    that; stem: its name."""
+
+    above: PurePosixPath
+    inside: PurePosixPath
+    stem: str
+
+
+class SharedName(NamedTuple):
+    """name: what the scan shares with others of its patient, with their folders; "" where it shares none.
+
+    unclear: another class folder has this name too, and the scan was told by folders that part files: it may be one
+    patient's in both.
     """
-    channels = _channels(scans)
-    groups: defaultdict[tuple[str, str], set[tuple[str, ...]]] = defaultdict(set)
-    known: list[tuple[str, str]] = []
-    first: dict[tuple[str, str], str] = {}
-    for (folder, stem), numbered in zip(scans, channels, strict=True):
-        home = "/".join(part for part in folder.parts if not parts(part))
+
+    name: str
+    unclear: bool = False
+
+
+def names_shared(
+    scans: Sequence[NamedScan], parts: Callable[[str], bool], visits: Callable[[str], bool]
+) -> list[SharedName]:
+    """Of each scan the name that it shares with others of its patient.
+
+    parts: whether a folder of that name only parts the files of patients ("flair", "ses-1"), so that a scan of the same
+    name in another such folder is of the same one.  visits: whether such a folder is a visit: who is called alike at
+    several visits is one patient, in whichever class folders; elsewhere each class folder may count from one.
+    Two other forms count: "NAME_t1" beside "NAME_flair"; and "NAME_0000" beside "NAME_0001", where the tree holds
+    several such names in one folder and no number is above nine: elsewhere such numbers count pictures.
+    """
+    channels = _channels([(above / inside, stem) for above, inside, stem in scans])
+    looked: list[tuple[_Key, _Key, tuple[str, ...], str]] = []
+    at_visits: set[_Key] = set()
+    for (above, inside, stem), numbered in zip(scans, channels, strict=True):
         base = without_sequence(_CHANNEL.sub("", stem) if numbered else stem) or stem
-        key = home, base.casefold()
-        first.setdefault(key, f"{home}/{base}" if home else base)
-        told = *(part.casefold() for part in folder.parts if parts(part)), stem[len(base) :].casefold()
-        groups[key].add(told)
-        known.append(key)
-    return [first[key] if len(groups[key]) > 1 else "" for key in known]
+        key, below = ((_without(folder, parts), base.casefold()) for folder in (above / inside, inside))
+        crossed = tuple(part.casefold() for part in (above / inside).parts if parts(part))
+        looked.append((key, below, crossed, base))
+        if any(map(visits, inside.parts)):
+            at_visits.add(key)
+    groups: defaultdict[_Key, set[tuple[str, ...]]] = defaultdict(set)
+    parted: defaultdict[_Key, set[tuple[str, ...]]] = defaultdict(set)
+    alike: defaultdict[_Key, set[_Key]] = defaultdict(set)
+    first: dict[_Key, str] = {}
+    keys = [below if key in at_visits else key for key, below, _, _ in looked]
+    for own, scan, (key, below, crossed, base) in zip(keys, scans, looked, strict=True):
+        first.setdefault(own, f"{own[0]}/{base}" if own[0] else base)
+        joined = scan.above.parts if key in at_visits else ()
+        groups[own].add((*joined, *crossed, scan.stem[len(base) :].casefold()))
+        parted[own].add(crossed)
+        alike[below].add(own)
+    return [
+        SharedName(first[own], len(parted[own]) > 1 and len(alike[below]) > 1)
+        if len(groups[own]) > 1
+        else SharedName("")
+        for own, (_, below, _, _) in zip(keys, looked, strict=True)
+    ]
+
+
+def _without(folder: PurePosixPath, parts: Callable[[str], bool]) -> str:
+    return "/".join(part for part in folder.parts if not parts(part))
 
 
 def without_sequence(stem: str) -> str:
