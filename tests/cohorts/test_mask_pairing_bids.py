@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anomae.cohorts.file_roles import bids_name, is_tissue_name
+from anomae.cohorts import mask_pairing, scan_index
+from anomae.cohorts.file_roles import bids_name, home_of, is_tissue_name
 from anomae.cohorts.mask_pairing import RoleSettings, pair
 from anomae.cohorts.pairing_facts import pairing_notes
 
@@ -65,6 +66,18 @@ def test_derivatives_are_of_the_scans_beside_their_folder():
     names = ("healthy/sub-1_T1w.nii", "abnormal/sub-1_T1w.nii", "abnormal/derivatives/x/sub-1_label-lesion_mask.nii")
     found = pair([ABOVE / name for name in names], ABOVE, RoleSettings())
     assert [bool(found.lesions[ABOVE / name]) for name in names[:2]] == [False, True]
+
+
+@pytest.mark.parametrize("folder", ["lesions", "lesion_masks"])
+def test_of_many_subjects_each_mask_looks_at_few_scans(monkeypatch, folder):
+    calls = []
+    for where in (scan_index, mask_pairing):
+        monkeypatch.setattr(where, "home_of", lambda *of: calls.append(of) or home_of(*of))
+    monkeypatch.setattr(mask_pairing, "bids_name", lambda of: calls.append(of) or bids_name(of))
+    names = ("{0}/anat/{0}_T1w.nii", f"derivatives/{folder}/{{0}}/anat/{{0}}_label-lesion_mask.nii")
+    subjects = [f"sub-{number}" for number in range(80)]
+    paired(*of_subjects(names, subjects))
+    assert len(calls) <= 10 * len(subjects)
 
 
 @pytest.mark.parametrize("tissue", TISSUES)
