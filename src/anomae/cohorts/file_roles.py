@@ -27,9 +27,12 @@ _START = re.compile(
     r"^(?:segmentation|seg|mask|label|ground[-_]?truth|gt|annotation)[-_. ]+(?=[^-_. ]*\d)", re.IGNORECASE
 )
 _BRAIN = re.compile(r"(?:^|[-_. ])?(?:brain[-_. ]?masks?|bet[-_. ]?masks?|brainmask)$", re.IGNORECASE)
-# BIDS' names of segmentations of tissues; discrete and probabilistic ones (dseg, probseg) may also be of lesions.
+# BIDS' names of segmentations of tissues, and those of the Spinal Cord Toolbox ("label-SC_seg"); discrete and
+# probabilistic ones (dseg, probseg) may also be of lesions.
 _TISSUE = re.compile(
-    r"(?:^|_)label-(?:BG|GM|WM|CSF|BO|ST|NO|CGM|SGM|SCGM|BS|CBM)_(?:.*_)?(?:mask|roi|dseg|probseg)$", re.IGNORECASE
+    r"(?:^|_)label-(?:BG|GM|WM|CSF|BO|ST|NO|CGM|SGM|SCGM|BS|CBM|SC|canal|rootlets|discs?|vertebrae|spine)"
+    r"_(?:.*_)?(?:mask|roi|dseg|probseg|seg)$",
+    re.IGNORECASE,
 )
 _SEGMENTED = re.compile(r"(?:^|_)(?:dseg|probseg)$", re.IGNORECASE)
 _OF_LESIONS = re.compile(r"lesion|tumou?r|label-L(?:_|$)", re.IGNORECASE)

@@ -204,20 +204,20 @@ def _matched(
 def _scans_of(mask: _Mask, index: ScanIndex, above: Path, told: RoleSettings) -> list[Path]:
     path, base, inside = mask.path, mask.base, mask.inside
     near = index.around(home_of(path, above, told.role_folders)) if inside else index.in_folder(path.parent)
+    home = home_of(path, above)
+    beside = near or index.beside_derivatives(home, base)
+    near = beside if inside else near
     # In a folder of masks the whole name may be the scan's ("scan_seg" beside "masks/scan_seg").
     names = dict.fromkeys((stem_of(path), base)) if inside else dict.fromkeys((base,))
     of = next((hit for name in names if (hit := index.called(name, near))), [])
     of = of or index.fitting(base, near)
-    of = of or _by_bids_name(
-        base, near if inside else near or index.beside_derivatives(home_of(path, above), base), index
-    )
+    of = of or _by_bids_name(base, near if inside else beside, index)
     if not of and inside:  # one of several: "masks/x_1", "masks/x_mask_1"
         short = without_number(stem_of(path))
         names = dict.fromkeys((short, mask_base(short) or short))
         of = next((hit for name in names if (hit := index.called(name, near))), [])
     # "mask_1" names no scan, "other_mask" does; and images/ may hold scans of several patients.
     told_by_name = inside or (len(near) > 1 and not base.isdecimal()) or path.parent.name.lower() in IMAGE_FOLDERS
-    home = home_of(path, above)
     # In the folder that was given to be scored a name counts, also where one scan lies there alone.
     of_case = (home or base.isdecimal()) and not told_by_name and are_of_one_case([*near], home, told.classes)
     if not of and (not base or of_case):
