@@ -78,6 +78,23 @@ def test_derivatives_are_of_the_scans_beside_their_folder():
     assert [bool(found.lesions[ABOVE / name]) for name in names[:2]] == [False, True]
 
 
+@pytest.mark.parametrize(
+    ("scans", "mask", "shared"),
+    [
+        (SCANS, "{0}/anat/{0}_label-lesion_mask.nii.gz", True),
+        (SCANS, "{0}/anat/{0}_lesion.nii.gz", True),
+        (SCANS, "{0}/anat/{0}_T1w_label-lesion_mask.nii.gz", False),
+        (SCANS[:1], "{0}/anat/{0}_label-lesion_mask.nii.gz", False),
+        (["{0}/{0}_t1.nii", "{0}/{0}_flair.nii"], "{0}/{0}_seg.nii", True),
+    ],
+)
+@pytest.mark.parametrize("subject", ["sub-1", "p1"])
+def test_masks_of_several_scans_of_a_subject_are_told_from_those_of_one(scans, mask, shared, subject):
+    _, found = paired(*of_subjects([*scans, mask], [subject]))
+    masked = {scan for scan, masks in found.lesions.items() if masks}
+    assert found.by_subject == (masked if shared and subject == "sub-1" else set())
+
+
 @pytest.mark.parametrize("name", ["mask", "1", "lesion_2", "other_mask", "label-lesion_mask"])
 @pytest.mark.parametrize("folder", ["masks", "labels", "x"])
 def test_a_mask_in_derivatives_that_names_no_subject_is_of_none(name, folder):

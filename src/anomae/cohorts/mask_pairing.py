@@ -60,14 +60,16 @@ class Paired:
 
     lesions: scan -> its masks, several where they are numbered ("x_mask", "x_mask_1"); () where there is none.
     unclear: scans of which one of several masks may be.  taken: masks that belong to a scan, or may.  lonely: masks of
-    no scan.  twice: files left out because the same lies beside them compressed.  brains: brain masks.  tissues:
-    segmentations of tissues.  not_images: files that image_pattern leaves out.  regions: scan -> masks of what is not
-    to be judged.  lonely_regions: of no scan.  shared: how many scans share folder and stem with another.
+    no scan.  by_subject: scans whose masks are by BIDS of several scans of the subject.  twice: files left out because
+    the same lies beside them compressed.  brains: brain masks.  tissues: segmentations of tissues.  not_images: files
+    that image_pattern leaves out.  regions: scan -> masks of what is not to be judged.  lonely_regions: of no scan.
+    shared: how many scans share folder and stem with another.
     """
 
     lesions: dict[Path, tuple[Path, ...]] = field(default_factory=dict)
     unclear: set[Path] = field(default_factory=set)
     taken: set[Path] = field(default_factory=set)
+    by_subject: set[Path] = field(default_factory=set)
     lonely: list[Path] = field(default_factory=list)
     twice: set[Path] = field(default_factory=set)
     brains: list[Path] = field(default_factory=list)
@@ -131,7 +133,13 @@ def pair(paths: list[Path], above: Path, told: RoleSettings) -> Paired:
     gone = {mask.path for mask in several}
     scans = [scan for scan in scans if scan not in gone]
     found.shared = len(scans) - len({(scan.parent, stem_of(scan).lower()) for scan in scans})
-    found.lesions, found.lonely, found.unclear, found.taken = _matched(masks, scans, above, told)
+    found.lesions, found.lonely, found.unclear, taken = _matched(masks, scans, above, told)
+    found.taken = set(taken)
+    found.by_subject = {
+        scan
+        for scan, own in found.lesions.items()
+        if any(taken[mask] > 1 for mask in own) and stem_of(scan).lower().startswith("sub-")
+    }
     found.regions, found.lonely_regions, more, _ = _matched(regions, scans, above, told)
     found.unclear |= more
     return found
@@ -170,13 +178,13 @@ def _numbered_masks(numbered: dict[Path, list[str]], scans: Sequence[Path], abov
 
 def _matched(
     masks: Iterable[_Mask], scans: Sequence[Path], above: Path, told: RoleSettings
-) -> tuple[dict[Path, tuple[Path, ...]], list[Path], set[Path], set[Path]]:
-    """Scan -> its masks; masks of no scan; scans of which it is unclear; masks of some scan."""
+) -> tuple[dict[Path, tuple[Path, ...]], list[Path], set[Path], dict[Path, int]]:
+    """Scan -> its masks; masks of no scan; scans of which it is unclear; mask of some -> of how many."""
     index = ScanIndex(scans, above, told.role_folders)
     of_scan: dict[Path, list[_Mask]] = {scan: [] for scan in scans}
     lonely: list[Path] = []
     unclear: set[Path] = set()
-    taken: set[Path] = set()
+    taken: dict[Path, int] = {}
     for mask in masks:
         of = _scans_of(mask, index, above, told)
         # What has a name of its own, as "liver", may be an organ: only names that count alone are told by folders.
@@ -185,7 +193,7 @@ def _matched(
             of = scans_of_case_folder(home, index.by_home, index.by_stem, told.classes)
             mask = replace(mask, by_folder=True)
         if of:
-            taken.add(mask.path)
+            taken[mask.path] = len(of)
         else:
             lonely.append(mask.path)
         for scan in of:
