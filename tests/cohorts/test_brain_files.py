@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from anomae.cohorts.brain_files import ENDINGS, brain_file, is_brain_file, read_brain_file, unused_brains
+from anomae.cohorts.brain_files import brain_file, is_brain_file, read_brain_file, unused_brains
+from anomae.cohorts.brain_names import ENDINGS
 from anomae.cohorts.folder import Folder
 from anomae.cohorts.scan_slices import read_scan_slices
 from anomae.errors import UnreadableScan

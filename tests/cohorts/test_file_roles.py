@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from anomae.cohorts.file_roles import (
     IMAGE_FOLDERS,
     MASK_FOLDERS,
+    bases_of,
     fits,
     given_twice,
     home_of,
@@ -109,3 +110,12 @@ def test_folders_that_merely_speak_of_masks(name):
 def test_words_behind_a_word_for_mask_leave_it_one(name, mark, word, more):
     assert name in mask_bases(f"{name}{mark}{word}{mark}{more}")
     assert mask_bases(f"{name}{mark}t1{mark}{more}") == []
+
+
+@given(
+    st.text("a-_. T1", max_size=6), st.sampled_from(["", "image_", "IMG-"]), st.sampled_from(["", "_t1", ".ct", "_x"])
+)
+def test_what_fits_a_scan_is_among_its_bases(name, start, end):
+    stem = f"{start}{name}{end}"
+    parts = {stem[start:end] for start in range(len(stem) + 1) for end in range(start, len(stem) + 1)}
+    assert {part for part in parts if fits(part, stem)} == {part for part in parts if part.lower() in bases_of(stem)}

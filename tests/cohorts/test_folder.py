@@ -3,6 +3,7 @@ import pytest
 
 from anomae.cohorts.case import ABNORMAL, HEALTHY, UNKNOWN
 from anomae.cohorts.folder import Folder
+from anomae.cohorts.scan_slices import APART
 from anomae.errors import UnreadableScan, UserError
 from anomae.phantoms.layouts import write_phantom_data_set
 from anomae.seeds import generator
@@ -177,3 +178,19 @@ def test_near_duplicates_are_one_patient(tmp_path):
     assert "the patients themselves are unknown" in cohort.notes()[1]
     assert cohort.patients_told() == {"cluster": {"scans": 4, "patients": 2}}
     assert len(Folder(tmp_path, near_duplicates=True, per_cluster=1).cases()) == 3
+
+
+def test_a_lesion_mask_of_a_subject_counts_for_the_scans_that_it_lies_on(tmp_path):
+    lesion = np.zeros((4, 6, 6), np.uint8)
+    lesion[1, 2:4, 2:4] = 1
+    for name, depth in (("T1w", 5), ("FLAIR", 4)):
+        for folder in ("healthy/sub-2/sub-2", "abnormal/sub-1/sub-1"):
+            voxels = generator(0, name).integers(1, 99, (depth, 6, 6)).astype(np.int16)
+            (tmp_path / folder).parent.mkdir(parents=True, exist_ok=True)
+            write_volume(tmp_path / f"{folder}_{name}.nii.gz", voxels, Grid(voxels.shape))
+    write_volume(tmp_path / "abnormal/sub-1/sub-1_label-lesion_mask.nii.gz", lesion, Grid(lesion.shape))
+    cohort = Folder(tmp_path)
+    found = {case.source.name: cohort.read(case) for case in cohort.cases()}
+    assert found["sub-1_FLAIR.nii.gz"].labels.tolist() == [HEALTHY, ABNORMAL, HEALTHY, HEALTHY]
+    assert found["sub-1_T1w.nii.gz"].labels.tolist() == [ABNORMAL] * 5
+    assert {name for name, read in found.items() if APART in read.notes} == {"sub-1_T1w.nii.gz"}

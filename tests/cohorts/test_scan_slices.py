@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from anomae.cohorts.case import ABNORMAL, HEALTHY, UNKNOWN
-from anomae.cohorts.scan_slices import NOT_TURNED, read_scan_slices, scan_slices
+from anomae.cohorts.scan_slices import APART, NOT_TURNED, read_scan_slices, scan_slices
 from anomae.errors import UnreadableScan
 from anomae.phantoms.phantom import make_head
 from anomae.volumes.pictures import TURNED
@@ -71,6 +71,25 @@ def test_a_mask_that_lies_elsewhere_is_refused(head, tmp_path, change):
         scan_slices(scan, mask)
     # An array file says nothing of where it lies; its shape has to do.
     assert scan_slices(scan, replace(mask, kind="array")).lesions is not None
+
+
+@pytest.mark.parametrize(
+    ("called", "marked", "label"),
+    [(ABNORMAL, True, ABNORMAL), (HEALTHY, False, HEALTHY), (HEALTHY, True, UNKNOWN), (UNKNOWN, True, UNKNOWN)],
+)
+@pytest.mark.parametrize("moved", [{"shape": (13, 20, 18)}, {"origin_mm": (99.0, 0.0, 0.0)}])
+def test_a_mask_of_another_scan_of_the_subject_is_left_out(head, tmp_path, called, marked, label, moved):
+    scan, here = (volume(array, head.grid, tmp_path) for array in (head.voxels, head.lesions))
+    there = replace(head.grid, **moved)
+    apart = volume(np.full(there.shape, marked, np.uint8), there, tmp_path)
+    found = scan_slices(scan, apart, called=called, by_subject=True)
+    assert (set(found.labels.tolist()), found.lesions, found.notes) == ({label}, None, (APART,))
+    both = scan_slices(scan, [apart, here], called=called, by_subject=True)
+    alone = scan_slices(scan, here, called=called)
+    np.testing.assert_array_equal(both.labels, alone.labels)
+    assert {*both.notes} == {*alone.notes, APART}
+    with pytest.raises(UnreadableScan, match="lesion mask"):
+        scan_slices(scan, apart, called=called)
 
 
 def test_a_mask_of_another_shape_is_refused_and_rounding_is_not(head, tmp_path):

@@ -48,6 +48,12 @@ def test_a_mask_labels_the_slices_of_a_scan_and_not_a_picture():
     assert (both.lesion, both.label, both.called) == (mask, UNKNOWN, HEALTHY)
 
 
+def test_a_mask_of_the_table_has_to_lie_on_its_scan():
+    shared = replace(SCAN, lesion=SOURCE / "sub-1_lesion.nii", by_subject=True)
+    assert told(shared, site="a").by_subject
+    assert not told(shared, mask=SOURCE / "own.nii").by_subject
+
+
 def test_a_file_that_is_a_mask_by_the_table_is_no_case():
     odd = Case("m.png", "m.png", SOURCE / "m.png", None, "", ABNORMAL, "", ABNORMAL)
     found = with_table([odd, PICTURE], {PICTURE.source: TableRow(mask=odd.source)}, SOURCE)

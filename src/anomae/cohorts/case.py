@@ -25,6 +25,7 @@ class Case:
     case: unique within its cohort.  patient: the unit of every split and of every resampling.  Both become text that
     every file can hold where they come from file names that are no UTF-8.  source: the scan.
     lesion: the file of its lesion mask, where there is one; more_lesions: further ones, whose union with it counts.
+    by_subject: its lesion masks are by their names of several scans of its subject, and count where they lie on it.
     ignored: files of masks of what is not to be judged.  split: "train", "validation" or "test" where the data set
     itself fixes it, else "".  label: HEALTHY or ABNORMAL where it holds for the whole case, else UNKNOWN.  site: where
     it was made, "" where unknown.  called: HEALTHY or ABNORMAL where the data set calls the whole case so, although its
@@ -40,6 +41,7 @@ class Case:
     site: str = ""
     called: int = UNKNOWN
     more_lesions: tuple[Path, ...] = ()
+    by_subject: bool = False
     ignored: tuple[Path, ...] = ()
 
     @property

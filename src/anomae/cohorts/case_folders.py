@@ -53,8 +53,8 @@ def sort_of_mask(stem: str) -> str:
 
 def scans_of_case_folder(
     home: tuple[str, ...],
-    by_home: Mapping[tuple[str, ...], Sequence[Path]],
-    by_stem: Mapping[str, Sequence[Path]],
+    by_home: Mapping[tuple[str, ...], Iterable[Path]],
+    by_stem: Mapping[str, Iterable[Path]],
     classes: bool = True,
 ) -> list[Path]:
     """The scan that a mask in a folder of masks belongs to by its folders alone; several where it could be any.
@@ -79,7 +79,7 @@ def scans_of_case_folder(
 
 
 def _with_homes(
-    scans: Iterable[Path], by_home: Mapping[tuple[str, ...], Sequence[Path]]
+    scans: Iterable[Path], by_home: Mapping[tuple[str, ...], Iterable[Path]]
 ) -> Iterable[tuple[tuple[str, ...], Path]]:
     wanted = set(scans)
     return ((home, scan) for home, own in by_home.items() for scan in own if scan in wanted) if wanted else ()

@@ -64,6 +64,7 @@ def read_colour_slices(
     values: MaskValues | None = None,
     called: int = UNKNOWN,
     ignored: Sequence[Path] = (),
+    by_subject: bool = False,
 ) -> CaseSlices:
     """A picture in its three colours, each page of a TIFF a slice; the rest as of `read_scan_slices`.
 
@@ -80,5 +81,5 @@ def read_colour_slices(
     pages, _, height, width = colours.shape
     red = Volume(colours[:, 0], Grid((pages, height, width)), picture, "picture", notes=notes)
     lesions, regions = [read_mask(mask, values) for mask in masks], read_regions(ignored)
-    read = scan_slices(red, lesions, label, values=values, called=called, regions=regions)
+    read = scan_slices(red, lesions, label, values=values, called=called, regions=regions, by_subject=by_subject)
     return replace(read, images=colours, one_scale=True)

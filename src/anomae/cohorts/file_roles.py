@@ -27,9 +27,12 @@ _START = re.compile(
     r"^(?:segmentation|seg|mask|label|ground[-_]?truth|gt|annotation)[-_. ]+(?=[^-_. ]*\d)", re.IGNORECASE
 )
 _BRAIN = re.compile(r"(?:^|[-_. ])?(?:brain[-_. ]?masks?|bet[-_. ]?masks?|brainmask)$", re.IGNORECASE)
-# BIDS' names of segmentations of tissues; discrete and probabilistic ones (dseg, probseg) may also be of lesions.
+# BIDS' names of segmentations of tissues, and those of the Spinal Cord Toolbox ("label-SC_seg"); discrete and
+# probabilistic ones (dseg, probseg) may also be of lesions.
 _TISSUE = re.compile(
-    r"(?:^|_)label-(?:BG|GM|WM|CSF|BO|ST|NO|CGM|SGM|SCGM|BS|CBM)_(?:.*_)?(?:mask|roi|dseg|probseg)$", re.IGNORECASE
+    r"(?:^|_)label-(?:BG|GM|WM|CSF|BO|ST|NO|CGM|SGM|SCGM|BS|CBM|SC|canal|rootlets|discs?|vertebrae|spine)"
+    r"_(?:.*_)?(?:mask|roi|dseg|probseg|seg)$",
+    re.IGNORECASE,
 )
 _SEGMENTED = re.compile(r"(?:^|_)(?:dseg|probseg)$", re.IGNORECASE)
 _OF_LESIONS = re.compile(r"lesion|tumou?r|label-L(?:_|$)", re.IGNORECASE)
@@ -54,11 +57,12 @@ _COMPRESSED = re.compile(r"\.(nii|nrrd|mha|hdr|img)\.gz$", re.IGNORECASE)
 
 def stem_of(path: Path) -> str:
     """The name without the suffix of its kind; dots before that stay ("a.b.nii.gz": "a.b")."""
-    if path.is_dir():
-        return path.name
-    return (
-        _COMPRESSED.sub("", path.name) if _COMPRESSED.search(path.name) else path.name.rpartition(".")[0] or path.name
-    )
+    return path.name if path.is_dir() else stem_of_file(path.name)
+
+
+def stem_of_file(name: str) -> str:
+    """The stem, as of `stem_of`, of a name that is known to be no folder's: nothing is asked of the disk."""
+    return _COMPRESSED.sub("", name) if _COMPRESSED.search(name) else name.rpartition(".")[0] or name
 
 
 def is_brain_mask_name(path: Path) -> bool:
@@ -145,6 +149,13 @@ def fits(base: str, scan_stem: str) -> bool:
     if not base or not scan_stem.startswith(base) or scan_stem[len(base)] not in "-_. ":
         return False
     return all(_SEQUENCE.fullmatch(word) for word in re.split(r"[-_. ]+", scan_stem[len(base) + 1 :]))
+
+
+def bases_of(scan_stem: str) -> set[str]:
+    """All that `fits` takes for the name of this scan, in small letters."""
+    stem = scan_stem.lower()
+    shorter = (stem[: mark.start()] for mark in re.finditer(r"[-_. ]", stem))
+    return {stem, _IMAGE_START.sub("", stem), *(base for base in shorter if fits(base, stem))}
 
 
 def given_twice(paths: list[Path]) -> set[Path]:

@@ -137,7 +137,15 @@ class Folder(Cohort):
         read = read_colour_slices if self.channel_names == COLOURS else read_scan_slices
         for path in (case.source, *case.lesion_files, *case.ignored):
             require_equal_copy(path)
-        return read(case.source, case.lesion_files, label, values=self.values, called=case.called, ignored=case.ignored)
+        return read(
+            case.source,
+            case.lesion_files,
+            label,
+            values=self.values,
+            called=case.called,
+            ignored=case.ignored,
+            by_subject=case.by_subject,
+        )
 
     def notes(self) -> tuple[str, ...]:
         """What was left out, and what the near-duplicates came to."""
@@ -250,7 +258,8 @@ class Folder(Cohort):
             guessed = guessed_from_folders(folder.inside(scan), scan.is_dir(), parting.parts) if told else ""
             patient = guessed or below
             made = Case(below, patient, scan, lesions[0] if lesions else None, folder.split, label, called=folder.label)
-            cases.append(replace(made, more_lesions=lesions[1:], ignored=paired.regions.get(scan, ())))
+            ignored, by_subject = paired.regions.get(scan, ()), scan in paired.by_subject
+            cases.append(replace(made, more_lesions=lesions[1:], ignored=ignored, by_subject=by_subject))
         return cases
 
 

@@ -1,7 +1,7 @@
 """Which lesion mask belongs to which scan of a folder tree, by names and folders; doubts are told, not guessed."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatch, translate
 from pathlib import Path
@@ -11,6 +11,7 @@ from anomae.cohorts.case_folders import are_of_one_case, is_one_of_several, scan
 from anomae.cohorts.file_roles import (
     IMAGE_FOLDERS,
     MASK_FOLDERS,
+    bases_of,
     bids_name,
     fits,
     given_twice,
@@ -23,6 +24,7 @@ from anomae.cohorts.file_roles import (
     stem_of,
     without_number,
 )
+from anomae.cohorts.scan_index import ScanIndex, Scans
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +60,16 @@ class Paired:
 
     lesions: scan -> its masks, several where they are numbered ("x_mask", "x_mask_1"); () where there is none.
     unclear: scans of which one of several masks may be.  taken: masks that belong to a scan, or may.  lonely: masks of
-    no scan.  twice: files left out because the same lies beside them compressed.  brains: brain masks.  tissues:
-    segmentations of tissues.  not_images: files that image_pattern leaves out.  regions: scan -> masks of what is not
-    to be judged.  lonely_regions: of no scan.  shared: how many scans share folder and stem with another.
+    no scan.  by_subject: scans whose masks are by BIDS of several scans of the subject.  twice: files left out because
+    the same lies beside them compressed.  brains: brain masks.  tissues: segmentations of tissues.  not_images: files
+    that image_pattern leaves out.  regions: scan -> masks of what is not to be judged.  lonely_regions: of no scan.
+    shared: how many scans share folder and stem with another.
     """
 
     lesions: dict[Path, tuple[Path, ...]] = field(default_factory=dict)
     unclear: set[Path] = field(default_factory=set)
     taken: set[Path] = field(default_factory=set)
+    by_subject: set[Path] = field(default_factory=set)
     lonely: list[Path] = field(default_factory=list)
     twice: set[Path] = field(default_factory=set)
     brains: list[Path] = field(default_factory=list)
@@ -129,7 +133,13 @@ def pair(paths: list[Path], above: Path, told: RoleSettings) -> Paired:
     gone = {mask.path for mask in several}
     scans = [scan for scan in scans if scan not in gone]
     found.shared = len(scans) - len({(scan.parent, stem_of(scan).lower()) for scan in scans})
-    found.lesions, found.lonely, found.unclear, found.taken = _matched(masks, scans, above, told)
+    found.lesions, found.lonely, found.unclear, taken = _matched(masks, scans, above, told)
+    found.taken = set(taken)
+    found.by_subject = {
+        scan
+        for scan, own in found.lesions.items()
+        if any(taken[mask] > 1 for mask in own) and stem_of(scan).lower().startswith("sub-")
+    }
     found.regions, found.lonely_regions, more, _ = _matched(regions, scans, above, told)
     found.unclear |= more
     return found
@@ -154,45 +164,42 @@ def _numbered_masks(numbered: dict[Path, list[str]], scans: Sequence[Path], abov
     for scan in scans:
         if numbered and scan not in numbered:
             beside.setdefault(scan.parent, []).append(scan)
+    fitting = {folder: {base for scan in near for base in bases_of(stem_of(scan))} for folder, near in beside.items()}
     found = []
     for path, bases in numbered.items():
-        near = beside.get(path.parent, ())
-        base = next((base for base in bases if any(fits(base, stem_of(scan)) for scan in near)), bases[0])
+        near, known = beside.get(path.parent, ()), fitting.get(path.parent, ())
+        base = next((base for base in bases if base.lower() in known), bases[0])
         # "mask_1" names no scan: it is of the one whose folder it lies in.
         alone = not base and are_of_one_case(near, home_of(path, above), classes)
-        if alone or (base and any(fits(base, stem_of(scan)) for scan in near)):
+        if alone or (base and base.lower() in known):
             found.append(_Mask(path, base, False, by_folder=alone))
     return found
 
 
 def _matched(
     masks: Iterable[_Mask], scans: Sequence[Path], above: Path, told: RoleSettings
-) -> tuple[dict[Path, tuple[Path, ...]], list[Path], set[Path], set[Path]]:
-    """Scan -> its masks; masks of no scan; scans of which it is unclear; masks of some scan."""
-    stems = {scan: stem_of(scan) for scan in scans}
-    by_home: dict[tuple[str, ...], list[Path]] = {}
-    by_stem: dict[str, list[Path]] = {}
-    for scan in scans:
-        by_home.setdefault(home_of(scan, above, told.role_folders), []).append(scan)
-        by_stem.setdefault(stems[scan].lower(), []).append(scan)
+) -> tuple[dict[Path, tuple[Path, ...]], list[Path], set[Path], dict[Path, int]]:
+    """Scan -> its masks; masks of no scan; scans of which it is unclear; mask of some -> of how many."""
+    index = ScanIndex(scans, above, told.role_folders)
     of_scan: dict[Path, list[_Mask]] = {scan: [] for scan in scans}
     lonely: list[Path] = []
     unclear: set[Path] = set()
-    taken: set[Path] = set()
+    taken: dict[Path, int] = {}
     for mask in masks:
-        of = _scans_of(mask, by_home, stems, above, told)
+        of = _scans_of(mask, index, above, told)
         # What has a name of its own, as "liver", may be an organ: only names that count alone are told by folders.
         if not of and mask.inside and not mask.pattern and not sort_of_mask(stem_of(mask.path)):
-            of = scans_of_case_folder(home_of(mask.path, above, told.role_folders), by_home, by_stem, told.classes)
+            home = home_of(mask.path, above, told.role_folders)
+            of = scans_of_case_folder(home, index.by_home, index.by_stem, told.classes)
             mask = replace(mask, by_folder=True)
         if of:
-            taken.add(mask.path)
+            taken[mask.path] = len(of)
         else:
             lonely.append(mask.path)
         for scan in of:
             of_scan[scan].append(mask)
         # Of scans in several folders, or of one name but for the suffix, it could be the mask of any.
-        named = {(each.parent, stems[each].lower()) for each in of}
+        named = {(each.parent, index.stems[each].lower()) for each in of}
         if len({folder for folder, _ in named}) > 1 or len(named) < len(of):
             unclear.update(of)
     for scan, own in of_scan.items():
@@ -202,74 +209,40 @@ def _matched(
     return found, lonely, unclear, taken
 
 
-def _scans_of(
-    mask: _Mask, by_home: dict[tuple[str, ...], list[Path]], stems: dict[Path, str], above: Path, told: RoleSettings
-) -> list[Path]:
+def _scans_of(mask: _Mask, index: ScanIndex, above: Path, told: RoleSettings) -> list[Path]:
     path, base, inside = mask.path, mask.base, mask.inside
-    near = list(_near(home_of(path, above, told.role_folders), by_home, inside))
-    if not inside:
-        near = [scan for scan in near if scan.parent == path.parent]
+    near = index.around(home_of(path, above, told.role_folders)) if inside else index.in_folder(path.parent)
+    home = home_of(path, above)
+    beside = near or index.beside_derivatives(home, base)
+    near = beside if inside else near
     # In a folder of masks the whole name may be the scan's ("scan_seg" beside "masks/scan_seg").
     names = dict.fromkeys((stem_of(path), base)) if inside else dict.fromkeys((base,))
-    of = next((hit for name in names if (hit := _exact(name, near, stems))), [])
-    of = of or [scan for scan in near if fits(base, stems[scan])]
-    of = of or _by_bids_name(mask, near if inside else near or _beside_derivatives(path, above, stems), stems)
+    of = next((hit for name in names if (hit := index.called(name, near))), [])
+    of = of or index.fitting(base, near)
+    of = of or _by_bids_name(base, near if inside else beside, index)
     if not of and inside:  # one of several: "masks/x_1", "masks/x_mask_1"
         short = without_number(stem_of(path))
         names = dict.fromkeys((short, mask_base(short) or short))
-        of = next((hit for name in names if (hit := _exact(name, near, stems))), [])
+        of = next((hit for name in names if (hit := index.called(name, near))), [])
     # "mask_1" names no scan, "other_mask" does; and images/ may hold scans of several patients.
     told_by_name = inside or (len(near) > 1 and not base.isdecimal()) or path.parent.name.lower() in IMAGE_FOLDERS
-    home = home_of(path, above)
     # In the folder that was given to be scored a name counts, also where one scan lies there alone.
-    of_case = (home or base.isdecimal()) and not told_by_name and are_of_one_case(near, home, told.classes)
+    of_case = (home or base.isdecimal()) and not told_by_name and are_of_one_case([*near], home, told.classes)
     if not of and (not base or of_case):
-        of = near
+        of = [*near]
     return of
 
 
-def _by_bids_name(mask: _Mask, near: list[Path], stems: dict[Path, str]) -> list[Path]:
+def _by_bids_name(base: str, near: Scans, index: ScanIndex) -> list[Path]:
     """The scans of a mask by the entities of BIDS, of several spaces those in its own ("sub-1_label-lesion_mask")."""
-    name, space = bids_name(mask.base)
-    subject = name.lower().partition("_")[0]
-    if not subject.startswith("sub-"):
-        return []
+    name, space = bids_name(base)
     found: dict[str, list[Path]] = {}
-    for scan in near:
-        if not stems[scan].lower().startswith(subject):
-            continue
-        scan_name, scan_space = bids_name(stems[scan])
+    for scan in index.of_subject(name, near):
+        scan_name, scan_space = bids_name(index.stems[scan])
         if fits(name, scan_name):
             found.setdefault(scan_space, []).append(scan)
     alone = next(iter(found.values())) if len(found) == 1 else []
     return found.get(space) or found.get("") or alone
-
-
-def _beside_derivatives(path: Path, above: Path, stems: Iterable[Path]) -> list[Path]:
-    """The scans below the folder in which the derivatives of BIDS lie that a file is one of; [] for other files."""
-    home = home_of(path, above)
-    if "derivatives" not in home:
-        return []
-    beside = home[: home.index("derivatives")]
-    return [scan for scan in stems if home_of(scan, above)[: len(beside)] == beside]
-
-
-def _near(home: tuple[str, ...], by_home: dict[tuple[str, ...], list[Path]], inside: bool) -> Iterator[Path]:
-    if not inside:
-        yield from by_home.get(home, ())
-        return
-    for other, scans in by_home.items():
-        if _is_part(home, other):
-            yield from scans
-
-
-def _exact(name: str, near: list[Path], stems: dict[Path, str]) -> list[Path]:
-    return [scan for scan in near if stems[scan].lower() == name.lower()]
-
-
-def _is_part(short: tuple[str, ...], long: tuple[str, ...]) -> bool:
-    rest = iter(long)
-    return all(part in rest for part in short)
 
 
 def _matches(path: Path, above: Path, patterns: tuple[str, ...]) -> bool:

@@ -21,7 +21,7 @@ from anomae.cohorts.lesion_masks import (
     read_mask,
 )
 from anomae.cohorts.mask_pairing import Paired
-from anomae.cohorts.scan_slices import EMPTY_MASK, FEW_VALUES, LARGE_MASK, NOT_TURNED, UNDER_HEALTHY
+from anomae.cohorts.scan_slices import APART, EMPTY_MASK, FEW_VALUES, LARGE_MASK, NOT_TURNED, UNDER_HEALTHY
 from anomae.errors import UnreadableScan
 
 # What a reader notes of a mask or of a scan that looks like one, and is worth a line of its own.
@@ -39,6 +39,7 @@ NOTED = (
         NUMBERED,
         SIGNED,
         LARGE_MASK,
+        APART,
         NOT_TURNED,
         HIDDEN,
         IGNORED,

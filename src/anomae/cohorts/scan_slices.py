@@ -25,6 +25,10 @@ _PLACELESS = ("picture", "array")
 EMPTY_MASK = "called abnormal, but its lesion mask is empty; its label is the folder's, or unknown slice by slice"
 UNDER_HEALTHY = "called healthy, but its lesion mask is not empty; the mask was believed"
 FEW_VALUES = "the scan holds three values or fewer; it may be a mask"
+APART = (
+    "the lesion mask of its subject does not lie on it and was not used; its slices have the label of the whole scan, "
+    "or none where that is healthy and the mask is not empty"
+)
 NOT_TURNED = (
     "the picture was turned as its EXIF entry says and its mask, which has none, was not; look whether they fit"
 )
@@ -42,6 +46,7 @@ def read_scan_slices(
     values: MaskValues | None = None,
     called: int = UNKNOWN,
     ignored: Sequence[Path] = (),
+    by_subject: bool = False,
 ) -> CaseSlices:
     """Read a scan, and its lesion masks where there are any, as axial slices; see `scan_slices`.
 
@@ -54,7 +59,8 @@ def read_scan_slices(
         if not folder_and_series(path)[0].exists():
             raise UnreadableScan(f"{path} is missing.")
     lesions, regions = [read_mask(mask, values) for mask in masks], read_regions(ignored)
-    return scan_slices(read_volume(source), lesions, label, values=values, called=called, regions=regions)
+    volume = read_volume(source)
+    return scan_slices(volume, lesions, label, values=values, called=called, regions=regions, by_subject=by_subject)
 
 
 def scan_slices(
@@ -65,6 +71,7 @@ def scan_slices(
     values: MaskValues | None = None,
     called: int = UNKNOWN,
     regions: Sequence[Volume] = (),
+    by_subject: bool = False,
 ) -> CaseSlices:
     """The axial slices of `volume`, from the feet up, numbered from 0.
 
@@ -72,18 +79,23 @@ def scan_slices(
     its mask is empty, and `label` counts for nothing.  label: else the label of every slice.  values: which values of
     the mask count, None: of a data set whose masks are known to have several.  called: what the whole scan is called;
     where that is ABNORMAL and the mask is empty, no slice counts as healthy.  regions: masks of what is not
-    to be judged (see anomae.cohorts.ignored_regions).  Raises UnreadableScan where a mask does not lie on the scan.
+    to be judged (see anomae.cohorts.ignored_regions).  by_subject: a lesion mask that does not lie on the scan is of
+    another of its subject and is left out, with a note.  Raises UnreadableScan where another mask does not lie on it.
     """
     from anomae.volumes.orientation import axial_view, identify_slices
 
+    masks = (lesion,) if isinstance(lesion, Volume) else lesion or ()
+    lying = [mask for mask in masks if not by_subject or _lies_on(volume, mask)]
+    if masks and not lying:
+        label = UNKNOWN if called == HEALTHY and any(mask.voxels.any() for mask in masks) else called
     view = axial_view(volume.grid)
     images = view.apply(volume.voxels)  # (n, h, w)
     lesions: npt.NDArray[np.bool_] | None = None
     labels = np.full(len(images), label, dtype=np.int8)
-    notes = volume.notes
+    notes = volume.notes if len(lying) == len(masks) else (*volume.notes, APART)
+    masks = lying
     if values is not None and _holds_few_values(volume.voxels):
         notes = (*notes, FEW_VALUES)
-    masks = (lesion,) if isinstance(lesion, Volume) else lesion or ()
     for mask in (*masks, *regions):
         what = "lesion mask" if any(mask is each for each in masks) else "mask of what is not to be judged"
         require_same_place(volume.grid, volume.source, mask, what, volume.kind not in _PLACELESS)
@@ -191,6 +203,14 @@ def require_same_place(grid: Grid, source: Path, mask: Volume, what: str, placed
             f"The {what} {mask.source} lies up to {apart:.3g} mm away from its scan {source} (spacing, "
             "origin or direction differ); resample it onto the grid of the scan."
         )
+
+
+def _lies_on(volume: Volume, mask: Volume) -> bool:
+    try:
+        require_same_place(volume.grid, volume.source, mask, "lesion mask", volume.kind not in _PLACELESS)
+    except UnreadableScan:
+        return False
+    return True
 
 
 def _corners_mm(grid: Grid) -> npt.NDArray[np.float64]:

@@ -50,6 +50,7 @@ def _told(case: Case, row: TableRow | None) -> Case:
         patient=row.patient or case.patient,
         lesion=lesions[0] if lesions else None,
         more_lesions=lesions[1:],
+        by_subject=case.by_subject and row.mask is None,
         split=row.split or case.split,
         label=case.label if row.label is None and row.mask is None else label if whole else UNKNOWN,
         site=row.site or case.site,

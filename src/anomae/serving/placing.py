@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from anomae.cohorts.brain_files import ENDINGS
+from anomae.cohorts.brain_names import ENDINGS
 from anomae.cohorts.file_roles import stem_of
 from anomae.serving.refusals import Refused
 from anomae.volumes.detached import PAIR_HEADERS, files_of
