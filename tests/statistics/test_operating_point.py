@@ -124,7 +124,7 @@ def test_a_bound_that_did_not_hold_is_said():
     low = Calibration(np.linspace(0, 1, 400), np.repeat(np.arange(40), 10).astype(np.str_), "40 patients")
     found = operating_point(slices, np.full(len(slices), 2.0), low, "", PatientBootstrap(slices.patient, 100))
     said = " ".join(found.doubts)
-    assert "The bound per slice did not hold on this test split: 100.0 % were flagged, and the bound is 5 %." in said
+    assert "The bound per slice did not hold on the tested slices: 100.0 % were flagged, and the bound is 5 %." in said
     assert "The bound per patient did not hold" in said
     quiet = operating_point(slices, np.full(len(slices), 0.5), low, "", PatientBootstrap(slices.patient, 100))
     assert "did not hold" not in " ".join(quiet.doubts)
