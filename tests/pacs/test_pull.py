@@ -16,7 +16,7 @@ from anomae.pacs.errors import ArchiveRefuses, ArchiveTrouble
 from anomae.pacs.pull import pull
 from anomae.pacs.query import Query
 from anomae.pacs.remember import study_name
-from anomae.pacs.score_study import HowToScore
+from anomae.pacs.score_study import HowToScore, Scorer
 
 from .archives import MadeUpStudy, Orthanc, SmallArchive
 
@@ -216,6 +216,44 @@ def test_a_series_that_the_archive_no_longer_has_flags_nothing(
     small_archive.spoil = lambda path, parameters, answer: (*answer[:2], answer[2].replace(b'"MR"', b'"SR"'))
     assert pull(archive, how, out, Query()).empty == 1
     assert not results.exists()
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_earlier_results_stay_where_a_study_cannot_be_scored_anew(
+    small_archive: SmallArchive,
+    studies: list[MadeUpStudy],
+    how: HowToScore,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    killed: bool,
+) -> None:
+    study = in_one_study([studies[0], studies[2]], tmp_path / "both")
+    archive, out, name = Archive(small_archive.url), tmp_path / "out", study_name(study.uid)
+    small_archive.files = study.files
+    pull(archive, how, out, Query())
+    results = out / "studies" / name
+    before = {path.relative_to(results): path.read_bytes() for path in results.rglob("*") if path.is_file()}
+    small_archive.files = [file for file in study.files if file.name.startswith("1-")]
+
+    def fails(scorer: Scorer, images: Path, folder: Path) -> None:
+        folder.mkdir()
+        (folder / "begun").touch()
+        raise SystemExit if killed else UserError("No scan could be scored.")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Scorer, "score", fails)
+        if killed:  # as by a signal that leaves no time to tidy up
+            patched.setattr(Desk, "_settle", lambda desk, study: None)
+            with pytest.raises(SystemExit):
+                pull(archive, how, out, Query())
+            assert (out / "earlier" / name).exists()
+        else:
+            assert pull(archive, how, out, Query()).failed == 1
+            found = {path.relative_to(results): path.read_bytes() for path in results.rglob("*") if path.is_file()}
+            assert found == before
+    assert pull(archive, how, out, Query(), retry=True).scored == 1
+    assert rows(out)[name]["scans"] == "1"
+    assert not (out / "earlier" / name).exists()
 
 
 def test_a_study_that_the_archive_does_not_have_is_told(

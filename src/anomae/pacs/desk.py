@@ -74,7 +74,7 @@ class Desk:
             shutil.rmtree(self.incoming(study), ignore_errors=True)
             if not archive.download(uid, series, self.incoming(study), go_on):
                 return self._empty(study, what)
-            self._clear(study)
+            self._set_aside(study)
         except (ArchiveTrouble, ArchiveRefuses, NotWritten, Stopped):
             self.memory.put_back(study, what)
             raise
@@ -89,6 +89,7 @@ class Desk:
         try:
             return self.score(study, what)
         finally:
+            self._settle(study)
             shutil.rmtree(self.incoming(study), ignore_errors=True)
 
     def score(self, study: str, what: str) -> bool:
@@ -150,16 +151,35 @@ class Desk:
             return self.deliver(known.study)
         return True
 
-    def _clear(self, study: str) -> None:
-        """Remove earlier results: of what the archive no longer has in the study, nothing is told any more.
+    def _earlier(self, study: str) -> Path:
+        """Where earlier results of a study lie while it is scored anew."""
+        return self.memory.folder / "earlier" / study
 
-        Nothing is lost, as images that are fetched anew are scored anew.
+    def _set_aside(self, study: str) -> None:
+        """Take earlier results away: they may be of series that the archive no longer has.
+
+        Those that lie there already were left by a command that was killed; what it had begun since counts less.
         """
-        if self.results(study).exists():
-            shutil.rmtree(self.results(study))
+        if self._earlier(study).exists():
+            shutil.rmtree(self.results(study), ignore_errors=True)
+        elif self.results(study).exists():
+            self._earlier(study).parent.mkdir(exist_ok=True)
+            self.results(study).rename(self._earlier(study))
+
+    def _settle(self, study: str) -> None:
+        """Once the study is scored remove its earlier results; else put them back, so that nothing good is lost."""
+        if not self._earlier(study).exists():
+            return
+        known = self.memory.of(study)
+        if known is not None and known.state in (SCORED, SENT):
+            shutil.rmtree(self._earlier(study))
+        else:
+            shutil.rmtree(self.results(study), ignore_errors=True)
+            self._earlier(study).rename(self.results(study))
 
     def _empty(self, study: str, what: str) -> bool:
-        self._clear(study)
+        for folder in (self.results(study), self._earlier(study)):  # of what is no longer there nothing is told
+            shutil.rmtree(folder, ignore_errors=True)
         self.memory.empty(study, what, "no series of images that a scanner made")
         self.counts.empty += 1
         say(f"Study {study}: {EMPTY}.")

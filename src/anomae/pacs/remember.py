@@ -5,6 +5,7 @@ OUT of `anomae pull`, `watch` and `receive`:
   studies.csv       a line a study: what came of it, its flag; written from the journal
   studies/<study>/  the scores, maps and DICOM results of a study, see anomae.runs.scoring_folder
   incoming/<study>/ the images of a study, until it is scored
+  earlier/<study>/  its earlier results while it is scored anew, which come back where that fails
 A study is called by a digest of its UID: neither the journal nor a name of a folder holds an identifier.
 """
 
