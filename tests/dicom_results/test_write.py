@@ -17,7 +17,7 @@ from anomae.dicom_results.write import KINDS, DicomResults, checked_kinds, write
 from anomae.errors import MissingExtra, UserError
 from anomae.inference.finding import find_regions
 from anomae.inference.study import Study
-from anomae.volumes.dicom_headers import read_frames
+from anomae.volumes.dicom_headers import NotAPicture, read_frames
 from anomae.volumes.read import read_volume
 from anomae.volumes.write import write_volume
 
@@ -82,6 +82,13 @@ def test_independent_programs_find_no_error(
     assert told.count('"Measurement Group"') == 1 + len(study.regions.findings)
     assert '"Flag of the scan")=(flagged,' in told
     assert "Referenced Segment" in told
+
+
+def test_no_result_is_read_as_a_scan(results: Callable) -> None:
+    *_, made = results("MR", "axial")
+    for path in made.files:
+        with pytest.raises(NotAPicture, match="anomae wrote"):
+            read_frames(path)
 
 
 @pytest.mark.parametrize(("modality", "variant"), CASES)
