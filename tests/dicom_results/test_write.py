@@ -270,7 +270,19 @@ def test_without_findings_there_is_no_segmentation_and_the_report_says_so(
     assert "scan-seg.dcm" in made.notes[0]
     assert "no finding" in made.notes[0]
     assert dsrdump(tmp_path / "scan-sr.dcm").count('"Measurement Group"') == 1
-    assert b"No scan-seg.dcm: there is no finding" in (tmp_path / "scan-sr.dcm").read_bytes()
+    assert b"No segmentation: there is no finding" in (tmp_path / "scan-sr.dcm").read_bytes()
+
+
+def test_what_the_results_are_called_is_not_in_them_nor_in_their_uids(scans: Scans, tmp_path: Path) -> None:
+    *_, study = scans("MR", "axial")
+    none = replace(study, regions=find_regions(study.result.map, 9.0, study.volume.grid, study.result.case.slices))
+    for each in (study, none):
+        uids = []
+        for name in ("scan", "Doe_John_1950"):
+            files = write_dicom(each, [*KINDS], tmp_path / name, name).files
+            assert not any(b"Doe_John" in file.read_bytes() for file in files)
+            uids.append([str(pydicom.dcmread(file).SOPInstanceUID) for file in files])
+        assert uids[0] == uids[1]
 
 
 def test_a_report_alone_refers_to_the_pictures(scans: Scans, tmp_path: Path, dciodvfy: Callable) -> None:
