@@ -19,11 +19,11 @@ def folder(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("said", "told"),
     [
-        ("{upload}/Doe_John.nii.gz is cut short.", "File 4 is cut short."),
+        ("{upload}/Doe_John.nii.gz is cut short.", "file 4 is cut short."),
         ("No: {upload}/Ann Roe/mueller, {upload}/Ann Roe.", "No: file 3, folder 1."),
         ("Two scans: Doe_John.nii.gz and '12345678.nii'.", "Two scans: file 4 and 'file 1'."),
-        ("Ann Roe/IM 1 is none", "File 2 is none"),
-        ("{upload}/Doe_John.raw is missing.", "A file is missing."),
+        ("Ann Roe/IM 1 is none", "file 2 is none"),
+        ("{upload}/Doe_John.raw is missing.", "a file is missing."),
         ("No space left: '{folder}/out/maps/Doe_John.nii.gz'.", "No space left: 'a file of results'."),
         ("{upload} holds no scan.", "The study holds no scan."),
         ("", ""),

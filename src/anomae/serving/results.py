@@ -69,8 +69,7 @@ def without_names(text: str, folder: Path) -> str:
     for spelt in sorted((spelt for spelt in told if spelt in text), key=len, reverse=True):
         text = re.sub(rf"(?<!\w){re.escape(spelt)}(?!\w)", told[spelt], text)
     text = re.sub(rf"{re.escape(str(upload))}/\S*\w", "a file", text)  # that is not there
-    text = without_folder(text, folder)
-    return text[:1].upper() + text[1:]
+    return without_folder(text, folder)
 
 
 def _result(folder: Path, study: str, run: str) -> dict[str, Any]:
