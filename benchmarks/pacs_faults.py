@@ -257,6 +257,11 @@ def rows(out: Path) -> dict[str, dict[str, str]]:
         return {row["study"]: row for row in csv.DictReader(file)}
 
 
+def parts(table: dict[str, dict[str, str]], study: str) -> list[str]:
+    """What a study is called, and what came to `receive` once it had been scored."""
+    return [name for name in table if name.partition("-")[0] == study]
+
+
 def expected(scanner: Scanner, name: str) -> dict[str, list[Path]]:
     """The studies that a command must have scored, by their names."""
     sent = scanner.studies.items()
@@ -267,8 +272,9 @@ def at_rest(folder: Path, scanner: Scanner, used: dict[str, Command]) -> bool:
     """Whether everything that is expected has been sent."""
     for name in used:
         table = rows(folder / name)
-        if any(table.get(study, {}).get("state") != "sent" for study in expected(scanner, name)):
-            return False
+        for study in expected(scanner, name):
+            if {table[part]["state"] for part in parts(table, study)} != {"sent"}:
+                return False
         if name == "receive" and any((folder / name / "incoming").glob("*")):
             return False
     return True
@@ -283,7 +289,7 @@ def what_came(folder: Path, archive: Orthanc, scanner: Scanner, names: list[str]
         scored = Counter((one["study"], one["content"]) for one in journal if one.get("state") == "scored")
         wrong += [f"{name}: {study} scored {count} times" for (study, _), count in scored.items() if count > 1]
         for study, content in scored:
-            contents.setdefault(study, set()).add(content)
+            contents.setdefault(study.partition("-")[0], set()).add(content)
         table = rows(folder / name)
         for study, files in expected(scanner, name).items():
             state = table.get(study, {}).get("state", "unknown")
@@ -291,10 +297,12 @@ def what_came(folder: Path, archive: Orthanc, scanner: Scanner, names: list[str]
                 steps = [one["state"] for one in journal if one.get("study") == study]
                 wrong.append(f"{name}: {study} is {state}: {table.get(study, {}).get('reason')}: {steps}")
                 continue
-            with (folder / name / "studies" / study / "scores.csv").open(newline="") as file:
-                slices = len(list(csv.DictReader(file)))
-            if slices != len(files):
-                wrong.append(f"{name}: {study} has scores of {slices} of {len(files)} images")
+            scored_images: set[str] = set()
+            for part in parts(table, study):
+                with (folder / name / "studies" / part / "scores.csv").open(newline="") as file:
+                    scored_images |= {row["sop_instance_uid"] for row in csv.DictReader(file)}
+            if len(scored_images) != len(files):
+                wrong.append(f"{name}: {study} has scores of {len(scored_images)} of {len(files)} images")
     counts, extra = Counter(), 0
     for uid, (by, files) in scanner.studies.items():
         study = study_name(uid)
@@ -308,8 +316,11 @@ def what_came(folder: Path, archive: Orthanc, scanner: Scanner, names: list[str]
         due: set[str] = set()
         for name in names:
             if study in expected(scanner, name):
-                results = (folder / name / "studies" / study / "dicom").glob("[!.]*.dcm")  # a kill may leave a part
-                due |= {str(pydicom.dcmread(file, stop_before_pixels=True).SOPInstanceUID) for file in results}
+                for part in parts(rows(folder / name), study):
+                    results = (folder / name / "studies" / part / "dicom").glob(
+                        "[!.]*.dcm"
+                    )  # a kill may leave one half
+                    due |= {str(pydicom.dcmread(file, stop_before_pixels=True).SOPInstanceUID) for file in results}
         wrong += [f"{study}: a result is not in the archive"] if due - set(uids) else []
         kinds = Counter(entry["00080060"]["Value"][0] for entry in found)
         reports = kinds["SR"]

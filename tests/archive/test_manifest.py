@@ -37,6 +37,12 @@ def test_a_patient_who_is_missing_is_nobody(tmp_path, word):
     assert [entry.patient for entry in entries(tmp_path / "list.csv")] == ["", "", "Nancy"]
 
 
+def test_a_patient_may_be_the_number_0(tmp_path):
+    numbers = pa.table({"file": ["a.nii", "b.nii", "c.nii", "d.nii"], "patient": pa.array([0, 0, 1, None], pa.int64())})
+    parquet.write_table(numbers, tmp_path / "list.parquet")
+    assert [entry.patient for entry in entries(tmp_path / "list.parquet")] == ["0", "0", "1", ""]
+
+
 def test_a_remote_manifest_has_its_files_beside_it():
     import fsspec
 

@@ -1,5 +1,6 @@
 """A shard is a pure function of its entries: what comes through fsspec gives the numbers of the file on the disk."""
 
+import os
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -206,6 +207,22 @@ def test_a_series_among_several_keeps_its_own_path(tmp_path, scans):
     (folder / "notes.doc").write_text("no picture")
     score([folder], tmp_path / "out")
     assert [Path(row["file"]) for row in read(tmp_path / "out", "scans")] == sorted(folder.glob("*.gz"))
+
+
+def test_a_name_that_is_no_utf8_stands_in_the_tables_escaped(tmp_path, scans):
+    folder = tmp_path / "patient"
+    folder.mkdir()
+    for name in (b"M\xfcller.nii.gz", b"a.nii.gz"):
+        (folder / os.fsdecode(name)).write_bytes(scans[0].read_bytes())
+    (folder / os.fsdecode(b"\xfc.nii.gz")).write_bytes(b"broken")
+    facts = score([folder], tmp_path / "out")
+    assert (facts.scans, facts.failed) == (2, 1)
+    assert [row["file"] for row in read(tmp_path / "out", "scans")] == [
+        f"{folder}/M\\udcfcller.nii.gz",
+        f"{folder}/a.nii.gz",
+    ]
+    assert len({row["score"] for row in read(tmp_path / "out", "scans")}) == 1
+    assert f"{folder}/\\udcfc.nii.gz" in [row["file"] for row in read(tmp_path / "out", "failed")]
 
 
 def test_masks_and_second_copies_are_no_scans(remote, tmp_path, scans):

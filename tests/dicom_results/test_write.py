@@ -17,7 +17,7 @@ from anomae.dicom_results.write import KINDS, DicomResults, checked_kinds, write
 from anomae.errors import MissingExtra, UserError
 from anomae.inference.finding import find_regions
 from anomae.inference.study import Study
-from anomae.volumes.dicom_headers import read_frames
+from anomae.volumes.dicom_headers import NotAPicture, read_frames
 from anomae.volumes.read import read_volume
 from anomae.volumes.write import write_volume
 
@@ -82,6 +82,13 @@ def test_independent_programs_find_no_error(
     assert told.count('"Measurement Group"') == 1 + len(study.regions.findings)
     assert '"Flag of the scan")=(flagged,' in told
     assert "Referenced Segment" in told
+
+
+def test_no_result_is_read_as_a_scan(results: Callable) -> None:
+    *_, made = results("MR", "axial")
+    for path in made.files:
+        with pytest.raises(NotAPicture, match="anomae wrote"):
+            read_frames(path)
 
 
 @pytest.mark.parametrize(("modality", "variant"), CASES)
@@ -263,7 +270,19 @@ def test_without_findings_there_is_no_segmentation_and_the_report_says_so(
     assert "scan-seg.dcm" in made.notes[0]
     assert "no finding" in made.notes[0]
     assert dsrdump(tmp_path / "scan-sr.dcm").count('"Measurement Group"') == 1
-    assert b"No scan-seg.dcm: there is no finding" in (tmp_path / "scan-sr.dcm").read_bytes()
+    assert b"No segmentation: there is no finding" in (tmp_path / "scan-sr.dcm").read_bytes()
+
+
+def test_what_the_results_are_called_is_not_in_them_nor_in_their_uids(scans: Scans, tmp_path: Path) -> None:
+    *_, study = scans("MR", "axial")
+    none = replace(study, regions=find_regions(study.result.map, 9.0, study.volume.grid, study.result.case.slices))
+    for each in (study, none):
+        uids = []
+        for name in ("scan", "Doe_John_1950"):
+            files = write_dicom(each, [*KINDS], tmp_path / name, name).files
+            assert not any(b"Doe_John" in file.read_bytes() for file in files)
+            uids.append([str(pydicom.dcmread(file).SOPInstanceUID) for file in files])
+        assert uids[0] == uids[1]
 
 
 def test_a_report_alone_refers_to_the_pictures(scans: Scans, tmp_path: Path, dciodvfy: Callable) -> None:

@@ -15,7 +15,7 @@ import pytest
 from pynetdicom import AE, AllStoragePresentationContexts, evt
 from pynetdicom.sop_class import MRImageStorage, SegmentationStorage, Verification
 
-from anomae.errors import UserError
+from anomae.errors import NotWritten, UserError
 from anomae.pacs import receive as module
 from anomae.pacs.node import Node, TlsFiles, client_context
 from anomae.pacs.receive import Door, receive
@@ -141,6 +141,46 @@ def test_what_came_is_not_lost_where_the_program_ends_and_the_archive_is_away(
         until(lambda: states(out) == ["sent"])
     assert states(out) == ["sent"]
     assert not any((out / "incoming").iterdir())
+
+
+def test_what_comes_late_takes_nothing_away_from_what_was_said_before(
+    studies: list[MadeUpStudy], how: HowToScore, tmp_path: Path
+) -> None:
+    out, files = (
+        tmp_path / "out",
+        sorted(studies[0].files, key=lambda file: pydicom.dcmread(file).ImagePositionPatient[2]),
+    )
+    first = study_name(studies[0].uid)
+    with receiving(how, out) as door:
+        sent(door, files[3:])
+        until(lambda: states(out) == ["scored"] and not any((out / "incoming").iterdir()))
+        before, scans = rows(out)[first], (out / "studies" / first / "scans.csv").read_bytes()
+        for late in (files[:3], files[:3], files[3:], files[2:3]):  # the second and third are known
+            sent(door, late)
+            until(lambda: not any((out / "incoming").iterdir()))
+    assert before["flag"] == "1"
+    assert [*rows(out)] == [first, f"{first}-2", f"{first}-3"]
+    assert rows(out)[first] == before
+    assert (out / "studies" / first / "scans.csv").read_bytes() == scans
+    assert f"images of {first} that came once it had been dealt with" in rows(out)[f"{first}-2"]["reason"]
+    assert [*(out / "studies" / f"{first}-2" / "dicom").glob("*-sr.dcm")]
+
+
+def test_a_disk_that_is_full_for_a_moment_fails_no_study_and_ends_nothing(
+    studies: list[MadeUpStudy], how: HowToScore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(folder: Path) -> None:
+        raise NotWritten(folder, "no room")
+
+    out = tmp_path / "out"
+    with receiving(how, out, quiet_s=0.5) as door:
+        with monkeypatch.context() as patch:
+            patch.setattr(module, "check_room", full)
+            assert sent(door, studies[0].files[:1]) == [0xA700]
+        time.sleep(1.5)  # quiet for long enough
+        assert sent(door, studies[0].files) == [0] * 8
+        until(lambda: states(out) == ["scored"])
+    assert [*rows(out)] == [study_name(studies[0].uid)]
 
 
 def test_who_is_not_allowed_is_refused(studies: list[MadeUpStudy], how: HowToScore, tmp_path: Path) -> None:

@@ -33,6 +33,20 @@ def test_every_step_survives_the_end_of_the_program(tmp_path: Path) -> None:
     assert (tmp_path / "out" / "studies.csv").read_text().splitlines()[1] == "a,sent,1,1.0,1,2,there,,studies/a"
 
 
+def test_what_comes_once_a_study_is_over_is_a_part_of_its_own(tmp_path: Path) -> None:
+    memory = opened(tmp_path)
+    assert memory.part_of("a", "1") == "a"
+    memory.begin("a", "1")
+    assert memory.part_of("a", "2") == "a"  # nothing was said of it yet
+    memory.scored("a", "1", {"flag": True, "score": 1.0})
+    assert memory.part_of("a", "1") == "a"
+    assert memory.part_of("a", "2") == "a-2"
+    memory.begin("a-2", "2")
+    memory.failed("a-2", "2", "broken", again=False)
+    again = opened(tmp_path)
+    assert [again.part_of("a", content) for content in "123"] == ["a", "a-2", "a-3"]
+
+
 def test_a_study_that_ends_the_program_each_time_is_left_alone(tmp_path: Path) -> None:
     for _ in range(MOST_ENDS):
         memory = opened(tmp_path)

@@ -51,6 +51,21 @@ def test_what_was_taken_waits_on_the_disk(client: TestClient, service: Service):
     assert client.delete(f"/studies/{job}", headers=BEARER).status_code == 204
 
 
+def test_an_old_study_stays_in_the_list_unless_it_is_done_and_not_flagged(
+    client: TestClient, service: Service, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("anomae.serving.app._NEWEST", 1)
+    for job, flag in {"flagged": True, "healthy": False, "none": None, "newest": False}.items():
+        service.jobs.add(job, "heads", 1, 1, 0.0)
+        service.jobs.finish(job, flag=flag, scans=1, findings=0, note="")
+        service.jobs.add(f"waits-{job}", "heads", 1, 1, 0.0) if job == "healthy" else None
+    answer = client.get("/jobs", headers=BEARER)
+    assert [one["job"] for one in answer.json()] == ["newest", "none", "waits-healthy", "flagged"]
+    assert answer.headers["X-Total-Count"] == "5"
+    newest = client.get("/jobs?most=2", headers=BEARER)
+    assert [one["job"] for one in newest.json()] == ["newest", "none"]
+
+
 def test_what_is_refused_leaves_nothing_behind(client: TestClient, service: Service):
     answers = [send(client, bytes(60_000)), send(client, run="none"), send(client, b"PK\x03\x04 no zip")]
     assert [answer.status_code for answer in answers] == [413, 422, 422]

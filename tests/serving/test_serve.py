@@ -117,7 +117,7 @@ def test_a_broken_scan_is_skipped_and_the_others_are_scored(served: Served, stud
     job = served.sent(studies / "healthy.nii.gz", studies / "noise.nii.gz")
     state = served.wait(job)
     assert (state["state"], state["scans"]) == ("done", 1)
-    assert state["note"].startswith("1 scan(s) could not be read and were skipped; the first: noise.nii.gz")
+    assert state["note"].startswith("1 scan(s) could not be read and were skipped; the first: file 2 ")
     assert served.http.get(f"/studies/{job}").json()["skipped"][0].startswith("noise.nii.gz")
 
 

@@ -10,11 +10,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from anomae.cli import summaries
 from anomae.detectors.protocol import Findings
 from anomae.errors import UserError
+from anomae.inference.finding import find_regions
 from anomae.inference.fitted import load_model
 from anomae.inference.inspect import inspect_volume
+from anomae.inference.tables import judge
+from anomae.pages.index_page import index_row
 from anomae.runs.healthy_file import NAME, read_healthy_scores, write_healthy_scores
+from anomae.runs.scoring_folder import ScoredScan
 from anomae.slices.settings import PrepareSettings
 from anomae.slices.store import grey
 from anomae.stages import score_scans as stage
@@ -120,6 +125,26 @@ def test_findings_are_where_the_lesion_is(fitted, tmp_path):
     assert [one.number for one in study.regions.findings] == [int(row["number"]) for row in table(out, "findings")]
     assert repr(study.regions.findings[0].maximum) == first["maximum"]
     assert float(first["threshold"]) == study.decision.rules.finding.threshold
+
+
+def test_findings_that_are_not_listed_are_counted_beside_those_that_are(fitted, tmp_path, monkeypatch, capsys):
+    scan = a_scan(tmp_path / "ill.nii.gz", 300, 90)
+    volume = read_volume(scan)
+    volume.voxels[1:4, 2:5, 18:22] += 70
+    write_volume(scan, volume.voxels, GRID)
+    every = score_scans(fitted, [scan], tmp_path / "every")
+    found = len(table(every, "findings"))
+    assert found > 1
+    assert (table(every, "scans")[0]["findings_left_out"], facts(every)["findings_left_out"]) == ("0", 0)
+    monkeypatch.setattr(find_regions, "__defaults__", (1,))
+    out = score_scans(fitted, [scan], tmp_path / "out")
+    (row,) = table(out, "scans")
+    assert (row["findings"], int(row["findings_left_out"])) == ("1", found - 1)
+    summaries.scored(out)
+    assert f"findings: 1 and {found - 1} of lower maxima, which are not listed." in capsys.readouterr().out
+    kept = ScoredScan(**json.loads((out / "journal.jsonl").read_text().splitlines()[-1]))
+    (judged,) = judge([kept], load_model(fitted).rules(), read_healthy_scores(fitted), False)
+    assert index_row(judged, "", "").findings == found
 
 
 class Counting:

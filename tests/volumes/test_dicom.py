@@ -374,6 +374,8 @@ def test_films_and_unlike_frames_at_one_place_are_refused(tmp_path: Path, write_
         ({"PixelData": b"\0\0"}, "readable"),
         ({"Modality": "SEG"}, "segmentation"),
         ({"Modality": "RTDOSE"}, "dose"),
+        ({"Modality": "MR", "SOPClassUID": "1.2.840.10008.5.1.4.1.1.30"}, "parametric map"),
+        ({"Modality": "MR", "Manufacturer": "anomae "}, "anomae wrote"),
         ({"PhotometricInterpretation": "PALETTE COLOR"}, "colour"),
         ({"BitsAllocated": 0}, "readable"),
         ({"RescaleSlope": 1e308, "RescaleIntercept": 1e308}, "finite"),

@@ -49,10 +49,11 @@ class Manifest:
         password.
         """
         for line, row in enumerate(self._rows()):
-            file = row.get(FILE) or ""
+            file = str(row.get(FILE) or "")
             if not file:
                 raise UserError(f"{self.location} has no file in line {line + 1} (without the heading); name one.")
-            patient = str(row.get(PATIENT) or "")
+            known = row.get(PATIENT)
+            patient = "" if known is None else str(known)  # a patient may be called 0
             yield Entry(line, self._from_here(file, line), "" if is_missing(patient) else patient)
 
     def count(self) -> int:

@@ -15,13 +15,17 @@ _ROWS = 16384  # of a table that are in memory at once
 def write_parquet(path: Path, columns: Mapping[str, str], rows: Iterable[Mapping[str, Any]]) -> None:
     """Write rows, some thousands in memory at once; columns: name -> type as pyarrow calls it.
 
-    A cell that a row lacks is null.
+    A cell that a row lacks is null.  Bytes of file names that are no UTF-8 stand there escaped, as in anomae.files.
     """
     pyarrow, parquet = _modules()
     schema, rest = _schema(pyarrow, columns), iter(rows)
     with written_whole(path) as temporary, parquet.ParquetWriter(temporary, schema, compression="zstd") as written:
         while block := list(islice(rest, _ROWS)):
-            written.write_table(pyarrow.Table.from_pylist(block, schema=schema))
+            try:
+                table = pyarrow.Table.from_pylist(block, schema=schema)
+            except UnicodeEncodeError:
+                table = pyarrow.Table.from_pylist([_escaped(row) for row in block], schema=schema)
+            written.write_table(table)
 
 
 def join_parquet(path: Path, columns: Mapping[str, str], paths: Sequence[Path]) -> None:
@@ -46,6 +50,13 @@ def parquet_rows(path: Path, columns: Sequence[str]) -> Iterator[dict[str, Any]]
     except (OSError, pyarrow.ArrowException) as error:
         why = "is missing" if isinstance(error, FileNotFoundError) else "is broken"
         raise UserError(f"{path} {why}; remove its folder and give the same command again.") from error
+
+
+def _escaped(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: cell.encode("utf-8", "backslashreplace").decode() if isinstance(cell, str) else cell
+        for name, cell in row.items()
+    }
 
 
 def _schema(pyarrow: Any, columns: Mapping[str, str]) -> Any:

@@ -7,10 +7,12 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from anomae.archive.beside import belonging_to, may_need_others
 from anomae.archive.dicomweb import fetch_dicomweb, is_dicomweb
 from anomae.archive.manifest import is_url
 from anomae.cohorts.own_outputs import without_outputs
@@ -24,7 +26,7 @@ MOST_BYTES = 2**35  # of one entry that are fetched; a larger one is refused bef
 WAITS_S = (1.0, 5.0)  # before a second and a third try, where the network fails
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _FOR_GOOD = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
-_WITH_VOXELS_BESIDE = (".mhd", ".nhdr")
+_NOT_LISTED = "What lies beside the file could not be listed: a brain mask there would not be seen."
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +34,14 @@ class Fetched:
     """What an entry led to.
 
     file: as the manifest names it.  root: where it lies on this machine.  scans: below it.  passed_over: what was left
-    out, a sentence each.
+    out, a sentence each.  doubt: why a brain mask beside it may have been missed, "" where none was.
     """
 
     file: str
     root: Path
     scans: list[Path]
     passed_over: list[str]
+    doubt: str = ""
 
     def name_of(self, scan: Path) -> str:
         """How `scan` is called in tables: by path or URL, never by where it was fetched to."""
@@ -51,7 +54,12 @@ class Fetched:
 
     def told(self, sentence: str) -> str:
         """A sentence about a scan with the path or URL of the manifest in place of where it was fetched to."""
-        return sentence if str(self.root) == self.file else sentence.replace(str(self.root), self.file)
+        if str(self.root) == self.file:
+            return sentence
+        sentence = sentence.replace(str(self.root), self.file)
+        if self.root.is_file():  # what came with it lies beside it
+            sentence = sentence.replace(str(self.root.parent), self.file.rpartition("/")[0])
+        return sentence
 
 
 @contextmanager
@@ -66,8 +74,9 @@ def fetched(file: str) -> Iterator[Fetched]:
         yield _found(file, Path(file.removeprefix("file://")))
         return
     with tempfile.TemporaryDirectory(prefix="anomae-") as folder:
-        fetch = fetch_dicomweb if is_dicomweb(file) else _fetch
-        yield _found(file, _tried(file, Path(folder), fetch))
+        doubts: set[str] = set()
+        fetch = fetch_dicomweb if is_dicomweb(file) else partial(_fetch, doubts=doubts)
+        yield replace(_found(file, _tried(file, Path(folder), fetch)), doubt=" ".join(doubts))
 
 
 def _found(file: str, root: Path) -> Fetched:
@@ -112,8 +121,11 @@ def _about(file: str, error: UnreadableScan) -> UnreadableScan:
     return UnreadableScan(str(error).replace(str(Path(file)), file))  # a Path has one slash for two
 
 
-def _fetch(file: str, folder: Path, most_bytes: int) -> Path:
-    """A file, with its voxels where they lie beside it, or a folder, through fsspec; returns where it lies now."""
+def _fetch(file: str, folder: Path, most_bytes: int, doubts: set[str]) -> Path:
+    """A file, with what belongs to it and lies beside it, or a folder, through fsspec; returns where it lies now.
+
+    doubts: is told where it cannot be known what lies beside it.
+    """
     system, path = require("fsspec.core", "cluster").url_to_fs(file)
     path = str(path).rstrip("/")
     if system.isdir(path):
@@ -123,17 +135,34 @@ def _fetch(file: str, folder: Path, most_bytes: int) -> Path:
     else:
         name = PurePosixPath(path).name or "scan"
         wanted, target = {path: Path(name)}, folder / name
-        if name.lower().endswith(_WITH_VOXELS_BESIDE):
-            stem = PurePosixPath(name).stem
-            beside = (str(other) for other in system.ls(str(PurePosixPath(path).parent), detail=False))
-            wanted |= {other: Path(PurePosixPath(other).name) for other in beside if PurePosixPath(other).stem == stem}
-        facts = {one: system.info(one) for one in wanted}
+        facts = {path: system.info(path)}
+        beside = _beside(system, path)
+        if name not in beside:
+            if may_need_others(name):
+                raise unreadable(Path(file), "needs the files beside it, and the server does not list them.")
+            doubts.add(_NOT_LISTED)
+        wanted |= {beside[other]: Path(other) for other in belonging_to(name, beside, folder)}
+        facts |= {one: system.info(one) for one in wanted if one != path}
     _check_bytes(file, facts, most_bytes)
     for remote, inner in wanted.items():
         local = folder / inner
         local.parent.mkdir(parents=True, exist_ok=True)
         system.get_file(remote, os.fspath(local))
     return target
+
+
+def _beside(system: Any, path: str) -> dict[str, str]:
+    """Name -> path of the files in the folder of `path`; {} where the file system or server does not list them."""
+    parent = path.rpartition("/")[0] or ("/" if path.startswith("/") else "")
+    try:
+        listed = system.ls(parent, detail=True)
+    except Exception as error:
+        # What carries a status is the answer of a web server; where none came it is asked again.
+        if isinstance(error, (*_FOR_GOOD, NotImplementedError)) or hasattr(error, "status"):
+            return {}
+        raise
+    files = (str(each["name"]) for each in listed if each.get("type") != "directory")
+    return {PurePosixPath(each).name: each for each in files if PurePosixPath(each).name}
 
 
 def _inside(file: str, name: str, path: str) -> Path:

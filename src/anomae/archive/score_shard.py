@@ -147,7 +147,11 @@ def _inspect(
     header = "" if volume is None else volume.patient
     patient = entry.patient or patient_of_scan(Path(file), header) or name
     study = inspect_slices(case, model, rules, name=name, patient=patient, force=asked.force)
-    return Named(entry.line, file, name, patient), replace(study, volume=volume)
+    given = model.settings.preparation == "brain" and model.settings.brain_mask in ("auto", "given")
+    notes = (*study.result.notes, *([found.doubt] if found.doubt and given else []))
+    return Named(entry.line, file, name, patient), replace(
+        study, volume=volume, result=replace(study.result, notes=notes)
+    )
 
 
 def _write_map(folder: Path, name: str, study: Study, asked: Asked) -> tuple[str | None, tuple[str, ...]]:

@@ -87,6 +87,8 @@ class Named:
 def rows_of(named: Named, study: Study, map_path: str | None, notes: tuple[str, ...]) -> dict[str, list[Row]]:
     """Table -> the rows of one scan.  map_path: of its map below the shard, None where none was written."""
     result, decision, regions = study.result, study.decision, study.regions
+    if regions is not None and regions.left_out:
+        notes = (*notes, f"{regions.left_out} further regions, of lower maximum, are not listed.")
     rule, top = decision.rules.scan, int(np.argmax(decision.scores))
     scan = named.row(
         slices=len(result.scores),

@@ -106,10 +106,11 @@ def _decided(facts: dict[str, Any]) -> None:
         print(f"{file}: {what}. {' '.join(reasons)}")
     if len(unsuited) > _MOST_NOTES:
         print(f"... and {len(unsuited) - _MOST_NOTES} more that the model was not made for: scans.csv.")
+    more = f" and {facts['findings_left_out']} of lower maxima, which are not listed" * bool(facts["findings_left_out"])
     print(
         f"Flagged: {flagged['scans']} of {facts['scans']} scan(s), {flagged['patients']} of {facts['patients']} "
         f"patient(s), {flagged['slices']} of {facts['slices']} slice(s); without a flag: "
-        f"{facts['without_flag']['scans']} scan(s); findings: {facts['findings']}."
+        f"{facts['without_flag']['scans']} scan(s); findings: {facts['findings']}{more}."
     )
 
 

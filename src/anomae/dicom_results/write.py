@@ -67,11 +67,13 @@ def write_dicom(
     reasons = {kind: why for kind in kinds if (why := _why_not(kind, study, source))}
     paths = {kind: folder / f"{name}-{kind}.dcm" for kind in KINDS if kind in kinds}
     notes = tuple(f"No {paths[kind].name}: {why}." for kind, why in reasons.items())
+    # The report is de-identified as the scan is: the name of its folder has no place there, nor in the report's UID.
+    told = tuple(f"No {KINDS[kind].partition(',')[0].partition(' ')[2]}: {why}." for kind, why in reasons.items())
     for kind, path in paths.items():
         if kind in reasons:
             path.unlink(missing_ok=True)
         elif kind == "sr":
-            write_report(path, study, source, uids, segmented="seg" in kinds and "seg" not in reasons, notes=notes)
+            write_report(path, study, source, uids, segmented="seg" in kinds and "seg" not in reasons, notes=told)
         elif kind == "seg" and study.regions is not None:
             write_findings(path, study, source, uids, study.regions)
         elif study.result.map is not None:

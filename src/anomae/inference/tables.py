@@ -28,6 +28,7 @@ SCAN_COLUMNS = (
     "higher_than",
     "flagged_slices",
     "findings",
+    "findings_left_out",
     "suited",
     "feature_distance",
     "feature_percentile",
@@ -65,6 +66,11 @@ class Judged:
     def findings(self) -> Sequence[Mapping[str, Any]]:
         """Its findings; none where the model was not made for it."""
         return () if self.scan.unsuited and not self.forced else self.scan.findings
+
+    @property
+    def left_out(self) -> int:
+        """How many more there are, of lower maximum, which are not listed."""
+        return self.scan.left_out if self.findings else 0
 
     @property
     def reason(self) -> str:
@@ -111,6 +117,7 @@ def scan_rows(judged: Sequence[Judged]) -> Iterator[Row]:
             "" if decision.scan_share_below is None else f"{decision.scan_share_below:.6g}",
             "" if decision.flags is None else int(decision.flags.sum()),
             "" if scan.finding_threshold is None else len(one.findings),
+            "" if scan.finding_threshold is None else one.left_out,
             int(not scan.unsuited),
             "" if scan.distance is None else f"{scan.distance:.4g}",
             "" if scan.percentile is None else f"{scan.percentile:.4g}",
@@ -185,6 +192,7 @@ def decision_facts(
         },
         "patients": len(patients),
         "findings": sum(len(one.findings) for one in judged),
+        "findings_left_out": sum(one.left_out for one in judged),
         "unsuited": unsuited,
         "rules": {
             level: {"threshold": rule.threshold, "bound": rule.bound, "given": rule.given, "sentence": rule.sentence}

@@ -92,13 +92,13 @@ class Desk:
             self._settle(study)
             shutil.rmtree(self.incoming(study), ignore_errors=True)
 
-    def score(self, study: str, what: str) -> bool:
-        """Score a begun study whose images lie in `incoming`, and send what came of it; returns as `from_archive`.
+    def score(self, study: str, what: str, images: Path | None = None) -> bool:
+        """Score a begun study and send what came of it; returns as `from_archive`.
 
-        Raises NotWritten where the disk is full.
+        images: where they lie, if not in `incoming`.  Raises NotWritten where the disk is full.
         """
         try:
-            facts = self.scorer.score(self.incoming(study), self.results(study))
+            facts = self.scorer.score(images or self.incoming(study), self.results(study))
         except (MissingExtra, NotWritten):  # of no study alone
             self.memory.put_back(study, what)
             raise

@@ -88,16 +88,19 @@ class Shelf:
             self._came[study] = time.monotonic()
 
     def quiet(self, seconds: float) -> Iterator[tuple[str, float]]:
-        """Studies of which nothing has come for so long, and when the last came."""
+        """Studies of which something lies there and nothing has come for so long, and when the last came.
+
+        Nothing lies there of a study whose first image the disk had no room for.
+        """
         with self._lock:
             came = dict(self._came)
         for study, last in came.items():
-            if time.monotonic() - last >= seconds:
+            if time.monotonic() - last >= seconds and self.images(study):
                 yield study, last
 
     def images(self, study: str) -> list[tuple[str, int]]:
         """Names and sizes of the images of a study."""
-        files = (self.folder / study).rglob("*.dcm")
+        files = [file for file in (self.folder / study).rglob("*.dcm") if not file.name.startswith(".part-")]
         return [(file.relative_to(self.folder / study).as_posix(), file.stat().st_size) for file in files]
 
     def take_out(self, study: str, last: float) -> None:
@@ -157,12 +160,18 @@ def _work(desk: Desk, shelf: Shelf, door: Door, wish: Wish) -> None:
 
 
 def _deal_with(desk: Desk, shelf: Shelf, study: str, last: float) -> None:
-    """Score a quiet study unless the same images were scored before; then its images go."""
+    """Score a quiet study unless the same images were scored before; then its images go.
+
+    Images of a study that was dealt with before are scored as a part of their own: what was said of it stays.
+    """
     what = content_of(shelf.images(study))
+    part = desk.memory.part_of(study, what)
     try:
-        if desk.memory.is_wanted(study, what):
-            desk.memory.begin(study, what)
-            desk.score(study, what)
+        if desk.memory.is_wanted(part, what):
+            if part != study:
+                say(f"Study {study}: more of it came once it had been dealt with, which is scored as {part}.")
+            desk.memory.begin(part, what)
+            desk.score(part, what, desk.incoming(study))
         else:
             desk.counts.known += 1
     except ArchiveTrouble:

@@ -6,7 +6,8 @@ OUT of `anomae pull`, `watch` and `receive`:
   studies/<study>/  the scores, maps and DICOM results of a study, see anomae.runs.scoring_folder
   incoming/<study>/ the images of a study, until it is scored
   earlier/<study>/  its earlier results while it is scored anew, which come back where that fails
-A study is called by a digest of its UID: neither the journal nor a name of a folder holds an identifier.
+A study is called by a digest of its UID: neither the journal nor a name of a folder holds an identifier.  What comes
+to `receive` once a study has been scored is a part of its own: <study>-2, -3, ...
 """
 
 import hashlib
@@ -101,6 +102,17 @@ class Memory:
             return known.tries < MOST_ENDS
         return known.state == FAILED and known.again and known.tries < MOST_TRIES
 
+    def part_of(self, study: str, content: str) -> str:
+        """What images of a study are called: as the study, or <study>-2, -3, ... where it came to an end without them.
+
+        So what was said of the images before, which are gone by then, still stands.
+        """
+        name, number = study, 1
+        while (known := self._studies.get(name)) is not None and known.content != content and _is_over(known):
+            number += 1
+            name = f"{study}-{number}"
+        return name
+
     def unsent(self, target: str) -> list[Remembered]:
         """Scored studies whose results have not gone to `target`."""
         return [one for one in self._studies.values() if one.state in (SCORED, SENT) and target not in one.sent]
@@ -181,10 +193,17 @@ def _check(folder: Path, lines: Sequence[Mapping[str, Any]], model: str, source:
         raise UserError(f"{folder} holds studies from {lines[0].get('source')}; name another folder for {source}.")
 
 
+def _is_over(one: Remembered) -> bool:
+    return one.state not in (BEGUN, PUT_BACK) or one.tries >= MOST_ENDS
+
+
 def _row(one: Remembered) -> tuple[Any, ...]:
     facts = one.facts
     flag = facts.get("flag")
     gave_up = f"begun {one.tries} times and never ended" if one.state == BEGUN and one.tries >= MOST_ENDS else ""
+    first, _, part = one.study.partition("-")
+    came_later = f"images of {first} that came once it had been dealt with; see its other lines" if part else ""
+    reason = one.reason or gave_up or facts.get("reason", "")
     return (
         one.study,
         one.state,
@@ -193,6 +212,6 @@ def _row(one: Remembered) -> tuple[Any, ...]:
         facts.get("scans", ""),
         facts.get("findings", ""),
         " ".join(one.sent),
-        one.reason or gave_up or facts.get("reason", ""),
+        "; ".join(filter(None, (came_later, reason))),
         f"studies/{one.study}" if facts else "",
     )

@@ -45,7 +45,7 @@ def index_row(judged: Judged, page: str, thumbnail: str, *, identify: bool = Fal
     scan, decision = judged.scan, judged.decision
     volumes = [each["volume_mm3"] for each in judged.findings if each["volume_mm3"] is not None]
     names = {scan.patient} | names_in_paths([Path(scan.file), Path(scan.path)])
-    found = len(judged.findings) + scan.left_out if scan.finding_threshold is not None else None
+    found = len(judged.findings) + judged.left_out if scan.finding_threshold is not None else None
     return IndexRow(
         label=label_of(scan.name, identify),
         page=page,

@@ -46,6 +46,7 @@ _FORM = {
         "run": {"type": "string", "description": "Which of the served runs is to score it; the first where left out."},
     },
 }
+_NEWEST = 1000  # jobs that are listed whatever came of them
 _LOOK_S, _QUIET_S = 0.25, 15.0
 REFUSALS: dict[int | str, dict[str, Any]] = {401: {"model": Sentence}, 404: {"model": Sentence}}
 JobId = Annotated[str, Path(pattern="^[0-9a-f]{16}$", description="Id of a job.")]
@@ -126,9 +127,18 @@ def _add_jobs(app: FastAPI, service: Service, asks: Callable[..., Any]) -> None:
         return Accepted(job=study)
 
     @app.get("/jobs", response_model=list[JobState], responses={401: {"model": Sentence}})
-    def list_jobs(holder: Holder, most: Annotated[int, Query(ge=1, le=10_000)] = 1000) -> list[JobState]:
-        """The newest jobs, the newest first."""
-        return [job_state(job) for job in reversed(service.jobs.all()[-most:])]
+    def list_jobs(
+        holder: Holder, answer: Response, most: Annotated[int | None, Query(ge=1, le=10_000)] = None
+    ) -> list[JobState]:
+        """The newest jobs, the newest first: `most` of them.
+
+        Where that is left out the newest 1,000, and of older ones all but those that are done and not flagged.
+        X-Total-Count is how many jobs there are.
+        """
+        jobs = service.jobs.all()
+        older = [] if most else [job for job in jobs[:-_NEWEST] if job.state != "done" or job.flag != 0]
+        answer.headers["X-Total-Count"] = str(len(jobs))
+        return [job_state(job) for job in reversed([*older, *jobs[-(most or _NEWEST) :]])]
 
     @app.get("/jobs/{job}", response_model=JobState, responses=REFUSALS)
     def read_job(job: JobId, holder: Holder) -> JobState:

@@ -1,6 +1,8 @@
 """What a scored study says, for programs: its flags, findings and scores as one JSON object."""
 
 import csv
+import re
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,11 +20,14 @@ _COUNTS = {
     "highest_slice",
     "flagged_slices",
     "findings",
+    "findings_left_out",
     "number",
     "first_slice",
     "last_slice",
     "voxels",
 }
+# What may stand in any sentence: alone it is not taken for the name of a file.
+_ANY_WORD = re.compile(r"[a-z]+|.{1,2}", re.DOTALL)
 _YES_OR_NO = {"flag", "suited"}
 
 
@@ -46,6 +51,25 @@ def without_folder(text: str, folder: Path) -> str:
     """A sentence with the paths in it as the client knows them."""
     own = text.replace(f"{folder / UPLOAD}/", "").replace(str(folder / UPLOAD), "The study").replace(f"{folder}/", "")
     return own.replace(str(folder), "The study")
+
+
+def without_names(text: str, folder: Path) -> str:
+    """A sentence that tells no file by its name, which may be a patient's, but as "file 1", "folder 2" or "a file".
+
+    Numbers count the files and the folders that were sent, by their paths in alphabetical order.
+    """
+    upload, told, counts = folder / UPLOAD, dict[str, str](), Counter[str]()
+    for path in sorted(upload.rglob("*")):
+        kind = "folder" if path.is_dir() else "file"
+        counts[kind] += 1
+        for spelt in (str(path), path.relative_to(upload).as_posix(), path.name):
+            if not _ANY_WORD.fullmatch(spelt):
+                told.setdefault(spelt, f"{kind} {counts[kind]}")
+    text = re.sub(rf"{re.escape(str(folder / OUT))}/[\w./-]*\w", "a file of results", text)
+    for spelt in sorted((spelt for spelt in told if spelt in text), key=len, reverse=True):
+        text = re.sub(rf"(?<!\w){re.escape(spelt)}(?!\w)", told[spelt], text)
+    text = re.sub(rf"{re.escape(str(upload))}/\S*\w", "a file", text)  # that is not there
+    return without_folder(text, folder)
 
 
 def _result(folder: Path, study: str, run: str) -> dict[str, Any]:

@@ -35,8 +35,8 @@ class JobState(BaseModel):
     progress: Progress
     run: str
     study: str | None = Field(description="Id of the study, once it is done.")
-    error: str | None = Field(description="Why it failed.")
-    note: str | None = Field(description="What is to be known though it did not fail.")
+    error: str | None = Field(description="Why it failed; files by their numbers, in the order of their names.")
+    note: str | None = Field(description="What is to be known though it did not fail; files likewise.")
     flag: bool | None = Field(description="Whether any scan is flagged; null where none could be, or not yet.")
     scans: int | None
     findings: int | None

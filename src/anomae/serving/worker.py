@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import IO, Any
 
 from anomae.errors import UserError
+from anomae.files import read_json
 from anomae.locks import FolderLock
 from anomae.progress import Progress, reporting
-from anomae.serving.results import OUT, UPLOAD, without_folder, write_result
+from anomae.serving.results import OUT, UPLOAD, without_names, write_result
 
 _PATIENCE_S = 60.0
 _DICOM = "seg,sr"
@@ -64,7 +65,7 @@ def _answer(job: dict[str, Any], models: "_Models", answers: IO[str]) -> dict[st
         return {"failed": _TOO_LARGE}
     except (UserError, OSError) as error:
         # A reader that was refused memory cannot know that the file is sound.
-        told = _TOO_LARGE if "MemoryError" in str(error) else without_folder(str(error), folder)
+        told = _TOO_LARGE if "MemoryError" in str(error) else without_names(str(error), folder)
         return {"failed": told}
     except Exception as error:  # noqa: BLE001  told to the service, which says that it is a defect
         last = traceback.extract_tb(error.__traceback__)[-1]
@@ -76,19 +77,21 @@ def _score(job: dict[str, Any], folder: Path, models: "_Models") -> dict[str, An
     from anomae.stages.score_scans import score_scans
 
     upload, out = folder / UPLOAD, folder / OUT
+    summary = out / "scoring.json"
     wanted = _DICOM if job["dicom"] and _holds_dicom(upload) else None
     note = ""
     try:
         score_scans(job["run"], [upload], out, overlays=0, dicom=wanted, device=models.device, load=models.detector)
     except UserError as error:
         # Its summary is written last of all: what is missing then is DICOM results, and the summary says so.
-        if not (out / "scoring.json").exists() or json.loads((out / "scoring.json").read_text())["failed"]:
+        if not summary.exists() or read_json(summary)["failed"]:
             raise
-        note = without_folder(str(error), folder)
+        note = without_names(str(error), folder)
     result = write_result(folder, job["id"], job["name"])
-    skipped = result["skipped"]
+    skipped = [str(reason) for reason in read_json(summary)["skipped"].values()]
     if skipped and not note:
-        note = f"{len(skipped)} scan(s) could not be read and were skipped; the first: {skipped[0]}"
+        first = without_names(skipped[0], folder)
+        note = f"{len(skipped)} scan(s) could not be read and were skipped; the first: {first}"
     return {"flag": result["flag"], "scans": len(result["scans"]), "findings": result["findings"], "note": note}
 
 

@@ -24,6 +24,7 @@ _TAGS = [
     "SeriesNumber",
     "InstanceNumber",
     "Modality",
+    "Manufacturer",
     "ImageType",
     "BodyPartExamined",
     "SeriesDescription",
@@ -48,6 +49,8 @@ _TAGS = [
 ]
 # Pictures that are drawn or computed over a scan rather than being one.
 _NO_SCANS = {"SEG": "a segmentation", "RTDOSE": "a radiotherapy dose"}
+_PARAMETRIC_MAP = "1.2.840.10008.5.1.4.1.1.30"  # its modality is that of the scan
+_OURS = "anomae"  # the manufacturer in what anomae.dicom_results writes
 
 
 class NotAPicture(UnreadableScan):
@@ -155,15 +158,25 @@ def patient_in_header(path: Path) -> HeaderPatient:
 
 
 def _check_picture(path: Path, header: Any) -> None:
-    modality = str(header.get("Modality", ""))
-    if header.get("Rows") and header.get("Columns") and modality not in _NO_SCANS:
+    what = _no_scan(header)
+    if header.get("Rows") and header.get("Columns") and not what:
         return
     kind = getattr(header.get("SOPClassUID"), "name", "")
+    modality = str(header.get("Modality", ""))
     directory = str(header.file_meta.get("MediaStorageSOPClassUID", "")).startswith("1.2.840.10008.1.3.")
-    if modality not in _NO_SCANS and ("Image Storage" in kind or not (kind or modality or directory)):
+    if not what and ("Image Storage" in kind or not (kind or modality or directory)):
         raise unreadable(path, "holds no readable DICOM picture: it is cut short, a mere header, or no DICOM at all.")
-    what = _NO_SCANS.get(modality, "DICOM without a picture, such as a report or a directory")
+    what = what or "DICOM without a picture, such as a report or a directory"
     raise NotAPicture(str(unreadable(path, f"is {what}; give the scan itself, a file or its folder.")))
+
+
+def _no_scan(header: Any) -> str:
+    """What was drawn or computed over a scan, a phrase; "" where it is no such thing."""
+    if str(header.get("Manufacturer") or "").strip() == _OURS:
+        return f"a result that {_OURS} wrote"
+    if str(header.get("SOPClassUID", "")) == _PARAMETRIC_MAP:
+        return "a parametric map"
+    return _NO_SCANS.get(str(header.get("Modality", "")), "")
 
 
 def _frame(path: Path, number: int, header: Any, sources: list[Any]) -> Frame:

@@ -118,9 +118,10 @@
   const rank = (job) => (job.flag === true ? 0 : job.flag === null ? 1 : 2);
   let shown = "";
 
-  const showStudies = (jobs) => {
+  // left: how many older studies, done and not flagged, the service did not list.
+  const showStudies = (jobs, left) => {
     const done = jobs.filter((job) => job.state === "done").sort((one, other) => rank(one) - rank(other) || other.sent_at - one.sent_at);
-    const now = JSON.stringify(done);
+    const now = JSON.stringify([done, left]);
     if (now === shown && at("studies").children.length === done.length) return;
     shown = now;
     at("studies").replaceChildren(
@@ -150,9 +151,10 @@
       }),
     );
     const flagged = done.filter((job) => job.flag === true).length;
-    at("counts").textContent = done.length ? `${done.length}, flagged: ${flagged}` : "";
+    const unlisted = left ? `; ${left} older ones, not flagged, are not shown` : "";
+    at("counts").textContent = done.length ? `${done.length + left}, flagged: ${flagged}${unlisted}` : "";
     at("none").hidden = done.length > 0;
-    if (done.length) say(`${done.length} studies are done, ${flagged} of them flagged.`);
+    if (done.length) say(`${done.length + left} studies are done, ${flagged} of them flagged.`);
   };
 
   const look = async () => {
@@ -165,7 +167,7 @@
       const jobs = await answer.json();
       if (asked !== visit) return;
       showQueue(jobs);
-      showStudies(jobs);
+      showStudies(jobs, Math.max(0, Number(answer.headers.get("X-Total-Count")) - jobs.length));
       if (sending.size || jobs.some((job) => job.state === "queued" || job.state === "running")) pause = 1000;
       at("send-wrong").dataset.away = "";
     } catch {
