@@ -62,7 +62,36 @@ def test_a_small_scan_beside_a_large_one_is_no_localizer(
 
 def test_where_all_are_localizers_they_stay(tmp_path: Path, write_slice: Write) -> None:
     scout(write_slice, tmp_path, 3, **SAGITTAL, **SCOUT)
-    assert look_for_scans(tmp_path).scans == [tmp_path]
+    found = look_for_scans(tmp_path)
+    assert found.scans == [tmp_path]
+    assert not found.passed_over
+
+
+@pytest.mark.parametrize("series", [None, "largest", 1])
+@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize("where", ["study/scout", "study", "."])
+def test_localizers_in_a_folder_of_their_own_are_passed_over(
+    tmp_path: Path, write_series: Write, write_slice: Write, where: str, count: int, series: str | int | None
+) -> None:
+    write_series(tmp_path / "study" / "scan", VOXELS, SeriesInstanceUID="1.2", SeriesNumber=2)
+    scout(write_slice, tmp_path / where, count, **SAGITTAL, **SCOUT)
+    found = look_for_scans(tmp_path, series)
+    assert found.scans == [tmp_path / "study" / "scan"]
+    assert found.notes() == ["Passed over: 1, DICOM: localizer, told because its ImageType says LOCALIZER."]
+    (named,) = look_for_scans(tmp_path / where).scans if where == "study/scout" else [tmp_path / where / "scout0.dcm"]
+    assert read_volume(named).voxels.size  # what is named itself is read, and so is what an earlier store names
+
+
+def test_where_nothing_but_localizers_lies_below_that_is_said(tmp_path: Path, write_slice: Write) -> None:
+    scout(write_slice, tmp_path / "one", 2, **SAGITTAL, **SCOUT)
+    scout(write_slice, tmp_path / "two", 2, **SAGITTAL, **SCOUT)
+    write_slice(tmp_path / "two" / "more.dcm", VOXELS[0], SeriesInstanceUID="1.9", **SCOUT)
+    for series, count in ((None, 3), ("largest", 3)):
+        found = look_for_scans(tmp_path, series)
+        assert found.scans == []
+        assert found.notes()[0].startswith(f"Passed over: {count}, DICOM: localizer")
+    assert len(look_for_scans(tmp_path / "two").scans) == 2
+    assert read_volume(tmp_path / "two", series="largest").voxels.size
 
 
 def test_a_localizer_inside_a_series_is_left_out_with_a_note(

@@ -200,7 +200,8 @@ class Folder(Cohort):
                 f"the table says of which class each scan is; {there - len(cases)} that it lacks were left out"
             )
         if not cases:
-            raise UserError(f"{self.source} holds no scans or pictures in its class folders.")
+            left_out = passed_over_notes(self._passed_over)
+            raise UserError(" ".join([f"{self.source} holds no scans or pictures in its class folders.", *left_out]))
         notes += pairing_notes(paired, cases, organs)
         facts = pairing_facts(paired, cases, self.source)
         facts |= {"ignore_values": list(self.values.ignored)} if self.values.ignored else {}
