@@ -16,7 +16,7 @@ from anomae.inference.fitted import load_model
 from anomae.inference.inspect import inspect_volume
 from anomae.runs.healthy_file import NAME, read_healthy_scores, write_healthy_scores
 from anomae.slices.settings import PrepareSettings
-from anomae.slices.store import grey
+from anomae.slices.store import SliceStore, grey
 from anomae.stages import score_scans as stage
 from anomae.stages.evaluate import evaluate
 from anomae.stages.fit import fit
@@ -95,6 +95,12 @@ def test_a_copy_of_the_fitted_folder_flags_by_the_thresholds_of_the_report(fitte
     said = facts(out)
     assert said["flagged"] == {"slices": sum(row["flag"] == "1" for row in rows), "scans": 1, "patients": 1}
     assert said["calibration"]["source"] == point["calibration"]["source"]
+
+
+def test_scans_labelled_as_a_whole_are_told_by_prepare_and_the_report(fitted_run):
+    said = "2 abnormal scan(s) have no lesion mask: all their slices count as abnormal, those that show no lesion too"
+    assert sum(note.startswith(said) for note in SliceStore(fitted_run.parent / "store").prepared["notes"]) == 1
+    assert sum(warning.startswith(said) for warning in evaluate(fitted_run, resamples=100)["warnings"]) == 1
 
 
 def test_the_bounds_are_settings_of_both(fitted_run, fitted, tmp_path):
