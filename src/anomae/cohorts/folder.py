@@ -30,7 +30,7 @@ from anomae.cohorts.patient_names import (
 )
 from anomae.cohorts.picture_groups import PICTURES, group_near_duplicates
 from anomae.cohorts.scan_slices import read_scan_slices
-from anomae.cohorts.table_cases import contradicted, with_table
+from anomae.cohorts.table_cases import by_scan, contradicted, with_table
 from anomae.errors import UnreadableScan, UserError
 from anomae.volumes.passed_over import told as passed_over_notes
 from anomae.volumes.series import checked_series
@@ -192,7 +192,8 @@ class Folder(Cohort):
         )
         for folder in folders:
             cases += self._cases_in(folder, paired, organs, parting)
-        cases, otherwise = with_table(cases, said, self.source), cases
+        said = by_scan(cases, said, self.source)
+        cases, otherwise = with_table(cases, said), cases
         notes += contradicted(otherwise, cases)
         if any(folder.label == UNKNOWN for folder in folders):
             there, cases = len(cases), [case for case in cases if case.source in said]
