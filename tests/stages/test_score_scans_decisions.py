@@ -14,6 +14,7 @@ from anomae.detectors.protocol import Findings
 from anomae.errors import UserError
 from anomae.inference.fitted import load_model
 from anomae.inference.inspect import inspect_volume
+from anomae.reports.overlay_picture import threshold_of
 from anomae.runs.healthy_file import NAME, read_healthy_scores, write_healthy_scores
 from anomae.slices.settings import PrepareSettings
 from anomae.slices.store import SliceStore, grey
@@ -200,15 +201,18 @@ def test_what_the_model_was_not_made_for_is_not_flagged_unless_forced(fitted, tm
     voxels = np.random.default_rng(0).normal(100, 8, (6, 24, 24)).astype(np.float32)
     write_volume(tmp_path / "in" / "huge.nii.gz", voxels, Grid(GRID.shape, (3.0, 9.0, 9.0)))
     a_scan(tmp_path / "in" / "ill.nii.gz", 300, 90)
-    out = score_scans(fitted, [tmp_path / "in"], tmp_path / "out")
+    out = score_scans(fitted, [tmp_path / "in"], tmp_path / "out", overlays=1)
     huge, ill = table(out, "scans")
+    drawn = {path.name.split("_")[0]: threshold_of(path) for path in (out / "overlays").iterdir()}
+    assert drawn == {"huge": "none", "ill": table(out, "findings")[0]["threshold"]}
     assert (huge["flag"], huge["suited"], ill["flag"], ill["suited"]) == ("", "0", "1", "1")
     assert "Its pixels are 9 mm wide" in huge["reason"]
     assert {row["name"] for row in table(out, "findings")} == {"ill"}
     assert list(facts(out)["unsuited"]) == [huge["file"]]
     counting = Counting(load_model(fitted).detector)
-    forced = score_scans(fitted, [tmp_path / "in"], out, force=True, load=lambda *_: counting)
+    forced = score_scans(fitted, [tmp_path / "in"], out, overlays=1, force=True, load=lambda *_: counting)
     assert counting.seen == 0
+    assert {threshold_of(path) for path in (out / "overlays").iterdir()} == {drawn["ill"]}
     huge = table(forced, "scans")[0]
     assert huge["flag"] in ("0", "1")
     assert huge["reason"].startswith("Flagged although the model was not made for it: Its pixels")
