@@ -42,6 +42,7 @@ def _draw_scan(folder: ScoringFolder, scan: ScoredScan, overlays: int, scale: fl
         grey, heat, aspect = kept["grey"], kept["heat"], float(kept["aspect"])
         # Kept by earlier versions without them: nothing is then said of sides, nor of how many slices there are.
         sides, count = bool(kept.get("sides", False)), int(kept.get("count", 0))
+        window = f"   {kept['window']}" if "window" in kept else ""
         for index, (number, score) in enumerate(zip(kept["slices"][:overlays], kept["scores"], strict=False)):
             draw_overlay(
                 folder.overlay_path(scan.name, int(number)),
@@ -49,7 +50,7 @@ def _draw_scan(folder: ScoringFolder, scan: ScoredScan, overlays: int, scale: fl
                 heat[index],
                 grey=(0, 255),
                 heat_top=scale,
-                title=f"{scan.name}{'' if count == 1 else f'   slice {number}'}   score {score:.4g}",
+                title=f"{scan.name}{'' if count == 1 else f'   slice {number}'}   score {score:.4g}{window}",
                 aspect=aspect,
                 map_name=map_name,
                 threshold=scan.finding_threshold,
