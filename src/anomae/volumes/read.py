@@ -53,7 +53,7 @@ class _Search:
     """A search below `root` as it goes.
 
     waiting: folders still to be searched, the next one last.  scouts: what lies in `root` itself and says that it is a
-    localizer, by the series' UID.
+    localizer, by the series' UID.  captures: secondary captures, and of which study they are; studies: of scanners.
     """
 
     root: Path
@@ -62,6 +62,8 @@ class _Search:
     waiting: list[Path]
     positions: FirstPositions = field(default_factory=lambda: defaultdict(dict))
     scouts: dict[str, set[Path]] = field(default_factory=lambda: defaultdict(set))
+    captures: dict[Path, str] = field(default_factory=dict)
+    studies: set[str] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,11 +137,11 @@ def look_for_scans(folder: Path, series: str | int | None = None) -> FoundScans:
     Files count by their names.  DICOM files count by their headers: those that stack to a volume count as the folder
     they lie in, once, and a picture that stands alone, such as a radiograph, as its file.  Of a folder with several
     series each that stacks is a scan (anomae.volumes.series.series_path); with `series` (a number from 1, or "largest")
-    only that one.  Localizers are passed over, but for those that lie in `folder` itself where no scan is found: it was
-    named for them.  DICOM files that cannot be read are named, so that they are missed
-    nowhere; those without a picture are passed over; links that lead nowhere are named.  Series whose slices lie in
-    several folders, and are no copies, are counted.  Raises UnreadableScan for a folder that is not there or may not
-    be opened.
+    only that one.  Localizers are passed over (but those that lie in `folder` itself where no scan is found: it was
+    named for them), and so are secondary captures of studies of which scans are found.  DICOM files that cannot be read
+    are named, so that they are missed nowhere; those without a picture are passed over; links that lead nowhere are
+    named.  Series whose slices lie in several folders, and are no copies, are counted.  Raises UnreadableScan for a
+    folder that is not there or may not be opened.
     """
     found = FoundScans()
     search = _Search(folder, series, found.passed_over, [folder])
@@ -150,6 +152,9 @@ def look_for_scans(folder: Path, series: str | int | None = None) -> FoundScans:
         if next_folder.resolve() not in seen:
             seen.add(next_folder.resolve())
             found.scans.extend(_find_in(next_folder, search))
+    if drawn := {path for path, study in search.captures.items() if study in search.studies}:
+        found.passed_over["DICOM: secondary captures, such as of the screen, of studies that hold scans"] = len(drawn)
+        found.scans[:] = [path for path in found.scans if path not in drawn]
     if found.scans and search.scouts:
         found.passed_over[f"{LOCALIZER}{SAYS_LOCALIZER}"] += len(search.scouts)
     elif search.scouts:
@@ -196,6 +201,8 @@ def _group_dicom(folder: Path, files: list[Path], search: _Search) -> set[Path]:
             scans.add(file)
             continue
         uid = frames[0].series
+        if frames[0].study and not (frames[0].localizer or frames[0].is_capture):
+            search.studies.add(frames[0].study)
         found.setdefault(uid, []).extend(frames)
         placed = len(frames) == 1 and frames[0].position_mm is not None and frames[0].orientation is not None
         stacks.setdefault(uid if placed else str(file), (uid, []))[1].append(file)
@@ -226,6 +233,8 @@ def _group_dicom(folder: Path, files: list[Path], search: _Search) -> set[Path]:
             passed_over["DICOM: without a position, in a series whose other pictures have one"] += len(members)
             continue
         scans.add(path)
+        if all(frame.is_capture for frame in found[uid]):
+            search.captures[path] = found[uid][0].study
     return scans
 
 
