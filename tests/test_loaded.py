@@ -1,6 +1,7 @@
 """A model in a program of one's own: what it says of a path, a volume and an array is the same, and can be kept."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from anomae.detectors.protocol import Findings
 from anomae.errors import MissingExtra, UnreadableScan, UserError
 from anomae.inference.decision import HealthyScores
 from anomae.inference.inspect import Model
-from anomae.loaded import LoadedModel
+from anomae.loaded import Inspection, LoadedModel
 from anomae.slices.settings import PrepareSettings
 from anomae.volumes.read import read_volume
 from anomae.volumes.volume import Grid, Volume
@@ -117,6 +118,14 @@ def test_a_figure_shows_the_highest_slice_or_the_one_asked_for(scan, tmp_path):
     assert len(quiet.axes[1].collections) == 0
     with pytest.raises(UserError, match="Slice 9 was not scored"):
         result.show(9)
+
+
+def test_a_figure_of_a_ct_is_drawn_through_its_window(scan):
+    study = loaded().inspect(scan).study
+    case = replace(study.result.case, modality="CT", body_part="HEAD")
+    axes = Inspection(replace(study, result=replace(study.result, case=case))).show(0).axes[0]
+    assert axes.get_title(loc="left") == "slice 0, brain window, 0 to 80 HU"
+    assert axes.images[0].get_clim() == (0, 80)
 
 
 def test_three_planes_need_a_volume_and_the_extra(scan, monkeypatch):

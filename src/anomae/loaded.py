@@ -187,6 +187,7 @@ class Inspection:
 
         slice_number: which; None: the highest.  Raises UserError where that slice was not scored.
         """
+        from anomae.reports.ct_windows import window_of_ct
         from anomae.reports.study_figure import study_figure
 
         shown = int(self.slices[int(np.argmax(self.decision.scores))]) if slice_number is None else slice_number
@@ -207,6 +208,7 @@ class Inspection:
             threshold=self.study.decision.rules.slice.threshold,
             shown=shown,
             title=str(self),
+            window=window_of_ct(result.case),
         )
 
     def view(self) -> Any:

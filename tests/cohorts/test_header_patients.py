@@ -1,5 +1,7 @@
 """Whom DICOM headers name, whatever way they spell it."""
 
+import shutil
+
 import numpy as np
 import pydicom
 import pytest
@@ -60,3 +62,21 @@ def test_a_series_that_spells_its_patient_in_two_ways_is_read(tmp_path):
 def test_what_anonymisers_leave_behind_names_nobody_in_any_spelling(tmp_path, name):
     series(tmp_path / "a", name)
     assert patient_in_headers(tmp_path / "a") == HeaderPatient()
+
+
+def test_localizers_are_no_cases_and_a_folder_of_nothing_else_says_so(tmp_path):
+    series(tmp_path / "healthy" / "study" / "scan", "p1")
+    for folder in ("healthy/study/scout", "abnormal/study/scout"):
+        series(tmp_path / folder, "p1", 1)
+        for path in (tmp_path / folder).iterdir():
+            header = pydicom.dcmread(path)
+            header.ImageType = ["ORIGINAL", "PRIMARY", "LOCALIZER"]
+            header.save_as(path)
+    cohort = Folder(tmp_path)
+    assert [case.case for case in cohort.cases()] == ["healthy/study/scan"]
+    assert "Passed over: 2, DICOM: localizer, told because its ImageType says LOCALIZER" in cohort.notes()
+    shutil.rmtree(tmp_path / "healthy" / "study" / "scan")
+    with pytest.raises(
+        UserError, match=r"no scans or pictures in its class folders\. Passed over: 2, DICOM: localizer"
+    ):
+        Folder(tmp_path).cases()

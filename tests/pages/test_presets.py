@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from anomae.pages.presets import CT_WINDOWS, looks_like_ct, windows_of
+from anomae.pages.presets import windows_of
+from anomae.reports.ct_windows import CT_WINDOWS, looks_like_ct, window_of_ct, window_sentence
 from anomae.volumes.identity import DicomSeries
 
 from .made_up import head, study_of
@@ -12,7 +13,9 @@ from .made_up import head, study_of
 
 def as_dicom(volume, modality, body_part=""):
     study = study_of(volume)
-    return replace(study, volume=replace(volume, dicom=DicomSeries("", "", "", modality, body_part, ())))
+    case = replace(study.result.case, modality=modality, body_part=body_part)
+    told = replace(volume, dicom=DicomSeries("", "", "", modality, body_part, ()))
+    return replace(study, volume=told, result=replace(study.result, case=case))
 
 
 def chest():
@@ -44,6 +47,22 @@ def test_an_mr_has_its_own_range():
     assert list(windows.ranges) == ["auto", "tissue", "bright signal", "full range"]
     assert all(low < high for low, high in windows.ranges.values())
     assert windows.ranges["tissue"][0] > 200
+
+
+def test_pictures_are_drawn_through_the_window_that_the_page_begins_with():
+    head_mr, no_grid = head((16, 24, 24)), study_of(chest()).result.case
+    for study in (as_dicom(chest(), "CT", "HEAD"), as_dicom(chest(), "CT"), study_of(chest())):
+        windows, (name, ends) = windows_of(study), window_of_ct(study.result.case)
+        assert (name, ends) == (windows.first, windows.ranges[windows.first])
+    for case in (
+        as_dicom(head_mr, "MR").result.case,
+        as_dicom(chest(), "MR").result.case,
+        study_of(head_mr).result.case,
+    ):
+        assert window_of_ct(case) is None
+    assert window_of_ct(replace(no_grid, grid=None)) is None
+    assert window_sentence(("brain", (0.0, 80.0))) == "brain window, 0 to 80 HU"
+    assert window_sentence(None) == ""
 
 
 def test_a_constant_scan_has_windows_too():

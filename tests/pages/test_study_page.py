@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -258,6 +259,14 @@ def test_no_calibration_no_flag_no_findings_and_why(tmp_path):
     assert "keeps no scores of healthy people" in text
     assert 'id="findings"' not in text
     assert "For research only. Not for clinical use" in text
+
+
+def test_where_no_findings_were_looked_for_the_page_says_so_and_marks_no_threshold(tmp_path):
+    study = study_of(head(), reasons=("It is a CT.",))
+    write_study_page(replace(study, regions=None), tmp_path / "study.html")
+    text = (tmp_path / "study.html").read_text(encoding="utf-8")
+    assert "No findings were looked for: the model was not made for this scan." in text
+    assert "findings are above" not in text
 
 
 def test_a_large_volume_is_shown_smaller_and_it_is_said(browser, tmp_path):

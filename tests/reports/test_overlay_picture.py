@@ -38,6 +38,14 @@ def test_what_is_above_the_threshold_is_outlined_where_it_is(tmp_path):
     assert threshold_of(tmp_path / "bare.png") == "none"
 
 
+def test_why_there_are_no_findings_is_written_where_their_threshold_would_be(tmp_path):
+    bare, seen = drawn(tmp_path / "bare.png"), drawn(tmp_path / "without.png", without="none were looked for")
+    changed = np.argwhere(np.abs(seen - bare).sum(axis=2) > 0)
+    assert len(changed) > 50
+    assert (changed[:, 0] > seen.shape[0] - 32).all()
+    assert (drawn(tmp_path / "a.png", threshold=0.5, without="x") == drawn(tmp_path / "b.png", threshold=0.5)).all()
+
+
 def test_sides_and_the_slice_are_drawn_where_they_are_known(tmp_path):
     bare, seen = drawn(tmp_path / "bare.png"), drawn(tmp_path / "sides.png", sides=True, slice_of=(30, 40))
     changed = np.argwhere(np.abs(seen - bare).sum(axis=2) > 60)

@@ -116,6 +116,20 @@ def named_tables(folder: Path, in_labels: bool) -> list[Path]:
     return [folder / "s.csv", folder / "o.csv", folder / "l.csv"]
 
 
+def test_a_run_and_a_table_are_compared_on_the_labels_of_its_store(runs, tmp_path):
+    index = Path(read_json(runs[0] / "run.json")["store"]) / "index.csv"
+    own, second = tmp_path / "own.csv", runs[1] / "findings" / "scores.csv"
+    shutil.copy(second, own)
+    found = compare([runs[0], own], tmp_path / "out", labels=index, resamples=50)
+    tables = compare([runs[0] / "findings" / "scores.csv", own], tmp_path / "again", labels=index, resamples=50)
+    assert [*found["runs"].values()] == [*tables["runs"].values()]
+    assert [*found["runs"]] == ["run", "own.csv"]
+    with pytest.raises(UserError, match=r"own.csv is a table of scores and no run; name the labels .* --labels"):
+        compare([runs[0], own], tmp_path / "out")
+    with pytest.raises(UserError, match="is no table of scores, nor a run with finished findings"):
+        compare([tmp_path, own], tmp_path / "out", labels=index)
+
+
 @pytest.mark.parametrize("in_labels", [True, False])
 def test_patients_may_be_named_by_either_table_as_when_one_is_evaluated(tmp_path, in_labels):
     scores, other, labels = named_tables(tmp_path, in_labels)

@@ -18,10 +18,11 @@ from anomae.inference.fitted import load_model
 from anomae.inference.inspect import inspect_volume
 from anomae.inference.tables import judge
 from anomae.pages.index_page import index_row
+from anomae.reports.overlay_picture import threshold_of
 from anomae.runs.healthy_file import NAME, read_healthy_scores, write_healthy_scores
 from anomae.runs.scoring_folder import ScoredScan
 from anomae.slices.settings import PrepareSettings
-from anomae.slices.store import grey
+from anomae.slices.store import SliceStore, grey
 from anomae.stages import score_scans as stage
 from anomae.stages.evaluate import evaluate
 from anomae.stages.fit import fit
@@ -100,6 +101,12 @@ def test_a_copy_of_the_fitted_folder_flags_by_the_thresholds_of_the_report(fitte
     said = facts(out)
     assert said["flagged"] == {"slices": sum(row["flag"] == "1" for row in rows), "scans": 1, "patients": 1}
     assert said["calibration"]["source"] == point["calibration"]["source"]
+
+
+def test_scans_labelled_as_a_whole_are_told_by_prepare_and_the_report(fitted_run):
+    said = "2 abnormal scan(s) have no lesion mask: all their slices count as abnormal, those that show no lesion too"
+    assert sum(note.startswith(said) for note in SliceStore(fitted_run.parent / "store").prepared["notes"]) == 1
+    assert sum(warning.startswith(said) for warning in evaluate(fitted_run, resamples=100)["warnings"]) == 1
 
 
 def test_the_bounds_are_settings_of_both(fitted_run, fitted, tmp_path):
@@ -219,15 +226,18 @@ def test_what_the_model_was_not_made_for_is_not_flagged_unless_forced(fitted, tm
     voxels = np.random.default_rng(0).normal(100, 8, (6, 24, 24)).astype(np.float32)
     write_volume(tmp_path / "in" / "huge.nii.gz", voxels, Grid(GRID.shape, (3.0, 9.0, 9.0)))
     a_scan(tmp_path / "in" / "ill.nii.gz", 300, 90)
-    out = score_scans(fitted, [tmp_path / "in"], tmp_path / "out")
+    out = score_scans(fitted, [tmp_path / "in"], tmp_path / "out", overlays=1)
     huge, ill = table(out, "scans")
+    drawn = {path.name.split("_")[0]: threshold_of(path) for path in (out / "overlays").iterdir()}
+    assert drawn == {"huge": "none", "ill": table(out, "findings")[0]["threshold"]}
     assert (huge["flag"], huge["suited"], ill["flag"], ill["suited"]) == ("", "0", "1", "1")
     assert "Its pixels are 9 mm wide" in huge["reason"]
     assert {row["name"] for row in table(out, "findings")} == {"ill"}
     assert list(facts(out)["unsuited"]) == [huge["file"]]
     counting = Counting(load_model(fitted).detector)
-    forced = score_scans(fitted, [tmp_path / "in"], out, force=True, load=lambda *_: counting)
+    forced = score_scans(fitted, [tmp_path / "in"], out, overlays=1, force=True, load=lambda *_: counting)
     assert counting.seen == 0
+    assert {threshold_of(path) for path in (out / "overlays").iterdir()} == {drawn["ill"]}
     huge = table(forced, "scans")[0]
     assert huge["flag"] in ("0", "1")
     assert huge["reason"].startswith("Flagged although the model was not made for it: Its pixels")

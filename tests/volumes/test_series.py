@@ -62,7 +62,36 @@ def test_a_small_scan_beside_a_large_one_is_no_localizer(
 
 def test_where_all_are_localizers_they_stay(tmp_path: Path, write_slice: Write) -> None:
     scout(write_slice, tmp_path, 3, **SAGITTAL, **SCOUT)
-    assert look_for_scans(tmp_path).scans == [tmp_path]
+    found = look_for_scans(tmp_path)
+    assert found.scans == [tmp_path]
+    assert not found.passed_over
+
+
+@pytest.mark.parametrize("series", [None, "largest", 1])
+@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize("where", ["study/scout", "study", "."])
+def test_localizers_in_a_folder_of_their_own_are_passed_over(
+    tmp_path: Path, write_series: Write, write_slice: Write, where: str, count: int, series: str | int | None
+) -> None:
+    write_series(tmp_path / "study" / "scan", VOXELS, SeriesInstanceUID="1.2", SeriesNumber=2)
+    scout(write_slice, tmp_path / where, count, **SAGITTAL, **SCOUT)
+    found = look_for_scans(tmp_path, series)
+    assert found.scans == [tmp_path / "study" / "scan"]
+    assert found.notes() == ["Passed over: 1, DICOM: localizer, told because its ImageType says LOCALIZER."]
+    (named,) = look_for_scans(tmp_path / where).scans if where == "study/scout" else [tmp_path / where / "scout0.dcm"]
+    assert read_volume(named).voxels.size  # what is named itself is read, and so is what an earlier store names
+
+
+def test_where_nothing_but_localizers_lies_below_that_is_said(tmp_path: Path, write_slice: Write) -> None:
+    scout(write_slice, tmp_path / "one", 2, **SAGITTAL, **SCOUT)
+    scout(write_slice, tmp_path / "two", 2, **SAGITTAL, **SCOUT)
+    write_slice(tmp_path / "two" / "more.dcm", VOXELS[0], SeriesInstanceUID="1.9", **SCOUT)
+    for series, count in ((None, 3), ("largest", 3)):
+        found = look_for_scans(tmp_path, series)
+        assert found.scans == []
+        assert found.notes()[0].startswith(f"Passed over: {count}, DICOM: localizer")
+    assert len(look_for_scans(tmp_path / "two").scans) == 2
+    assert read_volume(tmp_path / "two", series="largest").voxels.size
 
 
 def test_a_localizer_inside_a_series_is_left_out_with_a_note(
@@ -146,3 +175,37 @@ def test_pictures_without_a_position_stay_scans_where_they_are_not_few(
         assert not found.passed_over
         with pytest.raises(UnreadableScan, match="name no position"):
             read_volume(tmp_path / folder)
+
+
+CAPTURE = {"SOPClassUID": "1.2.840.10008.5.1.4.1.1.7", "Modality": "OT"}
+
+
+@pytest.mark.parametrize("series", [None, "largest"])
+@pytest.mark.parametrize("where", ["study/captures", "study/scan"])
+def test_captures_of_a_study_with_scans_are_left_out_with_a_count(
+    tmp_path: Path, write_series: Write, write_slice: Write, where: str, series: str | None
+) -> None:
+    write_series(tmp_path / "study" / "scan", VOXELS, SeriesInstanceUID="1.2", StudyInstanceUID="1")
+    told = {**CAPTURE, "StudyInstanceUID": "1", "SeriesInstanceUID": "1.9", "SeriesNumber": 9}
+    for number in (1, 2):
+        unplaced(write_slice, tmp_path / where / f"z{number}.dcm", VOXELS[number], **told)
+    found = look_for_scans(tmp_path, series)
+    assert len(found.scans) == 1
+    np.testing.assert_array_equal(read_volume(found.scans[0]).voxels, VOXELS)
+    if where == "study/captures":
+        assert found.notes() == [
+            "Passed over: 2, DICOM: secondary captures, such as of the screen, of studies that hold scans."
+        ]
+        assert len(look_for_scans(tmp_path / where).scans) == 2  # the folder itself was named
+
+
+def test_captures_of_studies_of_nothing_else_stay(tmp_path: Path, write_series: Write, write_slice: Write) -> None:
+    """Such as photographs, ultrasound and films that were digitised, beside the scans of other studies."""
+    write_series(tmp_path / "scan", VOXELS, SeriesInstanceUID="1.2", StudyInstanceUID="1")
+    for number, study in enumerate(("2", "2", "3", None)):
+        told = {**CAPTURE, "StudyInstanceUID": study, "SeriesInstanceUID": f"2.{number}"}
+        unplaced(write_slice, tmp_path / "films" / f"{number}.dcm", VOXELS[number], **told)
+    scout(write_slice, tmp_path / "films", 2, **SAGITTAL, **SCOUT, StudyInstanceUID="2")
+    found = look_for_scans(tmp_path)
+    assert len(found.scans) == 5
+    assert found.notes() == ["Passed over: 1, DICOM: localizer, told because its ImageType says LOCALIZER."]

@@ -100,7 +100,7 @@ def score_archive(
                         bar.advance(finished.facts.entries, f"{scored['slices']} slices")
         folder.clean()
         folder.drop_beyond(shards)
-        facts = write_summary(folder, shards, rules)
+        facts = write_summary(folder, shards, rules, forced=force)
         seconds = time.monotonic() - began
         here = {
             "engine": engine,

@@ -12,6 +12,7 @@ from anomae.archive.score_shard import facts_in
 from anomae.archive.tables import FAILED
 from anomae.files import write_csv
 from anomae.inference.decision import Rules
+from anomae.inference.tables import not_suited_sentence, standing
 
 PATIENTS = {
     "patient": "string",
@@ -21,35 +22,40 @@ PATIENTS = {
     "flag": "bool",
     "reason": "string",
 }
-_OF_SCANS = ("patient", "score", "flag", "reason")
+_OF_SCANS = ("patient", "score", "flag", "suited", "reason")
 
 
 @dataclass(slots=True)
 class _Patient:
-    """decided: how many of the `scans` have a flag.  score: the highest of these, of all where there is none."""
+    """usable: how many of the `scans` have the highest standing (anomae.inference.tables.standing).
+
+    score: the highest of these.  flag: whether any of them is flagged; None where none has a flag.  reason: of their
+    first.
+    """
 
     scans: int = 0
-    decided: int = 0
+    standing: int = -1
+    usable: int = 0
     score: float = float("-inf")
     flag: bool | None = None
     reason: str = ""
 
-    def add(self, scan: dict[str, Any]) -> None:
+    def add(self, scan: dict[str, Any], *, forced: bool) -> None:
         self.scans += 1
-        if scan["flag"] is not None:
-            first = not self.decided
-            self.decided += 1
-            self.score = scan["score"] if first else max(self.score, scan["score"])
-            self.flag = bool(self.flag) or scan["flag"]
-        elif not self.decided:
+        own = standing(scan["flag"], suited=forced or scan["suited"])
+        if own > self.standing:
+            self.standing, self.usable, self.score, self.reason = own, 0, float("-inf"), scan["reason"]
+        if own == self.standing:
+            self.usable += 1
             self.score = max(self.score, scan["score"])
-            self.reason = self.reason or scan["reason"]
+        if scan["flag"] is not None:
+            self.flag = bool(self.flag) or scan["flag"]
 
 
-def write_summary(folder: ArchiveFolder, shards: int, rules: Rules) -> dict[str, Any]:
+def write_summary(folder: ArchiveFolder, shards: int, rules: Rules, *, forced: bool) -> dict[str, Any]:
     """Write patients.parquet and failed.csv; returns the counts for archive.json.
 
-    In memory are the patients, some 300 bytes each.
+    forced: whether scans count that the model was not made for.  In memory are the patients, some 300 bytes each.
     """
     counts: Counter[str] = Counter()
     for number in range(shards):
@@ -58,7 +64,7 @@ def write_summary(folder: ArchiveFolder, shards: int, rules: Rules) -> dict[str,
     patients: dict[str, _Patient] = {}
     undecided = 0
     for scan in folder.rows("scans", _OF_SCANS, shards):
-        patients.setdefault(scan["patient"], _Patient()).add(scan)
+        patients.setdefault(scan["patient"], _Patient()).add(scan, forced=forced)
         undecided += scan["flag"] is None
     write_parquet(folder.folder / "patients.parquet", PATIENTS, _patient_rows(patients, rules))
     failed: Counter[str] = Counter()
@@ -87,15 +93,17 @@ def write_summary(folder: ArchiveFolder, shards: int, rules: Rules) -> dict[str,
 
 def _patient_rows(patients: dict[str, _Patient], rules: Rules) -> Iterator[dict[str, Any]]:
     for name, patient in patients.items():
-        said = [] if patient.decided else [patient.reason]
-        if 0 < patient.decided < patient.scans:
+        decided = 0 if patient.flag is None else patient.usable
+        left_out = patient.scans - patient.usable
+        said = [] if decided else [patient.reason]
+        if left_out and decided:
+            said.append(f"{left_out} of {patient.scans} scans have no flag (scans.parquet says why).")
+        elif left_out:
+            said.append(not_suited_sentence(left_out, patient.scans, "scans.parquet"))
+        if decided > 1 and rules.scan.bound is not None:
+            most = min(1.0, rules.scan.bound * decided)
             said.append(
-                f"{patient.scans - patient.decided} of {patient.scans} scans have no flag (scans.parquet says why)."
-            )
-        if patient.decided > 1 and rules.scan.bound is not None:
-            most = min(1.0, rules.scan.bound * patient.decided)
-            said.append(
-                f"The bound is for one scan: that any of {patient.decided} scans of a healthy patient is flagged has a "
+                f"The bound is for one scan: that any of {decided} scans of a healthy patient is flagged has a "
                 f"probability of at most {100 * most:.3g} %."
             )
         yield {

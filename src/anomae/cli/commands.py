@@ -265,7 +265,9 @@ def evaluate(
 def compare(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Scored runs, or tables of scores.")],
     out: Annotated[Path, typer.Option(help="Folder of the comparison.")],
-    labels: Annotated[Path | None, typer.Option(help="Labels, if tables of scores are compared.")] = None,
+    labels: Annotated[
+        Path | None, typer.Option(help="Labels, if tables of scores are compared; runs too then.")
+    ] = None,
     resamples: Annotated[int, typer.Option(min=100, help="Bootstrap resamples, by patient.")] = 2000,
     seed: Seed = 0,
     strict: Strict = False,

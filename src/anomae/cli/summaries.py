@@ -13,6 +13,7 @@ from rich.table import Table
 from anomae.cohorts.patient_names import unit_of
 from anomae.errors import UserError
 from anomae.files import read_json
+from anomae.inference.mixed_kinds import mixed_sentence
 from anomae.runs.run import Run
 from anomae.slices.content_hint import brain_sentence, ct_sentence
 from anomae.slices.store import SliceStore
@@ -40,7 +41,7 @@ def prepared(store: SliceStore, strict: bool = False, hint: bool = False) -> Non
         Console(stderr=True).print(
             f"{len(broken)} scan(s) could not be read and were skipped; see prepare.json for the reasons."
         )
-    for sentence in (brain_sentence(store) if hint else "", ct_sentence(store)):
+    for sentence in (brain_sentence(store) if hint else "", ct_sentence(store), mixed_sentence(store)):
         if sentence:
             print(f"Note: {sentence}")
     print(f"Store: {store.folder}")

@@ -30,7 +30,7 @@ from anomae.cohorts.patient_names import (
 )
 from anomae.cohorts.picture_groups import PICTURES, group_near_duplicates
 from anomae.cohorts.scan_slices import read_scan_slices
-from anomae.cohorts.table_cases import contradicted, with_table
+from anomae.cohorts.table_cases import by_scan, contradicted, with_table
 from anomae.errors import UnreadableScan, UserError
 from anomae.volumes.passed_over import told as passed_over_notes
 from anomae.volumes.series import checked_series
@@ -192,7 +192,8 @@ class Folder(Cohort):
         )
         for folder in folders:
             cases += self._cases_in(folder, paired, organs, parting)
-        cases, otherwise = with_table(cases, said, self.source), cases
+        said = by_scan(cases, said, self.source)
+        cases, otherwise = with_table(cases, said), cases
         notes += contradicted(otherwise, cases)
         if any(folder.label == UNKNOWN for folder in folders):
             there, cases = len(cases), [case for case in cases if case.source in said]
@@ -200,7 +201,8 @@ class Folder(Cohort):
                 f"the table says of which class each scan is; {there - len(cases)} that it lacks were left out"
             )
         if not cases:
-            raise UserError(f"{self.source} holds no scans or pictures in its class folders.")
+            left_out = passed_over_notes(self._passed_over)
+            raise UserError(" ".join([f"{self.source} holds no scans or pictures in its class folders.", *left_out]))
         notes += pairing_notes(paired, cases, organs)
         facts = pairing_facts(paired, cases, self.source)
         facts |= {"ignore_values": list(self.values.ignored)} if self.values.ignored else {}

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from anomae.cohorts.file_roles import given_twice, stem_of
 from anomae.errors import UserError
+from anomae.volumes.series import folder_and_series
 
 
 class NamedFiles:
@@ -18,10 +19,11 @@ class NamedFiles:
     def path(self, name: str, where: str) -> Path:
         """The file or folder at a path below the source; also with the slashes of Windows, or other accents.
 
+        Also one of several DICOM series in a folder (anomae.volumes.series.series_path).
         Raises UserError, naming `where`, if it is not there.
         """
         for tried in dict.fromkeys((name, name.replace("\\", "/"))):
-            if tried and "\0" not in tried and (self.source / tried).exists():
+            if tried and "\0" not in tried and folder_and_series(self.source / tried)[0].exists():
                 return self.source / tried
         found = self._by_name().get(_plain(name.replace("\\", "/").removeprefix("./"))) if name else None
         if not found or "/" not in name.replace("\\", "/"):

@@ -9,21 +9,41 @@ from anomae.cohorts.case_table import NO_MASK, TableRow
 from anomae.cohorts.picture_groups import PICTURES
 from anomae.errors import UserError
 
+_NAMED = 3  # scans of a folder in an error
 
-def with_table(cases: Sequence[Case], said: Mapping[Path, TableRow], source: Path) -> list[Case]:
-    """`cases` with what the table says of them.  A file that the table gives as a mask is a case no longer.
 
-    Raises UserError where the table names a file that is no scan of a folder of a class.
+def by_scan(cases: Sequence[Case], said: Mapping[Path, TableRow], source: Path) -> dict[Path, TableRow]:
+    """What the table says, by the scans of `cases`: a folder that it names stands for the only scan in it.
+
+    Raises UserError where it names what is no scan, a folder of several, or a scan and its folder.
     """
-    masks = {row.mask for row in said.values() if isinstance(row.mask, Path)}
-    known = {case.source for case in cases}
-    for file in said:
-        if file not in known:
-            raise UserError(
-                f"The table names {file.relative_to(source)}, which is no scan in a folder of a class; name scans, and "
-                "their masks in the column mask."
-            )
+    masks, known = _masks_of(said), {case.source for case in cases}
+    found: dict[Path, TableRow] = {}
+    for file, row in said.items():
+        below = [file] if file in known else sorted(scan for scan in known - masks if scan.is_relative_to(file))
+        name = file.relative_to(source)
+        if not below:
+            classes = any(case.called != UNKNOWN for case in cases)
+            what = "which is no scan in a folder of a class" if classes else "which is no scan, and holds none"
+            raise UserError(f"The table names {name}, {what}; name scans, and their masks in the column mask.")
+        if len(below) > 1:
+            several = ", ".join(str(scan.relative_to(source)) for scan in below[:_NAMED])
+            more = ", ..." if len(below) > _NAMED else ""
+            raise UserError(f"The table names {name}, which holds {len(below)} scans: {several}{more}; name one.")
+        if below[0] in found:
+            raise UserError(f"The table names {below[0].relative_to(source)} and its folder; keep one line of a scan.")
+        found[below[0]] = row
+    return found
+
+
+def with_table(cases: Sequence[Case], said: Mapping[Path, TableRow]) -> list[Case]:
+    """`cases` with what the table says of them (`by_scan`).  A file that it gives as a mask is a case no longer."""
+    masks = _masks_of(said)
     return [_told(case, said.get(case.source)) for case in cases if case.source not in masks or case.source in said]
+
+
+def _masks_of(said: Mapping[Path, TableRow]) -> set[Path]:
+    return {row.mask for row in said.values() if isinstance(row.mask, Path)}
 
 
 def contradicted(guessed: Sequence[Case], told: Sequence[Case]) -> list[str]:

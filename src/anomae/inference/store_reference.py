@@ -33,13 +33,13 @@ def store_reference(store: SliceStore) -> Reference:
         scans=len(known),
         modalities=[str(facts.get("modality", "")) for facts in known],
         body_parts=[str(facts.get("body_part", "")) for facts in known],
-        sequences=[_sequence(store, facts) for facts in known],
+        sequences=[sequence_told(store, facts) for facts in known],
         levels=[levels_of(scan) for scan in training],
         features=learn_features(training, held_out),
     )
 
 
-def _sequence(store: SliceStore, facts: Mapping[str, Any]) -> str:
+def sequence_told(store: SliceStore, facts: Mapping[str, Any]) -> str:
     """By the header's series description, the modality that the store was asked for, or the name of the file."""
     by_name = sequence_of(store.modality) or sequence_of(Path(str(facts.get("source", ""))).name)
     return str(facts.get("sequence") or by_name)

@@ -73,12 +73,25 @@ class Judged:
         return self.scan.left_out if self.findings else 0
 
     @property
+    def standing(self) -> int:
+        """See `standing`."""
+        return standing(self.decision.scan_flag, suited=self.forced or not self.scan.unsuited)
+
+    @property
     def reason(self) -> str:
         """Why it has no flag, or what is to be known of the flag it has."""
         rule, said = self.decision.rules.scan, self.decision.unflagged
         if self.decision.scan_flag is not None and self.scan.unsuited and self.forced:
             said = f"Flagged although the model was not made for it: {' '.join(self.scan.unsuited)}"
         return " ".join([*([rule.sentence] if rule.given else []), *([said] if said else [])])
+
+
+def standing(flag: bool | None, *, suited: bool) -> int:
+    """How far a scan speaks for its patient: 2 with a flag, 1 without, 0 where the model was not made for it.
+
+    Score and reason of a patient are those of the scans with the highest standing that there is.
+    """
+    return 2 if flag is not None else int(suited)
 
 
 def judge(scans: Sequence[ScoredScan], rules: Rules, healthy: HealthyScores | None, force: bool) -> list[Judged]:
@@ -126,14 +139,21 @@ def scan_rows(judged: Sequence[Judged]) -> Iterator[Row]:
 
 
 def patient_rows(judged: Sequence[Judged]) -> Iterator[Row]:
-    """The lines of patients.csv: flagged is a patient of whom any scan is, of those that get a flag at all."""
+    """The lines of patients.csv: flagged is a patient of whom any scan is, of those that get a flag at all.
+
+    Where none gets one, the score is the highest of the scans that the model was made for, if there are any.
+    """
     scans: dict[str, list[Judged]] = {}
     for one in judged:
         scans.setdefault(one.scan.patient, []).append(one)
     for patient, own in scans.items():
-        decided = [one for one in own if one.decision.scan_flag is not None]
+        best = max(one.standing for one in own)
+        usable = [one for one in own if one.standing == best]
+        decided = [one for one in usable if one.decision.scan_flag is not None]
         rule = own[0].decision.rules.scan
-        said = [] if decided else [own[0].reason]
+        said = [] if decided else [usable[0].reason]
+        if not decided and len(usable) < len(own):
+            said.append(not_suited_sentence(len(own) - len(usable), len(own), "scans.csv"))
         if decided and len(decided) < len(own):
             said.append(f"{len(own) - len(decided)} of {len(own)} scans have no flag (scans.csv says why).")
         if len(decided) > 1 and rule.bound is not None:
@@ -145,7 +165,7 @@ def patient_rows(judged: Sequence[Judged]) -> Iterator[Row]:
         yield (
             patient,
             len(own),
-            repr(max(one.decision.scan_score for one in decided or own)),
+            repr(max(one.decision.scan_score for one in usable)),
             *_threshold(rule, own[0].decision.rules.smoothed),
             _flag(any(one.decision.scan_flag for one in decided) if decided else None),
             " ".join(said),
@@ -211,6 +231,11 @@ def decision_facts(
             "doubts": list(healthy.doubts),
         },
     }
+
+
+def not_suited_sentence(count: int, scans: int, table: str) -> str:
+    """That a patient's score is without `count` of the scans."""
+    return f"{count} of {scans} scans are not ones the model was made for and do not count ({table} says why)."
 
 
 def threshold_by(rule: Rule, smoothed: bool) -> str:

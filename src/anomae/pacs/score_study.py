@@ -12,6 +12,7 @@ from anomae.errors import NotWritten, UserError
 from anomae.files import read_json
 from anomae.inference.decision import check_limits
 from anomae.inference.fitted import fitted_folder, load_fitted
+from anomae.inference.tables import standing
 from anomae.runs.model_fingerprint import fingerprint
 from anomae.stages.score_scans import score_scans
 from anomae.statistics.operating_point import PATIENT_BOUND, SLICE_BOUND
@@ -57,9 +58,9 @@ class Scorer:
     def score(self, images: Path, out: Path) -> Mapping[str, Any]:
         """Score the study whose images lie in `images` into `out`.
 
-        Returns flag (the scan's with the highest score among those that have one; None: none has), score, scans,
-        findings, reason (why there is no flag).  Raises UserError where not one of its scans could be scored, and
-        NotWritten where the disk is full.
+        Returns flag (the scan's with the highest score among those that have one; None: none has, and the score is the
+        highest of those that the model was made for), score, scans, findings, reason (why there is no flag).  Raises
+        UserError where not one of its scans could be scored, and NotWritten where the disk is full.
         """
         how = self.how
         check_room(out)
@@ -109,7 +110,11 @@ def _facts(out: Path) -> dict[str, Any]:
     summary = read_json(out / "scoring.json")
     with (out / "scans.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
-    flagged = [row for row in rows if row["flag"] != ""] or rows
+    flags = [None if row["flag"] == "" else row["flag"] == "1" for row in rows]
+    standings = [
+        standing(flag, suited=summary["forced"] or row["suited"] == "1") for flag, row in zip(flags, rows, strict=True)
+    ]
+    flagged = [row for own, row in zip(standings, rows, strict=True) if own == max(standings)]
     highest = max(flagged, key=lambda row: (row["flag"] == "1", float(row["score"])))
     return {
         "flag": None if highest["flag"] == "" else highest["flag"] == "1",

@@ -21,7 +21,7 @@ from anomae.pages.study_page import stamp_of, write_study_page
 from anomae.pages.thumbnail import write_thumbnail
 
 STUDY, INDEX, STUDIES, THUMBNAIL = "study.html", "index.html", "studies", "thumbnail.jpg"
-_VERSION = 1  # of what a page holds; another one makes all anew
+_VERSION = 2  # of what a page holds; another one makes all anew
 
 
 class Pages:

@@ -39,7 +39,7 @@ def study_facts(study: Study, shown: Shown, identify: bool) -> dict[str, Any]:
             "slope": shown.heat.slope,
             "top": top,
             "name": result.map_name,
-            "threshold": decision.rules.finding.threshold,
+            "threshold": None if study.regions is None else decision.rules.finding.threshold,
             "clear_below": CLEAR_BELOW,
             "colours": colour_table(),
         },
@@ -107,6 +107,8 @@ def rule_sentences(study: Study) -> list[tuple[str, str]]:
 def no_findings_sentence(study: Study) -> str:
     """Why the table of findings is empty."""
     rule = study.decision.rules.finding
+    if study.regions is None and rule.threshold is not None and not study.suitability.suited:
+        return "No findings were looked for: the model was not made for this scan."
     if study.regions is None:
         return rule.sentence
     if rule.threshold is None:

@@ -36,6 +36,7 @@ def draw_overlay(
     map_name: str,
     aspect: float = 1.0,
     threshold: float | None = None,
+    without: str = "",
     slice_of: tuple[int, int] | None = None,
     sides: bool = False,
 ) -> None:
@@ -44,8 +45,9 @@ def draw_overlay(
     image, heat: (h, w), of the same pixels.  grey: the values of `image` drawn black and white.  heat_top: the value
     of `heat` at the upper end of the colour bar, the same for all pictures that are to be compared; what is below a
     tenth of it stays grey.  aspect: height of a pixel over its width.  map_name: what `heat` is.  threshold: of
-    findings, which are outlined.  slice_of: the number of the slice, counted from the feet, and how many there are.
-    sides: mark the patient's right, which is on the left, and left.
+    findings, which are outlined.  without: why there are none, said where there is no threshold.  slice_of: the number
+    of the slice, counted from the feet, and how many there are.  sides: mark the patient's right, which is on the left,
+    and left.
     """
     rows, columns = image.shape
     shape = float(np.clip(rows * aspect / columns, 0.4, 2.5))  # height of a panel whose width is 1
@@ -76,6 +78,8 @@ def draw_overlay(
         draw.line((_ACROSS + 9, line, _ACROSS + 38, line), FINDING, 2)
         told = f"finding: above {threshold:.4g}" + ("" if (heat > threshold).any() else " (none in this slice)")
         draw.text((_ACROSS + 47, line), told, "black", _font(12), anchor="lm")
+    elif without:
+        draw.text((_ACROSS + 9, line), without, "black", _font(12), anchor="lm")
     kept = PngInfo()
     kept.add_text(_KEY, said(threshold))
     with written_whole(path) as temporary:

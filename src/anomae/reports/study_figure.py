@@ -9,6 +9,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
+from anomae.reports.ct_windows import window_sentence
 from anomae.reports.overlay_picture import coloured
 from anomae.reports.overlays import grey_range
 from anomae.reports.plot_style import ABNORMAL, INK, QUIET, SCORE, STYLE
@@ -36,24 +37,26 @@ def study_figure(
     threshold: float | None,
     shown: int,
     title: str,
+    window: tuple[str, tuple[float, float]] | None = None,
 ) -> StudyFigure:
     """A matplotlib Figure, drawn without pyplot's state.
 
     image: (h, w), the slice `shown`.  heat: (h, w), its map, or None.  heat_top: the map's highest value in the scan.
     outlined: (h, w), where findings are.  aspect: height of a pixel over its width.  slices, scores: (k,), all that
-    were scored.  threshold: of a slice; None where there is none.
+    were scored.  threshold: of a slice; None where there is none.  window: of a CT, its name and the HU drawn black and
+    white; None: the ends of the slice's own values.
     """
     with rc_context(STYLE):
         figure = StudyFigure(figsize=(9.6, 4.0), layout="constrained")
         left, middle, right = figure.subplots(1, 3, width_ratios=(1, 1, 1.15))
-        low, high = grey_range(image)
+        low, high = grey_range(image) if window is None else window[1]
         for axes in (left, middle):
             axes.imshow(image, cmap="gray", vmin=low, vmax=max(high, low + 1e-6), aspect=aspect)
             axes.set_xticks([])
             axes.set_yticks([])
             for spine in axes.spines.values():
                 spine.set_visible(False)
-        left.set_title(f"slice {shown}")
+        left.set_title(f"slice {shown}" if window is None else f"slice {shown}, {window_sentence(window)}")
         if heat is None:
             middle.set_title("no map")
         else:

@@ -80,6 +80,7 @@ def write_highest(
     spacing_mm: tuple[float, float],
     count: int = 0,
     sides: bool = False,
+    window: str = "",
 ) -> None:
     """The highest slices of a scan and what overlays need of them.
 
@@ -87,7 +88,7 @@ def write_highest(
     white.  heat: (k, h, w).  Slices with a side above LONGEST_SIDE are shrunk first, a channel at a time for the sake
     of large pictures: the grey to the mean of each block of pixels, the heat to its highest, so that what is small and
     marked stays marked.  count: of all slices of the scan.  sides: whether the patient's
-    right is known to be on the left of the images.
+    right is known to be on the left of the images.  window: what is said of black and white.
     """
     by = (-(-images.shape[2] // LONGEST_SIDE), -(-images.shape[3] // LONGEST_SIDE))
     channels = [_shrunk_in_strips(images[:, one], by) for one in range(images.shape[1])]
@@ -104,4 +105,5 @@ def write_highest(
         aspect=np.array(spacing_mm[0] * by[0] / (spacing_mm[1] * by[1])),
         count=np.array(count),
         sides=np.array(sides),
+        **({"window": np.array(window)} if window else {}),
     )

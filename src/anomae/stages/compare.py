@@ -32,7 +32,7 @@ def compare(
     resamples: int = 2000,
     seed: int = 0,
 ) -> dict[str, Any]:
-    """Compare runs that were scored, or tables of scores with `labels`; writes OUT/compare.json and compare.html.
+    """Compare runs that were scored, or with `labels` tables of scores and runs; writes OUT/compare.json, compare.html.
 
     Runs are joined slice by slice, by case and slice number, and compared on the slices that all of them scored.
     Raises UserError where fewer than two are given, a run has no findings, no slice is common, labels disagree, or only
@@ -80,6 +80,11 @@ Loaded = tuple[
 
 
 def _of_runs(paths: Sequence[Path], names: Sequence[str]) -> Loaded:
+    if tables := [path for path in paths if path.is_file()]:
+        raise UserError(
+            f"{tables[0]} is a table of scores and no run; name the labels of its slices by --labels LABELS.csv (of a "
+            "run's own slices they are the index.csv of its store)."
+        )
     opened = [open_findings(Run(path)) for path in paths]
     common = _common([run.table for run in opened], names)
     first = opened[0]
@@ -120,7 +125,7 @@ def _of_runs(paths: Sequence[Path], names: Sequence[str]) -> Loaded:
 
 def _of_tables(paths: Sequence[Path], names: Sequence[str], labels: Path) -> Loaded:
     truth = read_table(labels, ("case", "label"))
-    tables = [read_table(path, ("case", "score")) for path in paths]
+    tables = [read_table(_table_of(path), ("case", "score")) for path in paths]
     matched = [join(table, truth) for table in tables]
     known = labelled_slices(truth, [Scored(*pair) for pair in zip(tables, matched, strict=True)])
     joined = [dict(zip(found.theirs.tolist(), found.ours.tolist(), strict=True)) for found in matched]
@@ -148,6 +153,16 @@ def _of_tables(paths: Sequence[Path], names: Sequence[str], labels: Path) -> Loa
         if table.rows > len(rows)
     ]
     return slices, scores, trivial_baselines, facts, notes, unit
+
+
+def _table_of(path: Path) -> Path:
+    """The table of scores at `path`, or that of the run which lies there."""
+    if not path.is_dir():
+        return path
+    opened = Run(path)
+    if not (opened.findings / "findings.json").exists():
+        raise UserError(f"{path} is no table of scores, nor a run with finished findings; name one of these.")
+    return opened.findings / "scores.csv"
 
 
 def _common(tables: Sequence[Table], names: Sequence[str]) -> npt.NDArray[np.int64]:

@@ -24,6 +24,7 @@ from anomae.runs.findings import ScoredRun, file_hashes, open_findings
 from anomae.runs.pretext import read_pretext
 from anomae.runs.run import Run
 from anomae.runs.scored_store import file_kinds, relative_positions_of, slices_at, trivial_baselines_on
+from anomae.slices.labelled_whole import labelled_whole
 from anomae.slices.store import SliceStore
 from anomae.stages.evaluate_scores import evaluate_scores
 from anomae.statistics.intervals import PatientBootstrap
@@ -92,6 +93,7 @@ def evaluate(
         warnings.append(f"{missed} slices of the {split} split have no score and are left out of every figure.")
     if len(rows) < len(found.rows):
         warnings.append(f"{len(found.rows) - len(rows)} scored slices have no known label and are left out.")
+    warnings += [f"{said}." for said in labelled_whole(opened.index, opened.prepared.get("pairing", {}), rows)]
     if own_calibration and pixel is not None:
         warnings.append(f"{OF_THESE} What is said of healthy tissue and of false findings is too favourable.")
     evaluated = Evaluated(

@@ -20,6 +20,7 @@ from anomae.progress import progress, say
 from anomae.reports.provenance import count_splits
 from anomae.slices.copies import copy_notes
 from anomae.slices.index import SliceIndex
+from anomae.slices.labelled_whole import labelled_whole
 from anomae.slices.rows import CaseRows, rows_or_reason
 from anomae.slices.scan_notes import counted_notes, note_sentences
 from anomae.slices.settings import PrepareSettings
@@ -242,6 +243,7 @@ def _finish(writer: StoreWriter, cohort: Cohort, lists: ReleasedLists | None, sp
             *cohort.notes(),
             *copy_notes(writer.lines),
             *never_ignored(pairing, noted),
+            *(() if pairing.get("with_lesion_mask") else labelled_whole(index, pairing)),  # else the cohort says it
             *(() if lists is None else lists.compare(index.case, index.slice, index.label)),
         ],
         "pairing": {**pairing, "noted": noted},

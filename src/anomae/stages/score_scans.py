@@ -167,9 +167,8 @@ def _score_into(
         if failed:
             raise NotWritten(target, next(iter(failed.values())))
         raise UserError(f"None of the {len(files)} scan(s) could be scored; the first: {next(iter(missing.values()))}")
-    threshold = asked.rules.finding.threshold
-    scale = draw_overlays(folder, overlays, scale_before, model.detector.map_name, threshold)
     find_anew(folder, asked.rules, asked.force)
+    scale = draw_overlays(folder, overlays, scale_before, model.detector.map_name)
     scans = list(folder.scans.values())
     judged = judge(scans, asked.rules, model.healthy, asked.force)
     folder.write_scores({one.scan.path: slice_rows(one.decision) for one in judged})

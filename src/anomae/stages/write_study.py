@@ -12,6 +12,7 @@ import numpy as np
 from anomae.inference.decision import Rules
 from anomae.inference.finding import FoundRegions, find_regions
 from anomae.inference.study import Study
+from anomae.reports.ct_windows import window_of_ct, window_sentence
 from anomae.reports.overlays import grey_range
 from anomae.runs.scoring_folder import ScoredScan, ScoringFolder, further_columns, stamp
 from anomae.runs.scoring_outputs import write_highest, write_map
@@ -35,17 +36,19 @@ def write_study(file: Path, study: Study, folder: ScoringFolder, overlays: int) 
         said = write_map(folder.map_path(name, flat), result.map, grid, case.placement)
         if len(highest):
             heat = result.axial_map[kept[highest]]
+            window = window_of_ct(case)
             heat_top = float(np.percentile(heat, 99.9))
             write_highest(
                 folder.highest_path(name),
                 case.images[kept[highest]],
                 heat,
-                black_and_white=grey_range(case.images),
+                black_and_white=grey_range(case.images) if window is None else window[1],
                 slices=result.slices[highest],
                 scores=result.scores[highest],
                 spacing_mm=case.spacing_mm,
                 count=len(case.images),
                 sides=case.sides_known,
+                window=window_sentence(window),
             )
     for old in folder.overlays(name):
         old.unlink()

@@ -13,6 +13,7 @@ from anomae.volumes.patient_ids import HeaderPatient
 from anomae.volumes.sequence_names import sequence_of
 
 SUFFIXES = (".dcm", ".dicom", ".ima")
+_CAPTURE = "1.2.840.10008.5.1.4.1.1.7."
 _DEFLATED = "1.2.840.10008.1.2.1.99"
 _DEFLATED_BYTES = 2**28
 _TAGS = [
@@ -94,6 +95,11 @@ class Frame:
     localizer: bool = False
     sequence: str = ""
     likeness: str = ""
+
+    @property
+    def is_capture(self) -> bool:
+        """Whether it is a secondary capture: of a screen, a film, a photograph, or what a program made."""
+        return f"{self.sop_class}.".startswith(_CAPTURE)
 
 
 def is_dicom(path: Path) -> bool:

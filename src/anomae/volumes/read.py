@@ -20,10 +20,20 @@ from anomae.volumes.identity import SourceFile
 from anomae.volumes.intensities import settle
 from anomae.volumes.passed_over import SCATTERED, told, why_passed_over
 from anomae.volumes.reader import Reader
-from anomae.volumes.series import chosen_number, folder_and_series, in_order, localizers, series_path, without_unplaced
+from anomae.volumes.series import (
+    LARGEST,
+    SAYS_LOCALIZER,
+    chosen_number,
+    folder_and_series,
+    in_order,
+    localizers,
+    series_path,
+    without_unplaced,
+)
 from anomae.volumes.volume import Volume
 
 GROUP = "anomae.readers"
+LOCALIZER = "DICOM: localizer, told because "
 # Patient, study and series -> where the first slice lies in each folder that holds slices of it.
 FirstPositions = defaultdict[tuple[str, str, str], dict[Path, tuple[float, ...]]]
 READERS: tuple[Reader, ...] = (
@@ -36,6 +46,24 @@ READERS: tuple[Reader, ...] = (
     dicom.READER,
 )
 ATTRIBUTES = ("name", "suffixes", "sniff", "read")
+
+
+@dataclass(slots=True)
+class _Search:
+    """A search below `root` as it goes.
+
+    waiting: folders still to be searched, the next one last.  scouts: what lies in `root` itself and says that it is a
+    localizer, by the series' UID.  captures: secondary captures, and of which study they are; studies: of scanners.
+    """
+
+    root: Path
+    series: str | int | None
+    passed_over: Counter[str]
+    waiting: list[Path]
+    positions: FirstPositions = field(default_factory=lambda: defaultdict(dict))
+    scouts: dict[str, set[Path]] = field(default_factory=lambda: defaultdict(set))
+    captures: dict[Path, str] = field(default_factory=dict)
+    studies: set[str] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,36 +136,41 @@ def look_for_scans(folder: Path, series: str | int | None = None) -> FoundScans:
 
     Files count by their names.  DICOM files count by their headers: those that stack to a volume count as the folder
     they lie in, once, and a picture that stands alone, such as a radiograph, as its file.  Of a folder with several
-    series each that stacks is a scan (anomae.volumes.series.series_path), but localizers are passed over; with `series`
-    (a number from 1, or "largest") only that one.  DICOM files that cannot be read are named, so that they are missed
-    nowhere; those without a picture are passed over; links that lead nowhere are named.  Series whose slices lie in
-    several folders, and are no copies, are counted.  Raises UnreadableScan for a folder that is not there or may not
-    be opened.
+    series each that stacks is a scan (anomae.volumes.series.series_path); with `series` (a number from 1, or "largest")
+    only that one.  Localizers are passed over (but those that lie in `folder` itself where no scan is found: it was
+    named for them), and so are secondary captures of studies of which scans are found.  DICOM files that cannot be read
+    are named, so that they are missed nowhere; those without a picture are passed over; links that lead nowhere are
+    named.  Series whose slices lie in several folders, and are no copies, are counted.  Raises UnreadableScan for a
+    folder that is not there or may not be opened.
     """
     found = FoundScans()
-    positions: FirstPositions = defaultdict(dict)
+    search = _Search(folder, series, found.passed_over, [folder])
     seen = set(folder.resolve().parents)
-    waiting = [folder]
-    while waiting:
-        next_folder = waiting.pop()
+    while search.waiting:
+        next_folder = search.waiting.pop()
         # A link may lead back to a folder that was searched, or that holds it.
         if next_folder.resolve() not in seen:
             seen.add(next_folder.resolve())
-            found.scans.extend(_find_in(next_folder, waiting, found.passed_over, series, positions))
-    if several := sum(len({*first.values()}) > 1 for first in positions.values()):
+            found.scans.extend(_find_in(next_folder, search))
+    if drawn := {path for path, study in search.captures.items() if study in search.studies}:
+        found.passed_over["DICOM: secondary captures, such as of the screen, of studies that hold scans"] = len(drawn)
+        found.scans[:] = [path for path in found.scans if path not in drawn]
+    if found.scans and search.scouts:
+        found.passed_over[f"{LOCALIZER}{SAYS_LOCALIZER}"] += len(search.scouts)
+    elif search.scouts:
+        found.scans.extend(path for scans in search.scouts.values() for path in scans)
+    if several := sum(len({*first.values()}) > 1 for first in search.positions.values()):
         found.passed_over[SCATTERED] = several
     found.scans.sort()
     return found
 
 
-def _find_in(
-    folder: Path, waiting: list[Path], passed_over: Counter[str], series: str | int | None, positions: FirstPositions
-) -> Iterator[Path]:
-    """The scans in `folder`; the folders in it go to the end of `waiting`, the first one last."""
+def _find_in(folder: Path, search: _Search) -> Iterator[Path]:
+    """The scans in `folder`; the folders in it go to the end of those that wait, the first one last."""
     sliced: list[Path] = []
     with parsing(folder, "folder of scans"):
         entries = sorted(folder.iterdir())
-        waiting += [entry for entry in reversed(entries) if entry.is_dir() and not _is_hidden(entry)]
+        search.waiting += [entry for entry in reversed(entries) if entry.is_dir() and not _is_hidden(entry)]
     for entry in entries:
         if _is_hidden(entry) or entry.is_dir():
             continue
@@ -149,13 +182,12 @@ def _find_in(
         elif reader is not None and (entry.is_file() or entry.is_symlink()):
             yield entry
         elif reader is None and (reason := why_passed_over(entry)) is not None:
-            passed_over[reason] += 1
-    yield from _group_dicom(folder, sliced, passed_over, series, positions)
+            search.passed_over[reason] += 1
+    yield from _group_dicom(folder, sliced, search)
 
 
-def _group_dicom(
-    folder: Path, files: list[Path], passed_over: Counter[str], series: str | int | None, positions: FirstPositions
-) -> set[Path]:
+def _group_dicom(folder: Path, files: list[Path], search: _Search) -> set[Path]:
+    series, passed_over = search.series, search.passed_over
     scans: set[Path] = set()
     found: dict[str, list[Frame]] = {}
     stacks: dict[str, tuple[str, list[Path]]] = {}
@@ -169,33 +201,40 @@ def _group_dicom(
             scans.add(file)
             continue
         uid = frames[0].series
+        if frames[0].study and not (frames[0].localizer or frames[0].is_capture):
+            search.studies.add(frames[0].study)
         found.setdefault(uid, []).extend(frames)
         placed = len(frames) == 1 and frames[0].position_mm is not None and frames[0].orientation is not None
         stacks.setdefault(uid if placed else str(file), (uid, []))[1].append(file)
         if placed and uid and (position := frames[0].position_mm):
-            first = positions[frames[0].likeness, frames[0].study, uid]
+            first = search.positions[frames[0].likeness, frames[0].study, uid]
             first[folder] = min(position, first.get(folder, position))
     found = in_order(found)
-    if series is not None and len(found) > 1:
+    apart = localizers(found)
+    if series is not None and len(found) > 1 and not (series == LARGEST and len(apart) == len(found)):
         number = chosen_number(found, series)
         passed_over[f"DICOM: series not asked for; number {number} was taken (--series {series})"] += len(found) - 1
         return {series_path(folder, number)}
-    apart = localizers(found)
-    for reason in apart.values():
-        passed_over[f"DICOM: localizer, told because {reason}"] += 1
+    scouts = {uid for uid, reason in apart.items() if reason == SAYS_LOCALIZER and folder == search.root}
+    for reason in (apart[uid] for uid in apart if uid not in scouts):
+        passed_over[f"{LOCALIZER}{reason}"] += 1
     parted = [without_unplaced(frames) for frames in found.values()]
     kept = {frame.path for frames, _ in parted for frame in frames}
     strays = {frame.path for _, frames in parted for frame in frames} - kept
     for uid, members in stacks.values():
+        path = members[0] if len(members) == 1 else folder
+        if path == folder and len(found) > 1:
+            path = series_path(folder, [*found].index(uid) + 1)
+        if uid in scouts:
+            search.scouts[uid].add(path)
         if uid in apart:
             continue
         if strays.issuperset(members):
             passed_over["DICOM: without a position, in a series whose other pictures have one"] += len(members)
             continue
-        if len(members) == 1:
-            scans.update(members)
-        else:
-            scans.add(folder if len(found) == 1 else series_path(folder, [*found].index(uid) + 1))
+        scans.add(path)
+        if all(frame.is_capture for frame in found[uid]):
+            search.captures[path] = found[uid][0].study
     return scans
 
 

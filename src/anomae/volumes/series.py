@@ -8,6 +8,7 @@ from anomae.errors import UserError
 from anomae.volumes.dicom_headers import Frame
 
 LARGEST = "largest"
+SAYS_LOCALIZER = "its ImageType says LOCALIZER"
 _NAME = re.compile(r"series-([1-9]\d{0,5})")
 _FEW, _MANY_TIMES = 3, 4  # a localizer has at most so many pictures, a scan beside it so many times as many
 _AXIAL = 0.7  # the normal of an axial slice lies nearer to the body's axis than to any other: cos 45 degrees
@@ -38,17 +39,20 @@ def chosen_number(found: Mapping[str, Sequence[Frame]], series: str | int) -> in
 
 
 def localizers(found: Mapping[str, Sequence[Frame]]) -> dict[str, str]:
-    """Which of the series of one folder are localizers: UID to the reason.  Never all of them.
+    """Which of the series of one folder are localizers: UID to the reason.
 
-    By ImageType; or few pictures that lie across a scan of the same patient and kind with many times as many.
+    By ImageType; or few pictures that lie across a scan of the same patient and kind with many times as many, unless
+    no series were left then.
     """
     reasons = {}
     for uid, frames in found.items():
         if all(frame.localizer for frame in frames):
-            reasons[uid] = "its ImageType says LOCALIZER"
+            reasons[uid] = SAYS_LOCALIZER
         elif len(frames) <= _FEW and any(_is_planned_on(frames, other) for other in found.values()):
             reasons[uid] = f"its {len(frames)} picture(s) lie across a scan of many more"
-    return reasons if len(reasons) < len(found) else {}
+    if len(reasons) < len(found):
+        return reasons
+    return {uid: reason for uid, reason in reasons.items() if reason == SAYS_LOCALIZER}
 
 
 def without_unplaced(frames: Sequence[Frame]) -> tuple[list[Frame], list[Frame]]:
@@ -68,10 +72,10 @@ def without_unplaced(frames: Sequence[Frame]) -> tuple[list[Frame], list[Frame]]
 def largest_series(found: Mapping[str, Sequence[Frame]]) -> str:
     """The UID of the series with most pictures, the first of equals.
 
-    Of the axial ones if there are any; localizers do not count.
+    Of the axial ones if there are any; localizers do not count where there is anything else.
     """
     apart = localizers(found)
-    left = [uid for uid in found if uid not in apart]
+    left = [uid for uid in found if uid not in apart] or [*found]
     axial = [uid for uid in left if _is_axial(found[uid][0])]
     return max(axial or left, key=lambda uid: len(found[uid]))
 
