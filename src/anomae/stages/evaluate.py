@@ -27,7 +27,7 @@ from anomae.runs.scored_store import file_kinds, relative_positions_of, slices_a
 from anomae.slices.store import SliceStore
 from anomae.stages.evaluate_scores import evaluate_scores
 from anomae.statistics.intervals import PatientBootstrap
-from anomae.statistics.neighbours import NEIGHBOURS
+from anomae.statistics.neighbours import ALONE, NEIGHBOURS
 from anomae.statistics.operating_point import PATIENT_BOUND, SLICE_BOUND
 
 __all__ = ["evaluate", "evaluate_scores"]
@@ -123,7 +123,7 @@ def _over_neighbours(scores: Mapping[str, npt.NDArray[np.float64]]) -> dict[str,
     if NEIGHBOURS not in scores:
         raise UserError("No scored slice has a neighbour, so there is nothing to smooth over; leave --smoothed out.")
     others = {name: column for name, column in scores.items() if name not in ("score", NEIGHBOURS)}
-    return {"score": scores[NEIGHBOURS], "score_alone": scores["score"], **others}
+    return {"score": scores[NEIGHBOURS], ALONE: scores["score"], **others}
 
 
 def _splits(store: SliceStore) -> SplitColumns:
