@@ -139,7 +139,7 @@ def _of_tables(paths: Sequence[Path], names: Sequence[str], labels: Path) -> Loa
     }
     unit, leaking = known.patients.unit, in_several_splits(known.split, known.patients.names)
     leak = leak_warning(leaking, len(np.unique(known.patients.names)), allowed=False, unit=unit)
-    notes = [note for note in (leak, known.split_doubt, *known.patients.doubts) if note]
+    notes = [note for note in (leak, known.split_doubt, *known.doubts) if note]
     notes += known.not_audited("position_centre" in trivial_baselines)
     notes += [note for found in matched for note in found.notes]
     notes += [
