@@ -126,7 +126,7 @@ def _one_off(tables: Sequence[Table], cases: Sequence[Rows], numbers: Sequence[R
     ours, theirs = (np.bincount(case, minlength=apart) for case in cases)
     shared = int(np.count_nonzero((ours > 0) & (theirs > 0)))
     for step in (1, -1):
-        rows, _ = _shared(*cases, numbers[0] - step, numbers[1])
+        rows, _ = _shared(cases[0], cases[1], numbers[0] - step, numbers[1])
         moved = np.flatnonzero((np.bincount(cases[0][rows], minlength=apart) == ours) & (ours == theirs) & (ours > 1))
         if not len(moved):
             continue

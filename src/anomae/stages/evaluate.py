@@ -13,7 +13,7 @@ from anomae.errors import UserError
 from anomae.progress import progress
 from anomae.reports.assemble import Evaluated, SplitColumns, write_evaluation
 from anomae.reports.finding_evaluation import evaluate_findings
-from anomae.reports.finding_threshold import finding_rule, finding_threshold
+from anomae.reports.finding_threshold import finding_rule
 from anomae.reports.map_evaluation import evaluate_maps
 from anomae.reports.near_duplicates import duplicates_across
 from anomae.reports.picture_strips import picture_strips, preparation_strips, sample_strips
@@ -83,7 +83,8 @@ def evaluate(
     journal = [line for line in opened_run.steps() if _is_step(line)]
     strips = sample_strips(opened_run.folder / "samples" / "pseudo_abnormal.npz")
     if len(rows):
-        arrays = (found.maps, found.reconstructions, found.map_name, finding_threshold(opened_run))
+        above = None if rule[0] is None else rule[0].value
+        arrays = (found.maps, found.reconstructions, found.map_name, above)
         strips = picture_strips(opened, rows, labelled, scores["score"], *arrays) + strips
         strips += preparation_strips(opened, rows, relative[rows])
     warnings = []
