@@ -114,8 +114,8 @@ class LabelledSlices:
 def labelled_slices(truth: Table, scored: Sequence[Scored]) -> LabelledSlices:
     """Of a table of labels and the tables of scores joined with it.
 
-    Raises UserError where tables name different patients or splits for a slice, and where a slice lies outside its case
-    by the column depth.
+    Raises UserError where tables name different patients or splits for a slice, where a slice lies outside its case by
+    the column depth, and where body_fraction is none or empty neither 0 nor 1.
     """
     case, joined = truth.text("case"), [(one.table, one.joined.ours, one.joined.theirs) for one in scored]
     patients, splits = patients_of(truth, joined), splits_of(truth, joined)
@@ -137,9 +137,27 @@ def labelled_slices(truth: Table, scored: Sequence[Scored]) -> LabelledSlices:
         by_patient=by_patient,
         relative=relative_positions(scan, number, extents),
         depth=int(np.median([last - first + 1 for first, last in extents.values()])) if extents else 0,
-        empty=truth.numbers("empty") > 0 if "empty" in truth.columns else np.zeros(truth.rows, dtype=np.bool_),
-        body=truth.numbers("body_fraction") if "body_fraction" in truth.columns else np.full(truth.rows, np.nan),
+        empty=_shares(truth, "empty", 0.0, whole=True) > 0,
+        body=_shares(truth, "body_fraction", np.nan),
     )
+
+
+def _shares(truth: Table, name: str, otherwise: float, *, whole: bool = False) -> npt.NDArray[np.float64]:
+    """A column (n,) of numbers from 0 to 1, or whole: of 0 and 1 alone; `otherwise` everywhere where there is none.
+
+    Raises UserError naming the first line that has another.
+    """
+    if name not in truth.columns:
+        return np.full(truth.rows, otherwise)
+    values = truth.numbers(name)
+    odd = np.flatnonzero((values < 0) | (values > 1) | (whole & (values % 1 > 0)))
+    if len(odd):
+        fit = "0 or 1" if whole else "a share from 0 to 1 (0.45 for 45 %)"
+        raise UserError(
+            f"{truth.path}, line {truth.lines[odd[0]]}: the {name} must be {fit}, not {values[odd[0]]:g}; mend it, or "
+            "leave the column out."
+        )
+    return values
 
 
 def _numbers(truth: Table, scored: Sequence[Scored], single: bool) -> tuple[Rows, bool]:
