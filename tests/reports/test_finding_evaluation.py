@@ -4,14 +4,16 @@ import numpy as np
 import pytest
 
 from anomae.files import write_json
+from anomae.inference.decision import rules_of
 from anomae.reports.finding_evaluation import evaluate_findings
 from anomae.reports.finding_threshold import finding_rule
 from anomae.runs.calibration import run_calibration
 from anomae.runs.findings import open_findings
-from anomae.runs.healthy_file import write_healthy_scores
+from anomae.runs.healthy_file import read_healthy_scores, write_healthy_scores
 from anomae.runs.run import Run
 from anomae.runs.scored_store import relative_positions_of
 from anomae.slices.store import SliceStore
+from anomae.stages import evaluate as stage
 from anomae.stages.evaluate import evaluate
 from anomae.statistics.healthy_scores import HealthyScores
 from anomae.statistics.intervals import PatientBootstrap
@@ -94,10 +96,27 @@ def test_false_findings_are_counted_and_the_largest_map_decides_their_order(tmp_
 def test_too_few_healthy_people_are_said_and_the_curve_is_there(tmp_path):
     run = calibrated(made_up_run(tmp_path), people=9)
     found = findings_of(run)
-    assert found["at_threshold"] is None
+    assert found["at_threshold"]["bound"] == 0.1
     assert "needs at least 19" in found["threshold_sentence"]
     assert found["froc"]["mean"]["value"] == 1
-    assert findings_of(run, bound=0.1)["at_threshold"]["bound"] == 0.1
+    assert findings_of(run, bound=0.2)["at_threshold"]["bound"] == 0.2
+
+
+@pytest.mark.parametrize("people", [3, 30])
+@pytest.mark.parametrize("bound", [0.05, 0.3])
+def test_the_report_and_new_scans_have_one_threshold_for_findings(tmp_path, people, bound):
+    run = calibrated(made_up_run(tmp_path), people=people)
+    of_scans = rules_of(read_healthy_scores(run / "fitted"), bounds=(bound, 0.1)).finding
+    threshold, sentence = finding_rule(Run(run), bound)
+    assert (threshold.value, threshold.bound, sentence) == (of_scans.threshold, of_scans.bound, of_scans.sentence)
+
+
+def test_pictures_outline_what_is_above_the_threshold_of_the_report(tmp_path, monkeypatch):
+    run, outlined = calibrated(made_up_run(tmp_path)), []
+    monkeypatch.setattr(stage, "picture_strips", lambda *given: outlined.append(given[-1]) or [])
+    for bound in (0.05, 0.3):
+        report = evaluate(run, bounds=(bound, 0.1), resamples=50)
+        assert outlined.pop() == report["findings"]["at_threshold"]["threshold"]
 
 
 def test_pictures_stand_alone(tmp_path):

@@ -18,6 +18,7 @@ from anomae.reproduction import run_all as stage
 from anomae.reproduction.cells import CELLS, RUNS, TABLES, chosen_cells, chosen_runs
 from anomae.reproduction.chosen import runs_of_detectors
 from anomae.reproduction.data_sets import REPRODUCTIONS
+from anomae.reproduction.figures_of_runs import figures_of
 from anomae.reproduction.planned_run import Overrides, wanted_of
 from anomae.reproduction.run_all import reproduce
 from anomae.slices.settings import PrepareSettings
@@ -232,6 +233,15 @@ def test_scores_of_another_split_are_not_taken_for_those_of_the_test_split(tmp_p
             evaluate(tmp_path / "runs" / "pca", resamples=50)
         assert [row["figures"] for row in chosen(tmp_path, ("pca",))["cells"]] == figures
     assert read_json(tmp_path / "runs" / "pca" / "report" / "report.json")["provenance"]["split"] == "test"
+
+
+def test_a_report_on_smoothed_scores_is_not_taken_for_the_methods_own(tmp_path: Path) -> None:
+    figures = [row["figures"] for row in chosen(tmp_path, ("pca",))["cells"]]
+    path = tmp_path / "runs" / "pca"
+    evaluate(path, smoothed=True, resamples=50)
+    assert figures_of(path) is None
+    assert [row["figures"] for row in chosen(tmp_path, ("pca",))["cells"]] == figures
+    assert "score_alone" not in read_json(path / "report" / "report.json")["scores"]
 
 
 def test_chosen_detectors_that_do_not_hold_are_refused(tmp_path: Path) -> None:

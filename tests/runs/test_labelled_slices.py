@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from anomae.errors import UserError
 from anomae.runs.labelled_slices import LabelledSlices, Scored, labelled_slices
 from anomae.runs.score_table import read_table
 from anomae.runs.table_join import join
@@ -44,3 +45,17 @@ def test_a_doubt_stands_where_a_line_of_a_split_names_nobody(tmp_path: Path, nam
     assert found.split_doubt.startswith(doubt)
     assert bool(found.split_doubt) == bool(doubt)
     assert found.at(np.array([1])).patient.tolist() == ["P2"]
+
+
+def test_shares_are_refused_in_per_cent_and_what_is_empty_is_0_or_1(tmp_path: Path) -> None:
+    scores = ["case,score", "a,1", "b,2"]
+    found = known(tmp_path, ["case,label,body_fraction,empty", "a,0,0,1.0", "b,1,1,0"], scores)
+    assert (found.body.tolist(), found.empty.tolist()) == ([0, 1], [True, False])
+    for column, value, said in (
+        ("body_fraction", "45", r"must be a share from 0 to 1 \(0.45 for 45 %\), not 45;"),
+        ("body_fraction", "-0.1", "not -0.1;"),
+        ("empty", "0.5", "must be 0 or 1, not 0.5;"),
+        ("empty", "2", "must be 0 or 1, not 2;"),
+    ):
+        with pytest.raises(UserError, match=rf"l\.csv, line 3: the {column} .*{said}"):
+            known(tmp_path, [f"case,label,{column}", "a,0,0", f"b,1,{value}"], scores)

@@ -78,6 +78,26 @@ def test_stores_of_other_images_of_the_same_slices_are_said(runs, tmp_path):
     assert found["seeds"] == {}
 
 
+def test_another_split_than_test_is_said(tmp_path):
+    run = made_up_run(tmp_path)
+    second = another(run, "second", 8)
+    assert {
+        one["split"] for one in compare([run, second], tmp_path / "out", resamples=50)["provenance"]["runs"].values()
+    } == {"test"}
+    index = tmp_path / "store" / "index.csv"
+    index.write_text(
+        index.read_text().replace("validation", "aside").replace("test", "validation").replace("aside", "test")
+    )
+    for one in (run, second):
+        facts = read_json(one / "findings" / "findings.json")
+        write_json(one / "findings" / "findings.json", {**facts, "split": "validation"})
+    found = compare([run, second], tmp_path / "out", resamples=50)
+    assert {one["split"] for one in found["provenance"]["runs"].values()} == {"validation"}
+    said = "Not scored on the test split: run (validation), second (validation); checkpoints"
+    assert any(note.startswith(said) for note in found["notes"])
+    assert said in (tmp_path / "out" / "compare.html").read_text(encoding="utf-8")
+
+
 def test_other_data_is_refused(runs, tmp_path):
     other = made_up_run(tmp_path / "healthy", abnormal=False)
     with pytest.raises(UserError, match=r"different labels: their\s+stores hold other data"):

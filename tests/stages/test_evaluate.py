@@ -462,6 +462,23 @@ def test_positions_of_cases_of_one_slice_are_those_of_their_patients(tmp_path, w
     assert any("among the slices of its patient" in said for said in report["warnings"])
 
 
+def test_the_split_may_stand_in_the_scores(tmp_path):
+    """The same figures as where it stands in the labels; the training slices, which are not scored, are unknown."""
+    scores, labels = anyones_tables(tmp_path)
+    alone = evaluate_scores(scores, labels, tmp_path / "out", resamples=50)
+    fields = [line.split(",") for line in labels.read_text().splitlines()[1:]]
+    write_csv(labels, ("case", "slice", "patient", "label"), [[*row[:3], row[4]] for row in fields])
+    mine = [line.split(",") for line in scores.read_text().splitlines()[1:]]
+    trained = [[row[0], row[1], 9, "train"] for row in fields if row[3] == "train"][:30]
+    write_csv(scores, ("case", "slice", "score", "split"), [*[[*row, "test"] for row in mine], *trained])
+    report = evaluate_scores(scores, labels, tmp_path / "other", resamples=50)
+    assert report["counts"]["scored"] == alone["counts"]["scored"]
+    assert report["slice"] == alone["slice"]
+    assert report["counts"]["train"]["normal"] == 30
+    assert any("The split is that of scores.csv" in said for said in report["warnings"])
+    assert not any("no column split" in said for said in report["notes"])
+
+
 def test_missing_scores_and_a_leak_in_anyones_tables_are_said(tmp_path):
     scores, labels = anyones_tables(tmp_path)
     scores.write_text("\n".join(scores.read_text().splitlines()[:-5]) + "\n")

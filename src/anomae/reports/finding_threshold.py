@@ -8,7 +8,7 @@ from anomae.statistics.operating_point import SLICE_BOUND, Threshold, slice_thre
 
 
 def finding_threshold(run: Run) -> float | None:
-    """The threshold at the usual bound; None where the healthy slices of the run allow none, or it draws no map."""
+    """The threshold at the usual bound; None where the run keeps no scores of healthy people, or draws no map."""
     threshold, _ = finding_rule(run, SLICE_BOUND)
     return None if threshold is None else threshold.value
 
@@ -16,6 +16,7 @@ def finding_threshold(run: Run) -> float | None:
 def finding_rule(run: Run, bound: float) -> tuple[Threshold | None, str]:
     """The threshold at a bound on the probability that a healthy slice has a finding, or None; and why, in words.
 
+    Too small a calibration for the bound gives the smallest that it allows, as anomae.inference.decision does.
     Raises UserError where the bound is none.
     """
     healthy = read_healthy_scores(run.fitted)
@@ -27,5 +28,5 @@ def finding_rule(run: Run, bound: float) -> tuple[Threshold | None, str]:
     if healthy.map_tops is None:
         return None, "No threshold for findings: this detector draws no map."
     threshold = slice_threshold(healthy.map_tops, healthy.person.astype(np.str_), bound)
-    sentence = threshold_sentence(threshold, f"map of a healthy slice of a new {healthy.unit}", f"{healthy.unit}s")
-    return (threshold, sentence) if threshold.reachable else (None, f"No threshold for findings. {sentence}")
+    what = f"map of a healthy slice of a new {healthy.unit}"
+    return threshold, threshold_sentence(threshold, what, f"{healthy.unit}s")

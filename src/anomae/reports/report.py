@@ -15,7 +15,7 @@ from anomae.reports.pictures import Strip
 from anomae.reports.schema import ReportContent
 from anomae.statistics.intervals import three_places
 from anomae.statistics.metric_specs import METRICS
-from anomae.statistics.neighbours import NEIGHBOURS
+from anomae.statistics.neighbours import ALONE, NEIGHBOURS
 from anomae.statistics.operating_point import in_full
 from anomae.statistics.trivial_baselines import TRIVIAL_BASELINES
 
@@ -25,7 +25,7 @@ SCORE_TITLES = {
     "score_mse": "reconstruction alone: mean squared error",
     "score_mae": "reconstruction alone: mean absolute error",
     "score_ssim": "reconstruction alone: 1 - SSIM",
-    "score_alone": "of each slice alone, where the score is smoothed",
+    ALONE: "of each slice alone, where the score is smoothed",
     NEIGHBOURS: "smoothed over the neighbouring slices of its scan",
 }
 STRATUM_TITLES = {"all": "all slices", "without_empty": "without empty", "mid": "mid-scan"}

@@ -24,7 +24,7 @@ def run_picture(run: Path | str, out: Path | str | None = None, *, each: int = 5
 
     Of each class the slices are those in the middles of `each` equal stretches of its scores, lowest to highest: a fair
     sample, misses and false positives included.  Regions of the map above the threshold of findings are outlined, where
-    the healthy slices of the run allow one.  out: None: RUN/picture.png.  Raises UserError where there are no findings
+    the run keeps scores of healthy people.  out: None: RUN/picture.png.  Raises UserError where there are no findings
     with maps, or a class is missing.
     """
     opened_run = Run(Path(run))

@@ -11,6 +11,7 @@ from anomae.reports.finding_threshold import finding_threshold
 from anomae.reports.picture_strips import picture_strips, sample_strips
 from anomae.reports.report import read_report
 from anomae.reproduction.cells import Cell
+from anomae.reproduction.planned_run import is_finished
 from anomae.runs.findings import open_findings
 from anomae.runs.run import Run
 from anomae.runs.score_table import read_table
@@ -21,7 +22,7 @@ COUNTED = ("normal", "abnormal", "patients")
 
 
 def figures_of(run: Path) -> dict[str, Any] | None:
-    """What a run found and took; None: not finished.
+    """What a run found and took; None: not finished, as `is_finished` has it.
 
     AUROC of every score and trivial baseline by stratum, minutes, steps, teacher, and mean AUROC of its pretext task.
 
@@ -29,7 +30,10 @@ def figures_of(run: Path) -> dict[str, Any] | None:
     """
     if not (run / "report" / "report.json").exists():
         return None
-    report, findings = read_report(run / "report" / "report.json"), read_json(Run(run).findings / "findings.json")
+    report = read_report(run / "report" / "report.json")
+    if not is_finished(run):
+        return None
+    findings = read_json(Run(run).findings / "findings.json")
     strata = {name: part for name, part in report["strata"].items() if name in STRATA}
     if "mid" in strata and strata["mid"]["slices"] == strata["all"]["slices"]:
         del strata["mid"]

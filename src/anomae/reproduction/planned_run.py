@@ -17,6 +17,7 @@ from anomae.slices.store import SliceStore
 from anomae.stages.evaluate import evaluate
 from anomae.stages.fit import CHANGEABLE, fit, situation_of
 from anomae.stages.score import score
+from anomae.statistics.neighbours import ALONE
 
 Overrides = Mapping[str, Mapping[str, Any]]
 TESTED = "test"  # the split that all figures of a reproduction are of
@@ -72,9 +73,15 @@ def _shortened(settings: Any, length: float) -> dict[str, Any]:
 
 
 def is_finished(path: Path) -> bool:
-    """Whether the run at `path` is fitted, and scored and evaluated on the test split; someone may look at others."""
+    """Whether the run at `path` is fitted, and scored and evaluated on the test split by each slice's own score.
+
+    Someone may have looked at another split, or at smoothed scores, since.
+    """
     report = path / "report" / "report.json"
-    return report.exists() and read_json(report)["provenance"]["split"] == _scored_split(path) == TESTED
+    if not report.exists() or _scored_split(path) != TESTED:
+        return False
+    evaluated = read_json(report)
+    return evaluated["provenance"]["split"] == TESTED and ALONE not in evaluated["scores"]
 
 
 def done_or_reason(

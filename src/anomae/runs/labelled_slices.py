@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from anomae.errors import UserError
 from anomae.runs.score_table import Table
+from anomae.runs.table_agreement import other_labels, splits_of
 from anomae.runs.table_join import Joined, Rows
 from anomae.runs.table_patients import Patients, patients_of
 from anomae.statistics.positions import relative_positions, seen_extents
@@ -29,9 +30,10 @@ class Scored(NamedTuple):
 class LabelledSlices:
     """Of every line of the labels, (n,) each; several scores of them share one of these.
 
-    number: of the slice, -1 where unknown.  by_slice: whether any is known.  by_patient: whether each case is one slice
-    of its patient's scan, so that positions are those among the slices of a patient.  relative: position, NaN where
-    unknown.  depth: slices of a usual scan.
+    split: "" where unknown, though a table names some; split_known: whether any does.  doubts: of patients, splits and
+    labels, a sentence each.  number: of the slice, -1 where unknown.  by_slice: whether any is known.  by_patient:
+    whether each case is one slice of its patient's scan, so that positions are those among the slices of a patient.
+    relative: position, NaN where unknown.  depth: slices of a usual scan.
     """
 
     table: Table
@@ -39,6 +41,8 @@ class LabelledSlices:
     label: npt.NDArray[np.int8]
     case: Texts
     patients: Patients
+    split_known: bool
+    doubts: list[str]
     number: Rows
     by_slice: bool
     by_patient: bool
@@ -50,11 +54,12 @@ class LabelledSlices:
     @property
     def split_doubt(self) -> str:
         """A sentence where lines of splits name no patient, so that it is not known whether one is in several."""
-        if self.patients.unit != "patient" or len(np.unique(self.split)) < 2 or not self.patients.unnamed.any():
+        unnamed = self.patients.unnamed & (self.split != "")
+        if self.patients.unit != "patient" or len({*self.split.tolist()} - {""}) < 2 or not unnamed.any():
             return ""
-        names = np.unique(self.split[self.patients.unnamed])
+        names = np.unique(self.split[unnamed])
         return (
-            f"Of {np.count_nonzero(self.patients.unnamed)} line(s) of {self.table.path.name} ({', '.join(names)}) it "
+            f"Of {np.count_nonzero(unnamed)} line(s) of {self.table.path.name} ({', '.join(names)}) it "
             "is not known who the patient is: one may be in several splits."
         )
 
@@ -101,7 +106,7 @@ class LabelledSlices:
                 "Not audited: patients, since none is named: intervals resample cases, and are too narrow where "
                 "one patient has several."
             )
-        if "split" not in self.table.columns:
+        if not self.split_known:
             notes.append("Not audited: the split, since the labels have no column split.")
         return notes
 
@@ -109,11 +114,11 @@ class LabelledSlices:
 def labelled_slices(truth: Table, scored: Sequence[Scored]) -> LabelledSlices:
     """Of a table of labels and the tables of scores joined with it.
 
-    Raises UserError where tables name different patients for a slice, and where a slice lies outside its case by the
-    column depth.
+    Raises UserError where tables name different patients or splits for a slice, where a slice lies outside its case by
+    the column depth, and where body_fraction is none or empty neither 0 nor 1.
     """
-    case = truth.text("case")
-    patients = patients_of(truth, [(one.table, one.joined.ours, one.joined.theirs) for one in scored])
+    case, joined = truth.text("case"), [(one.table, one.joined.ours, one.joined.theirs) for one in scored]
+    patients, splits = patients_of(truth, joined), splits_of(truth, joined)
     single = len(np.unique(case)) == truth.rows and patients.unit == "patient"  # each case one slice of its patient's
     number, by_slice = _numbers(truth, scored, single)
     by_patient = single and by_slice and "depth" not in truth.columns
@@ -121,18 +126,38 @@ def labelled_slices(truth: Table, scored: Sequence[Scored]) -> LabelledSlices:
     extents = _extents(truth, scan, number)
     return LabelledSlices(
         table=truth,
-        split=truth.splits(),
+        split=splits.names,
         label=truth.labels(),
         case=case,
         patients=patients,
+        split_known=splits.known,
+        doubts=[*splits.doubts, *patients.doubts, *other_labels(truth, joined)],
         number=number,
         by_slice=by_slice,
         by_patient=by_patient,
         relative=relative_positions(scan, number, extents),
         depth=int(np.median([last - first + 1 for first, last in extents.values()])) if extents else 0,
-        empty=truth.numbers("empty") > 0 if "empty" in truth.columns else np.zeros(truth.rows, dtype=np.bool_),
-        body=truth.numbers("body_fraction") if "body_fraction" in truth.columns else np.full(truth.rows, np.nan),
+        empty=_shares(truth, "empty", 0.0, whole=True) > 0,
+        body=_shares(truth, "body_fraction", np.nan),
     )
+
+
+def _shares(truth: Table, name: str, otherwise: float, *, whole: bool = False) -> npt.NDArray[np.float64]:
+    """A column (n,) of numbers from 0 to 1, or whole: of 0 and 1 alone; `otherwise` everywhere where there is none.
+
+    Raises UserError naming the first line that has another.
+    """
+    if name not in truth.columns:
+        return np.full(truth.rows, otherwise)
+    values = truth.numbers(name)
+    odd = np.flatnonzero((values < 0) | (values > 1) | (whole & (values % 1 > 0)))
+    if len(odd):
+        fit = "0 or 1" if whole else "a share from 0 to 1 (0.45 for 45 %)"
+        raise UserError(
+            f"{truth.path}, line {truth.lines[odd[0]]}: the {name} must be {fit}, not {values[odd[0]]:g}; mend it, or "
+            "leave the column out."
+        )
+    return values
 
 
 def _numbers(truth: Table, scored: Sequence[Scored], single: bool) -> tuple[Rows, bool]:

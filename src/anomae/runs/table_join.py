@@ -1,7 +1,7 @@
 """Tables of scores and labels joined slice by slice, also where one names files and the other cases."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -26,6 +26,11 @@ _LEVELS: tuple[tuple[str, Callable[[str], str]], ...] = (
 )
 
 
+_ALIKE = {
+    "slice": "count slices alike, from 0 at the feet",
+    "file_slice": "count slices alike, from 0 as the file stores them",
+}
+
 Rows = npt.NDArray[np.int64]
 
 
@@ -49,7 +54,7 @@ def join(scores: Table, labels: Table) -> Joined:
 
     Cases count as written; where none match, without the endings of files; where still none match, by the last part of
     their paths: each only if it keeps all cases of both tables apart.  Raises UserError where a table has one slice
-    twice, or where nothing matches.
+    twice, where nothing matches, or where in most cases the slices of one table are all one above those of the other.
     """
     large = scores.rows + labels.rows >= WATCHED_ROWS
     with progress("join the tables", _STEPS, "steps", speaks=large) as bar:
@@ -88,12 +93,13 @@ def _joined(scores: Table, labels: Table, advance: Callable[[], None]) -> Joined
         if len(ours):
             advance()
             how = f"The cases of {scores.path.name} and {labels.path.name} were matched {said}." if said else ""
-            return Joined(ours, theirs, tuple(note for note in (how, told) if note))
+            spare = len(ours) < min(scores.rows, labels.rows)  # in both
+            odd = _one_off((scores, labels), cases, keys, number) if spare else ""
+            return Joined(ours, theirs, tuple(note for note in (how, told, odd) if note))
     shared = {*map(_LEVELS[-1][1], distinct[0])} & {*map(_LEVELS[-1][1], distinct[1])}
     if by_slice and shared and not blurred:
         raise UserError(
-            f"No slice of {scores.path} stands in {labels.path}, though {len(shared)} case(s) do: count slices alike, "
-            f"from 0{' at the feet' if number == 'slice' else ' as the file stores them'}."
+            f"No slice of {scores.path} stands in {labels.path}, though {len(shared)} case(s) do: {_ALIKE[number]}."
         )
     more = "; without folders and endings, several cases would be one" if blurred else ""
     raise UserError(f"No slice of {scores.path} stands in {labels.path}: case (and slice) must be written alike{more}.")
@@ -108,6 +114,32 @@ def _shared(ours: Rows, theirs: Rows, own_number: Rows, their_number: Rows) -> t
     at = np.minimum(np.searchsorted(others, own, sorter=order), max(len(others) - 1, 0))
     rows = np.flatnonzero(others[order[at]] == own) if len(others) else np.empty(0, dtype=np.int64)
     return rows, order[at[rows]]
+
+
+def _one_off(tables: Sequence[Table], cases: Sequence[Rows], numbers: Sequence[Rows], column: str) -> str:
+    """A doubt where the slices of a case are those of the other table, but all one higher or all one lower.
+
+    cases, numbers: of the lines of both tables.  Raises UserError where that is so in most cases that both have: one
+    table counts from 1, the other from 0, and each slice would have the label of its neighbour.
+    """
+    apart = 1 + max(int(case.max(initial=0)) for case in cases)
+    ours, theirs = (np.bincount(case, minlength=apart) for case in cases)
+    shared = int(np.count_nonzero((ours > 0) & (theirs > 0)))
+    for step in (1, -1):
+        rows, _ = _shared(cases[0], cases[1], numbers[0] - step, numbers[1])
+        moved = np.flatnonzero((np.bincount(cases[0][rows], minlength=apart) == ours) & (ours == theirs) & (ours > 1))
+        if not len(moved):
+            continue
+        first = [number[case == moved[0]] for case, number in zip(cases, numbers, strict=True)]
+        said = " and ".join(
+            f"{own.min()} to {own.max()} in {table.path if 2 * len(moved) > shared else table.path.name}"
+            for own, table in zip(first, tables, strict=True)
+        )
+        said = f"In {len(moved)} of {shared} cases the same number of slices is counted one off, as from {said}"
+        if 2 * len(moved) > shared:
+            raise UserError(f"{said}: {_ALIKE[column]}.")
+        return f"{said}: they may have the labels of their neighbours."
+    return ""
 
 
 def _refuse_twice(table: Table, names: list[str], number: Rows, lacking: Table | None) -> None:

@@ -112,13 +112,18 @@ def _of_runs(paths: Sequence[Path], names: Sequence[str]) -> Loaded:
     scores = {name: run.scores["score"][column] for name, run, column in zip(names, opened, common.T, strict=True)}
     facts = {
         name: {key: run.facts.get(key) for key in ("detector", "recipe", "profile", "seed", "store_fingerprint")}
-        | {"settings": run.facts.get("settings"), "scores": len(run.rows), "sha256": sha256(run.table.path)}
+        | {
+            "settings": run.facts.get("settings"),
+            "split": run.split,
+            "scores": len(run.rows),
+            "sha256": sha256(run.table.path),
+        }
         for name, run in zip(names, opened, strict=True)
     }
     unit, doubt, index = unit_of(first.store.prepared), doubt_of(first.store.prepared), first.store.index
     allowed, patients = bool(first.store.prepared.get("allow_leak")), len(np.unique(index.patient))
     leak = leak_warning(in_several_splits(index.split, index.patient), patients, allowed, unit, doubt)
-    doubts = [said for said in (leak, doubt) if said]
+    doubts = [said for said in (leak, doubt, _split_doubt(opened, names)) if said]
     notes = [*_left_out(opened, names, len(rows)), *_stores(opened, names)]
     return slices, scores, trivial_baselines, facts, [*doubts, *notes], unit
 
@@ -144,7 +149,7 @@ def _of_tables(paths: Sequence[Path], names: Sequence[str], labels: Path) -> Loa
     }
     unit, leaking = known.patients.unit, in_several_splits(known.split, known.patients.names)
     leak = leak_warning(leaking, len(np.unique(known.patients.names)), allowed=False, unit=unit)
-    notes = [note for note in (leak, known.split_doubt, *known.patients.doubts) if note]
+    notes = [note for note in (leak, known.split_doubt, *known.doubts) if note]
     notes += known.not_audited("position_centre" in trivial_baselines)
     notes += [note for found in matched for note in found.notes]
     notes += [
@@ -206,6 +211,16 @@ def _left_out(opened: Sequence[ScoredRun], names: Sequence[str], common: int) ->
         for name, run in zip(names, opened, strict=True)
         if len(run.rows) > common
     ]
+
+
+def _split_doubt(opened: Sequence[ScoredRun], names: Sequence[str]) -> str:
+    odd = [f"{name} ({run.split})" for name, run in zip(names, opened, strict=True) if run.split != "test"]
+    if not odd:
+        return ""
+    return (
+        f"Not scored on the test split: {', '.join(odd)}; checkpoints, settings and thresholds may have been chosen on "
+        "these slices."
+    )
 
 
 def _stores(opened: Sequence[ScoredRun], names: Sequence[str]) -> list[str]:

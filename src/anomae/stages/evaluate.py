@@ -13,7 +13,7 @@ from anomae.errors import UserError
 from anomae.progress import progress
 from anomae.reports.assemble import Evaluated, SplitColumns, write_evaluation
 from anomae.reports.finding_evaluation import evaluate_findings
-from anomae.reports.finding_threshold import finding_rule, finding_threshold
+from anomae.reports.finding_threshold import finding_rule
 from anomae.reports.map_evaluation import evaluate_maps
 from anomae.reports.near_duplicates import duplicates_across
 from anomae.reports.picture_strips import picture_strips, preparation_strips, sample_strips
@@ -28,7 +28,7 @@ from anomae.slices.labelled_whole import labelled_whole
 from anomae.slices.store import SliceStore
 from anomae.stages.evaluate_scores import evaluate_scores
 from anomae.statistics.intervals import PatientBootstrap
-from anomae.statistics.neighbours import NEIGHBOURS
+from anomae.statistics.neighbours import ALONE, NEIGHBOURS
 from anomae.statistics.operating_point import PATIENT_BOUND, SLICE_BOUND
 
 __all__ = ["evaluate", "evaluate_scores"]
@@ -84,7 +84,8 @@ def evaluate(
     journal = [line for line in opened_run.steps() if _is_step(line)]
     strips = sample_strips(opened_run.folder / "samples" / "pseudo_abnormal.npz")
     if len(rows):
-        arrays = (found.maps, found.reconstructions, found.map_name, finding_threshold(opened_run))
+        above = None if rule[0] is None else rule[0].value
+        arrays = (found.maps, found.reconstructions, found.map_name, above)
         strips = picture_strips(opened, rows, labelled, scores["score"], *arrays) + strips
         strips += preparation_strips(opened, rows, relative[rows])
     warnings = []
@@ -125,7 +126,7 @@ def _over_neighbours(scores: Mapping[str, npt.NDArray[np.float64]]) -> dict[str,
     if NEIGHBOURS not in scores:
         raise UserError("No scored slice has a neighbour, so there is nothing to smooth over; leave --smoothed out.")
     others = {name: column for name, column in scores.items() if name not in ("score", NEIGHBOURS)}
-    return {"score": scores[NEIGHBOURS], "score_alone": scores["score"], **others}
+    return {"score": scores[NEIGHBOURS], ALONE: scores["score"], **others}
 
 
 def _splits(store: SliceStore) -> SplitColumns:

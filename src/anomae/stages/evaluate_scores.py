@@ -17,8 +17,8 @@ from anomae.statistics.operating_point import PATIENT_BOUND, SLICE_BOUND, Calibr
 
 ONLY_SCORES = "Not known: only scores were given."
 NO_CALIBRATION = (
-    "No operating point: it needs scores of normal slices that the labels give the split validation, of patients who "
-    "are in no other split."
+    "No operating point: it needs scores of normal slices of the split validation, of patients who are in no other "
+    "split."
 )
 
 
@@ -36,10 +36,10 @@ def evaluate_scores(
     scores: CSV with the columns case and score (and any score_<name>), where known also patient and slice; or what
     `anomae score RUN PATH...` wrote of new scans, whose file stands for the case.
     labels: CSV with the columns case and label (0, 1), where known also patient, slice or file_slice (see
-    anomae.runs.table_join), split, and site, scanner,
-    source (any text), depth (slices of the scan), empty (0, 1), body_fraction (0..1), file_size.  Lines whose split is
-    train or validation need no score: they show which positions are usual, and whether patients are in several splits;
-    scored normal slices of the split validation give the operating point.  bounds: as in `evaluate`.
+    anomae.runs.table_join), split, and site, scanner, source (any text), depth (slices of the scan), empty (0, 1),
+    body_fraction (0..1), file_size.  A split that the scores alone name counts too; without any, all is test.  Lines
+    whose split is train or validation need no score: they show which positions are usual, and whether patients are in
+    several splits; scored normal slices of the split validation give the operating point.  bounds: as in `evaluate`.
     What cannot be checked for want of a column is said in the report.  Raises UserError where a table is not readable,
     the two do not fit one another, or no labelled test slice has a score.
     """
@@ -60,7 +60,7 @@ def evaluate_scores(
     trivial_baselines = known.trivial_baselines(rows, slices)
     held_out = (label[theirs] == 0) & (split[theirs] == "validation")
     calibration = _calibration(values["score"][ours[held_out]], theirs[held_out], patient, split, label, unit)
-    warnings = [*notes, *known.patients.doubts]
+    warnings = [*notes, *known.doubts]
     if commas := [name for name in values if found.has_decimal_commas(name)]:
         warnings.append(f"The commas of {', '.join(commas)} in {scores.name} were read as decimal ones.")
     if unscored := tested - len(rows):
@@ -76,7 +76,7 @@ def evaluate_scores(
         empty=known.empty,
         case=known.case,
         patient=patient,
-        known="split" in truth.columns,
+        known=known.split_known,
         doubt=known.split_doubt,
     )
     provenance = {

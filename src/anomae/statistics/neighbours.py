@@ -6,6 +6,7 @@ import numpy.typing as npt
 from anomae.slices.neighbours import below_and_above
 
 NEIGHBOURS = "score_neighbours"  # the column of scores.csv; a detector's own `smoothed` is of its map
+ALONE = "score_alone"  # in a report on smoothed scores: each slice's own, which is the column score elsewhere
 
 
 def smoothed_over_neighbours(
