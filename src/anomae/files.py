@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from anomae.errors import NotWritten, UserError
+from anomae.errors import FULL_DISK, NotWritten, UserError
 
 # A byte of a file name that is no UTF-8 is to Python the letter \udcXX, which no file holds.  Escaped so it is still
 # that letter where JSON is read back.
@@ -22,7 +22,8 @@ def written_whole(path: Path) -> Iterator[Path]:
     """A temporary path beside `path`, same suffixes; renamed to `path` if the block ends well, else removed.
 
     It is handed to the disk before it is renamed, so a full disk or a quota that is told late is told here.  Raises
-    NotWritten where a library could not write and gives no reason of the system's, OSError with the reason else.
+    NotWritten where a library could not write and gives no reason of the system's, OSError with the reason else, and
+    with the file where the disk is full.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".part-{secrets.token_hex(8)}{''.join(path.suffixes[-2:])}")
@@ -38,6 +39,8 @@ def written_whole(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     except BaseException as error:
         temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno in FULL_DISK and not error.filename:
+            error.filename = str(path)  # the system leaves the file out of its word on an open one
         if type(error) is OSError and error.errno is None:  # numpy and Pillow raise such ones where a write fell short
             raise NotWritten(path, str(error)) from error
         raise

@@ -55,9 +55,7 @@ def calibrate(
             detector, store, rows, run.calibration, CALIBRATION_SPLIT, levels=levels, tops=True, made_of=made_of
         )
         write_pretext(detector, store, rows, run)
-        (run.fitted / NAME).unlink(
-            missing_ok=True
-        )  # of another calibration: a stop before the new ones must not keep it
+        (run.fitted / NAME).unlink(missing_ok=True)  # of another calibration; a stop must not leave both
         finish(run.calibration, {**facts, "made_of": made_of})
     elif _is_beside(run, computed_on):
         return
