@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import secrets
+import shutil
 import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -44,6 +45,20 @@ def written_whole(path: Path) -> Iterator[Path]:
         if type(error) is OSError and error.errno is None:  # numpy and Pillow raise such ones where a write fell short
             raise NotWritten(path, str(error)) from error
         raise
+
+
+def is_unfinished(path: Path) -> bool:
+    """Whether a process that was killed, or writes still, left this file or folder half written: its name says so."""
+    return path.name.startswith(".part-")
+
+
+def remove_unfinished(*folders: Path) -> None:
+    """Remove what was left half written in these folders and below; nobody else may be writing there."""
+    for left in [path for folder in folders for path in folder.rglob(".part-*")]:
+        if left.is_dir():
+            shutil.rmtree(left)
+        else:
+            left.unlink(missing_ok=True)
 
 
 def _to_disk(path: Path) -> None:
