@@ -43,7 +43,10 @@ def written_whole(path: Path) -> Iterator[Path]:
         if isinstance(error, OSError) and error.errno in FULL_DISK and not error.filename:
             error.filename = str(path)  # the system leaves the file out of its word on an open one
         if type(error) is OSError and error.errno is None:  # numpy and Pillow raise such ones where a write fell short
-            raise NotWritten(path, str(error)) from error
+            first = error  # and pydicom in place of the system's own, with a trace of the program in its words
+            while isinstance(first.__cause__, OSError):
+                first = first.__cause__
+            raise NotWritten(path, first.strerror or str(first)) from error
         raise
 
 
@@ -73,6 +76,12 @@ def write_text(path: Path, text: str) -> None:
     """Write `text` as UTF-8, whole or not at all; bytes of file names that are none as Python shows them."""
     with written_whole(path) as temporary:
         temporary.write_text(text, encoding="utf-8", errors=_NO_UTF8)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write `content`, whole or not at all: for libraries that pass over a write that fell short, as Pillow does."""
+    with written_whole(path) as temporary:
+        temporary.write_bytes(content)
 
 
 def write_json(path: Path, content: Any) -> None:
