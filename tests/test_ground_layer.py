@@ -209,20 +209,27 @@ def test_a_missing_extra_is_named() -> None:
 def test_what_a_full_disk_does_not_take_names_the_file(tmp_path):
     """The system says "No space left on device" and no more."""
     program = (
-        "import resource, signal, sys\n"
+        "import errno, resource, signal, sys\n"
         "import numpy as np\n"
         "from pathlib import Path\n"
         "from anomae.arrays import GrowingArray\n"
-        "from anomae.files import append_json_line\n"
+        "from anomae.files import append_json_line, write_json\n"
+        "from anomae.training.checkpoint import write_tensors\n"
+        "import torch\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))\n"
         "growing = GrowingArray(Path('a.npy'), (2048,), np.uint8)\n"
         "for name, write in (('a.npy', lambda: growing.append(np.ones((9, 2048), np.uint8))),\n"
-        "                    ('b.jsonl', lambda: append_json_line(Path('b.jsonl'), {'x': 'y' * 9000}))):\n"
+        "                    ('b.jsonl', lambda: append_json_line(Path('b.jsonl'), {'x': 'y' * 9000})),\n"
+        "                    ('c.json', lambda: write_json(Path('c.json'), 'y' * 9000)),\n"
+        "                    ('d.safetensors', lambda: write_tensors(Path('d.safetensors'),\n"
+        "                                                            {'x': torch.zeros(9000)}))):\n"
         "    try:\n"
         "        write()\n"
         "    except OSError as error:\n"
-        "        print(name, error.filename)\n"
+        "        print(name, error.filename, error.errno == errno.EFBIG)\n"
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.stdout.splitlines()[:2] == ["a.npy a.npy", "b.jsonl b.jsonl"], done.stderr
+    said = [f"{name} {name} True" for name in ("a.npy", "b.jsonl", "c.json", "d.safetensors")]
+    assert done.stdout.splitlines()[:4] == said, done.stderr
+    assert {entry.name for entry in tmp_path.iterdir()} == {"a.npy", "b.jsonl"}

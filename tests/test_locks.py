@@ -28,6 +28,8 @@ def test_one_holds_it_at_a_time_and_nothing_stays_behind(tmp_path):
         assert "\n" not in str(refused.value)
         assert not holds_anything(folder)
     assert list(folder.iterdir()) == []
+    (folder / ".part-0123.json").write_text("killed while it was written")
+    assert not holds_anything(folder)
     with locked(folder):
         pass
 

@@ -1,5 +1,11 @@
 """Every error that anomae raises on purpose; each message says what, which file, and what to do."""
 
+import errno
+
+# What a write fails with for want of room, and what a disk or its owner refuses; no fault of the program or a scan.
+FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+DISK_REFUSES = (*FULL_DISK, errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO, errno.ESTALE)
+
 
 class AnomaeError(Exception):
     """The root of all errors raised on purpose.  The command line prints its message and leaves with `exit_code`."""

@@ -4,13 +4,14 @@ import csv
 import json
 import os
 import secrets
+import shutil
 import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from anomae.errors import NotWritten, UserError
+from anomae.errors import FULL_DISK, NotWritten, UserError
 
 # A byte of a file name that is no UTF-8 is to Python the letter \udcXX, which no file holds.  Escaped so it is still
 # that letter where JSON is read back.
@@ -22,7 +23,8 @@ def written_whole(path: Path) -> Iterator[Path]:
     """A temporary path beside `path`, same suffixes; renamed to `path` if the block ends well, else removed.
 
     It is handed to the disk before it is renamed, so a full disk or a quota that is told late is told here.  Raises
-    NotWritten where a library could not write and gives no reason of the system's, OSError with the reason else.
+    NotWritten where a library could not write and gives no reason of the system's, OSError with the reason else, and
+    with the file where the disk is full.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".part-{secrets.token_hex(8)}{''.join(path.suffixes[-2:])}")
@@ -38,9 +40,28 @@ def written_whole(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     except BaseException as error:
         temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno in FULL_DISK and not error.filename:
+            error.filename = str(path)  # the system leaves the file out of its word on an open one
         if type(error) is OSError and error.errno is None:  # numpy and Pillow raise such ones where a write fell short
-            raise NotWritten(path, str(error)) from error
+            first = error  # and pydicom in place of the system's own, with a trace of the program in its words
+            while isinstance(first.__cause__, OSError):
+                first = first.__cause__
+            raise NotWritten(path, first.strerror or str(first)) from error
         raise
+
+
+def is_unfinished(path: Path) -> bool:
+    """Whether a process that was killed, or writes still, left this file or folder half written: its name says so."""
+    return path.name.startswith(".part-")
+
+
+def remove_unfinished(*folders: Path) -> None:
+    """Remove what was left half written in these folders and below; nobody else may be writing there."""
+    for left in [path for folder in folders for path in folder.rglob(".part-*")]:
+        if left.is_dir():
+            shutil.rmtree(left)
+        else:
+            left.unlink(missing_ok=True)
 
 
 def _to_disk(path: Path) -> None:
@@ -55,6 +76,12 @@ def write_text(path: Path, text: str) -> None:
     """Write `text` as UTF-8, whole or not at all; bytes of file names that are none as Python shows them."""
     with written_whole(path) as temporary:
         temporary.write_text(text, encoding="utf-8", errors=_NO_UTF8)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write `content`, whole or not at all: for libraries that pass over a write that fell short, as Pillow does."""
+    with written_whole(path) as temporary:
+        temporary.write_bytes(content)
 
 
 def write_json(path: Path, content: Any) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO
 
 from anomae.errors import UserError
+from anomae.files import is_unfinished
 from anomae.progress import say
 
 LOCK = ".lock"
@@ -84,8 +85,10 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def holds_anything(folder: Path) -> bool:
-    """Whether something else than a lock lies in `folder`."""
-    return folder.is_dir() and any(entry.name != LOCK for entry in folder.iterdir())
+    """Whether something else than a lock, or a file that a killed process left half written, lies in `folder`."""
+    return folder.is_dir() and any(
+        entry.name != LOCK and not (is_unfinished(entry) and entry.is_file()) for entry in folder.iterdir()
+    )
 
 
 def _lock(file: IO[str], folder: Path) -> None:

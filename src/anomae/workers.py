@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from multiprocessing import active_children, connection, get_context, parent_process
+from multiprocessing import active_children, connection, get_context, parent_process, resource_tracker
 from multiprocessing.process import BaseProcess
 from multiprocessing.sharedctypes import RawArray
 from typing import Any, TypeVar
@@ -54,7 +54,7 @@ def in_order(
     with ProcessPoolExecutor(workers, mp_context=context, initializer=_begin_noting, initargs=(at,)) as pool:
         try:
             for index, item in enumerate(items):
-                with script_left_alone(), _interrupts_kept():
+                with script_left_alone(), interrupts_kept():
                     waiting.append(pool.submit(_noted, function, index, item))
                 processes.update(active_children())
                 if len(waiting) >= workers + AHEAD:
@@ -114,11 +114,12 @@ def _end_with_parent() -> None:
 
 
 @contextmanager
-def _interrupts_kept() -> Iterator[None]:
+def interrupts_kept() -> Iterator[None]:
     """Start processes that no Ctrl-C reaches, not even before `begin_worker`; this one's own comes just afterwards."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
+    resource_tracker.ensure_running()  # the standard library's helper, whose own start would let them through again
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield

@@ -11,6 +11,7 @@ from anomae.detectors.method import PAPERS, SCALES, Situation
 from anomae.detectors.registry import method_named
 from anomae.errors import UserError
 from anomae.files import read_json
+from anomae.locks import locked
 from anomae.recipes.overrides import overridden
 from anomae.recipes.preparation import preparation_for, reproduction_preparation
 from anomae.reproduction import planned_run
@@ -144,6 +145,17 @@ def test_what_is_finished_is_left_as_it_is(made: tuple[Path, dict[str, Any]]) ->
     before = {path: path.stat().st_mtime_ns for path in (out / "runs").rglob("*")}
     assert run(out, ("table2a", "table2b"))["cells"] == content["cells"]
     assert {path: path.stat().st_mtime_ns for path in (out / "runs").rglob("*")} == before
+
+
+@pytest.mark.parametrize("changed", [{"only": ("table2a", "table2b")}, {"detectors": ("pca",), "folds": 2}])
+def test_two_never_write_one_folder_at_once(made: tuple[Path, dict[str, Any]], changed: dict[str, Any]) -> None:
+    """The second showed the first one's cells as failed, in the file that both wrote."""
+    out, _ = made
+    before = (out / "reproduction.json").read_bytes()
+    with locked(out), pytest.raises(UserError, match="Another process"):
+        reproduce("phantom", "heads:8", out, scale="tiny", seed=1, estimate=False, **changed)
+    assert (out / "reproduction.json").read_bytes() == before
+    assert not (out / "cross_validation.json").exists()
 
 
 def test_a_cell_that_fails_is_shown_and_tried_again(

@@ -7,6 +7,7 @@ from csv import DictReader
 import numpy as np
 import pytest
 
+import anomae.runs.calibrate as calibrate_module
 import anomae.runs.scoring_rows as scoring_rows
 import anomae.stages.fit as fit_stage
 from anomae.errors import UserError
@@ -24,6 +25,7 @@ from anomae.stages.prepare import prepare
 from anomae.stages.score import score
 from anomae.statistics.neighbours import smoothed_over_neighbours
 from anomae.statistics.operating_point import patient_threshold, slice_threshold
+from anomae.training.settings import DeviceSettings
 
 
 @pytest.fixture(scope="module")
@@ -146,6 +148,23 @@ def test_it_is_done_where_it_was_not_or_is_of_something_else(run, store, monkeyp
         break_it()
         assert scored_again(run, monkeypatch, lambda: fit(store.folder, run, detector="mean-image")) == 1
         assert (run / "fitted" / NAME).read_bytes() == before
+
+
+def test_a_stop_between_its_two_files_leaves_no_thresholds_of_another_precision(run, monkeypatch):
+    """Nor do those stay that such a stop of an earlier version left."""
+    file, other = run / "fitted" / NAME, DeviceSettings(precision="bf16")
+    before = file.read_bytes()
+    with monkeypatch.context() as stopped:
+        stopped.setattr(calibrate_module, "write_healthy_scores", None)  # not called but killed
+        with pytest.raises(TypeError):
+            score(run, device=other)
+    assert not file.exists()
+    score(run, device=other)
+    whole = file.read_bytes()
+    assert read_healthy_scores(run / "fitted").computed_on != json.loads(before)["computed_on"]
+    file.write_bytes(before)
+    score(run, device=other)
+    assert file.read_bytes() == whole
 
 
 def test_no_healthy_validation_slice_is_no_calibration(store, tmp_path):

@@ -133,9 +133,13 @@ def test_images_that_cannot_be_cut_are_refused_before_anything_is_trained(heads:
     assert not (tmp_path / "run" / "checkpoints").exists()
 
 
-# While the masked autoencoder learns, when its reconstructions are there, while the classifier learns, at the very end.
+# When the run begins, while the masked autoencoder learns, while its reconstructions are made, when they are there,
+# while the classifier learns, at the very end.
 KILLS = (
+    ("replace", "run.json", 1, "before"),
+    ("replace", "autoencoder.safetensors", 2, "before"),
     ("replace", "autoencoder.safetensors", 5, "after"),
+    ("replace", ".chunks/00000000.npy", 1, "before"),
     ("replace", "reconstructions.npy", 1, "after"),
     ("replace", "classifier.safetensors", 1, "after"),
     ("replace", "fitted/settings.json", 1, "before"),
@@ -166,6 +170,7 @@ def test_killed_at_any_moment_the_command_goes_on_to_the_same_weights(
     assert ended.returncode == 0, ended.stderr
     assert [line for line in ended.stdout.splitlines() if line.lstrip("-").isdigit()] == ["-9"] * len(KILLS) + ["0"]
     assert weights_of(tmp_path / "cut" / "fitted") == weights_of(run / "fitted")
+    assert not [*(tmp_path / "cut").rglob(".part-*"), *(tmp_path / "cut").rglob(".tmp*")]
 
 
 def test_profile_released_runs_and_says_that_it_saw_labels(heads: SliceStore, tmp_path: Path) -> None:

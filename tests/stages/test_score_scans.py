@@ -526,10 +526,17 @@ def test_two_never_write_one_folder_at_once(run, tmp_path):
     a_scan(tmp_path / "in" / "scan.nii.gz")
     out = score(run, [tmp_path / "in"], tmp_path / "out")
     before = (out / "scores.csv").read_bytes()
+    left = [out / "maps" / ".part-0123" / "map.nii.gz", out / "highest" / ".part-4567.npz"]  # by one that was killed
+    for file in left:
+        file.parent.mkdir(exist_ok=True)
+        file.touch()
     with locked(out), pytest.raises(UserError, match="Another process"):
         score(run, [tmp_path / "in"], out)
+    assert all(file.exists() for file in left)
     assert (out / "scores.csv").read_bytes() == before
     assert not (out / LOCK).exists()
+    score(run, [tmp_path / "in"], out)
+    assert not [*out.rglob(".part-*")]
 
 
 def test_names_of_outputs_say_the_path_and_stay(run, tmp_path):

@@ -1,5 +1,8 @@
 """What is written lies where its grid says, for SimpleITK, nibabel, pydicom and Pillow alike; whole or not at all."""
 
+import subprocess
+import sys
+
 import nibabel
 import numpy as np
 import pydicom
@@ -99,6 +102,32 @@ def test_a_failed_write_keeps_the_old_scan(tmp_path):
             write_volume(path, some_voxels(), Grid(SHAPE, direction=(0.0,) * 9))
         np.testing.assert_array_equal(read_volume(path).voxels, some_voxels())
     assert not list(tmp_path.glob(".part-*"))
+
+
+FULL_DISK = """
+import resource, signal, sys
+from pathlib import Path
+import numpy as np
+from anomae.runs.scoring_outputs import write_map
+from anomae.volumes.write import write_picture
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (900, 900))
+noise = np.random.default_rng(0).integers(0, 256, (60, 70))
+pictures = {name: write_picture for name in ("a.png", "a.jpg", "a.tif")}
+for name, write in {**pictures, "map.tiff": lambda path, _: write_map(path, np.ones((1, 60, 70)), None)}.items():
+    try:
+        write(Path(name), noise)
+    except OSError as error:
+        print(error.filename)
+"""
+
+
+def test_a_picture_that_the_disk_did_not_take_is_no_picture(tmp_path):
+    """A limit on file sizes stands for a full disk: Pillow passed over it in TIFF and JPEG, and left half of them."""
+    command = [sys.executable, "-c", FULL_DISK]
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert ended.stdout.split() == ["a.png", "a.jpg", "a.tif", "map.tiff"]
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_wrong_volumes_are_refused(tmp_path):

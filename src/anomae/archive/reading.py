@@ -1,6 +1,5 @@
 """An entry of the manifest as scans on this machine's disk: as it is, fetched through fsspec, or from DICOMweb."""
 
-import errno
 import os
 import shutil
 import tempfile
@@ -17,14 +16,13 @@ from anomae.archive.dicomweb import fetch_dicomweb, is_dicomweb
 from anomae.archive.manifest import is_url
 from anomae.cohorts.own_outputs import without_outputs
 from anomae.cohorts.scans_below import without_masks
-from anomae.errors import MissingExtra, NotWritten, UnreadableScan, UserError
+from anomae.errors import FULL_DISK, MissingExtra, NotWritten, UnreadableScan, UserError
 from anomae.extras import require
 from anomae.volumes.headers import parsing, unreadable
 from anomae.volumes.read import look_for_scans
 
 MOST_BYTES = 2**35  # of one entry that are fetched; a larger one is refused before it fills the disk
 WAITS_S = (1.0, 5.0)  # before a second and a third try, where the network fails
-_FULL = (errno.ENOSPC, errno.EDQUOT)
 _FOR_GOOD = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
 _NOT_LISTED = "What lies beside the file could not be listed: a brain mask there would not be seen."
 
@@ -104,7 +102,7 @@ def _tried(file: str, folder: Path, fetch: Callable[[str, Path, int], Path]) -> 
             raise MissingExtra(f"{file} cannot be opened: {error}") from error
         except UnreadableScan as error:
             cause = error.__cause__
-            if isinstance(cause, OSError) and cause.errno in _FULL:
+            if isinstance(cause, OSError) and cause.errno in FULL_DISK:
                 raise NotWritten(folder, str(cause)) from error
             if cause is None or isinstance(cause, _FOR_GOOD):
                 raise _about(file, error) from error

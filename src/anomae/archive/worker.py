@@ -1,6 +1,5 @@
 """What runs in a worker, whichever engine started it: the model is loaded once, then shard after shard is scored."""
 
-import errno
 import os
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -8,14 +7,12 @@ from pathlib import Path
 
 from anomae.archive.manifest import Entry
 from anomae.archive.score_shard import Asked, ShardFacts, score_shard
-from anomae.errors import AnomaeError, UserError
+from anomae.errors import DISK_REFUSES, AnomaeError, UserError
 from anomae.inference.decision import Rules
 from anomae.inference.fitted import load_model
 from anomae.inference.inspect import Model
 from anomae.training.settings import DeviceSettings
 from anomae.workers import leave_out_readers_warnings
-
-_THE_DISKS = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +69,7 @@ def score_piece(job: Job, piece: Piece) -> Answer:
     except ImportError as error:
         return Answer(stop=f"{error} (in the worker {process})", process=process)
     except OSError as error:
-        if error.errno in _THE_DISKS:
+        if error.errno in DISK_REFUSES:
             return Answer(stop=f"{error.filename or piece.target}: {error.strerror}", process=process)
         return Answer(defect=_told(error), process=process)
     except Exception as error:  # noqa: BLE001  told to whoever gave the piece, who lists the one entry that it is of

@@ -8,18 +8,6 @@ import sys
 import traceback
 from itertools import pairwise
 
-# What a disk or its owner refuses; any other OSError is a defect of ours.
-_THE_DISKS = (
-    errno.EACCES,
-    errno.EPERM,
-    errno.EROFS,
-    errno.ENOSPC,
-    errno.EDQUOT,
-    errno.EFBIG,
-    errno.EIO,
-    errno.ENAMETOOLONG,
-)
-
 
 def main() -> None:
     """Run the command `anomae`; exit code 0: done, 2: the user can put it right, 1: a defect of ours.
@@ -104,11 +92,11 @@ def _refuse_empty(arguments: list[str]) -> None:
 
 def _told(error: Exception) -> tuple[str, int]:
     """What is said of an error, on one line, and the exit code."""
-    from anomae.errors import AnomaeError
+    from anomae.errors import DISK_REFUSES, AnomaeError
 
     if isinstance(error, AnomaeError):
         return str(error), error.exit_code
-    if isinstance(error, OSError) and error.errno in _THE_DISKS:
+    if isinstance(error, OSError) and error.errno in (*DISK_REFUSES, errno.ENAMETOOLONG):
         file = f"{error.filename}: " if error.filename else ""
         return f"{file}{error.strerror}.  Put that right and give the same command again.", 2
     what = " ".join(f"{type(error).__name__}: {error}".split())

@@ -96,20 +96,25 @@ def _exported_of(run: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
 def _named(run: Path, engine: str, precision: str | None, store: Path | None, device: DeviceSettings | None) -> Path:
     """The fastest model of this engine in RUN/exported, exported now where there is none."""
     to = next(name for name, runs in ENGINES.items() if runs == engine)
-    of_engine = [
-        (folder, card)
-        for folder, card in _exported_of(run)
-        if card["engine"] == engine and precision in (None, card["precision"])
-    ]
-    if of_engine:
+
+    def there() -> list[tuple[Path, dict[str, Any]]]:
+        models = [card for card in _exported_of(run) if card[1]["engine"] == engine]
+        return [card for card in models if precision in (None, card[1]["precision"])]
+
+    if of_engine := there():
         return _fastest(of_engine, device)[1]
     chosen = precision or "fp32"
-    from anomae.export.export import export
+    from anomae.export.export import Taken, export
 
     say(f"The run is exported for {engine} in {chosen} first, and compared with torch.")
     names = (f"{to}-{chosen}{f'-{number}' if number > 1 else ''}" for number in count(1))
     free = next(name for name in names if not (run / KEPT_IN / name).exists())
-    return export(run, run / KEPT_IN / free, to=to, precision=chosen, store=store)
+    try:
+        return export(run, run / KEPT_IN / free, to=to, precision=chosen, store=store)
+    except Taken:
+        if of_engine := there():  # another process had the same wish, and was faster
+            return _fastest(of_engine, device)[1]
+        raise
 
 
 def _fastest(found: list[tuple[Path, dict[str, Any]]], device: DeviceSettings | None) -> tuple[float, Path]:

@@ -1,5 +1,6 @@
 """A run exported: networks written, compared with torch, and kept only where both say the same."""
 
+import errno
 import hashlib
 import secrets
 import shutil
@@ -27,8 +28,16 @@ from anomae.training.settings import DeviceSettings
 if TYPE_CHECKING:
     from anomae.export.traceable import Traceable
 
+
 PRECISIONS = {"onnx": ("fp32", "int8"), "openvino": ("fp32", "bf16", "int8")}
 FEW, TIMED = 32, 64
+
+
+class Taken(UserError):
+    """The folder that a model was to be exported into holds something already."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(f"{folder} is there already; name a new folder for the exported model.")
 
 
 def export(run: Path | str, out: Path | str, *, to: str, precision: str = "fp32", store: Path | None = None) -> Path:
@@ -36,8 +45,8 @@ def export(run: Path | str, out: Path | str, *, to: str, precision: str = "fp32"
 
     run: a run, or a copy of its fitted folder.  to: onnx or openvino.  precision: fp32, int8, or bf16 for OpenVINO.
     store: of the run, if it was moved.  The folder appears whole, or not at all.  Raises UserError where the detector
-    cannot be exported or `out` is taken, NoParity where the exported model does not say what torch says, MissingExtra
-    where the engine is not installed.
+    cannot be exported, Taken where `out` holds something, before or afterwards, NoParity where the exported model does
+    not say what torch says, MissingExtra where the engine is not installed.
     """
     from anomae.export.registry import traceable_of
 
@@ -47,7 +56,7 @@ def export(run: Path | str, out: Path | str, *, to: str, precision: str = "fp32"
         raise UserError(f"{source} is an exported model already; export the run that it was made from.")
     fitted_in = fitted_folder(source)
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise UserError(f"{target} is there already; name a new folder for the exported model.")
+        raise Taken(target)
     fitted = load_fitted(fitted_in, DeviceSettings(accelerator="cpu", precision="fp32"))
     traced = with_shape(traceable_of(fitted), fitted_in)
     computed = {network.computed_in.get(precision, precision) for network in traced.networks.values()}
@@ -67,9 +76,12 @@ def export(run: Path | str, out: Path | str, *, to: str, precision: str = "fp32"
         write_compared(fitted, traced, slices, made, to, precision, learned, _in_bf16(fitted_in))
         carry_over(fitted_in, source / "calibration", made)
         write_checksums(made)
-        if target.exists():
-            target.rmdir()
-        made.rename(target)
+        try:
+            made.rename(target)  # onto an empty folder too
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+                raise
+            raise Taken(target) from error  # by another process, meanwhile
     finally:
         shutil.rmtree(made, ignore_errors=True)
     return target

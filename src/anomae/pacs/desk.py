@@ -1,13 +1,12 @@
 """One study after the other: asked for, fetched, scored, its results sent; each step remembered before the next."""
 
-import errno
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from anomae.errors import MissingExtra, NotWritten, UserError
+from anomae.errors import FULL_DISK, MissingExtra, NotWritten, UserError
 from anomae.extras import require
 from anomae.locks import locked
 from anomae.pacs.dicomweb import Archive, content
@@ -142,7 +141,7 @@ class Desk:
 
     def _put_back_where_full(self, study: str, what: str, error: OSError) -> None:
         """A disk that another program filled is no fault of the study, nor a try of it."""
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in FULL_DISK:
             self.memory.put_back(study, what)
 
     def _known(self, known: Remembered | None) -> bool:

@@ -1,11 +1,12 @@
 """A small picture of the highest slice of a scan, with its findings outlined."""
 
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from anomae.files import written_whole
+from anomae.files import write_bytes
 from anomae.inference.study import Study
 from anomae.pages.presets import windows_of
 from anomae.volumes.orientation import axial_view
@@ -42,9 +43,9 @@ def write_thumbnail(study: Study, path: Path) -> None:
         rows = np.arange(size[1]) * labels.shape[0] // size[1]
         columns = np.arange(size[0]) * labels.shape[1] // size[0]
         pixels[ring(labels[np.ix_(rows, columns)])] = OUTLINE
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with written_whole(path) as temporary:
-        Image.fromarray(pixels).save(temporary, format="JPEG", quality=_QUALITY, subsampling=0)
+    content = BytesIO()
+    Image.fromarray(pixels).save(content, format="JPEG", quality=_QUALITY, subsampling=0)
+    write_bytes(path, content.getvalue())
 
 
 def ring(labels: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:

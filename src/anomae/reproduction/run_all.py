@@ -18,6 +18,7 @@ from typing import Any, Literal
 from anomae.cohorts.patient_names import doubt_of, unit_of
 from anomae.detectors.method import SCALES, Scale
 from anomae.errors import UserError
+from anomae.locks import locked
 from anomae.progress import say
 from anomae.recipes.preparation import reproduction_preparation
 from anomae.reports.report import score_title
@@ -69,7 +70,7 @@ def reproduce(
 
     Same slices, same normals and one seed for all; checkpoints are chosen without labels.  A run that fails is shown
     as failed with its reason and tried again next time; what is finished is kept, and what was stopped goes on.
-    Raises UserError for unknown names, and where the data set cannot be prepared.
+    Raises UserError for unknown names, and where the data set cannot be prepared or another process is writing `out`.
     """
     plan, folder = _checked(data, only, scale, preparation), Path(out)
     if detectors and only:
@@ -83,59 +84,60 @@ def reproduce(
     if preparation == "plain" or scale == "tiny":
         settings = settings.with_size(plan.image_size[scale])
     source = source or _usual_source(data)
-    if folds is not None:
-        if splits is not None:
-            raise UserError("Folds are drawn by the seed; leave the released lists (splits) out, or the folds.")
-        return cross_validate(
-            data,
-            plan,
+    if folds is not None and splits is not None:
+        raise UserError("Folds are drawn by the seed; leave the released lists (splits) out, or the folds.")
+    with locked(folder):
+        if folds is not None:
+            return cross_validate(
+                data,
+                plan,
+                source,
+                folder,
+                chosen or {run.name: [run] for run in runs},
+                folds=folds,
+                scale=scale,
+                modality=modality,
+                seed=seed,
+                settings=settings,
+                overrides=overrides or {},
+                resamples=resamples,
+                estimate=estimate,
+            )
+        store = prepare(
+            plan.cohort,
             source,
-            folder,
-            chosen or {run.name: [run] for run in runs},
-            folds=folds,
-            scale=scale,
+            folder / "store",
             modality=modality,
+            splits=splits,
+            allow_leak=allow_leak,
             seed=seed,
             settings=settings,
-            overrides=overrides or {},
-            resamples=resamples,
-            estimate=estimate,
+            options=plan.options,
         )
-    store = prepare(
-        plan.cohort,
-        source,
-        folder / "store",
-        modality=modality,
-        splits=splits,
-        allow_leak=allow_leak,
-        seed=seed,
-        settings=settings,
-        options=plan.options,
-    )
-    wanted = {run.name: wanted_of(run, scale, plan.recipe[scale], store, overrides or {}, seed) for run in runs}
-    by_labels = chosen_by_labels(runs, wanted)
-    left = [run for run in runs if not is_finished(folder / "runs" / run.name)]
-    if estimate and left:
-        trainings = {run.name: wanted[run.name].settings for run in left}
-        say(said(estimated_seconds(left, trainings, store)))
-    failed: dict[str, str] = {}
-    for index, run in enumerate(runs, start=1):
-        if run in left:
-            say(f"[{index}/{len(runs)}] {run.name}")
-        reason = done_or_reason(run, folder / "runs", store, plan.recipe[scale], wanted[run.name], seed, resamples)
-        if reason:
-            failed[run.name] = reason
-            say(f"{run.name} failed: {reason}")
-        content = _content(data, plan, scale, modality, seed, cells, runs, failed, folder, store, overrides or {})
-        content["chosen_by_labels"] = by_labels
-        if seeds:
-            content["seeds"] = seed_summaries(chosen, folder / "runs", store, failed, resamples, seed)
-        write_reproduction(
-            folder, content, roc_curves_of(cells, folder / "runs"), pictures_of(folder / "runs" / METHOD_RUN)
-        )
-    if not failed:
-        shutil.rmtree(folder / "runs" / METHOD_RUN / "cache", ignore_errors=True)
-    return content
+        wanted = {run.name: wanted_of(run, scale, plan.recipe[scale], store, overrides or {}, seed) for run in runs}
+        by_labels = chosen_by_labels(runs, wanted)
+        left = [run for run in runs if not is_finished(folder / "runs" / run.name)]
+        if estimate and left:
+            trainings = {run.name: wanted[run.name].settings for run in left}
+            say(said(estimated_seconds(left, trainings, store)))
+        failed: dict[str, str] = {}
+        for index, run in enumerate(runs, start=1):
+            if run in left:
+                say(f"[{index}/{len(runs)}] {run.name}")
+            reason = done_or_reason(run, folder / "runs", store, plan.recipe[scale], wanted[run.name], seed, resamples)
+            if reason:
+                failed[run.name] = reason
+                say(f"{run.name} failed: {reason}")
+            content = _content(data, plan, scale, modality, seed, cells, runs, failed, folder, store, overrides or {})
+            content["chosen_by_labels"] = by_labels
+            if seeds:
+                content["seeds"] = seed_summaries(chosen, folder / "runs", store, failed, resamples, seed)
+            write_reproduction(
+                folder, content, roc_curves_of(cells, folder / "runs"), pictures_of(folder / "runs" / METHOD_RUN)
+            )
+        if not failed:
+            shutil.rmtree(folder / "runs" / METHOD_RUN / "cache", ignore_errors=True)
+        return content
 
 
 def _usual_source(data: str) -> Path | str:

@@ -55,8 +55,9 @@ def calibrate(
             detector, store, rows, run.calibration, CALIBRATION_SPLIT, levels=levels, tops=True, made_of=made_of
         )
         write_pretext(detector, store, rows, run)
+        (run.fitted / NAME).unlink(missing_ok=True)  # of another calibration; a stop must not leave both
         finish(run.calibration, {**facts, "made_of": made_of})
-    elif (run.fitted / NAME).exists() and "smoothed" in read_json(run.fitted / NAME):  # earlier versions kept none
+    elif _is_beside(run, computed_on):
         return
     write_healthy_scores(run.fitted, healthy_scores_of(run, store))
 
@@ -90,3 +91,11 @@ def _is_done(run: Run, made_of: Mapping[str, Any]) -> bool:
     return bool(before) and all(
         before.get(key) == value or (key == "levels" and before.get(key)) for key, value in made_of.items()
     )
+
+
+def _is_beside(run: Run, computed_on: str) -> bool:
+    """Whether the scores beside the fitted detector are of the calibration; earlier versions smoothed none."""
+    if not (run.fitted / NAME).exists():
+        return False
+    kept = read_json(run.fitted / NAME)
+    return "smoothed" in kept and kept.get("computed_on") == computed_on

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from anomae.errors import UserError
-from anomae.files import read_json, read_json_lines
+from anomae.files import read_json, read_json_lines, remove_unfinished
 from anomae.slices.store import FORMAT, SliceStore
 
 
@@ -49,6 +49,19 @@ class Run:
     def is_fitted(self) -> bool:
         """Whether the fit ended."""
         return (self.fitted / "fitted.json").exists()
+
+    def remove_unfinished(self) -> None:
+        """Remove what a fit or scoring that was killed left half written; whoever calls holds the lock of the run.
+
+        Not in findings/, report/ and exported/, which others may be writing; cache/ is removed at the end of a fit.
+        """
+        weights = [self.folder / name for name in ("checkpoints", "fitted", "members")]
+        remove_unfinished(self.calibration, *weights)
+        left = [path for folder in weights for path in folder.rglob(".tmp??????")]  # as safetensors names its own
+        if not (self.folder / "run.json").exists():
+            left += self.folder.glob(".part-*.json")
+        for path in left:
+            path.unlink(missing_ok=True)
 
     def steps(self) -> list[dict[str, Any]]:
         """Lines of the journal; those of an ensemble's members too, their stages named "MEMBER: STAGE"."""

@@ -31,7 +31,7 @@ from PIL import Image
 from anomae.cohorts.case import CaseSlices
 from anomae.cohorts.patient_names import patient_of_scan
 from anomae.errors import UserError
-from anomae.files import append_json_line, read_json, read_json_lines, write_csv
+from anomae.files import append_json_line, read_json, read_json_lines, remove_unfinished, write_csv
 from anomae.locks import LOCK
 from anomae.statistics.neighbours import NEIGHBOURS, has_neighbours, smoothed_over_neighbours
 from anomae.volumes.detached import files_of
@@ -104,6 +104,10 @@ class ScoringFolder:
         if not lines:
             folder.mkdir(parents=True, exist_ok=True)
             append_json_line(self.journal, {"format": FORMAT, "model": model})
+
+    def remove_unfinished(self) -> None:
+        """Remove what a scoring that was killed left half written; whoever calls holds the lock of the folder."""
+        remove_unfinished(*(self.folder / name for name in ("maps", "overlays", "highest", "dicom", "studies")))
 
     def scored(self, file: Path, pictures: int, compared_with: str = "", computed_on: str = "") -> bool:
         """Whether `file` is scored already, unchanged since, its map there and `pictures` of its slices to be drawn.

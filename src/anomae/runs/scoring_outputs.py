@@ -1,12 +1,13 @@
 """What is written of a scored scan beside its scores: its map in its own grid, and its highest slices for overlays."""
 
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from anomae.files import written_whole
+from anomae.files import write_bytes
 from anomae.volumes.nifti_header import NiftiPlacement
 from anomae.volumes.volume import Grid
 from anomae.volumes.write import write_arrays, write_volume
@@ -34,8 +35,9 @@ def write_map(
         return ()
     from PIL import Image
 
-    with written_whole(path) as temporary:
-        Image.fromarray(voxels[0]).save(temporary, format="TIFF")
+    content = BytesIO()
+    Image.fromarray(voxels[0]).save(content, format="TIFF")
+    write_bytes(path, content.getvalue())
     return ()
 
 

@@ -1,10 +1,7 @@
 """What a request is refused for: one sentence, and the HTTP status that says whose turn it is."""
 
-import errno
-
 from anomae.errors import UserError
 
-FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 NO_ROOM = "The disk of the service is full; remove studies (or shorten --keep), then send it again."
 
 

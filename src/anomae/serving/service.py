@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from anomae.errors import UserError
+from anomae.errors import FULL_DISK, UserError
 from anomae.files import read_json, write_json
 from anomae.inference.fitted import fitted_folder, learned_in_colour, prepared_facts
 from anomae.locks import FolderLock, holds_anything
@@ -17,7 +17,7 @@ from anomae.serving.audit import Audit
 from anomae.serving.jobs import UNFINISHED, Jobs
 from anomae.serving.limits import Limits
 from anomae.serving.metrics import Metrics
-from anomae.serving.refusals import FULL_DISK, NO_ROOM, Refused
+from anomae.serving.refusals import NO_ROOM, Refused
 from anomae.serving.results import RESULT, UPLOAD
 from anomae.serving.retention import ServiceClock, outlived
 from anomae.serving.scoring_loop import Scoring

@@ -86,6 +86,8 @@ def fit(
     _refuse_other(opened_run, facts)
     if not opened_run.is_fitted:
         with _alone(opened_run.folder):
+            if leads():
+                opened_run.remove_unfinished()
             new = _begin(opened_run, facts)
             if autoencoder_of is not None:
                 take_over_autoencoder(Run(Path(autoencoder_of)), opened_run, facts)
@@ -94,6 +96,7 @@ def fit(
                     _fit(opened, opened_run, made, detector, seed)
     if leads():
         with locked(opened_run.folder):
+            opened_run.remove_unfinished()
             if not keep_cache:  # also where a fit was killed before it came here
                 for cache in (opened_run.folder / "cache", *opened_run.folder.glob("members/*/cache")):
                     shutil.rmtree(cache, ignore_errors=True)

@@ -48,6 +48,7 @@ def score(
     engine = engine_of(detector)
     computed = computed_on(chosen) if engine == "torch" else engine
     with locked(opened_run.folder):
+        opened_run.remove_unfinished()
         made_of = {"model": fingerprint(opened_run.fitted), "computed_on": computed}
         facts = score_rows(detector, opened, rows, opened_run.findings, split, maps=maps, made_of=made_of)
         if calibration and split == "test":

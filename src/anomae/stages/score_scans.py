@@ -97,6 +97,7 @@ def score_scans(
     doubts = [*_doubts(prepared), *model.lacks(computed)]
     with locked(target):
         folder = ScoringFolder(target, model.fingerprint)
+        folder.remove_unfinished()
         single = len({*folder.scans, *(str(file.resolve()) for file in found)}) == 1
         shown = Pages(target, single=single, identify=identify, rules=asked.rules, force=force) if pages else None
         return _score_into(folder, found, model, asked, computed, colour, overlays, results, shown, doubts, passed_over)

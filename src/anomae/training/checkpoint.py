@@ -1,6 +1,8 @@
 """A training's state on disk as one safetensors file: weights, optimisers and step; no pickle."""
 
 import json
+import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -48,7 +50,13 @@ def write_tensors(path: Path, tensors: dict[str, Tensor], facts: dict[str, Any] 
     """Write named tensors and JSON facts as safetensors, whole or not at all."""
     held = {name: tensor.detach().to("cpu").contiguous().clone() for name, tensor in tensors.items()}
     with written_whole(path) as temporary:
-        save_file(held, temporary, metadata={"facts": json.dumps(facts or {})})
+        try:
+            save_file(held, temporary, metadata={"facts": json.dumps(facts or {})})
+        except SafetensorError as error:  # which tells what the system said in words alone
+            said = re.search(r"\(os error (\d+)\)", str(error))
+            if said is None:
+                raise
+            raise OSError(int(said[1]), os.strerror(int(said[1])), str(path)) from error
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -4,6 +4,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anomae.errors import NotWritten, UserError
-from anomae.files import written_whole
+from anomae.files import write_bytes, written_whole
 from anomae.volumes.itk import name_for_itk
 from anomae.volumes.nifti_header import NiftiPlacement
 from anomae.volumes.volume import Grid
@@ -96,8 +97,9 @@ def write_picture(path: Path, image: npt.NDArray[Any], bits: int = 8) -> None:
     if not (np.isfinite(steps).all() and steps.min(initial=0) >= 0 and steps.max(initial=0) <= white):
         raise ValueError(f"values of a {bits} bit picture lie in 0..{white}")
     picture = Image.fromarray(steps.astype(np.uint8 if bits == 8 else np.uint16))
-    with written_whole(path) as whole:
-        picture.save(whole, format=kind, **({"quality": 95} if kind == "JPEG" else {}))
+    content = BytesIO()
+    picture.save(content, format=kind, **({"quality": 95} if kind == "JPEG" else {}))
+    write_bytes(path, content.getvalue())
 
 
 def write_arrays(path: Path, **arrays: npt.NDArray[Any]) -> None:

@@ -3,13 +3,14 @@
 import hashlib
 import shutil
 import tempfile
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from anomae.errors import UserError
+from anomae.errors import FULL_DISK, UserError
 from anomae.volumes.dicom_attributes import required_attributes
 from anomae.volumes.volume import Grid
 
@@ -108,8 +109,10 @@ def write_dicom_series(
             _write_slice(temporary / f"slice_{index + 1:04d}.dcm", one, ~pixels if turned else pixels, transfer_syntax)
         temporary.chmod(0o755)
         temporary.replace(folder)
-    except BaseException:
+    except BaseException as error:
         shutil.rmtree(temporary)
+        if isinstance(error, OSError) and error.errno in FULL_DISK:
+            error.filename = str(folder)  # not the temporary one, nor none
         raise
 
 
@@ -142,7 +145,9 @@ def _write_slice(path: Path, slice_set: "Dataset", pixels: npt.NDArray[Any], tra
         big = transfer_syntax == EXPLICIT_BIG_ENDIAN
         slice_set.PixelData = pixels.astype(pixels.dtype.newbyteorder(">" if big else "<")).tobytes()
     slice_set["PixelData"].VR = "OB" if slice_set["PixelData"].is_undefined_length else "OW"
-    pydicom.dcmwrite(path, slice_set, enforce_file_format=True)
+    written = BytesIO()  # pydicom would take the reason away from what the disk refuses
+    pydicom.dcmwrite(written, slice_set, enforce_file_format=True)
+    path.write_bytes(written.getvalue())
 
 
 def made_uid(*names: str | int) -> str:

@@ -28,6 +28,7 @@ def test_it_is_made_in_chunks_and_goes_on_where_it_stopped(tmp_path: Path, monke
     with pytest.raises(KeyboardInterrupt):
         cached_reconstructions(tmp_path / "twice.npy", Slices(IMAGES), twice, fabric)
     resumed = True
+    (tmp_path / "twice.chunks" / ".part-0123.npy").write_bytes(b"killed while it was written")
     cached = cached_reconstructions(tmp_path / "twice.npy", Slices(IMAGES), twice, fabric)
     assert made == [4, 4, 3]
     assert (len(cached), cached.channels, cached.image_size) == (11, 2, (4, 3))

@@ -9,7 +9,7 @@ from typing import ClassVar, Self
 
 from anomae.archive.engines.engine import Outcome
 from anomae.archive.worker import Answer, Job, Piece, score_piece
-from anomae.workers import begin_worker, script_left_alone
+from anomae.workers import begin_worker, interrupts_kept, script_left_alone
 
 _PATIENCE_S = 5.0
 
@@ -66,7 +66,7 @@ class _Worker:
         context = get_context("spawn")
         self.pipe, theirs = context.Pipe()
         self.process: SpawnProcess = context.Process(target=_serve, args=(job, theirs), daemon=True)
-        with script_left_alone():
+        with script_left_alone(), interrupts_kept():
             self.process.start()
         theirs.close()  # the worker's alone, so that its end closes the pipe
 
