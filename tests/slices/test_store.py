@@ -173,7 +173,8 @@ def test_an_index_that_lacks_a_column_is_refused(folder, column):
 
 
 @pytest.mark.parametrize(
-    ("column", "field"), [("slice", "one"), ("label", "ill"), ("body_fraction", "half"), ("empty", "")]
+    ("column", "field"),
+    [("slice", "one"), ("label", "ill"), ("body_fraction", "half"), ("empty", ""), ("patient", "p" * 100_000)],
 )
 def test_a_field_of_another_type_is_refused(folder, column, field):
     with (folder / "index.csv").open(newline="") as handle:
