@@ -3,6 +3,7 @@
 import stat
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -182,6 +183,18 @@ def test_rows_that_do_not_fit_and_files_that_are_cut_short_are_refused(tmp_path:
         map_array(tmp_path / "o.npy")
     with pytest.raises(UserError, match="missing"):
         map_array(tmp_path / "none.npy")
+
+
+@given(at=st.integers(0, 127), byte=st.integers(0, 255))
+def test_a_byte_of_a_header_that_is_another_is_harmless_or_told(tmp_path_factory, at: int, byte: int) -> None:
+    path = tmp_path_factory.getbasetemp() / "damaged.npy"
+    np.save(path, np.zeros((6, 1, 16, 16), np.float16))
+    content = bytearray(path.read_bytes())
+    bracket = content.index(b"), }")  # without it, what numpy reads as Python has no end
+    for place, letter in ((at, byte), (bracket, ord("("))):
+        path.write_bytes(content[:place] + bytes([letter]) + content[place + 1 :])
+        with suppress(UserError):
+            map_array(path)
 
 
 def test_seeds_are_named_and_stable() -> None:

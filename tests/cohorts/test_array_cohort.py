@@ -167,6 +167,20 @@ def test_damaged_members_are_refused(saved):
         read_member(saved, "pictures")
 
 
+def test_a_header_that_is_no_python_spoils_no_other_file(saved):
+    broken = saved.with_name("broken.npz")
+    np.savez(broken, **columns())
+    content = broken.read_bytes()
+    broken.write_bytes(content.replace(b"), }", b"(, }", 1))
+    cohort = Arrays(saved.parent)
+    assert (cohort.notes(), cohort.patients_told()) == ((), {})
+    first, second = cohort.cases()
+    assert len(cohort.read(second).images) == 10
+    for damaged in (lambda: cohort.read(first), lambda: read_member(broken, "images")):
+        with pytest.raises(UnreadableScan, match=r"broken\.npz.* is not readable .*; copy it again"):
+            damaged()
+
+
 def test_headers_alone_tell_what_is_in_a_file(saved):
     members = list_members(saved)
     assert {name: member.shape for name, member in members.items()} == {
