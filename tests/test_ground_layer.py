@@ -57,6 +57,15 @@ def test_what_is_no_json_is_told(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text("{")
     with pytest.raises(UserError, match="not readable as JSON"):
         read_json(tmp_path / "a.json")
+    (tmp_path / "a.json").write_text("[" * 100_000)
+    with pytest.raises(UserError, match="not readable as JSON"):
+        read_json(tmp_path / "a.json")
+    (tmp_path / "a.jsonl").write_text("[" * 100_000 + '\n{"step": 1}\n')
+    assert read_json_lines(tmp_path / "a.jsonl") == [{"step": 1}]
+    for other in ("[]", "null", "5", '"x"', "NaN"):
+        (tmp_path / "a.json").write_text(other)
+        with pytest.raises(UserError, match="holds no JSON object"):
+            read_json(tmp_path / "a.json")
 
 
 def test_a_journal_survives_a_line_cut_short(tmp_path: Path) -> None:
