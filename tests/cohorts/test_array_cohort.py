@@ -243,7 +243,7 @@ def test_a_number_that_is_none_empties_no_mask(saved, tmp_path, broken, labels):
 
 @given(
     present=st.lists(st.booleans(), min_size=2, max_size=12),
-    missing=st.sampled_from([np.nan, "", " ", "nan", "None", "N/A", b""]),
+    missing=st.sampled_from([np.nan, "", " ", "nan", "None", "N/A", "<NA>", b""]),
 )
 def test_who_has_no_group_is_a_patient_alone_as_where_nobody_has_one(present, missing):
     """Laws: nobody without a group shares a patient with another image, every group stays, and each is counted."""
