@@ -3,6 +3,7 @@
 import stat
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -56,6 +57,15 @@ def test_what_is_no_json_is_told(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text("{")
     with pytest.raises(UserError, match="not readable as JSON"):
         read_json(tmp_path / "a.json")
+    (tmp_path / "a.json").write_text("[" * 100_000)
+    with pytest.raises(UserError, match="not readable as JSON"):
+        read_json(tmp_path / "a.json")
+    (tmp_path / "a.jsonl").write_text("[" * 100_000 + '\n{"step": 1}\n')
+    assert read_json_lines(tmp_path / "a.jsonl") == [{"step": 1}]
+    for other in ("[]", "null", "5", '"x"', "NaN"):
+        (tmp_path / "a.json").write_text(other)
+        with pytest.raises(UserError, match="holds no JSON object"):
+            read_json(tmp_path / "a.json")
 
 
 def test_a_journal_survives_a_line_cut_short(tmp_path: Path) -> None:
@@ -182,6 +192,18 @@ def test_rows_that_do_not_fit_and_files_that_are_cut_short_are_refused(tmp_path:
         map_array(tmp_path / "o.npy")
     with pytest.raises(UserError, match="missing"):
         map_array(tmp_path / "none.npy")
+
+
+@given(at=st.integers(0, 127), byte=st.integers(0, 255))
+def test_a_byte_of_a_header_that_is_another_is_harmless_or_told(tmp_path_factory, at: int, byte: int) -> None:
+    path = tmp_path_factory.getbasetemp() / "damaged.npy"
+    np.save(path, np.zeros((6, 1, 16, 16), np.float16))
+    content = bytearray(path.read_bytes())
+    bracket = content.index(b"), }")  # without it, what numpy reads as Python has no end
+    for place, letter in ((at, byte), (bracket, ord("("))):
+        path.write_bytes(content[:place] + bytes([letter]) + content[place + 1 :])
+        with suppress(UserError):
+            map_array(path)
 
 
 def test_seeds_are_named_and_stable() -> None:

@@ -1,15 +1,31 @@
 """numpy arrays on disk: read without pickle and only after the header was judged, mapped rather than loaded."""
 
 import os
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
 
 from anomae.errors import UserError
+
+# What numpy raises of a broken .npy or .npz: its header is read as Python, its arrays are unpacked.
+BROKEN_ARRAY = (
+    ValueError,
+    OSError,
+    EOFError,
+    OverflowError,
+    RuntimeError,
+    SyntaxError,
+    TokenError,
+    zlib.error,
+    BadZipFile,
+)
 
 
 def map_array(path: Path) -> npt.NDArray[Any]:
@@ -19,7 +35,7 @@ def map_array(path: Path) -> npt.NDArray[Any]:
         return mapped
     except FileNotFoundError as error:
         raise UserError(f"{path} is missing.") from error
-    except (ValueError, OSError, EOFError) as error:
+    except BROKEN_ARRAY as error:
         raise UserError(f"{path} is not a whole .npy array ({error}); make it again.") from error
 
 

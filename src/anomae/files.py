@@ -89,14 +89,17 @@ def write_json(path: Path, content: Any) -> None:
     write_text(path, json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False) + "\n")
 
 
-def read_json(path: Path) -> Any:
-    """The content of a JSON file.  Raises UserError where it is missing or is not JSON."""
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in a JSON file.  Raises UserError where it is missing, is not JSON, or is another value."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise UserError(f"{path} is missing.") from error
-    except (ValueError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path} is not readable as JSON ({error}).") from error
+    if not isinstance(content, dict):
+        raise UserError(f"{path} is not whole: it holds no JSON object; copy it again.")
+    return content
 
 
 def append_json_line(path: Path, content: Mapping[str, Any]) -> None:
@@ -157,7 +160,7 @@ def _parsed_lines(path: Path) -> list[dict[str, Any] | None]:
 def _parsed_line(line: bytes) -> dict[str, Any] | None:
     try:
         content = json.loads(line.decode("utf-8"))
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return content if isinstance(content, dict) else None
 

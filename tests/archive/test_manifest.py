@@ -77,6 +77,62 @@ def test_a_missing_manifest_and_one_that_is_no_parquet_are_refused(tmp_path):
         Manifest(str(tmp_path / "list.parquet")).count()
 
 
+@pytest.mark.parametrize(
+    ("files", "patients"),
+    [
+        (pa.array([b"a.nii", "ü.nii".encode()]), pa.array([b"7", "Mü".encode()])),
+        (pa.array(["a.nii", "ü.nii"], pa.large_string()), pa.array([b"7", "Mü".encode()], pa.large_binary())),
+        (pa.array(["a.nii", "ü.nii"]).dictionary_encode(), pa.array(["7", "Mü"]).dictionary_encode()),
+    ],
+)
+def test_text_is_text_however_parquet_stores_it(tmp_path, files, patients):
+    parquet.write_table(pa.table({"file": files, "patient": patients}), tmp_path / "list.parquet")
+    found = [(entry.file, entry.patient) for entry in entries(tmp_path / "list.parquet")]
+    assert found == [(str(tmp_path / "a.nii"), "7"), (str(tmp_path / "ü.nii"), "Mü")]
+
+
+@pytest.mark.parametrize(
+    ("patients", "found"),
+    [
+        (pa.array([7, None]), ["7", ""]),
+        (pa.array([7.0, float("nan")]), ["7.0", ""]),
+        (pa.array([None, None]), ["", ""]),
+    ],
+)
+def test_patients_may_be_numbered(tmp_path, patients, found):
+    parquet.write_table(pa.table({"file": ["a.nii", "b.nii"], "patient": patients}), tmp_path / "list.parquet")
+    assert [entry.patient for entry in entries(tmp_path / "list.parquet")] == found
+
+
+@pytest.mark.parametrize("cell", [1, 1.5, True, ["a.nii"], {"path": "a.nii"}])
+def test_columns_that_name_no_files_or_patients_are_told_with_their_type(tmp_path, cell):
+    table = pa.table({"file": [cell]})
+    parquet.write_table(table, tmp_path / "list.parquet")
+    with pytest.raises(UserError, match=r"The column 'file' of .* is of type \w+.*; write it as text\."):
+        entries(tmp_path / "list.parquet")
+    if not isinstance(cell, bool) and isinstance(cell, int | float):
+        return
+    parquet.write_table(pa.table({"file": ["a.nii"], "patient": [cell]}), tmp_path / "list.parquet")
+    with pytest.raises(UserError, match=r"The column 'patient' of .*; write it as text or numbers\."):
+        entries(tmp_path / "list.parquet")
+
+
+@given(places=st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 255)), min_size=1, max_size=12))
+def test_a_damaged_parquet_is_one_sentence(tmp_path_factory, places):
+    path = tmp_path_factory.getbasetemp() / "damaged.parquet"
+    parquet.write_table(pa.table({"file": ["a.nii"] * 20, "patient": ["p"] * 20}), path)
+    content = bytearray(path.read_bytes())
+    for at, byte in places:
+        content[at % len(content)] = byte
+    path.write_bytes(content)
+    said = []
+    try:
+        entries(path)
+    except UserError as error:
+        said.append(str(error))
+    assert not any("\n" in sentence for sentence in said)
+
+
 @given(st.integers(0, 50), st.integers(1, 12))
 def test_shards_hold_every_line_once_in_order(count, size):
     lines = [Entry(line, f"f{line}") for line in range(count)]

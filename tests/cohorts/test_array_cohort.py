@@ -1,8 +1,12 @@
 import io
 import zipfile
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from anomae.cohorts.array_cohort import Arrays, parse_blocks
 from anomae.cohorts.npz_members import list_members, read_member
@@ -163,6 +167,20 @@ def test_damaged_members_are_refused(saved):
         read_member(saved, "pictures")
 
 
+def test_a_header_that_is_no_python_spoils_no_other_file(saved):
+    broken = saved.with_name("broken.npz")
+    np.savez(broken, **columns())
+    content = broken.read_bytes()
+    broken.write_bytes(content.replace(b"), }", b"(, }", 1))
+    cohort = Arrays(saved.parent)
+    assert (cohort.notes(), cohort.patients_told()) == ((), {})
+    first, second = cohort.cases()
+    assert len(cohort.read(second).images) == 10
+    for damaged in (lambda: cohort.read(first), lambda: read_member(broken, "images")):
+        with pytest.raises(UnreadableScan, match=r"broken\.npz.* is not readable .*; copy it again"):
+            damaged()
+
+
 def test_headers_alone_tell_what_is_in_a_file(saved):
     members = list_members(saved)
     assert {name: member.shape for name, member in members.items()} == {
@@ -221,3 +239,46 @@ def test_a_number_that_is_none_empties_no_mask(saved, tmp_path, broken, labels):
     np.savez(tmp_path / "broken.npz", **given)
     with pytest.raises(UnreadableScan, match=r"broken\.npz has no number .NaN. where nothing is wrong"):
         read(tmp_path / "broken.npz")
+
+
+@given(
+    present=st.lists(st.booleans(), min_size=2, max_size=12),
+    missing=st.sampled_from([np.nan, "", " ", "nan", "None", "N/A", "<NA>", b""]),
+)
+def test_who_has_no_group_is_a_patient_alone_as_where_nobody_has_one(present, missing):
+    """Laws: nobody without a group shares a patient with another image, every group stays, and each is counted."""
+    wanted = [float(row // 2) if isinstance(missing, float) else f"P{row // 2}" for row in range(len(present))]
+    wanted = [name.encode() for name in wanted] if isinstance(missing, bytes) else wanted
+    groups = np.array([name if there else missing for name, there in zip(wanted, present, strict=True)])
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "a.npz"
+        np.savez(path, images=np.zeros((len(present), 4, 4), np.float32), groups=groups)
+        found, told, notes = read(path).patients.tolist(), Arrays(path).patients_told(), Arrays(path).notes()
+    for row, there in enumerate(present):
+        own = [other for other, name in enumerate(found) if name == found[row]]
+        assert own == (
+            [other for other, also in enumerate(present) if also and other // 2 == row // 2] if there else [row]
+        )
+    alone = present.count(False)
+    assert told.get("images", {}).get("scans", 0) == alone
+    assert any("each image counted as one" in note for note in notes) == bool(alone)
+
+
+def test_names_in_bytes_are_utf_8_or_what_old_programs_wrote(tmp_path):
+    groups = np.array(["Müller".encode(), "Müller".encode("latin-1"), b"x"])
+    np.savez(tmp_path / "a.npz", images=np.zeros((3, 4, 4)), groups=groups, splits=np.array([b"train", b"val", b""]))
+    found = read(tmp_path / "a.npz")
+    assert (found.patients.tolist(), found.splits.tolist()) == (["Müller", "Müller"], ["train", "validation"])
+    np.savez(tmp_path / "a.npz", images=np.zeros((1, 4, 4)), splits=np.array(["Prüfung".encode()]))
+    with pytest.raises(UserError, match="holds 'Prüfung'; splits are"):
+        read(tmp_path / "a.npz")
+
+
+def test_images_that_are_one_number_spoil_no_other_file(saved):
+    np.savez(saved.with_name("one.npz"), images=np.array(3))
+    cohort = Arrays(saved.parent)
+    assert (cohort.notes(), cohort.patients_told()) == ((), {})
+    one, whole = cohort.cases()
+    assert len(cohort.read(whole).images) == 10
+    with pytest.raises(UnreadableScan, match=r"one\.npz: images is int64 of shape \(\)"):
+        cohort.read(one)

@@ -90,6 +90,8 @@ def test_a_json_list_says_label_and_split(tmp_path):
     ("told", "cause"),
     [
         ({"train": {"0": ["0.png"]}, "test": {"1": ["0.png"]}}, "twice"),
+        ({"train": {"0": ["0.png"]}, "test": {"1": ["./0.png"]}}, "twice"),
+        ({"train": {"0": ["0.png", "x/../0.png"]}}, "outside images"),
         ({"train": {"0": ["../0.png"]}}, "outside images"),
         ({"train": ["0.png"]}, "no list of MedIAnomaly"),
         ([], "no list of MedIAnomaly"),
@@ -131,4 +133,11 @@ def test_two_masks_of_one_name_are_refused(masks, tmp_path):
     for ending in ("png", "tif"):
         write_picture(tmp_path / masks / f"2.{ending}", BLANK)
     with pytest.raises(UserError, match=r"2\.png and .*2\.tif are two masks of one name"):
+        MedIAnomaly(tmp_path).cases()
+
+
+def test_a_list_that_is_nested_without_end_is_told(tmp_path):
+    listed(tmp_path, {})
+    (tmp_path / "data.json").write_text("[" * 100_000)
+    with pytest.raises(UserError, match=r"data\.json is not readable as JSON"):
         MedIAnomaly(tmp_path).cases()

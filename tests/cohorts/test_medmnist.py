@@ -67,3 +67,27 @@ def test_what_is_healthy_is_not_guessed(tmp_path):
     opened = MedMnist(path, healthy="none")
     with pytest.raises(UserError, match="no columns of findings"):
         opened.read(opened.cases()[0])
+
+
+@pytest.mark.parametrize(
+    ("name", "other", "said"),
+    [
+        (
+            "val_images",
+            np.zeros((2, 24, 24), np.uint8),
+            r"each of val_images has 24x24 value\(s\), each of train_images 28x28",
+        ),
+        ("test_labels", np.zeros((3, 14), np.uint8), r"each of test_labels has 14 value\(s\), each of train_labels 1;"),
+        ("val_images", np.array(1), r"val_images is int64 of shape \(\)"),
+        ("train_labels", np.array([0.0, 1.0, 2.0, np.inf]), "whole numbers"),
+    ],
+)
+def test_splits_that_do_not_fit_together_are_refused(name, other, said, tmp_path):
+    path = write(tmp_path, CLASSES)
+    with np.load(path) as kept:
+        given = {**kept, name: other}
+    write_arrays(path, **given)
+    opened = MedMnist(path, healthy="0")
+    opened.patients_told()
+    with pytest.raises(UnreadableScan, match=said):
+        opened.read(opened.cases()[0])

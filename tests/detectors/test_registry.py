@@ -6,15 +6,22 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 
 import anomae.detectors
 from anomae.cli.summaries import list_detectors
 from anomae.detectors import registry
+from anomae.detectors.baselines.mean_image import MeanImage
+from anomae.detectors.baselines.settings import MeanImageSettings
 from anomae.detectors.method import PROFILES, SCALES, Method, Situation, scale_of
 from anomae.detectors.registry import DETECTORS, load_detector, method_named
 from anomae.errors import UserError
+from anomae.files import read_json, write_json
+from anomae.slices.store import Slices
 from anomae.testing import check_detector
+from anomae.training.checkpoint import write_tensors
 
 OURS = list(DETECTORS)
 RECIPES = {"tiny": "phantom", "small": "small", "paper": "brats2020"}
@@ -34,6 +41,8 @@ from anomae.detectors.inference import check_images
 from anomae.detectors.method import Method, by_scale
 from anomae.detectors.protocol import Findings, HealthySlices, Images4
 from anomae.errors import UserError
+from anomae.files import read_json, write_json
+from anomae.slices.store import Slices
 from anomae.files import read_json, write_json
 from anomae.training.settings import DeviceSettings
 
@@ -237,3 +246,56 @@ def test_what_is_not_fitted_here_is_said(strangers: str, tmp_path: Path) -> None
     (folder / "fitted.json").write_text(json.dumps({"detector": "sound", "asked": "nowhere_at_all:Sound"}))
     with pytest.raises(UserError, match="nowhere_at_all:Sound"):
         load_detector(folder)
+
+
+@pytest.fixture
+def fitted(tmp_path: Path) -> Path:
+    """A fitted mean image of 8x6 pixels."""
+    MeanImage(MeanImageSettings()).fit(Slices(np.ones((3, 1, 8, 6), np.float32)), seed=0, folder=tmp_path).save(
+        tmp_path
+    )
+    return tmp_path
+
+
+@pytest.mark.parametrize("key", ["seed", "image_size", "channels", "settings"])
+@pytest.mark.parametrize("value", [..., None, "x", -1.5, [], {}, [8], [8, "x"], [8, 0]])
+def test_settings_that_are_damaged_are_said_not_taken_for_a_defect(fitted: Path, key: str, value: object) -> None:
+    content = {name: entry for name, entry in read_json(fitted / "settings.json").items() if name != key}
+    write_json(fitted / "settings.json", content if value is ... else {**content, key: value})
+    if key == "settings" and value == {}:
+        load_detector(fitted)  # all have defaults
+        return
+    with pytest.raises(UserError, match="fit anew"):
+        load_detector(fitted)
+
+
+@pytest.mark.parametrize(
+    "tensors",
+    [
+        {"other": torch.ones(1, 8, 6)},
+        {"mean": torch.ones(8, 6)},
+        {"mean": torch.ones(1, 8, 5)},
+        {"mean": torch.ones(1, 8, 6, dtype=torch.bfloat16)},
+        {"mean": torch.ones(1, 8, 6, dtype=torch.int64)},
+        {"mean": torch.full((1, 8, 6), torch.nan)},
+    ],
+)
+def test_arrays_that_are_damaged_are_said(fitted: Path, tensors: dict[str, torch.Tensor]) -> None:
+    load_detector(fitted)
+    write_tensors(fitted / "arrays.safetensors", tensors)
+    with pytest.raises(UserError, match=r"arrays\.safetensors is damaged: .*; copy it again, or fit anew"):
+        load_detector(fitted)
+
+
+def test_what_a_strangers_detector_raises_stays_what_it_is(
+    fitted: Path, strangers: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = method_named(f"{strangers}:Sound").detector
+
+    def broken(folder: Path, device: object = None) -> None:
+        raise KeyError("theirs")
+
+    monkeypatch.setattr(found, "load", broken)
+    (fitted / "fitted.json").write_text(json.dumps({"asked": f"{strangers}:Sound"}))
+    with pytest.raises(KeyError, match="theirs"):
+        load_detector(fitted)

@@ -1,5 +1,7 @@
 """What is kept of the training scans comes back from disk as it was, names nobody, and reads names and grids right."""
 
+from contextlib import suppress
+
 import numpy as np
 import pytest
 
@@ -44,6 +46,12 @@ def test_none_is_none_and_damage_is_said(tmp_path):
     (tmp_path / REFERENCE_FEATURES).write_bytes(b"PK")
     with pytest.raises(UserError, match=r"reference_features\.npz is damaged"):
         reference_from(tmp_path)
+    write_reference(tmp_path, made().to_json(), made().arrays())
+    whole = (tmp_path / REFERENCE_FEATURES).read_bytes()
+    for at in range(0, len(whole), 7):
+        (tmp_path / REFERENCE_FEATURES).write_bytes(whole[:at] + bytes([whole[at] ^ 0x55]) + whole[at + 1 :])
+        with suppress(UserError):
+            reference_from(tmp_path)
     write_reference(tmp_path, {"scans": 2}, None)
     with pytest.raises(UserError, match=rf"{REFERENCE} is damaged"):
         reference_from(tmp_path)

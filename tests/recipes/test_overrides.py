@@ -22,6 +22,14 @@ def test_values_are_read_as_what_they_are() -> None:
         parse_assignments(["patch"])
 
 
+@pytest.mark.parametrize("value", ["9" * 5000, "[" * 5000, "{a=" * 5000])
+def test_what_is_too_large_for_python_is_text(value: str, tmp_path: Path) -> None:
+    assert parse_assignments([f"a={value}"]) == {"a": value}
+    (tmp_path / "a.toml").write_text(f"a = {value}")
+    with pytest.raises(UserError, match="cannot be read as TOML settings"):
+        read_overrides(tmp_path / "a.toml")
+
+
 def test_a_key_may_be_shortened_while_it_is_unique() -> None:
     assert overridden(SMALL, {"mask_ratio": 0.5}).autoencoder.mask_ratio == 0.5
     with pytest.raises(UserError, match=r"ambiguous: autoencoder\.patch, classifier\.patch"):

@@ -186,7 +186,19 @@ def test_the_fingerprint_is_of_what_scores_depend_on(run):
     assert fingerprint(run / "fitted") != before
 
 
-@pytest.mark.parametrize("change", [("scores", [1.0]), ("person", None), ("unit", ...), ("scores", ["x"])])
+@pytest.mark.parametrize(
+    "change",
+    [
+        ("scores", [1.0]),
+        ("person", None),
+        ("unit", ...),
+        ("scores", ["x"]),
+        ("smoothed", -1),
+        ("person", 10**30),
+        ("person", [10**30]),
+        ("map_tops", [[1.0, 2.0]] * 100),
+    ],
+)
 def test_a_damaged_file_is_said(run, change):
 
     content = read_json(run / "fitted" / NAME)

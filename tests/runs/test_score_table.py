@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anomae.errors import UserError
@@ -153,3 +153,43 @@ def test_tables_as_spreadsheets_save_them(tmp_path, encoding, first):
     (tmp_path / "t.csv").write_bytes(f"{text}c;1;2\r\n".encode(encoding))
     with pytest.raises(UserError, match=f"line {6 if first else 5}: 3 fields"):
         read_table(tmp_path / "t.csv", ("case", "score"))
+
+
+LINES = ["case,slice,label,patient"] + [f"c{row // 20},{row % 20},{row // 20 % 2},p{row // 20}" for row in range(8000)]
+
+
+@given(
+    opened=st.integers(1, 7900),
+    taken=st.integers(1, 8000),
+    column=st.integers(0, 3),
+    mark=st.sampled_from([",", ";", "\t"]),
+)
+@settings(max_examples=30, deadline=None)
+def test_a_quote_that_takes_lines_into_a_field_is_told_with_the_line_that_it_opens_on(
+    tmp_path_factory, opened, taken, column, mark
+):
+    """Such lines were gone without a word, or, told by numpy's columns of fixed width, took gigabytes."""
+    lines, closed = list(LINES), min(opened + taken, 8000)
+    fields = lines[opened].split(",")
+    fields[column] = '"' + fields[column]
+    lines[opened], lines[closed] = ",".join(fields), lines[closed] + '"'
+    text = "\n".join(lines).replace(",", mark) + "\n"
+    folder = tmp_path_factory.mktemp("quotes")
+    with pytest.raises(UserError, match=f"t.csv, line {opened + 1}: "):
+        table(folder, text, needed=("case", "label"))
+
+
+def test_a_quote_that_is_never_closed_is_told_with_its_line(tmp_path):
+    lines = LINES * 2
+    lines[100] = lines[100].replace(",p", ',"p')
+    with pytest.raises(UserError, match=r"line 101: no row .* is a quote .* left open"):
+        table(tmp_path, "\n".join(lines))
+    with pytest.raises(UserError, match="line 2: the case has 2,001 letters; at most 2,000 are read"):
+        table(tmp_path, "case,score\n" + "x" * 2001 + ",1\n")
+
+
+def test_long_remarks_and_names_of_two_lines_are_no_stray_quotes(tmp_path):
+    remark = "seen twice, no finding, as before\n" * 300
+    found = table(tmp_path, f'case,slice,report\n"new\nline.nii",1,"{remark}"\n')
+    assert found.text("case").tolist() == ["new\nline.nii"]
+    assert found.text("report").tolist() == [remark.strip()]

@@ -139,6 +139,38 @@ def test_a_broken_array_is_refused(folder, content):
         SliceStore(folder)
 
 
+@pytest.mark.parametrize("dtype", ["complex64", "int64", "U4", "M8[s]", "f8"])
+def test_images_of_another_type_are_refused(folder, dtype):
+    """They were cast to float32 without a word."""
+    images = np.load(folder / "slices.npy").astype(np.int64)
+    np.save(folder / "slices.npy", images.astype(dtype))
+    with pytest.raises(UserError, match=r"slices\.npy is .*float16 or float32; prepare it again"):
+        SliceStore(folder)
+
+
+@pytest.mark.parametrize("axes", [0, 1, 2, 3, 5])
+def test_images_of_other_axes_are_refused(folder, axes):
+    images = np.load(folder / "slices.npy")
+    np.save(folder / "slices.npy", images[..., None] if axes == 5 else images[(0,) * (4 - axes)])
+    with pytest.raises(UserError, match=r"slices\.npy is float16 of shape .* \(n, c, h, w\)"):
+        SliceStore(folder)
+
+
+@pytest.mark.parametrize(
+    "cut",
+    [lambda m: m[:-1], lambda m: m[:, :-1], lambda m: m[..., :1], lambda m: m[..., None], lambda m: m.astype(np.int32)],
+)
+@pytest.mark.parametrize("name", ["lesions", "bodies", "ignored"])
+def test_masks_that_are_not_those_of_the_images_are_refused(folder, name, cut):
+    """Cut to fewer bytes a row, they were filled up with pixels that are no lesion."""
+    whole = np.zeros((len(np.load(folder / "slices.npy")), 16, 2), np.uint8)
+    np.save(folder / f"{name}.npy", whole)
+    SliceStore(folder)
+    np.save(folder / f"{name}.npy", cut(whole))
+    with pytest.raises(UserError, match=rf"{name}\.npy is .* its images need uint8 of .*; prepare it again"):
+        SliceStore(folder)
+
+
 def test_pickles_are_never_loaded(tmp_path):
     np.save(tmp_path / "objects.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
     with pytest.raises(UserError):
@@ -173,7 +205,8 @@ def test_an_index_that_lacks_a_column_is_refused(folder, column):
 
 
 @pytest.mark.parametrize(
-    ("column", "field"), [("slice", "one"), ("label", "ill"), ("body_fraction", "half"), ("empty", "")]
+    ("column", "field"),
+    [("slice", "one"), ("label", "ill"), ("body_fraction", "half"), ("empty", ""), ("patient", "p" * 100_000)],
 )
 def test_a_field_of_another_type_is_refused(folder, column, field):
     with (folder / "index.csv").open(newline="") as handle:

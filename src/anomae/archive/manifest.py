@@ -35,6 +35,7 @@ class Entry:
 class Manifest:
     """A CSV (UTF-8) or Parquet file with a column `file`, and `patient` where it is known; others are passed over.
 
+    In Parquet, `file` is text, or bytes of UTF-8 as Spark writes it, and `patient` one of these or a number.
     file: a path (one that is not absolute goes out from the manifest's folder), a URL that fsspec opens, or the URL of
     a study or series on a DICOMweb server.  location: path or fsspec URL of the manifest.
     """
@@ -83,14 +84,16 @@ class Manifest:
 
     def _rows(self) -> Iterator[dict[str, Any]]:
         parquet = self.location.lower().endswith((".parquet", ".pq"))
+        broken: tuple[type[Exception], ...] = (OSError, ValueError, csv.Error, *_arrow_errors(parquet))
         try:
             with self._opened("rb" if parquet else "r") as content:
                 yield from self._parquet_rows(content) if parquet else self._csv_rows(content)
         except FileNotFoundError as error:
             raise UserError(f"{self.location} is missing.") from error
-        except (OSError, ValueError, csv.Error) as error:
+        except broken as error:
             kind = "a Parquet table" if parquet else "a CSV table in UTF-8"
-            raise UserError(f"{self.location} is not readable as {kind} ({type(error).__name__}: {error}).") from error
+            said = next(iter(str(error).splitlines()), "no reason given")  # Arrow adds lines of its own code
+            raise UserError(f"{self.location} is not readable as {kind} ({type(error).__name__}: {said}).") from error
 
     def _opened(self, mode: str) -> AbstractContextManager[IO[Any]]:
         text = {} if "b" in mode else {"encoding": "utf-8-sig", "newline": ""}
@@ -110,12 +113,30 @@ class Manifest:
             names = opened.schema_arrow.names
             self._check_columns(names)
             chosen = [name for name in (FILE, PATIENT) if name in names]
+            for name in chosen:
+                self._check_type(name, opened.schema_arrow.types[names.index(name)])
             for batch in opened.iter_batches(_ROWS, columns=chosen):
-                yield from batch.to_pylist()
+                for row in batch.to_pylist():
+                    yield {name: cell.decode() if isinstance(cell, bytes) else cell for name, cell in row.items()}
 
     def _check_columns(self, names: Iterable[str]) -> None:
         if FILE not in names:
             raise UserError(f"{self.location} has no column {FILE!r}; it has: {', '.join(names) or 'none'}.")
+
+    def _check_type(self, name: str, kind: Any) -> None:
+        """Raises UserError where a column of this Arrow type names no files, or no patients."""
+        types = require("pyarrow.types", "cluster")
+        stored = kind.value_type if types.is_dictionary(kind) else kind
+        text = (types.is_string, types.is_large_string, types.is_binary, types.is_large_binary, types.is_null)
+        numbers = (types.is_integer, types.is_floating, types.is_decimal) if name == PATIENT else ()
+        if not any(fits(stored) for fits in (*text, *numbers)):
+            wanted = "text or numbers" if numbers else "text"
+            raise UserError(f"The column {name!r} of {self.location} is of type {kind}; write it as {wanted}.")
+
+
+def _arrow_errors(parquet: bool) -> tuple[type[Exception], ...]:
+    """What Arrow raises beside Python's own errors."""
+    return (require("pyarrow", "cluster").ArrowException,) if parquet else ()
 
 
 def is_url(file: str) -> bool:

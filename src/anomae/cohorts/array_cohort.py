@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anomae.cohorts.case import ABNORMAL, COLOURS, GREY, HEALTHY, SPLITS, UNKNOWN, Case, CaseSlices, Cohort
-from anomae.cohorts.group_names import Spelling
+from anomae.cohorts.group_names import Spelling, array_texts, name_nobody
 from anomae.cohorts.lesion_masks import UNSURE, Lesions, MaskValues, lesions_of
 from anomae.cohorts.npz_members import list_members, read_member
 from anomae.cohorts.patient_names import GROUPS, IMAGES
@@ -59,7 +59,7 @@ class Arrays(Cohort):
 
         images, labels (0 healthy, 1 abnormal, -1 unknown), groups, splits, lesions: names of arrays in the file; "":
         a usual name, where there is one.  groups: also "candidate_row//500", a number divided and rounded down; where
-        there are none, every image is a patient of its own.
+        there are none, and where an image's is NaN, empty or such as "None", the image is a patient of its own.
         blocks: splits by ranges of a number, from:to without to, such as
         "candidate_row train=:330000 validation=334000:352000 test=352000:"; what lies between them is left out.
         colour: the images are (n, h, w, 3), and red, green and blue become three channels.
@@ -107,9 +107,10 @@ class Arrays(Cohort):
             doubtful = (labels == HEALTHY) & masks.unsure.any(axis=(1, 2))
             labels[doubtful] = UNKNOWN
             notes += [UNSURE] if doubtful.any() else []
-        patients = np.array(
-            [f"{case.case}/{row}" for row in range(count)] if groups is None else self._spelling().named(groups)
-        )
+        patients = [f"{case.case}/{row}" for row in range(count)]
+        if groups is not None:
+            named, nobody = self._spelling().named(groups), name_nobody(groups)
+            patients = [each if unknown else name for each, name, unknown in zip(patients, named, nobody, strict=True)]
         between = count - len(kept)
         notes += [f"{between} of {count} images are in no split and are left out"] if between else []
         return CaseSlices(
@@ -118,7 +119,7 @@ class Arrays(Cohort):
             labels=labels[kept],
             lesions=None if lesions is None else lesions[kept],
             positions_mm=np.full(len(kept), np.nan),
-            patients=patients[kept],
+            patients=np.array(patients)[kept],
             splits=None if splits is None else splits[kept],
             notes=tuple(notes),
             file_slices=kept.astype(np.int64),
@@ -126,17 +127,17 @@ class Arrays(Cohort):
         )
 
     def notes(self) -> tuple[str, ...]:
-        """That patients are unknown, where no array tells them, and how many groups are others spelled otherwise."""
+        """That patients are unknown, where no group tells them, and how many groups are others spelled otherwise."""
         return tuple(self._spelling().notes(self.patients_told()))
 
     def patients_told(self) -> dict[str, dict[str, int]]:
         """Of the images without groups that each counts as a patient, and of the others; empty where all have some."""
         alone, grouped, groups = 0, 0, set[str]()
         for count, column in self._group_columns():
-            alone += count if column is None else 0
-            if column is not None:
-                grouped += count
-                groups.update(self._spelling().named(column))
+            named = () if column is None else self._spelling().named(column[~name_nobody(column)])
+            alone += count - len(named)
+            grouped += len(named)
+            groups.update(named)
         told = {GROUPS: {"scans": grouped, "patients": len(groups)}, IMAGES: {"scans": alone, "patients": alone}}
         return {kind: row for kind, row in told.items() if row["scans"]} if alone else {}
 
@@ -145,8 +146,9 @@ class Arrays(Cohort):
         for case in self.cases():
             try:
                 names = self._names(case.source)
-                count = list_members(case.source)[names["images"]].shape[0]
-                yield count, self._column(case.source, names.get("groups"), count)
+                shape = list_members(case.source)[names["images"]].shape
+                if shape:
+                    yield shape[0], self._column(case.source, names.get("groups"), shape[0])
             except UnreadableScan:  # it is listed when it is read for good
                 continue
 
@@ -155,7 +157,7 @@ class Arrays(Cohort):
             self._spelled = Spelling()
             for _, column in self._group_columns():
                 if column is not None:
-                    self._spelled.learn(column)
+                    self._spelled.learn(column[~name_nobody(column)])
         return self._spelled
 
     def _images(self, path: Path, name: str) -> npt.NDArray[Any]:
@@ -231,7 +233,7 @@ class Arrays(Cohort):
         column = self._column(path, names.get("splits"), count)
         if column is None:
             return None
-        words = column.astype(np.str_).tolist()
+        words = array_texts(column)
         unknown = sorted(set(words) - _SPLIT_WORDS.keys() - {""})
         if unknown:
             raise UserError(f"{path}: {names['splits']} holds {unknown[0]!r}; splits are {', '.join(_SPLIT_WORDS)}.")

@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from anomae.cohorts.case import ABNORMAL, HEALTHY
@@ -123,7 +123,7 @@ def _listed(folder: Path) -> tuple[list[Picture], list[str]]:
     path = folder / _DATA_SET
     try:
         told: Any = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{path} is not readable as JSON ({error}).") from error
     pictures: list[Picture] = []
     seen: set[str] = set()
@@ -154,13 +154,14 @@ def _listed(folder: Path) -> tuple[list[Picture], list[str]]:
 def _checked_names(path: Path, names: Any, seen: set[str]) -> list[str]:
     if not isinstance(names, list) or not all(isinstance(name, str) and name for name in names):
         raise UserError(f"{path} has a list that is none of file names.")
-    for name in names:
+    plain = [PurePosixPath(name).as_posix() for name in names]  # "./a.png" is "a.png"
+    for name in plain:
         if Path(name).is_absolute() or ".." in Path(name).parts:
             raise UserError(f"{path} names a file outside images/: {name!r}.")
         if name in seen:
             raise UserError(f"{path} names {name!r} twice; a picture can have one label and one split only.")
         seen.add(name)
-    return names
+    return plain
 
 
 def _images(folder: Path) -> list[Path]:

@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from anomae.cohorts.patient_names import told_notes
-from anomae.volumes.patient_ids import plain_name
+from anomae.volumes.headers import header_text
+from anomae.volumes.patient_ids import is_missing, plain_name
 
 _WHOLE = re.compile(r"(-?\d+)\.0+")
 
@@ -24,14 +25,14 @@ class Spelling:
 
     def learn(self, groups: npt.NDArray[Any]) -> None:
         """Take note of groups (n,), of any type; those that came before keep their spelling."""
-        for name, whole in dict.fromkeys(zip(_texts(groups), _whole_numbers(groups), strict=True)):
+        for name, whole in dict.fromkeys(zip(array_texts(groups), _whole_numbers(groups), strict=True)):
             self._names.add(name)
             self._whole.add(whole)
             self._first.setdefault(plain_name(whole), name)
 
     def named(self, groups: npt.NDArray[Any]) -> list[str]:
         """Groups (n,) as text, each as it was first spelled."""
-        texts, wholes = _texts(groups), _whole_numbers(groups)
+        texts, wholes = array_texts(groups), _whole_numbers(groups)
         plain = {whole: plain_name(whole) for whole in set(wholes)}
         return [self._first.get(plain[whole], name) for name, whole in zip(texts, wholes, strict=True)]
 
@@ -47,14 +48,24 @@ class Spelling:
         return [*told_notes(counts, self.others), *([said] if decimals else [])]
 
 
-def _texts(groups: npt.NDArray[Any]) -> list[str]:
-    texts: list[str] = groups.astype(np.str_).tolist()
+def name_nobody(groups: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    """Which of groups (n,) are no names: NaN, empty, or what programs write where a name is missing ("None")."""
+    texts = array_texts(groups)
+    missing = {text for text in set(texts) if is_missing(text)}
+    return np.array([text in missing for text in texts], dtype=np.bool_)
+
+
+def array_texts(values: npt.NDArray[Any]) -> list[str]:
+    """Values (n,) of any type as text; bytes are UTF-8, or what old programs wrote."""
+    if values.dtype.kind == "S":
+        return [header_text(value) for value in values.tolist()]
+    texts: list[str] = values.astype(np.str_).tolist()
     return texts
 
 
 def _whole_numbers(groups: npt.NDArray[Any]) -> list[str]:
     """Groups (n,) as text, whole numbers without decimals, as pandas adds them where a column has gaps."""
-    texts = _texts(groups)
+    texts = array_texts(groups)
     if groups.dtype.kind == "f":
         return [str(int(value)) if value.is_integer() else text for value, text in zip(groups, texts, strict=True)]
     return [match[1] if (match := _WHOLE.fullmatch(text)) else text for text in texts]

@@ -69,15 +69,15 @@ class MedMnist(Cohort):
         there = [word for word in SPLITS if f"{word}_images" in members]
         if not there:
             raise UnreadableScan(f"{path} holds none of {', '.join(f'{word}_images' for word in SPLITS)}.")
-        images = [self._images(path, f"{word}_images") for word in there]
-        counts = [len(each) for each in images]
-        raw = [_labels(path, f"{word}_labels", count) for word, count in zip(there, counts, strict=True)]
-        labels = self._healthy_or_not(path, np.concatenate(raw))
+        images = {word: self._images(path, f"{word}_images") for word in there}
+        counts = [len(each) for each in images.values()]
+        raw = {word: _labels(path, f"{word}_labels", count) for word, count in zip(there, counts, strict=True)}
+        labels = self._healthy_or_not(path, _joined(path, "labels", raw))
         count = sum(counts)
         splits = np.repeat(np.array([SPLITS[word] for word in there], dtype=np.str_), counts)
         unused = int(np.sum((splits == "train") & (labels == ABNORMAL)))
         return CaseSlices(
-            images=np.concatenate(images),
+            images=_joined(path, "images", images),
             slices=np.arange(count, dtype=np.int64),
             labels=labels,
             lesions=None,
@@ -102,7 +102,8 @@ class MedMnist(Cohort):
                 members = list_members(case.source)
             except UnreadableScan:  # it is listed when it is read for good
                 continue
-            images += sum(members[name].shape[0] for word in SPLITS if (name := f"{word}_images") in members)
+            shapes = [members[name].shape for word in SPLITS if (name := f"{word}_images") in members]
+            images += sum(shape[0] for shape in shapes if shape)
         return {IMAGES: {"scans": images, "patients": images}}
 
     def _images(self, path: Path, name: str) -> npt.NDArray[Any]:
@@ -131,12 +132,25 @@ class MedMnist(Cohort):
         return np.where(np.isin(told[:, 0], self.healthy), HEALTHY, ABNORMAL).astype(np.int8)
 
 
+def _joined(path: Path, kind: str, parts: dict[str, npt.NDArray[Any]]) -> npt.NDArray[Any]:
+    """The arrays of all splits as one.  Raises UnreadableScan where they differ in more than their counts."""
+    sizes = {word: "x".join(map(str, part.shape[1:][-2:])) for word, part in parts.items()}
+    first, *others = parts
+    for word in others:
+        if parts[word].shape[1:] != parts[first].shape[1:]:
+            raise UnreadableScan(
+                f"{path}: each of {word}_{kind} has {sizes[word]} value(s), each of {first}_{kind} {sizes[first]}; all "
+                "splits have to be of one size."
+            )
+    return np.concatenate([*parts.values()])
+
+
 def _labels(path: Path, name: str, count: int) -> npt.NDArray[Any]:
     """(n, k) whole numbers; (n,) is read as (n, 1)."""
     labels = read_member(path, name)
     labels = labels[:, None] if labels.ndim == 1 else labels
     if labels.ndim != 2 or len(labels) != count or labels.dtype.kind not in "biuf":
         raise UnreadableScan(f"{path}: {name} has shape {labels.shape} where there are {count} images.")
-    if labels.dtype.kind == "f" and not np.array_equal(labels, np.rint(labels)):
+    if labels.dtype.kind == "f" and not (np.isfinite(labels) & (labels == np.rint(labels))).all():
         raise UnreadableScan(f"{path}: {name} holds fractions; labels are whole numbers.")
     return labels.astype(np.int64)

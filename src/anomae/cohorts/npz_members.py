@@ -1,7 +1,6 @@
 """Arrays in a .npz file, each checked by its header before a byte of it is unpacked; never pickled objects."""
 
 import zipfile
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from anomae.arrays import BROKEN_ARRAY
 from anomae.errors import UnreadableScan
 
 LARGEST_BYTES = 8 << 30  # of one array, unpacked
@@ -36,7 +36,7 @@ def list_members(path: Path) -> dict[str, Member]:
                 for entry in archive.infolist()
                 if entry.filename.endswith(".npy")
             }
-    except (zipfile.BadZipFile, zlib.error, ValueError, OSError, EOFError, RuntimeError, NotImplementedError) as error:
+    except BROKEN_ARRAY as error:
         raise UnreadableScan(f"{path} is not readable as .npz ({error}); copy it again.") from error
 
 
@@ -59,7 +59,7 @@ def read_member(path: Path, name: str) -> npt.NDArray[Any]:
                 return np.asarray(np.lib.format.read_array(stream, allow_pickle=False))
     except KeyError as error:
         raise UnreadableScan(f"{path} holds no array {name!r}.") from error
-    except (zipfile.BadZipFile, zlib.error, ValueError, OSError, EOFError, RuntimeError, NotImplementedError) as error:
+    except BROKEN_ARRAY as error:
         raise UnreadableScan(f"{path}: {name} is not readable ({error}); copy it again.") from error
 
 

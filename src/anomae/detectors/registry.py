@@ -113,8 +113,8 @@ def load_detector(folder: Path, device: DeviceSettings | None = None) -> FittedD
         raise UserError(
             f"{folder} holds a detector {name!r} that this version does not know; it knows {', '.join(DETECTORS)}."
         )
-    if name in _OURS and "channels" not in content:
-        raise UserError(f"{folder} was fitted by an earlier version, whose images had no channels; fit anew.")
+    if name in _OURS:
+        _refuse_cut(folder, content)
     try:
         return method_named(name).detector.load(folder, device)
     except ValidationError as error:
@@ -123,6 +123,27 @@ def load_detector(folder: Path, device: DeviceSettings | None = None) -> FittedD
             f"{folder} was fitted with settings that this version does not have or allow ({unknown}); fit anew, or use "
             "the version that fitted it."
         ) from error
+    except KeyError as error:
+        if name not in _OURS:
+            raise
+        raise UserError(
+            f"{folder} lacks {error} of what this version reads for {name}: a file in it is damaged, or another "
+            "version fitted it; copy it again, or fit anew."
+        ) from error
+
+
+def _refuse_cut(folder: Path, content: Mapping[str, Any]) -> None:
+    """Raises UserError where settings.json lacks what every method of ours writes; a stranger's is its own business."""
+    if "channels" not in content:
+        raise UserError(f"{folder} was fitted by an earlier version, whose images had no channels; fit anew.")
+    size, channels = content.get("image_size"), content["channels"]
+    sides = [channels, *(size if isinstance(size, list) and len(size) == 2 else [None])]
+    counted = all(type(side) is int and side > 0 for side in sides)
+    if not counted or type(content.get("seed", 0)) is not int or not isinstance(content.get("settings"), dict):
+        raise UserError(
+            f"{folder / 'settings.json'} is not whole: image_size, channels, seed or settings are not those of a "
+            "fitted detector; copy it again, or fit anew."
+        )
 
 
 def _ours(name: str) -> Method:

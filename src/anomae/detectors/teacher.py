@@ -18,7 +18,7 @@ from anomae.errors import UserError
 from anomae.models.backbones.build import BACKBONES, Backbone, draw_backbone
 from anomae.models.backbones.weights import load_backbone
 from anomae.seeds import derive_seed
-from anomae.training.checkpoint import read_tensors, write_tensors
+from anomae.training.checkpoint import put_weights, read_tensors, write_tensors
 
 WINDOW_IMAGES, DRAW_IMAGES = 256, 16
 FULL_BATCH_PIXELS = 256 * 256
@@ -138,7 +138,7 @@ class Teacher:
         height, width = facts["image_size"]
         windows = tuple((float(low), float(high)) for low, high in facts["windows"])
         network = _network(settings, strides)
-        network.load_state_dict(tensors)
+        put_weights(path, network, tensors)
         return cls(settings, tuple(strides), (height, width), windows, network, str(facts["description"]))
 
 

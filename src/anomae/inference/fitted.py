@@ -65,7 +65,11 @@ def load_preparation(run: Path | str) -> PrepareSettings:
 
     Raises UserError where nothing fitted is found.
     """
-    return settings_from(prepared_facts(fitted_folder(Path(run)))["settings"])
+    folder = fitted_folder(Path(run))
+    settings = prepared_facts(folder).get("settings")
+    if not isinstance(settings, dict):
+        raise UserError(f"{folder / 'prepare.json'} is not whole: it holds no settings; copy it again.")
+    return settings_from(settings)
 
 
 def fitted_folder(run: Path) -> Path:

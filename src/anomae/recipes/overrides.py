@@ -37,7 +37,7 @@ def read_overrides(path: Path) -> dict[str, Any]:
     """The settings of a TOML file, tables as dotted keys.  Raises UserError where it is missing or not TOML."""
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{path} cannot be read as TOML settings ({error}).") from error
     return dict(flat_settings(content))
 
@@ -106,5 +106,5 @@ def _value(text: str) -> Any:
         return None
     try:
         return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):  # no TOML, or a number or a nest that is too large for Python
         return {"True": True, "False": False}.get(text, text)

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from anomae.arrays import BROKEN_ARRAY
 from anomae.errors import UserError
 from anomae.reports.pictures import Strip, body_strip, choose_slices, pseudo_abnormal_strip, slice_strips
 from anomae.slices.store import SliceStore, grey
@@ -88,7 +89,7 @@ def sample_strips(path: Path) -> list[Strip]:
     try:
         with np.load(path, allow_pickle=False) as archive:
             samples = {name: _pictures(archive[name]) for name in ("images", "reconstructions", "pseudo_abnormal")}
-    except (OSError, ValueError, KeyError) as error:
+    except (*BROKEN_ARRAY, KeyError) as error:
         raise UserError(f"{path} is not readable ({error}); remove it to have a report without samples.") from error
     return [pseudo_abnormal_strip(samples, PICTURES)] if len(samples["images"]) else []
 

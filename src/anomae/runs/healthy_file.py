@@ -48,14 +48,14 @@ def read_healthy_scores(fitted: Path) -> HealthyScores | None:
         person = np.array(content["person"], dtype=np.int64)
         names = (str(content["unit"]), str(content["source"]), tuple(map(str, content["doubts"])))
         computed_on = str(content["computed_on"])
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise UserError(
             f"{path} is damaged ({error}); remove it and run `anomae fit` or `anomae score` again."
         ) from error
-    lengths = {len(column) for column in (scores, smoothed, tops, person) if column is not None}
+    shapes = {column.shape for column in (scores, smoothed, tops, person) if column is not None}
     if (
         scores.ndim != 1
-        or len(lengths) != 1
+        or len(shapes) != 1
         or not all(np.isfinite(each).all() for each in (scores, smoothed) if each is not None)
     ):
         raise UserError(f"{path} is damaged; {_ADVICE}")

@@ -7,11 +7,11 @@ fitted/reference.json           written last
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
 
+from anomae.arrays import BROKEN_ARRAY
 from anomae.errors import UserError
 from anomae.files import read_json, write_json
 from anomae.runs.model_fingerprint import REFERENCE, REFERENCE_FEATURES
@@ -38,9 +38,9 @@ def read_reference(fitted: Path) -> tuple[dict[str, Any], dict[str, npt.NDArray[
     if not path.exists():
         return read_json(fitted / REFERENCE), None
     try:
-        with np.load(path, allow_pickle=False) as kept:
+        with path.open("rb") as handle, np.load(handle, allow_pickle=False) as kept:  # numpy leaves a broken one open
             return read_json(fitted / REFERENCE), {name: kept[name] for name in kept.files}
-    except (ValueError, OSError, EOFError, BadZipFile) as error:
+    except BROKEN_ARRAY as error:
         raise damaged(path, error) from error
 
 

@@ -84,6 +84,8 @@ class Run:
         Raises UserError where it is gone, of an older version, or holds other slices than those that were learned from.
         """
         facts = self.facts()
+        if not isinstance(facts.get("store"), str) or "store_fingerprint" not in facts:
+            raise UserError(f"{self.folder / 'run.json'} is not whole: it does not name its store; copy it again.")
         folder = store or Path(facts["store"])
         if not folder.is_dir():
             raise UserError(f"The store of this run, {folder}, is not there; name its new folder with --store.")

@@ -3,7 +3,7 @@
 import codecs
 import csv
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from io import TextIOWrapper
 from operator import methodcaller
@@ -40,6 +40,7 @@ _THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}")
 _SAID_MARK = re.compile(r"\"?sep=.\"?\r?\n?", re.IGNORECASE)  # Excel's first line
 _COMMA = methodcaller("__contains__", ",")
 WATCHED_SIZE = 10  # MB; from there on, reading takes long enough to say how far it is
+_LONGEST = 2_000  # letters of a name or a number; numpy holds a column at the width of its longest field
 _AT_ONCE = 50_000  # lines; of equal fields among them one is kept
 
 
@@ -153,8 +154,8 @@ def read_table(path: Path, needed: Sequence[str]) -> Table:
 
     A first line such as "sep=;", which Excel writes, is passed over.  The names of columns are known in any case;
     `part` is an older name of split; where `case` is needed and absent, `file` stands for it, as in the scores of new
-    scans.  Blank lines are passed over.  Raises UserError where it is missing, is not text, lacks a `needed` column, or
-    has lines of unequal length.
+    scans.  Blank lines are passed over.  Raises UserError where it is missing, is not text, lacks a `needed` column,
+    has lines of unequal length, or a stray quote takes lines into a field.
     """
     try:
         with path.open("rb") as bytes_, TextIOWrapper(bytes_, newline="", encoding=_encoding(bytes_)) as handle:
@@ -175,7 +176,7 @@ def read_table(path: Path, needed: Sequence[str]) -> Table:
                     bar.advance(now - seen[0])
                     seen[0] = now
 
-                columns, lines, odd = _columns(read, len(header), advance, skipped)
+                columns, lines, odd = _columns(path, read, header, advance, skipped)
     except FileNotFoundError as error:
         raise UserError(f"{path} is missing.") from error
     except (OSError, UnicodeDecodeError, csv.Error) as error:
@@ -199,14 +200,16 @@ def read_table(path: Path, needed: Sequence[str]) -> Table:
 
 
 def _columns(
-    read: Any, width: int, advance: Callable[[], None], skipped: int
+    path: Path, read: Any, header: Sequence[str], advance: Callable[[], None], skipped: int
 ) -> tuple[list[list[str]], Sequence[int], tuple[int, int] | None]:
     """The columns of what a csv.reader reads, the line of the file on which each row ends, and the first odd row.
 
-    That is the line and the number of fields of the first row which has not `width` of them.  Blank lines are left out.
-    advance: called now and then.  skipped: lines of the file that `read` did not see.
+    That is the line and the number of fields of the first row which has not as many as the header.  Blank lines are
+    left out.  advance: called now and then.  skipped: lines of the file that `read` did not see.  Raises UserError for
+    a stray quote.
     """
-    columns: list[list[str]] = [[] for _ in range(width)]
+    columns: list[list[str]] = [[] for _ in header]
+    known_names = [at for at, name in enumerate(header) if name in _KNOWN or name.startswith("score_")]
     lines: list[int] = []
     block: list[list[str]] = []
     odd = None
@@ -218,20 +221,44 @@ def _columns(
         block.clear()
         advance()
 
-    for line in read:
-        if odd is not None or not "".join(line).strip():
+    for start, end, line in _rows(path, read, skipped):
+        text = "".join(line)
+        if odd is not None or not text.strip():
             continue
-        if len(line) != width:
-            odd = (read.line_num + skipped, len(line))
+        if len(line) != len(header):
+            odd = (start, len(line))
             continue
+        if start < end or len(text) > _LONGEST:
+            for at in known_names:
+                if _holds_lines(line[at], read.dialect.delimiter, len(header)):
+                    quote = f'a quote (") that opens there takes the table into it, up to line {end}: remove it.'
+                    why = quote if start < end else f"at most {_LONGEST:,} are read."
+                    raise UserError(f"{path}, line {start}: the {header[at]} has {len(line[at]):,} letters; {why}")
         block.append(line)
-        lines.append(read.line_num + skipped)
+        lines.append(end)
         if len(block) == _AT_ONCE:
             take()
     if block:
         take()
     one_a_row = len(lines) > 0 and lines[-1] - lines[0] == len(lines) - 1
     return columns, range(lines[0], lines[-1] + 1) if one_a_row else tuple(lines), odd
+
+
+def _rows(path: Path, read: Any, skipped: int) -> Iterator[tuple[int, int, list[str]]]:
+    """Each row of a csv.reader, and the lines of the file on which it starts and ends; skipped: see `_columns`."""
+    end = read.line_num + skipped
+    try:
+        for line in read:
+            start, end = end + 1, read.line_num + skipped
+            yield start, end, line
+    except csv.Error as error:
+        what = f'no row of a CSV table starts there ({error}); is a quote (") left open?'
+        raise UserError(f"{path}, line {end + 1}: {what}") from error
+
+
+def _holds_lines(field: str, mark: str, width: int) -> bool:
+    """Whether a field holds whole lines of a table of `width` columns, or is too long for a name or a number."""
+    return len(field) > _LONGEST or any(line.count(mark) >= width - 1 for line in field.splitlines()[1:])
 
 
 def _encoding(content: BinaryIO) -> str:

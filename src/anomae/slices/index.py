@@ -30,6 +30,7 @@ COLUMNS = (
     "instance_number",
 )
 BLOCK_LINES = 4096
+LONGEST = 2_000  # letters of a field; numpy holds a block of a column at the width of its longest
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,23 +95,30 @@ def read_index(path: Path) -> SliceIndex:
 def _typed(columns: dict[str, tuple[str, ...]], path: Path) -> dict[str, npt.NDArray[Any]]:
     try:
         return {
-            "case": np.array(columns["case"], dtype=np.str_),
-            "patient": np.array(columns["patient"], dtype=np.str_),
+            "case": _texts(columns["case"]),
+            "patient": _texts(columns["patient"]),
             "slice": np.array(columns["slice"], dtype=np.int64),
             "position_mm": _floats(columns["position_mm"]),
-            "split": np.array(columns["split"], dtype=np.str_),
+            "split": _texts(columns["split"]),
             "label": np.array([entry or "-1" for entry in columns["label"]], dtype=np.int8),
             "empty": np.array(columns["empty"], dtype=np.int8).astype(np.bool_),
             "body_fraction": _floats(columns["body_fraction"]),
             "filled": _floats(columns["filled"]),
             "lesion_fraction": _floats(columns["lesion_fraction"]),
-            "site": np.array(columns["site"], dtype=np.str_),
+            "site": _texts(columns["site"]),
             "file_slice": _numbers(columns["file_slice"]),
-            "sop_instance_uid": np.array(columns["sop_instance_uid"], dtype=np.str_),
+            "sop_instance_uid": _texts(columns["sop_instance_uid"]),
             "instance_number": _numbers(columns["instance_number"]),
         }
     except ValueError as error:
         raise UserError(f"{path} has a field that is not of its type ({error}).") from error
+
+
+def _texts(fields: tuple[str, ...]) -> npt.NDArray[np.str_]:
+    longest = max(map(len, fields), default=0)
+    if longest > LONGEST:
+        raise ValueError(f"one of {longest:,} letters")
+    return np.array(fields, dtype=np.str_)
 
 
 def _numbers(fields: tuple[str, ...]) -> npt.NDArray[np.int64]:

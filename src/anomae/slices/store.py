@@ -125,14 +125,29 @@ class SliceStore:
         self.prepared: dict[str, Any] = read_json(folder / "prepare.json")
         self.index = read_index(folder / "index.csv")
         self.images = map_array(folder / "slices.npy")  # (n, c, h, w)
+        if self.images.ndim != 4 or self.images.dtype not in (np.float16, np.float32):
+            raise UserError(
+                f"{folder}: slices.npy is {self.images.dtype} of shape {self.images.shape}, and no (n, c, h, w) of "
+                "float16 or float32; prepare it again."
+            )
         if len(self.images) != len(self.index):
             raise UserError(
                 f"{folder}: slices.npy has {len(self.images)} rows, index.csv {len(self.index)}; prepare it again."
             )
-        lesions, bodies, ignored = (folder / f"{name}.npy" for name in ("lesions", "bodies", "ignored"))
-        self._lesions = map_array(lesions) if lesions.exists() else None
-        self._bodies = map_array(bodies) if bodies.exists() else None
-        self._ignored = map_array(ignored) if ignored.exists() else None
+        self._lesions, self._bodies, self._ignored = (self._masks(name) for name in ("lesions", "bodies", "ignored"))
+
+    def _masks(self, name: str) -> npt.NDArray[np.uint8] | None:
+        """Packed masks, None where the store has none.  Raises UserError where they are not those of its images."""
+        path, (height, width) = self.folder / f"{name}.npy", self.image_size
+        if not path.exists():
+            return None
+        masks, shape = map_array(path), (len(self.images), height, -(-width // 8))
+        if masks.shape != shape or masks.dtype != np.uint8:
+            raise UserError(
+                f"{self.folder}: {path.name} is {masks.dtype} of shape {masks.shape}, and its images need uint8 of "
+                f"{shape}; prepare it again."
+            )
+        return masks
 
     @property
     def image_size(self) -> tuple[int, int]:

@@ -36,7 +36,7 @@ def load_checkpoints(
     """Put models and optimisers of the same names back where `save_checkpoints` left them; returns the facts."""
     tensors, facts = read_tensors(path)
     for name, model in models.items():
-        model.load_state_dict(_under(_prefix("model", name), tensors))
+        put_weights(path, model, _under(_prefix("model", name), tensors))
     for name, optimizer in optimizers.items():
         state: dict[int, dict[str, Tensor]] = {}
         for key, tensor in _under(_prefix("optimizer", name), tensors).items():
@@ -60,16 +60,38 @@ def write_tensors(path: Path, tensors: dict[str, Tensor], facts: dict[str, Any] 
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Read what `write_tensors` wrote.  Raises UserError where the file is missing or broken."""
+    """Read what `write_tensors` wrote.
+
+    Raises UserError where the file is missing or broken, or a weight is no finite number.
+    """
     if not path.exists():
         raise UserError(f"{path} is missing.")
     try:
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no dict
             facts = json.loads((file.metadata() or {}).get("facts", "{}"))
-    except (SafetensorError, OSError, ValueError) as error:
+    except (SafetensorError, OSError, ValueError, RecursionError) as error:
         raise UserError(f"{path} is not a whole safetensors file ({error}).") from error
+    for name, tensor in tensors.items():
+        if not name.startswith("optimizer.") and not torch.isfinite(tensor).all():
+            raise UserError(f"{path} is damaged: {name} holds a number that is not finite; copy it again, or fit anew.")
     return tensors, facts
+
+
+def load_weights(path: Path, network: nn.Module) -> None:
+    """Put the tensors that `write_tensors` wrote into `network`.  Raises UserError as `put_weights` does."""
+    put_weights(path, network, read_tensors(path)[0])
+
+
+def put_weights(path: Path, network: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+    """Put the tensors of `path` into `network`.  Raises UserError where they are not those that it has."""
+    try:
+        network.load_state_dict(tensors)
+    except RuntimeError as error:  # what torch says of it is a line a tensor
+        raise UserError(
+            f"{path} holds other weights than its settings ask for: it is damaged, or another version fitted "
+            "it; copy it again, or fit anew."
+        ) from error
 
 
 def _prefix(kind: str, name: str) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 _LEADING_ZEROS = re.compile(r"(?<![\d.])0+(?=\d)")
 # What spreadsheets and programs write where a name is missing.
-_MISSING = {"nan", "na", "n/a", "#n/a", "none", "null", "unknown", "-", "?", "."}
+_MISSING = {"nan", "na", "<na>", "n/a", "#n/a", "none", "null", "unknown", "-", "?", "."}
 _PARTED = re.compile(r"[-_\s]+")
 _BESIDE_A_LETTER = re.compile(r"(?<=[^\W\d_]) | (?=[^\W\d_])")
 

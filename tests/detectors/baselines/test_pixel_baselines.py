@@ -85,3 +85,10 @@ def test_slices_that_are_all_the_same_have_no_deviation(tmp_path: Path) -> None:
     images[:, 1] = 3
     with pytest.raises(UserError, match=r"Channel 1 .* is the same in all healthy slices"):
         PixelGaussian(PixelGaussianSettings()).fit(Slices(images), seed=0, folder=tmp_path)
+
+
+def test_slices_that_are_no_numbers_are_refused_at_once(tmp_path: Path) -> None:
+    images = varied(5, 1)
+    images[3, 0, 2, 2] = np.nan
+    with pytest.raises(UserError, match="not finite; prepare its store again"):
+        MeanImage(MeanImageSettings()).fit(Slices(images), seed=0, folder=tmp_path)

@@ -28,6 +28,7 @@ from anomae.detectors.member_scale import MemberScale, measured_blocks
 from anomae.detectors.protocol import Findings, HealthySlices
 from anomae.errors import UserError
 from anomae.slices.store import grey
+from anomae.training.checkpoint import put_weights
 from anomae.training.devices import make_fabric
 from anomae.training.one_device import refuse_several_devices
 from anomae.training.settings import DeviceSettings
@@ -109,7 +110,7 @@ class Anomae:
         ]
         heads = build_heads(settings, evidences, [len(mean[0]) for mean, _ in statistics], 0)
         for head, state in zip((head for of_size in heads for head in of_size), states, strict=True):
-            head.load_state_dict(state)
+            put_weights(folder / "heads.safetensors", head, state)
             head.eval()
         scales = {name: MemberScale(**scale) for name, scale in content.get("scales", {}).items()}
         seed, channels = int(content["seed"]), int(content["channels"])

@@ -16,7 +16,7 @@ from anomae.detectors.dae.detector import DenoisingAutoencoderDetector
 from anomae.detectors.mae.detector import MaskedAutoencoderDetector
 from anomae.files import read_json
 from anomae.models.patch_head import PatchHead
-from anomae.training.checkpoint import read_tensors, write_tensors
+from anomae.training.checkpoint import put_weights, read_tensors, write_tensors
 from anomae.training.settings import DeviceSettings
 
 State = dict[str, Tensor]
@@ -58,7 +58,7 @@ def read_parts(
     if settings.wants_backbone:
         tensors, facts = read_tensors(folder / "backbone.safetensors")
         network = empty_backbone(settings.backbone)
-        network.load_state_dict(tensors)
+        put_weights(folder / "backbone.safetensors", network, tensors)
         features = Features(settings.backbone, network, str(facts["description"]))
     if "residual" in settings.sources:
         autoencoder = MaskedAutoencoderDetector.load(folder / "autoencoder", device)

@@ -28,7 +28,7 @@ from anomae.models.conditional_flow import ConditionalFlow, flow_loss
 from anomae.models.student import Student
 from anomae.models.transformer.masked_autoencoder import sincos_positions
 from anomae.seeds import derive_seed
-from anomae.training.checkpoint import read_tensors, write_tensors
+from anomae.training.checkpoint import load_weights, write_tensors
 from anomae.training.devices import make_fabric
 from anomae.training.images import ImageFeed
 from anomae.training.loop import Training, train
@@ -151,7 +151,7 @@ class StudentTeacherDetector:
         settings = StudentTeacherSettings.model_validate(content["settings"])
         teacher = Teacher.load(folder / "teacher.safetensors", settings.teacher, STRIDES)
         networks = _build(teacher, settings, 0)
-        networks.load_state_dict(read_tensors(folder / "weights.safetensors")[0])
+        load_weights(folder / "weights.safetensors", networks)
         settings = settings.model_copy(update={"device": device or DeviceSettings()})
         return FittedStudentTeacher(settings, teacher, networks.eval(), int(content["seed"]))
 

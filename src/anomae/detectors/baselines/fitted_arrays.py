@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from anomae.detectors.fitted_networks import saved_shape
 from anomae.detectors.inference import check_images
 from anomae.detectors.protocol import Images4
+from anomae.errors import UserError
 from anomae.files import read_json, write_json
 from anomae.slices.measures import image_mean
 from anomae.training.checkpoint import read_tensors, write_tensors
@@ -54,8 +55,14 @@ class FittedArrays:
     def load(cls, folder: Path, kind: type[AnySettings]) -> tuple[AnySettings, Self]:
         """Settings, of `kind`, and arrays.  Raises UserError where something is missing or broken."""
         content = read_json(folder / "settings.json")
-        saved_shape(folder, content)
+        channels, size = saved_shape(folder, content)
         tensors, _ = read_tensors(folder / "arrays.safetensors")
+        whole = "mean" in tensors and tensors["mean"].shape == (channels, *size)
+        if not whole or any(tensor.dtype != torch.float32 for tensor in tensors.values()):
+            raise UserError(
+                f"{folder / 'arrays.safetensors'} is damaged: it holds other arrays than settings.json says; copy it "
+                "again, or fit anew."
+            )
         arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
         return kind.model_validate(content["settings"]), cls(arrays, int(content["seed"]))
 

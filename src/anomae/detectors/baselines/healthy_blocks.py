@@ -13,11 +13,17 @@ Pixels = npt.NDArray[np.float64]
 
 
 def healthy_blocks(healthy: HealthySlices) -> Iterator[Pixels]:
-    """All slices in order, (k, c, h, w), at most BLOCK at a time.  Raises UserError where there is none."""
+    """All slices in order, (k, c, h, w), at most BLOCK at a time.
+
+    Raises UserError where there is none, or one holds a number that is not finite.
+    """
     if len(healthy) == 0:
         raise UserError("There is no healthy slice to learn from.")
     for start in range(0, len(healthy), BLOCK):
-        yield healthy.read(slice(start, start + BLOCK)).astype(np.float64)
+        block = healthy.read(slice(start, start + BLOCK)).astype(np.float64)
+        if not np.isfinite(block).all():
+            raise UserError("A healthy image holds a number that is not finite; prepare its store again.")
+        yield block
 
 
 def pixel_mean(healthy: HealthySlices) -> Pixels:

@@ -31,7 +31,7 @@ from anomae.models.transformer.masked_autoencoder import (
 )
 from anomae.models.transformer.sizes import SIZES
 from anomae.seeds import content_seed, derive_seed
-from anomae.training.checkpoint import read_tensors, write_tensors
+from anomae.training.checkpoint import load_weights, write_tensors
 from anomae.training.devices import make_fabric
 from anomae.training.images import ImageFeed
 from anomae.training.loop import Training, train
@@ -100,7 +100,7 @@ class MaskedAutoencoderDetector:
         settings = settings.model_copy(update={"device": device or DeviceSettings()})
         height, width = content["image_size"]
         network = _build(settings.autoencoder, (height, width), int(content["channels"]), seed=0)
-        network.load_state_dict(read_tensors(folder / "weights.safetensors")[0])
+        load_weights(folder / "weights.safetensors", network)
         return FittedMaskedAutoencoder(settings, network.eval(), int(content["seed"]))
 
 

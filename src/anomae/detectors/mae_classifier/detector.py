@@ -25,7 +25,7 @@ from anomae.files import read_json
 from anomae.models.transformer.classifier import AnomalyClassifier
 from anomae.models.transformer.sizes import SIZES
 from anomae.seeds import derive_seed
-from anomae.training.checkpoint import read_tensors
+from anomae.training.checkpoint import load_weights
 from anomae.training.devices import make_fabric
 from anomae.training.loop import Choice
 from anomae.training.settings import DeviceSettings
@@ -92,7 +92,7 @@ class PseudoAbnormalClassifier:
         settings = MethodSettings.model_validate(content["settings"]).model_copy(update={"device": device})
         height, width = content["image_size"]
         network = _build(settings, (height, width), int(content["channels"]), seed=0)
-        network.load_state_dict(read_tensors(folder / "classifier" / "weights.safetensors")[0])
+        load_weights(folder / "classifier" / "weights.safetensors", network)
         autoencoder = None
         if settings.classifier.input != "image":
             autoencoder = MaskedAutoencoderDetector.load(folder / "autoencoder", device)

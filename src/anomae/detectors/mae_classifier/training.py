@@ -18,7 +18,7 @@ from anomae.models.crops import erase_random, random_resized_crops
 from anomae.models.differences import difference
 from anomae.models.transformer.classifier import AnomalyClassifier, drop_path_keep, layer_decay_groups
 from anomae.models.transformer.sizes import SIZES
-from anomae.training.checkpoint import read_tensors
+from anomae.training.checkpoint import load_weights
 from anomae.training.images import ImageFeed
 from anomae.training.loop import Choice, Training, train
 
@@ -99,7 +99,7 @@ def train_classifier(
     )
     train(fabric, network, training)
     if choice is not None:
-        network.load_state_dict(read_tensors(training.best)[0])
+        load_weights(training.best, network)
 
 
 def _learned_from(images: Images, settings: ClassifierSettings) -> npt.NDArray[np.int64]:

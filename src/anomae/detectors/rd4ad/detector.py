@@ -26,7 +26,7 @@ from anomae.files import read_json, write_json
 from anomae.models.anomaly_maps import combined_map, cosine_distance, gaussian_smooth, upsampled
 from anomae.models.reverse_distillation import ReverseDistillation, distillation_loss
 from anomae.seeds import derive_seed
-from anomae.training.checkpoint import read_tensors, write_tensors
+from anomae.training.checkpoint import load_weights, write_tensors
 from anomae.training.devices import make_fabric
 from anomae.training.loop import Training, train
 from anomae.training.settings import DeviceSettings
@@ -130,7 +130,7 @@ class ReverseDistillationDetector:
         settings = ReverseDistillationSettings.model_validate(content["settings"])
         teacher = Teacher.load(folder / "teacher.safetensors", settings.teacher, STRIDES)
         network = _build(teacher, 0)
-        network.load_state_dict(read_tensors(folder / "weights.safetensors")[0])
+        load_weights(folder / "weights.safetensors", network)
         settings = settings.model_copy(update={"device": device or DeviceSettings()})
         return FittedReverseDistillation(settings, teacher, network.eval(), int(content["seed"]))
 
