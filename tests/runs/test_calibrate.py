@@ -9,8 +9,9 @@ import pytest
 
 import anomae.runs.scoring_rows as scoring_rows
 import anomae.stages.fit as fit_stage
+from anomae.detectors.registry import load_detector
 from anomae.errors import UserError
-from anomae.files import read_json, write_csv
+from anomae.files import read_json, write_csv, write_json
 from anomae.inference.decision import rules_of
 from anomae.runs.calibrate import healthy_scores_of
 from anomae.runs.healthy_file import NAME, read_healthy_scores
@@ -146,6 +147,28 @@ def test_it_is_done_where_it_was_not_or_is_of_something_else(run, store, monkeyp
         break_it()
         assert scored_again(run, monkeypatch, lambda: fit(store.folder, run, detector="mean-image")) == 1
         assert (run / "fitted" / NAME).read_bytes() == before
+
+
+def test_an_earlier_calibration_is_done_anew_where_abnormal_neighbours_were_shown(run, store, monkeypatch):
+    """Earlier versions do not say which neighbours were shown; it matters to a detector that looks at them alone."""
+    facts = read_json(run / "calibration" / "findings.json")
+    assert facts["made_of"].pop("neighbours") == "healthy"
+    real = load_detector(run / "fitted", None)
+
+    class Beside:
+        needs_neighbours = True
+
+        def __getattr__(self, name):
+            return getattr(real, name)
+
+        def inspect(self, images, neighbours):
+            return real.inspect(images)
+
+    for detector, times in ((real, 0), (Beside(), 1)):
+        write_json(run / "calibration" / "findings.json", facts)
+        monkeypatch.setattr(fit_stage, "load_detector", lambda *_, detector=detector: detector)
+        assert scored_again(run, monkeypatch, lambda: fit(store.folder, run, detector="mean-image")) == times
+    assert scored_again(run, monkeypatch, lambda: fit(store.folder, run, detector="mean-image")) == 0
 
 
 def test_no_healthy_validation_slice_is_no_calibration(store, tmp_path):
