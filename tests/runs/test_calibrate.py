@@ -171,6 +171,50 @@ def test_an_earlier_calibration_is_done_anew_where_abnormal_neighbours_were_show
     assert scored_again(run, monkeypatch, lambda: fit(store.folder, run, detector="mean-image")) == 0
 
 
+def test_what_is_not_to_be_judged_sets_no_threshold_and_is_not_learned(store, tmp_path, watched, capsys):
+    """Law: whatever such a region holds, model and healthy scores are the same; an earlier calibration is done anew."""
+    marked, kept, models = [store.rows("train", 0)[3], *store.rows("validation", 0)[2:4]], [], []
+    for name, value in (("plain", None), ("bright", 9.0)):
+        copy = tmp_path / name
+        shutil.copytree(store.folder, copy)
+        ignored = np.zeros((len(store.index), 16, 2), np.uint8)
+        ignored[marked, 4:9, 0] = 0b00111100
+        np.save(copy / "ignored.npy", ignored)
+        images = np.load(copy / "slices.npy")
+        images[marked, 0, 4:9, 2:6] = images[marked, 0, 4:9, 2:6] if value is None else value
+        np.save(copy / "slices.npy", images)
+        fitted = fit(copy, tmp_path / f"run {name}", detector="mean-image")
+        models.append(fingerprint(fitted))
+        kept.append((fitted / NAME).read_bytes())
+        trained = len(store.rows("train", 0))
+        assert read_json(fitted / "fitted.json")["training_slices"] == trained - 1
+        said = f"1 of {trained} healthy slices of the train split and 2 of {len(store.rows('validation', 0))} healthy"
+        assert said in capsys.readouterr().err
+    assert models[0] == models[1]
+    assert kept[0] == kept[1]
+
+
+def test_where_all_are_marked_they_are_learned_and_that_is_said(store, fitted_run, tmp_path, watched, capsys):
+    copy = tmp_path / "store"
+    shutil.copytree(store.folder, copy)
+    np.save(copy / "ignored.npy", np.full((len(store.index), 16, 2), 1, np.uint8))
+    fitted = fit(copy, tmp_path / "run", detector="mean-image")
+    assert fingerprint(fitted) == fingerprint(fitted_run / "fitted")
+    assert "(a ruler), learned, and counts" in capsys.readouterr().err
+
+
+def test_a_fit_that_an_earlier_version_began_on_what_is_left_out_now_is_not_gone_on_with(store, tmp_path):
+    copy, run = tmp_path / "store", tmp_path / "run"
+    shutil.copytree(store.folder, copy)
+    fit(copy, run, detector="mean-image")
+    (run / "fitted" / "fitted.json").unlink()
+    ignored = np.zeros((len(store.index), 16, 2), np.uint8)
+    ignored[store.rows("train", 0)[0]] = 1
+    np.save(copy / "ignored.npy", ignored)
+    with pytest.raises(UserError, match="begun by another version, which learned from other slices"):
+        fit(copy, run, detector="mean-image")
+
+
 def test_no_healthy_validation_slice_is_no_calibration(store, tmp_path):
     copy = tmp_path / "store"
     shutil.copytree(store.folder, copy)

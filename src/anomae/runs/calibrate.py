@@ -36,11 +36,11 @@ def calibrate(
 ) -> None:
     """Score the normal validation slices into RUN/calibration and keep their scores beside the fitted detector.
 
-    Nothing where there are none, nor where both are there already: of the same fitted detector, slices and device, and
-    with the levels of the maps, if they are wanted.  load: gives the fitted detector.  levels: see `score_rows`.
-    computed_on: the device, in words.
+    Those that the store calls learnable: nothing where there are none, nor where both are there already: of the same
+    fitted detector, slices and device, and with the levels of the maps, if they are wanted.  load: gives the fitted
+    detector.  levels: see `score_rows`.  computed_on: the device, in words.
     """
-    rows = store.rows(CALIBRATION_SPLIT, label=0)
+    rows = store.learnable(CALIBRATION_SPLIT)
     if not len(rows):
         return
     made_of = {

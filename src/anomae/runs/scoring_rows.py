@@ -47,7 +47,7 @@ def score_rows(
 
     maps: maps.npy and reconstructions.npy.  levels: tissue_levels.npy, how much tissue there is at each level of the
     maps.  tops: map_tops.npy, the highest value of each map.  made_of: what the scores depend on beside the rows; a
-    scoring that was stopped goes on only where it is the same.  A detector that looks at neighbours sees these rows alone.
+    scoring that was stopped goes on only where it is the same.  Neighbours of a slice are of `rows` too.
     """
     began, engine = time.monotonic(), engine_of(detector)
     said = split if engine == "torch" else f"{split}, {engine}"  # two engines' scores are not mixed
