@@ -241,6 +241,12 @@ def _begin(run: Run, facts: dict[str, Any]) -> bool:
     return new
 
 
+def _compared(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """What may not change between two halves of one fit, of the members of an ensemble as well."""
+    kept = {part: value for part, value in settings.items() if part not in CHANGEABLE}
+    return {part: _compared(value) if isinstance(value, Mapping) else value for part, value in kept.items()}
+
+
 def _refuse_other(run: Run, facts: dict[str, Any]) -> None:
     """Raises UserError where the folder holds another run, or something else."""
     if not (run.folder / "run.json").exists():
@@ -253,8 +259,8 @@ def _refuse_other(run: Run, facts: dict[str, Any]) -> None:
     changed = [
         key for key in ("store_fingerprint", "detector", "recipe", "profile", "seed") if earlier.get(key) != facts[key]
     ]
-    before, after = earlier["settings"], facts["settings"]
-    changed += [part for part in after if part not in CHANGEABLE and before.get(part) != after[part]]
+    before, after = (_compared(settings) for settings in (earlier["settings"], facts["settings"]))
+    changed += [part for part in after if before.get(part) != after[part]]
     if changed:
         raise UserError(
             f"{run.folder} was begun with other {', '.join(changed)}; name a new folder, or give the same again."
