@@ -207,10 +207,12 @@ def test_a_fit_that_an_earlier_version_began_on_what_is_left_out_now_is_not_gone
     copy, run = tmp_path / "store", tmp_path / "run"
     shutil.copytree(store.folder, copy)
     fit(copy, run, detector="mean-image")
-    (run / "fitted" / "fitted.json").unlink()
     ignored = np.zeros((len(store.index), 16, 2), np.uint8)
     ignored[store.rows("train", 0)[0]] = 1
     np.save(copy / "ignored.npy", ignored)
+    with pytest.raises(UserError, match="autoencoder of another store, seed or settings"):
+        fit(copy, tmp_path / "other", detector="mean-image", autoencoder_of=run)
+    (run / "fitted" / "fitted.json").unlink()
     with pytest.raises(UserError, match="begun by another version, which learned from other slices"):
         fit(copy, run, detector="mean-image")
 

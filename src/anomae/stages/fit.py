@@ -114,7 +114,7 @@ def take_over_autoencoder(other: Run, run: Run, facts: Mapping[str, Any]) -> Non
     Raises UserError where it is not the one that `facts` (as in run.json) describe, or not trained to its end.
     """
     theirs = other.facts()
-    alike = all(theirs.get(key) == facts[key] for key in ("store_fingerprint", "seed"))
+    alike = all(theirs.get(key) == facts.get(key) for key in ("store_fingerprint", "seed", "left_out"))
     if not alike or theirs["settings"].get("autoencoder") != facts["settings"].get("autoencoder"):
         raise UserError(f"{other.folder} has a masked autoencoder of another store, seed or settings; train one.")
     if not other.is_fitted:
