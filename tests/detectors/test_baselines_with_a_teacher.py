@@ -19,6 +19,7 @@ from anomae.detectors.teacher_settings import (
     StudentTeacherSettings,
     TeacherSettings,
 )
+from anomae.errors import UserError
 from anomae.models.patch_memory import patch_features
 from anomae.slices.store import Slices
 from anomae.training.settings import DeviceSettings, TrainingSettings
@@ -64,6 +65,24 @@ def test_bright_spots_are_found_far_better_than_by_chance(
         there[disc].mean() > before[disc].mean() for before, there, disc in zip(plain, spotted, discs[50:], strict=True)
     ]
     assert np.mean(hotter) > 0.8
+
+
+@pytest.mark.parametrize(("name", "length"), [("rd4ad", "training"), ("ast", "student")])
+def test_a_batch_norm_of_one_position_is_refused_before_anything_is_trained(
+    name: str, length: str, healthy_heads: np.ndarray, tmp_path: Path
+) -> None:
+    """It ended as a defect of the program, within the first step; one image of several positions is enough."""
+    small = SMALL[name].model_copy(update={"teacher": TINY.model_copy(update={"input_size": 32})})
+    for more, refused in (({"batch": 1}, True), ({"batch": 2, "accumulate": 2}, True), ({"batch": 2}, False)):
+        training = getattr(small, length).model_copy(update={"steps": 1, **more})
+        settings = small.model_copy(update={length: training})
+        detector, folder = DETECTORS[name].detector(settings), tmp_path / str(more)
+        if refused:
+            with pytest.raises(UserError, match=f"a batch norm needs two; set a larger {length}.batch"):
+                detector.fit(Slices(healthy_heads), seed=0, folder=folder)
+            assert not folder.exists()
+        else:
+            detector.fit(Slices(healthy_heads), seed=0, folder=folder)
 
 
 def test_it_says_which_teacher_it_has(fitted: Any, tmp_path: Path) -> None:

@@ -10,8 +10,9 @@ import pytest
 import anomae.runs.calibrate as calibrate_module
 import anomae.runs.scoring_rows as scoring_rows
 import anomae.stages.fit as fit_stage
+from anomae.detectors.registry import load_detector
 from anomae.errors import UserError
-from anomae.files import read_json, write_csv
+from anomae.files import read_json, write_csv, write_json
 from anomae.inference.decision import rules_of
 from anomae.runs.calibrate import healthy_scores_of
 from anomae.runs.healthy_file import NAME, read_healthy_scores
@@ -165,6 +166,74 @@ def test_a_stop_between_its_two_files_leaves_no_thresholds_of_another_precision(
     file.write_bytes(before)
     score(run, device=other)
     assert file.read_bytes() == whole
+
+
+def test_an_earlier_calibration_is_done_anew_where_abnormal_neighbours_were_shown(run, store, monkeypatch):
+    """Earlier versions do not say which neighbours were shown; it matters to a detector that looks at them alone."""
+    facts = read_json(run / "calibration" / "findings.json")
+    assert facts["made_of"].pop("neighbours") == "healthy"
+    real = load_detector(run / "fitted", None)
+
+    class Beside:
+        needs_neighbours = True
+
+        def __getattr__(self, name):
+            return getattr(real, name)
+
+        def inspect(self, images, neighbours):
+            return real.inspect(images)
+
+    for detector, times in ((real, 0), (Beside(), 1)):
+        write_json(run / "calibration" / "findings.json", facts)
+        monkeypatch.setattr(fit_stage, "load_detector", lambda *_, detector=detector: detector)
+        assert scored_again(run, monkeypatch, lambda: fit(store.folder, run, detector="mean-image")) == times
+    assert scored_again(run, monkeypatch, lambda: fit(store.folder, run, detector="mean-image")) == 0
+
+
+def test_what_is_not_to_be_judged_sets_no_threshold_and_is_not_learned(store, tmp_path, watched, capsys):
+    """Law: whatever such a region holds, model and healthy scores are the same; an earlier calibration is done anew."""
+    marked, kept, models = [store.rows("train", 0)[3], *store.rows("validation", 0)[2:4]], [], []
+    for name, value in (("plain", None), ("bright", 9.0)):
+        copy = tmp_path / name
+        shutil.copytree(store.folder, copy)
+        ignored = np.zeros((len(store.index), 16, 2), np.uint8)
+        ignored[marked, 4:9, 0] = 0b00111100
+        np.save(copy / "ignored.npy", ignored)
+        images = np.load(copy / "slices.npy")
+        images[marked, 0, 4:9, 2:6] = images[marked, 0, 4:9, 2:6] if value is None else value
+        np.save(copy / "slices.npy", images)
+        fitted = fit(copy, tmp_path / f"run {name}", detector="mean-image")
+        models.append(fingerprint(fitted))
+        kept.append((fitted / NAME).read_bytes())
+        trained = len(store.rows("train", 0))
+        assert read_json(fitted / "fitted.json")["training_slices"] == trained - 1
+        said = f"1 of {trained} healthy slices of the train split and 2 of {len(store.rows('validation', 0))} healthy"
+        assert said in capsys.readouterr().err
+    assert models[0] == models[1]
+    assert kept[0] == kept[1]
+
+
+def test_where_all_are_marked_they_are_learned_and_that_is_said(store, fitted_run, tmp_path, watched, capsys):
+    copy = tmp_path / "store"
+    shutil.copytree(store.folder, copy)
+    np.save(copy / "ignored.npy", np.full((len(store.index), 16, 2), 1, np.uint8))
+    fitted = fit(copy, tmp_path / "run", detector="mean-image")
+    assert fingerprint(fitted) == fingerprint(fitted_run / "fitted")
+    assert "(a ruler), learned, and counts" in capsys.readouterr().err
+
+
+def test_a_fit_that_an_earlier_version_began_on_what_is_left_out_now_is_not_gone_on_with(store, tmp_path):
+    copy, run = tmp_path / "store", tmp_path / "run"
+    shutil.copytree(store.folder, copy)
+    fit(copy, run, detector="mean-image")
+    ignored = np.zeros((len(store.index), 16, 2), np.uint8)
+    ignored[store.rows("train", 0)[0]] = 1
+    np.save(copy / "ignored.npy", ignored)
+    with pytest.raises(UserError, match="autoencoder of another store, seed or settings"):
+        fit(copy, tmp_path / "other", detector="mean-image", autoencoder_of=run)
+    (run / "fitted" / "fitted.json").unlink()
+    with pytest.raises(UserError, match="begun by another version, which learned from other slices"):
+        fit(copy, run, detector="mean-image")
 
 
 def test_no_healthy_validation_slice_is_no_calibration(store, tmp_path):

@@ -159,7 +159,9 @@ def test_a_neighbour_may_lie_outside_the_middle_and_gaps_stand_for_themselves(se
     assert prepare_case(case, of(neighbours=1)).empty.tolist() == prepare_case(case, of()).empty.tolist()
 
 
-def test_a_neighbour_is_of_the_same_split_and_in_training_healthy(make_case, make_cohort, small):
+def test_a_neighbour_is_of_the_same_split_and_of_healthy_slices_outside_the_test_split_healthy(
+    make_case, make_cohort, small
+):
     """make_case: 6 slices, of which 2 and 5 are abnormal and dropped from the training split."""
     settings = small.model_copy(update={"neighbours": 1})
     plain = prepare_case(make_case(), small).images[:, 0]
@@ -172,8 +174,27 @@ def test_a_neighbour_is_of_the_same_split_and_in_training_healthy(make_case, mak
     cohort = make_cohort({"a": make_case(splits=splits)})
     found = rows_or_reason(cohort.cases()[0], cohort, SplitRule(), settings)
     assert found.entry["columns"]["slice"] == [0, 1, 2, 3, 5]
-    for image, beside in zip(found.images, [(0, 0, 1), (0, 1, 1), (2, 2, 3), (2, 3, 3), (5, 5, 5)], strict=True):
+    for image, beside in zip(found.images, [(0, 0, 1), (0, 1, 1), (2, 2, 3), (3, 3, 3), (5, 5, 5)], strict=True):
         np.testing.assert_array_equal(image, plain[list(beside)])
+    cohort = make_cohort({"a": make_case()}, {"a": "test"})
+    found = rows_or_reason(cohort.cases()[0], cohort, SplitRule(), settings)
+    assert found.entry["columns"]["label"] == [0, 0, 1, 0, 0, 1]
+    np.testing.assert_array_equal(found.images, prepare_case(make_case(), settings).images)  # as new scans are
+
+
+def test_what_is_not_healthy_changes_no_healthy_slice_outside_the_test_split(make_case, make_cohort, small):
+    """Law: whatever lesions look like, the slices that thresholds are taken from are the same to the bit."""
+    settings = small.model_copy(update={"neighbours": 2, "intensity": "none"})
+    ill = make_case(labels=np.array([0, 1, 0, -1, 0, 0], np.int8))
+    images = ill.images.copy()
+    images[ill.labels != 0] = 7
+    for split, same in (("train", True), ("validation", True), ("test", False)):
+        found = []
+        for case in (ill, replace(ill, images=images)):
+            cohort = make_cohort({"a": case}, {"a": split})
+            rows = rows_or_reason(cohort.cases()[0], cohort, SplitRule(), settings)
+            found.append(rows.images[np.array(rows.entry["columns"]["label"]) == 0])
+        assert np.array_equal(*found) == same
 
 
 @pytest.mark.parametrize("stopped", [False, True])

@@ -64,13 +64,15 @@ def test_cases_never_mix_and_gaps_stand_for_themselves(made: Made) -> None:
 @given(made=stores(), reach=st.integers(0, 3), data=st.data())
 def test_within_reach_against_a_search_one_by_one(made: Made, reach: int, data: st.DataObject) -> None:
     number = np.unique(made[1])
+    aloof = np.array(data.draw(st.lists(st.booleans(), min_size=len(number), max_size=len(number))), np.bool_)
     groups = np.array(data.draw(st.lists(st.sampled_from(["", "x", "y"]), min_size=len(number), max_size=len(number))))
     order = np.random.default_rng(0).permutation(len(number))
     number = number[order]
-    for row, found in enumerate(within_reach(number, reach, groups)):
+    for row, found in enumerate(within_reach(number, reach, groups, aloof)):
         assert found[reach] == row
+        may = (groups == groups[row]) & (groups != "") & (aloof | ~aloof[row])
         for step, index in zip(range(-reach, reach + 1), found, strict=True):
-            there = np.flatnonzero((number == number[row] + step) & (groups == groups[row]) & (groups != ""))
+            there = np.flatnonzero((number == number[row] + step) & may)
             assert index == (there[0] if len(there) else row)
 
 

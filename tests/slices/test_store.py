@@ -11,6 +11,7 @@ import pytest
 
 from anomae.arrays import map_array
 from anomae.errors import UserError
+from anomae.files import read_json, write_json
 from anomae.slices.index import COLUMNS, read_index
 from anomae.slices.split_rule import SplitRule
 from anomae.slices.store import Slices, SliceStore, grey
@@ -33,6 +34,36 @@ def test_rows_are_found_by_part_and_label(folder):
     assert store.rows("train", label=1).tolist() == []
     assert store.rows("test", label=1).tolist() == [12, 15]
     assert store.rows("nowhere").tolist() == []
+
+
+@pytest.mark.parametrize("split", ["train", "validation"])
+def test_what_shows_a_region_not_to_be_judged_is_not_learnable_unless_most_do(folder, split):
+    """Law: of every number of marked rows, those up to half of the training split are left out, and beyond it none."""
+    store = SliceStore(folder)
+    training, healthy = store.rows("train", label=0), store.rows(split, label=0)
+    assert store.learnable(split).tolist() == healthy.tolist()
+    for count in range(len(training) + 1):
+        ignored = np.zeros((len(store.index), 16, 2), np.uint8)
+        ignored[np.concatenate([training[:count], healthy[:1]]), 3, 0] = 1
+        np.save(folder / "ignored.npy", ignored)
+        marked = SliceStore(folder)
+        usual = np.isin(training, np.flatnonzero(ignored.any(axis=(1, 2)))).mean() > 0.5
+        assert marked.marks_are_usual == usual
+        expected = healthy if usual else np.setdiff1d(healthy, np.flatnonzero(ignored.any(axis=(1, 2))))
+        assert marked.learnable(split).tolist() == expected.tolist()
+
+
+def test_a_region_not_to_be_judged_in_a_channel_of_a_neighbour_counts_too(folder):
+    facts = read_json(folder / "prepare.json")
+    store = SliceStore(folder)
+    index, rows = store.index, store.rows("validation", label=0)
+    ignored = np.zeros((len(index), 16, 2), np.uint8)
+    ignored[rows[0]] = 1
+    np.save(folder / "ignored.npy", ignored)
+    for reach in (0, 1, 2):
+        write_json(folder / "prepare.json", {**facts, "settings": {"neighbours": reach}})
+        near = (index.case == index.case[rows[0]]) & (np.abs(index.slice - index.slice[rows[0]]) <= reach)
+        assert SliceStore(folder).learnable("validation").tolist() == rows[~near[rows]].tolist()
 
 
 def test_slices_are_read_in_the_order_that_was_asked_for(folder):

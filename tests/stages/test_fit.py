@@ -105,6 +105,18 @@ def test_a_fit_does_not_go_on_with_other_computing(
         assert not (tmp_path / "checkpoints").exists()
 
 
+def test_an_ensemble_goes_on_with_another_kind_of_device_as_its_members_do(heads: SliceStore, tmp_path: Path) -> None:
+    """What the setting `device` says is kept with each member too, and was taken for another setting of it."""
+    asked = {"detector": "ensemble", "recipe": "phantom", "seed": 2}
+    members = {"members": "pca,conv-autoencoder"}
+    whole = fit(heads.folder, tmp_path / "run", overrides=members, **asked)
+    (whole / "fitted.json").unlink()
+    again = {**members, "device.checkpoint_minutes": 1, "device.accelerator": "cpu"}
+    assert fit(heads.folder, tmp_path / "run", overrides=again, **asked) == whole
+    with pytest.raises(UserError, match="begun with other settings"):
+        fit(heads.folder, tmp_path / "run", overrides={**members, "pca.components": 3}, **asked)
+
+
 def test_what_is_refused_at_the_start_may_be_asked_for_otherwise_in_the_same_folder(
     heads: SliceStore, tmp_path: Path
 ) -> None:

@@ -207,7 +207,7 @@ def test_a_threshold_of_another_precision_is_doubted(run: Path, tmp_path: Path) 
 def test_a_detector_that_needs_neighbours_gets_them_across_blocks(
     run: Path, heads: SliceStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: int
 ) -> None:
-    """Of the same split, whatever their label: in the calibration too, where healthy slices alone are scored."""
+    """Of the test split, whatever their label; in the calibration healthy ones alone, as those that are scored."""
 
     class Beside:
         needs_neighbours = True
@@ -225,8 +225,11 @@ def test_a_detector_that_needs_neighbours_gets_them_across_blocks(
     monkeypatch.setattr(stage, "load_detector", lambda *_: Beside())
     score(copy)
     index = heads.index
-    for split, name in (("test", "findings/scores.csv"), ("validation", "calibration/scores.csv")):
-        rows = {(index.case[row], index.slice[row]): row for row in heads.rows(split)}
+    for shown, name in (
+        (heads.rows("test"), "findings/scores.csv"),
+        (heads.rows("validation", label=0), "calibration/scores.csv"),
+    ):
+        rows = {(index.case[row], index.slice[row]): row for row in shown}
         table = read_table(copy / name, ("row", "score"))
         for row, found in zip(table.whole_numbers("row"), table.numbers("score"), strict=True):
             below, above = (rows.get((index.case[row], index.slice[row] + step), row) for step in (-1, 1))

@@ -22,3 +22,7 @@ def test_lengths_in_epochs_and_steps() -> None:
     assert (by_steps.total_steps(100), by_steps.warmup(100)) == (5, 2)
     with pytest.raises(ValueError, match="exactly one"):
         TrainingSettings(epochs=1, steps=1, lr=1)
+    for betas in ((1.5, 0.9), (0.9, 1.0), (-0.1, 0.9)):
+        with pytest.raises(ValueError, match="betas"):
+            TrainingSettings(steps=1, lr=1, betas=betas)
+    assert TrainingSettings(steps=1, lr=1, betas=(0.0, 0.0)).betas == (0.0, 0.0)

@@ -203,7 +203,7 @@ def compared(content: dict[str, Any], folder: Path, strict: bool = False) -> Non
 def drawn(sheet: Path, run: Path, store: Path | None, count: int) -> None:
     """Where the contact sheet is, and how many slices are on it."""
     opened = Run(run).open_store(store)
-    rows = opened.rows("train", label=0)
+    rows = opened.learnable("train")
     usable = int((~opened.index.empty[rows]).sum())
     print(f"Contact sheet: {sheet}")
     print(f"Done: drew {min(count, usable)} of {usable} healthy training slice(s).")

@@ -24,6 +24,16 @@ def _rising(percentiles: tuple[float, float]) -> tuple[float, float]:
 Percentiles = Annotated[tuple[float, float], AfterValidator(_rising)]
 
 
+def _of_the_area(scale: tuple[float, float]) -> tuple[float, float]:
+    if not 0 < scale[0] <= scale[1] <= 1:
+        raise ValueError("a crop's shares of the area must rise, from above 0 to 1")
+    return scale
+
+
+# Of the area of an image, what a random crop has at least and at most.
+CropScale = Annotated[tuple[float, float], AfterValidator(_of_the_area)]
+
+
 class AutoencoderSettings(Settings):
     """The masked autoencoder (paper section 3, eq. 1) and how its reconstruction is made for use."""
 
@@ -31,7 +41,7 @@ class AutoencoderSettings(Settings):
     patch: int = Field(default=16, gt=0, description="side of a patch, pixels")
     mask_ratio: float = Field(default=0.75, ge=0, lt=1, description="alpha; 0: a plain autoencoder")
     loss_on: Literal["masked", "all"] = "masked"
-    crop_scale: tuple[float, float] | None = Field(default=(0.7, 1.0), description="random resized crop: share of area")
+    crop_scale: CropScale | None = Field(default=(0.7, 1.0), description="random resized crop: share of area")
     flip: bool = Field(default=True, description="mirror left and right at random in training")
     start: Path | None = Field(default=None, description="a published MAE checkpoint to start from")
     passes: int = Field(default=4, gt=0)
@@ -83,7 +93,7 @@ class ClassifierSettings(Settings):
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
     drop_path: float = Field(default=0.0, ge=0, lt=1)
     erase: float = Field(default=0.0, ge=0, le=1, description="probability of random erasing with noise")
-    crop_scale: tuple[float, float] | None = None
+    crop_scale: CropScale | None = None
     flip: bool = False
     choice: Literal["last", "validation_auroc"] = Field(
         default="last", description="'validation_auroc' chooses the checkpoint with labelled abnormal images"

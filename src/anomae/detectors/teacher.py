@@ -19,6 +19,7 @@ from anomae.models.backbones.build import BACKBONES, Backbone, draw_backbone
 from anomae.models.backbones.weights import load_backbone
 from anomae.seeds import derive_seed
 from anomae.training.checkpoint import put_weights, read_tensors, write_tensors
+from anomae.training.settings import DeviceSettings, TrainingSettings
 
 WINDOW_IMAGES, DRAW_IMAGES = 256, 16
 FULL_BATCH_PIXELS = 256 * 256
@@ -64,7 +65,7 @@ class Teacher:
             draw_backbone(network, generator, teacher.pictures(few))
             description = f"{backbone.title}, random frozen"
         else:
-            description = load_backbone(settings.backbone, settings.weights, network)
+            description = load_backbone(settings.backbone, settings.weights, network, "teacher.")
         return cls(settings, tuple(strides), healthy.image_size, tuple(windows), network, description)
 
     @property
@@ -121,6 +122,18 @@ class Teacher:
         """
         full = USE_BATCH[device.type]
         return max(1, min(full, full * FULL_BATCH_PIXELS // (self.channels * math.prod(self.size))))
+
+    def refuse_one_position(self, setting: str, training: TrainingSettings, device: DeviceSettings) -> None:
+        """Raises UserError where a batch norm would see one position of stride 32 at a time: it has no spread.
+
+        setting: the dotted name of `training`.
+        """
+        at_once = training.batch // (device.devices * device.nodes * training.accumulate)
+        if at_once * math.prod(side // 32 for side in self.size) == 1:
+            raise UserError(
+                f"One image of {self.size[0]}x{self.size[1]} pixels at a time is one position at stride 32, and a "
+                f"batch norm needs two; set a larger {setting}.batch or teacher.input_size."
+            )
 
     def facts(self) -> dict[str, Any]:
         """What a detector's settings.json says of the images, and of the teacher."""

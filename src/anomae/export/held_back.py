@@ -52,7 +52,7 @@ def held_back(
             filled = rows[~opened.index.empty[rows]]
             if len(filled):
                 chosen = filled[np.unique(np.linspace(0, len(filled) - 1, MOST).astype(np.int64))]
-                slices = opened.select(chosen, among=opened.rows(split))
+                slices = opened.select(chosen, among=rows)
                 source = f"{len(chosen)} normal slices of the {split} split of the store that the run learned from"
                 return HeldBack(slices.read(slice(None)), slices.neighbours(slice(None)), source)
     return _made_up(run, channels, image_size, first=0 if split == HEALTHY_SPLIT else PHANTOMS)

@@ -28,7 +28,7 @@ def estimated_seconds(runs: Sequence[PlannedRun], settings: Mapping[str, Any], s
     masked autoencoder is taken to cost as much as what was measured.
     NaN for a detector that cannot be had here; its run will say why.
     """
-    healthy = store.rows("train", label=0)
+    healthy = store.learnable("train")
     rates: dict[str, dict[str, float]] = {}
     seconds = {}
     for run in runs:

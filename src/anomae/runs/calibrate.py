@@ -36,11 +36,11 @@ def calibrate(
 ) -> None:
     """Score the normal validation slices into RUN/calibration and keep their scores beside the fitted detector.
 
-    Nothing where there are none, nor where both are there already: of the same fitted detector, slices and device, and
-    with the levels of the maps, if they are wanted.  load: gives the fitted detector.  levels: see `score_rows`.
-    computed_on: the device, in words.
+    Those that the store calls learnable: nothing where there are none, nor where both are there already: of the same
+    fitted detector, slices and device, and with the levels of the maps, if they are wanted.  load: gives the fitted
+    detector.  levels: see `score_rows`.  computed_on: the device, in words.
     """
-    rows = store.rows(CALIBRATION_SPLIT, label=0)
+    rows = store.learnable(CALIBRATION_SPLIT)
     if not len(rows):
         return
     made_of = {
@@ -48,8 +48,9 @@ def calibrate(
         "rows": hashlib.blake2b(f"{store.prepared.get('fingerprint')}{rows.tolist()}".encode()).hexdigest()[:16],
         "computed_on": computed_on,
         "levels": levels,
+        "neighbours": "healthy",
     }
-    if not _is_done(run, made_of):
+    if not _is_done(run, made_of, load):
         detector = load()
         facts = score_rows(
             detector, store, rows, run.calibration, CALIBRATION_SPLIT, levels=levels, tops=True, made_of=made_of
@@ -83,14 +84,19 @@ def healthy_scores_of(run: Run, store: SliceStore) -> HealthyScores:
     )
 
 
-def _is_done(run: Run, made_of: Mapping[str, Any]) -> bool:
-    """Whether RUN/calibration is whole and of these; with levels is as good as without."""
+def _is_done(run: Run, made_of: Mapping[str, Any], load: Callable[[], FittedDetector]) -> bool:
+    """Whether RUN/calibration is whole and of these; with levels is as good as without.
+
+    Earlier versions do not say the neighbours: they showed abnormal ones too, to a detector that looks at them.
+    """
     if not (run.calibration / "findings.json").exists():
         return False
     before = read_json(run.calibration / "findings.json").get("made_of") or {}
-    return bool(before) and all(
-        before.get(key) == value or (key == "levels" and before.get(key)) for key, value in made_of.items()
+    same = bool(before) and all(
+        before.get(key, value if key == "neighbours" else None) == value or (key == "levels" and before.get(key))
+        for key, value in made_of.items()
     )
+    return same and ("neighbours" in before or not getattr(load(), "needs_neighbours", False))
 
 
 def _is_beside(run: Run, computed_on: str) -> bool:

@@ -26,6 +26,9 @@ LevelCounts = tuple[npt.NDArray[np.uint32], npt.NDArray[np.str_]]
 CALIBRATION_SPLIT = "validation"
 NO_NEIGHBOURS = "No operating point by smoothed scores: no slice of the calibration has a neighbour."
 NO_SPLIT = "No operating point: the store has no normal slice in its validation split to take a threshold from."
+ALL_MARKED = (
+    "No operating point: every normal slice of the validation split shows a region that is not to be judged (ignore)."
+)
 
 
 def run_calibration(
@@ -38,7 +41,9 @@ def run_calibration(
     """
     if not (run.calibration / "findings.json").exists():
         none = f"No operating point: the validation split was not scored; run `anomae score {run.folder.name}` again."
-        return None, none if len(store.rows(CALIBRATION_SPLIT, label=0)) else NO_SPLIT, None
+        if not len(store.learnable(CALIBRATION_SPLIT)):
+            none = ALL_MARKED if len(store.rows(CALIBRATION_SPLIT, label=0)) else NO_SPLIT
+        return None, none, None
     table = read_table(run.calibration / "scores.csv", ("row", "case", "patient", "slice", "label", "score"))
     rows = scored_rows(table, store, CALIBRATION_SPLIT)
     patient = store.index.patient[rows]

@@ -48,8 +48,8 @@ class PretextFigures:
 def write_pretext(detector: Any, store: SliceStore, rows: npt.NDArray[np.int64], run: Run) -> None:
     """Ask a fitted `detector` about some of these rows with content; nothing where it has no pretext task.
 
-    rows: of one split of the store; neighbours, where the detector looks at them, are any slices of that split.  Taken
-    are at most 512 slices, and at most 1,152 altered ones over all families, evenly spaced.
+    rows: healthy slices; neighbours, where the detector looks at them, are slices of these rows.  Taken are at most 512
+    slices, and at most 1,152 altered ones over all families, evenly spaced.
     """
     for name in (SCORES, FACTS, OLDER):
         (run.calibration / name).unlink(missing_ok=True)
@@ -58,7 +58,7 @@ def write_pretext(detector: Any, store: SliceStore, rows: npt.NDArray[np.int64],
         return
 
     def given(chosen: npt.NDArray[np.int64]) -> tuple[Any, ...]:
-        slices = store.select(chosen, among=store.rows(str(store.index.split[chosen[0]])))
+        slices = store.select(chosen, among=rows)
         return with_neighbours(detector, slices.read(slice(None)), lambda: slices.neighbours(slice(None)))
 
     families = len(detector.pretext(*given(filled[:1])))  # a score does not depend on its batch: nothing is lost

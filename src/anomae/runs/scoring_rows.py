@@ -47,14 +47,14 @@ def score_rows(
 
     maps: maps.npy and reconstructions.npy.  levels: tissue_levels.npy, how much tissue there is at each level of the
     maps.  tops: map_tops.npy, the highest value of each map.  made_of: what the scores depend on beside the rows; a
-    scoring that was stopped goes on only where it is the same.
+    scoring that was stopped goes on only where it is the same.  Neighbours of a slice are of `rows` too.
     """
     began, engine = time.monotonic(), engine_of(detector)
     said = split if engine == "torch" else f"{split}, {engine}"  # two engines' scores are not mixed
     earlier = scored_before(folder, len(rows), said, maps or levels, made_of)
     (folder / "findings.json").unlink(missing_ok=True)
     found = GrowingFindings(folder, (store.channels, *store.image_size), earlier, maps, maps or levels, tops, made_of)
-    chosen = store.select(rows, among=store.rows(split))
+    chosen = store.select(rows)
     title = "score" if split == "test" else f"score, {split}"
 
     def read(start: int) -> Block:

@@ -27,14 +27,17 @@ def below_and_above(case: npt.ArrayLike, slice: npt.ArrayLike) -> tuple[Numbers,
     return below, above
 
 
-def within_reach(slice: npt.ArrayLike, reach: int, group: npt.ArrayLike) -> Numbers:
+def within_reach(
+    slice: npt.ArrayLike, reach: int, group: npt.ArrayLike, aloof: npt.NDArray[np.bool_] | None = None
+) -> Numbers:
     """Indices of the slices whose numbers are -reach..reach from each slice of one scan, (n, 2 * reach + 1).
 
     slice: (n,), whole numbers.  group: (n,); only slices of one group are neighbours, and those of group "" are no
-    one's.  Where there is no such neighbour, the slice itself stands in.  Raises UserError where a number is there
-    twice.
+    one's.  aloof: (n,), slices whose neighbours are only one another, which others may have too; None: none is.  Where
+    there is no such neighbour, the slice itself stands in.  Raises UserError where a number is there twice.
     """
     number, groups = np.asarray(slice, dtype=np.int64), np.asarray(group)
+    shy = np.zeros(len(number), dtype=np.bool_) if aloof is None else aloof
     order = np.argsort(number, kind="stable")
     ordered = number[order]
     if (np.diff(ordered) == 0).any():
@@ -44,6 +47,6 @@ def within_reach(slice: npt.ArrayLike, reach: int, group: npt.ArrayLike) -> Numb
     for step in range(-reach, reach + 1):
         at = np.minimum(np.searchsorted(ordered, number + step), max(len(number) - 1, 0))
         found = order[at]
-        there = (ordered[at] == number + step) & (groups[found] == groups) & (groups != "")
+        there = (ordered[at] == number + step) & (groups[found] == groups) & (groups != "") & (~shy | shy[found])
         columns.append(np.where(there, found, own))
     return np.stack(columns, axis=1).astype(np.int64)

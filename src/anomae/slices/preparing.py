@@ -66,13 +66,15 @@ def prepare_case(
     settings: PrepareSettings,
     wanted: npt.NDArray[np.bool_] | None = None,
     group: npt.NDArray[np.str_] | None = None,
+    aloof: npt.NDArray[np.bool_] | None = None,
 ) -> PreparedCase:
     """Scale and resize the slices of one case, of the middle only where the settings say so.
 
     wanted: (n,), slices to be prepared; None: all.  Scale, brain and crop come from the whole case whatever is wanted,
     so a slice does not depend on its company.  Where neighbours are channels: they are slices that are wanted too, and
-    of the same group (n,), such as their split; None: all are of one.  Raises UnreadableScan where the case has no
-    finite voxel, no pixels, no brain where one is to be found, or values too large for the store.
+    of the same group (n,), such as their split; None: all are of one; those of slices that are aloof (n,) are so too;
+    None: none is.  Raises UnreadableScan where the case has no finite voxel, no pixels, no brain where one is to be
+    found, or values too large for the store.
     """
     count, _, *shape = case.images.shape
     if not all(shape):
@@ -109,7 +111,7 @@ def prepare_case(
         ignored = np.stack([warp.lesion(case.ignored[index]) for index in kept]) if len(kept) else None
     if lesions is not None and ignored is not None:
         ignored &= ~lesions  # a pixel of both has a lesion of its own
-    beside = _beside(case, settings, allowed, group)[kept]  # (n, 2 * neighbours + 1)
+    beside = _beside(case, settings, allowed, group, aloof)[kept]  # (n, 2 * neighbours + 1)
     needed, at = np.unique(beside, return_inverse=True)
     alone = np.empty((len(needed), case.channels, *settings.image_size), dtype=np.float32)
     for row, index in enumerate(needed):
@@ -146,13 +148,17 @@ def _faults(scales: ChannelScales) -> Iterator[str]:
 
 
 def _beside(
-    case: CaseSlices, settings: PrepareSettings, allowed: npt.NDArray[np.bool_], group: npt.NDArray[np.str_] | None
+    case: CaseSlices,
+    settings: PrepareSettings,
+    allowed: npt.NDArray[np.bool_],
+    group: npt.NDArray[np.str_] | None,
+    aloof: npt.NDArray[np.bool_] | None,
 ) -> npt.NDArray[np.int64]:
     """Indices of the slices that each slice is made of, (n, 2 * neighbours + 1), itself in the middle."""
     if not settings.neighbours:
         return np.arange(len(case.images))[:, None]
     one = np.full(len(case.images), "all") if group is None else group
-    return within_reach(case.slices, settings.neighbours, np.where(allowed, one, ""))
+    return within_reach(case.slices, settings.neighbours, np.where(allowed, one, ""), aloof)
 
 
 def _image(

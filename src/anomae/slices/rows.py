@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from anomae.cohorts.case import ABNORMAL, SPLITS, UNKNOWN, Case, CaseSlices, Cohort
+from anomae.cohorts.case import ABNORMAL, HEALTHY, SPLITS, UNKNOWN, Case, CaseSlices, Cohort
 from anomae.errors import MissingExtra, UnreadableScan, UserError
 from anomae.slices.copies import content_hash
 from anomae.slices.preparing import PreparedCase, prepare_case
@@ -76,8 +76,9 @@ def read_rows(case: Case, cohort: Cohort, assigned: SplitRule, settings: Prepare
     wanted = ~np.any(list(reasons.values()), axis=0)
     if read.channels != len(cohort.channel_names):
         raise UnreadableScan(f"its slices have {read.channels} channel(s), not {len(cohort.channel_names)}.")
-    # A neighbour is of the same split, and in the training split healthy, as the slice itself is.
-    prepared = prepare_case(read, settings, wanted, group=split)
+    # A neighbour is of the same split; where a model learns from a slice or takes thresholds from it, healthy as it is.
+    aloof = (split != "test") & (read.labels == HEALTHY)
+    prepared = prepare_case(read, settings, wanted, group=split, aloof=aloof)
     stays = ~(prepared.empty & train[prepared.kept] & settings.drop_empty_training)
     dropped = {why: int(which.sum()) for why, which in reasons.items()}
     dropped["outside the middle of the scan"] = int(wanted.sum()) - len(prepared.kept)

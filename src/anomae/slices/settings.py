@@ -26,7 +26,8 @@ class PrepareSettings(BaseModel):
     scan's maximum.
     drop_empty_training: constant slices do not stay in the training split.
     neighbours: so many slices below and above each slice are channels beside it, lowest first; the slice itself stands
-    in where there is none (the detector `anomae` has a source of this name, which is something else).
+    in where there is none (the detector `anomae` has a source of this name, which is something else).  Those of healthy
+    training and validation slices are healthy too.
     store_type: of slices.npy; None: float32 for intensity "none", else float16.
     """
 

@@ -202,6 +202,36 @@ class SliceStore:
             wanted &= self.index.label == label
         return np.flatnonzero(wanted)
 
+    def learnable(self, split: str) -> npt.NDArray[np.int64]:
+        """The healthy rows of `split` that a model may learn from and take thresholds from.
+
+        Not those that show a region that is not to be judged, unless that is the rule (see `marks_are_usual`).
+        """
+        rows = self.rows(split, label=0)
+        return rows if self.marks_are_usual else rows[~self._shows_marks[rows]]
+
+    @cached_property
+    def marks_are_usual(self) -> bool:
+        """Whether more than half of the healthy training slices show a region that is not to be judged.
+
+        It is then taken for what is in most images, such as a ruler, and new scans will have it too.
+        """
+        rows = self.rows("train", label=0)
+        return bool(len(rows)) and float(self._shows_marks[rows].mean()) > 0.5
+
+    @cached_property
+    def _shows_marks(self) -> npt.NDArray[np.bool_]:
+        """Of each row (n,), whether one of its pixels is not to be judged, or of a neighbour among its channels."""
+        if self._ignored is None:
+            return np.zeros(len(self.index), dtype=np.bool_)
+        marked = np.asarray(self._ignored.any(axis=(1, 2)), dtype=np.bool_)
+        reach = int((self.prepared.get("settings") or {}).get("neighbours", 0))
+        if reach:
+            below, above = below_and_above(self.index.case, self.index.slice)
+        for _ in range(reach):
+            marked = marked | marked[below] | marked[above]
+        return marked
+
     def select(self, rows: npt.NDArray[np.int64], among: npt.NDArray[np.int64] | None = None) -> Slices:
         """These rows as Slices.  among: rows that may be their neighbours too; None: only one another."""
         return Slices(self.images, rows, (self.index.case, self.index.slice), among)

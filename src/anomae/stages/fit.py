@@ -17,6 +17,7 @@ from anomae.errors import UserError
 from anomae.files import write_json, written_whole
 from anomae.inference.store_reference import store_reference
 from anomae.locks import holds_anything, locked
+from anomae.progress import say
 from anomae.recipes.overrides import overridden
 from anomae.runs.calibrate import calibrate, device_of
 from anomae.runs.model_fingerprint import REFERENCE
@@ -81,6 +82,7 @@ def fit(
         "checkpoint_choice": _choice(made),
         "settings": settings.model_dump(mode="json"),
         "computed": _computed(settings),
+        **_left_out(opened),
         "versions": {"python": platform.python_version(), **{package: version(package) for package in VERSIONED}},
     }
     _refuse_other(opened_run, facts)
@@ -115,7 +117,7 @@ def take_over_autoencoder(other: Run, run: Run, facts: Mapping[str, Any]) -> Non
     Raises UserError where it is not the one that `facts` (as in run.json) describe, or not trained to its end.
     """
     theirs = other.facts()
-    alike = all(theirs.get(key) == facts[key] for key in ("store_fingerprint", "seed"))
+    alike = all(theirs.get(key) == facts.get(key) for key in ("store_fingerprint", "seed", "left_out"))
     if not alike or theirs["settings"].get("autoencoder") != facts["settings"].get("autoencoder"):
         raise UserError(f"{other.folder} has a masked autoencoder of another store, seed or settings; train one.")
     if not other.is_fitted:
@@ -130,9 +132,11 @@ def take_over_autoencoder(other: Run, run: Run, facts: Mapping[str, Any]) -> Non
 
 def _fit(store: SliceStore, run: Run, detector: Detector, asked: str, seed: int) -> None:
     """Fit and save; asked: the name by which scoring finds the class again."""
-    healthy = store.select(store.rows("train", label=0))
+    healthy = store.select(store.learnable("train"))
     if len(healthy) == 0:
         raise UserError(f"There is no healthy slice to learn from in the train split of {store.folder}.")
+    if leads():
+        _say_marks(store)
     labelled: dict[str, Any] = {}
     if _chooses_by_labels(detector):
         rows = store.rows("validation")
@@ -142,6 +146,27 @@ def _fit(store: SliceStore, run: Run, detector: Detector, asked: str, seed: int)
     if leads():  # others may hold other statistics of batches, and the last to write would have had its own
         _write(fitted, store, run, asked, len(healthy), seed)
     meet()
+
+
+def _left_out(store: SliceStore) -> dict[str, dict[str, int]]:
+    """How many healthy slices are neither learned from nor in thresholds, by split; {} where nothing is ignored."""
+    counts = {name: len(store.rows(name, label=0)) - len(store.learnable(name)) for name in ("train", "validation")}
+    return {"left_out": counts} if any(counts.values()) else {}
+
+
+def _say_marks(store: SliceStore) -> None:
+    """Say what becomes of healthy slices with a region that is not to be judged."""
+    if store.marks_are_usual:
+        say(
+            "Most healthy slices show a region that is not to be judged (ignore): it is taken for what all images have "
+            "(a ruler), learned, and counts in thresholds as healthy."
+        )
+    elif left_out := _left_out(store).get("left_out"):
+        counts = " and ".join(
+            f"{count} of {len(store.rows(name, label=0))} healthy slices of the {name} split"
+            for name, count in left_out.items()
+        )
+        say(f"{counts} show a region that is not to be judged (ignore); none is learned from or counts in thresholds.")
 
 
 def _write(fitted: FittedDetector, store: SliceStore, run: Run, asked: str, count: int, seed: int) -> None:
@@ -219,6 +244,12 @@ def _begin(run: Run, facts: dict[str, Any]) -> bool:
     return new
 
 
+def _compared(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """What may not change between two halves of one fit, of the members of an ensemble as well."""
+    kept = {part: value for part, value in settings.items() if part not in CHANGEABLE}
+    return {part: _compared(value) if isinstance(value, Mapping) else value for part, value in kept.items()}
+
+
 def _refuse_other(run: Run, facts: dict[str, Any]) -> None:
     """Raises UserError where the folder holds another run, or something else."""
     if not (run.folder / "run.json").exists():
@@ -231,11 +262,15 @@ def _refuse_other(run: Run, facts: dict[str, Any]) -> None:
     changed = [
         key for key in ("store_fingerprint", "detector", "recipe", "profile", "seed") if earlier.get(key) != facts[key]
     ]
-    before, after = earlier["settings"], facts["settings"]
-    changed += [part for part in after if part not in CHANGEABLE and before.get(part) != after[part]]
+    before, after = (_compared(settings) for settings in (earlier["settings"], facts["settings"]))
+    changed += [part for part in after if before.get(part) != after[part]]
     if changed:
         raise UserError(
             f"{run.folder} was begun with other {', '.join(changed)}; name a new folder, or give the same again."
         )
     if not run.is_fitted:
         _refuse_other_computing(run, earlier, facts["computed"])
+        if earlier.get("left_out") != facts.get("left_out"):
+            raise UserError(
+                f"{run.folder} was begun by another version, which learned from other slices; name a new folder."
+            )

@@ -29,7 +29,7 @@ def pseudo(
     if settings is None:
         raise UserError(f"{run} is a run of {facts.get('detector')}; only {NAME} learns from these lesions.")
     opened = opened_run.open_store(store)
-    rows = opened.rows("train", label=0)
+    rows = opened.learnable("train")
     rows = rows[~opened.index.empty[rows]]
     if not len(rows):
         raise UserError(f"The store {opened.folder} has no healthy training slice with content.")

@@ -29,7 +29,8 @@ def score(
 
     Works in blocks of 256 slices, each journalled: a stopped scoring goes on, and memory does not grow with the slices.
     scores.csv has a column for every score of the detector and, of slices of scans, score_neighbours, smoothed over the
-    neighbouring slices scored.  A detector that looks at neighbours gets those of the same split, whatever their label.
+    neighbouring slices scored.  A detector that looks at neighbours gets those of the same split, whatever their label;
+    where healthy slices are scored for the threshold, healthy ones alone.
     maps: also write maps.npy, (n, h, w), and reconstructions.npy, (n, c, h, w), float16, ordered as scores.csv is.
     calibration: with the test split, score the normal validation slices too, into RUN/calibration, unless `fit` did:
     from them `evaluate` takes a threshold that has seen no abnormal image, and so does the scoring of new scans.  load:

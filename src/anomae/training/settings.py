@@ -1,8 +1,10 @@
 """How a network is trained: the numbers of the loop, and the devices it runs on."""
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Beta = Annotated[float, Field(ge=0, lt=1)]
 
 
 class TrainingSettings(BaseModel):
@@ -23,7 +25,7 @@ class TrainingSettings(BaseModel):
     warmup_epochs: float | None = Field(default=None, ge=0)
     warmup_steps: int | None = Field(default=None, ge=0)
     weight_decay: float = Field(default=0.05, ge=0)
-    betas: tuple[float, float] = (0.9, 0.999)
+    betas: tuple[Beta, Beta] = Field(default=(0.9, 0.999), description="of Adam's running means")
     layer_decay: float = Field(default=1.0, gt=0, le=1)
     clip_norm: float | None = Field(default=None, gt=0)
 

@@ -1,19 +1,30 @@
 """The source `denoised`: channels of the denoising autoencoder's residual on the grid of patches."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
 from anomae.detectors.anomae.denoised import Denoised, Reduced, reduced_size
+from anomae.detectors.anomae.detector import Anomae
+from anomae.detectors.anomae.settings import AnomaeSettings
 from anomae.detectors.anomae.sources import View
 from anomae.detectors.anomae.window import Window
 from anomae.detectors.dae.detector import DenoisingAutoencoderDetector, FittedDenoisingAutoencoder
 from anomae.detectors.dae.settings import DenoisingSettings
+from anomae.errors import UserError
+from anomae.models.unet import fits
+from anomae.recipes.overrides import overridden
 from anomae.slices.store import Slices
 
-from .conftest import three_channels
+from .conftest import recipe_settings, three_channels
 
 WINDOW = Window((0.0,), (1.25,))
+
+
+def made(sources: str) -> AnomaeSettings:
+    return AnomaeSettings.model_validate({**recipe_settings(), "sources": sources})
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +65,28 @@ def test_healthy_slices_are_reduced_by_means(images: np.ndarray) -> None:
     np.testing.assert_allclose(reduced.read(np.arange(3)), means[:3], rtol=1e-5, atol=1e-6)
     beside = reduced.neighbours(np.arange(3))
     np.testing.assert_allclose(beside, np.repeat(means[:3, None], 2, axis=1), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("longer", "halvings", "holds"), [(8, 3, False), (11, 3, False), (12, 3, True), (64, 6, False)]
+)
+def test_a_size_that_cannot_be_halved_is_refused_by_the_settings(longer: int, halvings: int, holds: bool) -> None:
+    """Law: what the settings allow can be halved, where images are no smaller than that."""
+    chosen = {"sources": "pixels,denoised", "denoised_size": longer, "denoiser.halvings": halvings}
+    assert fits(reduced_size((256, 256), longer, halvings), halvings) == holds
+    if holds:
+        overridden(made("pixels"), chosen)
+    else:
+        with pytest.raises(UserError, match=r"denoised_size is too small for denoiser\.halvings"):
+            overridden(made("pixels"), chosen)
+    overridden(made("pixels"), {**chosen, "sources": "pixels"})
+
+
+def test_images_that_cannot_be_halved_are_refused_by_their_own_size(healthy: np.ndarray, tmp_path: Path) -> None:
+    """The store's 32 px were called 64x64 pixels, and preparing them otherwise was the cure."""
+    settings = overridden(made("pixels,denoised"), {"denoised_size": 128, "denoiser.halvings": 6})
+    with pytest.raises(UserError, match=r"32x32 pixels are too small .* 6 times; set fewer denoiser\.halvings"):
+        Anomae(settings).fit(Slices(healthy), seed=0, folder=tmp_path)
 
 
 def test_channels_are_those_of_the_residual(denoiser: FittedDenoisingAutoencoder, images: np.ndarray) -> None:

@@ -4,6 +4,7 @@ import pytest
 
 from anomae.detectors.mae_classifier.recipes import PROFILES, RECIPES, fitting_patch, named_recipe, recipe_for
 from anomae.errors import UserError
+from anomae.recipes.overrides import overridden
 
 
 @pytest.mark.parametrize("profile", PROFILES)
@@ -69,6 +70,16 @@ def test_patches_fit_the_image(size: tuple[int, int], patch: int) -> None:
 def test_images_without_a_patch_are_refused() -> None:
     with pytest.raises(UserError, match="image_size"):
         fitting_patch((97, 89))
+
+
+@pytest.mark.parametrize("scale", [(-1.0, 0.5), (2.0, 3.0), (0.9, 0.2), (0.0, 0.0), (0.0, 1.0)])
+def test_crops_that_cannot_be_are_refused(scale: tuple[float, float]) -> None:
+    """They trained without a word, or blamed the learning rate."""
+    settings = named_recipe("phantom", "paper", (32, 32))
+    for network in ("autoencoder", "classifier"):
+        with pytest.raises(UserError, match="must rise, from above 0 to 1"):
+            overridden(settings, {f"{network}.crop_scale": scale})
+        assert getattr(overridden(settings, {f"{network}.crop_scale": (0.5, 0.5)}), network).crop_scale == (0.5, 0.5)
 
 
 def test_unknown_recipes_name_near_misses() -> None:

@@ -111,6 +111,9 @@ def test_files_that_are_not_it_are_refused_in_a_sentence(tmp_path: Path, monkeyp
     for origin in ORIGINS:
         with pytest.raises(UserError, match=f"no weights of tiny from {origin}"):
             load_backbone("tiny", origin, network)
+    for table in ("", "teacher."):
+        with pytest.raises(UserError, match=f"set {table}weights to another of"):
+            load_backbone("tiny", "package", network, table)
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
     for origin in ("torchvision", "transformers"):

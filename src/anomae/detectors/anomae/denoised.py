@@ -52,7 +52,7 @@ class Reduced:
 
 
 def reduced_size(image_size: tuple[int, int], longer: int, halvings: int) -> tuple[int, int]:
-    """(h, w) with the longer side about `longer` pixels, never more than there are, multiples of 2^halvings."""
+    """(h, w), the longer side of `longer` pixels, or as it is if that is less; rounded to multiples of 2^halvings."""
     unit = 2**halvings
     share = min(1.0, longer / max(image_size))
     height, width = (max(1, round(side * share / unit)) * unit for side in image_size)

@@ -23,6 +23,7 @@ from anomae.detectors.mae.detector import FittedMaskedAutoencoder, MaskedAutoenc
 from anomae.detectors.protocol import HealthySlices
 from anomae.detectors.settings import MaeSettings
 from anomae.errors import UserError
+from anomae.models.unet import fits
 from anomae.seeds import derive_seed
 
 MEASURED_IMAGES, BATCH, DRAW_IMAGES = 256, 32, 16
@@ -64,6 +65,12 @@ def fit_parts(settings: AnomaeSettings, healthy: HealthySlices, seed: int, folde
     if "denoised" in settings.sources:
         denoising = settings.denoiser.model_copy(update={"device": settings.device})
         smaller = reduced_size(healthy.image_size, settings.denoised_size, denoising.halvings)
+        if not fits(smaller, denoising.halvings):
+            height, width = healthy.image_size
+            raise UserError(
+                f"Images of {height}x{width} pixels are too small for the source denoised, which halves them "
+                f"{denoising.halvings} times; set fewer denoiser.halvings."
+            )
         denoiser = DenoisingAutoencoderDetector(denoising).fit(
             Reduced(healthy, smaller), seed=seed, folder=folder, fabric=fabric
         )

@@ -164,6 +164,8 @@ class AnomaeSettings(Settings):
             raise ValueError("patches around candidates have no neighbours; leave the source neighbours out")
         if len(set(self.sources)) < len(self.sources):
             raise ValueError("sources names one twice")
+        if "denoised" in self.sources and round(self.denoised_size / 2**self.denoiser.halvings) < 2:
+            raise ValueError("denoised_size is too small for denoiser.halvings; set a larger one, or fewer of these")
         if not self.sizes or min(self.sizes) < 2 * self.patch:
             raise ValueError("sizes must each hold at least two patches")
         if "hidden" in self.sources and min(self.sizes) < 2 * self.patch * self.hidden.block:

@@ -96,11 +96,13 @@ class StudentTeacherDetector:
     def fit(self, healthy: HealthySlices, *, seed: int, folder: Path) -> FittedStudentTeacher:
         """Take the features of healthy slices once (folder/cache), train the flow on them, then the student.
 
-        A fit stopped at any moment goes on.  Raises UserError where there is nothing to learn from or the backbone's
-        weights are not to be found, Diverged where a loss is no longer finite.
+        A fit stopped at any moment goes on.  Raises UserError where there is nothing to learn from, the backbone's
+        weights are not to be found or a batch is too small for the student's batch norms, Diverged where a loss is no
+        longer finite.
         """
         settings = self.settings
         teacher = Teacher.of_normals(settings.teacher, STRIDES, healthy, seed)
+        teacher.refuse_one_position("student", settings.student, settings.device)
         networks = _build(teacher, settings, seed)
         fabric = make_fabric(settings.device)
 

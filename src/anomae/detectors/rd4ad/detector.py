@@ -97,11 +97,12 @@ class ReverseDistillationDetector:
     def fit(self, healthy: HealthySlices, *, seed: int, folder: Path) -> FittedReverseDistillation:
         """Train bottleneck and decoder on healthy slices; a fit stopped at any moment goes on from its checkpoint.
 
-        Raises UserError where there is nothing to learn from or the teacher's weights are not to be found, Diverged
-        where the loss is no longer finite.
+        Raises UserError where there is nothing to learn from, the teacher's weights are not to be found or a batch is
+        too small for its batch norms, Diverged where the loss is no longer finite.
         """
         settings = self.settings
         teacher = Teacher.of_normals(settings.teacher, STRIDES, healthy, seed)
+        teacher.refuse_one_position("training", settings.training, settings.device)
         network = _build(teacher, derive_seed(seed, "rd4ad", "weights"))
         fabric = make_fabric(settings.device)
         levels_of = TeacherFeed(teacher, healthy, fabric.device)
