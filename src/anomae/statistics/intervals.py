@@ -9,7 +9,6 @@ import numpy.typing as npt
 
 from anomae.progress import Progress, progress
 from anomae.statistics.holders import (
-    ENOUGH_PATIENTS,
     FEWEST_PATIENTS,
     NORMAL_QUANTILE,
     Holders,
@@ -19,7 +18,8 @@ from anomae.statistics.holders import (
     why_no_interval,
 )
 from anomae.statistics.metric_specs import METRICS, MetricSpec
-from anomae.statistics.metrics import Ranked
+from anomae.statistics.metrics import Counts, Ranked
+from anomae.statistics.own_pairs import own_pairs
 from anomae.statistics.pairs import worth_pairing
 from anomae.statistics.patient_draws import PatientDraws
 from anomae.statistics.rare import clopper_pearson, is_rare, worth
@@ -62,7 +62,8 @@ class Estimate:
     most is 1.  leaning: a difference of figures near 0 or 1, of which the lower one has the longer tail: its resamples
     lean away from no difference, and their percentiles alone hold the truth 91 times in 100.  skewed: a figure whose
     resamples lie above it as it lies above the truth, such as pixel average precision: percentiles alone hold the truth
-    86 times in 100 with forty abnormal patients that differ much.
+    86 times in 100 with forty abnormal patients that differ much.  centre: what the interval lies about, if not the
+    figure itself: an AUROC of the pairs of different patients alone (`anomae.statistics.own_pairs`).
     """
 
     value: float
@@ -71,6 +72,12 @@ class Estimate:
     lowest: float = 0.0
     leaning: bool = False
     skewed: bool = False
+    centre: float | None = None
+
+    @property
+    def middle(self) -> float:
+        """What the interval lies about: the resamples, which lie about the figure, are moved there."""
+        return self.value if self.centre is None else self.centre
 
     @property
     def left_out(self) -> int:
@@ -80,37 +87,41 @@ class Estimate:
     def interval(self) -> Interval:
         """From the 2.5th and 97.5th percentile of the resamples, where at least half of them gave a figure.
 
-        None where fewer than five patients hold a class; stretched about the figure where few do (`stretch`).  Where
+        None where fewer than five patients hold a class; stretched about its middle where few do (`stretch`).  Where
         what it misses, or has at all, is worth fewer than five patients, it reaches as far at least as that of a
         binomial share (`rare`); where it is `leaning`, as 1.96 standard deviations of the resamples above and below.
         Where it is `skewed`, both arms are as long as the longer one, and stretched however many patients there are.
+        The figure itself always lies inside.
         """
         why, usable = why_no_interval(self.groups), self.resampled[np.isfinite(self.resampled)]
         if why or len(usable) < max(2, len(self.resampled) / 2):
             return Interval(self.value, why=why or "too few patients for an interval")
+        middle = self.middle
+        if middle != self.value:
+            usable = np.clip(usable + (middle - self.value), self.lowest, 1.0)
         low, high = (float(end) for end in np.percentile(usable, (2.5, 97.5)))
-        wider = stretch(self.groups, np.inf if self.skewed else ENOUGH_PATIENTS)
+        wider = stretch(self.groups, np.inf if self.skewed else None)
         if self.skewed:
-            arm = max(self.value - low, high - self.value)
-            low, high = max(self.lowest, self.value - arm), min(1.0, self.value + arm)
+            arm = max(middle - low, high - middle)
+            low, high = max(self.lowest, middle - arm), min(1.0, middle + arm)
         if wider > 1:
-            low = max(self.lowest, min(low, self.value - wider * (self.value - low)))
-            high = min(1.0, max(high, self.value + wider * (high - self.value)))
+            low = max(self.lowest, min(low, middle - wider * (middle - low)))
+            high = min(1.0, max(high, middle + wider * (high - middle)))
         effective = min((group.effective for group in self.groups), default=0.0)
         if self.lowest == 0 and self.rare:
-            slices = worth(self.value, float(usable.var(ddof=1)), effective, fewest_of(self.groups) - 1)
-            ends = clopper_pearson(self.value, slices)
+            slices = worth(middle, float(usable.var(ddof=1)), effective, fewest_of(self.groups) - 1)
+            ends = clopper_pearson(middle, slices)
             low, high = min(low, ends[0]), max(high, ends[1])
         if self.leaning:
             reach = NORMAL_QUANTILE * float(usable.std(ddof=1))
-            low = max(self.lowest, min(low, self.value - reach))
-            high = min(1.0, max(high, self.value + reach))
-        return Interval(self.value, low, high)
+            low = max(self.lowest, min(low, middle - reach))
+            high = min(1.0, max(high, middle + reach))
+        return Interval(self.value, min(low, self.value), max(high, self.value))
 
     @property
     def rare(self) -> bool:
         """Whether the figure, or what it misses, is worth fewer than five of the patients."""
-        return bool(self.groups) and is_rare(self.value, min(group.effective for group in self.groups))
+        return bool(self.groups) and is_rare(self.middle, min(group.effective for group in self.groups))
 
 
 def mean_estimate(estimates: Sequence[Estimate]) -> Estimate:
@@ -120,7 +131,8 @@ def mean_estimate(estimates: Sequence[Estimate]) -> Estimate:
     groups = tuple(group for estimate in estimates for group in estimate.groups)
     lowest = min(estimate.lowest for estimate in estimates)
     leaning, skewed = (any(getattr(one, name) for one in estimates) for name in ("leaning", "skewed"))
-    return Estimate(value, resampled, groups, lowest, leaning, skewed)
+    centre = float(np.mean([estimate.middle for estimate in estimates]))
+    return Estimate(value, resampled, groups, lowest, leaning, skewed, centre)
 
 
 def paired_difference(one: Estimate, other: Estimate) -> Interval:
@@ -133,7 +145,8 @@ def difference_estimate(one: Estimate, other: Estimate) -> Estimate:
     resampled = one.resampled - other.resampled
     groups, leaning = (*one.groups, *other.groups), one.rare or other.rare
     skewed = one.skewed or other.skewed
-    return Estimate(one.value - other.value, resampled, groups, lowest=-1.0, leaning=leaning, skewed=skewed)
+    centre = one.middle - other.middle
+    return Estimate(one.value - other.value, resampled, groups, -1.0, leaning, skewed, centre)
 
 
 class PatientBootstrap:
@@ -169,6 +182,16 @@ class PatientBootstrap:
         ranked = {name: Ranked(labels, scores) for name, scores in columns.items()}
         value = {name: ranks.counts() for name, ranks in ranked.items()}
         tables = {name: ResampledRanks(ranks, self.patient, self.patients) for name, ranks in ranked.items()}
+        truth, one_band = np.asarray(labels).astype(np.bool_), np.zeros(len(self.patient), dtype=np.int64)
+        own = {
+            name: own_pairs(truth, np.asarray(scores, dtype=np.float64), self.patient, one_band, self.patients)
+            for name, scores in columns.items()
+        }
+
+        def figure(name: str, spec: MetricSpec, tp: Counts, fp: Counts, times: Counts) -> npt.NDArray[np.float64]:
+            whole = spec.function(tp, fp)
+            return own[name].taken_out_of(whole, tp[:, -1] * fp[:, -1], times) if spec.by_pairs else whole
+
         held = slice_holders(labels, self.patient)
         groups = {
             metric: tuple(replace(group, needed=needed) for group, needed in zip(held, spec.needs, strict=True))
@@ -180,13 +203,15 @@ class PatientBootstrap:
                 for name, table in tables.items():
                     counts = table.counts(times)
                     for metric, spec in metrics.items():
-                        samples.setdefault((name, metric), []).append(spec.function(*counts))
+                        samples.setdefault((name, metric), []).append(figure(name, spec, *counts, times))
                 bar.advance(len(times))
         found: dict[str, dict[str, Estimate]] = {name: {} for name in columns}
+        once = np.ones((1, self.patients))
         for name, counts in value.items():
             for metric, spec in metrics.items():
                 resampled = np.concatenate([np.empty(0), *samples.get((name, metric), [])])
-                found[name][metric] = Estimate(float(spec.function(*counts)[0]), resampled, groups[metric])
+                whole, centre = (float(one[0]) for one in (spec.function(*counts), figure(name, spec, *counts, once)))
+                found[name][metric] = Estimate(whole, resampled, groups[metric], centre=centre)
         return found
 
     def aurocs(
@@ -214,7 +239,7 @@ class PatientBootstrap:
             }
         compared = np.isin(band, np.intersect1d(band[truth & (band >= 0)], band[~truth]))
         groups = slice_holders(truth[compared], patient[compared])
-        return {name: Estimate(value, samples, groups) for name, (value, samples) in found.items()}
+        return {name: Estimate(one.value, one.resampled, groups, centre=one.centre) for name, one in found.items()}
 
     def _watched(self, title: str, rows: int, columns: int) -> AbstractContextManager[Progress]:
         return progress(title, self.resamples * columns, "resamples", speaks=rows >= WATCHED_ROWS)

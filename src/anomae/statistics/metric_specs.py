@@ -32,7 +32,8 @@ class MetricSpec:
     name: its key in report.json.  function: true and false positives (r, u), as `Ranked.counts` gives them for r
     resamples at once, -> (r,), NaN where a class was not drawn.  title: the head of its column.  definition: what it
     means, in sentences.  direction: which end is better.  needs: patients with abnormal and with normal slices for an
-    interval: a threshold that one of twenty exceeds cannot be taken from ten.
+    interval: a threshold that one of twenty exceeds cannot be taken from ten.  by_pairs: it is a share of pairs of
+    slices, of which an interval leaves out those of one patient (`anomae.statistics.own_pairs`).
     """
 
     name: str
@@ -41,6 +42,7 @@ class MetricSpec:
     definition: str
     direction: Literal["higher is better", "lower is better"] = "higher is better"
     needs: tuple[int, int] = (FEWEST_PATIENTS, FEWEST_PATIENTS)
+    by_pairs: bool = False
 
 
 def _sensitivity_at(percent: int) -> MetricSpec:
@@ -64,6 +66,7 @@ METRICS: dict[str, MetricSpec] = {
             "AUROC",
             "Area under the ROC curve: the chance that an abnormal slice scores above a normal one, a tie counting one "
             "half. 0.5 is chance.",
+            by_pairs=True,
         ),
         MetricSpec(
             "average_precision",
