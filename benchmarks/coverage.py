@@ -32,7 +32,7 @@ from anomae.statistics.jackknife import jackknifed_aurocs, mean_jackknife
 from anomae.statistics.lesions import LesionCounts, aupro, aupro_estimate, figures_at_threshold
 from anomae.statistics.metric_specs import METRICS
 from anomae.statistics.metrics import Ranked, area_under_precision, area_under_roc
-from anomae.statistics.pixels import PixelCounts, best_dice, count_pixels, float16_levels, pixel_figures
+from anomae.statistics.pixels import PixelCounts, best_dice, count_pixels, float16_levels, pixel_figures, pixel_levels
 from anomae.statistics.ratios import mean_of_ratios, ratio
 from anomae.statistics.resampled_ranks import ResampledRanks
 
@@ -202,9 +202,11 @@ def count(
     patient: npt.NDArray[np.int64], maps: npt.NDArray[np.float16], masks: npt.NDArray[np.bool_]
 ) -> tuple[PixelCounts, LesionCounts]:
     """Counts of pixels and of lesions, as a report takes them."""
-    lesions = LesionCounts(int(patient.max()) + 1, LEVEL)
+    patients = int(patient.max()) + 1
+    levels = pixel_levels([(maps, masks)], patients)
+    lesions = LesionCounts(patients, levels, LEVEL)
     lesions.add(maps, masks, None, patient)
-    return count_pixels([(maps, masks)], patient), lesions
+    return count_pixels([(maps, masks)], patient, levels), lesions
 
 
 @cache
@@ -214,7 +216,7 @@ def true_pixels(layout: Layout, abnormal: int, signal: float) -> dict[str, float
     exact, overlap, number, flags, lesion = np.zeros((2, 1 << 16)), np.zeros(1 << 16), 0.0, np.zeros(4), 0.0
     for ill, weight in ((many, share), (0, 1 - share)) * PIXEL_BATCHES:
         pixels, lesions = count(*maps_of(layout, ill, many, signal, rng))
-        exact, overlap = exact + weight * pixels.exact, overlap + weight * lesions.overlap
+        exact, overlap = exact + weight * pixels.levels.exact, overlap + weight * lesions.overlap
         number, flags = number + weight * lesions.number.sum(), flags + weight * lesions.flags.sum(axis=0)
         lesion += weight * lesions.lesion_pixels.sum()
     fp, tp = (np.cumsum(row[::-1])[None] for row in exact)
