@@ -24,7 +24,8 @@ _DEFINITIONS = {
         "it by t(k - 1) / 1.96 * sqrt(k / (k - 1)), k the patients of the smaller class. Near 0 or 1, and for every "
         "share at a threshold, the ends are those of Clopper and Pearson for as many independent slices as the "
         "patients are worth. Figures of the pretext task leave out one patient at a time. In simulations these "
-        "intervals hold the truth at least 92 times in 100."
+        "intervals hold the truth at least 92 times in 100, but for average precision of slices where every patient "
+        "holds both classes: it lies too high there, and so does its interval."
     ),
     "score_neighbours": (
         "The score of a slice smoothed along its scan: 1/4 of the detector's score of the slice below, 1/2 of its "

@@ -63,14 +63,16 @@ def evaluate_maps(
                 here = known[start : start + BLOCK]
                 lesions = store.lesions(rows[here])
                 judged = store.judged(rows[here]) if store.has_ignored else None
-                of_map = name == "map"
-                pictures = None if of_map and counter is None else store.select(rows[here]).pictures(slice(None))
-                block = np.asarray(maps[indices[here]]) if of_map else pictures
+                if counter is None and name == "map":  # the pictures are not needed yet
+                    block = np.asarray(maps[indices[here]])
+                else:
+                    pictures = store.select(rows[here]).pictures(slice(None))
+                    block = np.asarray(maps[indices[here]]) if name == "map" else pictures
                 if counter is not None:
                     tissue = tissue_of(store, rows[here], pictures)
                     counter.add(block, lesions, tissue, patient[start : start + BLOCK], judged)
+                    bar.advance(len(here))
                 yield (block, lesions) if judged is None else (block, lesions, judged)
-                bar.advance(0 if counter is None else len(here))
 
         patients = int(patient.max()) + 1
         levels = pixel_levels(batches(), patients)

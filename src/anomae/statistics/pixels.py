@@ -78,14 +78,14 @@ def _steps(exact: npt.NDArray[np.int64], patients: int) -> npt.NDArray[np.int64]
     most = int(np.clip(MOST_CELLS // (2 * patients), FEWEST_STEPS, MOST_STEPS))
     occurs = exact.any(axis=0)
     if np.count_nonzero(occurs) <= most:
-        return np.maximum(np.cumsum(occurs) - 1, 0)
+        return np.maximum(np.cumsum(occurs, dtype=np.int64) - 1, 0)
     normal, lesion = exact.astype(np.float64)
     above = normal.sum() - np.cumsum(normal)
     first = np.where(above < FIRST_FLAGGED * normal.sum(), normal, 0.0)
     part = np.sum([kind / max(kind.sum(), 1.0) for kind in (lesion, normal, first)], axis=0)
     part /= part.sum()
     step = np.minimum((np.cumsum(part) - part / 2) * most, most - 1).astype(np.int64)
-    return np.cumsum(np.diff(step, prepend=step[:1]) > 0)
+    return np.cumsum(np.diff(step, prepend=step[:1]) > 0, dtype=np.int64)
 
 
 def count_pixels(batches: Iterable[Batch], patient: npt.NDArray[np.int64], levels: PixelLevels) -> PixelCounts:
