@@ -315,7 +315,7 @@ def coverage(
             if found is None:
                 continue
             plain = (
-                held(replace(figure, groups=(), leaning=False, skewed=False, centre=None), truth)
+                held(replace(figure, groups=(), leaning=False, skewed=False, centre=None, beside=None), truth)
                 if isinstance(figure, Estimate)
                 else None
             )

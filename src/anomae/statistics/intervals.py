@@ -18,12 +18,12 @@ from anomae.statistics.holders import (
     why_no_interval,
 )
 from anomae.statistics.metric_specs import METRICS, MetricSpec
-from anomae.statistics.metrics import Counts, Ranked
-from anomae.statistics.own_pairs import own_pairs
+from anomae.statistics.metrics import Ranked
 from anomae.statistics.pairs import worth_pairing
 from anomae.statistics.patient_draws import PatientDraws
 from anomae.statistics.rare import clopper_pearson, is_rare, worth
 from anomae.statistics.resampled_aurocs import by_patient_pairs, by_ranks
+from anomae.statistics.resampled_metrics import ResampledMetrics
 from anomae.statistics.resampled_ranks import ResampledRanks
 
 WATCHED_ROWS = 100_000  # from so many slices on, resampling takes long enough to say how far it is
@@ -63,7 +63,8 @@ class Estimate:
     lean away from no difference, and their percentiles alone hold the truth 91 times in 100.  skewed: a figure whose
     resamples lie above it as it lies above the truth, such as pixel average precision: percentiles alone hold the truth
     86 times in 100 with forty abnormal patients that differ much.  centre: what the interval lies about, if not the
-    figure itself: an AUROC of the pairs of different patients alone (`anomae.statistics.own_pairs`).
+    figure itself: an AUROC of the pairs of different patients alone (`anomae.statistics.own_pairs`).  beside: another
+    way to the same figure, whose interval is covered too (not in means and differences).
     """
 
     value: float
@@ -73,6 +74,7 @@ class Estimate:
     leaning: bool = False
     skewed: bool = False
     centre: float | None = None
+    beside: "Estimate | None" = None
 
     @property
     def middle(self) -> float:
@@ -110,13 +112,15 @@ class Estimate:
         effective = min((group.effective for group in self.groups), default=0.0)
         if self.lowest == 0 and self.rare:
             slices = worth(middle, float(usable.var(ddof=1)), effective, fewest_of(self.groups) - 1)
-            ends = clopper_pearson(middle, slices)
-            low, high = min(low, ends[0]), max(high, ends[1])
+            least, most = clopper_pearson(middle, slices)
+            low, high = min(low, least), max(high, most)
         if self.leaning:
             reach = NORMAL_QUANTILE * float(usable.std(ddof=1))
             low = max(self.lowest, min(low, middle - reach))
             high = min(1.0, max(high, middle + reach))
-        return Interval(self.value, min(low, self.value), max(high, self.value))
+        other = self.beside.interval() if self.beside else Interval(self.value)
+        ends = [end for end in (low, high, self.value, other.low, other.high) if end is not None]
+        return Interval(self.value, min(ends), max(ends))
 
     @property
     def rare(self) -> bool:
@@ -179,39 +183,39 @@ class PatientBootstrap:
         metrics: Mapping[str, MetricSpec] = METRICS,
     ) -> dict[str, dict[str, Estimate]]:
         """Estimates by column and metric, for every score column (n,) at once."""
-        ranked = {name: Ranked(labels, scores) for name, scores in columns.items()}
-        value = {name: ranks.counts() for name, ranks in ranked.items()}
-        tables = {name: ResampledRanks(ranks, self.patient, self.patients) for name, ranks in ranked.items()}
-        truth, one_band = np.asarray(labels).astype(np.bool_), np.zeros(len(self.patient), dtype=np.int64)
-        own = {
-            name: own_pairs(truth, np.asarray(scores, dtype=np.float64), self.patient, one_band, self.patients)
-            for name, scores in columns.items()
+        scored = {
+            name: ResampledMetrics(labels, scores, self.patient, self.patients) for name, scores in columns.items()
         }
-
-        def figure(name: str, spec: MetricSpec, tp: Counts, fp: Counts, times: Counts) -> npt.NDArray[np.float64]:
-            whole = spec.function(tp, fp)
-            return own[name].taken_out_of(whole, tp[:, -1] * fp[:, -1], times) if spec.by_pairs else whole
-
         held = slice_holders(labels, self.patient)
         groups = {
             metric: tuple(replace(group, needed=needed) for group, needed in zip(held, spec.needs, strict=True))
             for metric, spec in metrics.items()
         }
         samples: dict[tuple[str, str], list[npt.NDArray[np.float64]]] = {}
+        others: dict[tuple[str, str], list[npt.NDArray[np.float64]]] = {}
         with self._watched("metrics of resamples", len(self.patient), 1) as bar:
-            for times in self.draws(max((table.levels for table in tables.values()), default=1)):
-                for name, table in tables.items():
-                    counts = table.counts(times)
+            for times in self.draws(max((score.rows for score in scored.values()), default=1)):
+                for name, score in scored.items():
+                    counts = score.table.counts(times)
                     for metric, spec in metrics.items():
-                        samples.setdefault((name, metric), []).append(figure(name, spec, *counts, times))
+                        samples.setdefault((name, metric), []).append(score.figure(spec, counts, times))
+                        if (other := score.beside(spec, counts, times)) is not None:
+                            others.setdefault((name, metric), []).append(other)
                 bar.advance(len(times))
         found: dict[str, dict[str, Estimate]] = {name: {} for name in columns}
         once = np.ones((1, self.patients))
-        for name, counts in value.items():
+        for name, score in scored.items():
             for metric, spec in metrics.items():
+                value, centre = spec.function(*score.whole)[0], score.figure(spec, score.whole, once)[0]
                 resampled = np.concatenate([np.empty(0), *samples.get((name, metric), [])])
-                whole, centre = (float(one[0]) for one in (spec.function(*counts), figure(name, spec, *counts, once)))
-                found[name][metric] = Estimate(whole, resampled, groups[metric], centre=centre)
+                beside = None
+                if (name, metric) in others and (
+                    among := score.beside(spec, score.table.counts(once), once)
+                ) is not None:
+                    beside = Estimate(float(among[0]), np.concatenate(others[name, metric]), groups[metric])
+                found[name][metric] = Estimate(
+                    float(value), resampled, groups[metric], centre=float(centre), beside=beside
+                )
         return found
 
     def aurocs(
