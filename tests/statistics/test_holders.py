@@ -38,6 +38,15 @@ def test_the_fewer_the_wider_and_above_thirty_as_it_is():
     assert fewest_of([holders("x", np.ones(4)), holders("y", np.ones(3))]) == 3
 
 
+@pytest.mark.parametrize(("mixed", "enough"), [(0, 30), (20, 45), (40, 60)])
+def test_patients_with_both_classes_count_for_one(mixed, enough):
+    label, patient = np.repeat([1, 0], 40), np.r_[np.arange(40), 40 - mixed + np.arange(40)]
+    abnormal, normal = slice_holders(label, patient)
+    assert (abnormal.enough, normal.enough) == (enough, enough)
+    assert (stretch([abnormal, normal]) > 1) == (enough > 40)
+    assert 1 < stretch([abnormal, normal], enough=np.inf) < 1.05
+
+
 def test_many_patients_of_which_few_count_are_few():
     assert stretch([holders("x", [500.0] * 3 + [1.0] * 30)]) > 1
 

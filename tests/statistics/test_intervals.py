@@ -46,16 +46,22 @@ def test_both_ways_to_count_give_the_same_resamples(monkeypatch):
 
 
 def test_a_resample_is_the_figure_of_the_drawn_patients():
-    patient, labels, scores = made_up(patients=8)
+    patient, labels, scores = made_up(patients=16)
+    labels[patient < "p12"] = 0  # no patient with both classes: p0, p1, p10 and p11 are normal, the others abnormal
+    labels[patient >= "p12"] = 1
     bootstrap = PatientBootstrap(patient, 20, seed=3)
-    estimate = bootstrap.aurocs(labels, {"score": scores})["score"]
+    found = bootstrap.aurocs(labels, {"score": scores})["score"]
+    of_metrics = bootstrap.metrics(labels, {"score": scores})["score"]["auroc"]
     times = np.concatenate(list(bootstrap.draws(len(labels))))
-    assert times.shape == (20, 8)
-    assert (times.sum(axis=1) == 8).all()
-    for row, drawn in enumerate(times.astype(int)):
-        repeats = drawn[bootstrap.patient]
-        expected = auroc(np.repeat(labels, repeats), np.repeat(scores, repeats))
-        assert estimate.resampled[row] == pytest.approx(expected, abs=1e-12)
+    assert times.shape == (20, 16)
+    assert (times.sum(axis=1) == 16).all()
+    for estimate in (found, of_metrics):
+        assert estimate.centre == estimate.value
+        for row, drawn in enumerate(times.astype(int)):
+            repeats = drawn[bootstrap.patient]
+            one_class = len(np.unique(np.repeat(labels, repeats))) == 1
+            expected = np.nan if one_class else auroc(np.repeat(labels, repeats), np.repeat(scores, repeats))
+            assert estimate.resampled[row] == pytest.approx(expected, abs=1e-12, nan_ok=True)
 
 
 def test_draws_depend_on_seed_and_patients_alone():
@@ -132,14 +138,15 @@ def test_few_abnormal_patients_of_many_give_no_interval_anywhere(abnormal):
     assert swapped.why == why.replace("abnormal", "normal")
 
 
-@pytest.mark.parametrize(("patients", "wider"), [(6, True), (30, True), (33, False), (45, False)])
+@pytest.mark.parametrize(("patients", "wider"), [(6, True), (30, True), (60, True), (66, False)])
 def test_few_patients_widen_the_interval_and_many_leave_it_to_the_percentiles(patients, wider):
     patient, labels, scores = made_up(patients=patients, each=60)
     estimate = PatientBootstrap(patient, 400).aurocs(labels, {"s": scores})["s"]
-    interval, plain = estimate.interval(), np.percentile(estimate.resampled, (2.5, 97.5))
+    moved = estimate.resampled + (estimate.centre - estimate.value)
+    interval, plain = estimate.interval(), np.percentile(moved, (2.5, 97.5))
     if wider:
         assert interval.low < plain[0]
-        assert interval.high > plain[1]
+        assert interval.high > plain[1]  # of patients who hold both classes
         assert interval.low >= 0
         assert interval.high <= 1
     else:
@@ -211,6 +218,16 @@ def test_rows_of_two_patients_give_no_interval():
 def test_mostly_one_class_gives_no_interval():
     assert Estimate(0.7, np.array([np.nan, np.nan, np.nan, 0.6, 0.7])).interval() == Interval(0.7)
     assert Estimate(0.7, np.array([np.nan, 0.6, 0.7, 0.8])).interval().low is not None
+
+
+def test_figures_less_what_is_not_between_patients_add_up():
+    one = Estimate(0.7, np.linspace(0.65, 0.75, 100), centre=0.65)
+    other = Estimate(0.6, np.linspace(0.55, 0.6, 100))
+    assert mean_estimate([one, other]).middle == pytest.approx((0.65 + 0.6) / 2)
+    assert difference_estimate(one, other).middle == pytest.approx(0.05)
+    assert difference_estimate(one, other).value == pytest.approx(0.1)
+    interval = Estimate(0.71, np.linspace(0.66, 0.76, 101), centre=0.65).interval()  # moved with its centre, by 0.06
+    assert (interval.low, interval.high) == (pytest.approx(0.6025), 0.71)  # and wide enough for the figure itself
 
 
 def test_nothing_to_compare_is_refused():

@@ -6,7 +6,7 @@ from skimage.measure import label
 
 from anomae.statistics.intervals import PatientBootstrap
 from anomae.statistics.lesions import FPR_LIMIT, LesionCounts, aupro_estimate, figures_at_threshold
-from anomae.statistics.pixels import count_pixels, float16_levels
+from anomae.statistics.pixels import count_pixels, float16_levels, pixel_levels
 
 
 def made_up(seed: int = 0, count: int = 10):
@@ -22,11 +22,16 @@ def made_up(seed: int = 0, count: int = 10):
 
 
 def counted(maps, lesions, patient, threshold=None, size=4, tissue=None):
-    counts = LesionCounts(int(patient.max()) + 1, threshold)
+    patients = int(patient.max()) + 1
+    counts = LesionCounts(patients, pixel_levels([(maps, lesions)], patients), threshold)
     for k in range(0, len(maps), size):
         split = slice(k, k + size)
         counts.add(maps[split], lesions[split], None if tissue is None else tissue[split], patient[split])
     return counts
+
+
+def pixels_of(maps, lesions, patient):
+    return count_pixels([(maps, lesions)], patient, pixel_levels([(maps, lesions)], int(patient.max()) + 1))
 
 
 def by_definition(maps, lesions) -> float:
@@ -52,7 +57,7 @@ def by_definition(maps, lesions) -> float:
 @pytest.mark.parametrize("seed", range(3))
 def test_aupro_is_the_published_definition(seed):
     maps, lesions, patient = made_up(seed)
-    pixels = count_pixels([(maps, lesions)], patient)
+    pixels = pixels_of(maps, lesions, patient)
     found = aupro_estimate(pixels, counted(maps, lesions, patient), PatientBootstrap(patient, 200))
     assert found.value == pytest.approx(by_definition(maps, lesions), abs=2e-3)
     interval = found.interval()
@@ -66,7 +71,7 @@ def test_aupro_by_hand():
     lesions[0, 0, [0, 1]] = True
     patient = np.zeros(1, dtype=np.int64)
     found = aupro_estimate(
-        count_pixels([(maps, lesions)], patient), counted(maps, lesions, patient), PatientBootstrap(patient, 10)
+        pixels_of(maps, lesions, patient), counted(maps, lesions, patient), PatientBootstrap(patient, 10)
     )
     # The curve: up to 1/2 at rate 0, flat to rate 0.1, up to 1, flat on.
     assert found.value == pytest.approx((0.1 * 0.5 + 0.2 * 1) / 0.3)
@@ -77,7 +82,7 @@ def test_a_perfect_map_and_a_flat_one():
     maps, lesions, patient = made_up()
     for one, value in ((lesions.astype(np.float16), 1.0), (np.zeros_like(maps), FPR_LIMIT / 2)):
         counts = counted(one, lesions, patient)
-        pixels = count_pixels([(one, lesions)], patient)
+        pixels = pixels_of(one, lesions, patient)
         found = aupro_estimate(pixels, counts, PatientBootstrap(patient, 50))
         assert found.value == pytest.approx(value)
         np.testing.assert_allclose(found.resampled[np.isfinite(found.resampled)], value)

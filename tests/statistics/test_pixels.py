@@ -8,13 +8,19 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from anomae.errors import UserError
 from anomae.statistics.intervals import PatientBootstrap
+from anomae.statistics.lesions import LesionCounts, aupro, aupro_estimate
+from anomae.statistics.metrics import area_under_precision, area_under_roc
 from anomae.statistics.pixels import (
+    MOST_CELLS,
+    best_dice,
     count_pixels,
     float16_levels,
     level_counts,
     level_value,
     map_threshold,
+    moved,
     pixel_figures,
+    pixel_levels,
     tissue_masks,
 )
 
@@ -28,8 +34,8 @@ def made_up(count: int = 12):
 
 
 def counted(maps, lesions, patient, size=5):
-    batches = ((maps[k : k + size], lesions[k : k + size]) for k in range(0, len(maps), size))
-    return count_pixels(batches, patient)
+    batches = [(maps[k : k + size], lesions[k : k + size]) for k in range(0, len(maps), size)]
+    return count_pixels(batches, patient, pixel_levels(batches, int(patient.max()) + 1))
 
 
 def test_pixels_that_are_not_judged_are_not_there():
@@ -37,10 +43,11 @@ def test_pixels_that_are_not_judged_are_not_there():
     judged = np.random.default_rng(1).random(maps.shape) < 0.7
     changed = np.where(judged, maps, np.float16(9))
     for one in (maps, changed):
-        counts = count_pixels([(one, lesions & judged, judged)], patient)
+        batch = (one, lesions & judged, judged)
+        counts = count_pixels([batch], patient, pixel_levels([batch], 6))
         found = pixel_figures(counts, PatientBootstrap(patient, 20))
         assert found["auroc"].value == pytest.approx(roc_auc_score(lesions[judged], maps[judged]), abs=1e-12)
-        assert counts.coarse.sum() == counts.exact.sum() == judged.sum()
+        assert counts.coarse.sum() == counts.levels.exact.sum() == judged.sum()
 
 
 def test_equal_to_scikit_learn_on_all_pixels():
@@ -59,17 +66,60 @@ def test_equal_to_scikit_learn_on_all_pixels():
 def test_the_batches_do_not_matter():
     maps, lesions, patient = made_up()
     one, other = counted(maps, lesions, patient, 1), counted(maps, lesions, patient, 12)
-    np.testing.assert_array_equal(one.exact, other.exact)
+    np.testing.assert_array_equal(one.levels.exact, other.levels.exact)
     np.testing.assert_array_equal(one.coarse, other.coarse)
-    assert one.exact.sum() == one.coarse.sum() == maps.size
-    assert one.exact[1].sum() == lesions.sum()
+    assert one.levels.exact.sum() == one.coarse.sum() == maps.size
+    assert one.levels.exact[1].sum() == lesions.sum()
 
 
 def test_memory_is_bounded_by_patients_not_slices():
     maps, lesions, _ = made_up()
     crowd = np.arange(12) + 19_988
-    found = count_pixels([(maps, lesions)], crowd)
+    found = counted(maps, lesions, crowd)
     assert found.coarse.size <= 1 << 24
+
+
+MAPS = {
+    "in 0 to 0.0001": lambda z: 5e-5 + 1e-5 * z,
+    "near 0.9": lambda z: 1 / (1 + np.exp(-(2 + 0.5 * z))),
+    "near 3": lambda z: 3 + 0.25 * z,
+    "near 100": lambda z: 100 + 0.25 * z,
+    "of both signs": lambda z: z,
+    "with heavy ties": lambda z: np.maximum(np.round(z), 0),
+    "mostly zero": lambda z: np.maximum(z - 1, 0),
+}
+
+
+@pytest.mark.parametrize("patients", [60, 1500, 4000])
+@pytest.mark.parametrize("kind", MAPS)
+def test_patients_are_counted_by_steps_that_leave_every_figure_as_it_is(kind, patients):
+    """Steps of so many float16 numbers made 0.57 of an average precision of 0.59, whatever numbers a map has."""
+    rng = np.random.default_rng(0)
+    lesions = np.zeros((patients, 8, 8), dtype=np.bool_)
+    lesions[: patients // 3, 2:5, 2:5] = True
+    z = rng.normal(size=lesions.shape) + 0.3 * rng.normal(size=(patients, 1, 1)) + 2 * lesions
+    maps, patient = MAPS[kind](z).astype(np.float16), np.arange(patients)
+    counts = counted(maps, lesions, patient, 500)
+    assert counts.levels.steps <= max(MOST_CELLS // (2 * patients), 16)
+    assert (np.diff(counts.levels.step) >= 0).all()
+    whole = [np.cumsum(row[::-1])[None].astype(float) for row in counts.levels.exact]
+    steps = [np.cumsum(row[::-1])[None].astype(float) for row in counts.coarse.sum(axis=0)]
+    for figure in (area_under_roc, area_under_precision, best_dice):
+        assert figure(*steps[::-1]) == pytest.approx(figure(*whole[::-1]), abs=1e-3)
+    of_lesions = LesionCounts(patients, counts.levels)
+    of_lesions.add(maps, lesions, None, patient)
+    bootstrap, found = PatientBootstrap(patient, 40), of_lesions.number.sum(keepdims=True)
+    overlap = of_lesions.coarse.sum(axis=0, keepdims=True)
+    exact = aupro(counts.levels.exact[:1], of_lesions.overlap[None], found)
+    assert aupro(counts.coarse[:, 0].sum(axis=0, keepdims=True), overlap, found) == pytest.approx(exact, abs=1e-3)
+    estimates = pixel_figures(counts, bootstrap) | {"aupro": aupro_estimate(counts, of_lesions, bootstrap)}
+    for estimate in estimates.values():
+        assert estimate.resampled.mean() == pytest.approx(estimate.value, abs=estimate.resampled.std() + 1e-9)
+
+
+def test_what_steps_leave_of_a_figure_is_put_right_in_its_resamples():
+    resampled = np.array([0.2, 0.5, np.nan, 0.99])
+    np.testing.assert_allclose(moved(resampled, 0.4, 0.45), [0.25, 0.55, np.nan, 1.0])
 
 
 @settings(deadline=None, derandomize=True)

@@ -29,12 +29,16 @@ def tables(draw):
     return label.astype(np.bool_), np.array(scores), np.array(patient), band
 
 
-def plainly(label, scores, patient, band, times):
-    """AUROC of one resample, pair by pair."""
+def plainly(label, scores, patient, band, times, own=True):
+    """AUROC of one resample, pair by pair; own: with the pairs of each draw with itself."""
     won = possible = 0.0
     for one in np.flatnonzero(label & (band >= 0)):
-        for other in np.flatnonzero(~label & (band == band[one])):
+        here = band == band[one]
+        fewest = min(len(np.unique(patient[here & which])) for which in (label, ~label))
+        for other in np.flatnonzero(~label & here):
             pairs = float(times[patient[one]]) * float(times[patient[other]])
+            if not own and patient[one] == patient[other]:
+                pairs -= min(1, (fewest - 1) / 4) * float(times[patient[one]])
             possible += pairs
             won += pairs * (0.5 if scores[one] == scores[other] else float(scores[one] > scores[other]))
     return won / possible if possible else np.nan
@@ -45,11 +49,12 @@ def plainly(label, scores, patient, band, times):
 def test_both_ways_are_the_plain_one(made):
     draws = PatientDraws(6, 12, 1)
     times = np.concatenate(list(draws.batches(5)))
-    expected = [plainly(*made, drawn) for drawn in times]
+    expected = [plainly(*made, drawn, own=False) for drawn in times]
     for way in (by_patient_pairs, by_ranks):
-        value, resampled = way(draws, *made, Silent())
-        assert value == pytest.approx(plainly(*made, np.ones(6)), rel=1e-14, abs=0)
-        np.testing.assert_allclose(resampled, expected, rtol=1e-14, atol=0)
+        found = way(draws, *made, Silent())
+        assert found.value == pytest.approx(plainly(*made, np.ones(6)), rel=1e-14, abs=0)
+        assert found.centre == pytest.approx(plainly(*made, np.ones(6), own=False), abs=1e-13)
+        np.testing.assert_allclose(found.resampled, expected, rtol=0, atol=1e-13)
 
 
 def test_many_slices_in_blocks_and_in_every_kind_of_number():

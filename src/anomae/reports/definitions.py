@@ -18,11 +18,14 @@ _DEFINITIONS = {
     "interval": (
         "value: on all test slices. low, high: 2.5th and 97.5th percentile over resamples of whole patients, drawn "
         "with replacement, all figures the same ones. null where fewer than 5 patients hold abnormal slices, or fewer "
-        "than 5 normal ones (or lesions, or what is counted). With the weight of 30 equal patients of a class or fewer "
-        "the ends are moved away from the value by t(k - 1) / 1.96 * sqrt(k / (k - 1)), k the patients of the smaller "
-        "class. Near 0 or 1, and for every share at a threshold, the ends are those of Clopper and Pearson for as many "
-        "independent slices as the patients are worth. Figures of the pretext task leave out one patient at a time. "
-        "In simulations these intervals hold the truth at least 92 times in 100."
+        "than 5 normal ones (or lesions, or what is counted). An AUROC's resamples leave out the pairs of a patient's "
+        "own slices and lie about the figure of different patients alone; the interval of average precision reaches "
+        "over that among other patients' slices too. The value always lies inside. With the weight of 30 equal "
+        "patients of a class or fewer (up to 60 where they hold both) the ends are moved away from it by t(k - 1) / "
+        "1.96 * sqrt(k / (k - 1)), k the patients of the smaller class. Near 0 or 1, and for every share at a "
+        "threshold, the ends are those of Clopper and Pearson for as many independent slices as the patients are "
+        "worth. Figures of the pretext task leave out one patient at a time. In simulations these intervals hold the "
+        "truth at least 92 times in 100."
     ),
     "score_neighbours": (
         "The score of a slice smoothed along its scan: 1/4 of the detector's score of the slice below, 1/2 of its "

@@ -12,10 +12,11 @@ def few_patients_notes(figure: Estimate) -> list[str]:
     notes = []
     if wider > 1:
         held = " and ".join(f"{group.patients} with {group.words}" for group in figure.groups)
-        effective = min(group.effective for group in figure.groups)
+        least = min(figure.groups, key=lambda group: group.effective / group.enough)
+        those = ", those with both for half" if least.enough > ENOUGH_PATIENTS else ""
         notes.append(
-            f"Few patients (or cases): {held}, counting as much as {effective:.0f} patients of equal size "
-            f"({ENOUGH_PATIENTS} or fewer count as few). The intervals are widened for it, here by {wider:.2f}."
+            f"Few patients (or cases): {held}, counting as much as {least.effective:.0f} patients of equal size "
+            f"({least.enough:.0f} or fewer count as few{those}). The intervals are widened for it, here by {wider:.2f}."
         )
     if figure.left_out:
         notes.append(

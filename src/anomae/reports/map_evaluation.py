@@ -15,12 +15,14 @@ from anomae.slices.store import SliceStore
 from anomae.statistics.intervals import PatientBootstrap
 from anomae.statistics.lesions import LesionCounts, ThresholdFigures, aupro_estimate, figures_at_threshold
 from anomae.statistics.pixels import (
+    Batch,
     PixelCounts,
     count_pixels,
     level_counts,
     level_value,
     map_threshold,
     pixel_figures,
+    pixel_levels,
 )
 
 BLOCK = 64
@@ -56,20 +58,26 @@ def evaluate_maps(
     own = bootstrap.of(patient, most=MOST_RESAMPLES)
 
     def evaluated(name: str, threshold: int | None) -> tuple[MapFigures, PixelCounts]:
-        counter = LesionCounts(int(patient.max()) + 1, threshold)
-
-        def batches() -> Iterator[tuple[npt.NDArray[Any], ...]]:
+        def batches(counter: LesionCounts | None = None) -> Iterator[Batch]:
             for start in range(0, len(known), BLOCK):
                 here = known[start : start + BLOCK]
-                pictures, lesions = store.select(rows[here]).pictures(slice(None)), store.lesions(rows[here])
-                block = np.asarray(maps[indices[here]]) if name == "map" else pictures
-                tissue = tissue_of(store, rows[here], pictures)
+                lesions = store.lesions(rows[here])
                 judged = store.judged(rows[here]) if store.has_ignored else None
-                counter.add(block, lesions, tissue, patient[start : start + BLOCK], judged)
+                if counter is None and name == "map":  # the pictures are not needed yet
+                    block = np.asarray(maps[indices[here]])
+                else:
+                    pictures = store.select(rows[here]).pictures(slice(None))
+                    block = np.asarray(maps[indices[here]]) if name == "map" else pictures
+                if counter is not None:
+                    tissue = tissue_of(store, rows[here], pictures)
+                    counter.add(block, lesions, tissue, patient[start : start + BLOCK], judged)
+                    bar.advance(len(here))
                 yield (block, lesions) if judged is None else (block, lesions, judged)
-                bar.advance(len(here))
 
-        counts = count_pixels(batches(), patient)
+        patients = int(patient.max()) + 1
+        levels = pixel_levels(batches(), patients)
+        counter = LesionCounts(patients, levels, threshold)
+        counts = count_pixels(batches(counter), patient, levels)
         figures = pixel_figures(counts, own) | {"aupro": aupro_estimate(counts, counter, own)}
         at = None if threshold is None else _at_threshold(threshold, figures_at_threshold(counter))
         shares = {metric: Share.of(estimate) for metric, estimate in figures.items()}
@@ -79,7 +87,7 @@ def evaluate_maps(
     of_images, _ = evaluated("image_intensity", image_threshold(store))
     return Pixel(
         slices=len(known),
-        lesion_share=float(counts.exact[1].sum() / counts.exact.sum()),
+        lesion_share=float(counts.levels.exact[1].sum() / counts.levels.exact.sum()),
         note=" ".join([*([] if calibration is not None else [NO_MAP_THRESHOLD]), *_ignored_note(store, rows[known])]),
         map_name=map_name,
         map=of_map,

@@ -9,7 +9,6 @@ import numpy.typing as npt
 
 from anomae.progress import Progress, progress
 from anomae.statistics.holders import (
-    ENOUGH_PATIENTS,
     FEWEST_PATIENTS,
     NORMAL_QUANTILE,
     Holders,
@@ -24,6 +23,7 @@ from anomae.statistics.pairs import worth_pairing
 from anomae.statistics.patient_draws import PatientDraws
 from anomae.statistics.rare import clopper_pearson, is_rare, worth
 from anomae.statistics.resampled_aurocs import by_patient_pairs, by_ranks
+from anomae.statistics.resampled_metrics import ResampledMetrics
 from anomae.statistics.resampled_ranks import ResampledRanks
 
 WATCHED_ROWS = 100_000  # from so many slices on, resampling takes long enough to say how far it is
@@ -62,7 +62,9 @@ class Estimate:
     most is 1.  leaning: a difference of figures near 0 or 1, of which the lower one has the longer tail: its resamples
     lean away from no difference, and their percentiles alone hold the truth 91 times in 100.  skewed: a figure whose
     resamples lie above it as it lies above the truth, such as pixel average precision: percentiles alone hold the truth
-    86 times in 100 with forty abnormal patients that differ much.
+    86 times in 100 with forty abnormal patients that differ much.  centre: what the interval lies about, if not the
+    figure itself: an AUROC of the pairs of different patients alone (`anomae.statistics.own_pairs`).  beside: another
+    way to the same figure, whose interval is covered too (not in means and differences).
     """
 
     value: float
@@ -71,6 +73,13 @@ class Estimate:
     lowest: float = 0.0
     leaning: bool = False
     skewed: bool = False
+    centre: float | None = None
+    beside: "Estimate | None" = None
+
+    @property
+    def middle(self) -> float:
+        """What the interval lies about: the resamples, which lie about the figure, are moved there."""
+        return self.value if self.centre is None else self.centre
 
     @property
     def left_out(self) -> int:
@@ -80,37 +89,43 @@ class Estimate:
     def interval(self) -> Interval:
         """From the 2.5th and 97.5th percentile of the resamples, where at least half of them gave a figure.
 
-        None where fewer than five patients hold a class; stretched about the figure where few do (`stretch`).  Where
+        None where fewer than five patients hold a class; stretched about its middle where few do (`stretch`).  Where
         what it misses, or has at all, is worth fewer than five patients, it reaches as far at least as that of a
         binomial share (`rare`); where it is `leaning`, as 1.96 standard deviations of the resamples above and below.
         Where it is `skewed`, both arms are as long as the longer one, and stretched however many patients there are.
+        The figure itself always lies inside.
         """
         why, usable = why_no_interval(self.groups), self.resampled[np.isfinite(self.resampled)]
         if why or len(usable) < max(2, len(self.resampled) / 2):
             return Interval(self.value, why=why or "too few patients for an interval")
+        middle = self.middle
+        if middle != self.value:
+            usable = np.clip(usable + (middle - self.value), self.lowest, 1.0)
         low, high = (float(end) for end in np.percentile(usable, (2.5, 97.5)))
-        wider = stretch(self.groups, np.inf if self.skewed else ENOUGH_PATIENTS)
+        wider = stretch(self.groups, np.inf if self.skewed else None)
         if self.skewed:
-            arm = max(self.value - low, high - self.value)
-            low, high = max(self.lowest, self.value - arm), min(1.0, self.value + arm)
+            arm = max(middle - low, high - middle)
+            low, high = max(self.lowest, middle - arm), min(1.0, middle + arm)
         if wider > 1:
-            low = max(self.lowest, min(low, self.value - wider * (self.value - low)))
-            high = min(1.0, max(high, self.value + wider * (high - self.value)))
+            low = max(self.lowest, min(low, middle - wider * (middle - low)))
+            high = min(1.0, max(high, middle + wider * (high - middle)))
         effective = min((group.effective for group in self.groups), default=0.0)
         if self.lowest == 0 and self.rare:
-            slices = worth(self.value, float(usable.var(ddof=1)), effective, fewest_of(self.groups) - 1)
-            ends = clopper_pearson(self.value, slices)
-            low, high = min(low, ends[0]), max(high, ends[1])
+            slices = worth(middle, float(usable.var(ddof=1)), effective, fewest_of(self.groups) - 1)
+            least, most = clopper_pearson(middle, slices)
+            low, high = min(low, least), max(high, most)
         if self.leaning:
             reach = NORMAL_QUANTILE * float(usable.std(ddof=1))
-            low = max(self.lowest, min(low, self.value - reach))
-            high = min(1.0, max(high, self.value + reach))
-        return Interval(self.value, low, high)
+            low = max(self.lowest, min(low, middle - reach))
+            high = min(1.0, max(high, middle + reach))
+        other = self.beside.interval() if self.beside else Interval(self.value)
+        ends = [end for end in (low, high, self.value, other.low, other.high) if end is not None]
+        return Interval(self.value, min(ends), max(ends))
 
     @property
     def rare(self) -> bool:
         """Whether the figure, or what it misses, is worth fewer than five of the patients."""
-        return bool(self.groups) and is_rare(self.value, min(group.effective for group in self.groups))
+        return bool(self.groups) and is_rare(self.middle, min(group.effective for group in self.groups))
 
 
 def mean_estimate(estimates: Sequence[Estimate]) -> Estimate:
@@ -120,7 +135,8 @@ def mean_estimate(estimates: Sequence[Estimate]) -> Estimate:
     groups = tuple(group for estimate in estimates for group in estimate.groups)
     lowest = min(estimate.lowest for estimate in estimates)
     leaning, skewed = (any(getattr(one, name) for one in estimates) for name in ("leaning", "skewed"))
-    return Estimate(value, resampled, groups, lowest, leaning, skewed)
+    centre = float(np.mean([estimate.middle for estimate in estimates]))
+    return Estimate(value, resampled, groups, lowest, leaning, skewed, centre)
 
 
 def paired_difference(one: Estimate, other: Estimate) -> Interval:
@@ -133,7 +149,8 @@ def difference_estimate(one: Estimate, other: Estimate) -> Estimate:
     resampled = one.resampled - other.resampled
     groups, leaning = (*one.groups, *other.groups), one.rare or other.rare
     skewed = one.skewed or other.skewed
-    return Estimate(one.value - other.value, resampled, groups, lowest=-1.0, leaning=leaning, skewed=skewed)
+    centre = one.middle - other.middle
+    return Estimate(one.value - other.value, resampled, groups, -1.0, leaning, skewed, centre)
 
 
 class PatientBootstrap:
@@ -166,27 +183,39 @@ class PatientBootstrap:
         metrics: Mapping[str, MetricSpec] = METRICS,
     ) -> dict[str, dict[str, Estimate]]:
         """Estimates by column and metric, for every score column (n,) at once."""
-        ranked = {name: Ranked(labels, scores) for name, scores in columns.items()}
-        value = {name: ranks.counts() for name, ranks in ranked.items()}
-        tables = {name: ResampledRanks(ranks, self.patient, self.patients) for name, ranks in ranked.items()}
+        scored = {
+            name: ResampledMetrics(labels, scores, self.patient, self.patients) for name, scores in columns.items()
+        }
         held = slice_holders(labels, self.patient)
         groups = {
             metric: tuple(replace(group, needed=needed) for group, needed in zip(held, spec.needs, strict=True))
             for metric, spec in metrics.items()
         }
         samples: dict[tuple[str, str], list[npt.NDArray[np.float64]]] = {}
+        others: dict[tuple[str, str], list[npt.NDArray[np.float64]]] = {}
         with self._watched("metrics of resamples", len(self.patient), 1) as bar:
-            for times in self.draws(max((table.levels for table in tables.values()), default=1)):
-                for name, table in tables.items():
-                    counts = table.counts(times)
+            for times in self.draws(max((score.rows for score in scored.values()), default=1)):
+                for name, score in scored.items():
+                    counts = score.table.counts(times)
                     for metric, spec in metrics.items():
-                        samples.setdefault((name, metric), []).append(spec.function(*counts))
+                        samples.setdefault((name, metric), []).append(score.figure(spec, counts, times))
+                        if (other := score.beside(spec, counts, times)) is not None:
+                            others.setdefault((name, metric), []).append(other)
                 bar.advance(len(times))
         found: dict[str, dict[str, Estimate]] = {name: {} for name in columns}
-        for name, counts in value.items():
+        once = np.ones((1, self.patients))
+        for name, score in scored.items():
             for metric, spec in metrics.items():
+                value, centre = spec.function(*score.whole)[0], score.figure(spec, score.whole, once)[0]
                 resampled = np.concatenate([np.empty(0), *samples.get((name, metric), [])])
-                found[name][metric] = Estimate(float(spec.function(*counts)[0]), resampled, groups[metric])
+                beside = None
+                if (name, metric) in others and (
+                    among := score.beside(spec, score.table.counts(once), once)
+                ) is not None:
+                    beside = Estimate(float(among[0]), np.concatenate(others[name, metric]), groups[metric])
+                found[name][metric] = Estimate(
+                    float(value), resampled, groups[metric], centre=float(centre), beside=beside
+                )
         return found
 
     def aurocs(
@@ -214,7 +243,7 @@ class PatientBootstrap:
             }
         compared = np.isin(band, np.intersect1d(band[truth & (band >= 0)], band[~truth]))
         groups = slice_holders(truth[compared], patient[compared])
-        return {name: Estimate(value, samples, groups) for name, (value, samples) in found.items()}
+        return {name: Estimate(one.value, one.resampled, groups, centre=one.centre) for name, one in found.items()}
 
     def _watched(self, title: str, rows: int, columns: int) -> AbstractContextManager[Progress]:
         return progress(title, self.resamples * columns, "resamples", speaks=rows >= WATCHED_ROWS)

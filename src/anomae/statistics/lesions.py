@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from anomae.statistics.holders import holders
 from anomae.statistics.intervals import Estimate, Interval, PatientBootstrap
-from anomae.statistics.pixels import LEVELS, MOST_CELLS, PixelCounts, float16_levels
+from anomae.statistics.pixels import LEVELS, PixelCounts, PixelLevels, float16_levels, moved
 from anomae.statistics.ratios import ratio
 
 FPR_LIMIT = 0.3
@@ -22,14 +22,14 @@ SIZES = ("small", "middle", "large")
 class LesionCounts:
     """Fed a batch at a time; what is held does not grow with the number of slices, but for four numbers a lesion."""
 
-    def __init__(self, patients: int, threshold: int | None = None) -> None:
-        """patients: how many there are, 0..p-1.  threshold: the level (of `float16_levels`) above which is flagged."""
-        self.threshold = threshold
-        shift = 4
-        while patients * (LEVELS >> shift) > MOST_CELLS and shift < 12:
-            shift += 1
+    def __init__(self, patients: int, levels: PixelLevels, threshold: int | None = None) -> None:
+        """patients: how many there are, 0..p-1.  levels: of the pixels of all that will be added.
+
+        threshold: the level (of `float16_levels`) above which is flagged.
+        """
+        self.levels, self.threshold = levels, threshold
         self.overlap = np.zeros(LEVELS)  # summed over lesions: the share of the lesion's pixels at each level
-        self.coarse = np.zeros((patients, LEVELS >> shift))
+        self.coarse = np.zeros((patients, levels.steps))
         self.number = np.zeros(patients)
         self.flags = np.zeros((patients, 4))  # flagged lesion, flagged elsewhere, flagged healthy tissue, the latter
         self.lesion_pixels = np.zeros(patients)
@@ -67,12 +67,11 @@ class LesionCounts:
             pieces, count = label(lesion, structure=np.ones((3, 3), dtype=np.int8))
             self.number[who] += count
             for piece in range(1, count + 1):
-                levels = one[pieces == piece]
-                share = np.bincount(levels, minlength=LEVELS) / len(levels)
-                self.overlap += share
-                self.coarse[who] += share.reshape(self.coarse.shape[1], -1).sum(axis=1)
-                flagged_share = float(np.mean(levels > self.threshold)) if self.threshold is not None else 0.0
-                self.lesions.append((who, len(levels), flagged_share))
+                inside = one[pieces == piece]
+                self.overlap += np.bincount(inside, minlength=LEVELS) / len(inside)
+                self.coarse[who] += np.bincount(self.levels.step[inside], minlength=self.levels.steps) / len(inside)
+                flagged_share = float(np.mean(inside > self.threshold)) if self.threshold is not None else 0.0
+                self.lesions.append((who, len(inside), flagged_share))
 
 
 def aupro(
@@ -99,15 +98,16 @@ def aupro(
 
 
 def aupro_estimate(pixels: PixelCounts, counts: LesionCounts, bootstrap: PatientBootstrap) -> Estimate:
-    """AUPRO, exact, with resamples of patients from the coarse counts.  bootstrap: over the patients 0..p-1."""
-    value = aupro(pixels.exact[:1], counts.overlap[None], counts.number.sum(keepdims=True))
-    normal = pixels.coarse[:, 0].astype(np.float64)
-    overlap = counts.coarse.reshape(*normal.shape, -1).sum(axis=2)  # of as many levels or more
+    """AUPRO, exact; resamples from the coarse counts are `moved`.  bootstrap: over the patients 0..p-1."""
+    value = float(aupro(pixels.levels.exact[:1], counts.overlap[None], counts.number.sum(keepdims=True))[0])
+    normal, once = pixels.coarse[:, 0].astype(np.float64), np.ones((1, len(counts.number)))
+    coarse = float(aupro(once @ normal, once @ counts.coarse, once @ counts.number)[0])
     samples = [
-        aupro(times @ normal, times @ overlap, times @ counts.number) for times in bootstrap.draws(normal.shape[1])
+        aupro(times @ normal, times @ counts.coarse, times @ counts.number)
+        for times in bootstrap.draws(normal.shape[1])
     ]
     groups = holders("lesions", counts.number), holders("pixels outside lesions", normal.sum(axis=1))
-    return Estimate(float(value[0]), np.concatenate(samples) if samples else np.empty(0), groups)
+    return Estimate(value, moved(np.concatenate(samples) if samples else np.empty(0), coarse, value), groups)
 
 
 @dataclass(frozen=True, slots=True)

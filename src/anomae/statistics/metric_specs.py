@@ -32,7 +32,9 @@ class MetricSpec:
     name: its key in report.json.  function: true and false positives (r, u), as `Ranked.counts` gives them for r
     resamples at once, -> (r,), NaN where a class was not drawn.  title: the head of its column.  definition: what it
     means, in sentences.  direction: which end is better.  needs: patients with abnormal and with normal slices for an
-    interval: a threshold that one of twenty exceeds cannot be taken from ten.
+    interval: a threshold that one of twenty exceeds cannot be taken from ten.  by_pairs: it is a share of pairs of
+    slices, of which an interval leaves out those of one patient (`anomae.statistics.own_pairs`).  by_precision: it is
+    average precision, whose interval reaches over `anomae.statistics.precision_among_others` too.
     """
 
     name: str
@@ -41,6 +43,8 @@ class MetricSpec:
     definition: str
     direction: Literal["higher is better", "lower is better"] = "higher is better"
     needs: tuple[int, int] = (FEWEST_PATIENTS, FEWEST_PATIENTS)
+    by_pairs: bool = False
+    by_precision: bool = False
 
 
 def _sensitivity_at(percent: int) -> MetricSpec:
@@ -64,6 +68,7 @@ METRICS: dict[str, MetricSpec] = {
             "AUROC",
             "Area under the ROC curve: the chance that an abnormal slice scores above a normal one, a tie counting one "
             "half. 0.5 is chance.",
+            by_pairs=True,
         ),
         MetricSpec(
             "average_precision",
@@ -71,6 +76,7 @@ METRICS: dict[str, MetricSpec] = {
             "average precision",
             "Precision averaged over the steps of recall. A random score reaches the share of abnormal slices, so "
             "values compare only on the same slices.",
+            by_precision=True,
         ),
         MetricSpec(
             "fpr_at_95_tpr",

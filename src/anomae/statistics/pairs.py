@@ -56,12 +56,16 @@ class PatientPairs:
 
     def auroc(self, times: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """AUROC (k,) where each patient counts `times` (k, patients); NaN where no pair was drawn."""
-        rows, columns = times[:, self.abnormal_patients], times[:, self.normal_patients]
-        won = np.einsum("kp,kp->k", rows @ self.won, columns)
-        possible = np.einsum("kb,kb->k", rows @ self.abnormal, columns @ self.normal)
+        won = np.einsum("kp,kp->k", times[:, self.abnormal_patients] @ self.won, times[:, self.normal_patients])
+        possible = self.possible(times)
         out = np.full(len(won), np.nan)
         np.divide(won, possible, out=out, where=possible > 0)
         return out
+
+    def possible(self, times: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """How many pairs there are (k,)."""
+        rows, columns = times[:, self.abnormal_patients], times[:, self.normal_patients]
+        return np.asarray(np.einsum("kb,kb->k", rows @ self.abnormal, columns @ self.normal))
 
 
 def _add_won(

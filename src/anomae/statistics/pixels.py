@@ -13,9 +13,12 @@ from anomae.statistics.intervals import Estimate, PatientBootstrap
 from anomae.statistics.metrics import area_under_precision, area_under_roc
 
 LEVELS = 1 << 16  # every float16 there is
-MOST_CELLS = 1 << 23
+MOST_CELLS = 1 << 23  # of the table patients x 2 x steps
+MOST_STEPS, FEWEST_STEPS = 4096, 16
+FIRST_FLAGGED = 0.3  # of the normal pixels
 COARSE_SHIFT = 4
 COARSE_LEVELS = LEVELS >> COARSE_SHIFT
+Batch = tuple[npt.NDArray[Any], ...]
 SKEWED = ("average_precision", "best_dice")  # see anomae.statistics.intervals.Estimate
 MAP_SHARE = 0.01  # of the healthy tissue of held-out patients may lie above the threshold of maps
 
@@ -34,36 +37,72 @@ def float16_levels(values: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
 
 
 @dataclass(frozen=True, slots=True)
-class PixelCounts:
-    """Pixels by level: `exact` (2, 65536) over all slices, [normal, lesion]; `coarse` (patients, 2, levels)."""
+class PixelLevels:
+    """Pixels of all slices by level, and the steps by which patients are counted.
+
+    exact: (2, 65536), [normal, lesion].  step: (65536,), 0..steps-1, never falling: of each level.
+    """
 
     exact: npt.NDArray[np.int64]
+    step: npt.NDArray[np.int64]
+
+    @property
+    def steps(self) -> int:
+        """How many there are."""
+        return int(self.step[-1]) + 1
+
+
+@dataclass(frozen=True, slots=True)
+class PixelCounts:
+    """Pixels of all slices by level, and those of each patient by step: `coarse` (patients, 2, steps)."""
+
+    levels: PixelLevels
     coarse: npt.NDArray[np.int64]
 
 
-def count_pixels(batches: Iterable[tuple[npt.NDArray[Any], ...]], patient: npt.NDArray[np.int64]) -> PixelCounts:
+def pixel_levels(batches: Iterable[Batch], patients: int) -> PixelLevels:
+    """Go through maps (k, h, w) a first time, given as to `count_pixels`, so that their levels are known beforehand."""
+    exact = np.zeros(2 * LEVELS, dtype=np.int64)
+    for maps, lesions, *judged in batches:
+        which = float16_levels(maps) + LEVELS * lesions
+        exact += np.bincount(which[judged[0]] if judged else which.ravel(), minlength=2 * LEVELS)
+    return PixelLevels(exact.reshape(2, LEVELS), _steps(exact.reshape(2, LEVELS), patients))
+
+
+def _steps(exact: npt.NDArray[np.int64], patients: int) -> npt.NDArray[np.int64]:
+    """The step (65536,) of each level: every level that occurs has its own, or as many as memory allows.
+
+    Then steps hold about equal parts of three things together: lesion pixels, normal pixels, and those normal pixels
+    that are flagged first, where AUPRO and average precision are decided.
+    """
+    most = int(np.clip(MOST_CELLS // (2 * patients), FEWEST_STEPS, MOST_STEPS))
+    occurs = exact.any(axis=0)
+    if np.count_nonzero(occurs) <= most:
+        return np.maximum(np.cumsum(occurs, dtype=np.int64) - 1, 0)
+    normal, lesion = exact.astype(np.float64)
+    above = normal.sum() - np.cumsum(normal)
+    first = np.where(above < FIRST_FLAGGED * normal.sum(), normal, 0.0)
+    part = np.sum([kind / max(kind.sum(), 1.0) for kind in (lesion, normal, first)], axis=0)
+    part /= part.sum()
+    step = np.minimum((np.cumsum(part) - part / 2) * most, most - 1).astype(np.int64)
+    return np.cumsum(np.diff(step, prepend=step[:1]) > 0, dtype=np.int64)
+
+
+def count_pixels(batches: Iterable[Batch], patient: npt.NDArray[np.int64], levels: PixelLevels) -> PixelCounts:
     """Count the pixels of maps (k, h, w), given a batch at a time with lesion masks of that shape.
 
     A batch may have a third, of that shape: which pixels are judged; without it all are.
-    patient: (n,), 0..p-1, of all slices in the order of the batches.
+    patient: (n,), 0..p-1, of all slices in the order of the batches.  levels: of these same batches.
     """
-    patients = int(patient.max()) + 1
-    shift = 4
-    while patients * 2 * (LEVELS >> shift) > MOST_CELLS and shift < 12:
-        shift += 1
-    levels = LEVELS >> shift
-    exact = np.zeros((2, LEVELS), dtype=np.int64)
-    coarse = np.zeros((patients, 2, levels), dtype=np.int64)
+    coarse = np.zeros((int(patient.max()) + 1, 2, levels.steps), dtype=np.int64)
     done = 0
     for maps, lesions, *judged in batches:
         for row, (one, lesion) in enumerate(zip(float16_levels(maps), lesions, strict=True)):
-            which = one.ravel() + LEVELS * lesion.ravel()
-            which = which[judged[0][row].ravel()] if judged else which
-            counts = np.bincount(which, minlength=2 * LEVELS).reshape(2, LEVELS)
-            exact += counts
-            coarse[patient[done]] += counts.reshape(2, levels, -1).sum(axis=2)
+            which = levels.step[one] + levels.steps * lesion
+            which = which[judged[0][row]] if judged else which.ravel()
+            coarse[patient[done]] += np.bincount(which, minlength=2 * levels.steps).reshape(2, -1)
             done += 1
-    return PixelCounts(exact, coarse)
+    return PixelCounts(levels, coarse)
 
 
 def tissue_masks(images: npt.NDArray[Any], body_fraction: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
@@ -121,14 +160,16 @@ def level_value(level: int) -> float:
 def pixel_figures(counts: PixelCounts, bootstrap: PatientBootstrap) -> dict[str, Estimate]:
     """auroc, average_precision and best_dice over all pixels, each exact, with resamples from the coarse counts.
 
+    By what steps of several levels make of the figure itself, resamples are moved (`moved`).
     bootstrap: over the patients 0..p-1 of `count_pixels`.  Raises UserError where there is no lesion or only lesion.
     """
-    totals = counts.exact.sum(axis=1)
+    totals = counts.levels.exact.sum(axis=1)
     if not totals.all():
         raise UserError("No lesion pixel, or nothing but lesion: maps cannot be evaluated.")
     metrics = {"auroc": area_under_roc, "average_precision": area_under_precision, "best_dice": best_dice}
-    tp, fp = _falling(counts.exact[None])
-    value = {name: float(metric(tp, fp)[0]) for name, metric in metrics.items()}
+    exact, stepped = _falling(counts.levels.exact[None]), _falling(counts.coarse.sum(axis=0, keepdims=True))
+    value = {name: float(metric(*exact)[0]) for name, metric in metrics.items()}
+    coarse = {name: float(metric(*stepped)[0]) for name, metric in metrics.items()}
     samples: dict[str, list[npt.NDArray[np.float64]]] = {name: [np.empty(0)] for name in metrics}
     flat = counts.coarse.reshape(len(counts.coarse), -1).astype(np.float64)
     for times in bootstrap.draws(flat.shape[1]):
@@ -138,9 +179,16 @@ def pixel_figures(counts: PixelCounts, bootstrap: PatientBootstrap) -> dict[str,
     normal, lesion = counts.coarse.sum(axis=2).T
     groups = holders("lesions", lesion), holders("pixels outside lesions", normal)
     return {
-        name: Estimate(value[name], np.concatenate(parts), groups, skewed=name in SKEWED)
+        name: Estimate(
+            value[name], moved(np.concatenate(parts), coarse[name], value[name]), groups, skewed=name in SKEWED
+        )
         for name, parts in samples.items()
     }
+
+
+def moved(resampled: npt.NDArray[np.float64], coarse: float, value: float) -> npt.NDArray[np.float64]:
+    """Resamples (r,) of shares, by as much as the figure itself differs where levels share a step."""
+    return np.clip(resampled + (value - coarse), 0.0, 1.0)
 
 
 def best_dice(tp: npt.NDArray[np.float64], fp: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

@@ -32,7 +32,10 @@ class ResampledRanks:
             level = ranked.ends * most_levels // (ranked.ends[-1] + 1)
             level = np.cumsum(np.diff(level, prepend=level[:1]) > 0)
         self.levels = int(level[-1]) + 1
-        row = np.repeat(level, sizes) + self.levels * (ranked.abnormal == 0)
+        ordered = np.repeat(level, sizes)
+        self.level = np.empty(len(ordered), dtype=np.int64)  # of each slice as it was given
+        self.level[ranked.order] = ordered
+        row = ordered + self.levels * (ranked.abnormal == 0)
         self._most_slices = int(np.bincount(row).max())  # of a level and class
         self._table = csr_matrix((np.ones(len(row)), (row, patient[ranked.order])), shape=(2 * self.levels, patients))
         self._blocks: dict[Any, list[tuple[Any, Any]]] = {}
