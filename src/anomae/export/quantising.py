@@ -1,4 +1,8 @@
-"""Networks in int8: what each is given on healthy slices is recorded, and the operators are quantised to that range.
+"""Networks in int8: what each is given is recorded, and the operators are quantised to that range.
+
+What is recorded is of healthy slices and of pseudo-lesions in some of them: ranges of healthy slices alone cut off all
+that is more abnormal than these, and no lesion is above a threshold then.  For the same reason what comes last in a
+network, such as the logits of a head, stays in fp32: its range has no bound that slices at hand could tell.
 
 ONNX Runtime quantises, for both engines: OpenVINO runs what it writes (pairs of QuantizeLinear and DequantizeLinear) in
 int8 too.  Weights by channel, inputs by tensor.
@@ -14,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anomae.detectors.protocol import with_neighbours
+from anomae.export.altered import with_lesions
 from anomae.export.held_back import HeldBack
 from anomae.export.traceable import TraceableNetwork
 from anomae.extras import require
@@ -21,10 +26,14 @@ from anomae.inference.exported.detector import ExportedDetector
 from anomae.inference.exported.engines import Arrays, Network
 
 Given = list[dict[str, npt.NDArray[Any]]]
+ALTERED = 16  # slices that get a lesion of each family
 
 
-def recorded(exported: ExportedDetector, slices: HeldBack, names: list[str]) -> dict[str, Given]:
-    """What the networks `names` are given while `exported` inspects `slices`, batch after batch."""
+def recorded(exported: ExportedDetector, slices: HeldBack, names: list[str], fitted: Any) -> dict[str, Given]:
+    """What the networks `names` are given while `exported` inspects `slices`, batch after batch.
+
+    fitted: the detector in torch; of each family of `with_lesions` a lesion in up to `ALTERED` of them comes after.
+    """
     given: dict[str, Given] = {name: [] for name in names}
 
     def recording(name: str, network: Network) -> Network:
@@ -37,6 +46,9 @@ def recorded(exported: ExportedDetector, slices: HeldBack, names: list[str]) -> 
     networks = {name: recording(name, network) for name, network in exported.networks.items()}
     watched = replace(exported, networks=networks, threads=1)
     watched.inspect(*with_neighbours(watched, slices.images, lambda: slices.neighbours))
+    some = slices.evenly(ALTERED)
+    for _, images, beside in with_lesions(fitted, some.images, some.neighbours):
+        watched.inspect(images, beside)
     return given
 
 
@@ -70,7 +82,7 @@ def quantise(network: TraceableNetwork, onnx: Path, given: Given) -> None:
             str(quantised),
             Recorded(),
             op_types_to_quantize=list(network.eight_bit),
-            nodes_to_exclude=_of_computed_factors(made_ready, network.eight_bit),
+            nodes_to_exclude=_kept(made_ready, network.eight_bit),
             per_channel=True,
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
@@ -81,11 +93,21 @@ def quantise(network: TraceableNetwork, onnx: Path, given: Given) -> None:
     quantised.replace(onnx)
 
 
-def _of_computed_factors(path: Path, kinds: tuple[str, ...]) -> list[str]:
-    """Names of the operators of these kinds in an ONNX file that have no constant factor, such as those of attention.
+def _kept(path: Path, kinds: tuple[str, ...]) -> list[str]:
+    """Names of the operators of these kinds in an ONNX file that are not to be quantised.
 
-    The quantiser's own option for it (MatMulConstBOnly) counts for nothing in the form with pairs.
+    Those that have no constant factor, such as those of attention (the quantiser's own option for it,
+    MatMulConstBOnly, counts for nothing in the form with pairs); and those that come last: no other of these kinds is
+    given what was made of what they made.
     """
     graph = require("onnx", "onnx").load(str(path)).graph
     constant = {tensor.name for tensor in graph.initializer}
-    return [node.name for node in graph.node if node.op_type in kinds and not constant & set(node.input[:2])]
+    ours = [node for node in graph.node if node.op_type in kinds]
+    quantised = [node for node in ours if constant & set(node.input[:2])]
+    followed: set[str] = set()  # what one of `quantised` is given, and what that was made of
+    names = {node.name for node in quantised}
+    for node in reversed(graph.node):  # which are in the order in which they are computed
+        if node.name in names or followed & set(node.output):
+            followed.update(node.input)
+    last = [node.name for node in quantised if not followed & set(node.output)]
+    return [*(node.name for node in ours if node.name not in names), *last]

@@ -9,7 +9,7 @@ import numpy as np
 
 from anomae.cohorts.case import CaseSlices
 from anomae.cohorts.scan_slices import scan_slices
-from anomae.detectors.protocol import FittedDetector
+from anomae.detectors.protocol import FittedDetector, engine_of, own_calibration_of
 from anomae.inference.decision import HealthyScores, Rules, decide, rules_of
 from anomae.inference.finding import FoundRegions, find_regions
 from anomae.inference.reference import Reference
@@ -52,7 +52,12 @@ class Model:
         """
         advice = "give the command `anomae fit STORE RUN` of its run again, which adds it"
         said = []
-        if self.healthy is None:
+        if self.healthy is None and own_calibration_of(self.detector) is not None:
+            said.append(
+                f"This model ({engine_of(self.detector)}) keeps no scores that it gave to healthy people itself, so it "
+                "flags nothing by itself; export it again where the store of its run is at hand."
+            )
+        elif self.healthy is None:
             said.append(
                 f"The model keeps no scores of healthy people, so it flags nothing by itself; {advice} where the store "
                 "has healthy slices in its validation split."

@@ -32,13 +32,20 @@ def device_of(facts: Mapping[str, Any]) -> DeviceSettings:
 
 
 def calibrate(
-    load: Callable[[], FittedDetector], store: SliceStore, run: Run, *, levels: bool, computed_on: str
+    load: Callable[[], FittedDetector],
+    store: SliceStore,
+    run: Run,
+    *,
+    levels: bool,
+    computed_on: str,
+    beside: bool = True,
 ) -> None:
     """Score the normal validation slices into RUN/calibration and keep their scores beside the fitted detector.
 
     Nothing where there are none, nor where both are there already: of the same fitted detector, slices and device, and
     with the levels of the maps, if they are wanted.  load: gives the fitted detector.  levels: see `score_rows`.
-    computed_on: the device, in words.
+    computed_on: the device, in words.  beside: False leaves what lies
+    beside the fitted detector as it is, since this is not what it gives.
     """
     rows = store.rows(CALIBRATION_SPLIT, label=0)
     if not len(rows):
@@ -58,7 +65,8 @@ def calibrate(
         finish(run.calibration, {**facts, "made_of": made_of})
     elif (run.fitted / NAME).exists() and "smoothed" in read_json(run.fitted / NAME):  # earlier versions kept none
         return
-    write_healthy_scores(run.fitted, healthy_scores_of(run, store))
+    if beside:
+        write_healthy_scores(run.fitted, healthy_scores_of(run, store))
 
 
 def healthy_scores_of(run: Run, store: SliceStore) -> HealthyScores:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from anomae.detectors.protocol import FittedDetector, engine_of
+from anomae.detectors.protocol import FittedDetector, engine_of, own_calibration_of
 from anomae.detectors.registry import load_detector
 from anomae.errors import UserError
 from anomae.locks import locked
@@ -51,6 +51,7 @@ def score(
         made_of = {"model": fingerprint(opened_run.fitted), "computed_on": computed}
         facts = score_rows(detector, opened, rows, opened_run.findings, split, maps=maps, made_of=made_of)
         if calibration and split == "test":
-            calibrate(lambda: detector, opened, opened_run, levels=maps, computed_on=computed)
+            beside = own_calibration_of(detector) is None
+            calibrate(lambda: detector, opened, opened_run, levels=maps, computed_on=computed, beside=beside)
         finish(opened_run.findings, {**facts, "computed_on": computed})
     return opened_run.findings
