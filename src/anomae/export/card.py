@@ -102,7 +102,9 @@ def _page(card: Mapping[str, Any]) -> str:
         *_quantised(card),
         "## Use",
         "`anomae score THIS_FOLDER scan.nii.gz --out RESULTS`. torch is not needed: in an environment without it, "
-        f"`pip install --no-deps anomae` and `pip install {_needed(engine)}`.",
+        f"`pip install --no-deps anomae` and `pip install {_needed(engine)}`. What needs torch is the look of a scan "
+        "beside those of the training scans, one of the checks on whether the model was made for it; without torch the "
+        "notes say that this one is not made.",
         "",
         "Every file is checked against checksums.json when the model is loaded. In calibration/ cases and patients are "
         "numbers.",

@@ -11,11 +11,13 @@ from anomae.cohorts.case import CaseSlices
 from anomae.cohorts.scan_slices import scan_slices
 from anomae.detectors.protocol import FittedDetector, engine_of, own_calibration_of
 from anomae.inference.decision import HealthyScores, Rules, decide, rules_of
+from anomae.inference.features import looks_possible
 from anomae.inference.finding import FoundRegions, find_regions
 from anomae.inference.reference import Reference
 from anomae.inference.score_volume import BATCH, VolumeResult, score_slices
 from anomae.inference.study import Study
 from anomae.inference.suitability import suitability_of
+from anomae.runs.model_fingerprint import REFERENCE_FEATURES
 from anomae.slices.settings import PrepareSettings
 from anomae.statistics.operating_point import PATIENT_BOUND, SLICE_BOUND
 from anomae.volumes.volume import Grid, Volume
@@ -69,6 +71,13 @@ class Model:
             )
         if self.reference is None:
             said.append(f"The model does not say what it was made for, so no scan is refused; {advice}.")
+        elif self.reference.lost:
+            said.append(
+                f"The file {REFERENCE_FEATURES} of this model is missing, so whether a scan looks unlike the training "
+                "scans is not checked; copy it from the run's folder fitted, or export the run again."
+            )
+        elif self.reference.features is not None and not looks_possible():
+            said.append("Whether a scan looks unlike the training scans is not checked: that needs torch.")
         return said
 
 
