@@ -73,6 +73,8 @@ def method_named(name: str) -> Method:
 
     Raises UserError, naming near misses, where there is none; where a module or class is missing, or is no detector.
     """
+    if not isinstance(name, str):
+        raise UserError(f'A detector is asked for by its name, or by "module:Class", not by {name!r}.')
     if ":" not in name:
         refuse_unknown(name)
         return DETECTORS[name]

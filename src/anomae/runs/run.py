@@ -65,13 +65,13 @@ class Run:
         facts: dict[str, Any] = read_json(self.folder / "run.json")
         return facts
 
-    def open_store(self, store: Path | None = None) -> SliceStore:
+    def open_store(self, store: Path | str | None = None) -> SliceStore:
         """The store that the run learned from, at its recorded path or at `store`.
 
         Raises UserError where it is gone, of an older version, or holds other slices than those that were learned from.
         """
         facts = self.facts()
-        folder = store or Path(facts["store"])
+        folder = Path(store or facts["store"])
         if not folder.is_dir():
             raise UserError(f"The store of this run, {folder}, is not there; name its new folder with --store.")
         if _format_of(folder) != FORMAT:

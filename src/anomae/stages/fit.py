@@ -65,7 +65,9 @@ def fit(
     a setting does not exist, or the other run's masked autoencoder is not the one that these settings want; and where a
     fit that was stopped would go on in another precision or on other numbers of devices or nodes.
     """
-    opened, opened_run = SliceStore(Path(store)), Run(Path(run))
+    if not isinstance(overrides, Mapping | None):
+        raise UserError(f"overrides are a dictionary, setting -> value, not {overrides!r}.")
+    opened, opened_run = SliceStore(store), Run(Path(run))
     name = recipe or opened.recipe
     method = method_named(detector)
     settings = overridden(method.settings(situation_of(opened, name, profile)), overrides or {})
