@@ -1,4 +1,4 @@
-"""Healthy slices with pseudo-lesions, for every detector: what is to be in range and above thresholds in int8 too."""
+"""Healthy slices with pseudo-lesions, for every detector: what is to be above thresholds in bf16 and int8 too."""
 
 from collections.abc import Iterator
 from typing import Any

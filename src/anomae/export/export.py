@@ -114,7 +114,7 @@ def write_compared(
         refuse_different(differences(fitted.inspect(*few), in_use.inspect(*few)), f"in batches of {card['batch']}")
         if precision != "fp32":
             if learned is not None:
-                _quantise(fitted, traced, in_use, learned, Path(kept), folder, to)
+                _quantise(traced, in_use, learned, Path(kept), folder, to)
                 card["quantised_on"] = learned.source
             in_use = opened(folder, card)
             parity[precision] = ranks_alike(fitted, in_use, slices, traced.pretext)
@@ -148,19 +148,13 @@ def _first(fitted: Any, slices: HeldBack, count: int) -> tuple[Any, ...]:
 
 
 def _quantise(
-    fitted: Any,
-    traced: "Traceable",
-    exported: ExportedDetector,
-    learned: HeldBack,
-    kept: Path,
-    folder: Path,
-    to: str,
+    traced: "Traceable", exported: ExportedDetector, learned: HeldBack, kept: Path, folder: Path, to: str
 ) -> None:
     from anomae.export.quantising import quantise, recorded
     from anomae.export.writing import written_for
 
     names = [name for name, facts in exported.card["networks"].items() if facts["computed"] == "int8"]
-    for name, given in recorded(exported, learned, names, fitted).items():
+    for name, given in recorded(exported, learned, names).items():
         quantise(traced.networks[name], kept / f"{name}.onnx", given)
         written_for(kept / f"{name}.onnx", folder, to)
 

@@ -1,8 +1,8 @@
-"""Networks in int8: what each is given is recorded, and the operators are quantised to that range.
+"""Networks in int8: what each is given on healthy slices is recorded, and the operators are quantised to that range.
 
-What is recorded is of healthy slices and of pseudo-lesions in some of them: ranges of healthy slices alone cut off all
-that is more abnormal than these, and no lesion is above a threshold then.  For the same reason what comes last in a
-network, such as the logits of a head, stays in fp32: its range has no bound that slices at hand could tell.
+What comes last in a network, such as the logits of a head, stays in fp32: cut off at what healthy slices reach, no
+lesion is above a threshold.  Ranges of what comes before need no lesions: with pseudo-lesions recorded too, healthy
+slices were ranked worse and no more tumours found (docs/performance.md).
 
 ONNX Runtime quantises, for both engines: OpenVINO runs what it writes (pairs of QuantizeLinear and DequantizeLinear) in
 int8 too.  Weights by channel, inputs by tensor.
@@ -18,7 +18,6 @@ import numpy as np
 import numpy.typing as npt
 
 from anomae.detectors.protocol import with_neighbours
-from anomae.export.altered import with_lesions
 from anomae.export.held_back import HeldBack
 from anomae.export.traceable import TraceableNetwork
 from anomae.extras import require
@@ -26,14 +25,10 @@ from anomae.inference.exported.detector import ExportedDetector
 from anomae.inference.exported.engines import Arrays, Network
 
 Given = list[dict[str, npt.NDArray[Any]]]
-ALTERED = 16  # slices that get a lesion of each family
 
 
-def recorded(exported: ExportedDetector, slices: HeldBack, names: list[str], fitted: Any) -> dict[str, Given]:
-    """What the networks `names` are given while `exported` inspects `slices`, batch after batch.
-
-    fitted: the detector in torch; of each family of `with_lesions` a lesion in up to `ALTERED` of them comes after.
-    """
+def recorded(exported: ExportedDetector, slices: HeldBack, names: list[str]) -> dict[str, Given]:
+    """What the networks `names` are given while `exported` inspects `slices`, batch after batch."""
     given: dict[str, Given] = {name: [] for name in names}
 
     def recording(name: str, network: Network) -> Network:
@@ -46,9 +41,6 @@ def recorded(exported: ExportedDetector, slices: HeldBack, names: list[str], fit
     networks = {name: recording(name, network) for name, network in exported.networks.items()}
     watched = replace(exported, networks=networks, threads=1)
     watched.inspect(*with_neighbours(watched, slices.images, lambda: slices.neighbours))
-    some = slices.evenly(ALTERED)
-    for _, images, beside in with_lesions(fitted, some.images, some.neighbours):
-        watched.inspect(images, beside)
     return given
 
 
