@@ -1,8 +1,8 @@
 """Networks in int8: what each is given on healthy slices is recorded, and the operators are quantised to that range.
 
 What comes last in a network, such as the logits of a head, stays in fp32: cut off at what healthy slices reach, no
-lesion is above a threshold.  Ranges of what comes before need no lesions: with pseudo-lesions recorded too, healthy
-slices were ranked worse and no more tumours found (docs/performance.md).
+lesion is above a threshold.  Ranges of what comes before need no lesions: with pseudo-lesions recorded too, ranks were
+no better and as many tumours found (docs/performance.md).
 
 ONNX Runtime quantises, for both engines: OpenVINO runs what it writes (pairs of QuantizeLinear and DequantizeLinear) in
 int8 too.  Weights by channel, inputs by tensor.
