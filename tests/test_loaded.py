@@ -6,14 +6,23 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from anomae.detectors.protocol import Findings
+from anomae.detectors.registry import method_named
+from anomae.dicom_results.write import checked_kinds
 from anomae.errors import MissingExtra, UnreadableScan, UserError
 from anomae.inference.decision import HealthyScores
 from anomae.inference.inspect import Model
-from anomae.loaded import Inspection, LoadedModel
+from anomae.loaded import Inspection, LoadedModel, load
 from anomae.slices.settings import PrepareSettings
+from anomae.slices.store import SliceStore
+from anomae.stages.compare import compare
+from anomae.stages.evaluate import evaluate
+from anomae.stages.fit import fit
+from anomae.stages.score_scans import score_scans
+from anomae.training.settings import DeviceSettings, checked_device
 from anomae.volumes.read import read_volume
 from anomae.volumes.volume import Grid, Volume
 
@@ -95,6 +104,79 @@ def test_without_calibration_nothing_is_flagged_and_the_reason_is_given(scan):
 def test_what_is_no_scan_is_refused(wrong):
     with pytest.raises(UserError, match="is no scan; give numbers"):
         loaded().inspect(wrong)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        [[1, 2], [3]],
+        torch.ones(2, 3, 4, dtype=torch.bfloat16),
+        torch.ones(2, 3, 4, requires_grad=True),
+    ],
+)
+def test_what_numpy_does_not_take_is_refused(given):
+    with pytest.raises(UserError, match=r"is no array of numbers .* give a NumPy array"):
+        loaded().inspect(given)
+
+
+def test_what_lies_under_a_mask_is_not_seen(scan):
+    hidden = scan.voxels.copy()
+    hidden[:, :4, :4] = 30000.0
+    masked = np.ma.masked_array(hidden, mask=hidden > 1)
+    gone = np.where(hidden > 1, np.nan, hidden)
+    result, wanted = loaded().inspect(masked), loaded().inspect(gone)
+    np.testing.assert_array_equal(result.scores, wanted.scores)
+    assert result.score < 1 < loaded().inspect(hidden).score
+    integers = np.ma.masked_array((100 * hidden).astype(np.int32), mask=masked.mask)
+    assert loaded().inspect(integers).score < 100
+    np.testing.assert_array_equal(
+        loaded().inspect(np.ma.masked_array(scan.voxels)).scores, loaded().inspect(scan.voxels).scores
+    )
+
+
+def test_a_volume_that_does_not_lie_on_its_grid_is_refused(scan):
+    for grid, said in ((Grid((3, 3, 3)), "has the shape"), (Grid(GRID.shape, (0.0, 1.0, 1.0)), "spacing of this")):
+        with pytest.raises(UserError, match=said):
+            loaded().inspect(replace(scan, grid=grid))
+
+
+@pytest.mark.parametrize("bounds", [0.5, (0.1,), (0.1, 0.1, 0.1), ("0.1", "0.1"), "ab", None])
+def test_bounds_are_two_numbers(scan, bounds):
+    with pytest.raises(UserError, match="bounds are two numbers"):
+        loaded().inspect(scan, bounds=bounds)
+
+
+@pytest.mark.parametrize("threshold", ["0.5", np.nan, [0.5]])
+def test_a_threshold_is_a_number(scan, threshold):
+    with pytest.raises(UserError, match="A threshold is a finite number, not"):
+        loaded().inspect(scan, threshold=threshold)
+
+
+@pytest.mark.parametrize("device", ["gpu", "cuda:9", 0, {"accelerator": "cpu"}, torch.device("cpu")])
+def test_a_device_that_there_is_not_is_refused_before_anything_is_read(device):
+    for asked in (lambda: load("run", device), lambda: score_scans("run", ["scan"], "out", device=device)):
+        with pytest.raises(UserError, match=r"device is .*; give 'auto', 'cpu', 'cuda', or"):
+            asked()
+
+
+def test_a_device_is_named_as_on_the_command_line():
+    assert checked_device(None) is None
+    assert checked_device("cpu") == DeviceSettings(accelerator="cpu")
+    settings = DeviceSettings(precision="fp32")
+    assert checked_device(settings) is settings
+
+
+def test_arguments_of_another_kind_end_in_a_sentence():
+    for asked, said in (
+        (lambda: compare("run", "out"), "One run was given, run; name two or more"),
+        (lambda: fit("store", "run", overrides=["a=1"]), "overrides are a dictionary"),
+        (lambda: method_named(dict), 'by its name, or by "module:Class"'),
+        (lambda: checked_kinds(["seg"]), "Kinds of DICOM results are one text"),
+        (lambda: SliceStore("nowhere"), "nowhere is not a folder"),
+        (lambda: evaluate("run", bounds=0.5), "bounds are two numbers"),
+    ):
+        with pytest.raises(UserError, match=said):
+            asked()
 
 
 def test_a_missing_file_is_refused(tmp_path):

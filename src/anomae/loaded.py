@@ -29,7 +29,7 @@ from anomae.inference.study import Study
 from anomae.inference.suitability import Suitability
 from anomae.slices.settings import PrepareSettings
 from anomae.statistics.operating_point import PATIENT_BOUND, SLICE_BOUND
-from anomae.training.settings import DeviceSettings
+from anomae.training.settings import DeviceSettings, checked_device
 from anomae.volumes.read import read_volume
 from anomae.volumes.volume import Grid, Volume
 
@@ -39,13 +39,13 @@ if TYPE_CHECKING:
 Scan = Volume | npt.NDArray[Any] | Path | str
 
 
-def load(run: Path | str, device: DeviceSettings | None = None) -> "LoadedModel":
+def load(run: Path | str, device: DeviceSettings | str | None = None) -> "LoadedModel":
     """The fitted model of a run, or in a copy of its fitted folder alone.
 
-    device: where it is to compute; None: the best there is.  Raises UserError where nothing fitted is found, or it is
-    broken.
+    device: where it is to compute, "cpu" or "cuda", or settings that name a precision too; None: the best there is.
+    Raises UserError where nothing fitted is found, or it is broken, and where there is no such device.
     """
-    model = load_model(run, device)
+    model = load_model(run, checked_device(device))
     return LoadedModel(model, colour=learned_in_colour(prepared_facts(fitted_folder(Path(run)))))
 
 
@@ -81,11 +81,11 @@ class LoadedModel:
         """Score a scan and decide about it.
 
         scan: a file or a DICOM folder; a Volume; or an array of voxels (z, y, x), axial slices from the feet up, or of
-        one slice (y, x), of 1 mm each.  bounds: on the probability that a healthy slice, and a healthy patient's scan,
-        is flagged.  threshold: of slice scores, given by hand in place of both.  smoothed: judge slices by their scores
-        smoothed over the neighbouring slices; `scores` stay those of each slice alone.  force: flag even a scan that
-        the model was not made for.  Raises UserError (UnreadableScan is one) where it cannot be read, prepared or
-        scored.
+        one slice (y, x), of 1 mm each; what is masked in it is not seen.  bounds: on the probability that a healthy
+        slice, and a healthy patient's scan, is flagged.  threshold: of slice scores, given by hand in place of both.
+        smoothed: judge slices by their scores smoothed over the neighbouring slices; `scores` stay those of each slice
+        alone.  force: flag even a scan that the model was not made for.  Raises UserError (UnreadableScan is one) where
+        it cannot be read, prepared or scored.
         """
         rules = self.model.rules(bounds, threshold, smoothed)
         if self.colour:
@@ -252,10 +252,20 @@ class Inspection:
 def _volume_of(scan: Scan) -> Volume:
     """Raises UserError for an array that is no scan."""
     if isinstance(scan, Volume):
+        shape, spacing = np.shape(scan.voxels), scan.grid.spacing_mm
+        if shape != tuple(scan.grid.shape):
+            raise UserError(f"The grid of this volume has the shape {scan.grid.shape}, and its voxels {shape}.")
+        if not all(0 < side < np.inf for side in spacing):
+            raise UserError(f"The spacing of this volume is {spacing} mm; every side of a voxel is above 0.")
         return scan
     if isinstance(scan, (str, Path)):
         return read_volume(scan)
-    voxels = np.asarray(scan)
+    try:
+        voxels = np.asarray(_unmasked(scan))
+    except (ValueError, TypeError, RuntimeError) as error:  # torch's and NumPy's own
+        raise UserError(
+            f"What is given, of the type {type(scan).__name__}, is no array of numbers ({error}); give a NumPy array."
+        ) from error
     if voxels.ndim == 2:
         voxels = voxels[None]
     if voxels.ndim != 3 or voxels.dtype.kind not in "biuf" or not voxels.size:
@@ -264,3 +274,10 @@ def _volume_of(scan: Scan) -> Volume:
         )
     z, y, x = voxels.shape
     return Volume(voxels, Grid((z, y, x)), Path("array"), "array")
+
+
+def _unmasked(scan: Any) -> Any:
+    """A masked array as one of floats, not-a-number where it is masked: what lies there is not to be seen."""
+    if not np.ma.is_masked(scan):
+        return scan
+    return np.ma.filled(scan.astype(np.result_type(scan.dtype, np.float32)), np.nan)

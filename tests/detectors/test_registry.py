@@ -16,7 +16,7 @@ from anomae.detectors import registry
 from anomae.detectors.baselines.mean_image import MeanImage
 from anomae.detectors.baselines.settings import MeanImageSettings
 from anomae.detectors.method import PROFILES, SCALES, Method, Situation, scale_of
-from anomae.detectors.registry import DETECTORS, load_detector, method_named
+from anomae.detectors.registry import DETECTORS, load_detector, method_named, told_of
 from anomae.errors import UserError
 from anomae.files import read_json, write_json
 from anomae.slices.store import Slices
@@ -168,6 +168,11 @@ class Sound:
     @classmethod
     def load(cls, folder, device=None): ...
 
+class Failing(Sound):
+    @classmethod
+    def load(cls, folder, device=None):
+        return {}["width"]
+
 class Bare(Sound):
     name, settings_type = "bare", Wanting
 
@@ -218,6 +223,33 @@ def test_others_are_named_after_ours_and_never_in_place_of_ours(
 def test_what_is_no_detector_is_said(name: str, sentence: str, strangers: str) -> None:
     with pytest.raises(UserError, match=sentence):
         method_named(name)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("def broken(:", r"SyntaxError: .*\(broken_of_a_test.py, line 1\)"),
+        ("1 / 0", "division by zero, broken_of_a_test"),
+    ],
+)
+def test_a_file_that_cannot_be_imported_is_said_with_its_line(
+    text: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "broken_of_a_test.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(UserError, match=rf"detector broken_of_a_test:X cannot be imported \(.*{said}"):
+        method_named("broken_of_a_test:X")
+
+
+def test_what_a_stranger_raises_is_its_own_and_what_ours_raises_is_ours(strangers: str, tmp_path: Path) -> None:
+    (tmp_path / "settings.json").write_text(json.dumps({"detector": "sound"}))
+    (tmp_path / "fitted.json").write_text(json.dumps({"asked": f"{strangers}:Failing"}))
+    with pytest.raises(
+        UserError, match=rf"{strangers}:Failing failed: KeyError: 'width', {strangers}.py line \d+; --debug"
+    ):
+        load_detector(tmp_path)
+    with pytest.raises(KeyError), told_of("anywhere:PCA", "pca"):
+        raise KeyError("width")
 
 
 def test_settings_without_defaults_are_said(strangers: str) -> None:

@@ -20,38 +20,11 @@ from anomae.inference.exported import load_exported
 from anomae.inference.fitted import load_fitted
 from anomae.progress import Console, reporting
 from anomae.slices.store import SliceStore
-from anomae.stages.fit import fit
 from anomae.stages.score import score
 from anomae.training.settings import DeviceSettings
 
 FP32 = DeviceSettings(accelerator="cpu", precision="fp32")
-SHORT = {
-    "autoencoder.training.steps": 8,
-    "classifier.training.steps": 8,
-    "autoencoder.patch": 8,
-    "classifier.patch": 8,
-    "device.accelerator": "cpu",
-    "device.precision": "fp32",
-}
 pytest.importorskip("onnxscript", reason="needs the extra onnx")
-
-
-@pytest.fixture(scope="module")
-def run(heads: SliceStore, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("exported") / "run"
-    fit(heads.folder, folder, detector="mae-classifier", recipe="phantom", overrides=SHORT)
-    (folder / "fitted" / "threshold.json").write_text('{"slice": 0.5}')
-    (folder / "calibration").mkdir(exist_ok=True)
-    (folder / "calibration" / "scores.csv").write_text(
-        "row,case,patient,slice,sop_instance_uid,score\n0,a/Jane.nii,Jane,0,1.2.3,0.1\n1,b/Joan.nii,Joan,0,1.2.4,0.2\n"
-    )
-    return folder
-
-
-@pytest.fixture(scope="module")
-def onnx(run: Path) -> Path:
-    pytest.importorskip("onnxruntime", reason="needs the extra onnx")
-    return export(run, run / "exported" / "onnx-fp32", to="onnx")
 
 
 def test_the_folder_holds_all_that_scoring_needs_and_names_nobody(onnx: Path, run: Path) -> None:
@@ -76,6 +49,7 @@ def test_int8_is_kept_where_it_ranks_as_torch_does_and_says_how(
 
     monkeypatch.setattr(parity, "LOWEST_RANKS", {"int8": -1.0})  # this network has learned nothing that ranks
     monkeypatch.setattr(parity, "LARGEST_AUROC_LOSS", {"int8": 1.0})
+    monkeypatch.setattr(parity, "LARGEST_SHARE_DIFFERENCE", {"int8": 1.0})
     written = export(run, tmp_path / "out", to="onnx", precision="int8")
     kinds = {node.op_type for node in onnx.load(written / "classify.onnx").graph.node}
     assert {"QuantizeLinear", "DequantizeLinear"} <= kinds
@@ -85,6 +59,7 @@ def test_int8_is_kept_where_it_ranks_as_torch_does_and_says_how(
     assert {"rank_correlation", "pretext_auroc", "wanted_rank_correlation"} <= card["parity"]["int8"].keys()
     page = (written / "MODEL_CARD.md").read_text()
     assert "In int8: classify, reconstruct, its ranges taken from" in page
+    assert "slices with pseudo-lesions whose score is above 95 % of normal slices" in page
     images = heads.select(heads.rows("test")).read(slice(0, 16))
     exact = load_fitted(run / "fitted", FP32).inspect(images).scores
     found = load_exported(written).inspect(images).scores

@@ -8,7 +8,7 @@ import pytest
 from anomae.detectors.protocol import Findings
 from anomae.export.card import _images
 from anomae.export.held_back import HeldBack
-from anomae.export.parity import BATCHES, NoParity, same_at_every_batch
+from anomae.export.parity import BATCHES, NoParity, ranks_alike, same_at_every_batch
 from anomae.inference.exported.batches import in_batches
 
 
@@ -59,3 +59,67 @@ def test_what_is_wrong_in_one_batch_size_alone_is_refused_on_three_slices(wrong_
 
 def test_a_card_of_an_earlier_version_says_its_slices() -> None:
     assert _images({"slices": 20}) == "20 slices"
+
+
+class Spots:
+    """The map is the image, the score its highest value; lesions are spots of five strengths."""
+
+    def inspect(self, images: Any, neighbours: Any = None) -> Findings:
+        return Findings(images.max(axis=(1, 2, 3)).astype(np.float64), images[:, 0])
+
+    def pretext_images(self, images: Any, neighbours: Any = None) -> Any:
+        for strength in (1, 2, 3, 4, 5):
+            altered = images.copy()
+            altered[:, 0, 3, 3] += strength * images.mean(axis=(1, 2, 3))
+            yield f"spot {strength}", altered, neighbours
+
+    def pretext(self, images: Any) -> Any:
+        return {name: self.inspect(altered).scores for name, altered, _ in self.pretext_images(images)}
+
+
+class CutOff(Spots):
+    """The same in int8: its maps end where those of healthy slices do, or a bit above; ranks of scores stay."""
+
+    precision, card = "int8", dict[str, Any]()
+
+    def __init__(self, end: float, shift: float = 0.0) -> None:
+        self.end, self.shift = end, shift
+
+    def inspect(self, images: Any, neighbours: Any = None) -> Findings:
+        found = super().inspect(images)
+        return Findings(found.scores - self.shift, np.minimum(found.maps, self.end) - self.shift)
+
+
+def pretext(exported: Any, images: Any, _: Any) -> Any:
+    return exported.pretext(images)
+
+
+def test_maps_that_no_lesion_lifts_above_healthy_ones_are_refused_though_ranks_agree() -> None:
+    slices = slices_of(64)
+    highest = float(slices.images.max())
+    cut: Any = CutOff(highest)
+    with pytest.raises(NoParity, match=r"the highest map value of \d.* above all of normal slices.*would not mean the"):
+        ranks_alike(Spots(), cut, slices, pretext)
+    shifted: Any = CutOff(10.0, shift=0.3)  # with thresholds of its own a shift takes nothing
+    said = ranks_alike(Spots(), shifted, slices, pretext)
+    assert said["altered_above"].keys() == {"score", "highest map value"}
+    for of in said["altered_above"].values():
+        assert all(theirs > 0 and ours == pytest.approx(theirs, abs=0.01) for ours, theirs in of.values())
+
+
+def test_a_detector_without_a_pretext_task_is_shown_pseudo_lesions_too() -> None:
+    class Alike(Mean):
+        precision, card = "int8", dict[str, Any]()
+
+    class Cut(Alike):
+        def inspect(self, images: Any) -> Findings:
+            return Findings(np.minimum(super().inspect(images).scores, highest))
+
+    slices = slices_of(40)
+    highest = np.quantile(Mean().inspect(slices.images).scores, 0.9)
+    same: Any = Alike()
+    share, theirs = ranks_alike(Mean(), same, slices, None)["altered_above"]["score"]["above 95 %"]
+    assert share == theirs > 0.05
+    cut: Any = Cut()
+    with pytest.raises(NoParity, match="thresholds would not mean the same"):
+        ranks_alike(Mean(), cut, slices, None)

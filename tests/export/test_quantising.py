@@ -14,7 +14,7 @@ from anomae.inference.exported.detector import ExportedDetector
 from anomae.inference.exported.engines import open_network
 
 SIDE, CHANNELS = 8, 3
-NAMES = ("conv", "by_constant", "by_itself")
+NAMES = ("conv", "by_constant", "by_itself", "last_conv", "last_product")
 RANDOM = np.random.default_rng(0)
 
 
@@ -59,16 +59,22 @@ def weights() -> np.ndarray:
 
 @pytest.fixture
 def network(weights: np.ndarray, tmp_path: Path) -> Path:
-    """Images -> `seen`, a convolution; `linear`, its sums by a matrix; `squared`, `seen` by itself."""
+    """Images -> `seen`, a convolution; `linear`, its sums by a matrix; `squared`, `seen` by itself.
+
+    Then what comes last: `logit`, a convolution of `seen`, and `sums`, those of `linear`.
+    """
     pytest.importorskip("onnxruntime", reason="needs the extra onnx")
     from onnx import TensorProto, helper, numpy_helper, save
 
     matrix = RANDOM.standard_normal((SIDE, 2)).astype(np.float32)
-    constants = {"weight": weights, "matrix": matrix}
+    last = {"head": np.ones((1, CHANNELS, 1, 1), np.float32), "ends": np.ones((2, 2), np.float32)}
+    constants = {"weight": weights, "matrix": matrix, **last}
     shapes = {
         "seen": [CHANNELS, SIDE, SIDE],
         "linear": [CHANNELS, SIDE, 2],
         "squared": [CHANNELS, SIDE, SIDE],
+        "logit": [1, SIDE, SIDE],
+        "sums": [CHANNELS, SIDE, 2],
     }
     given = helper.make_tensor_value_info("images", TensorProto.FLOAT, ["batch", 1, SIDE, SIDE])
     outputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", *of]) for name, of in shapes.items()]
@@ -76,6 +82,8 @@ def network(weights: np.ndarray, tmp_path: Path) -> Path:
         helper.make_node("Conv", ["images", "weight"], ["seen"], pads=[1, 1, 1, 1], name="conv"),
         helper.make_node("MatMul", ["seen", "matrix"], ["linear"], name="by_constant"),
         helper.make_node("MatMul", ["seen", "seen"], ["squared"], name="by_itself"),
+        helper.make_node("Conv", ["seen", "head"], ["logit"], name="last_conv"),
+        helper.make_node("MatMul", ["linear", "ends"], ["sums"], name="last_product"),
     ]
     initial = [numpy_helper.from_array(array, name) for name, array in constants.items()]
     graph = helper.make_graph(nodes, "small", [given], outputs, initial)
@@ -114,6 +122,16 @@ def held_of(node: Any, held: dict[str, np.ndarray]) -> np.ndarray | None:
     """The constant of a convolution's shape that a node is given; None: something else."""
     found = held.get(node.input[0])
     return found if found is not None and found.ndim == 4 else None
+
+
+def test_what_comes_last_has_no_end_of_its_range(network: Path) -> None:
+    """A logit beyond all that was recorded stays beyond it: else no lesion is above a threshold of healthy people."""
+    images = RANDOM.random((4, 1, SIDE, SIDE), dtype=np.float32)
+    quantise(of_kind(("Conv", "MatMul")), network, [{"images": images}])
+    found = run(network, images)
+    for name, given in (("logit", found["seen"].sum(axis=1, keepdims=True)), ("sums", found["linear"])):
+        wanted = given if name == "logit" else np.repeat(given.sum(axis=-1, keepdims=True), 2, axis=-1)
+        np.testing.assert_allclose(found[name], wanted, rtol=1e-4, atol=1e-4)
 
 
 def test_ranges_are_those_that_were_given_and_what_lies_beyond_them_is_cut_off(network: Path) -> None:

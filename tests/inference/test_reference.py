@@ -1,15 +1,20 @@
 """What is kept of the training scans comes back from disk as it was, names nobody, and reads names and grids right."""
 
+import sys
 from contextlib import suppress
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from anomae.errors import UserError
+from anomae.files import read_json, write_json
 from anomae.inference.features import Features
+from anomae.inference.inspect import Model
 from anomae.inference.reference import geometry_of, reference_from, reference_of, region_of
 from anomae.runs.model_fingerprint import REFERENCE, REFERENCE_FEATURES
 from anomae.runs.reference_file import write_reference
+from anomae.slices.settings import PrepareSettings
 from anomae.volumes.volume import Grid
 
 AXIAL = Grid((10, 64, 64), (5.0, 1.0, 1.2))
@@ -38,6 +43,31 @@ def test_it_comes_back_as_it_was(tmp_path, features):
     assert read.levels == ((0.1, 0.2), (0.4, 0.5), (0.8, 0.9))
     assert (read.features is not None) == features
     assert made(not features).digest != reference.digest
+    assert not read.lost
+
+
+@pytest.mark.parametrize("earlier", [False, True])
+def test_features_that_are_gone_are_told(tmp_path, earlier):
+    """Earlier versions did not say whether there were any: then many scans do."""
+    reference = replace(made(), scans=42)
+    write_reference(tmp_path, reference.to_json(), reference.arrays())
+    (tmp_path / REFERENCE_FEATURES).unlink()
+    facts = read_json(tmp_path / REFERENCE)
+    assert facts.pop("has_features") is True
+    if earlier:
+        write_json(tmp_path / REFERENCE, facts)
+    read = reference_from(tmp_path)
+    assert read.lost
+    model = Model(None, PrepareSettings(image_size=(8, 8)), None, read)
+    assert any("reference_features.npz of this model is missing" in said for said in model.lacks())
+
+
+def test_what_is_not_compared_without_torch_is_told(monkeypatch):
+    model = Model(None, PrepareSettings(image_size=(8, 8)), None, made())
+    assert len(model.lacks()) == 1
+    monkeypatch.setitem(sys.modules, "torch", None)
+    assert made().features.distance(np.zeros((3, 8, 8), np.float32)) is None
+    assert "looks unlike the training scans is not checked: that needs torch" in model.lacks()[1]
 
 
 def test_none_is_none_and_damage_is_said(tmp_path):

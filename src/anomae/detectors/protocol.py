@@ -174,6 +174,11 @@ def at_once(detector: Any) -> int:
     return int(getattr(detector, "at_once", 1))
 
 
+def own_calibration_of(detector: Any) -> Path | None:
+    """The folder with what an exported model in bf16 or int8 itself gives to healthy people; None: torch's holds."""
+    return getattr(detector, "own_calibration", None)
+
+
 def engine_of(detector: Any) -> str:
     """What computes its scores: "torch", or the engine of an exported model with version and precision."""
     return str(getattr(detector, "engine", "torch"))

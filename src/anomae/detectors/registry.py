@@ -6,9 +6,11 @@ importing a method, and so without torch.
 """
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
+from traceback import extract_tb
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -73,14 +75,16 @@ def method_named(name: str) -> Method:
 
     Raises UserError, naming near misses, where there is none; where a module or class is missing, or is no detector.
     """
+    if not isinstance(name, str):
+        raise UserError(f'A detector is asked for by its name, or by "module:Class", not by {name!r}.')
     if ":" not in name:
         refuse_unknown(name)
         return DETECTORS[name]
     module, _, attribute = name.partition(":")
     try:
         found = getattr(import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as error:  # ValueError: a name such as ":Class"
-        raise UserError(f"The detector {name} cannot be imported ({error}); is its package installed?") from error
+    except Exception as error:  # such as a SyntaxError of its file, or ValueError of a name like ":Class"
+        raise _not_imported(name, error) from error
     return _foreign(found, name)
 
 
@@ -116,7 +120,8 @@ def load_detector(folder: Path, device: DeviceSettings | None = None) -> FittedD
     if name in _OURS:
         _refuse_cut(folder, content)
     try:
-        return method_named(name).detector.load(folder, device)
+        with told_of(name, str(content.get("detector"))):
+            return method_named(name).detector.load(folder, device)
     except ValidationError as error:
         unknown = ", ".join(".".join(map(str, entry["loc"])) for entry in error.errors())
         raise UserError(
@@ -154,8 +159,38 @@ def _ours(name: str) -> Method:
 def _loaded(point: EntryPoint) -> Any:
     try:
         return point.load()
-    except (ImportError, AttributeError) as error:
-        raise UserError(f"The detector {point.name} ({point.value}) cannot be imported: {error}.") from error
+    except Exception as error:
+        raise _not_imported(f"{point.name} ({point.value})", error) from error
+
+
+def _not_imported(name: str, error: Exception) -> UserError:
+    if isinstance(error, ImportError | AttributeError | ValueError):
+        return UserError(f"The detector {name} cannot be imported ({error}); is its package installed?")
+    return UserError(f"The detector {name} cannot be imported ({_said(error)}); --debug shows where.")
+
+
+@contextmanager
+def told_of(name: str, own: str) -> Iterator[None]:
+    """Within, an error of a detector that is none of ours is a UserError that names it, and no defect of this program.
+
+    name: as it was asked for.  own: as it calls itself.
+    """
+    try:
+        yield
+    except (UserError, MemoryError, ValidationError):  # the last of settings, which are checked where they are read
+        raise
+    except Exception as error:
+        if is_ours(own):
+            raise
+        raise UserError(f"The detector {name} failed: {_said(error)}; --debug shows where.") from error
+
+
+def _said(error: Exception) -> str:
+    """Of an error: its kind and what it says, on one line, and the line of the file that it comes from."""
+    frames = extract_tb(error.__traceback__)
+    at = f", {Path(frames[-1].filename).name} line {frames[-1].lineno}" if frames else ""
+    here = "" if isinstance(error, SyntaxError) else at  # which says that itself
+    return " ".join(f"{type(error).__name__}: {error}".split()) + here
 
 
 def _foreign(found: Any, name: str) -> Method:

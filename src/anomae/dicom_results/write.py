@@ -42,6 +42,8 @@ class DicomResults:
 
 def checked_kinds(text: str) -> tuple[str, ...]:
     """`--dicom` as it was given, such as "seg,sr".  Raises UserError for a kind that there is not."""
+    if not isinstance(text, str):
+        raise UserError(f'Kinds of DICOM results are one text, such as "seg,sr", not {text!r}.')
     kinds = tuple(dict.fromkeys(kind.strip().lower() for kind in text.split(",") if kind.strip()))
     unknown = [kind for kind in kinds if kind not in KINDS]
     if unknown or not kinds:

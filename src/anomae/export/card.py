@@ -8,7 +8,7 @@ from typing import Any
 from anomae import __version__
 from anomae.files import write_json, write_text
 from anomae.inference.exported.engines import ENGINES, engine_version, multiplies_bf16
-from anomae.inference.exported.folder import CARD, FORMAT
+from anomae.inference.exported.folder import CARD, FORMAT, HEALTHY
 
 
 def card_of(fitted: Any, traced: Any, networks: Mapping[str, Any], to: str, precision: str) -> dict[str, Any]:
@@ -86,7 +86,13 @@ def _page(card: Mapping[str, Any]) -> str:
                 f"{reduced['pretext_auroc_torch']:.4f}"
             )
         else:
-            lines.append("- This detector has no pretext task: its ranks alone were judged")
+            lines.append("- This detector has no pretext task, whose AUROC could be judged")
+        lines += [
+            f"- {precision}, slices with pseudo-lesions whose {what} is {level} of normal slices: "
+            f"{share:.1%}; torch's fp32: {theirs:.1%} ({reduced['wanted_share_difference']:g} apart is allowed)"
+            for what, of in reduced["altered_above"].items()
+            for level, (share, theirs) in of.items()
+        ]
     if "rank_correlation_of_maps" in parity[precision]:
         lines.append(
             f"- {precision}, rank correlation of the maps: {parity[precision]['rank_correlation_of_maps']:.5f}"
@@ -96,13 +102,30 @@ def _page(card: Mapping[str, Any]) -> str:
         *_quantised(card),
         "## Use",
         "`anomae score THIS_FOLDER scan.nii.gz --out RESULTS`. torch is not needed: in an environment without it, "
-        f"`pip install --no-deps anomae` and `pip install {_needed(engine)}`.",
+        f"`pip install --no-deps anomae` and `pip install {_needed(engine)}`. What needs torch is the look of a scan "
+        "beside those of the training scans, one of the checks on whether the model was made for it; without torch the "
+        "notes say that this one is not made.",
         "",
-        "Every file is checked against checksums.json when the model is loaded. The operating threshold and the "
-        "calibration, where the run had them, were copied from it; in calibration/ cases and patients are numbers.",
+        "Every file is checked against checksums.json when the model is loaded. In calibration/ cases and patients are "
+        "numbers.",
+        "",
+        _thresholds(card),
         "",
     ]
     return "\n".join(lines)
+
+
+def _thresholds(card: Mapping[str, Any]) -> str:
+    """Whose scores of healthy people they come from."""
+    kept = card[HEALTHY]
+    if kept["of"] == "none":
+        return f"Thresholds: none, so nothing is flagged without `--threshold`, since {kept['why']}."
+    if kept["of"] == "torch":
+        return "Thresholds come from what torch gave to healthy people; they were copied from the run."
+    return (
+        f"Thresholds come from what this model itself, in {card['precision']}, gave to the normal validation slices of "
+        "the run's store; torch's hold in fp32 alone."
+    )
 
 
 def _quantised(card: Mapping[str, Any]) -> list[str]:

@@ -2,25 +2,28 @@
 
 import csv
 import shutil
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 from anomae.files import write_csv
-from anomae.runs.model_fingerprint import files_of_model
+from anomae.runs.model_fingerprint import REFERENCE_FEATURES, files_of_model
 
 WEIGHTS = (".safetensors", ".npz", ".npy", ".onnx", ".bin", ".xml")
 NAMES = ("case", "patient")
 LEFT_OUT = ("sop_instance_uid",)
 
 
-def carry_over(fitted: Path, calibration: Path, folder: Path) -> None:
+def carry_over(fitted: Path, calibration: Path, folder: Path, but: Collection[str] = ()) -> None:
     """Copy all but weights of `fitted` into `folder`, and `calibration`, if it is there, into folder/calibration.
+
+    but: names of files of `fitted` that are left out too.
 
     A model is handed on to others: in tables with the columns case and patient these become numbers, counted in order,
     and the images' own identifiers are left out.
     """
     for path in files_of_model(fitted):
-        if path.suffix not in WEIGHTS:
+        if path.name not in but and (path.suffix not in WEIGHTS or path.name == REFERENCE_FEATURES):
             _copy(path, folder / path.relative_to(fitted))
     for path in files_of_model(calibration):
         if path.name not in ("journal.jsonl", "scores.npy"):

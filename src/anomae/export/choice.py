@@ -16,7 +16,7 @@ from anomae.export.speeds import gain_over_torch
 from anomae.files import read_json
 from anomae.inference.exported.detector import ExportedDetector, load_exported
 from anomae.inference.exported.engines import ENGINES
-from anomae.inference.exported.folder import CARD, CHECKSUMS, FORMAT, is_exported
+from anomae.inference.exported.folder import CARD, CHECKSUMS, is_current, is_exported
 from anomae.inference.fitted import fitted_folder, load_fitted
 from anomae.progress import say
 from anomae.suggestions import nearest_sentence
@@ -50,16 +50,14 @@ def engine_for(
     if engine == "torch":
         return None
     precision = None if device is None or device.precision == "auto" else device.precision
+    exported: ExportedDetector | None
     if engine == "auto":
         found = [card for card in _exported_of(run) if precision in (None, card[1]["precision"])]
-        if not found or _wants_cuda(device):
-            return None
-        gain, folder = _fastest(found, device)
-        if gain <= 1:
+        exported = None if not found or _wants_cuda(device) else _first_whole(found, device)
+        if exported is None:
             return None
     else:
-        folder = _named(run, engine, precision, store, device)
-    exported = load_exported(folder)
+        exported = load_exported(_named(run, engine, precision, store, device))
     return lambda fitted, _: _with_pretext(exported, fitted) if pretext else exported
 
 
@@ -81,13 +79,15 @@ def _exported_of(run: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
         return
     from anomae.export.export import model_of  # a second of imports that most scorings do not need
 
-    model = model_of(fitted_folder(run))
+    models = [model_of(fitted_folder(run), with_features=earlier) for earlier in (False, True)]
     for folder in folders:
         card = read_json(folder / CARD) if (folder / CARD).exists() else {}
-        if card.get("format") != FORMAT:
+        if not is_current(card):
             say(f"{folder} is not whole, or was exported by another version, and is not used; remove it.")
             continue
-        if card.get("model") == model and importlib.util.find_spec(card["engine"]) is not None:
+        if card.get("model") not in models:
+            say(f"{folder} was exported from other weights than the run has now, and is not used; remove it.")
+        elif importlib.util.find_spec(card["engine"]) is not None:
             if "slices_per_s" not in card:  # exported before the clock was asked
                 card["slices_per_s"] = {"torch fp32": card["slices_per_cpu_s"]["torch"], **card["slices_per_cpu_s"]}
             yield folder, card
@@ -102,7 +102,7 @@ def _named(run: Path, engine: str, precision: str | None, store: Path | None, de
         return [card for card in models if precision in (None, card[1]["precision"])]
 
     if of_engine := there():
-        return _fastest(of_engine, device)[1]
+        return _by_speed(of_engine, device)[0][1]
     chosen = precision or "fp32"
     from anomae.export.export import Taken, export
 
@@ -113,16 +113,29 @@ def _named(run: Path, engine: str, precision: str | None, store: Path | None, de
         return export(run, run / KEPT_IN / free, to=to, precision=chosen, store=store)
     except Taken:
         if of_engine := there():  # another process had the same wish, and was faster
-            return _fastest(of_engine, device)[1]
+            return _by_speed(of_engine, device)[0][1]
         raise
 
 
-def _fastest(found: list[tuple[Path, dict[str, Any]]], device: DeviceSettings | None) -> tuple[float, Path]:
-    """How many times as fast as torch as it would score here, and which."""
+def _first_whole(found: list[tuple[Path, dict[str, Any]]], device: DeviceSettings | None) -> ExportedDetector | None:
+    """The fastest that can be loaded, those that cannot are named; None where torch is faster than what is left."""
+    for gain, folder in _by_speed(found, device):
+        if gain <= 1:
+            break
+        try:
+            return load_exported(folder)
+        except UserError as error:
+            say(f"{folder} is passed by: {error}")
+    return None
+
+
+def _by_speed(found: list[tuple[Path, dict[str, Any]]], device: DeviceSettings | None) -> list[tuple[float, Path]]:
+    """How many times as fast as torch as it would score here, and which; the fastest first."""
     from anomae.training.devices import chosen_precision
 
     precision = chosen_precision(device or DeviceSettings(accelerator="cpu"))
-    return max((gain_over_torch(card["slices_per_s"], precision), folder) for folder, card in found)
+    gains = ((gain_over_torch(card["slices_per_s"], precision), folder) for folder, card in found)
+    return sorted(gains, reverse=True)
 
 
 def _wants_cuda(device: DeviceSettings | None) -> bool:

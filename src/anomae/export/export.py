@@ -12,16 +12,20 @@ from typing import TYPE_CHECKING, Any
 
 from anomae.detectors.protocol import with_neighbours
 from anomae.errors import UserError
+from anomae.export.calibrated import own_calibration
+from anomae.export.card import write_card
 from anomae.export.carried import carry_over
-from anomae.export.held_back import LEARNED_SPLIT, HeldBack, held_back
+from anomae.export.held_back import LEARNED_SPLIT, HeldBack, held_back, store_at_hand
 from anomae.extras import require
 from anomae.files import read_json
 from anomae.inference.exported.detector import ExportedDetector, opened
 from anomae.inference.exported.engines import ENGINES, EXTRAS, multiplies_bf16
-from anomae.inference.exported.folder import is_exported, write_checksums
+from anomae.inference.exported.folder import HEALTHY, is_exported, write_checksums
 from anomae.inference.fitted import fitted_folder, load_fitted
 from anomae.progress import progress
-from anomae.runs.model_fingerprint import files_of_model
+from anomae.runs.healthy_file import NAME as HEALTHY_SCORES
+from anomae.runs.healthy_file import write_healthy_scores
+from anomae.runs.model_fingerprint import BESIDE, REFERENCE_FEATURES, files_of_model
 from anomae.training.devices import native_bf16_cpu
 from anomae.training.settings import DeviceSettings
 
@@ -46,7 +50,8 @@ def export(run: Path | str, out: Path | str, *, to: str, precision: str = "fp32"
     run: a run, or a copy of its fitted folder.  to: onnx or openvino.  precision: fp32, int8, or bf16 for OpenVINO.
     store: of the run, if it was moved.  The folder appears whole, or not at all.  Raises UserError where the detector
     cannot be exported, Taken where `out` holds something, before or afterwards, NoParity where the exported model does
-    not say what torch says, MissingExtra where the engine is not installed.
+    not say what torch says, MissingExtra where the engine is not installed.  In bf16 and int8 its thresholds come from
+    its own scores of the normal validation slices; without the store it has none.
     """
     from anomae.export.registry import traceable_of
 
@@ -73,8 +78,8 @@ def export(run: Path | str, out: Path | str, *, to: str, precision: str = "fp32"
         learned = None
         if precision == "int8":
             learned = held_back(source, *shape, store, split=LEARNED_SPLIT)
-        write_compared(fitted, traced, slices, made, to, precision, learned, _in_bf16(fitted_in))
-        carry_over(fitted_in, source / "calibration", made)
+        card = write_compared(fitted, traced, slices, made, to, precision, learned, _in_bf16(fitted_in))
+        write_card(made, {**card, HEALTHY: _carry(source, fitted_in, made, card, store)})
         write_checksums(made)
         try:
             made.rename(target)  # onto an empty folder too
@@ -97,12 +102,12 @@ def write_compared(
     learned: HeldBack | None = None,
     also: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Networks and card in `folder`, once they are seen to say what torch says on `slices`; returns the card.
+    """Networks in `folder`, once they are seen to say what torch says on `slices`; returns the card.
 
     fitted: in fp32.  learned: of the training split, for the ranges of int8.  also: precision -> the detector in torch
     in it, whose speed is measured too.  Raises NoParity or EngineFailed.
     """
-    from anomae.export.card import card_of, write_card
+    from anomae.export.card import card_of
     from anomae.export.parity import differences, ranks_alike, refuse_different, same_at_every_batch
     from anomae.export.speeds import speeds
     from anomae.export.writing import write_network
@@ -128,9 +133,26 @@ def write_compared(
         by_torch = {"fp32": fitted, **(also or {})}
         card |= {"parity": parity, "slices_per_s": speeds(by_torch, in_use, _first(fitted, slices, TIMED))}
         bar.advance()
-    card |= traced.facts
-    write_card(folder, card)
-    return card
+    return {**card, **traced.facts}
+
+
+def _carry(run: Path, fitted: Path, folder: Path, card: Mapping[str, Any], store: Path | None) -> dict[str, str]:
+    """What lies beside the weights of a run to its exported model in `folder`; whose healthy scores these are."""
+    if card["precision"] == "fp32":
+        carry_over(fitted, run / "calibration", folder)
+        kept = (folder / HEALTHY_SCORES).exists()
+        return {"of": "torch"} if kept else {"of": "none", "why": "the run keeps no scores of healthy people"}
+    with tempfile.TemporaryDirectory() as scored:
+        opened_store = store_at_hand(run, store)
+        own = None
+        if opened_store is not None:
+            own = own_calibration(opened(folder, card), run, opened_store, Path(scored))
+        carry_over(fitted, Path(scored) / "calibration", folder, but=[HEALTHY_SCORES])
+    if own is not None:
+        write_healthy_scores(folder, own)
+        return {"of": "this model"}
+    gone = "the run's store was not at hand" if opened_store is None else "the store has no normal validation slice"
+    return {"of": "none", "why": gone}
 
 
 def _first(fitted: Any, slices: HeldBack, count: int) -> tuple[Any, ...]:
@@ -164,11 +186,15 @@ def with_shape(traced: "Traceable", fitted: Path) -> "Traceable":
     return replace(traced, facts=facts)
 
 
-def model_of(fitted: Path) -> str:
-    """A text that depends on the weights and settings in a fitted folder alone, and not on what else is put there."""
+def model_of(fitted: Path, *, with_features: bool = False) -> str:
+    """A text that depends on the weights and settings in a fitted folder alone, and not on what else is put there.
+
+    with_features: and on the features of the training scans, as earlier versions had it.
+    """
     seen = hashlib.sha256()
     for path in files_of_model(fitted):
-        if path.suffix != ".json" or path.name == "settings.json":
+        beside = path.name in BESIDE and not (with_features and path.name == REFERENCE_FEATURES)
+        if not beside and (path.suffix != ".json" or path.name == "settings.json"):
             with path.open("rb") as content:
                 digest = hashlib.file_digest(content, "sha256").hexdigest()
             seen.update(f"{path.relative_to(fitted).as_posix()} {digest}\n".encode())

@@ -12,7 +12,7 @@ from anomae.inference.fitted import load_preparation
 from anomae.phantoms.phantom import make_head
 from anomae.runs.run import Run
 from anomae.slices.preparing import prepare_case
-from anomae.slices.store import Slices
+from anomae.slices.store import Slices, SliceStore
 from anomae.volumes.volume import Volume
 
 MOST, PHANTOMS = 128, 4
@@ -26,6 +26,11 @@ class HeldBack:
     images: npt.NDArray[np.float32]
     neighbours: npt.NDArray[np.float32]
     source: str
+
+    def evenly(self, count: int) -> "HeldBack":
+        """At most `count` of them, evenly spaced."""
+        chosen = np.unique(np.linspace(0, len(self.images) - 1, count).astype(np.int64))
+        return replace(self, images=self.images[chosen], neighbours=self.neighbours[chosen])
 
 
 def held_back(
@@ -41,21 +46,31 @@ def held_back(
     run: a run, or a copy of its fitted folder, which has no store.  Raises UserError where `store` is named and is not
     the run's.
     """
-    if (run / "run.json").exists():
-        try:
-            opened = Run(run).open_store(store)
-        except UserError:
-            if store is not None:
-                raise
-        else:
-            rows = opened.rows(split, label=0)
-            filled = rows[~opened.index.empty[rows]]
-            if len(filled):
-                chosen = filled[np.unique(np.linspace(0, len(filled) - 1, MOST).astype(np.int64))]
-                slices = opened.select(chosen, among=rows)
-                source = f"{len(chosen)} normal slices of the {split} split of the store that the run learned from"
-                return HeldBack(slices.read(slice(None)), slices.neighbours(slice(None)), source)
+    opened = store_at_hand(run, store)
+    if opened is not None:
+        rows = opened.learnable(split)
+        filled = rows[~opened.index.empty[rows]]
+        if len(filled):
+            chosen = filled[np.unique(np.linspace(0, len(filled) - 1, MOST).astype(np.int64))]
+            slices = opened.select(chosen, among=rows)
+            source = f"{len(chosen)} normal slices of the {split} split of the store that the run learned from"
+            return HeldBack(slices.read(slice(None)), slices.neighbours(slice(None)), source)
     return _made_up(run, channels, image_size, first=0 if split == HEALTHY_SPLIT else PHANTOMS)
+
+
+def store_at_hand(run: Path, store: Path | None = None) -> SliceStore | None:
+    """The store of a run; None where it is gone, or `run` is a copy of its fitted folder.
+
+    Raises UserError where `store` is named and is not the run's.
+    """
+    if not (run / "run.json").exists():
+        return None
+    try:
+        return Run(run).open_store(store)
+    except UserError:
+        if store is not None:
+            raise
+        return None
 
 
 def exactly(slices: HeldBack, count: int) -> HeldBack:

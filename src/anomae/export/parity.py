@@ -3,7 +3,8 @@
 An engine may be right at the batch that was traced and wrong, without a word, at another.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from scipy.stats import rankdata
 
 from anomae.detectors.protocol import Findings, with_neighbours
 from anomae.errors import UserError
+from anomae.export.altered import with_lesions
 from anomae.export.held_back import HeldBack, exactly
 from anomae.inference.exported.detector import ExportedDetector
 
@@ -22,6 +24,9 @@ BATCHES = (1, 2, 3, 7, 32)
 FP32_TOLERANCE = 1e-5  # of the range over the held-back slices
 LOWEST_RANKS = {"bf16": 0.999, "int8": 0.99}
 LARGEST_AUROC_LOSS = {"bf16": 0.005, "int8": 0.01}
+LARGEST_SHARE_DIFFERENCE = {"bf16": 0.02, "int8": 0.05}  # of altered slices above what normal ones reach
+LEVELS = {"above 95 %": 0.95, "above all": 1.0}
+FEW = 32  # slices that get a lesion of each family where the detector has no pretext task that draws some
 Scores = Mapping[str, npt.NDArray[np.float64]]
 
 
@@ -69,8 +74,10 @@ def ranks_alike(
 ) -> dict[str, Any]:
     """How alike bf16 or int8 and torch's fp32 rank held-back slices and do the pretext task; what the card says of it.
 
-    Raises NoParity where the rank correlation of the scores is below `LOWEST_RANKS`, or the mean AUROC of the pretext
-    task is lower than torch's by more than `LARGEST_AUROC_LOSS`.
+    Raises NoParity where the rank correlation of the scores is below `LOWEST_RANKS`, the mean AUROC of the pretext
+    task is lower than torch's by more than `LARGEST_AUROC_LOSS`, or the share of altered slices whose score, or whose
+    highest map value, is above those of normal ones differs from torch's by more than `LARGEST_SHARE_DIFFERENCE`, each
+    by what normal slices have with it: so no threshold is out of reach.
     """
     given = with_neighbours(torch_fitted, held_back.images, lambda: held_back.neighbours)
     wanted, found = torch_fitted.inspect(*given), exported.inspect(*given)
@@ -81,9 +88,13 @@ def ranks_alike(
     if wanted.maps is not None and found.maps is not None:
         measured["rank_correlation_of_maps"] = rank_correlation(wanted.maps.ravel(), found.maps.ravel())
     precision = exported.precision if exported.precision != "fp32" else str(exported.card["precision"])
+    altered = _with_lesions(torch_fitted, exported, held_back)
     if pretext is not None:
         beside = given[1] if len(given) > 1 else None
-        theirs, ours = torch_fitted.pretext(*given), pretext(exported, held_back.images, beside)
+        if hasattr(torch_fitted, "pretext_images"):
+            theirs, ours = ({name: each[at].scores for name, each in altered.items()} for at in (0, 1))
+        else:
+            theirs, ours = torch_fitted.pretext(*given), pretext(exported, held_back.images, beside)
         measured["rank_correlation_with_altered"] = rank_correlation(
             np.concatenate([wanted.scores, *theirs.values()]),
             np.concatenate([found.scores, *(ours[name] for name in theirs)]),
@@ -102,7 +113,63 @@ def ranks_alike(
             f"In {precision} the scores rank slices otherwise than torch's fp32 (rank correlation {judged:.5f}, and "
             f"{LOWEST_RANKS[precision]:g} is wanted). It was not kept; export it in fp32."
         )
-    return {**measured, "wanted_rank_correlation": LOWEST_RANKS[precision]}
+    above = _altered_above((_told(found), _told(wanted)), [each[::-1] for each in altered.values()])
+    for what, level, (share, theirs_above) in ((what, *entry) for what, of in above.items() for entry in of.items()):
+        if not abs(share - theirs_above) <= LARGEST_SHARE_DIFFERENCE[precision]:
+            raise NoParity(
+                f"In {precision} the {what} of {share:.1%} of slices with pseudo-lesions is {level} of normal slices, "
+                f"and in torch's fp32 of {theirs_above:.1%}: thresholds would not mean the same. It was not kept; "
+                "export it in fp32."
+            )
+    wanted_of = {
+        "wanted_rank_correlation": LOWEST_RANKS[precision],
+        "wanted_share_difference": LARGEST_SHARE_DIFFERENCE[precision],
+    }
+    return {**measured, "altered_above": above, **wanted_of}
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """Of n slices: scores (n,), and the highest value of each map, or None."""
+
+    scores: npt.NDArray[np.float64]
+    tops: npt.NDArray[Any] | None
+
+
+def _told(found: Findings) -> _Told:
+    return _Told(found.scores, None if found.maps is None else found.maps.max(axis=(1, 2)))
+
+
+def _with_lesions(torch_fitted: Any, exported: ExportedDetector, held_back: HeldBack) -> dict[str, tuple[_Told, _Told]]:
+    """Family of pseudo-lesions -> what torch and the exported model say of slices with one of it."""
+    slices = held_back if hasattr(torch_fitted, "pretext_images") else held_back.evenly(FEW)
+    given = with_neighbours(torch_fitted, slices.images, lambda: slices.neighbours)
+    return {
+        family: (_told(torch_fitted.inspect(*shown)), _told(exported.inspect(*shown)))
+        for family, images, beside in with_lesions(torch_fitted, *given)
+        for shown in [(images,) if beside is None else (images, beside)]
+    }
+
+
+def _altered_above(
+    normal: tuple[_Told, _Told], altered: Sequence[tuple[_Told, _Told]]
+) -> dict[str, dict[str, tuple[float, float]]]:
+    """What -> level -> share of altered slices above that of normal ones, of two judges."""
+    shares: dict[str, dict[str, tuple[float, float]]] = {}
+    for what, name in (("score", "scores"), ("highest map value", "tops")):
+        low = [getattr(each, name) for each in normal]
+        if low[0] is None or low[1] is None:
+            continue
+        high = [np.concatenate([getattr(each[at], name) for each in altered]) for at in (0, 1)]
+        shares[what] = {
+            level: (_share_above(high[0], low[0], share), _share_above(high[1], low[1], share))
+            for level, share in LEVELS.items()
+        }
+    return shares
+
+
+def _share_above(altered: npt.NDArray[Any], normal: npt.NDArray[Any], level: float) -> float:
+    return float(np.mean(altered > np.quantile(normal, level)))
 
 
 def rank_correlation(one: npt.NDArray[Any], other: npt.NDArray[Any]) -> float:

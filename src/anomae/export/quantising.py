@@ -1,5 +1,9 @@
 """Networks in int8: what each is given on healthy slices is recorded, and the operators are quantised to that range.
 
+What comes last in a network, such as the logits of a head, stays in fp32: cut off at what healthy slices reach, no
+lesion is above a threshold.  Ranges of what comes before need no lesions: with pseudo-lesions recorded too, ranks were
+no better and as many tumours found (docs/performance.md).
+
 ONNX Runtime quantises, for both engines: OpenVINO runs what it writes (pairs of QuantizeLinear and DequantizeLinear) in
 int8 too.  Weights by channel, inputs by tensor.
 """
@@ -70,7 +74,7 @@ def quantise(network: TraceableNetwork, onnx: Path, given: Given) -> None:
             str(quantised),
             Recorded(),
             op_types_to_quantize=list(network.eight_bit),
-            nodes_to_exclude=_of_computed_factors(made_ready, network.eight_bit),
+            nodes_to_exclude=_kept(made_ready, network.eight_bit),
             per_channel=True,
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
@@ -81,11 +85,21 @@ def quantise(network: TraceableNetwork, onnx: Path, given: Given) -> None:
     quantised.replace(onnx)
 
 
-def _of_computed_factors(path: Path, kinds: tuple[str, ...]) -> list[str]:
-    """Names of the operators of these kinds in an ONNX file that have no constant factor, such as those of attention.
+def _kept(path: Path, kinds: tuple[str, ...]) -> list[str]:
+    """Names of the operators of these kinds in an ONNX file that are not to be quantised.
 
-    The quantiser's own option for it (MatMulConstBOnly) counts for nothing in the form with pairs.
+    Those that have no constant factor, such as those of attention (the quantiser's own option for it,
+    MatMulConstBOnly, counts for nothing in the form with pairs); and those that come last: no other of these kinds is
+    given what was made of what they made.
     """
     graph = require("onnx", "onnx").load(str(path)).graph
     constant = {tensor.name for tensor in graph.initializer}
-    return [node.name for node in graph.node if node.op_type in kinds and not constant & set(node.input[:2])]
+    ours = [node for node in graph.node if node.op_type in kinds]
+    quantised = [node for node in ours if constant & set(node.input[:2])]
+    followed: set[str] = set()  # what one of `quantised` is given, and what that was made of
+    names = {node.name for node in quantised}
+    for node in reversed(graph.node):  # which are in the order in which they are computed
+        if node.name in names or followed & set(node.output):
+            followed.update(node.input)
+    last = [node.name for node in quantised if not followed & set(node.output)]
+    return [*(node.name for node in ours if node.name not in names), *last]

@@ -2,6 +2,8 @@
 
 import math
 from dataclasses import dataclass
+from numbers import Real
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -79,11 +81,18 @@ class Decision:
 
 
 def check_limits(bounds: tuple[float, float], threshold: float | None) -> None:
-    """Raises UserError where a bound does not lie between 0 and 1, or a threshold given by hand is not finite."""
+    """Raises UserError where a bound does not lie between 0 and 1, or a threshold given by hand is not finite.
+
+    Also where bounds are not two numbers, or a threshold is none, as a program may have them.
+    """
+    given: Any = bounds
+    if not isinstance(given, tuple | list) or len(given) != 2 or not all(isinstance(each, Real) for each in given):
+        raise UserError(f"bounds are two numbers, of a slice and of a patient, such as (0.05, 0.1), not {given!r}.")
     for bound in bounds:
         check_bound(bound)
-    if threshold is not None and not math.isfinite(threshold):
-        raise UserError(f"A threshold is a finite number, not {threshold}; leave it out for that from healthy people.")
+    if threshold is not None and (not isinstance(threshold, Real) or not math.isfinite(threshold)):
+        shown = threshold if isinstance(threshold, Real) else repr(threshold)
+        raise UserError(f"A threshold is a finite number, not {shown}; leave it out for that from healthy people.")
 
 
 def rules_of(

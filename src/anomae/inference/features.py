@@ -8,6 +8,7 @@ few slices of the scan: a lesion is in some slices, another organ or another kin
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -47,8 +48,8 @@ class Features:
         return float(self.held_out[-1]) * MARGIN if len(self.held_out) >= FEWEST else None
 
     def distance(self, images: npt.NDArray[np.float32]) -> float | None:
-        """Of a scan; images: (k, h, w), prepared, of its slices with content; None where there is none."""
-        if not len(images):
+        """Of a scan; images: (k, h, w), prepared, of its slices with content; None where there is none, or no torch."""
+        if not len(images) or not looks_possible():
             return None
         return float(np.median(self._distances(pooled(images[spaced(len(images), SLICES)], self.low, self.high))))
 
@@ -60,6 +61,11 @@ class Features:
         offset = (vectors - self.mean) / self.scale
         squared = np.einsum("ij,jk,ik->i", offset, self.precision, offset) / offset.shape[1]
         return np.asarray(np.sqrt(np.maximum(squared, 0)), dtype=np.float64)
+
+
+def looks_possible() -> bool:
+    """Whether the network can be asked: an exported model may be used without torch."""
+    return find_spec("torch") is not None
 
 
 def learn_features(

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from anomae.cohorts.case import COLOURS, GREY
-from anomae.detectors.protocol import FittedDetector, engine_of
+from anomae.detectors.protocol import FittedDetector, engine_of, own_calibration_of
 from anomae.errors import UserError
 from anomae.files import read_json
 from anomae.inference.exported.detector import load_exported
@@ -54,7 +54,7 @@ def load_model(
     return Model(
         detector=detector,
         settings=load_preparation(folder),
-        healthy=read_healthy_scores(folder),
+        healthy=read_healthy_scores(own_calibration_of(detector) or folder),
         reference=reference_from(folder),
         fingerprint=fingerprint(folder, engine_of(detector)),
     )

@@ -9,13 +9,15 @@ import numpy as np
 
 from anomae.cohorts.case import CaseSlices
 from anomae.cohorts.scan_slices import scan_slices
-from anomae.detectors.protocol import FittedDetector
+from anomae.detectors.protocol import FittedDetector, engine_of, own_calibration_of
 from anomae.inference.decision import HealthyScores, Rules, decide, rules_of
+from anomae.inference.features import looks_possible
 from anomae.inference.finding import FoundRegions, find_regions
 from anomae.inference.reference import Reference
 from anomae.inference.score_volume import BATCH, VolumeResult, score_slices
 from anomae.inference.study import Study
 from anomae.inference.suitability import suitability_of
+from anomae.runs.model_fingerprint import REFERENCE_FEATURES
 from anomae.slices.settings import PrepareSettings
 from anomae.statistics.operating_point import PATIENT_BOUND, SLICE_BOUND
 from anomae.volumes.volume import Grid, Volume
@@ -52,7 +54,12 @@ class Model:
         """
         advice = "give the command `anomae fit STORE RUN` of its run again, which adds it"
         said = []
-        if self.healthy is None:
+        if self.healthy is None and own_calibration_of(self.detector) is not None:
+            said.append(
+                f"This model ({engine_of(self.detector)}) keeps no scores that it gave to healthy people itself, so it "
+                "flags nothing by itself; export it again where the store of its run is at hand."
+            )
+        elif self.healthy is None:
             said.append(
                 f"The model keeps no scores of healthy people, so it flags nothing by itself; {advice} where the store "
                 "has healthy slices in its validation split."
@@ -64,6 +71,13 @@ class Model:
             )
         if self.reference is None:
             said.append(f"The model does not say what it was made for, so no scan is refused; {advice}.")
+        elif self.reference.lost:
+            said.append(
+                f"The file {REFERENCE_FEATURES} of this model is missing, so whether a scan looks unlike the training "
+                "scans is not checked; copy it from the run's folder fitted, or export the run again."
+            )
+        elif self.reference.features is not None and not looks_possible():
+            said.append("Whether a scan looks unlike the training scans is not checked: that needs torch.")
         return said
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from anomae.inference.features import Features
+from anomae.inference.features import FEWEST, Features
 from anomae.runs.model_fingerprint import REFERENCE
 from anomae.runs.reference_file import damaged, read_reference
 from anomae.volumes.orientation import axial_view
@@ -55,7 +55,8 @@ class Reference:
     scans: how many.  modalities (DICOM's codes), regions (`region_of`), sequences (anomae.volumes.sequence_names):
     those that are known; () where none is.  planes: of `Geometry`.  tilt: the largest.  pixel_mm, slice_mm, field_mm,
     height_mm: smallest and largest; None for pictures, which lie nowhere.  levels: of the prepared intensities of a
-    scan the smallest and the largest 5th, 50th and 95th percentile.  features: None where there were too few scans.
+    scan the smallest and the largest 5th, 50th and 95th percentile.  features: None where there were too few scans, or
+    where their file is gone, which `lost` says; it is of no digest.
     """
 
     scans: int
@@ -70,10 +71,11 @@ class Reference:
     height_mm: Range | None = None
     levels: tuple[Range, ...] = ()
     features: Features | None = None
+    lost: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """All but the features, as reference.json has it."""
-        return {one.name: getattr(self, one.name) for one in fields(self) if one.name != "features"}
+        return {name: getattr(self, name) for name in REFERENCE_FACTS}
 
     def arrays(self) -> dict[str, npt.NDArray[Any]] | None:
         """The features, to be kept."""
@@ -108,7 +110,8 @@ def reference_from(fitted: Path) -> Reference | None:
         known["levels"] = tuple((float(low), float(high)) for low, high in known["levels"])
     except (KeyError, TypeError, ValueError) as error:
         raise damaged(fitted / REFERENCE, error) from error
-    return Reference(**known, features=features)
+    lost = features is None and bool(content.get("has_features", known["scans"] >= FEWEST))
+    return Reference(**known, features=features, lost=lost)
 
 
 def _features(arrays: dict[str, npt.NDArray[Any]]) -> Features:
@@ -116,7 +119,7 @@ def _features(arrays: dict[str, npt.NDArray[Any]]) -> Features:
     return Features(float(doubles.pop("low")), float(doubles.pop("high")), **doubles)
 
 
-REFERENCE_FACTS = tuple(one.name for one in fields(Reference) if one.name != "features")
+REFERENCE_FACTS = tuple(one.name for one in fields(Reference) if one.name not in ("features", "lost"))
 
 
 def region_of(body_part: str) -> str:
@@ -164,7 +167,7 @@ def reference_of(
     count only where every scan has one.  levels: `levels_of` each scan that was looked at.
     """
     known = [geometry_of(grid) for grid in grids]
-    ranges = {
+    ranges: dict[str, Any] = {
         name: (min(values), max(values))
         for name in ("pixel_mm", "slice_mm", "field_mm", "height_mm")
         if (values := [getattr(one, name) for one in known])

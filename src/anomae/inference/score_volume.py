@@ -14,6 +14,7 @@ import numpy.typing as npt
 from anomae.cohorts.case import CaseSlices
 from anomae.cohorts.scan_slices import scan_slices
 from anomae.detectors.protocol import Findings, FittedDetector, with_neighbours
+from anomae.detectors.registry import told_of
 from anomae.errors import UserError
 from anomae.slices.preparing import PreparedCase, prepare_case
 from anomae.slices.settings import PrepareSettings
@@ -111,9 +112,9 @@ def _inspected(
         distinct, at = _without_repeated_blanks(images)
     for start in range(0, len(distinct), batch):
         block = distinct[start : start + batch]
-        found.append(
-            detector.inspect(*with_neighbours(detector, slices.read(block), partial(slices.neighbours, block)))
-        )
+        given = with_neighbours(detector, slices.read(block), partial(slices.neighbours, block))
+        with told_of(detector.name, detector.name):
+            found.append(detector.inspect(*given))
     maps = [each.maps for each in found if each.maps is not None]
     return Findings(
         scores=np.concatenate([np.asarray(each.scores, dtype=np.float64) for each in found])[at],

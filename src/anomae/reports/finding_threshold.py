@@ -1,9 +1,13 @@
 """What the map of a run must exceed to be a finding, as new scans are judged."""
 
+from dataclasses import replace
+
 import numpy as np
 
+from anomae.files import read_json
 from anomae.runs.healthy_file import read_healthy_scores
 from anomae.runs.run import Run
+from anomae.statistics.healthy_scores import HealthyScores
 from anomae.statistics.operating_point import SLICE_BOUND, Threshold, slice_threshold, threshold_sentence
 
 
@@ -19,7 +23,7 @@ def finding_rule(run: Run, bound: float) -> tuple[Threshold | None, str]:
     Too small a calibration for the bound gives the smallest that it allows, as anomae.inference.decision does.
     Raises UserError where the bound is none.
     """
-    healthy = read_healthy_scores(run.fitted)
+    healthy = _healthy_of(run)
     if healthy is None:
         return None, (
             "No threshold for findings: the run keeps no scores of healthy people; give `anomae score` of it again, on "
@@ -30,3 +34,18 @@ def finding_rule(run: Run, bound: float) -> tuple[Threshold | None, str]:
     threshold = slice_threshold(healthy.map_tops, healthy.person.astype(np.str_), bound)
     what = f"map of a healthy slice of a new {healthy.unit}"
     return threshold, threshold_sentence(threshold, what, f"{healthy.unit}s")
+
+
+def _healthy_of(run: Run) -> HealthyScores | None:
+    """Those beside the fitted detector, with the maps of the calibration where another model scored it and the store.
+
+    A model exported in bf16 or int8 leaves what torch gave as it is.
+    """
+    healthy, tops = read_healthy_scores(run.fitted), run.calibration / "map_tops.npy"
+    if healthy is None or not tops.exists() or not (run.calibration / "findings.json").exists():
+        return healthy
+    made_of = read_json(run.calibration / "findings.json").get("made_of") or {}
+    if made_of.get("computed_on", healthy.computed_on) == healthy.computed_on:
+        return healthy
+    found = np.load(tops, allow_pickle=False)
+    return replace(healthy, map_tops=found) if found.shape == healthy.person.shape else healthy

@@ -32,13 +32,20 @@ def device_of(facts: Mapping[str, Any]) -> DeviceSettings:
 
 
 def calibrate(
-    load: Callable[[], FittedDetector], store: SliceStore, run: Run, *, levels: bool, computed_on: str
+    load: Callable[[], FittedDetector],
+    store: SliceStore,
+    run: Run,
+    *,
+    levels: bool,
+    computed_on: str,
+    beside: bool = True,
 ) -> None:
     """Score the normal validation slices into RUN/calibration and keep their scores beside the fitted detector.
 
     Those that the store calls learnable: nothing where there are none, nor where both are there already: of the same
     fitted detector, slices and device, and with the levels of the maps, if they are wanted.  load: gives the fitted
-    detector.  levels: see `score_rows`.  computed_on: the device, in words.
+    detector.  levels: see `score_rows`.  computed_on: the device, in words.  beside: False leaves what lies beside the
+    fitted detector as it is, since this is not what it gives.
     """
     rows = store.learnable(CALIBRATION_SPLIT)
     if not len(rows):
@@ -56,11 +63,13 @@ def calibrate(
             detector, store, rows, run.calibration, CALIBRATION_SPLIT, levels=levels, tops=True, made_of=made_of
         )
         write_pretext(detector, store, rows, run)
-        (run.fitted / NAME).unlink(missing_ok=True)  # of another calibration; a stop must not leave both
+        if beside:
+            (run.fitted / NAME).unlink(missing_ok=True)  # of another calibration; a stop must not leave both
         finish(run.calibration, {**facts, "made_of": made_of})
-    elif _is_beside(run, computed_on):
+    elif not beside or _is_beside(run, computed_on):
         return
-    write_healthy_scores(run.fitted, healthy_scores_of(run, store))
+    if beside:
+        write_healthy_scores(run.fitted, healthy_scores_of(run, store))
 
 
 def healthy_scores_of(run: Run, store: SliceStore) -> HealthyScores:

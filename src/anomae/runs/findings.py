@@ -43,7 +43,7 @@ class ScoredRun:
         return str(self.findings.get("map_name") or "map")
 
 
-def open_findings(run: Run, store: Path | None = None) -> ScoredRun:
+def open_findings(run: Run, store: Path | str | None = None) -> ScoredRun:
     """The finished findings of a run.  Raises UserError where there are none, or they are of other slices."""
     facts, folder = run.facts(), run.findings
     if not (folder / "findings.json").exists() or not (folder / "scores.csv").exists():

@@ -1,7 +1,7 @@
 """What the training scans of a fitted detector were like, beside it: facts as JSON, features as arrays, no patient.
 
 fitted/reference_features.npz   absent where too few scans were there to measure by
-fitted/reference.json           written last
+fitted/reference.json           written last; has_features: whether they belong to it (earlier versions did not say)
 """
 
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ def write_reference(fitted: Path, facts: Mapping[str, Any], features: Mapping[st
         (fitted / name).unlink(missing_ok=True)
     if features is not None:
         write_arrays(fitted / REFERENCE_FEATURES, **features)
-    write_json(fitted / REFERENCE, facts)
+    write_json(fitted / REFERENCE, {**facts, "has_features": features is not None})
 
 
 def read_reference(fitted: Path) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]] | None] | None:

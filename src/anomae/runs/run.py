@@ -78,7 +78,7 @@ class Run:
         facts: dict[str, Any] = read_json(self.folder / "run.json")
         return facts
 
-    def open_store(self, store: Path | None = None) -> SliceStore:
+    def open_store(self, store: Path | str | None = None) -> SliceStore:
         """The store that the run learned from, at its recorded path or at `store`.
 
         Raises UserError where it is gone, of an older version, or holds other slices than those that were learned from.
@@ -86,7 +86,7 @@ class Run:
         facts = self.facts()
         if not isinstance(facts.get("store"), str) or "store_fingerprint" not in facts:
             raise UserError(f"{self.folder / 'run.json'} is not whole: it does not name its store; copy it again.")
-        folder = store or Path(facts["store"])
+        folder = Path(store or facts["store"])
         if not folder.is_dir():
             raise UserError(f"The store of this run, {folder}, is not there; name its new folder with --store.")
         if _format_of(folder) != FORMAT:

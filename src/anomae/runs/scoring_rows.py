@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from anomae.arrays import GrowingArray
 from anomae.detectors.protocol import Findings, FittedDetector, at_once, engine_of, with_neighbours
+from anomae.detectors.registry import told_of
 from anomae.files import append_json_line, read_json_lines, write_csv, write_json
 from anomae.progress import progress
 from anomae.runs.overlapped import read_ahead, worked_at_once, written_behind
@@ -64,7 +65,8 @@ def score_rows(
         return with_neighbours(detector, images, partial(chosen.neighbours, block)), tissue
 
     def inspect(block: Block) -> Findings:
-        return detector.inspect(*block[0])
+        with told_of(detector.name, detector.name):
+            return detector.inspect(*block[0])
 
     try:
         with progress(title, len(rows), "slices", found.rows) as bar, written_behind(found.append) as append:

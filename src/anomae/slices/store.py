@@ -112,9 +112,9 @@ def refuse_other_format(folder: Path) -> None:
 class SliceStore:
     """A finished store, opened for reading."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path | str) -> None:
         """Open `folder`.  Raises UserError where it is not a finished store."""
-        self.folder = folder
+        self.folder = folder = Path(folder)
         if not folder.is_dir():
             raise UserError(f"{folder} is not a folder; make a store with `anomae prepare`.")
         if not (folder / "prepare.json").exists():

@@ -28,7 +28,7 @@ def compare(
     runs: Sequence[Path | str],
     out: Path | str,
     *,
-    labels: Path | None = None,
+    labels: Path | str | None = None,
     resamples: int = 2000,
     seed: int = 0,
 ) -> dict[str, Any]:
@@ -38,6 +38,8 @@ def compare(
     Raises UserError where fewer than two are given, a run has no findings, no slice is common, labels disagree, or only
     one class is left.
     """
+    if isinstance(runs, str | Path):
+        raise UserError(f"One run was given, {runs}; name two or more in a list.")
     paths = [Path(run) for run in runs]
     if len(paths) < 2:
         raise UserError("A comparison needs two runs or more.")
@@ -47,7 +49,7 @@ def compare(
     if labels is None:
         slices, scores, trivial_baselines, facts, notes, unit = _of_runs(paths, names)
     else:
-        slices, scores, trivial_baselines, facts, notes, unit = _of_tables(paths, names, labels)
+        slices, scores, trivial_baselines, facts, notes, unit = _of_tables(paths, names, Path(labels))
     if not slices.both_classes:
         raise UserError("The slices that all of these scored hold one class only, so nothing can be compared.")
     groups = _groups(facts)

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from anomae.cohorts.patient_names import doubt_of, unit_of
 from anomae.errors import UserError
+from anomae.inference.decision import check_limits
 from anomae.progress import progress
 from anomae.reports.assemble import Evaluated, SplitColumns, write_evaluation
 from anomae.reports.finding_evaluation import evaluate_findings
@@ -41,7 +42,7 @@ SMOOTHED = "Slices are judged by their scores smoothed over the neighbouring sli
 def evaluate(
     run: Path | str,
     *,
-    store: Path | None = None,
+    store: Path | str | None = None,
     bounds: tuple[float, float] = (SLICE_BOUND, PATIENT_BOUND),
     smoothed: bool = False,
     resamples: int = 2000,
@@ -56,6 +57,7 @@ def evaluate(
     Raises UserError where there are no findings yet, no slice has a neighbour to be smoothed over, or where
     they are of other slices than the store's, or of an older version.
     """
+    check_limits(bounds, None)
     opened_run = Run(Path(run))
     found = open_findings(opened_run, store)
     opened, split, choice = found.store, found.split, str(found.facts.get("checkpoint_choice", ""))

@@ -12,7 +12,7 @@ import numpy as np
 
 from anomae.detectors.method import DEFAULT, Profile, Situation
 from anomae.detectors.protocol import Detector, FittedDetector
-from anomae.detectors.registry import load_detector, method_named
+from anomae.detectors.registry import load_detector, method_named, told_of
 from anomae.errors import UserError
 from anomae.files import write_json, written_whole
 from anomae.inference.store_reference import store_reference
@@ -66,7 +66,9 @@ def fit(
     a setting does not exist, or the other run's masked autoencoder is not the one that these settings want; and where a
     fit that was stopped would go on in another precision or on other numbers of devices or nodes.
     """
-    opened, opened_run = SliceStore(Path(store)), Run(Path(run))
+    if not isinstance(overrides, Mapping | None):
+        raise UserError(f"overrides are a dictionary, setting -> value, not {overrides!r}.")
+    opened, opened_run = SliceStore(store), Run(Path(run))
     name = recipe or opened.recipe
     method = method_named(detector)
     settings = overridden(method.settings(situation_of(opened, name, profile)), overrides or {})
@@ -142,7 +144,8 @@ def _fit(store: SliceStore, run: Run, detector: Detector, asked: str, seed: int)
         rows = store.rows("validation")
         known = rows[store.index.label[rows] >= 0]
         labelled = {"validation": (store.select(known), np.asarray(store.index.label[known], dtype=np.int8))}
-    fitted = detector.fit(healthy, seed=seed, folder=run.folder, **labelled)
+    with told_of(asked, detector.name):
+        fitted = detector.fit(healthy, seed=seed, folder=run.folder, **labelled)
     if leads():  # others may hold other statistics of batches, and the last to write would have had its own
         _write(fitted, store, run, asked, len(healthy), seed)
     meet()

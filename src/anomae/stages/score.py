@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from anomae.detectors.protocol import FittedDetector, engine_of
+from anomae.detectors.protocol import FittedDetector, engine_of, own_calibration_of
 from anomae.detectors.registry import load_detector
 from anomae.errors import UserError
 from anomae.locks import locked
@@ -12,15 +12,15 @@ from anomae.runs.model_fingerprint import fingerprint
 from anomae.runs.run import Run
 from anomae.runs.scoring_rows import finish, score_rows
 from anomae.training.devices import computed_on
-from anomae.training.settings import DeviceSettings
+from anomae.training.settings import DeviceSettings, checked_device
 
 
 def score(
     run: Path | str,
     *,
     split: str = "test",
-    store: Path | None = None,
-    device: DeviceSettings | None = None,
+    store: Path | str | None = None,
+    device: DeviceSettings | str | None = None,
     maps: bool = True,
     calibration: bool = True,
     load: Callable[[Path, DeviceSettings | None], FittedDetector] | None = None,
@@ -44,7 +44,7 @@ def score(
     rows = opened.rows(split)
     if not len(rows):
         raise UserError(f"The store {opened.folder} has no slice in its {split} split.")
-    chosen = device or device_of(opened_run.facts())
+    chosen = checked_device(device) or device_of(opened_run.facts())
     detector = (load or load_detector)(opened_run.fitted, chosen)
     engine = engine_of(detector)
     computed = computed_on(chosen) if engine == "torch" else engine
@@ -53,6 +53,7 @@ def score(
         made_of = {"model": fingerprint(opened_run.fitted), "computed_on": computed}
         facts = score_rows(detector, opened, rows, opened_run.findings, split, maps=maps, made_of=made_of)
         if calibration and split == "test":
-            calibrate(lambda: detector, opened, opened_run, levels=maps, computed_on=computed)
+            beside = own_calibration_of(detector) is None
+            calibrate(lambda: detector, opened, opened_run, levels=maps, computed_on=computed, beside=beside)
         finish(opened_run.findings, {**facts, "computed_on": computed})
     return opened_run.findings

@@ -42,7 +42,7 @@ from anomae.runs.overlapped import both
 from anomae.runs.scoring_folder import ScoringFolder, earlier_scale, refuse_foreign, stamp, unknown_patients
 from anomae.stages.write_study import find_anew, write_study
 from anomae.statistics.operating_point import PATIENT_BOUND, SLICE_BOUND
-from anomae.training.settings import DeviceSettings
+from anomae.training.settings import DeviceSettings, checked_device
 from anomae.volumes.read import FoundScans, look_for_scans, read_volume
 from anomae.volumes.series import folder_and_series
 
@@ -62,7 +62,7 @@ def score_scans(
     uid_root: str | None = None,
     pages: bool = True,
     identify: bool = False,
-    device: DeviceSettings | None = None,
+    device: DeviceSettings | str | None = None,
     load: Callable[[Path, DeviceSettings | None], FittedDetector] | None = None,
 ) -> Path:
     """Score scans that the run never saw; returns `out`, whose files anomae.runs.scoring_folder lists.
@@ -84,6 +84,7 @@ def score_scans(
     other things or another process is writing it, or not one scan could be scored (NotWritten: for want
     of room); and at the very end, with all others written, where the results of a scan could not be written whole.
     """
+    device = checked_device(device)
     fitted, target = fitted_folder(Path(run)), Path(out)
     paths = [paths] if isinstance(paths, str | Path) else paths
     prepared = prepared_facts(fitted)

@@ -1,8 +1,10 @@
 """How a network is trained: the numbers of the loop, and the devices it runs on."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from anomae.errors import UserError
 
 Beta = Annotated[float, Field(ge=0, lt=1)]
 
@@ -62,3 +64,18 @@ class DeviceSettings(BaseModel):
     )
     precision: Literal["auto", "bf16", "fp32"] = "auto"
     checkpoint_minutes: float = Field(default=5.0, gt=0)
+
+
+def checked_device(device: Any) -> DeviceSettings | None:
+    """From what a program names as the device: settings, or "auto", "cpu" or "cuda"; None stays None.
+
+    Raises UserError for anything else.
+    """
+    if device is None or isinstance(device, DeviceSettings):
+        return device
+    known = get_args(DeviceSettings.model_fields["accelerator"].annotation)
+    if not isinstance(device, str) or device not in known:
+        raise UserError(
+            f"device is {device!r}; give {', '.join(map(repr, known))}, or anomae.training.settings.DeviceSettings."
+        )
+    return DeviceSettings.model_validate({"accelerator": device})

@@ -57,6 +57,11 @@ class ExportedDetector:
         return bool(self.card["needs_neighbours"])
 
     @property
+    def own_calibration(self) -> Path | None:
+        """Its folder where its precision has thresholds of its own; None in fp32, where torch's hold."""
+        return None if self.card["precision"] == "fp32" else self.folder
+
+    @property
     def at_once(self) -> int:
         """How many calls of `inspect` pay at the same time: its threads are busy while what they made is joined."""
         return 2 if self.threads > 1 else 1

@@ -10,6 +10,7 @@ EXPORTED/
 """
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from anomae.errors import UserError
 from anomae.files import read_json, write_json
 
 CARD, CHECKSUMS, FORMAT = "card.json", "checksums.json", "anomae export 2"
+HEALTHY = "healthy_scores"  # of the card: whose scores of healthy people lie beside it; see anomae.export.card
 
 
 def is_exported(folder: Path) -> bool:
@@ -43,7 +45,17 @@ def read_card(folder: Path) -> dict[str, Any]:
     card: dict[str, Any] = read_json(folder / CARD)
     if card.get("format") != FORMAT:
         raise UserError(f"{folder} was exported by another version ({card.get('format')}); export it again.")
+    if not is_current(card):
+        raise UserError(
+            f"{folder} was exported in {card.get('precision')} by an earlier version, with the thresholds of torch, "
+            "which it may never reach; export it again."
+        )
     return card
+
+
+def is_current(card: Mapping[str, Any]) -> bool:
+    """Whether this version scores with a model of this card: of its format, and in bf16 or int8 with own thresholds."""
+    return card.get("format") == FORMAT and (card.get("precision") == "fp32" or HEALTHY in card)
 
 
 def write_checksums(folder: Path) -> None:
