@@ -120,6 +120,6 @@ def _facts(out: Path) -> dict[str, Any]:
         "flag": None if highest["flag"] == "" else highest["flag"] == "1",
         "score": float(highest["score"]),
         "scans": len(rows),
-        "findings": sum(int(row[name] or 0) for row in rows for name in ("findings", "findings_left_out")),
+        "findings": sum(int(row.get(name) or 0) for row in rows for name in ("findings", "findings_left_out")),
         "reason": highest["reason"] or "; ".join(summary["skipped"].values()),
     }

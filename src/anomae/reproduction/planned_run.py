@@ -12,10 +12,11 @@ from anomae.files import read_json
 from anomae.nested import flat_settings
 from anomae.recipes.overrides import overridden
 from anomae.reproduction.cells import METHOD_RUN, PlannedRun
+from anomae.runs.begun import CHANGEABLE
 from anomae.runs.run import Run
 from anomae.slices.store import SliceStore
 from anomae.stages.evaluate import evaluate
-from anomae.stages.fit import CHANGEABLE, fit, situation_of
+from anomae.stages.fit import fit, situation_of
 from anomae.stages.score import score
 from anomae.statistics.neighbours import ALONE
 
@@ -132,7 +133,7 @@ def _refuse_other(path: Path, wanted: Wanted, store: SliceStore) -> None:
     before = dict(flat_settings(facts["settings"]))
     after = dict(flat_settings(wanted.settings.model_dump(mode="json")))
     changed = [
-        key for key in after if key in before and before[key] != after[key] and key.split(".")[0] not in CHANGEABLE
+        key for key in after if key in before and before[key] != after[key] and not CHANGEABLE & {*key.split(".")}
     ]
     changed += [name for name in ("seed", "profile") if facts.get(name) != getattr(wanted, name)]
     if facts.get("store_fingerprint") != store.prepared.get("fingerprint"):
