@@ -128,6 +128,7 @@ class Manifest:
         types = require("pyarrow.types", "cluster")
         stored = kind.value_type if types.is_dictionary(kind) else kind
         text = (types.is_string, types.is_large_string, types.is_binary, types.is_large_binary, types.is_null)
+        text = (*text, types.is_string_view, types.is_binary_view)
         numbers = (types.is_integer, types.is_floating, types.is_decimal) if name == PATIENT else ()
         if not any(fits(stored) for fits in (*text, *numbers)):
             wanted = "text or numbers" if numbers else "text"

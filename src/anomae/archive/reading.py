@@ -52,8 +52,8 @@ class Fetched:
 
     def told(self, sentence: str) -> str:
         """A sentence about a scan with the path or URL of the manifest in place of where it was fetched to."""
-        if str(self.root) == self.file:
-            return sentence
+        if not is_url(self.file) or self.file.startswith("file://"):
+            return sentence  # nothing was fetched
         sentence = sentence.replace(str(self.root), self.file)
         if self.root.is_file():  # what came with it lies beside it
             sentence = sentence.replace(str(self.root.parent), self.file.rpartition("/")[0])
