@@ -194,6 +194,14 @@ def test_rows_that_do_not_fit_and_files_that_are_cut_short_are_refused(tmp_path:
         map_array(tmp_path / "none.npy")
 
 
+def test_a_key_of_a_header_that_became_bytes_is_told(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.zeros((2, 2), np.float32))
+    header = (tmp_path / "a.npy").read_bytes()
+    (tmp_path / "a.npy").write_bytes(header.replace(b" 'fortran_order'", b"b'fortran_order'", 1))
+    with pytest.raises(UserError, match=r"not a whole \.npy array"):
+        map_array(tmp_path / "a.npy")
+
+
 @given(at=st.integers(0, 127), byte=st.integers(0, 255))
 def test_a_byte_of_a_header_that_is_another_is_harmless_or_told(tmp_path_factory, at: int, byte: int) -> None:
     path = tmp_path_factory.getbasetemp() / "damaged.npy"

@@ -22,6 +22,7 @@ BROKEN_ARRAY = (
     OverflowError,
     RuntimeError,
     SyntaxError,
+    TypeError,
     TokenError,
     zlib.error,
     BadZipFile,

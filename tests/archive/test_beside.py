@@ -2,7 +2,9 @@
 
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from threading import Thread
+from typing import ClassVar
 
 import fsspec
 import nibabel
@@ -127,3 +129,59 @@ def test_a_server_that_lists_no_folders_leaves_a_doubt(head, tmp_path, monkeypat
     assert (near == far) is listing
     assert ("could not be listed" in notes) is not listing
     assert "could not be listed" not in read(tmp_path / "plain", "scans")[0]["notes"]  # it asks for no brain
+
+
+class Counting(fsspec.AbstractFileSystem):
+    """Files of the disk below /, under a protocol that counts how often a folder is listed, or refuses to."""
+
+    protocol = "counting"
+    listed: ClassVar[list[str]] = []
+    refusal: ClassVar[OSError | None] = None
+
+    def isdir(self, path):
+        return False
+
+    def info(self, path, **_):
+        return {"name": path, "size": Path(f"/{path}").stat().st_size, "type": "file"}
+
+    def ls(self, path, detail=True, **_):
+        self.listed.append(path)
+        if self.refusal is not None:
+            raise self.refusal
+        return [self.info(f"{path}/{file.name}") for file in Path(f"/{path}").iterdir()]
+
+    def get_file(self, rpath, lpath, **_):
+        Path(lpath).write_bytes(Path(f"/{rpath}").read_bytes())
+
+
+@pytest.fixture
+def counting(monkeypatch):
+    fsspec.register_implementation("counting", Counting, clobber=True)
+    monkeypatch.setattr(Counting, "listed", [])
+    monkeypatch.setattr("anomae.archive.reading.WAITS_S", (0.0, 0.0))
+    return Counting
+
+
+def test_a_folder_is_listed_once_and_only_for_what_needs_others(head, tmp_path, counting):
+    url = f"counting:/{head}"
+    score([head, url, url, url], tmp_path / "brains", model=OF_BRAINS)
+    found = scores(tmp_path / "brains")
+    assert found == found[:6] * 4
+    assert len(counting.listed) == 1
+    score([url, url], tmp_path / "plain")
+    assert len(counting.listed) == 1
+    assert len(scores(tmp_path / "plain")) == 12
+
+
+def test_a_file_is_scored_where_its_folder_may_not_be_listed(head, tmp_path, counting, monkeypatch):
+    """As gcsfs says it: an error like that of a network, which is tried again, once for a folder."""
+    monkeypatch.setattr(Counting, "refusal", OSError("Forbidden"))
+    url = f"counting:/{head}"
+    score([url, url], tmp_path / "plain")
+    assert (len(scores(tmp_path / "plain")), counting.listed) == (12, [])
+    score([url, url], tmp_path / "brains", model=OF_BRAINS)
+    assert [("could not be listed" in row["notes"]) for row in read(tmp_path / "brains", "scans")] == [True, True]
+    assert len(counting.listed) == 3
+    head.with_name("a.hdr").touch()
+    score([f"counting:/{head.with_name('a.hdr')}"], tmp_path / "pair")
+    assert "could not be fetched (OSError), tried 3 times" in read(tmp_path / "pair", "failed")[0]["reason"]

@@ -11,7 +11,7 @@ import pydicom
 import pytest
 
 from anomae.archive.dicomweb import fetch_dicomweb, is_dicomweb
-from anomae.archive.reading import fetched
+from anomae.archive.reading import Listings, fetched
 from anomae.errors import UnreadableScan
 from anomae.volumes.read import read_volume
 from anomae.volumes.volume import Grid
@@ -91,7 +91,7 @@ def test_what_is_a_study_is_told_by_its_url():
 
 def test_every_series_of_a_study_is_a_scan_with_its_own_url(service, series):
     url, _ = service
-    with fetched(f"{url}/studies/{STUDY}") as found:
+    with fetched(f"{url}/studies/{STUDY}", Listings(), brains=False) as found:
         names = [found.name_of(scan) for scan in found.scans]
         volumes = [read_volume(scan) for scan in found.scans]
         root = found.root
@@ -103,7 +103,7 @@ def test_every_series_of_a_study_is_a_scan_with_its_own_url(service, series):
         expected = read_volume(folder)
         np.testing.assert_array_equal(volume.voxels, expected.voxels)
         assert volume.grid == expected.grid
-    with fetched(names[0]) as one:
+    with fetched(names[0], Listings(), brains=False) as one:
         assert [one.name_of(scan) for scan in one.scans] == names[:1]
 
 
@@ -112,7 +112,7 @@ def test_a_study_that_is_not_there_is_told_by_its_url(service, monkeypatch):
     url, _ = service
     with (
         pytest.raises(UnreadableScan, match=rf"^{url}/studies/9.9 could not be fetched"),
-        fetched(f"{url}/studies/9.9"),
+        fetched(f"{url}/studies/9.9", Listings(), brains=False),
     ):
         pass
 

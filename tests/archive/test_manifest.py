@@ -82,6 +82,7 @@ def test_a_missing_manifest_and_one_that_is_no_parquet_are_refused(tmp_path):
     [
         (pa.array([b"a.nii", "ü.nii".encode()]), pa.array([b"7", "Mü".encode()])),
         (pa.array(["a.nii", "ü.nii"], pa.large_string()), pa.array([b"7", "Mü".encode()], pa.large_binary())),
+        (pa.array(["a.nii", "ü.nii"], pa.string_view()), pa.array([b"7", "Mü".encode()], pa.binary_view())),
         (pa.array(["a.nii", "ü.nii"]).dictionary_encode(), pa.array(["7", "Mü"]).dictionary_encode()),
     ],
 )

@@ -132,6 +132,12 @@ def test_what_cannot_be_had_is_listed_and_the_rest_goes_on(remote, scans, tmp_pa
     assert not any("secret" in reason for reason in reasons.values())
 
 
+def test_a_file_of_this_disk_is_told_by_its_own_path(tmp_path):
+    (tmp_path / "a.nii.gz").write_bytes(b"broken")
+    score([f"file://{tmp_path}/a.nii.gz"], tmp_path / "out")
+    assert read(tmp_path / "out", "failed")[0]["reason"].startswith(f"{tmp_path}/a.nii.gz ")
+
+
 def test_a_folder_that_lists_files_outside_itself_is_refused(remote, tmp_path, scans):
     class Escaping(fsspec.AbstractFileSystem):
         protocol = "escaping"

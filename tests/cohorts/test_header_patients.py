@@ -72,6 +72,9 @@ def test_localizers_are_no_cases_and_a_folder_of_nothing_else_says_so(tmp_path):
             header = pydicom.dcmread(path)
             header.ImageType = ["ORIGINAL", "PRIMARY", "LOCALIZER"]
             header.save_as(path)
+    (tmp_path / "cases.csv").write_text("file,site\nabnormal/study,A\nhealthy/study,B\n")  # it wins over every guess
+    cases = Folder(tmp_path, table=str(tmp_path / "cases.csv")).cases()
+    assert {case.case: case.site for case in cases} == {"abnormal/study/scout": "A", "healthy/study/scan": "B"}
     cohort = Folder(tmp_path)
     assert [case.case for case in cohort.cases()] == ["healthy/study/scan"]
     assert "Passed over: 2, DICOM: localizer, told because its ImageType says LOCALIZER" in cohort.notes()

@@ -1,5 +1,6 @@
 """What a table says of a case is set; what it does not say stays."""
 
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -65,6 +66,14 @@ def test_a_file_that_is_a_mask_by_the_table_is_no_case():
 def test_a_file_that_is_no_scan_is_refused():
     with pytest.raises(UserError, match=r"names x.png, which is no scan"):
         by_scan([PICTURE], {SOURCE / "x.png": TableRow()}, SOURCE)
+
+
+def test_a_table_of_very_many_folders_is_read_at_once():
+    scans = [replace(PICTURE, source=SOURCE / f"p{number}" / "a.png") for number in range(3000)]
+    began = time.process_time()
+    found = by_scan(scans, {case.source.parent: TableRow(patient=case.source.parent.name) for case in scans}, SOURCE)
+    assert time.process_time() - began < 3  # over a minute where each line looks at each scan
+    assert [row.patient for row in found.values()] == [case.source.parent.name for case in scans]
 
 
 def test_a_folder_stands_for_its_only_scan_and_of_several_some_are_named():

@@ -32,6 +32,7 @@ def test_kinds_are_counted_and_what_to_do_is_said(tmp_path: Path) -> None:
     sentence = said(tmp_path, CHEST, HEAD, HEAD, {})
     assert sentence.startswith("the 4 training scans are of several kinds (modality: 2 MR, 1 DX; body part: 2 ")
     assert "--set image_pattern" in sentence
+    assert "--table" not in sentence  # in class folders it leaves out nothing
 
 
 @pytest.mark.parametrize("told", ["header", "file"])

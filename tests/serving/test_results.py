@@ -31,3 +31,26 @@ def folder(tmp_path: Path) -> Path:
 )
 def test_no_name_that_was_sent_is_told(folder: Path, said: str, told: str):
     assert without_names(said.format(folder=folder, upload=folder / "upload"), folder) == told
+
+
+@pytest.mark.parametrize(
+    ("files", "said", "told"),
+    [
+        (["DICOM/S0001/IM0001"], "{upload}/DICOM/S0001/IM0001 is no DICOM file.", "file 1 is no DICOM file."),
+        (["DICOM/a"], "{upload}/DICOM holds no readable DICOM picture.", "folder 1 holds no readable DICOM picture."),
+        (["LOCALIZER/a"], "its ImageType says LOCALIZER", "its ImageType says LOCALIZER"),
+        ([f"s/{n:03d}" for n in range(1, 160)], "{upload}/s/150: 150 of 159", "file 150: 150 of 159"),
+        (["Doe_John/a", "Doe_John_1950.dcm"], "Doe_John, Doe_John_1950.dcm", "folder 1, file 2"),
+        (["Mueller/a", "Mueller/Series/b"], "Mueller, {upload}/Mueller/Series/b.", "folder 1, file 1."),
+        (["p/x.mhd"], "{upload}/p/Doe_John.raw is missing.", "a file in folder 1 is missing."),
+        (["p/1.dcm"], "{upload}/p/series-2 is cut short.", "folder 1/series-2 is cut short."),
+        (["A1/IM01", "B1/IM01"], "IM01 is none", "a file is none"),
+        (["1234567/a"], "1234567 is none", "folder 1 is none"),
+    ],
+)
+def test_sentences_stay_whole(tmp_path: Path, files: list[str], said: str, told: str):
+    for name in files:
+        path = tmp_path / "upload" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    assert without_names(said.format(upload=tmp_path / "upload"), tmp_path) == told

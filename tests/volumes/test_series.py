@@ -209,3 +209,39 @@ def test_captures_of_studies_of_nothing_else_stay(tmp_path: Path, write_series: 
     found = look_for_scans(tmp_path)
     assert len(found.scans) == 5
     assert found.notes() == ["Passed over: 1, DICOM: localizer, told because its ImageType says LOCALIZER."]
+
+
+@pytest.mark.parametrize(("own", "of_the_scan", "left_out"), [("B", "A", False), ("A", "a ", True), ("", "A", True)])
+def test_a_capture_of_another_patient_stays_though_all_studies_have_one_uid(
+    tmp_path: Path, write_series: Write, write_slice: Write, own: str, of_the_scan: str, left_out: bool
+) -> None:
+    one = {"StudyInstanceUID": "1"}
+    write_series(tmp_path / "scan", VOXELS, SeriesInstanceUID="1.2", PatientID=of_the_scan, **one)
+    unplaced(write_slice, tmp_path / "x.dcm", VOXELS[1], SeriesInstanceUID="1.9", PatientID=own, **CAPTURE, **one)
+    found = look_for_scans(tmp_path)
+    assert (len(found.scans), len(found.notes())) == ((1, 1) if left_out else (2, 0))
+
+
+@pytest.mark.parametrize(
+    ("named", "taken"),
+    [
+        (["p/x.dcm"], ["p", "p/x.dcm"]),
+        (["p/scout"], ["p", "p/scout"]),
+        (["p/scout", "q", "p/x.dcm"], ["p", "p/scout", "p/x.dcm", "q/x.dcm"]),
+        (["q/x.dcm"], ["p", "q/x.dcm"]),
+        (["p", "."], ["p"]),
+    ],
+)
+def test_what_is_named_is_read_and_a_folder_stands_for_its_scans_first(
+    tmp_path: Path, write_series: Write, write_slice: Write, named: list[str], taken: list[str]
+) -> None:
+    write_series(tmp_path / "p", VOXELS, SeriesInstanceUID="1.2", StudyInstanceUID="1")
+    scout(write_slice, tmp_path / "p" / "scout", 2, **SAGITTAL, **SCOUT, StudyInstanceUID="1")
+    told = {**CAPTURE, "StudyInstanceUID": "1", "SeriesInstanceUID": "1.9"}
+    for folder in ("p", "q"):
+        unplaced(write_slice, tmp_path / folder / "x.dcm", VOXELS[1], **told)
+    found = look_for_scans(tmp_path, named={tmp_path / name for name in named})
+    # Beside a capture the series is one of two of its folder.
+    scans = [str(path.relative_to(tmp_path)).removesuffix("/series-1") for path in found.scans]
+    assert sorted(scans) == taken
+    assert sum(found.passed_over.values()) == 3 - (len(taken) - 1)

@@ -127,9 +127,10 @@ class Manifest:
         """Raises UserError where a column of this Arrow type names no files, or no patients."""
         types = require("pyarrow.types", "cluster")
         stored = kind.value_type if types.is_dictionary(kind) else kind
-        text = (types.is_string, types.is_large_string, types.is_binary, types.is_large_binary, types.is_null)
+        text = (types.is_string, types.is_large_string, types.is_string_view, types.is_null)
+        text_as_bytes = (types.is_binary, types.is_large_binary, types.is_binary_view)
         numbers = (types.is_integer, types.is_floating, types.is_decimal) if name == PATIENT else ()
-        if not any(fits(stored) for fits in (*text, *numbers)):
+        if not any(fits(stored) for fits in (*text, *text_as_bytes, *numbers)):
             wanted = "text or numbers" if numbers else "text"
             raise UserError(f"The column {name!r} of {self.location} is of type {kind}; write it as {wanted}.")
 

@@ -52,17 +52,39 @@ class Fetched:
 
     def told(self, sentence: str) -> str:
         """A sentence about a scan with the path or URL of the manifest in place of where it was fetched to."""
-        if str(self.root) == self.file:
-            return sentence
+        if not is_url(self.file) or self.file.startswith("file://"):
+            return sentence  # nothing was fetched
         sentence = sentence.replace(str(self.root), self.file)
         if self.root.is_file():  # what came with it lies beside it
             sentence = sentence.replace(str(self.root.parent), self.file.rpartition("/")[0])
         return sentence
 
 
+class Listings:
+    """The files of the remote folder that was asked for last: it is listed once, not once for each file in it."""
+
+    def __init__(self) -> None:
+        self._asked: tuple[Any, str] | None = None
+        self._files: dict[str, str] = {}
+
+    def beside(self, system: Any, path: str, needed: bool) -> dict[str, str]:
+        """Name -> path of the files in the folder of `path`; {} where the file system or server does not list them.
+
+        needed: whether the file is none without others; what fails for now is raised then, and tried again else.
+        """
+        parent = path.rpartition("/")[0] or ("/" if path.startswith("/") else "")
+        if self._asked != (system, parent):
+            self._files = _files_in(system, parent, () if needed else WAITS_S)
+            self._asked = system, parent
+        return self._files
+
+
 @contextmanager
-def fetched(file: str) -> Iterator[Fetched]:
+def fetched(file: str, listings: Listings, brains: bool) -> Iterator[Fetched]:
     """The scans of an entry, for as long as the block runs; what was fetched is removed then.
+
+    listings: of what lies beside remote files, kept from one entry to the next.  brains: whether a brain mask beside a
+    remote file is wanted; folders are listed for it.
 
     Scans fetched lie below the system's temporary folder (TMPDIR), one entry at a time.  Raises UnreadableScan where
     there is none, or it cannot be had; NotWritten where the temporary folder is full; MissingExtra where a package for
@@ -73,7 +95,9 @@ def fetched(file: str) -> Iterator[Fetched]:
         return
     with tempfile.TemporaryDirectory(prefix="anomae-") as folder:
         doubts: set[str] = set()
-        fetch = fetch_dicomweb if is_dicomweb(file) else partial(_fetch, doubts=doubts)
+        fetch = (
+            fetch_dicomweb if is_dicomweb(file) else partial(_fetch, doubts=doubts, listings=listings, brains=brains)
+        )
         yield replace(_found(file, _tried(file, Path(folder), fetch)), doubt=" ".join(doubts))
 
 
@@ -119,10 +143,10 @@ def _about(file: str, error: UnreadableScan) -> UnreadableScan:
     return UnreadableScan(str(error).replace(str(Path(file)), file))  # a Path has one slash for two
 
 
-def _fetch(file: str, folder: Path, most_bytes: int, doubts: set[str]) -> Path:
+def _fetch(file: str, folder: Path, most_bytes: int, doubts: set[str], listings: Listings, brains: bool) -> Path:
     """A file, with what belongs to it and lies beside it, or a folder, through fsspec; returns where it lies now.
 
-    doubts: is told where it cannot be known what lies beside it.
+    doubts: is told where it cannot be known whether a brain mask that is wanted lies beside it.
     """
     system, path = require("fsspec.core", "cluster").url_to_fs(file)
     path = str(path).rstrip("/")
@@ -134,13 +158,14 @@ def _fetch(file: str, folder: Path, most_bytes: int, doubts: set[str]) -> Path:
         name = PurePosixPath(path).name or "scan"
         wanted, target = {path: Path(name)}, folder / name
         facts = {path: system.info(path)}
-        beside = _beside(system, path)
-        if name not in beside:
-            if may_need_others(name):
+        needed = may_need_others(name)
+        if needed or brains:
+            beside = listings.beside(system, path, needed)
+            if needed and name not in beside:
                 raise unreadable(Path(file), "needs the files beside it, and the server does not list them.")
-            doubts.add(_NOT_LISTED)
-        wanted |= {beside[other]: Path(other) for other in belonging_to(name, beside, folder)}
-        facts |= {one: system.info(one) for one in wanted if one != path}
+            doubts |= set() if name in beside else {_NOT_LISTED}
+            wanted |= {beside[other]: Path(other) for other in belonging_to(name, beside, folder)}
+            facts |= {one: system.info(one) for one in wanted if one != path}
     _check_bytes(file, facts, most_bytes)
     for remote, inner in wanted.items():
         local = folder / inner
@@ -149,16 +174,21 @@ def _fetch(file: str, folder: Path, most_bytes: int, doubts: set[str]) -> Path:
     return target
 
 
-def _beside(system: Any, path: str) -> dict[str, str]:
-    """Name -> path of the files in the folder of `path`; {} where the file system or server does not list them."""
-    parent = path.rpartition("/")[0] or ("/" if path.startswith("/") else "")
-    try:
-        listed = system.ls(parent, detail=True)
-    except Exception as error:
-        # What carries a status is the answer of a web server; where none came it is asked again.
-        if isinstance(error, (*_FOR_GOOD, NotImplementedError)) or hasattr(error, "status"):
-            return {}
-        raise
+def _files_in(system: Any, parent: str, waits_s: tuple[float, ...]) -> dict[str, str]:
+    """Name -> path of the files in a remote folder; {} where it is not listed, for good or after so many waits."""
+    for wait_s in (*waits_s, None):
+        try:
+            listed = system.ls(parent, detail=True)
+            break
+        except Exception as error:
+            # What carries a status is the answer of a web server; where none came it is asked again.
+            if isinstance(error, (*_FOR_GOOD, NotImplementedError)) or hasattr(error, "status"):
+                return {}
+            if not waits_s:
+                raise
+            if wait_s is None:
+                return {}  # such as Google's refusal, an OSError like any other: the file itself may be had
+            time.sleep(wait_s)
     files = (str(each["name"]) for each in listed if each.get("type") != "directory")
     return {PurePosixPath(each).name: each for each in files if PurePosixPath(each).name}
 

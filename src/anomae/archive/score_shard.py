@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from anomae.archive.manifest import Entry, digest_of
 from anomae.archive.parquet import write_parquet
-from anomae.archive.reading import Fetched, fetched
+from anomae.archive.reading import Fetched, Listings, fetched
 from anomae.archive.tables import PASSED_OVER, TABLES, UNREADABLE, Named, Row, failed_row, rows_of
 from anomae.cohorts.channel_slices import read_colour_slices
 from anomae.cohorts.patient_names import patient_of_scan
@@ -83,11 +83,11 @@ def score_shard(
     """
     began = time.monotonic()
     rows: dict[str, list[Row]] = {name: [] for name in TABLES}
-    map_bytes = 0
+    map_bytes, listings = 0, Listings()
     with folder_whole(target) as folder:
         for entry in entries:
             begins(entry)
-            for named, found in _inspected(entry, model, rules, asked, rows["failed"]):
+            for named, found in _inspected(entry, model, rules, asked, rows["failed"], listings):
                 map_path, notes = _write_map(folder, named.name, found, asked)
                 map_bytes += (folder / map_path).stat().st_size if map_path else 0
                 for table, own in rows_of(named, found, map_path, notes).items():
@@ -109,11 +109,12 @@ def score_shard(
 
 
 def _inspected(
-    entry: Entry, model: Model, rules: Rules, asked: Asked, failed: list[Row]
+    entry: Entry, model: Model, rules: Rules, asked: Asked, failed: list[Row], listings: Listings
 ) -> Iterator[tuple[Named, Study]]:
     """The scans of an entry, each inspected; what cannot be is added to `failed`."""
+    brains = model.settings.preparation == "brain" and model.settings.brain_mask in ("auto", "given")
     try:
-        with fetched(entry.file) as found:
+        with fetched(entry.file, listings, brains) as found:
             failed += [
                 failed_row(entry.line, entry.file, entry.patient, PASSED_OVER, found.told(sentence))
                 for sentence in found.passed_over
@@ -147,8 +148,7 @@ def _inspect(
     header = "" if volume is None else volume.patient
     patient = entry.patient or patient_of_scan(Path(file), header) or name
     study = inspect_slices(case, model, rules, name=name, patient=patient, force=asked.force)
-    given = model.settings.preparation == "brain" and model.settings.brain_mask in ("auto", "given")
-    notes = (*study.result.notes, *([found.doubt] if found.doubt and given else []))
+    notes = (*study.result.notes, *([found.doubt] if found.doubt else []))
     return Named(entry.line, file, name, patient), replace(
         study, volume=volume, result=replace(study.result, notes=notes)
     )

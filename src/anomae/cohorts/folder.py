@@ -1,6 +1,7 @@
 """Any folder of healthy and abnormal scans or pictures."""
 
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -171,7 +172,7 @@ class Folder(Cohort):
         folders, unused = find_class_folders(self.source, *names, self.roles.role_folders, labelled=labelled)
         notes += [f"the folder(s) {', '.join(unused)} are of no class and were left out"] if unused else []
         self._passed_over = Counter()
-        paired = self._pair(folders)
+        paired = self._pair(folders, said.keys())
         if (self.roles.regions or self.roles.region_folders) and not (
             paired.lonely_regions or any(paired.regions.values())
         ):
@@ -219,13 +220,13 @@ class Folder(Cohort):
         counts = count_told(cases, told)
         return _Survey(cases, (*notes, *told_notes(counts, named.alike, named.alike_cases)), facts, counts)
 
-    def _pair(self, folders: list[ClassFolder]) -> Paired:
+    def _pair(self, folders: list[ClassFolder], named: Collection[Path]) -> Paired:
         from anomae.volumes.read import look_for_scans
 
         roots = {folder.root for folder in folders} | {masks for folder in folders for masks in folder.masks}
         paths: set[Path] = set()
         for root in sorted(roots):
-            found = look_for_scans(root, self.series)
+            found = look_for_scans(root, self.series, named)
             self._passed_over += found.passed_over
             scans, outputs = without_outputs(found.scans, root)
             self._outputs |= set(outputs)

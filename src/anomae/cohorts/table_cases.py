@@ -18,9 +18,13 @@ def by_scan(cases: Sequence[Case], said: Mapping[Path, TableRow], source: Path) 
     Raises UserError where it names what is no scan, a folder of several, or a scan and its folder.
     """
     masks, known = _masks_of(said), {case.source for case in cases}
+    inside: dict[Path, list[Path]] = {}
+    for scan in sorted(known - masks):
+        for folder in scan.parents:
+            inside.setdefault(folder, []).append(scan)
     found: dict[Path, TableRow] = {}
     for file, row in said.items():
-        below = [file] if file in known else sorted(scan for scan in known - masks if scan.is_relative_to(file))
+        below = [file] if file in known else inside.get(file, [])
         name = file.relative_to(source)
         if not below:
             classes = any(case.called != UNKNOWN for case in cases)

@@ -38,6 +38,6 @@ def mixed_sentence(store: SliceStore) -> str:
         return ""
     return (
         f"the {len(known)} training scans are of several kinds ({'; '.join(several)}), and a model of them takes new "
-        'scans of each for its own; if one kind is meant, prepare a new store of it (--set image_pattern="*_flair*" by '
-        "names of files, or --table with the scans to take)."
+        "scans of each for its own; if one kind is meant, prepare a new store of it: choose by names of files "
+        '(--set image_pattern="*_flair*"), or put the scans of one kind into a folder of their own.'
     )

@@ -27,7 +27,13 @@ _COUNTS = {
     "voxels",
 }
 # What may stand in any sentence: alone it is not taken for the name of a file.
-_ANY_WORD = re.compile(r"[a-z]+|.{1,2}", re.DOTALL)
+_ANY_WORD = re.compile(r"[a-z]+|\d{1,5}|.{1,2}", re.DOTALL)
+# Ours, and how many folders are called; in any case.
+_OWN_WORDS = {
+    "dicom", "dicomdir", "nifti", "metaimage", "nrrd", "png", "jpeg", "tiff", "mri", "flair", "localizer", "imagetype",
+    "patientid", "patient", "patients", "study", "studies", "series", "scan", "scans", "image", "images", "picture",
+    "pictures", "slice", "slices", "volume", "volumes", "file", "files", "folder", "folders",
+}  # fmt: skip
 _YES_OR_NO = {"flag", "suited"}
 
 
@@ -56,19 +62,30 @@ def without_folder(text: str, folder: Path) -> str:
 def without_names(text: str, folder: Path) -> str:
     """A sentence that tells no file by its name, which may be a patient's, but as "file 1", "folder 2" or "a file".
 
-    Numbers count the files and the folders that were sent, by their paths in alphabetical order.
+    Numbers count the files and the folders that were sent, by their paths in alphabetical order.  A name that stands
+    alone is left where it may be a word of the sentence: in lower case, of few digits, or such as "DICOM".
     """
-    upload, told, counts = folder / UPLOAD, dict[str, str](), Counter[str]()
+    upload, counts = folder / UPLOAD, Counter[str]()
+    told = {str(upload): ""}
     for path in sorted(upload.rglob("*")):
         kind = "folder" if path.is_dir() else "file"
         counts[kind] += 1
-        for spelt in (str(path), path.relative_to(upload).as_posix(), path.name):
-            if not _ANY_WORD.fullmatch(spelt):
-                told.setdefault(spelt, f"{kind} {counts[kind]}")
-    text = re.sub(rf"{re.escape(str(folder / OUT))}/[\w./-]*\w", "a file of results", text)
-    for spelt in sorted((spelt for spelt in told if spelt in text), key=len, reverse=True):
-        text = re.sub(rf"(?<!\w){re.escape(spelt)}(?!\w)", told[spelt], text)
-    text = re.sub(rf"{re.escape(str(upload))}/\S*\w", "a file", text)  # that is not there
+        for spelt in {str(path), path.relative_to(upload).as_posix(), path.name}:
+            if spelt in text and not (_ANY_WORD.fullmatch(spelt) or spelt.casefold() in _OWN_WORDS):
+                told[spelt] = f"a {kind}" if spelt in told else f"{kind} {counts[kind]}"  # one name may be of several
+
+    def instead(found: re.Match[str]) -> str:
+        if found["out"]:
+            return "a file of results"
+        own = told[found["known"]]
+        if found["below"]:
+            return f"a file in {own}" if own else "a file"
+        return own or found[0]
+
+    results = rf"{re.escape(str(folder / OUT))}/[\w./-]*\w"
+    known = "|".join(map(re.escape, sorted(told, key=len, reverse=True)))
+    below = r"/(?!series-\d+\b)\S*\w"  # a file that is not there
+    text = re.sub(rf"(?P<out>{results})|(?<!\w)(?P<known>{known})(?!\w)(?P<below>{below})?", instead, text)
     return without_folder(text, folder)
 
 

@@ -5,7 +5,7 @@ reader as an entry point of the group "anomae.readers".
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.metadata import entry_points
@@ -18,11 +18,11 @@ from anomae.volumes.dicom_headers import Frame, NotAPicture, read_frames
 from anomae.volumes.headers import MAX_VOXELS, check_size, parsing, unreadable
 from anomae.volumes.identity import SourceFile
 from anomae.volumes.intensities import settle
+from anomae.volumes.left_out import LeftOut
 from anomae.volumes.passed_over import SCATTERED, told, why_passed_over
 from anomae.volumes.reader import Reader
 from anomae.volumes.series import (
     LARGEST,
-    SAYS_LOCALIZER,
     chosen_number,
     folder_and_series,
     in_order,
@@ -33,7 +33,6 @@ from anomae.volumes.series import (
 from anomae.volumes.volume import Volume
 
 GROUP = "anomae.readers"
-LOCALIZER = "DICOM: localizer, told because "
 # Patient, study and series -> where the first slice lies in each folder that holds slices of it.
 FirstPositions = defaultdict[tuple[str, str, str], dict[Path, tuple[float, ...]]]
 READERS: tuple[Reader, ...] = (
@@ -50,20 +49,16 @@ ATTRIBUTES = ("name", "suffixes", "sniff", "read")
 
 @dataclass(slots=True)
 class _Search:
-    """A search below `root` as it goes.
+    """A search below a folder as it goes.
 
-    waiting: folders still to be searched, the next one last.  scouts: what lies in `root` itself and says that it is a
-    localizer, by the series' UID.  captures: secondary captures, and of which study they are; studies: of scanners.
+    waiting: folders still to be searched, the next one last.
     """
 
-    root: Path
     series: str | int | None
     passed_over: Counter[str]
     waiting: list[Path]
+    left_out: LeftOut
     positions: FirstPositions = field(default_factory=lambda: defaultdict(dict))
-    scouts: dict[str, set[Path]] = field(default_factory=lambda: defaultdict(set))
-    captures: dict[Path, str] = field(default_factory=dict)
-    studies: set[str] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,20 +126,21 @@ def find_scans(folder: Path) -> list[Path]:
     return look_for_scans(folder).scans
 
 
-def look_for_scans(folder: Path, series: str | int | None = None) -> FoundScans:
+def look_for_scans(folder: Path, series: str | int | None = None, named: Collection[Path] = frozenset()) -> FoundScans:
     """Everything in `folder` and below it that looks like a scan, and what was passed over.
 
     Files count by their names.  DICOM files count by their headers: those that stack to a volume count as the folder
     they lie in, once, and a picture that stands alone, such as a radiograph, as its file.  Of a folder with several
     series each that stacks is a scan (anomae.volumes.series.series_path); with `series` (a number from 1, or "largest")
     only that one.  Localizers are passed over (but those that lie in `folder` itself where no scan is found: it was
-    named for them), and so are secondary captures of studies of which scans are found.  DICOM files that cannot be read
+    named for them), and so are secondary captures of studies of which scans of the same patient are found; named: files
+    and folders that a table names, for which neither holds (anomae.volumes.left_out).  DICOM files that cannot be read
     are named, so that they are missed nowhere; those without a picture are passed over; links that lead nowhere are
     named.  Series whose slices lie in several folders, and are no copies, are counted.  Raises UnreadableScan for a
     folder that is not there or may not be opened.
     """
     found = FoundScans()
-    search = _Search(folder, series, found.passed_over, [folder])
+    search = _Search(series, found.passed_over, [folder], LeftOut(folder))
     seen = set(folder.resolve().parents)
     while search.waiting:
         next_folder = search.waiting.pop()
@@ -152,13 +148,7 @@ def look_for_scans(folder: Path, series: str | int | None = None) -> FoundScans:
         if next_folder.resolve() not in seen:
             seen.add(next_folder.resolve())
             found.scans.extend(_find_in(next_folder, search))
-    if drawn := {path for path, study in search.captures.items() if study in search.studies}:
-        found.passed_over["DICOM: secondary captures, such as of the screen, of studies that hold scans"] = len(drawn)
-        found.scans[:] = [path for path in found.scans if path not in drawn]
-    if found.scans and search.scouts:
-        found.passed_over[f"{LOCALIZER}{SAYS_LOCALIZER}"] += len(search.scouts)
-    elif search.scouts:
-        found.scans.extend(path for scans in search.scouts.values() for path in scans)
+    found.scans[:] = search.left_out.settle(found.scans, named, found.passed_over)
     if several := sum(len({*first.values()}) > 1 for first in search.positions.values()):
         found.passed_over[SCATTERED] = several
     found.scans.sort()
@@ -201,8 +191,7 @@ def _group_dicom(folder: Path, files: list[Path], search: _Search) -> set[Path]:
             scans.add(file)
             continue
         uid = frames[0].series
-        if frames[0].study and not (frames[0].localizer or frames[0].is_capture):
-            search.studies.add(frames[0].study)
+        search.left_out.see(frames[0])
         found.setdefault(uid, []).extend(frames)
         placed = len(frames) == 1 and frames[0].position_mm is not None and frames[0].orientation is not None
         stacks.setdefault(uid if placed else str(file), (uid, []))[1].append(file)
@@ -215,9 +204,6 @@ def _group_dicom(folder: Path, files: list[Path], search: _Search) -> set[Path]:
         number = chosen_number(found, series)
         passed_over[f"DICOM: series not asked for; number {number} was taken (--series {series})"] += len(found) - 1
         return {series_path(folder, number)}
-    scouts = {uid for uid, reason in apart.items() if reason == SAYS_LOCALIZER and folder == search.root}
-    for reason in (apart[uid] for uid in apart if uid not in scouts):
-        passed_over[f"{LOCALIZER}{reason}"] += 1
     parted = [without_unplaced(frames) for frames in found.values()]
     kept = {frame.path for frames, _ in parted for frame in frames}
     strays = {frame.path for _, frames in parted for frame in frames} - kept
@@ -225,16 +211,14 @@ def _group_dicom(folder: Path, files: list[Path], search: _Search) -> set[Path]:
         path = members[0] if len(members) == 1 else folder
         if path == folder and len(found) > 1:
             path = series_path(folder, [*found].index(uid) + 1)
-        if uid in scouts:
-            search.scouts[uid].add(path)
         if uid in apart:
+            search.left_out.add_localizer(folder, uid, apart[uid], path)
             continue
         if strays.issuperset(members):
             passed_over["DICOM: without a position, in a series whose other pictures have one"] += len(members)
             continue
         scans.add(path)
-        if all(frame.is_capture for frame in found[uid]):
-            search.captures[path] = found[uid][0].study
+        search.left_out.add_if_capture(path, found[uid])
     return scans
 
 
