@@ -10,12 +10,13 @@ from anomae.errors import UserError
 from anomae.export.choice import engine_for
 from anomae.export.export import export
 from anomae.files import read_json, write_json
+from anomae.inference.decision import EXPORT_AGAIN, FIT_AGAIN
 from anomae.inference.exported import load_exported
 from anomae.inference.exported.folder import write_checksums
-from anomae.inference.fitted import load_model
+from anomae.inference.fitted import advice_for_thresholds, load_model
 from anomae.progress import Console, reporting
 from anomae.reports.finding_threshold import finding_rule
-from anomae.runs.healthy_file import read_healthy_scores
+from anomae.runs.healthy_file import NAME, read_healthy_scores
 from anomae.runs.run import Run
 from anomae.slices.store import SliceStore
 from anomae.stages.score import score
@@ -68,6 +69,33 @@ def test_without_the_store_int8_has_no_thresholds_and_says_why(
     model = load_model(written)
     assert model.healthy is None
     assert any("export it again where the store of its run is at hand" in said for said in model.lacks())
+    assert model.rules().scan.sentence.endswith(f"no scores of healthy people; {EXPORT_AGAIN}.")
+    assert advice_for_thresholds(written) == EXPORT_AGAIN
+    assert advice_for_thresholds(run / "fitted") == FIT_AGAIN
+
+
+def test_one_without_thresholds_is_passed_by_where_torch_has_them(
+    int8: Path, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Unless its engine is named, torch has none either, or a store is scored, whose normal slices are scored too."""
+    copy = tmp_path / "run"
+    shutil.copytree(run, copy, ignore=shutil.ignore_patterns("exported"))
+    without = copy / "exported" / "onnx-int8"
+    shutil.copytree(int8, without)
+    card = read_json(int8 / "card.json") | {"slices_per_s": {"torch fp32": 1.0, "exported": 9.0}}
+    write_json(without / "card.json", card)
+    write_checksums(without)
+    assert engine_for(copy, "auto", None) is not None
+    (without / NAME).unlink()
+    write_json(without / "card.json", {**card, "healthy_scores": {"of": "none", "why": "it was not at hand"}})
+    write_checksums(without)
+    with reporting(Console()):
+        assert engine_for(copy, "auto", None) is None
+    assert f"{without} is passed by: it keeps no thresholds of its own" in " ".join(capsys.readouterr().err.split())
+    assert engine_for(copy, "onnxruntime", None) is not None
+    assert engine_for(copy, "auto", None, pretext=True) is not None
+    (copy / "fitted" / NAME).unlink()
+    assert engine_for(copy, "auto", None) is not None
 
 
 def test_int8_of_an_earlier_version_is_refused_and_passed_by(int8: Path, run: Path, tmp_path: Path) -> None:
