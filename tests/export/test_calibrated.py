@@ -1,6 +1,7 @@
 """Whose thresholds an exported model has, and which models in RUN/exported are used where nobody names one."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,14 +17,15 @@ from anomae.inference.exported.folder import write_checksums
 from anomae.inference.fitted import advice_for_thresholds, load_model
 from anomae.progress import Console, reporting
 from anomae.reports.finding_threshold import finding_rule
-from anomae.runs.healthy_file import NAME, read_healthy_scores
+from anomae.runs.healthy_file import NAME, read_healthy_scores, write_healthy_scores
 from anomae.runs.run import Run
 from anomae.slices.store import SliceStore
+from anomae.stages.fit import fit
 from anomae.stages.score import score
 from anomae.statistics.operating_point import slice_threshold
 from anomae.training.settings import DeviceSettings
 
-from .conftest import open_gate
+from .conftest import SHORT, open_gate
 
 FP32 = DeviceSettings(accelerator="cpu", precision="fp32")
 pytest.importorskip("onnxscript", reason="needs the extra onnx")
@@ -53,8 +55,29 @@ def test_thresholds_of_int8_are_its_own(int8: Path, run: Path, heads: SliceStore
     kept = read_healthy_scores(copy / "fitted")
     assert kept is not None
     np.testing.assert_array_equal(kept.scores, by_torch.scores)
+    assert (copy / "fitted" / NAME).read_bytes() == (run / "fitted" / NAME).read_bytes()
     threshold, _ = finding_rule(Run(copy), 0.4)
     assert threshold == slice_threshold(own.map_tops, own.person.astype(np.str_), 0.4)
+
+
+def test_what_int8_of_an_earlier_version_left_in_the_run_goes_and_a_fit_brings_torch_s(
+    int8: Path, run: Path, heads: SliceStore, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy, exported = tmp_path / "run", load_exported(int8)
+    shutil.copytree(run, copy, ignore=shutil.ignore_patterns("exported"))
+    by_torch = read_healthy_scores(copy / "fitted")
+    assert by_torch is not None
+    score(copy, load=lambda *_: exported)
+    write_healthy_scores(copy / "fitted", replace(by_torch, computed_on=exported.engine))
+    with reporting(Console()):
+        score(copy, load=lambda *_: exported)
+    assert "for thresholds of torch" in " ".join(capsys.readouterr().err.split())
+    assert read_healthy_scores(copy / "fitted") is None
+    fit(heads.folder, copy, detector="mae-classifier", recipe="phantom", overrides=SHORT)
+    kept = read_healthy_scores(copy / "fitted")
+    assert kept is not None
+    assert kept.computed_on == by_torch.computed_on == "cpu fp32"
+    np.testing.assert_array_equal(kept.scores, by_torch.scores)
 
 
 def test_without_the_store_int8_has_no_thresholds_and_says_why(
