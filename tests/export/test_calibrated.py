@@ -80,6 +80,25 @@ def test_what_int8_of_an_earlier_version_left_in_the_run_goes_and_a_fit_brings_t
     np.testing.assert_array_equal(kept.scores, by_torch.scores)
 
 
+def test_an_export_that_was_made_anew_does_not_take_the_calibration_of_the_one_before(
+    int8: Path, run: Path, tmp_path: Path
+) -> None:
+    """Both compute by the same name, such as "onnxruntime 1.32.0, int8"."""
+    copy, before, made_anew = tmp_path / "run", tmp_path / "before", load_exported(int8)
+    shutil.copytree(run, copy, ignore=shutil.ignore_patterns("exported"))
+    shutil.copytree(int8, before)
+    write_json(before / "card.json", read_json(int8 / "card.json") | {"python": "of another day"})
+    write_checksums(before)
+    score(copy, load=lambda *_: load_exported(before))
+    file = copy / "calibration" / "map_tops.npy"
+    own = np.load(file)
+    np.save(file, own * 3)
+    score(copy, load=lambda *_: load_exported(before))
+    np.testing.assert_array_equal(np.load(file), own * 3)  # it is not done twice
+    score(copy, load=lambda *_: made_anew)
+    np.testing.assert_array_equal(np.load(file), own)
+
+
 def test_without_the_store_int8_has_no_thresholds_and_says_why(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

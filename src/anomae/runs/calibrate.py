@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from anomae.arrays import map_array
 from anomae.cohorts.patient_names import unit_of
-from anomae.detectors.protocol import FittedDetector
+from anomae.detectors.protocol import FittedDetector, own_calibration_of
 from anomae.files import read_json
 from anomae.progress import say
 from anomae.runs.calibration import CALIBRATION_SPLIT, run_calibration
@@ -50,11 +50,12 @@ def calibrate(
     """
     if not beside:
         _remove_reduced(run)
+    model = run.fitted if beside else own_calibration_of(load()) or run.fitted  # an export made anew is another model
     rows = store.learnable(CALIBRATION_SPLIT)
     if not len(rows):
         return
     made_of = {
-        "model": fingerprint(run.fitted),
+        "model": fingerprint(model),
         "rows": hashlib.blake2b(f"{store.prepared.get('fingerprint')}{rows.tolist()}".encode()).hexdigest()[:16],
         "computed_on": computed_on,
         "levels": levels,
