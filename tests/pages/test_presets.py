@@ -65,6 +65,17 @@ def test_pictures_are_drawn_through_the_window_that_the_page_begins_with():
     assert window_sentence(None) == ""
 
 
+def test_a_ct_whose_values_are_no_hu_has_its_own_range():
+    """Derived 0..255, and raw 0..4095: no window of HU would show it."""
+    for highest in (255, 4095):
+        volume, shown = chest(), (chest().voxels + 1000.0)
+        study = as_dicom(replace(volume, voxels=(shown * (highest / shown.max())).astype(np.int16)), "CT", "CHEST")
+        windows = windows_of(study)
+        assert (windows.modality, windows.unit, windows.first) == ("CT", "", "auto")
+        assert list(windows.ranges) == ["auto", "full range"]
+        assert window_of_ct(study.result.case) is None
+
+
 def test_a_constant_scan_has_windows_too():
     volume = head((16, 24, 24))
     flat = study_of(volume)

@@ -1,8 +1,11 @@
 """The section `findings` of a report: threshold of new scans, FROC, neighbours in scans only, ignored pixels."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from anomae.errors import UserError
 from anomae.files import write_json
 from anomae.inference.decision import rules_of
 from anomae.reports.finding_evaluation import evaluate_findings
@@ -17,6 +20,7 @@ from anomae.stages import evaluate as stage
 from anomae.stages.evaluate import evaluate
 from anomae.statistics.healthy_scores import HealthyScores
 from anomae.statistics.intervals import PatientBootstrap
+from anomae.statistics.operating_point import slice_threshold
 from anomae.statistics.pixels import level_counts
 
 from ..stages.test_evaluate import DEPTH, SIDE, made_up_run
@@ -109,6 +113,21 @@ def test_the_report_and_new_scans_have_one_threshold_for_findings(tmp_path, peop
     of_scans = rules_of(read_healthy_scores(run / "fitted"), bounds=(bound, 0.1)).finding
     threshold, sentence = finding_rule(Run(run), bound)
     assert (threshold.value, threshold.bound, sentence) == (of_scans.threshold, of_scans.bound, of_scans.sentence)
+
+
+def test_maps_of_an_export_in_int8_are_judged_by_its_own(tmp_path):
+    """Also where an earlier version left what another such export gave beside the detector; a cut file is named."""
+    run, engine = calibrated(made_up_run(tmp_path)), "onnxruntime 1.32.0, int8"
+    by_torch, file = read_healthy_scores(run / "fitted"), run / "calibration" / "map_tops.npy"
+    np.save(file, by_torch.map_tops * 3)
+    wanted = slice_threshold(by_torch.map_tops * 3, by_torch.person.astype(np.str_), 0.05)
+    write_json(run / "calibration" / "findings.json", {"made_of": {"computed_on": engine}})
+    for left in ("cpu fp32", engine):
+        write_healthy_scores(run / "fitted", replace(by_torch, computed_on=left))
+        assert finding_rule(Run(run), 0.05)[0] == wanted
+    file.write_bytes(file.read_bytes()[:-9])
+    with pytest.raises(UserError, match=r"map_tops\.npy is not a whole \.npy array"):
+        finding_rule(Run(run), 0.05)
 
 
 def test_pictures_outline_what_is_above_the_threshold_of_the_report(tmp_path, monkeypatch):

@@ -204,6 +204,15 @@ def test_variants_of_a_detector_have_folders_and_rows_of_their_own(made: tuple[P
             assert set(titles) <= {row[0] for row in table["rows"]}
 
 
+def test_several_devices_are_refused_before_anything_is_fitted(tmp_path: Path) -> None:
+    """Each would begin the whole command anew, in a folder that the first holds; with folds and without."""
+    for name, value in (("device.devices", 2), ("device.nodes", 3)):
+        for folds in (FOLDS, None):
+            with pytest.raises(UserError, match=rf"fits on one device, not with mae\.{name}={value}: leave that out"):
+                run(tmp_path / str(folds), ("pca", "mae"), folds=folds, overrides={"mae": {name: value}}, estimate=True)
+    assert not [*tmp_path.rglob("run.json"), *tmp_path.rglob("reproduction.json")]
+
+
 def test_too_few_patients_and_lists_are_refused(made: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
     with pytest.raises(UserError, match="6 patients are too few for 4 folds: 8 are needed"):
         run(made[0], folds=4)

@@ -18,7 +18,7 @@ from anomae.errors import UserError
 from anomae.extras import require
 from anomae.files import write_json
 from anomae.inference.decision import rules_of
-from anomae.inference.fitted import fitted_folder, learned_in_colour, prepared_facts
+from anomae.inference.fitted import advice_for_thresholds, fitted_folder, learned_in_colour, prepared_facts
 from anomae.inference.reference import reference_from
 from anomae.locks import locked
 from anomae.progress import progress
@@ -72,7 +72,8 @@ def score_archive(
     shards = -(-total // shard)
     workers = min(workers or usable_cores(), max(shards, 1))
     threads = threads or (max(1, usable_cores() // workers) if address is None else 1)
-    rules = rules_of(read_healthy_scores(fitted), bounds=bounds, threshold=threshold, smoothed=smoothed)
+    advice = advice_for_thresholds(fitted)
+    rules = rules_of(read_healthy_scores(fitted), bounds=bounds, threshold=threshold, smoothed=smoothed, advice=advice)
     reference = reference_from(fitted)
     asked = Asked(bounds, threshold, smoothed, force, maps, learned_in_colour(prepared_facts(fitted)))
     job = Job(str(fitted.absolute()), fingerprint(fitted), asked, device, threads)

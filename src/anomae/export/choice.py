@@ -14,11 +14,13 @@ from anomae.detectors.protocol import FittedDetector
 from anomae.errors import UserError
 from anomae.export.speeds import gain_over_torch
 from anomae.files import read_json
+from anomae.inference.decision import EXPORT_AGAIN
 from anomae.inference.exported.detector import ExportedDetector, load_exported
 from anomae.inference.exported.engines import ENGINES
 from anomae.inference.exported.folder import CARD, CHECKSUMS, is_current, is_exported
 from anomae.inference.fitted import fitted_folder, load_fitted
 from anomae.progress import say
+from anomae.runs.healthy_file import NAME as HEALTHY_SCORES
 from anomae.suggestions import nearest_sentence
 from anomae.training.settings import DeviceSettings
 
@@ -36,9 +38,10 @@ def engine_for(
     """What reads the detector that scores with `run`; None: torch, as it always was.
 
     engine: auto, torch, onnxruntime or openvino.  auto is the fastest of torch and the models in RUN/exported, as each
-    export measured it beside torch; where there are none, or a GPU is to be used, torch.  An engine that is named and
-    has no model there is exported first, in the precision of `device`, or fp32.  store: of the run, if it was moved.
-    pretext: the detector is to be asked about the pretext task too.
+    export measured it beside torch; where there are none, or a GPU is to be used, torch.  One that has no thresholds
+    for new scans, where torch has, is passed by.  An engine that is named and has no model there is exported first, in
+    the precision of `device`, or fp32.  store: of the run, if it was moved.  pretext: the detector is to be asked about
+    the pretext task too, as for a store, whose normal slices are scored with it.
 
     Raises UserError where there is no such engine, or `run` is an exported model of another one; and what `export`
     raises.
@@ -53,7 +56,8 @@ def engine_for(
     exported: ExportedDetector | None
     if engine == "auto":
         found = [card for card in _exported_of(run) if precision in (None, card[1]["precision"])]
-        exported = None if not found or _wants_cuda(device) else _first_whole(found, device)
+        flags = not pretext and (fitted_folder(run) / HEALTHY_SCORES).exists()
+        exported = None if not found or _wants_cuda(device) else _first_usable(found, device, flags)
         if exported is None:
             return None
     else:
@@ -117,15 +121,24 @@ def _named(run: Path, engine: str, precision: str | None, store: Path | None, de
         raise
 
 
-def _first_whole(found: list[tuple[Path, dict[str, Any]]], device: DeviceSettings | None) -> ExportedDetector | None:
-    """The fastest that can be loaded, those that cannot are named; None where torch is faster than what is left."""
+def _first_usable(
+    found: list[tuple[Path, dict[str, Any]]], device: DeviceSettings | None, flags: bool
+) -> ExportedDetector | None:
+    """The fastest that can be loaded, those that cannot are named; None where torch is faster than what is left.
+
+    flags: torch has thresholds, and what is to have its own and has none is named and passed by too.
+    """
     for gain, folder in _by_speed(found, device):
         if gain <= 1:
             break
         try:
-            return load_exported(folder)
+            exported = load_exported(folder)
         except UserError as error:
             say(f"{folder} is passed by: {error}")
+            continue
+        if not flags or exported.own_calibration is None or (folder / HEALTHY_SCORES).exists():
+            return exported
+        say(f"{folder} is passed by: it keeps no thresholds of its own, so it would flag nothing; {EXPORT_AGAIN}.")
     return None
 
 

@@ -23,6 +23,9 @@ from anomae.statistics.operating_point import (
 )
 
 Scores = npt.NDArray[np.float64]
+# What brings thresholds to a model that keeps none: one that torch scores with, or in fp32; one in bf16 or int8.
+FIT_AGAIN = "give `anomae fit STORE RUN` of its run again, with a store that has healthy slices in its validation split"
+EXPORT_AGAIN = "export it again where the store of its run is at hand and has healthy slices in its validation split"
 _NOT_SMOOTHED = (
     "No flag by smoothed scores: the model keeps none of healthy people, whose slices have no neighbours, or which an "
     "earlier version scored; give `anomae fit STORE RUN` of its run again, or flag without smoothing."
@@ -101,6 +104,7 @@ def rules_of(
     bounds: tuple[float, float] = (SLICE_BOUND, PATIENT_BOUND),
     threshold: float | None = None,
     smoothed: bool = False,
+    advice: str = FIT_AGAIN,
 ) -> Rules:
     """The rules that a calibration allows.
 
@@ -109,15 +113,13 @@ def rules_of(
     bounds: on the probability that a healthy slice, and a healthy patient's scan, is flagged.  threshold: given by
     hand, for scores of slices and so of scans, and for findings, whose map is in another unit with some detectors.
     smoothed: judge slices by their scores smoothed over neighbouring slices, beside those of healthy people smoothed
-    likewise; findings are judged as ever.  Raises UserError as `check_limits` does.
+    likewise; findings are judged as ever.  advice: what brings scores of healthy people where there are none.  Raises
+    UserError as `check_limits` does.
     """
     check_limits(bounds, threshold)
-    none = (
-        "No flag: the model keeps no scores of healthy people; give `anomae fit STORE RUN` of its run again, with a "
-        "store that has healthy slices in its validation split."
-    )
     if healthy is None or not len(healthy.scores):
-        rules = [Rule(None, None, False, none)] * 3
+        none = Rule(None, None, False, f"No flag: the model keeps no scores of healthy people; {advice}.")
+        rules = [none] * 3
     else:
         judged = healthy.over_neighbours() if smoothed else healthy
         person, what = healthy.person.astype(np.str_), f"of a new healthy {healthy.unit}"

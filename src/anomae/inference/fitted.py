@@ -8,8 +8,9 @@ from anomae.cohorts.case import COLOURS, GREY
 from anomae.detectors.protocol import FittedDetector, engine_of, own_calibration_of
 from anomae.errors import UserError
 from anomae.files import read_json
+from anomae.inference.decision import EXPORT_AGAIN, FIT_AGAIN
 from anomae.inference.exported.detector import load_exported
-from anomae.inference.exported.folder import is_exported
+from anomae.inference.exported.folder import CARD, is_exported
 from anomae.inference.inspect import Model
 from anomae.inference.reference import reference_from
 from anomae.runs.healthy_file import read_healthy_scores
@@ -78,6 +79,12 @@ def fitted_folder(run: Path) -> Path:
         if (folder / "fitted.json").exists() and (folder / "prepare.json").exists():
             return folder
     raise UserError(f"{run} holds nothing fitted; run `anomae fit STORE {run}` first, or again to finish it.")
+
+
+def advice_for_thresholds(fitted: Path) -> str:
+    """What brings scores of healthy people to a fitted folder, or an exported model, that keeps none."""
+    its_own = is_exported(fitted) and read_json(fitted / CARD).get("precision") != "fp32"
+    return EXPORT_AGAIN if its_own else FIT_AGAIN
 
 
 def prepared_facts(fitted: Path) -> dict[str, Any]:

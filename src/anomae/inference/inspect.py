@@ -10,7 +10,7 @@ import numpy as np
 from anomae.cohorts.case import CaseSlices
 from anomae.cohorts.scan_slices import scan_slices
 from anomae.detectors.protocol import FittedDetector, engine_of, own_calibration_of
-from anomae.inference.decision import HealthyScores, Rules, decide, rules_of
+from anomae.inference.decision import EXPORT_AGAIN, FIT_AGAIN, HealthyScores, Rules, decide, rules_of
 from anomae.inference.features import looks_possible
 from anomae.inference.finding import FoundRegions, find_regions
 from anomae.inference.reference import Reference
@@ -45,7 +45,8 @@ class Model:
         smoothed: bool = False,
     ) -> Rules:
         """By what it flags; see `anomae.inference.decision.rules_of`."""
-        return rules_of(self.healthy, bounds=bounds, threshold=threshold, smoothed=smoothed)
+        advice = FIT_AGAIN if own_calibration_of(self.detector) is None else EXPORT_AGAIN
+        return rules_of(self.healthy, bounds=bounds, threshold=threshold, smoothed=smoothed, advice=advice)
 
     def lacks(self, computed_on: str = "") -> list[str]:
         """What is not kept beside the detector, or does not fit how it is used, and what that costs, a sentence each.

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from anomae.inference.study import Study
-from anomae.reports.ct_windows import ct_ranges, first_of_ct, looks_like_ct, sampled
+from anomae.reports.ct_windows import ct_ranges, first_of_ct, is_in_hu, looks_like_ct, sampled
 from anomae.reports.overlays import grey_range
 
 
@@ -26,7 +26,7 @@ class Windows:
 
 
 def windows_of(study: Study) -> Windows:
-    """The windows for the scan of `study`: of a CT the usual ones, and always "auto" and "full range"."""
+    """The windows for the scan of `study`: of a CT in HU the usual ones, and always "auto" and "full range"."""
     voxels = sampled(study.result.case.images)
     series = None if study.volume is None else study.volume.dicom
     modality = series.modality.upper() if series is not None else ""
@@ -36,8 +36,8 @@ def windows_of(study: Study) -> Windows:
     finite = voxels[np.isfinite(voxels)]
     full = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
     ranges = {"auto": _wider(grey_range(voxels)), "full range": _wider(full)}
-    first = "auto"
-    if modality == "CT":
+    first, hounsfield = "auto", modality == "CT" and is_in_hu(finite)
+    if hounsfield:
         ranges = ct_ranges() | ranges
         first = first_of_ct(series.body_part.upper() if series is not None else "", finite)
     elif modality == "MR":
@@ -48,7 +48,7 @@ def windows_of(study: Study) -> Windows:
             "bright signal": _wider(((low + high) / 2, full[1])),
         }
         ranges["full range"] = _wider(full)
-    return Windows(modality, guessed, "HU" if modality == "CT" else "", ranges, first)
+    return Windows(modality, guessed, "HU" if hounsfield else "", ranges, first)
 
 
 def _wider(ends: tuple[float, float]) -> tuple[float, float]:

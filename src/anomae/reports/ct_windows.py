@@ -17,6 +17,7 @@ CT_WINDOWS = {
     "liver": (60, 160),
 }
 _LUNG_PARTS, _BRAIN_PARTS = ("CHEST", "LUNG", "THORAX"), ("HEAD", "BRAIN", "SKULL")
+_BELOW_WATER = -100  # HU; fat is darker still, and what is exported without rescaling begins at 0
 _AIR = -800  # HU; what a CT holds much of and other scans do not hold
 _SAMPLED = 500_000  # voxels that ranges are taken from
 
@@ -27,11 +28,14 @@ def ct_ranges() -> dict[str, tuple[float, float]]:
 
 
 def window_of_ct(case: CaseSlices) -> tuple[str, tuple[float, float]] | None:
-    """The name and the range of the window that a page of the scan begins with; None of what is no CT."""
+    """The name and the range of the window that a page of the scan begins with; None of what is no CT in HU."""
     voxels, modality = sampled(case.images), case.modality.upper()
     if modality != "CT" and (modality or case.grid is None or not looks_like_ct(voxels)):
         return None
-    name = first_of_ct(case.body_part.upper(), voxels[np.isfinite(voxels)])
+    finite = voxels[np.isfinite(voxels)]
+    if not is_in_hu(finite):
+        return None
+    name = first_of_ct(case.body_part.upper(), finite)
     return name, ct_ranges()[name]
 
 
@@ -41,6 +45,11 @@ def window_sentence(window: tuple[str, tuple[float, float]] | None) -> str:
         return ""
     name, (low, high) = window
     return f"{name} window, {low:g} to {high:g} HU"
+
+
+def is_in_hu(finite: npt.NDArray[np.float32]) -> bool:
+    """Whether voxels of a CT can be HU: pictures made of one (0..255), and raw values, have none that is negative."""
+    return bool((finite < _BELOW_WATER).any())
 
 
 def looks_like_ct(voxels: npt.NDArray[Any]) -> bool:

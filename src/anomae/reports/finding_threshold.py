@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from anomae.arrays import map_array
 from anomae.files import read_json
-from anomae.runs.healthy_file import read_healthy_scores
+from anomae.runs.healthy_file import is_reduced, read_healthy_scores
 from anomae.runs.run import Run
 from anomae.statistics.healthy_scores import HealthyScores
 from anomae.statistics.operating_point import SLICE_BOUND, Threshold, slice_threshold, threshold_sentence
@@ -26,8 +27,8 @@ def finding_rule(run: Run, bound: float) -> tuple[Threshold | None, str]:
     healthy = _healthy_of(run)
     if healthy is None:
         return None, (
-            "No threshold for findings: the run keeps no scores of healthy people; give `anomae score` of it again, on "
-            "a store that has healthy slices in its validation split."
+            "No threshold for findings: the run keeps no scores of healthy people; give `anomae fit STORE RUN` of it "
+            "again, with a store that has healthy slices in its validation split."
         )
     if healthy.map_tops is None:
         return None, "No threshold for findings: this detector draws no map."
@@ -39,13 +40,15 @@ def finding_rule(run: Run, bound: float) -> tuple[Threshold | None, str]:
 def _healthy_of(run: Run) -> HealthyScores | None:
     """Those beside the fitted detector, with the maps of the calibration where another model scored it and the store.
 
-    A model exported in bf16 or int8 leaves what torch gave as it is.
+    A model exported in bf16 or int8 leaves what torch gave as it is; earlier versions left there what another such
+    model gave, by the same name.  Raises UserError where the file of the maps is not whole.
     """
     healthy, tops = read_healthy_scores(run.fitted), run.calibration / "map_tops.npy"
     if healthy is None or not tops.exists() or not (run.calibration / "findings.json").exists():
         return healthy
     made_of = read_json(run.calibration / "findings.json").get("made_of") or {}
-    if made_of.get("computed_on", healthy.computed_on) == healthy.computed_on:
+    computed_on = str(made_of.get("computed_on", healthy.computed_on))
+    if computed_on == healthy.computed_on and not is_reduced(computed_on):
         return healthy
-    found = np.load(tops, allow_pickle=False)
+    found = np.array(map_array(tops), dtype=np.float64)
     return replace(healthy, map_tops=found) if found.shape == healthy.person.shape else healthy

@@ -28,7 +28,15 @@ from anomae.reproduction.data_sets import Reproduction
 from anomae.reproduction.estimate import estimated_seconds, said
 from anomae.reproduction.figures_of_runs import figures_of
 from anomae.reproduction.folds import prepare_folds
-from anomae.reproduction.planned_run import Overrides, Wanted, chosen_by_labels, done_or_reason, is_finished, wanted_of
+from anomae.reproduction.planned_run import (
+    Overrides,
+    Wanted,
+    chosen_by_labels,
+    done_or_reason,
+    is_finished,
+    refuse_several_devices,
+    wanted_of,
+)
 from anomae.reproduction.pooled_scores import Rows, Scores, pooled_evaluation, pooled_scores
 from anomae.reproduction.seed_summary import seed_summary
 from anomae.slices.settings import PrepareSettings
@@ -76,6 +84,7 @@ def cross_validate(
     )
     recipe, runs = plan.recipe[scale], [run for own in chosen.values() for run in own]
     wanted = {run.name: wanted_of(run, scale, recipe, stores[0], overrides, seed) for run in runs}
+    refuse_several_devices(runs, wanted)
     evaluation, rows = pooled_evaluation(stores, resamples, seed)
     paths = {run.name: [store.folder.parent / "runs" / run.name for store in stores] for run in runs}
     if estimate:

@@ -52,6 +52,17 @@ def wanted_of(run: PlannedRun, scale: Scale, recipe: str, store: SliceStore, ove
     return Wanted(settings, given, seed if run.seed is None else run.seed, run.profile)
 
 
+def refuse_several_devices(runs: Sequence[PlannedRun], wanted: Mapping[str, Wanted]) -> None:
+    """Raises UserError where a run is to be fitted on several devices: each begins the whole command anew."""
+    for run in runs:
+        for key, value in flat_settings(wanted[run.name].settings.model_dump(mode="json")):
+            if f".{key}".endswith((".device.devices", ".device.nodes")) and isinstance(value, int) and value > 1:
+                raise UserError(
+                    f"`anomae reproduce` fits on one device, not with {run.detector}.{key}={value}: leave that out, or "
+                    "fit the run by itself with `anomae fit --devices`."
+                )
+
+
 def chosen_by_labels(runs: Sequence[PlannedRun], wanted: Mapping[str, Wanted]) -> list[str]:
     """The runs, by what pages call them, whose checkpoint labels of validation slices choose."""
     found = []

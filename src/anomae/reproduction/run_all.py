@@ -29,7 +29,14 @@ from anomae.reproduction.data_sets import REPRODUCTIONS, Reproduction
 from anomae.reproduction.estimate import estimated_seconds, said
 from anomae.reproduction.figures_of_runs import figures_of, pictures_of, roc_curves_of
 from anomae.reproduction.page import write_reproduction
-from anomae.reproduction.planned_run import Overrides, chosen_by_labels, done_or_reason, is_finished, wanted_of
+from anomae.reproduction.planned_run import (
+    Overrides,
+    chosen_by_labels,
+    done_or_reason,
+    is_finished,
+    refuse_several_devices,
+    wanted_of,
+)
 from anomae.reproduction.seed_summary import seed_summaries
 from anomae.slices.store import SliceStore
 from anomae.stages.demo import installed_pictures
@@ -70,7 +77,8 @@ def reproduce(
 
     Same slices, same normals and one seed for all; checkpoints are chosen without labels.  A run that fails is shown
     as failed with its reason and tried again next time; what is finished is kept, and what was stopped goes on.
-    Raises UserError for unknown names, and where the data set cannot be prepared or another process is writing `out`.
+    Raises UserError for unknown names, several devices, and where the data set cannot be prepared or another process is
+    writing `out`.
     """
     plan, folder = _checked(data, only, scale, preparation), Path(out)
     if detectors and only:
@@ -115,6 +123,7 @@ def reproduce(
             options=plan.options,
         )
         wanted = {run.name: wanted_of(run, scale, plan.recipe[scale], store, overrides or {}, seed) for run in runs}
+        refuse_several_devices(runs, wanted)
         by_labels = chosen_by_labels(runs, wanted)
         left = [run for run in runs if not is_finished(folder / "runs" / run.name)]
         if estimate and left:

@@ -12,10 +12,11 @@ import numpy.typing as npt
 
 from anomae.arrays import map_array
 from anomae.cohorts.patient_names import unit_of
-from anomae.detectors.protocol import FittedDetector
+from anomae.detectors.protocol import FittedDetector, own_calibration_of
 from anomae.files import read_json
+from anomae.progress import say
 from anomae.runs.calibration import CALIBRATION_SPLIT, run_calibration
-from anomae.runs.healthy_file import NAME, write_healthy_scores
+from anomae.runs.healthy_file import NAME, is_reduced, write_healthy_scores
 from anomae.runs.model_fingerprint import fingerprint
 from anomae.runs.pretext import write_pretext
 from anomae.runs.run import Run
@@ -45,13 +46,16 @@ def calibrate(
     Those that the store calls learnable: nothing where there are none, nor where both are there already: of the same
     fitted detector, slices and device, and with the levels of the maps, if they are wanted.  load: gives the fitted
     detector.  levels: see `score_rows`.  computed_on: the device, in words.  beside: False leaves what lies beside the
-    fitted detector as it is, since this is not what it gives.
+    fitted detector as it is, since this is not what it gives; what an earlier version left there so is removed.
     """
+    if not beside:
+        _remove_reduced(run)
+    model = run.fitted if beside else own_calibration_of(load()) or run.fitted  # an export made anew is another model
     rows = store.learnable(CALIBRATION_SPLIT)
     if not len(rows):
         return
     made_of = {
-        "model": fingerprint(run.fitted),
+        "model": fingerprint(model),
         "rows": hashlib.blake2b(f"{store.prepared.get('fingerprint')}{rows.tolist()}".encode()).hexdigest()[:16],
         "computed_on": computed_on,
         "levels": levels,
@@ -91,6 +95,18 @@ def healthy_scores_of(run: Run, store: SliceStore) -> HealthyScores:
         computed_on=str((read_json(run.calibration / "findings.json").get("made_of") or {}).get("computed_on", "")),
         smoothed=None if over is None else over.scores,
     )
+
+
+def _remove_reduced(run: Run) -> None:
+    """Remove thresholds beside the fitted detector that are not its own: those of an export in bf16 or int8."""
+    path = run.fitted / NAME
+    computed_on = str(read_json(path).get("computed_on")) if path.exists() else ""
+    if is_reduced(computed_on):
+        path.unlink()
+        say(
+            f"{path} held what {computed_on} gave to healthy people, by an earlier version, and is removed: give "
+            "`anomae fit STORE RUN` of this run again for thresholds of torch."
+        )
 
 
 def _is_done(run: Run, made_of: Mapping[str, Any], load: Callable[[], FittedDetector]) -> bool:

@@ -34,6 +34,11 @@ def write_healthy_scores(fitted: Path, healthy: HealthyScores) -> None:
     write_json(fitted / NAME, content)
 
 
+def is_reduced(computed_on: str) -> bool:
+    """Whether an engine in bf16 or int8 computed, such as "onnxruntime 1.32.0, int8": scores are not those of torch."""
+    return computed_on.endswith((", bf16", ", int8"))
+
+
 def read_healthy_scores(fitted: Path) -> HealthyScores | None:
     """Those of a fitted folder; None where it has none.  Raises UserError where the file is not whole."""
     path = fitted / NAME

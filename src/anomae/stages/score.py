@@ -50,7 +50,7 @@ def score(
     computed = computed_on(chosen) if engine == "torch" else engine
     with locked(opened_run.folder):
         opened_run.remove_unfinished()
-        made_of = {"model": fingerprint(opened_run.fitted), "computed_on": computed}
+        made_of = {"model": fingerprint(own_calibration_of(detector) or opened_run.fitted), "computed_on": computed}
         facts = score_rows(detector, opened, rows, opened_run.findings, split, maps=maps, made_of=made_of)
         if calibration and split == "test":
             beside = own_calibration_of(detector) is None
