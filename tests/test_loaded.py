@@ -204,7 +204,9 @@ def test_a_figure_shows_the_highest_slice_or_the_one_asked_for(scan, tmp_path):
 
 def test_a_figure_of_a_ct_is_drawn_through_its_window(scan):
     study = loaded().inspect(scan).study
-    case = replace(study.result.case, modality="CT", body_part="HEAD")
+    images = study.result.case.images.copy()
+    images[..., 0, 0] = -1000  # air, as only HU have it
+    case = replace(study.result.case, images=images, modality="CT", body_part="HEAD")
     axes = Inspection(replace(study, result=replace(study.result, case=case))).show(0).axes[0]
     assert axes.get_title(loc="left") == "slice 0, brain window, 0 to 80 HU"
     assert axes.images[0].get_clim() == (0, 80)

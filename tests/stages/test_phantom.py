@@ -1,6 +1,5 @@
 """Stage `phantom`: a new folder, never somebody else's."""
 
-import signal
 import subprocess
 import sys
 
@@ -49,13 +48,17 @@ def test_options_are_handed_on(tmp_path):
     assert not (tmp_path / "other").exists()
 
 
+def interrupted(*_):
+    raise KeyboardInterrupt  # as Ctrl-C does; a shell's background processes ignore the signal itself
+
+
 def test_what_was_stopped_or_killed_is_written_by_the_same_command(tmp_path, monkeypatch):
     """The command line says so; it was refused, as the folder was not empty."""
     asked = {"layout": "lgg", "count": 2, "shape": (8, 16, 16)}
     whole = names_below(phantom(tmp_path / "whole", **asked))
     out = tmp_path / "new"
     with monkeypatch.context() as stopped:
-        stopped.setattr(layouts.Silent, "advance", lambda *_: signal.raise_signal(signal.SIGINT))
+        stopped.setattr(layouts.Silent, "advance", interrupted)
         with pytest.raises(KeyboardInterrupt):
             phantom(out, **asked)
     assert not out.exists()
