@@ -1,11 +1,15 @@
 """The small made-up store of the stages' tests, a run on it, and models exported from that."""
 
+import pickle
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from anomae.export import parity
+from anomae.export import parity, writing
 from anomae.export.export import export
+from anomae.export.traceable import TraceableNetwork
 from anomae.slices.settings import PrepareSettings
 from anomae.slices.store import SliceStore
 from anomae.stages.fit import fit
@@ -19,6 +23,26 @@ SHORT = {
     "device.accelerator": "cpu",
     "device.precision": "fp32",
 }
+
+
+@pytest.fixture(scope="session", autouse=True)
+def traced_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The same network, to the byte, is traced by torch once, which takes several seconds."""
+    folder, trace = tmp_path_factory.mktemp("traced"), writing._write_onnx
+    traced: dict[bytes, Path] = {}
+
+    def write(network: TraceableNetwork, path: Path) -> None:
+        key = pickle.dumps((network.module, network.inputs, network.outputs))
+        if key not in traced:
+            trace(network, path)
+            traced[key] = folder / f"{len(traced)}.onnx"
+            shutil.copyfile(path, traced[key])
+        else:
+            shutil.copyfile(traced[key], path)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(writing, "_write_onnx", write)
+        yield
 
 
 @pytest.fixture(scope="session")

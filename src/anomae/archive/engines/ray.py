@@ -1,5 +1,6 @@
 """Ray: workers on this machine, or on the cluster whose address is given."""
 
+import os
 from types import TracebackType
 from typing import Any, ClassVar, Self
 
@@ -19,6 +20,7 @@ class RayEngine:
 
         Raises MissingExtra without the extra `ray`, UserError where no cluster is found at `address`.
         """
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray reports its use to its makers otherwise
         self._ray = require("ray", "ray")
         self.slots, self._job = workers, job
         self._pieces: dict[Any, Piece] = {}

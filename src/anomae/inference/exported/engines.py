@@ -108,7 +108,7 @@ def _openvino(path: Path, precision: str, batch: int | None, threads: int) -> Ne
         compiled = core.compile_model(model, "CPU", settings)
     except RuntimeError as error:
         raise EngineFailed(_failed(path, {}, error)) from error
-    names = [output.any_name for output in compiled.outputs]
+    names = [output.names for output in compiled.outputs]  # of one array: the last step may have brought its own
     own = local()
 
     def run(inputs: Arrays) -> dict[str, npt.NDArray[np.float32]]:
@@ -118,7 +118,8 @@ def _openvino(path: Path, precision: str, batch: int | None, threads: int) -> Ne
             given = own.request.infer(dict(inputs))
         except RuntimeError as error:
             raise EngineFailed(_failed(path, inputs, error)) from error
-        return {name: np.array(given[name]) for name in names}  # copies: the engine writes there again
+        copies = [np.array(given[index]) for index in range(len(names))]  # the engine writes there again
+        return {name: copy for copy, called in zip(copies, names, strict=True) for name in called}
 
     return run
 
