@@ -62,7 +62,7 @@ FORMS: dict[str, dict[str, Any]] = {
     "mae-classifier": {**PAPERS, **CLASSIFIER},
     "mae": PAPERS,
     "anomae": ANOMAE,
-    "anomae: all sources": {**ANOMAE, "sources": SOURCES, "sizes": (32, 48), "heads": 1},
+    "anomae: all sources": {**ANOMAE, "sources": SOURCES, "sizes": (32, 40), "heads": 1, "pool": 64},
     "anomae: neighbours": {**ANOMAE, "sources": ("features", "pixels", "mirror", "neighbours")},
     "anomae: candidates": {
         **ANOMAE,
