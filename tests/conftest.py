@@ -16,6 +16,9 @@ from anomae.progress import Console, reporting
 for _library in ("OMP", "MKL", "OPENBLAS"):
     os.environ.setdefault(f"{_library}_NUM_THREADS", "1")
 
+# OpenVINO reports its import through this package; tests import it by themselves, too.
+sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+
 # On a loaded machine an example may take any time; what a test checks does not depend on it.
 settings.register_profile("anomae", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("anomae")

@@ -2,21 +2,40 @@
 
 import importlib
 import importlib.util
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
 from anomae.errors import MissingExtra
 
+REPORTERS = {"openvino": "openvino_telemetry"}  # what tells the makers of a package that it is used; it runs without
+
 
 def require(module: str, extra: str) -> ModuleType:
-    """Import `module`, an optional package.
+    """Import `module`, an optional package, so that nobody is told of its use.
 
     Raises MissingExtra, naming `extra`, where it is not installed.
     """
     try:
-        return importlib.import_module(module)
+        with _hidden(REPORTERS.get(module)):
+            return importlib.import_module(module)
     except ModuleNotFoundError as error:
         raise MissingExtra(f"This needs the package {module!r}: pip install 'anomae[{extra}]'.") from error
+
+
+@contextmanager
+def _hidden(package: str | None) -> Iterator[None]:
+    """As if `package` were not installed, unless it is imported already."""
+    if package is None or package in sys.modules:
+        yield
+        return
+    sys.modules[package] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules[package]
 
 
 def installed_file(module: str, path: str, extra: str) -> Path:

@@ -47,14 +47,3 @@ def test_both_engines_say_what_torch_says_in_any_batch(form: str, tmp_path: Path
         in_use = opened(folder, card, threads=1)
         few = (images[:3], slices.neighbours[:3])[: 1 + in_use.needs_neighbours]
         assert np.ptp(in_use.inspect(*few).scores) > 0
-
-
-def test_nobody_is_told_that_a_network_is_written(onnx: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """OpenVINO's own converter reports its use."""
-    pytest.importorskip("openvino", reason="needs the extra openvino")
-    telemetry = pytest.importorskip("openvino_telemetry", reason="this OpenVINO reports nothing")
-    told: list[tuple[object, ...]] = []
-    for method in ("__init__", "send_event", "start_session", "send_error"):
-        monkeypatch.setattr(telemetry.Telemetry, method, lambda _, *said, **more: told.append(said))
-    assert (tmp_path / written_for(onnx / "classify.onnx", tmp_path, "openvino")).stat().st_size > 0
-    assert not told

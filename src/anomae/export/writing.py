@@ -40,8 +40,7 @@ def written_for(onnx: Path, folder: Path, to: str) -> str:
         return onnx.name
     openvino = require("openvino", "openvino")
     name = f"{onnx.stem}.xml"
-    network = openvino.Core().read_model(str(onnx))  # openvino.convert_model reports its use to the makers of OpenVINO
-    openvino.save_model(network, str(folder / name), compress_to_fp16=False)
+    openvino.save_model(openvino.Core().read_model(str(onnx)), str(folder / name), compress_to_fp16=False)
     return name
 
 
