@@ -167,7 +167,7 @@ class Inspection:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What reading and preparation noticed, a sentence each."""
+        """What reading and preparation noticed, and what is doubted of its kind, a sentence each."""
         return self.study.result.notes
 
     @property
