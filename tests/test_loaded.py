@@ -100,6 +100,15 @@ def test_without_calibration_nothing_is_flagged_and_the_reason_is_given(scan):
     assert "by hand" in by_hand.why
 
 
+@pytest.mark.parametrize("colours", [3, 4])
+@pytest.mark.parametrize("kind", [np.uint8, np.float32])
+def test_an_array_in_colour_is_no_scan_of_a_grey_model(colours, kind):
+    with pytest.raises(UserError, match=f"looks like one picture in {colours} colours"):
+        loaded().inspect(np.dstack([np.arange(320, dtype=kind).reshape(16, 20)] * colours))
+    for shape in ((15, 20, 3), (20, 15, 4), (16, 16, 5)):
+        assert len(loaded().inspect(np.ones(shape, kind)).scores) == shape[0]
+
+
 @pytest.mark.parametrize("wrong", [np.zeros((2, 3, 4, 5)), np.zeros(3), np.zeros((0, 4, 4)), np.array([["a", "b"]])])
 def test_what_is_no_scan_is_refused(wrong):
     with pytest.raises(UserError, match="is no scan; give numbers"):

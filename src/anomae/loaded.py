@@ -36,6 +36,7 @@ from anomae.volumes.volume import Grid, Volume
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+_SIDE_OF_PICTURES = 16  # pixels at least; a scan of so many slices and rows has more than four columns
 Scan = Volume | npt.NDArray[Any] | Path | str
 
 
@@ -81,11 +82,11 @@ class LoadedModel:
         """Score a scan and decide about it.
 
         scan: a file or a DICOM folder; a Volume; or an array of voxels (z, y, x), axial slices from the feet up, or of
-        one slice (y, x), of 1 mm each; what is masked in it is not seen.  bounds: on the probability that a healthy
-        slice, and a healthy patient's scan, is flagged.  threshold: of slice scores, given by hand in place of both.
-        smoothed: judge slices by their scores smoothed over the neighbouring slices; `scores` stay those of each slice
-        alone.  force: flag even a scan that the model was not made for.  Raises UserError (UnreadableScan is one) where
-        it cannot be read, prepared or scored.
+        one slice (y, x), of 1 mm each; what is masked in it is not seen.  An array in colour is none.  bounds: on the
+        probability that a healthy slice, and a healthy patient's scan, is flagged.  threshold: of slice scores, given
+        by hand in place of both.  smoothed: judge slices by their scores smoothed over the neighbouring slices;
+        `scores` stay those of each slice alone.  force: flag even a scan that the model was not made for.  Raises
+        UserError (UnreadableScan is one) where it cannot be read, prepared or scored.
         """
         rules = self.model.rules(bounds, threshold, smoothed)
         if self.colour:
@@ -167,7 +168,7 @@ class Inspection:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What reading and preparation noticed, a sentence each."""
+        """What reading and preparation noticed, and what is doubted of its kind, a sentence each."""
         return self.study.result.notes
 
     @property
@@ -273,6 +274,11 @@ def _volume_of(scan: Scan) -> Volume:
             f"An array of shape {np.shape(scan)} and type {voxels.dtype} is no scan; give numbers (z, y, x) or (y, x)."
         )
     z, y, x = voxels.shape
+    if x in (3, 4) and min(z, y) >= _SIDE_OF_PICTURES:
+        raise UserError(
+            f"An array of shape {voxels.shape} and type {voxels.dtype} looks like one picture in {x} colours, and this "
+            "model learned from grey ones; give one colour of it, or the mean over them, as (y, x)."
+        )
     return Volume(voxels, Grid((z, y, x)), Path("array"), "array")
 
 

@@ -150,7 +150,7 @@ def test_a_folder_of_pictures_in_colour(tmp_path, colours):
     folder = open_cohort("folder", tmp_path, colour="true")
     assert folder.channel_names == COLOURS
     assert folder.read(folder.cases()[0]).channels == 3
-    with pytest.raises(UnreadableScan, match="unless colour=true"):
+    with pytest.raises(UnreadableScan, match="unless a store is prepared with --set colour=true"):
         Folder(tmp_path).read(folder.cases()[0])
     grouped = Folder(tmp_path, near_duplicates=True, colour=True)
     assert [case.patient for case in grouped.cases() if case.label == 0] == ["cluster_00000"] * 2

@@ -95,6 +95,48 @@ def test_patients_whose_scans_are_called_alike_stay_patients(count, series, name
 LETTERS = st.text("abcdefghijklmnopqrstuvwxyz", min_size=1, max_size=4)
 
 
+VIEWS = (("CC", "MLO"), ("left", "right"), ("Left_Eye", "Right_Eye"), ("OD", "OS"), ("L", "R"), ("LCC", "RCC", "L-MLO"))
+
+
+@pytest.mark.parametrize("views", VIEWS)
+@pytest.mark.parametrize("place", ["{0}/p{1:02d}.png", "{0}/{1:03d}.png", "{0}/P{1}/x.dcm", "{0}/png/H{1}.nii.gz"])
+def test_who_lies_in_several_views_or_sides_is_one_patient(tmp_path, views, place):
+    names = [f"healthy/{place.format(*each)}" for each in product(views, range(12))]
+    names += [f"abnormal/{place.format(view, number)}" for view in views for number in range(12, 15)]
+    cohort(tmp_path, names)
+    found = patients(Folder(tmp_path))
+    assert len({*found.values()}) == 15
+    for at, number in [("healthy", 0), ("healthy", 11), ("abnormal", 14)]:
+        assert len({found[f"{at}/{place.format(view, number)}"] for view in views}) == 1
+    assert doubt(Folder(tmp_path)) == ""
+
+
+@pytest.mark.parametrize("views", [("AP", "LAT"), ("CC", "ML"), ("pa", "lateral")])
+def test_what_may_be_views_or_initials_is_doubted(tmp_path, views):
+    found = cohort(tmp_path, [f"healthy/{view}/p{number:02d}.png" for view in views for number in range(12)])
+    assert len({*patients(found).values()}) == 12
+    assert "leakage cannot be excluded" in doubt(found)
+
+
+@given(st.sets(st.sampled_from(["cc", "pa", "OD", "Lm", "L"]), min_size=1), st.integers(1, 40))
+def test_initials_that_could_be_views_are_patients_beside_others(initials, slices):
+    people = (*initials, "jk", "abe")
+    assert told(*(f"{who}/{one:03d}.png" for who in people for one in range(slices))) == NO_FOLDERS
+
+
+def test_views_beside_folders_of_others_are_doubted(tmp_path):
+    names = [f"healthy/{view}/p{number:02d}.png" for view in ("OD", "OS", "more") for number in range(5)]
+    assert "leakage cannot be excluded" in doubt(cohort(tmp_path, names))
+
+
+@pytest.mark.parametrize("folders", [("day", "night"), ("scannerA", "scannerB", "scannerC")])
+@pytest.mark.parametrize("name", ["p{:02d}.png", "p{:02d}.nii.gz", "Anna{}.jpg"])
+def test_few_folders_of_the_same_many_people_are_doubted(tmp_path, folders, name):
+    found = cohort(tmp_path, [f"healthy/{folder}/{name.format(who)}" for folder in folders for who in range(20)])
+    assert {*found.patients_told()} == {"unclear"}
+    assert "leakage cannot be excluded" in doubt(found)
+
+
 @given(
     LETTERS | st.sampled_from(["dce", "fa", "te", "L", "lvl", "q", "dyn_"]),
     st.lists(st.integers(1, 30), min_size=2, max_size=12),

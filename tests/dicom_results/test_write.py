@@ -17,6 +17,7 @@ from anomae.dicom_results.write import KINDS, DicomResults, checked_kinds, write
 from anomae.errors import MissingExtra, UserError
 from anomae.inference.finding import find_regions
 from anomae.inference.study import Study
+from anomae.inference.suitability import Suitability
 from anomae.volumes.dicom_headers import NotAPicture, read_frames
 from anomae.volumes.read import read_volume
 from anomae.volumes.write import write_volume
@@ -438,12 +439,14 @@ def test_one_slice_alone_and_no_calibration(
     alone = tmp_path / "alone"
     alone.mkdir()
     shutil.copy(sorted(series.iterdir())[8], alone)
-    made = write_dicom(study_of(alone, calibrated=False), [*KINDS], tmp_path / "out", "scan")
+    study = replace(study_of(alone, calibrated=False), suitability=Suitability(doubts=("It looks unlike the others.",)))
+    made = write_dicom(study, [*KINDS], tmp_path / "out", "scan")
     assert len(made.files) == len(KINDS)
     assert [dciodvfy(path) for path in made.files] == [[]] * len(KINDS)
     told = file_of(made, "sr").read_bytes()
     assert b"no-flag" in told
     assert b"Why no flag is raised" in told
+    assert b"It looks unlike the others." in told
 
 
 def test_several_findings_in_one_slice_refer_to_its_image(scans: Scans, tmp_path: Path):

@@ -67,6 +67,18 @@ def test_what_it_was_not_made_for_is_neither_flagged_nor_searched_unless_forced(
     assert not forced.suitability.suited
 
 
+def test_a_picture_that_looks_unlike_is_judged_and_its_notes_say_so(model):
+    dark = replace(model, reference=replace(model.reference, levels=((0.0, 0.01), (0.0, 0.01), (0.0, 0.02))))
+    volume = a_volume()
+    picture = replace(volume, voxels=volume.voxels[2:3], grid=Grid((1, 24, 20), (3.0, 1.5, 1.5)))
+    study = inspect_volume(picture, dark)
+    assert study.decision.scan_flag is True
+    assert len(study.regions.findings) == 1
+    assert study.result.notes[-1:] == study.suitability.doubts
+    assert "a lesion alone can do that" in study.result.notes[-1]
+    assert inspect_volume(picture, model).result.notes == study.result.notes[:-1]
+
+
 def test_bounds_and_threshold_are_the_caller_s(model):
     loose = inspect_volume(a_volume(), model, bounds=(0.5, 0.5))
     assert loose.decision.rules == model.rules((0.5, 0.5))

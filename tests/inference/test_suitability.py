@@ -9,7 +9,7 @@ import pytest
 from anomae.cohorts.scan_slices import scan_slices
 from anomae.inference.features import SLICES, learn_features, spaced
 from anomae.inference.reference import levels_of, reference_of
-from anomae.inference.suitability import Suitability, suitability_of
+from anomae.inference.suitability import FEWEST_SLICES, Suitability, suitability_of
 from anomae.phantoms.phantom import make_chest, make_head
 from anomae.slices.preparing import prepare_case
 from anomae.slices.settings import PrepareSettings
@@ -91,6 +91,50 @@ def test_another_kind_is_refused_by_its_looks_alone(reference, kind):
     assert answer.percentile == 100
     assert answer.reasons[-1].startswith("It looks unlike the training scans: its features lie ")
     assert "of 12 healthy scans that were held out" in answer.reasons[-1]
+
+
+@pytest.fixture(scope="module")
+def uniform():
+    """Sixty pictures as of one view and one device: two ellipses that hardly vary."""
+    made = [view(seed) for seed in range(60)]
+    return reference_of([], scans=60, features=learn_features(made, []))
+
+
+def view(seed, lesion=None):
+    """(1, 48, 48), prepared: an ellipse with a lobe, noise; lesion: what is drawn over a square of it."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[:48, :48]
+    seen = 0.6 * (((y - 24) / 20) ** 2 + ((x - 24) / 15) ** 2 < 1) + 0.2 * (
+        ((y - 20) / 8) ** 2 + ((x - 30) / 5) ** 2 < 1
+    )
+    seen = seen + rng.normal(0, 0.02, seen.shape)
+    if lesion is not None:
+        seen[20:29, 16:25] = lesion
+    return seen[None].astype(np.float32)
+
+
+@pytest.mark.parametrize("count", range(1, FEWEST_SLICES + 2))
+@pytest.mark.parametrize("lesion", [0.05, 1.2, 9.0])
+def test_a_lesion_in_all_of_few_slices_takes_no_flag_away(uniform, count, lesion):
+    slices = np.concatenate([view(100 + seed, lesion) for seed in range(count)])[:, None]
+    answer = suitability_of(replace(head(0), grid=None), slices, uniform)
+    assert answer.distance > uniform.features.limit
+    assert answer.percentile == 100
+    assert answer.suited == (count < FEWEST_SLICES)
+    assert bool(answer.doubts) == (count < FEWEST_SLICES)
+
+
+def test_a_picture_that_looks_unlike_is_judged_with_a_doubt_and_one_that_does_not_without(uniform):
+    picture = replace(head(0), grid=None)
+    assert suitability_of(picture, view(100)[None], uniform).doubts == ()
+    noise = np.random.default_rng(0).uniform(0, 1, (2, 1, 48, 48)).astype(np.float32)
+    found = [suitability_of(picture, one[None], uniform) for one in noise]
+    assert all(one.suited for one in found)
+    assert found[0].doubts == found[1].doubts  # one sentence for many pictures
+    assert found[0].doubts[-1].startswith("It looks unlike the training scans: its features lie more than ")
+    assert found[0].doubts[-1].endswith("see that it is of the kind that the model learned from.")
+    other = suitability_of(replace(picture, modality="CT"), noise[:1], replace(uniform, modalities=("MR",)))
+    assert other.reasons == ("Its modality is CT, and the model learned from MR.",)
 
 
 @pytest.mark.parametrize(

@@ -105,7 +105,8 @@ def test_a_session_of_a_browser(client: TestClient):
     assert TOKEN not in cookie
     assert client.get("/jobs").status_code == 200
     assert send(client, headers=own).status_code == 202
-    for elsewhere in ({}, {"Origin": "http://evil.example"}, {"Origin": "null"}):
+    foreign = ("http://evil.example", "null", "http://[", "http://[::1", "http://a]", "")
+    for elsewhere in ({}, *({"Origin": origin} for origin in foreign)):
         assert send(client, headers=elsewhere).status_code == 401
     session = client.cookies[COOKIE]
     assert client.post("/logout").status_code == 204

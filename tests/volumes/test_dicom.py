@@ -118,6 +118,27 @@ def test_a_modality_table_is_applied(tmp_path: Path, write_slice: Write) -> None
     np.testing.assert_array_equal(read(path).voxels[0], VOXELS[0] % 256 + 1000)
 
 
+@pytest.mark.parametrize("curve", ["linear", "logarithm", "steps"])
+@pytest.mark.parametrize("kind", [np.uint8, np.int8])
+def test_what_a_modality_table_gives_is_what_monochrome1_turns(
+    tmp_path: Path, write_slice: Write, curve: str, kind: type
+) -> None:
+    steps = np.arange(256)
+    shapes = {"linear": 1000 + steps, "logarithm": 500 + 9000 * np.log1p(steps), "steps": 100 + steps // 64 * 9}
+    given = shapes[curve].astype("<u2")
+    table = Dataset()
+    table.LUTDescriptor, table.ModalityLUTType = [256, np.iinfo(kind).min, 16], "US"
+    table.add_new("LUTData", "OW", given.tobytes())
+    stored = (VOXELS[0] % 256).astype(np.uint8).view(kind)
+    path = write_slice(
+        tmp_path / "a.dcm", stored, Modality="MG", PhotometricInterpretation="MONOCHROME1", ModalityLUTSequence=[table]
+    )
+    through = given[stored.astype(int) - np.iinfo(kind).min].astype(int)
+    np.testing.assert_array_equal(read(path).voxels[0], int(given.max()) + int(given.min()) - through)
+    if curve == "linear":  # as turning the stored numbers gives it
+        np.testing.assert_array_equal(read(path).voxels[0], given[::-1][stored.astype(int) - np.iinfo(kind).min])
+
+
 def test_a_tilted_gantry_is_kept(tmp_path: Path, write_slice: Write) -> None:
     for z, pixels in enumerate(VOXELS):
         write_slice(tmp_path / f"{z}.dcm", pixels, ImagePositionPatient=[0, 0.5 * z, 2.0 * z])

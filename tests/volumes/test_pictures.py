@@ -11,7 +11,7 @@ from PIL import Image
 
 from anomae.errors import UnreadableScan
 from anomae.volumes.headers import MAX_VOXELS
-from anomae.volumes.pictures import read_picture
+from anomae.volumes.pictures import FIRST_OF_SEVERAL, read_colours, read_picture
 
 RNG = np.random.default_rng(5)
 GREY = RNG.integers(0, 256, (12, 16), dtype=np.uint8)
@@ -63,6 +63,26 @@ def test_true_colour_is_refused(tmp_path: Path, suffix: str) -> None:
         read_picture(saved(tmp_path / f"a.{suffix}", Image.fromarray(colour)), MAX_VOXELS)
     with pytest.raises(UnreadableScan, match="colour"):
         read_picture(saved(tmp_path / "b.tif", Image.fromarray(colour).convert("CMYK")), MAX_VOXELS)
+
+
+@pytest.mark.parametrize("mode", ["CMYK", "LAB"])
+def test_a_picture_in_other_colours_is_told_how_to_be_saved(tmp_path: Path, mode: str) -> None:
+    path = saved(tmp_path / "a.tif", Image.new(mode, (8, 8)))
+    with pytest.raises(UnreadableScan, match=f"mode {mode}.*save it as RGB"):
+        read_colours(path)
+    with pytest.raises(UnreadableScan, match=f"mode {mode}.*save it as grey"):
+        read_picture(path)
+
+
+def test_of_a_phone_s_jpeg_with_further_pictures_the_first_is_read(tmp_path: Path) -> None:
+    grey = Image.fromarray(np.stack([GREY] * 3, axis=-1))
+    alone = saved(tmp_path / "a.jpg", grey)
+    several = saved(tmp_path / "b.jpg", grey, format="MPO", save_all=True, append_images=[grey.resize((8, 6))])
+    found = read_picture(several)
+    np.testing.assert_array_equal(found.voxels, read_picture(alone).voxels)
+    np.testing.assert_array_equal(read_colours(several)[0], read_colours(alone)[0])
+    assert found.notes == (FIRST_OF_SEVERAL, *read_picture(alone).notes)
+    assert read_picture(saved(tmp_path / "c.jpg", grey, format="MPO")).notes == read_picture(alone).notes
 
 
 @pytest.mark.parametrize("turn", range(1, 9))

@@ -1,6 +1,7 @@
 """Where slices lie whose positions were rounded when they were written."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from anomae.errors import UnreadableScan
 from anomae.volumes.dicom_headers import Frame
 from anomae.volumes.stacking import stack
 
@@ -36,6 +38,19 @@ def test_rounded_positions_keep_every_slice_within_the_rounding(step, count, rou
     told = re.search(r"right within (\d+\.\d+) mm", notes[0])
     assert told is not None
     assert float(told[1]) == pytest.approx(np.abs(places - written).max(), abs=0.0051)  # to two digits
+
+
+@pytest.mark.parametrize(
+    "odd", [{"position_mm": None}, {"orientation": (0.0, 1.0, 0, 0, 0, 1.0)}, {"spacing_mm": (2.0, 1.0)}]
+)
+@pytest.mark.parametrize("files", [1, 2])
+def test_what_makes_no_volume_is_told_what_to_do_with_its_files(odd, files):
+    first, second = frames([0.0, 1.0])
+    second = replace(second, **odd, path=Path("y" if files == 2 else "x"))
+    with pytest.raises(UnreadableScan) as refused:
+        stack(Path("x"), [first, second])
+    advice = {1: "; convert it to a volume first.", 2: "; give the files one by one."}
+    assert str(refused.value).endswith(advice[files])
 
 
 def test_a_gap_does_not_stretch_the_step():

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from anomae.cohorts.called_like_masks import taken_as_scans
 from anomae.cohorts.case import ABNORMAL, COLOURS, GREY, HEALTHY, UNKNOWN, Case, CaseSlices, Cohort
 from anomae.cohorts.case_table import read_case_table
 from anomae.cohorts.channel_slices import read_colour_slices
@@ -173,6 +174,8 @@ class Folder(Cohort):
         notes += [f"the folder(s) {', '.join(unused)} are of no class and were left out"] if unused else []
         self._passed_over = Counter()
         paired = self._pair(folders, said.keys())
+        classes = [folder.root for folder in folders if folder.label != UNKNOWN]
+        notes += taken_as_scans(paired, classes, self.source, self.roles)
         if (self.roles.regions or self.roles.region_folders) and not (
             paired.lonely_regions or any(paired.regions.values())
         ):
@@ -208,7 +211,6 @@ class Folder(Cohort):
         facts = pairing_facts(paired, cases, self.source)
         facts |= {"ignore_values": list(self.values.ignored)} if self.values.ignored else {}
         by_table = {case.case: case.patient for case in cases if (row := said.get(case.source)) and row.patient}
-        classes = [folder.root for folder in folders if folder.label != UNKNOWN]
         named = name_patients(cases, self.source, self.pattern, by_table, parting, classes)
         cases, told = named.cases, dict(named.told)
         if self.near_duplicates:

@@ -39,7 +39,7 @@ _SAID = {
     PATTERN: "by patient_pattern",
     FOLDER: "by the folder that they lie in, which is a guess",
     NAME: "by names that differ in the sequence or the channel alone (NAME_t1, NAME_0001), or lie in several folders "
-    "of visits, planes or sequences, which is a guess",
+    "of visits, planes, views or sequences, which is a guess",
     UNCLEAR: "by folders and names of which it is unclear which are the patients, as the same names lie in several "
     "folders: leakage cannot be excluded; patient_pattern or a table says who is who",
     CLUSTER: "by near-duplicates alone: the patients themselves are unknown and leakage cannot be excluded",

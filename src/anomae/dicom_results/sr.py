@@ -134,6 +134,7 @@ def _sentences(study: Study, decision: Decision) -> list[str]:
         told.insert(0, f"Why no flag is raised: {decision.unflagged}")
     if study.regions is not None and study.regions.left_out:
         told.append(f"{study.regions.left_out} further regions, of lower maximum, are not listed.")
+    told += study.suitability.doubts
     return told + [f"The model was not made for this scan: {reason}" for reason in study.suitability.reasons]
 
 

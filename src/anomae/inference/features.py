@@ -2,7 +2,8 @@
 
 EfficientNet-Lite0 with its ImageNet weights; the means of its levels at strides 8, 16 and 32 over the image.  The
 distance is Mahalanobis' with Ledoit and Wolf's shrunk covariance, per feature (so that 1 is usual), the median over a
-few slices of the scan: a lesion is in some slices, another organ or another kind of scan in all of them.
+few slices of the scan: a lesion is in some slices, another organ or another kind of scan in all of them.  Of a single
+picture it tells them apart no better than its size: see anomae.inference.suitability.
 """
 
 from collections.abc import Sequence

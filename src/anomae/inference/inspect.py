@@ -124,6 +124,7 @@ def inspect_slices(
     """
     result = score_slices(case, model.detector, model.settings, batch=batch)
     suitability = suitability_of(case, result.images[~result.empty], model.reference)
+    result = replace(result, notes=(*result.notes, *suitability.doubts))
     unsuited = "" if force else " ".join(suitability.reasons)
     return Study(
         name=name,

@@ -36,7 +36,8 @@ class VolumeResult:
     free.  smoothed: (k,) the scores smoothed over neighbouring slices, None where no slice has a neighbour.
     empty: (k,) bool, the slice has no content.  images: (k, c, H, W) float32, prepared, as the detector saw them.
     map: float32 in the grid of the volume as read (z, y, x), 0 where nothing was scored; None where the detector draws
-    none.  map_name: what its numbers are, with unit.  notes: what reading and preparation noticed, a sentence each.
+    none.  map_name: what its numbers are, with unit.  notes: what reading and preparation noticed, a sentence each; of
+    a study also what is doubted of its kind (`Suitability.doubts`).
     """
 
     case: CaseSlices

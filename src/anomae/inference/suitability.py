@@ -15,6 +15,14 @@ SPACING_FACTOR, FIELD_FACTOR = 2.5, 1.5
 SLICE_FACTOR = 6.0  # thick and thin slices of one organ look alike, one by one
 LEVEL_MARGIN = 0.5
 MOST_TILT = 30.0  # degrees beyond the training scans
+# Slices with content below which one lesion may fill half of them, so that their looks are no reason.  Distances of
+# single made-up pictures of a uniform set, in units of the farthest healthy one: with lesions 0.8 (soft) to 3.1 (hard
+# edges, 7 % of the picture); inverted 3.0 to 3.4; of another organ 3.9 or more (docs/experiments.md).
+FEWEST_SLICES = 5
+_JUDGED_ALL_THE_SAME = (
+    "In so few slices a lesion alone can do that, so it is judged; see that it is of the kind that the model learned "
+    "from."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +31,14 @@ class Suitability:
 
     reasons: why the model was not made for it, a sentence each; none where nothing speaks against it.
     distance: of its features from those of the training normals; None where the model keeps none.  percentile: share of
-    held-out healthy scans that are nearer, 0..100; None likewise.
+    held-out healthy scans that are nearer, 0..100; None likewise.  doubts: what a lesion may explain as well in a
+    picture or in a few slices, a sentence each; such a scan is judged.
     """
 
     reasons: tuple[str, ...] = ()
     distance: float | None = None
     percentile: float | None = None
+    doubts: tuple[str, ...] = ()
 
     @property
     def suited(self) -> bool:
@@ -54,18 +64,23 @@ def suitability_of(case: CaseSlices, images: npt.NDArray[np.float32], reference:
     if case.grid is not None and reference.pixel_mm is not None:
         reasons += _by_geometry(geometry_of(case.grid), reference)
     pictures = grey(images)
-    if len(pictures):
-        reasons += _by_levels(levels_of(pictures), reference.levels)
+    few = len(pictures) < FEWEST_SLICES
+    looks = _by_levels(levels_of(pictures), reference.levels) if len(pictures) else []
     features = reference.features
     distance = None if features is None else features.distance(pictures)
-    if features is None or distance is None:
-        return Suitability(tuple(reasons))
-    if features.limit is not None and distance > features.limit:
-        reasons.append(
-            f"It looks unlike the training scans: its features lie {distance:.3g} from them, and those of "
+    if features is not None and features.limit is not None and distance is not None and distance > features.limit:
+        # Of pictures without the number, which tables and pages have: for many of them it is then said once.
+        how_far = f"more than {features.limit:.3g}" if few else f"{distance:.3g}"
+        looks.append(
+            f"It looks unlike the training scans: its features lie {how_far} from them, and those of "
             f"{len(features.held_out)} healthy scans that were held out at most {features.held_out[-1]:.3g}."
         )
-    return Suitability(tuple(reasons), distance, features.percentile(distance))
+    return Suitability(
+        reasons=tuple(reasons if few else reasons + looks),
+        distance=distance,
+        percentile=None if features is None or distance is None else features.percentile(distance),
+        doubts=tuple(f"{look} {_JUDGED_ALL_THE_SAME}" for look in looks) if few else (),
+    )
 
 
 def _by_name(what: str, name: str, known: tuple[str, ...]) -> list[str]:

@@ -71,9 +71,16 @@ def who(request: Request, doorkeeper: Doorkeeper) -> str:
     else:
         found = doorkeeper.session_holder(request.cookies.get(COOKIE, ""))
         if found is not None and request.method not in ("GET", "HEAD"):
-            origin = request.headers.get("origin")
-            if origin is None or urlsplit(origin).netloc != request.headers.get("host"):
-                found = None
+            found = found if _asks_itself(request) else None
     if found is None:
         raise Refused(401, "Send the token of the service: Authorization: Bearer TOKEN.")
     return found
+
+
+def _asks_itself(request: Request) -> bool:
+    """Whether the page that asks is the service's own, by its Origin; one that is no address is none."""
+    try:
+        origin = urlsplit(request.headers.get("origin", "")).netloc
+    except ValueError:
+        return False
+    return bool(origin) and origin == request.headers.get("host")

@@ -92,14 +92,26 @@ def _is_inverted(header: Any) -> bool:
 
 
 def _turn(header: Any, pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Pixels of which more is brighter, through the file's table where it has one."""
+    """Pixels of which more is brighter, through the file's table where it has one.
+
+    Of a table it is what comes out that is shown with white and black exchanged.
+    """
     from pydicom.pixels import apply_modality_lut
 
-    if _is_inverted(header) and pixels.dtype.kind in "iu":
+    inverted = _is_inverted(header)
+    if "ModalityLUTSequence" in header:
+        wide = pixels.astype(np.int64) if pixels.dtype.kind in "iu" else pixels  # less the first entry it must not wrap
+        pixels = np.asarray(apply_modality_lut(wide, header))
+        if not inverted:
+            return pixels
+        count, first = header.ModalityLUTSequence[0].LUTDescriptor[:2]
+        table = apply_modality_lut(np.arange(count or 2**16) + first, header)
+        return np.asarray(table.max() - (pixels - table.min()))
+    if inverted and pixels.dtype.kind in "iu":
         # -1 - v for signed numbers, 2^bits - 1 - v for the others: the range of BitsStored turned round.
         top = -1 if pixels.dtype.kind == "i" else (1 << integer(header, "BitsStored", 0)) - 1
         pixels = np.subtract(np.array(top).astype(pixels.dtype), pixels)
-    return np.asarray(apply_modality_lut(pixels, header)) if "ModalityLUTSequence" in header else pixels
+    return pixels
 
 
 def _padding(header: Any, pixels: npt.NDArray[Any]) -> npt.NDArray[np.bool_] | None:

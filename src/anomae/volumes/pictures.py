@@ -25,6 +25,8 @@ _OTHER = {"1": 1, "LA": 2, "P": 1, "PA": 2, "RGB": 3, "RGBA": 4, "RGBX": 4}
 _PHOTOMETRIC = 262  # TIFF tag; 0: white is zero
 TRANSPARENT = "Its transparency was left out."
 TURNED = "It was turned as its EXIF entry says."
+FIRST_OF_SEVERAL = "It holds several pictures, as phones write them (MPO); the first was read."
+_ONLY_GREY = "only pictures of grey content are read, unless a store is prepared with --set colour=true"
 _ORIENTATION = 0x0112  # EXIF tag; 1: upright
 Pixels = npt.NDArray[Any]
 PixelsOf = Callable[[Path, Any], tuple[Pixels, list[str]]]
@@ -88,8 +90,11 @@ def _read_pages(path: Path, max_voxels: int, pixels_of: PixelsOf) -> tuple[Pixel
     # Opened by us rather than by name: Pillow maps named files, and so garbles uncompressed TIFFs stored on their side.
     with path.open("rb") as handle, Image.open(handle, formats=FORMATS) as picture:
         if picture.mode not in _GREY and picture.mode not in _OTHER:
-            raise unreadable(path, f"is in colour (mode {picture.mode}), which is not supported; save it as grey.")
-        pages = int(getattr(picture, "n_frames", 1)) if picture.format != "JPEG" else 1  # of JPEG: previews
+            kind = "RGB" if pixels_of is _coloured else "grey"
+            raise unreadable(path, f"is in colour (mode {picture.mode}), which is not supported; save it as {kind}.")
+        pages = (
+            int(getattr(picture, "n_frames", 1)) if picture.format not in ("JPEG", "MPO") else 1
+        )  # of JPEG: previews
         if pages > 1 and picture.format != "TIFF":
             raise unreadable(path, "is an animation; give its pictures one by one.")
         width, height = picture.size
@@ -137,7 +142,7 @@ def _coloured(path: Path, picture: Any) -> tuple[Pixels, list[str]]:
 
 def _losses(picture: Any) -> list[str]:
     """What of a picture whose pixels are not loaded yet will not be read, a sentence each."""
-    notes = []
+    notes = [FIRST_OF_SEVERAL] if picture.format == "MPO" and picture.n_frames > 1 else []
     if any(";16" in str(tile.args) for tile in picture.tile[:1]) and picture.mode in ("RGB", "RGBA", "LA"):
         notes.append("Its 16 bits were read as 8, as it is stored in colour or with transparency.")
     if picture.mode in ("LA", "PA", "RGBA") or "transparency" in picture.info:
@@ -163,7 +168,7 @@ def _grey(path: Path, picture: Any) -> tuple[Pixels, list[str]]:
     red, green, blue = np.moveaxis(colours, -1, 0)
     tint = np.maximum(np.maximum(red, green), blue) - np.minimum(np.minimum(red, green), blue)
     if np.mean(tint > GREY_TINT) > COLOUR_SHARE:
-        raise unreadable(path, "is a picture in colour; only pictures of grey content are read, unless colour=true.")
+        raise unreadable(path, f"is a picture in colour; {_ONLY_GREY}.")
     if tint.any():
         notes.append("It is slightly coloured; its brightness was taken.")
         return np.asarray(upright.convert("RGB").convert("L")), notes

@@ -61,16 +61,17 @@ def stack(path: Path, frames: Sequence[Frame]) -> tuple[list[Frame], Grid, list[
 
 
 def _check_alike(path: Path, frames: Sequence[Frame]) -> None:
+    apart = len({frame.path for frame in frames}) > 1
+    advice = "give the files one by one" if apart else "convert it to a volume first"
     if any(frame.position_mm is None or frame.orientation is None for frame in frames):
-        text = "holds several DICOM pictures that name no position, so no volume; give the files one by one."
-        raise unreadable(path, text)
+        raise unreadable(path, f"holds several DICOM pictures that name no position, so no volume; {advice}.")
     turns = np.array([frame.orientation for frame in frames])
     if np.abs(turns - turns[0]).max() > 1e-3:
-        text = "holds slices of unlike orientation in one series, as a localizer does; give the files one by one."
+        text = f"holds slices of unlike orientation in one series, as a localizer does; {advice}."
         raise unreadable(path, text)
     steps = np.array([frame.spacing_mm or (1.0, 1.0) for frame in frames])
     if np.abs(steps / steps[0] - 1).max() > 1e-3:
-        raise unreadable(path, "holds slices of unlike pixel spacing in one series; give the files one by one.")
+        raise unreadable(path, f"holds slices of unlike pixel spacing in one series; {advice}.")
 
 
 def _step(
