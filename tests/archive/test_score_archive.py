@@ -238,6 +238,47 @@ def test_where_nothing_can_be_scored_it_says_so_and_a_second_look_finds_what_was
     assert json.loads((out / "archive.json").read_text())["failed"] == {}
 
 
+def test_what_is_tried_again_comes_to_lie_among_the_rest_as_if_it_had_never_failed(
+    run, manifest, scans, here, tmp_path
+):
+    late = [tmp_path / f"late{number}.nii.gz" for number in range(2)]
+    listed = manifest(tmp_path / "list.csv", [scans[0], late[0], scans[1], late[1], scans[2]])
+    out, options = tmp_path / "out", {"run": run, "workers": 1, "shard": 3}
+    score_archive(listed, out, **options)
+    maps = {path: path.read_bytes() for path in out.rglob("maps/*")}
+    late[0].write_bytes(scans[3].read_bytes())
+    score_archive(listed, out, **options, retry=True)
+    assert [row["file"] for row in table(out, "failed")] == [str(late[1])]
+    facts = read_json(out / "archive.json")
+    assert (facts["files"], facts["scans"], facts["this_command"]["files"], facts["this_command"]["slices"]) == (
+        5,
+        4,
+        2,
+        4,
+    )
+    late[1].write_bytes(scans[4].read_bytes())
+    score_archive(listed, out, **options, retry=True)
+    assert {path: path.read_bytes() for path in maps} == maps
+    fresh = score_archive(listed, tmp_path / "fresh", **options)
+    for name in ("slices", "scans", "findings", "failed"):
+        assert table(out, name) == table(fresh, name)
+    for path in fresh.rglob("maps/*"):
+        np.testing.assert_array_equal(
+            nibabel.load(path).get_fdata(), nibabel.load(out / path.relative_to(fresh)).get_fdata()
+        )
+    whole = [
+        {
+            name: value
+            for name, value in read_json(folder / "archive.json").items()
+            if name in ("bytes", "flagged", "scans")
+        }
+        for folder in (out, fresh)
+    ]
+    assert whole[0]["bytes"]["maps"] == whole[1]["bytes"]["maps"] > 0
+    assert whole[0]["flagged"] == whole[1]["flagged"]
+    assert not (out / "parts").exists()
+
+
 def test_the_dask_engine_gives_the_same_and_outlives_a_file_that_kills(run, manifest, scans, hostile, fatal, tmp_path):
     pytest.importorskip("distributed", reason="the extra `cluster` is not installed")
     files = [scans[0], hostile["kill"], *scans[1:4]]

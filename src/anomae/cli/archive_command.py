@@ -39,7 +39,7 @@ def score_archive(
     ] = None,
     smoothed: Smoothed = False,
     force: Annotated[bool, typer.Option(help="Flag scans too that the model was not made for.")] = False,
-    retry: Annotated[bool, typer.Option(help="Score shards anew that list failures.")] = False,
+    retry: Annotated[bool, typer.Option(help="Also try again what is listed as failed.")] = False,
     device: Device = None,
     precision: Precision = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as one JSON object.")] = False,
