@@ -1,7 +1,8 @@
 """Whatever files end their worker, in whatever order pieces come back: each other file is scored once, in order."""
 
+import shutil
 import tempfile
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pyarrow.parquet as parquet
@@ -221,6 +222,29 @@ def test_a_shard_whose_removal_is_stopped_is_no_more_there(tmp_path, monkeypatch
     again = ArchiveFolder(tmp_path / "out", {})
     assert sorted(path.name for path in (tmp_path / "out" / "shards").iterdir()) == ["00000000", "00000001"]
     assert [again.done(number, entries[number : number + 1], retry=False) for number in range(3)] == [True, True, False]
+
+
+def test_all_pieces_are_to_be_computed_on_what_the_first_worker_does(tmp_path):
+    class Told(Scripted):
+        given = ()
+
+        def outcomes(self):
+            self.given = [*self.given, *((piece.shard, piece.computed_on) for piece in self.busy)]
+            return [
+                replace(one, answer=one.answer and replace(one.answer, computed_on="cpu fp32", doubts=("old",)))
+                for one in super().outcomes()
+            ]
+
+    fatal, sound = Told(1, {"file1": "kill", "file2": "kill"}), Told(1, {})
+    for retry, engine in ((False, fatal), (True, sound)):
+        score(ArchiveFolder(tmp_path / "out", {}), entries_of(5), 3, engine, retry)
+    assert {computed for shard, computed in [*fatal.given[1:], *sound.given]} == {"cpu fp32"}
+    assert fatal.given[0] == (-1, "")
+    again = ArchiveFolder(tmp_path / "out", {})
+    assert (again.computed_on, again.doubts) == ("cpu fp32", ("old",))
+    for shard in (again.folder / "shards").iterdir():
+        shutil.rmtree(shard)
+    assert ArchiveFolder(tmp_path / "out", {}).computed_on == ""  # nothing is there that others must be like
 
 
 def test_maps_of_pieces_come_to_lie_in_the_shard(tmp_path):

@@ -14,11 +14,14 @@ import numpy as np
 import pyarrow.parquet as parquet
 import pytest
 
+from anomae.archive import worker
 from anomae.archive.score_archive import score_archive
 from anomae.errors import UserError
 from anomae.files import read_json, read_json_lines
 from anomae.locks import locked
+from anomae.runs.healthy_file import read_healthy_scores
 from anomae.stages.score_scans import score_scans
+from anomae.training.settings import DeviceSettings
 
 
 def table(out: Path, name: str):
@@ -127,6 +130,7 @@ def _csv(path: Path):
 
 COMMAND = """
 import sys
+from anomae.archive import worker
 from anomae.archive.score_archive import score_archive
 score_archive(sys.argv[1], sys.argv[2], run=sys.argv[3], workers=1, shard=2)
 """
@@ -193,6 +197,39 @@ def test_what_is_asked_must_stay_and_lines_may_be_added(run, manifest, scans, he
     assert [row["line"] for row in table(out, "scans")] == [0, 1]
     shards = [line["shard"] for line in read_json_lines(out / "journal.jsonl") if "shard" in line and "process" in line]
     assert shards == [0, 1, 1]
+
+
+def test_scores_of_two_precisions_do_not_come_together(run, manifest, scans, here, tmp_path, monkeypatch):
+    listed, out = manifest(tmp_path / "list.csv", scans[:2]), tmp_path / "out"
+    options = {"run": run, "workers": 1, "shard": 1, "maps": "none"}
+
+    def on(native: bool, files: int, **further):
+        monkeypatch.setattr("anomae.training.devices.native_bf16_cpu", lambda: native)
+        monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+        worker._model.cache_clear()
+        manifest(listed, scans[:files])
+        score_archive(listed, out, **options, **further)
+        return read_json(out / "archive.json")
+
+    first = on(False, 1)
+    assert first["computed_on"] == "cpu fp32"
+    with pytest.raises(UserError, match=r"computes on cpu bf16, .* on cpu fp32, .* --device cpu --precision fp32"):
+        on(True, 2)
+    assert len(table(out, "scans")) == 1
+    facts = on(True, 2, device=DeviceSettings(precision="fp32"))
+    assert (facts["computed_on"], facts["scans"], facts["notes"]) == ("cpu fp32", 2, first["notes"])
+    assert on(True, 2)["notes"] == first["notes"]  # no worker was started
+
+    journal = out / "journal.jsonl"
+    kept = [line for line in journal.read_text().splitlines(keepends=True) if '"computed_on"' not in line]
+    journal.write_text("".join(kept))  # as earlier versions wrote it
+    with pytest.raises(UserError, match="differ in: device"):
+        on(True, 3, device=DeviceSettings(precision="fp32"))
+    facts = on(True, 3)
+    assert (facts["computed_on"], facts["scans"]) == ("cpu bf16", 3)
+    made_on = read_healthy_scores(run / "fitted").computed_on
+    assert any("Thresholds were computed on" in note for note in facts["notes"]) is (made_on != "cpu bf16")
+    worker._model.cache_clear()
 
 
 def test_a_folder_of_something_else_or_in_use_is_refused(run, manifest, scans, tmp_path):

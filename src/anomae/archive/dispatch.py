@@ -100,8 +100,11 @@ def scored_shards(shards: Iterable[Shard], engine: Engine, folder: ArchiveFolder
 
 
 def _try_the_model(engine: Engine, folder: ArchiveFolder) -> None:
-    """A piece without entries: what stops all workers stops here, and no file is blamed for it."""
-    engine.submit(Piece(-1, (), str(folder.folder / "parts" / "none")))
+    """A piece without entries: what stops all workers stops here, and no file is blamed for it.
+
+    What this worker computes on is what all have to.
+    """
+    engine.submit(Piece(-1, (), str(folder.folder / "parts" / "none"), folder.computed_on))
     for outcome in engine.outcomes():
         if outcome.answer is None:
             raise UserError(
@@ -111,6 +114,7 @@ def _try_the_model(engine: Engine, folder: ArchiveFolder) -> None:
         _stop_where_it_must(outcome)
         if outcome.answer.defect:
             raise AnomaeError(f"A worker could not load the model: {outcome.answer.defect}.")
+        folder.agree(outcome.answer.computed_on, outcome.answer.doubts)
 
 
 def _stop_where_it_must(outcome: Outcome) -> None:
@@ -127,16 +131,16 @@ def _pieces(
     """
     if tried is not None:
         run = tuple(entry for entry in entries if entry.line in tried)
-        return [Piece(number, run, str(folder.part(number, run)))] if run else []
+        return [Piece(number, run, str(folder.part(number, run)), folder.computed_on)] if run else []
     if not known:
-        return [Piece(number, entries, str(folder.shard(number)))]
+        return [Piece(number, entries, str(folder.shard(number)), folder.computed_on)]
     runs: list[list[Entry]] = [[]]
     for entry in entries:
         if entry.line in known:
             runs.append([])
         else:
             runs[-1].append(entry)
-    return [Piece(number, tuple(run), str(folder.part(number, run))) for run in runs if run]
+    return [Piece(number, tuple(run), str(folder.part(number, run)), folder.computed_on) for run in runs if run]
 
 
 def _again(outcome: Outcome, shard: _Open, folder: ArchiveFolder) -> list[Piece]:
@@ -156,7 +160,7 @@ def _again(outcome: Outcome, shard: _Open, folder: ArchiveFolder) -> list[Piece]
         index = was_at(piece)
         ends = [len(piece.entries) // 2] if index is None else [index, index + 1]
         runs = [piece.entries[start:end] for start, end in pairwise([0, *ends, len(piece.entries)])]
-        return [Piece(piece.shard, run, str(folder.part(piece.shard, run))) for run in runs if run]
+        return [Piece(piece.shard, run, str(folder.part(piece.shard, run)), folder.computed_on) for run in runs if run]
     if answer is None and piece.attempts + 1 < _ATTEMPTS:
         target = str(folder.part(piece.shard, piece.entries))
         return [replace(piece, target=target, attempts=piece.attempts + 1)]

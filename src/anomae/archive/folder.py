@@ -8,8 +8,8 @@ OUT/
   shards/<number>/shard.json         counts, and the digest of the lines of the manifest that it is of
   patients.parquet, failed.csv       of all shards; written at the end
   archive.json                       counts and rules; written last: its presence means "complete"
-  journal.jsonl                      the model and what was asked; a line a shard, with what of it no more ends its
-                                     worker, and one for each file that did
+  journal.jsonl                      the model and what was asked; what scores are computed on; a line a shard, with
+                                     what of it no more ends its worker, and one for each file that did
   parts/                             pieces of a shard whose worker was ended, until they are joined
 """
 
@@ -35,13 +35,18 @@ SUMMARY = "archive.json"
 
 
 class ArchiveFolder:
-    """OUT of `anomae score-archive MANIFEST OUT`; whoever opens it holds its lock."""
+    """OUT of `anomae score-archive MANIFEST OUT`; whoever opens it holds its lock.
+
+    computed_on: kind of device and precision of all scores in it, "" where that is still open.  doubts: what the model
+    lacks, a sentence each.
+    """
 
     def __init__(self, folder: Path, asked: Mapping[str, Any]) -> None:
         """Open `folder`, making it where it is absent, and remove what a stopped command left half done.
 
         asked: what all shards have to agree on, name -> value; kept in the journal.  Raises UserError where the folder
         holds something else, or shards that differ in any of it; without a shard what was asked before binds nobody.
+        `device` binds only where it is not known what they are computed on.
         """
         self.folder, self.journal = folder, folder / "journal.jsonl"
         lines = read_json_lines(self.journal)
@@ -51,8 +56,10 @@ class ArchiveFolder:
         if len(lines) == 1 and not others:  # a command that was refused left it, and nothing was scored
             self.journal.unlink()
             lines = []
+        self.computed_on, self.doubts = self._agreed(lines)
         if lines:
-            differing = [name for name, value in asked.items() if lines[0].get(name, UNSAID.get(name)) != value]
+            told = {name: value for name, value in asked.items() if name != "device" or not self.computed_on}
+            differing = [name for name, value in told.items() if lines[0].get(name, UNSAID.get(name)) != value]
             if differing:
                 raise UserError(
                     f"{folder} holds shards that differ in: {', '.join(differing)}; give the same as before, or name "
@@ -67,6 +74,19 @@ class ArchiveFolder:
                 self._ended[line["line"], line["ended"]] = line
             self._forget(line.get("read_since", ()))
         self.clean()
+
+    def _agreed(self, lines: Sequence[Mapping[str, Any]]) -> tuple[str, tuple[str, ...]]:
+        """What the shards are computed on, "" where none is there or an earlier version wrote them; the doubts."""
+        said = [line for line in lines if "computed_on" in line]
+        if not said or not any((self.folder / "shards").glob("[0-9]*")):
+            return "", ()
+        return str(said[-1]["computed_on"]), tuple(said[-1]["doubts"])
+
+    def agree(self, computed_on: str, doubts: Sequence[str]) -> None:
+        """Enter what all shards are computed on from now on, and what the model lacks, a sentence each."""
+        if (computed_on, tuple(doubts)) != (self.computed_on, self.doubts):
+            append_json_line(self.journal, {"computed_on": computed_on, "doubts": list(doubts)})
+        self.computed_on, self.doubts = computed_on, tuple(doubts)
 
     def clean(self) -> None:
         """Remove what workers that were ended left half done; none may be at work."""

@@ -120,6 +120,8 @@ def score_archive(
                 "version": anomae.__version__,
                 "manifest": listed.location,
                 **facts,
+                "computed_on": folder.computed_on,
+                "notes": list(folder.doubts),
                 "asked": agreed,
                 "this_command": here,
             },

@@ -90,5 +90,7 @@ def score_archive(
         f"Scored now: {here['slices']} slice(s) in {here['seconds']:.1f} s, {here['slices_per_s']:.1f}/s, by "
         f"{here['processes']} process(es)."
     )
+    for note in facts["notes"]:
+        typer.echo(note)
     typer.echo(f"Tables: {folder / 'shards'}; failures: {folder / 'failed.csv'}")
     ended(facts["scans"], "scan(s)", [], [facts["first_failure"]] * failed, strict)
