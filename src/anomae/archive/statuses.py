@@ -9,14 +9,14 @@ _NOT_IN, _NOT_THERE = (401, 403, 407), (404, 410)
 def status_of(error: BaseException | None) -> int | None:
     """The status of an HTTP answer that an error, or one behind it, is of; None where no answer came.
 
-    Clients keep it each in a place of its own: aiohttp, requests, and dicomweb-client once it has asked in vain.
+    Clients keep it each in their own way: aiohttp, requests, and dicomweb-client once it has asked in vain.
     """
     while error is not None:
         answer = getattr(error, "response", None)
         last = getattr(getattr(error, "last_attempt", None), "value", None)
-        for place in (error, answer, last):
+        for keeper in (error, answer, last):
             for name in ("status", "status_code"):
-                status = getattr(place, name, None)
+                status = getattr(keeper, name, None)
                 if isinstance(status, int):
                     return status
         error = error.__cause__
