@@ -111,6 +111,31 @@ class Server(SimpleHTTPRequestHandler):
         pass
 
 
+class Refusal(OSError):
+    """As a client says that a web server answered."""
+
+    def __init__(self, status):
+        super().__init__("refused")
+        self.status = status
+
+
+@pytest.mark.parametrize(("status", "asked"), [(429, 3), (503, 3), (403, 1), (405, 1)])
+def test_a_listing_that_is_refused_for_now_is_asked_for_again(head, tmp_path, counting, monkeypatch, status, asked):
+    monkeypatch.setattr(Counting, "refusal", Refusal(status))
+    url = f"counting:/{head}"
+    score([url, url], tmp_path / "refused", model=OF_BRAINS)
+    assert ["could not be listed" in row["notes"] for row in read(tmp_path / "refused", "scans")] == [True, True]
+    assert len(counting.listed) == asked
+    head.with_name("a.hdr").touch()
+    score([f"counting:/{head.with_name('a.hdr')}"], tmp_path / "pair")
+    said = f"could not be fetched (status {status}), tried 3 times" if asked > 1 else "server does not list them"
+    assert said in read(tmp_path / "pair", "failed")[0]["reason"]
+    monkeypatch.setattr(Counting, "refusals", 1)
+    score([head, url], tmp_path / "late", model=OF_BRAINS)
+    found = scores(tmp_path / "late")
+    assert (found[:6] == found[6:]) is (asked > 1)
+
+
 @pytest.mark.parametrize("listing", [True, False])
 def test_a_server_that_lists_no_folders_leaves_a_doubt(head, tmp_path, monkeypatch, listing):
     pytest.importorskip("aiohttp")
@@ -137,6 +162,7 @@ class Counting(fsspec.AbstractFileSystem):
     protocol = "counting"
     listed: ClassVar[list[str]] = []
     refusal: ClassVar[OSError | None] = None
+    refusals: ClassVar[int] = 10**9  # so many times, then it lists
 
     def isdir(self, path):
         return False
@@ -146,7 +172,8 @@ class Counting(fsspec.AbstractFileSystem):
 
     def ls(self, path, detail=True, **_):
         self.listed.append(path)
-        if self.refusal is not None:
+        if self.refusal is not None and type(self).refusals:
+            type(self).refusals -= 1
             raise self.refusal
         return [self.info(f"{path}/{file.name}") for file in Path(f"/{path}").iterdir()]
 
@@ -158,6 +185,7 @@ class Counting(fsspec.AbstractFileSystem):
 def counting(monkeypatch):
     fsspec.register_implementation("counting", Counting, clobber=True)
     monkeypatch.setattr(Counting, "listed", [])
+    monkeypatch.setattr(Counting, "refusals", 10**9)
     monkeypatch.setattr("anomae.archive.reading.WAITS_S", (0.0, 0.0))
     return Counting
 

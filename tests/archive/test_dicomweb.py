@@ -107,14 +107,103 @@ def test_every_series_of_a_study_is_a_scan_with_its_own_url(service, series):
         assert [one.name_of(scan) for scan in one.scans] == names[:1]
 
 
-def test_a_study_that_is_not_there_is_told_by_its_url(service, monkeypatch):
-    monkeypatch.setattr("anomae.archive.reading.WAITS_S", ())
-    url, _ = service
+def test_a_study_that_is_not_there_is_told_by_its_url_and_asked_for_once(service):
+    url, asked = service
+    before = len(asked)
     with (
-        pytest.raises(UnreadableScan, match=rf"^{url}/studies/9.9 could not be fetched"),
+        pytest.raises(
+            UnreadableScan, match=rf"^{url}/studies/9.9 could not be fetched \(status 404\): the server does"
+        ),
         fetched(f"{url}/studies/9.9", Listings(), brains=False),
     ):
         pass
+    assert len(asked) == before + 1
+
+
+@pytest.fixture
+def scripted(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, list[tuple[int, str, bytes]], list[str]]]:
+    """The URL of a server; its answers, the last of which it repeats: status, content type, body; what was asked."""
+    monkeypatch.setattr("anomae.archive.reading.WAITS_S", (0.0, 0.0))
+    answers: list[tuple[int, str, bytes]] = []
+    asked: list[str] = []
+
+    class Answers(BaseHTTPRequestHandler):
+        def do_GET(self):
+            asked.append(self.path)
+            status, kind, body = answers.pop(0) if len(answers) > 1 else answers[0]
+            self.send_response(status)
+            self.send_header("Content-Type", kind)
+            self.end_headers()  # no length: where the connection ends, the answer does
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Answers)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/dicom-web", answers, asked
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+MULTIPART = 'multipart/related; type="application/dicom"; boundary="cut"'
+
+
+def body_of(files: list[Path], end: bytes = b"\r\n--cut--\r\n") -> bytes:
+    head = b"\r\n--cut\r\nContent-Type: application/dicom\r\n\r\n"
+    return b"".join(head + file.read_bytes() for file in files) + end
+
+
+def scans_of(url: str) -> list[Path]:
+    with fetched(url, Listings(), brains=False) as found:
+        return found.scans
+
+
+@pytest.mark.parametrize(
+    ("status", "end", "said"),
+    [
+        (206, b"\r\n--cut--\r\n", "only a part of it, status 206"),
+        (200, b"", "broke off before its end"),
+        (200, b"\r\n--cut", "broke off before its end"),
+        (500, b"", "status 500"),
+    ],
+)
+def test_a_part_of_a_study_is_asked_for_again_and_never_read_as_the_whole(scripted, series, status, end, said):
+    url, answers, asked = scripted
+    files = [file for folder in series for file in sorted(folder.iterdir())]
+    part, whole = (status, MULTIPART, body_of(files[:6], end)), (200, MULTIPART, body_of(files))
+    answers[:] = [part]
+    with pytest.raises(UnreadableScan, match=rf"^{url}/studies/{STUDY} could not be fetched \(.*{said}\), tried 3"):
+        scans_of(f"{url}/studies/{STUDY}")
+    assert len(asked) == 3
+    answers[:] = [part, whole]
+    assert len(scans_of(f"{url}/studies/{STUDY}")) == 2
+
+
+def test_another_study_or_series_than_the_one_named_is_refused(scripted, series):
+    url, answers, asked = scripted
+    own, other = (sorted(folder.iterdir()) for folder in series)
+    answers[:] = [(200, MULTIPART, body_of([*own, *other]))]
+    uid = pydicom.dcmread(own[0]).SeriesInstanceUID
+    for path in ("/studies/1.2.3", f"/studies/{STUDY}/series/{uid}"):
+        with pytest.raises(UnreadableScan, match=rf"^{url}{path} is answered with images of another study or series"):
+            scans_of(f"{url}{path}")
+    assert len(asked) == 2
+    answers[:] = [(200, MULTIPART, body_of(own))]
+    assert len(scans_of(f"{url}/studies/{STUDY}/series/{uid}")) == 1
+
+
+def test_who_is_not_let_in_is_told_of_the_token_at_once(scripted):
+    url, answers, asked = scripted
+    for status in (401, 403):
+        answers[:] = [(status, "text/plain", b"")]
+        with pytest.raises(
+            UnreadableScan, match=rf"\(status {status}\): .*let you in; .* ANOMAE_DICOMWEB_TOKEN .*netrc"
+        ):
+            scans_of(f"{url}/studies/{STUDY}")
+    assert len(asked) == 2
 
 
 def test_more_than_the_limit_is_refused(service, tmp_path):

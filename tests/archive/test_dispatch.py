@@ -1,7 +1,8 @@
 """Whatever files end their worker, in whatever order pieces come back: each other file is scored once, in order."""
 
+import shutil
 import tempfile
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pyarrow.parquet as parquet
@@ -21,21 +22,36 @@ from anomae.errors import AnomaeError, UserError
 from anomae.files import read_json_lines, write_json
 
 
-def write_shard(entries, target):
-    """A shard with a scan of one slice for each entry, and what a worker says of it."""
-    facts = ShardFacts(digest_of(entries), len(entries), len(entries), len(entries), 0, 0, 0.0, 0)
+def write_shard(entries, target, unreadable=frozenset()):
+    """A shard with a scan of one slice, and its map, for each entry that is not unreadable; what a worker says of it.
+
+    An entry whose file is called "a+b" is a folder with two such scans, each of which may be unreadable.
+    """
+    rows = {table: [] for table in TABLES}
     with folder_whole(Path(target)) as folder:
+        for entry in entries:
+            for scan in [entry.file] if {entry.file} & {*unreadable} else entry.file.split("+"):
+                row = {"line": entry.line, "file": scan}
+                if scan in unreadable:
+                    rows["failed"].append({**row, "kind": "unreadable"})
+                    continue
+                rows["scans"].append({**row, "map": f"maps/{scan}.nii.gz", "flag": entry.line % 2 == 0})
+                rows["slices"].append({**row, "score": entry.line / 3})
+                (folder / "maps").mkdir(exist_ok=True)
+                (folder / rows["scans"][-1]["map"]).write_text(scan)
         for table, columns in TABLES.items():
-            rows = (
-                [{"line": entry.line, "file": entry.file} for entry in entries] if table in ("scans", "slices") else []
-            )
-            write_parquet(folder / f"{table}.parquet", columns, rows)
+            write_parquet(folder / f"{table}.parquet", columns, rows[table])
+        scans, map_bytes = len(rows["scans"]), sum(len(row["file"]) for row in rows["scans"])
+        flagged = sum(row["flag"] for row in rows["scans"])
+        facts = ShardFacts(digest_of(entries), len(entries), scans, scans, flagged, len(rows["failed"]), 0.5, map_bytes)
         write_json(folder / FACTS, asdict(facts))
     return Answer(facts, process="here:1", loads=1)
 
 
 class Scripted:
     """Workers that files named in `fates` end, or in which they meet a defect; pieces come back as `draw` says.
+
+    Files whose fate is "unreadable" fail alone.
 
     shared: one that ends takes all with it that is under way.
     """
@@ -58,7 +74,25 @@ class Scripted:
             return [Outcome(piece, Answer(stop="the disk is full"))]
         if "defect" in found:
             return [Outcome(piece, Answer(defect="a defect"))]
-        return [Outcome(piece, write_shard(piece.entries, piece.target))]
+        unreadable = {file for file, fate in self.fates.items() if fate == "unreadable"}
+        return [Outcome(piece, write_shard(piece.entries, piece.target, unreadable))]
+
+
+def state(folder, shards):
+    """All that the tables and maps of the shards say, and their counts."""
+    tables = {table: list(folder.rows(table, list(columns), shards)) for table, columns in TABLES.items()}
+    tables["failed"] = [{**row, "reason": None} for row in tables["failed"]]
+    maps = [sorted((path.name, path.read_text()) for path in folder.shard(n).glob("maps/*")) for n in range(shards)]
+    facts = [{**facts_in(folder.shard(number)), "seconds": 0} for number in range(shards)]
+    return tables, maps, facts
+
+
+def stopped_removal(folder, ignore_errors=False):
+    """A removal that a stop of the machine ends, once the tables are gone."""
+    for table in Path(folder).glob("*.parquet"):
+        table.unlink()
+    if Path(folder).exists():
+        raise KeyboardInterrupt
 
 
 def entries_of(count):
@@ -100,6 +134,44 @@ def test_all_but_the_fatal_ones_are_scored_once_in_order(data):
             assert folder.done(number, run, retry=True) == (facts["failed"] == 0)
 
 
+@settings(max_examples=20)
+@given(st.data())
+def test_however_tries_end_nothing_that_was_scored_is_lost_and_a_sound_one_ends_as_if_none_had_failed(data):
+    count, size = data.draw(st.integers(1, 10)), data.draw(st.integers(1, 6))
+    entries, shards = entries_of(count), -(-count // size)
+    fates = st.dictionaries(st.sampled_from([entry.file for entry in entries]), st.sampled_from(["kill", "unreadable"]))
+    with tempfile.TemporaryDirectory() as path:
+        there = set()
+        for _ in range(3):
+            failing = data.draw(fates)
+            folder = ArchiveFolder(Path(path) / "out", {})
+            engine = Scripted(data.draw(st.integers(1, 3)), failing, lambda n: data.draw(st.integers(0, n - 1)))
+            score(folder, entries, size, engine, retry=True)
+            there |= {entry.file for entry in entries} - failing.keys()
+            assert {row["file"] for row in folder.rows("scans", ["file"], shards)} == there
+            assert {row["file"] for row in folder.rows("failed", ["file"], shards)} == failing.keys() - there
+        folder, sound = ArchiveFolder(Path(path) / "out", {}), ArchiveFolder(Path(path) / "sound", {})
+        tried = score(folder, entries, size, Scripted(1, {}), retry=True)
+        score(sound, entries, size, Scripted(1, {}))
+        assert state(folder, shards) == state(sound, shards)
+        assert sum(one.slices for one in tried) == count - len(there)
+
+
+def test_a_line_of_several_scans_is_taken_anew_only_where_it_loses_none(tmp_path):
+    entries = [Entry(0, "a+b"), Entry(1, "c")]
+    folder = ArchiveFolder(tmp_path / "out", {})
+    for failing, scans, failed in (
+        ({"b", "c"}, ["a"], ["b", "c"]),
+        ({"a"}, ["a", "c"], ["b"]),  # b could be read, but a, which was scored, could not
+        ({"a+b"}, ["a", "c"], ["b"]),
+        ({}, ["a", "b", "c"], []),
+    ):
+        score(folder, entries, 2, Scripted(1, dict.fromkeys(failing, "unreadable")), retry=True)
+        assert [row["file"] for row in folder.rows("scans", ["file"], 1)] == scans
+        assert [row["file"] for row in folder.rows("failed", ["file"], 1)] == failed
+        assert sorted(path.name[0] for path in (folder.shard(0) / "maps").iterdir()) == scans
+
+
 def test_a_file_that_is_lost_twice_with_a_fatal_one_is_not_blamed(tmp_path):
     folder = ArchiveFolder(tmp_path / "out", {})
     score(folder, entries_of(6), 1, Scripted(3, {"file2": "kill"}, lambda count: count - 1, shared=True))
@@ -117,6 +189,11 @@ def test_a_file_that_is_known_to_end_its_worker_is_tried_again_only_if_asked(tmp
         score(again, entries, 5, engine, retry)
         lines = [row["line"] for row in again.rows("scans", ["line"], 1)]
         assert lines == [0, 1, 3, 4] if not retry else [0, 1, 2, 3, 4]
+        more = ArchiveFolder(tmp_path / "out", {})
+        score(more, entries_of(6), 6, Scripted(1, {}), retry=False)  # lines were added to it
+        assert [row["line"] for row in more.rows("scans", ["line"], 1)] == [*lines, 5]
+        if not retry:
+            score(more, entries, 5, Scripted(1, {}))
     other = [Entry(entry.line, f"other{entry.line}") for entry in entries]
     score(folder, other, 5, Scripted(1, {}))
     assert [row["line"] for row in folder.rows("scans", ["line"], 1)] == [0, 1, 2, 3, 4]
@@ -134,15 +211,52 @@ def test_what_is_no_file_s_fault_stops_all_and_blames_none(tmp_path):
         assert not [line for line in read_json_lines(folder.journal) if "ended" in line]
 
 
+def test_a_shard_whose_removal_is_stopped_is_no_more_there(tmp_path, monkeypatch):
+    entries = entries_of(3)
+    folder = ArchiveFolder(tmp_path / "out", {})
+    score(folder, entries, 1, Scripted(1, {}))
+    monkeypatch.setattr("anomae.archive.score_shard.shutil.rmtree", stopped_removal)
+    with pytest.raises(KeyboardInterrupt):
+        folder.drop_beyond(2)
+    monkeypatch.undo()
+    again = ArchiveFolder(tmp_path / "out", {})
+    assert sorted(path.name for path in (tmp_path / "out" / "shards").iterdir()) == ["00000000", "00000001"]
+    assert [again.done(number, entries[number : number + 1], retry=False) for number in range(3)] == [True, True, False]
+
+
+def test_all_pieces_are_to_be_computed_on_what_the_first_worker_does(tmp_path):
+    class Told(Scripted):
+        given = ()
+
+        def outcomes(self):
+            self.given = [*self.given, *((piece.shard, piece.computed_on) for piece in self.busy)]
+            return [
+                replace(one, answer=one.answer and replace(one.answer, computed_on="cpu fp32", doubts=("old",)))
+                for one in super().outcomes()
+            ]
+
+    fatal, sound = Told(1, {"file1": "kill", "file2": "kill"}), Told(1, {})
+    for retry, engine in ((False, fatal), (True, sound)):
+        score(ArchiveFolder(tmp_path / "out", {}), entries_of(5), 3, engine, retry)
+    assert {computed for shard, computed in [*fatal.given[1:], *sound.given]} == {"cpu fp32"}
+    assert fatal.given[0] == (-1, "")
+    again = ArchiveFolder(tmp_path / "out", {})
+    assert (again.computed_on, again.doubts) == ("cpu fp32", ("old",))
+    for shard in (again.folder / "shards").iterdir():
+        shutil.rmtree(shard)
+    assert ArchiveFolder(tmp_path / "out", {}).computed_on == ""  # nothing is there that others must be like
+
+
 def test_maps_of_pieces_come_to_lie_in_the_shard(tmp_path):
     folder = ArchiveFolder(tmp_path / "out", {})
     entries = tuple(entries_of(2))
     parts = [folder.part(0, [entry]) for entry in entries]
     for part, entry in zip(parts, entries, strict=True):
         write_shard((entry,), part)
-        (part / "maps").mkdir()
-        (part / "maps" / f"{entry.line}.nii.gz").write_text("map")
     folder.join(0, entries, parts, [])
-    assert sorted(path.name for path in (folder.shard(0) / "maps").iterdir()) == ["0.nii.gz", "1.nii.gz"]
+    assert sorted(path.name for path in (folder.shard(0) / "maps").iterdir()) == [
+        "file0.nii.gz",
+        "file1.nii.gz",
+    ]
     assert parquet.read_table(folder.shard(0) / "scans.parquet").num_rows == 2
     assert not parts[0].exists()

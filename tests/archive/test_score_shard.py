@@ -21,6 +21,8 @@ from anomae.slices.store import grey
 from anomae.volumes.read import read_volume
 from anomae.volumes.write import write_volume
 
+from .test_dispatch import stopped_removal
+
 ASKED = Asked((0.05, 0.1), 45.0, False, False, "all", False)
 
 
@@ -187,6 +189,18 @@ def test_a_shard_is_there_whole_or_not_at_all(scans, tmp_path, monkeypatch):
     assert [path.name for path in target.parent.iterdir()] == ["00000000"]
     assert facts_in(target)["entries"] == 1
     (target / "shard.json").write_text("{")
+    assert facts_in(target) is None
+
+
+def test_a_stop_while_a_shard_takes_another_s_place_leaves_one_whole(scans, tmp_path, monkeypatch):
+    target = tmp_path / "shards" / "00000000"
+    score(scans[:1], target)
+    monkeypatch.setattr("anomae.archive.score_shard.shutil.rmtree", stopped_removal)
+    with pytest.raises(KeyboardInterrupt):
+        score(scans[:2], target)
+    monkeypatch.undo()
+    assert facts_in(target)["entries"] == len(read(target, "scans")) == len(list(target.glob("maps/*"))) == 2
+    (target / "slices.parquet").unlink()  # as a stop of earlier versions left it
     assert facts_in(target) is None
 
 

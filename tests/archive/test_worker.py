@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 
 import pytest
 
@@ -9,6 +10,20 @@ import anomae.archive.worker as worker
 from anomae.archive.manifest import Entry
 from anomae.archive.worker import Piece, score_piece
 from anomae.errors import DISK_REFUSES, FULL_DISK
+
+
+@pytest.mark.parametrize(
+    ("others", "said"),
+    [
+        ("cpu bf16", "computes on cpu fp32, .* scored on cpu bf16, .*; give --device cpu --precision bf16 where"),
+        ("onnxruntime 1.2, bf16", "scored on onnxruntime 1.2, bf16, .* do not go together; name another folder"),
+    ],
+)
+def test_a_worker_of_another_precision_than_the_rest_scores_nothing(others, said, tmp_path, monkeypatch):
+    monkeypatch.setattr(worker, "_model", lambda job: (None, None, "cpu fp32"))
+    answer = score_piece(None, Piece(0, (Entry(0, "a.nii"),), str(tmp_path / "shard"), others))
+    assert re.search(said, answer.stop)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("number", [*DISK_REFUSES, errno.ENAMETOOLONG, errno.EBADF], ids=errno.errorcode.get)

@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Iterator
+from email.message import Message
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,6 +16,11 @@ _UID = r"[0-9][0-9.]{0,63}"
 _STUDY = re.compile(rf"(?P<service>https?://.+)/studies/(?P<study>{_UID})(?:/series/(?P<series>{_UID}))?/?")
 _PREFIX = "dicomweb+"
 _AS_STORED = (("application/dicom", "*"),)
+_TAIL = 4096  # bytes at the end of an answer, among which its closing boundary is
+
+
+class Incomplete(OSError):
+    """The server gave a part of what was asked for."""
 
 
 def is_dicomweb(url: str) -> bool:
@@ -28,43 +34,79 @@ def fetch_dicomweb(url: str, folder: Path, most_bytes: int) -> Path:
     Returns the folder of the series where the URL names one, `folder` else.  One instance is in memory at a time.
     A server that wants a name and password finds them in ~/.netrc; one that wants a bearer token, in the environment
     variable ANOMAE_DICOMWEB_TOKEN, which is sent by https (or to this machine itself) alone.  Raises UnreadableScan
-    where nothing comes or it is more than `most_bytes`, MissingExtra without the extra `dicomweb`, and what the client
-    raises.
+    where nothing comes, images of another study (or series) come, or it is more than `most_bytes`; Incomplete where the
+    answer is a part by its status or its end; MissingExtra without the extra `dicomweb`; and what the client raises.
     """
     match = _STUDY.fullmatch(url.removeprefix(_PREFIX))
     assert match is not None
     api = require("dicomweb_client.api", "dicomweb")
     requests = require("requests", "dicomweb")
     answers: list[Any] = []
+
+    def kept(answer: Any, **_: Any) -> None:
+        answer.raw = _Body(answer.raw)
+        answers.append(answer)
+
     with requests.Session() as session:
-        session.hooks["response"].append(lambda answer, **_: answers.append(answer))
+        session.hooks["response"].append(kept)
         client = api.DICOMwebClient(url=match["service"], session=session, headers=_headers(match["service"]))
         try:
             if match["series"]:
                 instances = client.iter_series(match["study"], match["series"], media_types=_AS_STORED)
             else:
                 instances = client.iter_study(match["study"], media_types=_AS_STORED)
-            _write(instances, url, folder, most_bytes)
+            written = _write(instances, url, match, folder, most_bytes)
+            _check_whole(answers[-1])
         finally:
             for answer in answers:  # the client leaves one that it refuses open, and one that is not read to its end
                 answer.close()
+    if not written:
+        raise UnreadableScan(f"{url} holds no instance.")
     return folder / match["series"] if match["series"] else folder
 
 
-def _write(instances: Iterator[Any], url: str, folder: Path, most_bytes: int) -> None:
+def _write(instances: Iterator[Any], url: str, asked: re.Match[str], folder: Path, most_bytes: int) -> int:
+    """Write the instances, a folder a series; returns how many they are."""
     written, total = 0, 0
     for written, instance in enumerate(instances, start=1):
-        series = str(instance.get("SeriesInstanceUID", ""))
+        study, series = (str(instance.get(name, "")) for name in ("StudyInstanceUID", "SeriesInstanceUID"))
         if not re.fullmatch(_UID, series):  # it becomes a folder's name
             raise UnreadableScan(f"{url} holds an instance without a proper SeriesInstanceUID.")
+        if study != asked["study"] or series != (asked["series"] or series):
+            raise UnreadableScan(f"{url} is answered with images of another study or series; ask who runs the server.")
         file = folder / series / f"{written:06d}.dcm"
         file.parent.mkdir(exist_ok=True)
         instance.save_as(file)
         total += file.stat().st_size
         if total > most_bytes:
             raise UnreadableScan(f"{url} holds more than the limit of {most_bytes:,} bytes.")
-    if not written:
-        raise UnreadableScan(f"{url} holds no instance.")
+    return written
+
+
+class _Body:
+    """The raw body of an answer, of which the last bytes that were read are kept: the client looks for no end."""
+
+    def __init__(self, raw: Any) -> None:
+        self._raw, self.tail = raw, b""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._raw, name)
+
+    def stream(self, *arguments: Any, **options: Any) -> Iterator[bytes]:
+        for piece in self._raw.stream(*arguments, **options):
+            self.tail = (self.tail + piece[-_TAIL:])[-_TAIL:]
+            yield piece
+
+
+def _check_whole(answer: Any) -> None:
+    """Raises Incomplete where an answer that was read says that it is a part, or ends without its closing boundary."""
+    if answer.status_code == 206:
+        raise Incomplete("the server gave only a part of it, status 206")
+    head = Message()
+    head["Content-Type"] = answer.headers.get("Content-Type", "")
+    boundary = head.get_boundary()
+    if boundary is not None and f"--{boundary}--".encode() not in answer.raw.tail:
+        raise Incomplete("the answer broke off before its end")
 
 
 def _headers(service: str) -> dict[str, str]:

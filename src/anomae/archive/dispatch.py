@@ -1,7 +1,7 @@
 """Shards to an engine's workers and back; one that ends its worker is taken apart until the file is found."""
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
@@ -22,30 +22,39 @@ Shard = tuple[int, tuple[Entry, ...]]
 
 @dataclass(slots=True)
 class _Open:
-    """A shard that is under way."""
+    """A shard that is under way.  tried: lines of it that failed and are tried again; None: it is scored as a whole."""
 
     entries: tuple[Entry, ...]
     under_way: int
     whole: bool
+    tried: frozenset[int] | None = None
+    slices: int = 0  # scored by this command
     parts: dict[int, Path] = field(default_factory=dict)  # by first line
     ended: list[Row] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """A shard that is on the disk.  process: of the worker that scored it, or its last piece; loads: its models."""
+    """A shard that is on the disk.
+
+    process: of the worker that scored it, or its last piece; loads: its models.  files, slices: tried, and scored, by
+    this command.
+    """
 
     number: int
     facts: ShardFacts
     process: str
     loads: int
+    files: int
+    slices: int
 
 
 def scored_shards(shards: Iterable[Shard], engine: Engine, folder: ArchiveFolder, retry: bool) -> Iterator[Finished]:
     """Score `shards`, no more at once than the engine has workers; yields each when it is on the disk.
 
-    retry: also try files again that are known to have ended their worker.  Raises UserError for what is no file's
-    fault: a worker that ends while it loads the model, a package that is missing, a full disk.
+    retry: of a shard that is there try the lines again that failed; also files that are known to have ended their
+    worker.  Raises UserError for what is no file's fault: a worker that ends while it loads the model, a package that
+    is missing, a full disk.
     """
     _try_the_model(engine, folder)
     waiting: deque[Piece] = deque()
@@ -64,8 +73,10 @@ def scored_shards(shards: Iterable[Shard], engine: Engine, folder: ArchiveFolder
                     break
                 number, entries = shard
                 known = {} if retry else folder.ended(entries)
-                pieces = _pieces(number, entries, known, folder)
-                under_way[number] = _Open(entries, len(pieces), not known, ended=list(known.values()))
+                tried = folder.to_retry(number, entries) if retry else None
+                pieces = _pieces(number, entries, known, tried, folder)
+                whole = not known and tried is None
+                under_way[number] = _Open(entries, len(pieces), whole, tried, ended=list(known.values()))
                 waiting.extend(pieces)
                 if not pieces:
                     yield _finished(number, under_way.pop(number), None, "", 0, folder)
@@ -79,8 +90,8 @@ def scored_shards(shards: Iterable[Shard], engine: Engine, folder: ArchiveFolder
             piece, shard_open = outcome.piece, under_way[outcome.piece.shard]
             again = _again(outcome, shard_open, folder)
             shard_open.under_way += len(again) - 1
-            tried = engine.shared and any(left.attempts for left in again)
-            (suspects if tried else waiting).extendleft(reversed(again))  # before new shards: few are open at once
+            suspected = engine.shared and any(left.attempts for left in again)
+            (suspects if suspected else waiting).extendleft(reversed(again))  # before new shards: few are open at once
             if not shard_open.under_way:
                 answer = outcome.answer
                 facts = answer.facts if answer and shard_open.whole else None
@@ -89,8 +100,11 @@ def scored_shards(shards: Iterable[Shard], engine: Engine, folder: ArchiveFolder
 
 
 def _try_the_model(engine: Engine, folder: ArchiveFolder) -> None:
-    """A piece without entries: what stops all workers stops here, and no file is blamed for it."""
-    engine.submit(Piece(-1, (), str(folder.folder / "parts" / "none")))
+    """A piece without entries: what stops all workers stops here, and no file is blamed for it.
+
+    What this worker computes on is what all have to.
+    """
+    engine.submit(Piece(-1, (), str(folder.folder / "parts" / "none"), folder.computed_on))
     for outcome in engine.outcomes():
         if outcome.answer is None:
             raise UserError(
@@ -100,6 +114,7 @@ def _try_the_model(engine: Engine, folder: ArchiveFolder) -> None:
         _stop_where_it_must(outcome)
         if outcome.answer.defect:
             raise AnomaeError(f"A worker could not load the model: {outcome.answer.defect}.")
+        folder.agree(outcome.answer.computed_on, outcome.answer.doubts)
 
 
 def _stop_where_it_must(outcome: Outcome) -> None:
@@ -107,17 +122,25 @@ def _stop_where_it_must(outcome: Outcome) -> None:
         raise UserError(outcome.answer.stop)
 
 
-def _pieces(number: int, entries: tuple[Entry, ...], known: dict[int, Row], folder: ArchiveFolder) -> list[Piece]:
-    """The shard as one piece, or the runs between those of its files that are known to end their worker."""
+def _pieces(
+    number: int, entries: tuple[Entry, ...], known: dict[int, Row], tried: Set[int] | None, folder: ArchiveFolder
+) -> list[Piece]:
+    """The shard as one piece, or the runs between those of its files that are known to end their worker.
+
+    tried: the lines that alone are to be tried, as one piece.
+    """
+    if tried is not None:
+        run = tuple(entry for entry in entries if entry.line in tried)
+        return [Piece(number, run, str(folder.part(number, run)), folder.computed_on)] if run else []
     if not known:
-        return [Piece(number, entries, str(folder.shard(number)))]
+        return [Piece(number, entries, str(folder.shard(number)), folder.computed_on)]
     runs: list[list[Entry]] = [[]]
     for entry in entries:
         if entry.line in known:
             runs.append([])
         else:
             runs[-1].append(entry)
-    return [Piece(number, tuple(run), str(folder.part(number, run))) for run in runs if run]
+    return [Piece(number, tuple(run), str(folder.part(number, run)), folder.computed_on) for run in runs if run]
 
 
 def _again(outcome: Outcome, shard: _Open, folder: ArchiveFolder) -> list[Piece]:
@@ -130,13 +153,14 @@ def _again(outcome: Outcome, shard: _Open, folder: ArchiveFolder) -> list[Piece]
     piece, answer = outcome.piece, outcome.answer
     if answer is not None and answer.facts is not None:
         shard.parts[piece.entries[0].line] = Path(piece.target)
+        shard.slices += answer.facts.slices
         return []
     shard.whole = False
     if len(piece.entries) > 1:
         index = was_at(piece)
         ends = [len(piece.entries) // 2] if index is None else [index, index + 1]
         runs = [piece.entries[start:end] for start, end in pairwise([0, *ends, len(piece.entries)])]
-        return [Piece(piece.shard, run, str(folder.part(piece.shard, run))) for run in runs if run]
+        return [Piece(piece.shard, run, str(folder.part(piece.shard, run)), folder.computed_on) for run in runs if run]
     if answer is None and piece.attempts + 1 < _ATTEMPTS:
         target = str(folder.part(piece.shard, piece.entries))
         return [replace(piece, target=target, attempts=piece.attempts + 1)]
@@ -152,8 +176,11 @@ def _again(outcome: Outcome, shard: _Open, folder: ArchiveFolder) -> list[Piece]
 def _finished(
     number: int, shard: _Open, facts: ShardFacts | None, process: str, loads: int, folder: ArchiveFolder
 ) -> Finished:
-    if facts is None:
-        parts = [shard.parts[line] for line in sorted(shard.parts)]
+    parts = [shard.parts[line] for line in sorted(shard.parts)]
+    if shard.tried is not None:
+        facts = folder.join_retried(number, shard.entries, parts, shard.ended, shard.tried)
+    elif facts is None:
         facts = folder.join(number, shard.entries, parts, shard.ended)
-    folder.note_shard(number, facts, process)
-    return Finished(number, facts, process, loads)
+    folder.note_shard(number, shard.entries, facts, process, shard.ended)
+    files = facts.entries if shard.tried is None else len(shard.tried)
+    return Finished(number, facts, process, loads, files, shard.slices)

@@ -8,20 +8,22 @@ OUT/
   shards/<number>/shard.json         counts, and the digest of the lines of the manifest that it is of
   patients.parquet, failed.csv       of all shards; written at the end
   archive.json                       counts and rules; written last: its presence means "complete"
-  journal.jsonl                      the model and what was asked; a line a shard, and one for each file that ended
-                                     its worker
+  journal.jsonl                      the model and what was asked; what scores are computed on; a line a shard, with
+                                     what of it no more ends its worker, and one for each file that did
   parts/                             pieces of a shard whose worker was ended, until they are joined
 """
 
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import asdict
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 from anomae.archive.manifest import Entry, digest_of
 from anomae.archive.parquet import join_parquet, parquet_rows, write_parquet
-from anomae.archive.score_shard import FACTS, ShardFacts, facts_in, folder_whole
+from anomae.archive.retried import failed_lines, write_over
+from anomae.archive.score_shard import FACTS, ShardFacts, facts_in, folder_whole, remove_whole
 from anomae.archive.tables import FAILED, TABLES, Row
 from anomae.errors import UserError
 from anomae.files import append_json_line, read_json_lines, write_json
@@ -33,13 +35,18 @@ SUMMARY = "archive.json"
 
 
 class ArchiveFolder:
-    """OUT of `anomae score-archive MANIFEST OUT`; whoever opens it holds its lock."""
+    """OUT of `anomae score-archive MANIFEST OUT`; whoever opens it holds its lock.
+
+    computed_on: kind of device and precision of all scores in it, "" where that is still open.  doubts: what the model
+    lacks, a sentence each.
+    """
 
     def __init__(self, folder: Path, asked: Mapping[str, Any]) -> None:
         """Open `folder`, making it where it is absent, and remove what a stopped command left half done.
 
         asked: what all shards have to agree on, name -> value; kept in the journal.  Raises UserError where the folder
         holds something else, or shards that differ in any of it; without a shard what was asked before binds nobody.
+        `device` binds only where it is not known what they are computed on.
         """
         self.folder, self.journal = folder, folder / "journal.jsonl"
         lines = read_json_lines(self.journal)
@@ -49,8 +56,10 @@ class ArchiveFolder:
         if len(lines) == 1 and not others:  # a command that was refused left it, and nothing was scored
             self.journal.unlink()
             lines = []
+        self.computed_on, self.doubts = self._agreed(lines)
         if lines:
-            differing = [name for name, value in asked.items() if lines[0].get(name, UNSAID.get(name)) != value]
+            told = {name: value for name, value in asked.items() if name != "device" or not self.computed_on}
+            differing = [name for name, value in told.items() if lines[0].get(name, UNSAID.get(name)) != value]
             if differing:
                 raise UserError(
                     f"{folder} holds shards that differ in: {', '.join(differing)}; give the same as before, or name "
@@ -59,8 +68,25 @@ class ArchiveFolder:
         else:
             folder.mkdir(parents=True, exist_ok=True)
             append_json_line(self.journal, {"format": FORMAT, **asked})
-        self._ended = {(line["line"], line["ended"]): line for line in lines[1:] if "ended" in line}
+        self._ended: dict[tuple[int, str], Row] = {}
+        for line in lines[1:]:
+            if "ended" in line:
+                self._ended[line["line"], line["ended"]] = line
+            self._forget(line.get("read_since", ()))
         self.clean()
+
+    def _agreed(self, lines: Sequence[Mapping[str, Any]]) -> tuple[str, tuple[str, ...]]:
+        """What the shards are computed on, "" where none is there or an earlier version wrote them; the doubts."""
+        said = [line for line in lines if "computed_on" in line]
+        if not said or not any((self.folder / "shards").glob("[0-9]*")):
+            return "", ()
+        return str(said[-1]["computed_on"]), tuple(said[-1]["doubts"])
+
+    def agree(self, computed_on: str, doubts: Sequence[str]) -> None:
+        """Enter what all shards are computed on from now on, and what the model lacks, a sentence each."""
+        if (computed_on, tuple(doubts)) != (self.computed_on, self.doubts):
+            append_json_line(self.journal, {"computed_on": computed_on, "doubts": list(doubts)})
+        self.computed_on, self.doubts = computed_on, tuple(doubts)
 
     def clean(self) -> None:
         """Remove what workers that were ended left half done; none may be at work."""
@@ -83,23 +109,41 @@ class ArchiveFolder:
         facts = facts_in(self.shard(number))
         return facts is not None and facts.get("digest") == digest_of(entries) and not (retry and facts.get("failed"))
 
+    def to_retry(self, number: int, entries: Sequence[Entry]) -> frozenset[int] | None:
+        """The lines that failed of a shard that is there, of these lines; None where there is none such."""
+        return failed_lines(self.shard(number)) if self.done(number, entries, retry=False) else None
+
     def ended(self, entries: Sequence[Entry]) -> dict[int, Row]:
         """Those of `entries` that are known to end their worker: line -> the row of the table `failed`."""
         known = {entry.line: self._ended.get((entry.line, entry.file)) for entry in entries}
         return {line: {name: row[name] for name in FAILED} for line, row in known.items() if row is not None}
 
-    def note_shard(self, number: int, facts: ShardFacts, process: str) -> None:
-        """Enter a shard that is there."""
-        append_json_line(self.journal, {"shard": number, "process": process, **asdict(facts)})
+    def note_shard(
+        self, number: int, entries: Sequence[Entry], facts: ShardFacts, process: str, ended: Sequence[Row]
+    ) -> None:
+        """Enter a shard that is there.  ended: of its `entries` those that ended their worker, now or before."""
+        still = {row["line"] for row in ended}
+        since = [
+            [entry.line, entry.file]
+            for entry in entries
+            if (entry.line, entry.file) in self._ended and entry.line not in still
+        ]
+        said = {"read_since": since} if since else {}
+        append_json_line(self.journal, {"shard": number, "process": process, **asdict(facts), **said})
+        self._forget(since)
 
     def note_ended(self, row: Row) -> None:
         """Enter a file that ended its worker, so that a command that is given again does not try it."""
         append_json_line(self.journal, {"ended": row["file"], **row})
+        self._ended[row["line"], row["file"]] = row
+
+    def _forget(self, read_since: Iterable[Sequence[Any]]) -> None:
+        for line, file in read_since:
+            self._ended.pop((line, file), None)
 
     def join(self, number: int, entries: Sequence[Entry], parts: Sequence[Path], ended: Sequence[Row]) -> ShardFacts:
         """Make one shard of its parts, in the order of the manifest, and the rows of files that ended their worker."""
-        facts = [found for part in parts if (found := facts_in(part)) is not None]
-        assert len(facts) == len(parts)
+        facts = _facts_of(parts)
         with folder_whole(self.shard(number)) as folder:
             for table, columns in TABLES.items():
                 files = [part / f"{table}.parquet" for part in parts]
@@ -123,6 +167,21 @@ class ArchiveFolder:
             shutil.rmtree(part)
         return whole
 
+    def join_retried(
+        self, number: int, entries: Sequence[Entry], parts: Sequence[Path], ended: Sequence[Row], tried: Set[int]
+    ) -> ShardFacts:
+        """Put the lines `tried` of a shard that is there in place of what it has of them, but where that is more."""
+        shard = self.shard(number)
+        seconds = sum(facts["seconds"] for facts in _facts_of([shard, *parts]))
+        ended = sorted(ended, key=itemgetter("line"))
+        with folder_whole(shard) as folder:
+            counts = write_over(folder, shard, parts, ended, tried)
+            whole = ShardFacts(digest_of(entries), len(entries), seconds=round(seconds, 3), **counts)
+            write_json(folder / FACTS, asdict(whole))
+        for part in parts:
+            shutil.rmtree(part)
+        return whole
+
     def rows(self, table: str, columns: Sequence[str], shards: int) -> Iterator[dict[str, Any]]:
         """The rows of one table of the first `shards` shards, in order."""
         for number in range(shards):
@@ -132,7 +191,13 @@ class ArchiveFolder:
         """Remove shards of lines that the manifest has no more."""
         for path in sorted((self.folder / "shards").glob("[0-9]*")):
             if int(path.name) >= shards:
-                shutil.rmtree(path)
+                remove_whole(path)
+
+
+def _facts_of(parts: Sequence[Path]) -> list[dict[str, Any]]:
+    facts = [found for part in parts if (found := facts_in(part)) is not None]
+    assert len(facts) == len(parts)
+    return facts
 
 
 _SUMMED = ("scans", "slices", "flagged", "failed", "seconds", "map_bytes")

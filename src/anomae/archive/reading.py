@@ -12,8 +12,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from anomae.archive.beside import belonging_to, may_need_others
-from anomae.archive.dicomweb import fetch_dicomweb, is_dicomweb
+from anomae.archive.dicomweb import Incomplete, fetch_dicomweb, is_dicomweb
 from anomae.archive.manifest import is_url
+from anomae.archive.statuses import passes, status_of, why_for_good
 from anomae.cohorts.own_outputs import without_outputs
 from anomae.cohorts.scans_below import without_masks
 from anomae.errors import FULL_DISK, MissingExtra, NotWritten, UnreadableScan, UserError
@@ -128,10 +129,15 @@ def _tried(file: str, folder: Path, fetch: Callable[[str, Path, int], Path]) -> 
             cause = error.__cause__
             if isinstance(cause, OSError) and cause.errno in FULL_DISK:
                 raise NotWritten(folder, str(cause)) from error
-            if cause is None or isinstance(cause, _FOR_GOOD):
+            status = status_of(cause)
+            for_good = None if status is None else why_for_good(file, status)
+            if for_good is not None:
+                raise UnreadableScan(for_good) from error
+            if cause is None or (isinstance(cause, _FOR_GOOD) and not (status and passes(status))):
                 raise _about(file, error) from error
             if wait_s is None:
-                why = f"{type(cause).__name__}"
+                why = type(cause).__name__ if status is None else f"status {status}"
+                why = str(cause) if isinstance(cause, Incomplete) else why
                 raise UnreadableScan(f"{file} could not be fetched ({why}), tried {len(WAITS_S) + 1} times.") from error
             shutil.rmtree(folder)
             folder.mkdir()
@@ -181,8 +187,9 @@ def _files_in(system: Any, parent: str, waits_s: tuple[float, ...]) -> dict[str,
             listed = system.ls(parent, detail=True)
             break
         except Exception as error:
-            # What carries a status is the answer of a web server; where none came it is asked again.
-            if isinstance(error, (*_FOR_GOOD, NotImplementedError)) or hasattr(error, "status"):
+            status = status_of(error)  # of a web server's answer; where none came it is asked again
+            for_now = status is not None and passes(status)
+            if not for_now and (status is not None or isinstance(error, (*_FOR_GOOD, NotImplementedError))):
                 return {}
             if not waits_s:
                 raise

@@ -55,8 +55,8 @@ def score_archive(
     workers, as is `out`.  engine: local, dask or ray.  workers: processes (None: one a core; of a Dask cluster at
     `address` all that it has).  threads: of each (None: the cores of this machine shared out; 1 on a cluster).  shard:
     how many lines of the manifest are scored and written at a time.  maps: of which scans they are written: all,
-    flagged or none.  bounds, threshold, smoothed, force, device: as `anomae.score_scans` takes them.  retry: score
-    shards anew that list failures.
+    flagged or none.  bounds, threshold, smoothed, force, device: as `anomae.score_scans` takes them.  retry: also
+    try again what a shard that is there lists as failed; the rest of it stays.
 
     A shard that is there is not scored again, as long as the same lines of the manifest lead to it; a file that is
     changed keeps its old scores.  A file that cannot be read, or that ends its worker, is listed, and the rest goes on.
@@ -120,6 +120,8 @@ def score_archive(
                 "version": anomae.__version__,
                 "manifest": listed.location,
                 **facts,
+                "computed_on": folder.computed_on,
+                "notes": list(folder.doubts),
                 "asked": agreed,
                 "this_command": here,
             },
@@ -130,8 +132,8 @@ def score_archive(
 
 
 def _count(finished: Finished, scored: dict[str, int], workers_seen: dict[str, int]) -> None:
-    scored["files"] += finished.facts.entries
-    scored["slices"] += finished.facts.slices
+    scored["files"] += finished.files
+    scored["slices"] += finished.slices
     if finished.process:
         workers_seen[finished.process] = max(finished.loads, workers_seen.get(finished.process, 0))
 

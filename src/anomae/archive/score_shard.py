@@ -181,16 +181,28 @@ def folder_whole(target: Path) -> Iterator[Path]:
 
 
 def put_in_its_stead(folder: Path, target: Path) -> None:
-    """Rename `folder` to `target`, whatever was there before."""
-    if target.exists():
-        shutil.rmtree(target)
+    """Rename `folder` to `target`; what was there before goes at once, so that a stop leaves no half of it."""
+    before = _out_of_sight(target) if target.exists() else None
     folder.replace(target)
+    if before is not None:
+        shutil.rmtree(before, ignore_errors=True)
+
+
+def remove_whole(folder: Path) -> None:
+    """Remove a shard; what a stop leaves of it is none."""
+    shutil.rmtree(_out_of_sight(folder), ignore_errors=True)
+
+
+def _out_of_sight(folder: Path) -> Path:
+    aside = folder.with_name(f".part-{secrets.token_hex(8)}")
+    folder.replace(aside)
+    return aside
 
 
 def facts_in(folder: Path) -> dict[str, Any] | None:
-    """What shard.json of a shard says; None where the shard is not there or not whole."""
+    """What shard.json of a shard says; None where the shard is not there or not whole, all tables of it."""
     try:
         facts = read_json(folder / FACTS)
     except UserError:
         return None
-    return facts if isinstance(facts, dict) else None
+    return facts if all((folder / f"{table}.parquet").exists() for table in TABLES) else None

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from anomae.archive.manifest import Entry
 from anomae.archive.score_shard import Asked, ShardFacts, score_shard
+from anomae.detectors.protocol import engine_of
 from anomae.errors import DISK_REFUSES, AnomaeError, UserError
 from anomae.inference.decision import Rules
 from anomae.inference.fitted import load_model
@@ -33,12 +34,14 @@ class Job:
 class Piece:
     """A shard, or a piece of one whose worker was ended: the entries to score, and the folder to write.
 
-    attempts: how many workers were ended by it so far.
+    computed_on: what all scores of the archive are, see `anomae.training.devices.computed_on`, "" where that is still
+    open.  attempts: how many workers were ended by it so far.
     """
 
     shard: int
     entries: tuple[Entry, ...]
     target: str
+    computed_on: str = ""
     attempts: int = 0
 
 
@@ -46,7 +49,8 @@ class Piece:
 class Answer:
     """What a worker says of a piece, one of: its facts; stop, why nothing can go on; defect, of the program.
 
-    process: "host:pid" of the worker.  loads: how many models that process loaded so far.
+    process: "host:pid" of the worker.  loads: how many models that process loaded so far.  computed_on: kind of device
+    and precision there, or the engine of an exported model.  doubts: what its model lacks, a sentence each.
     """
 
     facts: ShardFacts | None = None
@@ -54,6 +58,8 @@ class Answer:
     defect: str = ""
     process: str = ""
     loads: int = 0
+    computed_on: str = ""
+    doubts: tuple[str, ...] = ()
 
 
 def score_piece(job: Job, piece: Piece) -> Answer:
@@ -61,7 +67,9 @@ def score_piece(job: Job, piece: Piece) -> Answer:
     leave_out_readers_warnings()
     process = f"{os.uname().nodename}:{os.getpid()}"
     try:
-        model, rules = _model(job)
+        model, rules, computed = _model(job)
+        if piece.computed_on not in ("", computed):
+            return Answer(stop=_unlike(process, computed, piece.computed_on), process=process)
         facts = score_shard(piece.entries, Path(piece.target), model, rules, job.asked, partial(_note, piece))
         _at(piece).unlink(missing_ok=True)
     except AnomaeError as error:
@@ -74,7 +82,8 @@ def score_piece(job: Job, piece: Piece) -> Answer:
         return Answer(defect=_told(error), process=process)
     except Exception as error:  # noqa: BLE001  told to whoever gave the piece, who lists the one entry that it is of
         return Answer(defect=_told(error), process=process)
-    return Answer(facts, process=process, loads=_model.cache_info().misses)
+    loads, doubts = _model.cache_info().misses, tuple(model.lacks(computed))
+    return Answer(facts, process=process, loads=loads, computed_on=computed, doubts=doubts)
 
 
 def was_at(piece: Piece) -> int | None:
@@ -101,8 +110,11 @@ def _note(piece: Piece, entry: Entry) -> None:
 
 
 @lru_cache(maxsize=1)
-def _model(job: Job) -> tuple[Model, Rules]:
+def _model(job: Job) -> tuple[Model, Rules, str]:
+    """The model, its rules, and what it computes on."""
     import torch
+
+    from anomae.training.devices import computed_on
 
     torch.set_num_threads(job.threads)
     model = load_model(job.run, job.device)
@@ -110,7 +122,19 @@ def _model(job: Job) -> tuple[Model, Rules]:
         raise UserError(
             f"{job.run} holds another fitted model on {os.uname().nodename} than where the command was given."
         )
-    return model, model.rules(job.asked.bounds, job.asked.threshold, job.asked.smoothed)
+    engine = engine_of(model.detector)
+    computed = computed_on(job.device or DeviceSettings()) if engine == "torch" else engine
+    return model, model.rules(job.asked.bounds, job.asked.threshold, job.asked.smoothed), computed
+
+
+def _unlike(process: str, own: str, others: str) -> str:
+    device, _, precision = others.partition(" ")
+    known = device in ("cpu", "cuda")  # and not the engine of an exported model
+    same = f"give --device {device} --precision {precision} where every machine has that, or " if known else ""
+    return (
+        f"The worker {process} computes on {own}, but the shards of this archive are scored on {others}, and scores of "
+        f"two kinds do not go together; {same}name another folder."
+    )
 
 
 def _told(error: Exception) -> str:

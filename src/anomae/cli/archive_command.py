@@ -39,7 +39,7 @@ def score_archive(
     ] = None,
     smoothed: Smoothed = False,
     force: Annotated[bool, typer.Option(help="Flag scans too that the model was not made for.")] = False,
-    retry: Annotated[bool, typer.Option(help="Score shards anew that list failures.")] = False,
+    retry: Annotated[bool, typer.Option(help="Also try again what is listed as failed.")] = False,
     device: Device = None,
     precision: Precision = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as one JSON object.")] = False,
@@ -90,5 +90,7 @@ def score_archive(
         f"Scored now: {here['slices']} slice(s) in {here['seconds']:.1f} s, {here['slices_per_s']:.1f}/s, by "
         f"{here['processes']} process(es)."
     )
+    for note in facts["notes"]:
+        typer.echo(note)
     typer.echo(f"Tables: {folder / 'shards'}; failures: {folder / 'failed.csv'}")
     ended(facts["scans"], "scan(s)", [], [facts["first_failure"]] * failed, strict)

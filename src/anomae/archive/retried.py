@@ -1,0 +1,80 @@
+"""A shard whose failed lines were tried again: their new rows among the old rows of its other lines."""
+
+import os
+import shutil
+from collections.abc import Collection, Iterable, Iterator, Sequence, Set
+from heapq import merge
+from operator import itemgetter
+from pathlib import Path
+
+from anomae.archive.parquet import parquet_rows, write_parquet
+from anomae.archive.tables import PASSED_OVER, TABLES, Row
+
+_SCAN = ("line", "file")
+
+
+def failed_lines(shard: Path) -> frozenset[int]:
+    """The lines of the manifest of which something failed.  Raises UserError where the table is broken."""
+    return frozenset(line for line, _ in _failures([shard]))
+
+
+def write_over(
+    folder: Path, shard: Path, parts: Sequence[Path], ended: Sequence[Row], tried: Set[int]
+) -> dict[str, int]:
+    """Write the tables and maps of `shard` into `folder`, with the lines `tried` as `parts` and `ended` have them.
+
+    parts: in the order of their lines.  ended: rows of files that ended their worker now, in that order too.  Maps of
+    `parts` are moved, those of `shard` stay there as well.  A line of which a scan was scored before and fails now
+    keeps all that it had.  Returns what shard.json counts of the tables.
+    """
+    new = tried - _kept(shard, parts, tried)
+    for table, columns in TABLES.items():
+        path = folder / f"{table}.parquet"
+        before = (row for row in _rows([shard], table, list(columns)) if row["line"] not in new)
+        now = (row for row in _rows(parts, table, list(columns)) if row["line"] in new)
+        ends = [row for row in ended if table == "failed" and row["line"] in new]
+        write_parquet(path, columns, merge(before, now, ends, key=itemgetter("line")))
+    map_bytes = 0
+    for source in (shard, *parts):
+        for row in _rows([source], "scans", ("line", "map")):
+            if row["map"] and (row["line"] in new) is (source != shard):
+                _bring(source / row["map"], folder / row["map"], move=source != shard)
+                map_bytes += (folder / row["map"]).stat().st_size
+    flags = [row["flag"] for row in _rows([folder], "scans", ("flag",))]
+    return {
+        "scans": len(flags),
+        "slices": sum(1 for _ in _rows([folder], "slices", ("line",))),
+        "flagged": flags.count(True),
+        "failed": sum(1 for _ in _failures([folder])),
+        "map_bytes": map_bytes,
+    }
+
+
+def _kept(shard: Path, parts: Sequence[Path], tried: Collection[int]) -> set[int]:
+    """Which of the lines `tried` would lose a scan by what came of them."""
+    scored = {(row["line"], row["file"]) for row in _rows([shard], "scans", _SCAN) if row["line"] in tried}
+    again = {row["line"] for row in _rows(parts, "scans", ("line",))}
+    failed = set(_failures(parts))
+    return {line for line, file in scored if line not in again or (line, file) in failed}
+
+
+def _failures(folders: Iterable[Path]) -> Iterator[tuple[int, str]]:
+    for row in _rows(folders, "failed", (*_SCAN, "kind")):
+        if row["kind"] != PASSED_OVER:
+            yield row["line"], row["file"]
+
+
+def _rows(folders: Iterable[Path], table: str, columns: Sequence[str]) -> Iterator[Row]:
+    for folder in folders:
+        yield from parquet_rows(folder / f"{table}.parquet", columns)
+
+
+def _bring(source: Path, target: Path, *, move: bool) -> None:
+    target.parent.mkdir(exist_ok=True)
+    if move:
+        source.replace(target)
+        return
+    try:
+        os.link(source, target)
+    except OSError:  # a disk without links
+        shutil.copyfile(source, target)
