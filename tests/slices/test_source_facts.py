@@ -11,13 +11,14 @@ from anomae.errors import UserError
 from anomae.files import read_json, write_json
 from anomae.phantoms.layouts import write_phantom_data_set
 from anomae.seeds import generator
+from anomae.slices import source_facts
 from anomae.slices.settings import PrepareSettings
 from anomae.slices.source_facts import SOURCES
 from anomae.slices.writer import StoreWriter
 from anomae.stages.prepare import prepare
 from anomae.volumes.detached import files_of
 from anomae.volumes.volume import Grid
-from anomae.volumes.write import write_volume
+from anomae.volumes.write import write_dicom_series, write_volume
 
 SHAPE = (4, 8, 8)
 SETTINGS = PrepareSettings(image_size=8)
@@ -240,3 +241,28 @@ def test_what_a_table_of_candidates_says_is_a_source(tmp_path, monkeypatch, watc
     found = made(tmp_path / "stopped", data, **asked)
     assert "candidates.csv has changed since" in capsys.readouterr().err
     assert found == made(tmp_path / "fresh", data, **asked)
+
+
+def test_a_series_is_of_the_files_of_its_folder(tmp_path):
+    for patient, series in ((patient, series) for patient in range(4) for series in range(2)):
+        voxels = generator(patient, str(series)).integers(0, 900, SHAPE).astype(np.int16)
+        write_dicom_series(tmp_path / "series", voxels, Grid(SHAPE), patient=f"P{patient}")
+        folder = tmp_path / f"in/healthy/p{patient}"
+        folder.mkdir(parents=True, exist_ok=True)
+        for file in sorted((tmp_path / "series").iterdir()):
+            file.rename(folder / f"{series}-{file.name}")
+    made(tmp_path / "store", tmp_path / "in")
+    assert len(read_json(tmp_path / "store" / SOURCES)) == 8
+    made(tmp_path / "store", tmp_path / "in")
+    first, *_ = sorted((tmp_path / "in/healthy/p0").iterdir())
+    first.write_bytes(first.read_bytes()[:-2] + b"\1\1")
+    with pytest.raises(UserError, match=r"2 source file\(s\) have changed .*healthy/p0"):
+        made(tmp_path / "store", tmp_path / "in")
+
+
+def test_a_folder_of_the_slices_of_all_cases_is_read_once(tmp_path):
+    """Of Kaggle's BraTS2020 each of 369 volumes read all 57,195 files, 7 GB, for their hash."""
+    write_phantom_data_set(tmp_path / "in", "brats2020-slices", count=5, seed=1, shape=(8, 16, 16))
+    source_facts._hash.cache_clear()
+    made(tmp_path / "store", tmp_path / "in", cohort="brats2020", options={"channel": 0})
+    assert source_facts._hash.cache_info().misses == 1

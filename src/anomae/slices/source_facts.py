@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +20,18 @@ _BLOCK = 1 << 20
 def source_facts(case: Case, brain: bool = False) -> dict[str, list[str | int]]:
     """ "scan", "lesion" and so on -> path, size in bytes, last change (ns since 1970) and BLAKE2b hash.
 
-    Of a folder: of all files that lie directly in it; of a header whose voxels lie in a file of their own: of both.
-    What is no file (a made-up scan) is left out.  "table": path, and hash of what it says of the case.
-    brain: whether a file beside the scan may tell its brain; where there is none, "brain" -> [] says so.
+    Of a folder, and of a series in one: of all files that lie directly in it; of a header whose voxels lie in a file of
+    their own: of both.  What is no file (a made-up scan) is left out.  "table": path, and hash of what it says of the
+    case.  brain: whether a file beside the scan may tell its brain; where there is none, "brain" -> [] says so.
     """
-    found = {"scan": case.source, **_further_of(case), **_masks_of(case), **(_brain_of(case) if brain else {})}
+    scan = folder_and_series(case.source)[0]
+    found = {"scan": scan, **_further_of(case), **_masks_of(case), **(_brain_of(case) if brain else {})}
     facts: dict[str, list[str | int]] = {
-        role: [str(path.absolute()), *_stamp(path), _hash(path)] for role, path in found.items() if path.exists()
+        role: [str(path.absolute()), *(stamp := _stamp(path)), _hash(path, *stamp)]
+        for role, path in found.items()
+        if path.exists()
     }
-    if brain and folder_and_series(case.source)[0].exists():
+    if brain and scan.exists():
         facts.setdefault("brain", [])
     if case.table is not None:
         facts["table"] = [str(case.table[0].absolute()), case.table[1]]
@@ -107,7 +111,7 @@ def _masks_of(case: Case) -> dict[str, Path]:
 
 
 def _differs(path: Path, size: int, modified_ns: int, digest: str) -> bool:
-    if not path.exists() or _stamp(path) == (size, modified_ns) or _hash(path) == digest:
+    if not path.exists() or (now := _stamp(path)) == (size, modified_ns) or _hash(path, *now) == digest:
         return False
     # Earlier versions wrote down the header alone of a scan whose voxels lie beside it.
     return len(files_of(path)) == 1 or _stamp(path, [path]) != (size, modified_ns)
@@ -122,7 +126,8 @@ def _stamp(path: Path, files: Sequence[Path] = ()) -> tuple[int, int]:
     return sum(each.st_size for each in stats), max((each.st_mtime_ns for each in stats), default=0)
 
 
-def _hash(path: Path) -> str:
+@lru_cache(maxsize=4)  # a folder may hold the slices of many cases
+def _hash(path: Path, _size: int, _modified_ns: int) -> str:
     digest = hashlib.blake2b(digest_size=16)
     for file in _files(path):
         digest.update(file.name.encode("utf-8", "surrogateescape") + b"\0")
