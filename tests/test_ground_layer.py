@@ -187,6 +187,8 @@ def test_rows_that_do_not_fit_and_files_that_are_cut_short_are_refused(tmp_path:
     growing.close()
     with pytest.raises(UserError, match="shorter than its journal says"):
         GrowingArray(tmp_path / "a.npy", (2,), np.float16, rows=9)
+    with pytest.raises(UserError, match=r"gone\.npy is missing, .* start again"):
+        GrowingArray(tmp_path / "gone.npy", (2,), np.float16, rows=4)
     np.save(tmp_path / "o.npy", np.array([{}], dtype=object), allow_pickle=True)
     with pytest.raises(UserError, match=r"not a whole \.npy array"):
         map_array(tmp_path / "o.npy")

@@ -48,12 +48,17 @@ class GrowingArray:
     """
 
     def __init__(self, path: Path, row_shape: tuple[int, ...], dtype: npt.DTypeLike, rows: int = 0) -> None:
-        """Open `path` with `rows` good rows in it already (0: start anew); each row is `row_shape` of `dtype`."""
+        """Open `path` with `rows` good rows in it already (0: start anew); each row is `row_shape` of `dtype`.
+
+        Raises UserError where these are not there.
+        """
         self.path, self.row_shape, self.dtype, self.rows = path, row_shape, np.dtype(dtype), rows
         self._row_bytes = int(np.prod(row_shape, dtype=np.int64)) * self.dtype.itemsize
         path.parent.mkdir(parents=True, exist_ok=True)
         if not rows:
             path.unlink(missing_ok=True)  # a fold may share the old file
+        elif not path.exists():
+            raise UserError(f"{path} is missing, and its journal goes on from it; remove its folder and start again.")
         self._file = path.open("r+b" if rows else "w+b")
         present = self._file.seek(0, 2)
         self._start = self._write_header(rows)

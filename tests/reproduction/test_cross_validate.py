@@ -1,6 +1,7 @@
 """Cross-validation: pooled figures by hand, baselines as they are, nothing done twice, failures shown with reasons."""
 
 import csv
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +98,21 @@ def test_seeds_are_averaged(made: tuple[Path, dict[str, Any]]) -> None:
     assert summary["seeds"]["all"]["values"] == pytest.approx(values)
     seeds = [read_json(out / "folds" / "fold1" / "runs" / f"pca-seed{seed}" / "run.json")["seed"] for seed in (3, 4)]
     assert seeds == [3, 4]
+
+
+def test_a_cross_validation_that_was_moved_goes_on(made: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
+    out, content = made
+    moved = tmp_path / "moved"
+    shutil.copytree(out, moved)
+    shutil.move(out, tmp_path / "away")
+    try:
+        shutil.rmtree(moved / "folds" / "fold1" / "runs" / "pca-seed3" / "findings")
+        shutil.rmtree(moved / "folds" / "fold2" / "runs" / "pca-seed3" / "report")
+        again = run(moved, seeds=(3, 4))
+    finally:
+        shutil.move(tmp_path / "away", out)
+    assert again["failed"] == {}
+    assert again["seeds"] == content["seeds"]
 
 
 def test_each_fold_was_fitted_on_its_own_store(made: tuple[Path, dict[str, Any]]) -> None:

@@ -184,6 +184,23 @@ def test_a_cell_that_fails_is_shown_and_tried_again(
     assert content["failed"] == {}
 
 
+def test_a_reproduction_that_was_moved_goes_on(made: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
+    """Runs that were not scored yet, and pictures of those that were, looked for the store where it had been."""
+    out, content = made
+    moved = tmp_path / "moved"
+    shutil.copytree(out, moved)
+    shutil.move(out, tmp_path / "away")
+    try:
+        for name in ("findings", "report"):
+            shutil.rmtree(moved / "runs" / "l2" / name)
+        shutil.rmtree(moved / "runs" / "l1" / "report", ignore_errors=True)
+        again = run(moved, ("table2a", "table2b"))
+    finally:
+        shutil.move(tmp_path / "away", out)
+    assert again["failed"] == {}
+    assert [row["figures"] for row in again["cells"]] == [row["figures"] for row in content["cells"]]
+
+
 def test_unknown_names_are_refused_with_near_misses(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="Did you mean lgg"):
         reproduce("lggg", tmp_path, tmp_path / "out")

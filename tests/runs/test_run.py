@@ -25,10 +25,11 @@ def test_what_a_kill_left_is_removed_and_what_others_may_be_writing_is_not(tmp_p
         "checkpoints/.tmpa1B2c3",
         "fitted/autoencoder/.part-2.json",
         "calibration/.part-3.csv",
+        "findings/.part-6.json",
         "members/pca/checkpoints/.part-4.safetensors",
     )
-    others = ("exported/.part-5-onnx-fp32/card.json", "findings/.part-6.csv", "report/.part-7.html", ".part-8.png")
-    whole = ("checkpoints/autoencoder.safetensors", "members/pca/journal.jsonl")
+    others = ("exported/.part-5-onnx-fp32/card.json", "report/.part-7.html", ".part-8.png")
+    whole = ("checkpoints/autoencoder.safetensors", "findings/findings.json", "members/pca/journal.jsonl")
     for name in (*left, *others, *whole):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()

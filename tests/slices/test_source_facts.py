@@ -1,5 +1,7 @@
 """An unfinished store that goes on notices that files of what is in have changed, and ends as if begun anew."""
 
+import shutil
+
 import nibabel
 import numpy as np
 import pytest
@@ -7,14 +9,16 @@ import SimpleITK
 
 from anomae.errors import UserError
 from anomae.files import read_json, write_json
+from anomae.phantoms.layouts import write_phantom_data_set
 from anomae.seeds import generator
+from anomae.slices import source_facts
 from anomae.slices.settings import PrepareSettings
 from anomae.slices.source_facts import SOURCES
 from anomae.slices.writer import StoreWriter
 from anomae.stages.prepare import prepare
 from anomae.volumes.detached import files_of
 from anomae.volumes.volume import Grid
-from anomae.volumes.write import write_volume
+from anomae.volumes.write import write_dicom_series, write_volume
 
 SHAPE = (4, 8, 8)
 SETTINGS = PrepareSettings(image_size=8)
@@ -30,12 +34,12 @@ def write(path, number, marked=()):
     write_volume(path, voxels, Grid(SHAPE))
 
 
-def made(folder, source):
-    store = prepare("folder", source, folder, settings=SETTINGS, workers=0)
+def made(folder, source, cohort="folder", **asked):
+    store = prepare(cohort, source, folder, **{"settings": SETTINGS, "workers": 0, **asked})
     return {path.name: path.read_bytes() for path in sorted(store.folder.iterdir())}
 
 
-def stop_after(count, folder, source, monkeypatch):
+def stop_after(count, folder, source, monkeypatch, **asked):
     append = StoreWriter.append
 
     def stopping(writer, case, rows):
@@ -46,7 +50,14 @@ def stop_after(count, folder, source, monkeypatch):
     with monkeypatch.context() as patched:
         patched.setattr(StoreWriter, "append", stopping)
         with pytest.raises(KeyboardInterrupt):
-            made(folder, source)
+            made(folder, source, **asked)
+
+
+def as_by_an_earlier_version(folder, *roles):
+    """The store without what its version did not write down."""
+    facts = read_json(folder / SOURCES)
+    assert all(role in of_case for role in roles for of_case in facts.values())
+    write_json(folder / SOURCES, {case: {k: v for k, v in of.items() if k not in roles} for case, of in facts.items()})
 
 
 @pytest.fixture
@@ -139,3 +150,119 @@ def test_voxels_beside_their_header_are_sources_too(tmp_path, header):
     facts["abnormal/q.nii.gz"]["lesion"][1:] = [stat.st_size, stat.st_mtime_ns, "of the header"]
     write_json(tmp_path / "store" / SOURCES, facts)
     prepare("folder", tmp_path / "in", tmp_path / "store", settings=SETTINGS, workers=0)
+
+
+BRAINS = {"settings": PrepareSettings(image_size=8, preparation="brain")}
+
+
+def write_brain(path, rows):
+    voxels = np.zeros(SHAPE, np.uint8)
+    voxels[:, 1:rows, 1:7] = 1
+    write_volume(path, voxels, Grid(SHAPE))
+
+
+@pytest.fixture
+def stripped(tmp_path):
+    """Scans without a skull, the brain of the first two told by a mask."""
+    for number in range(5):
+        voxels = np.zeros(SHAPE, np.int16)
+        voxels[:, 1:7, 1:7] = generator(number, "scan").integers(100, 900, (4, 6, 6))
+        (tmp_path / "heads/healthy").mkdir(parents=True, exist_ok=True)
+        write_volume(tmp_path / f"heads/healthy/h{number}.nii", voxels, Grid(SHAPE))
+    for number in range(2):
+        write_brain(tmp_path / f"heads/healthy/h{number}_brain.nii", 6)
+    return tmp_path / "heads"
+
+
+BRAIN_CHANGES = {
+    "corrected": lambda heads: write_brain(heads / "healthy/h1_brain.nii", 4),
+    "added": lambda heads: write_brain(heads / "healthy/h2_brain.nii", 4),
+    "removed": lambda heads: (heads / "healthy/h1_brain.nii").unlink(),
+}
+
+
+@pytest.mark.parametrize("change", BRAIN_CHANGES)
+def test_a_brain_mask_is_a_source_too(change, stripped, tmp_path, monkeypatch, watched, capsys):
+    """The store kept the old brain, and one that was stopped had some of the old and some of the new."""
+    made(tmp_path / "whole", stripped, **BRAINS)
+    stop_after(4, tmp_path / "store", stripped, monkeypatch, **BRAINS)
+    made(tmp_path / "whole", stripped, **BRAINS)
+    BRAIN_CHANGES[change](stripped)
+    with pytest.raises(UserError, match=r"1 source file\(s\) have changed .*_brain\.nii"):
+        made(tmp_path / "whole", stripped, **BRAINS)
+    found = made(tmp_path / "store", stripped, **BRAINS)
+    assert "_brain.nii has changed since" in capsys.readouterr().err
+    assert found == made(tmp_path / "fresh", stripped, **BRAINS)
+
+
+@pytest.mark.parametrize("change", BRAIN_CHANGES)
+@pytest.mark.parametrize("earlier", [False, True])
+def test_a_brain_mask_is_looked_at_where_it_counts_and_was_written_down(change, earlier, stripped, tmp_path):
+    asked = BRAINS if earlier else {"settings": PrepareSettings(image_size=8, preparation="body")}
+    made(tmp_path / "store", stripped, **asked)
+    if earlier:
+        as_by_an_earlier_version(tmp_path / "store", "brain")
+    BRAIN_CHANGES[change](stripped)
+    made(tmp_path / "store", stripped, **asked)
+
+
+@pytest.mark.parametrize("cohort", ["brats2020", "lgg"])
+def test_every_modality_is_a_source(cohort, tmp_path):
+    data, asked = tmp_path / "data", {"cohort": cohort, "modality": "flair,t1"}
+    write_phantom_data_set(data, cohort, count=5, seed=1, shape=(8, 16, 16))
+    made(tmp_path / "store", data, **asked)
+    made(tmp_path / "earlier", data, **asked)
+    as_by_an_earlier_version(tmp_path / "earlier", "scan 2")
+    first, second, *_ = sorted(data.rglob("*_t1.nii*"))
+    shutil.copy(second, first)
+    with pytest.raises(UserError, match=rf"1 source file\(s\) have changed .*{first.name}"):
+        made(tmp_path / "store", data, **asked)
+    made(tmp_path / "earlier", data, **asked)
+
+
+def test_what_a_table_of_candidates_says_is_a_source(tmp_path, monkeypatch, watched, capsys):
+    data, asked = tmp_path / "data", {"cohort": "luna16", "split": "patient"}
+    write_phantom_data_set(data, "luna16", count=5, seed=2, shape=(16, 40, 44))
+    made(tmp_path / "store", data, **asked)
+    made(tmp_path / "earlier", data, **asked)
+    as_by_an_earlier_version(tmp_path / "earlier", "table")
+    stop_after(4, tmp_path / "stopped", data, monkeypatch, **asked)
+    table = data / "candidates.csv"
+    header, *lines = table.read_text().splitlines()
+    spaced = [line.replace(",", " , ") for line in lines]
+    table.write_text("\n".join([header, *spaced]))
+    made(tmp_path / "store", data, **asked)  # it says the same
+    first = next(number for number, line in enumerate(lines) if line.endswith(",0"))
+    lines[first] = f"{lines[first][:-1]}1"
+    table.write_text("\n".join([header, *lines]))
+    with pytest.raises(UserError, match=r"1 source file\(s\) have changed .*candidates\.csv"):
+        made(tmp_path / "store", data, **asked)
+    made(tmp_path / "earlier", data, **asked)
+    found = made(tmp_path / "stopped", data, **asked)
+    assert "candidates.csv has changed since" in capsys.readouterr().err
+    assert found == made(tmp_path / "fresh", data, **asked)
+
+
+def test_a_series_is_of_the_files_of_its_folder(tmp_path):
+    for patient, series in ((patient, series) for patient in range(4) for series in range(2)):
+        voxels = generator(patient, str(series)).integers(0, 900, SHAPE).astype(np.int16)
+        write_dicom_series(tmp_path / "series", voxels, Grid(SHAPE), patient=f"P{patient}")
+        folder = tmp_path / f"in/healthy/p{patient}"
+        folder.mkdir(parents=True, exist_ok=True)
+        for file in sorted((tmp_path / "series").iterdir()):
+            file.rename(folder / f"{series}-{file.name}")
+    made(tmp_path / "store", tmp_path / "in")
+    assert len(read_json(tmp_path / "store" / SOURCES)) == 8
+    made(tmp_path / "store", tmp_path / "in")
+    first, *_ = sorted((tmp_path / "in/healthy/p0").iterdir())
+    first.write_bytes(first.read_bytes()[:-2] + b"\1\1")
+    with pytest.raises(UserError, match=r"2 source file\(s\) have changed .*healthy/p0"):
+        made(tmp_path / "store", tmp_path / "in")
+
+
+def test_a_folder_of_the_slices_of_all_cases_is_read_once(tmp_path):
+    """Of Kaggle's BraTS2020 each of 369 volumes read all 57,195 files, 7 GB, for their hash."""
+    write_phantom_data_set(tmp_path / "in", "brats2020-slices", count=5, seed=1, shape=(8, 16, 16))
+    source_facts._hash.cache_clear()
+    made(tmp_path / "store", tmp_path / "in", cohort="brats2020", options={"channel": 0})
+    assert source_facts._hash.cache_info().misses == 1

@@ -10,6 +10,7 @@ import pytest
 from anomae.detectors.registry import load_detector
 from anomae.errors import UserError
 from anomae.files import read_json, read_json_lines, write_json
+from anomae.locks import locked
 from anomae.slices.store import SliceStore
 from anomae.stages.fit import fit
 from anomae.stages.prepare import prepare
@@ -44,6 +45,20 @@ def test_a_run_holds_what_scoring_and_reporting_need(run: Path) -> None:
         assert (samples["pseudo_abnormal"] != samples["reconstructions"]).any()
     assert not (run / "cache").exists()
     assert not [path for path in (run / "fitted").rglob("*.json") if "heads" in path.read_text().lower()]
+
+
+@pytest.mark.parametrize("detector", ["pca", "dae"])
+def test_a_fit_in_any_task_of_slurm_is_whole(
+    heads: SliceStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, detector: str
+) -> None:
+    """`srun --ntasks=2` of two fits on one device: the second one trained to its end and left nothing."""
+    task = {"NTASKS": 2, "NTASKS_PER_NODE": 2, "PROCID": 1, "LOCALID": 1, "NODEID": 0, "JOB_ID": 77}
+    for name, value in task.items():
+        monkeypatch.setenv(f"SLURM_{name}", str(value))
+    short = {"training.steps": 4} if detector == "dae" else {}
+    assert (fit(heads.folder, tmp_path / "run", detector=detector, overrides=short) / "fitted.json").exists()
+    with locked(tmp_path / "other"), pytest.raises(UserError, match="Another process"):
+        fit(heads.folder, tmp_path / "other", detector=detector, overrides=short)
 
 
 def test_a_fitted_run_is_not_fitted_again(run: Path, heads: SliceStore) -> None:

@@ -20,6 +20,7 @@ from anomae.errors import UserError
 from anomae.files import read_json
 from anomae.inference import score_volume
 from anomae.locks import LOCK, locked
+from anomae.runs.scan_stamp import stamp_of
 from anomae.runs.scoring_folder import ScoringFolder, plain_name
 from anomae.slices.preparing import prepare_case
 from anomae.slices.settings import PrepareSettings
@@ -469,12 +470,45 @@ def test_what_was_written_is_not_taken_for_a_scan(run, tmp_path):
     assert len(rows_of(out)) == 6
 
 
-@pytest.mark.parametrize("direction", [STRAIGHT, UPSIDE_DOWN, SAGITTAL])
-def test_a_map_of_a_brain_lies_on_its_scan_and_is_nothing_outside(run, tmp_path, direction):
-    """Prepared as a brain that was given: the map peaks at the bright voxel, and outside the crop it is 0."""
+def of_brains(run):
     facts = json.loads((run / "fitted" / "prepare.json").read_text())
     facts["settings"] = PrepareSettings(image_size=(48, 48), preparation="brain").model_dump(mode="json")
     (run / "fitted" / "prepare.json").write_text(json.dumps(facts))
+
+
+def test_a_scan_whose_brain_mask_was_corrected_is_scored_again(run, tmp_path):
+    """Scores and maps of the old brain stood, under the new mask."""
+    of_brains(run)
+    scan, mask = tmp_path / "scans" / "head.nii.gz", tmp_path / "scans" / "head_brain.nii.gz"
+    brain = np.zeros((20, 24, 22), np.uint8)
+    brain[5:17, 6:18, 5:17] = 1
+    grid = a_scan(scan, shape=brain.shape, blob=(11, 12, 9))
+    write_volume(mask, brain, grid)
+    other = tmp_path / "scans" / "other.nii.gz"
+    a_scan(other, seed=1, shape=brain.shape, blob=(11, 12, 9))
+    write_volume(tmp_path / "scans" / "other_brain.nii.gz", brain, grid)
+    calls = []
+    for step in ("first", "same", "corrected", "same", "earlier version"):
+        if step == "corrected":
+            brain[5:11] = 0
+            write_volume(mask, brain, grid)
+        if step == "earlier version":
+            lines = (tmp_path / "out" / "journal.jsonl").read_text()
+            for file in (scan, other):
+                lines = lines.replace(stamp_of(file, True), stamp_of(file))
+            (tmp_path / "out" / "journal.jsonl").write_text(lines)
+        detector = Brightness()
+        out = score(run, [tmp_path / "scans"], tmp_path / "out", detector)
+        calls.append(detector.seen)
+    assert [count > 0 for count in calls] == [True, False, True, False, False]
+    assert calls[2] < calls[0] / 2  # the other scan is left as it is
+    assert rows_of(out) == rows_of(score(run, [tmp_path / "scans"], tmp_path / "new"))
+
+
+@pytest.mark.parametrize("direction", [STRAIGHT, UPSIDE_DOWN, SAGITTAL])
+def test_a_map_of_a_brain_lies_on_its_scan_and_is_nothing_outside(run, tmp_path, direction):
+    """Prepared as a brain that was given: the map peaks at the bright voxel, and outside the crop it is 0."""
+    of_brains(run)
     path = tmp_path / "scans" / "head.nii.gz"
     grid = a_scan(path, shape=(20, 24, 22), direction=direction, blob=(11, 12, 9))
     brain = np.zeros(grid.shape, np.uint8)
@@ -526,8 +560,8 @@ def test_two_never_write_one_folder_at_once(run, tmp_path):
     a_scan(tmp_path / "in" / "scan.nii.gz")
     out = score(run, [tmp_path / "in"], tmp_path / "out")
     before = (out / "scores.csv").read_bytes()
-    left = [out / "maps" / ".part-0123" / "map.nii.gz", out / "highest" / ".part-4567.npz"]  # by one that was killed
-    for file in left:
+    left = [out / "maps" / ".part-0123" / "map.nii.gz", out / "highest" / ".part-4567.npz", out / ".part-89.json"]
+    for file in left:  # by one that was killed
         file.parent.mkdir(exist_ok=True)
         file.touch()
     with locked(out), pytest.raises(UserError, match="Another process"):

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import torch
@@ -114,6 +115,19 @@ def test_nothing_is_said_at_the_start() -> None:
     )
     run = subprocess.run([sys.executable, "-c", code], check=True, timeout=600, capture_output=True, text=True)
     assert run.stdout + run.stderr == ""
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_fit_on_one_device_is_one_process_in_any_task_of_slurm(
+    precision: Literal["fp32", "bf16"], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fabric refused a job of four tasks, each of them a fit of its own."""
+    task = {"NTASKS": 4, "PROCID": 3, "LOCALID": 3, "NODEID": 0, "JOB_ID": 77}
+    for name, value in task.items():
+        monkeypatch.setenv(f"SLURM_{name}", str(value))
+    monkeypatch.setenv("SLURM_JOB_NAME", "train.sh")
+    fabric = make_fabric(DeviceSettings(accelerator="cpu", precision=precision))
+    assert (fabric.world_size, fabric.global_rank, fabric.is_global_zero) == (1, 0, True)
 
 
 @pytest.mark.gpu

@@ -12,13 +12,24 @@ def alone(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_only_process_leads_and_meets_nobody() -> None:
-    assert leads()
+    assert leads({})
+    assert leads({"precision": "fp32", "devices": 2, "nodes": 1})
     meet()
 
 
+@pytest.mark.parametrize("several", [{"devices": 2, "nodes": 1}, {"devices": 1, "nodes": 2}])
 @pytest.mark.parametrize("rank", RANKS)
-def test_of_several_the_first_leads(rank: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_several_the_first_leads(rank: str, several: dict[str, int], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(rank, "0")
-    assert leads()
+    assert leads(several)
     monkeypatch.setenv(rank, "1")
-    assert not leads()
+    assert not leads(several)
+
+
+@pytest.mark.parametrize("alone", [{}, {"devices": 1, "nodes": 1}])
+@pytest.mark.parametrize("rank", RANKS)
+def test_a_fit_on_one_device_leads_in_whatever_task_it_runs(
+    rank: str, alone: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(rank, "3")
+    assert leads(alone)

@@ -119,9 +119,10 @@ def fit(
         keep_cache=keep_cache,
     )
     from anomae.cli.summaries import fitted_on
+    from anomae.runs.run import Run
     from anomae.training.leading import leads
 
-    if leads():  # the others of several processes have the same to say
+    if leads(Run(run).facts().get("computed", {})):  # the others of several processes have the same to say
         fitted_on(fitted)
 
 

@@ -94,6 +94,7 @@ class BratsScans:
                 source=_named(folder, self.chosen[0]),
                 lesion=_scan_file(folder, "seg") or _expected(folder, "seg"),
                 site=told.site or sites.get(told.number, ""),
+                further=tuple(_named(folder, name) for name in self.chosen[1:]),
             )
             for told, folder in sorted(folders.items())
         ]

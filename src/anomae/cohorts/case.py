@@ -25,6 +25,8 @@ class Case:
     case: unique within its cohort.  patient: the unit of every split and of every resampling.  Both become text that
     every file can hold where they come from file names that are no UTF-8.  source: the scan.
     lesion: the file of its lesion mask, where there is one; more_lesions: further ones, whose union with it counts.
+    further: files that its slices are read from beside its scan, such as those of other modalities.  table: the table
+    that says where its slices lie and what they show, and a digest of what it says of this case; None without one.
     by_subject: its lesion masks are by their names of several scans of its subject, and count where they lie on it.
     ignored: files of masks of what is not to be judged.  split: "train", "validation" or "test" where the data set
     itself fixes it, else "".  label: HEALTHY or ABNORMAL where it holds for the whole case, else UNKNOWN.  site: where
@@ -43,6 +45,8 @@ class Case:
     more_lesions: tuple[Path, ...] = ()
     by_subject: bool = False
     ignored: tuple[Path, ...] = ()
+    further: tuple[Path, ...] = ()
+    table: tuple[Path, str] | None = None
 
     @property
     def lesion_files(self) -> tuple[Path, ...]:

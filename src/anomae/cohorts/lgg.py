@@ -70,6 +70,7 @@ class LggScans:
                 lesion=_file(folder, "seg"),
                 split=splits.get(folder.name, ""),
                 site=site_of(folder.name),
+                further=tuple(_file(folder, name) for name in self.chosen[1:]),
             )
             for folder in folders
             if self._is_complete(folder) and (folder.name in splits or not splits)

@@ -69,7 +69,9 @@ class Luna16(Cohort):
         used = [uid for uid in there if not self.splits or self._split(scans[uid])]
         if not used:
             raise UserError(f"No scan under {self.source} lies in a subset that was given a split; change subsets.")
-        return [Case(uid, uid, scans[uid], split=self._split(scans[uid])) for uid in used]
+        table, path = self._table(), find_table(self.source, self.table_name)[0]
+        said = {uid: table.digest_of(self._only_wanted(table.rows_of(uid))) for uid in used}
+        return [Case(uid, uid, scans[uid], split=self._split(scans[uid]), table=(path, said[uid])) for uid in used]
 
     def read(self, case: Case) -> CaseSlices:
         """The patches of one scan, in HU; candidates outside the scan are left out and counted.

@@ -1,6 +1,7 @@
 """The candidate table of LUNA16 (candidates.csv, candidates_V2.csv): where to look, in which scan, nodule or not."""
 
 import csv
+import hashlib
 from array import array
 from dataclasses import dataclass
 from functools import lru_cache
@@ -37,6 +38,13 @@ class Candidates:
         if scan not in self.scans:
             return np.empty(0, dtype=np.int64)
         return np.flatnonzero(self.scan == self.scans.index(scan))
+
+    def digest_of(self, rows: npt.NDArray[np.int64]) -> str:
+        """BLAKE2b of these rows: their numbers, places and labels, however the file writes them."""
+        digest = hashlib.blake2b(digest_size=16)
+        for column in (rows, self.places_mm[rows], self.labels[rows]):
+            digest.update(column.tobytes())
+        return digest.hexdigest()
 
     @classmethod
     def read(cls, path: Path) -> Self:

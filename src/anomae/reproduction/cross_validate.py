@@ -112,7 +112,7 @@ def cross_validate(
         "trivial_baselines": evaluation.baselines(),
         "best_trivial_baseline": evaluation.best_baselines(),
     }
-    results = _Results(evaluation, rows, chosen, paths)
+    results = _Results(evaluation, rows, chosen, paths, stores)
     content = facts | results.content()
     for index, run in enumerate(runs, start=1):
         for store in stores:
@@ -145,14 +145,15 @@ def _tell_estimate(
 class _Results:
     """What is known of the runs so far.
 
-    chosen: name -> runs that differ by seed alone.  folders: run -> its folders, a fold each.  failed: run -> number of
-    the fold -> reason.
+    chosen: name -> runs that differ by seed alone.  folders: run -> its folders, a fold each.  stores: of the folds.
+    failed: run -> number of the fold -> reason.
     """
 
     evaluation: PooledEvaluation
     rows: Rows
     chosen: Mapping[str, Sequence[PlannedRun]]
     folders: Mapping[str, Sequence[Path]]
+    stores: Sequence[SliceStore]
     failed: dict[str, dict[str, str]] = field(default_factory=dict)
     columns: dict[str, Scores] = field(default_factory=dict)
     figures: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -162,7 +163,7 @@ class _Results:
         if name in self.failed or not all(is_finished(path) for path in self.folders[name]):
             return
         try:
-            self.columns[name] = pooled_scores(self.folders[name], self.rows)
+            self.columns[name] = pooled_scores(self.folders[name], self.stores, self.rows)
         except UserError as error:
             self.failed[name] = {"pooled": str(error)}
             return

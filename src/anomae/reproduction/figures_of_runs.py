@@ -79,11 +79,14 @@ def roc_curves_of(cells: list[Cell], runs: Path) -> dict[str, tuple[npt.NDArray[
     return curves
 
 
-def pictures_of(run: Path) -> list[Any]:
-    """Strips of the method's run: input, reconstruction, difference (Fig. 4) and training samples (Fig. 2)."""
+def pictures_of(run: Path, store: Path) -> list[Any]:
+    """Strips of the method's run: input, reconstruction, difference (Fig. 4) and training samples (Fig. 2).
+
+    store: where the slices are now, which the run itself knows by where they were.
+    """
     if not (run / "report" / "report.json").exists():
         return []
-    found = open_findings(Run(run))
+    found = open_findings(Run(run), store)
     labelled = np.flatnonzero(found.store.index.label[found.rows] >= 0)
     scores = found.scores["score"][labelled]
     arrays = (found.maps, found.reconstructions, found.map_name)

@@ -120,8 +120,8 @@ def done_or_reason(
             keep_cache=run.name == METHOD_RUN,
         )
         if _scored_split(path) != TESTED:
-            score(path)
-        evaluate(path, seed=seed, resamples=resamples)
+            score(path, store=store.folder)
+        evaluate(path, store=store.folder, seed=seed, resamples=resamples)
     except AnomaeError as error:
         return str(error)
     except Exception as error:  # noqa: BLE001 - one run that fails, for whatever reason, must not take the others along

@@ -48,13 +48,14 @@ def pooled_evaluation(stores: Sequence[SliceStore], resamples: int, seed: int) -
     return PooledEvaluation(slices, pooled, resamples=resamples, seed=seed), rows[order]
 
 
-def standardised_scores(run: Path) -> tuple[Rows, Scores]:
+def standardised_scores(run: Path, store: SliceStore) -> tuple[Rows, Scores]:
     """Rows of the labelled test slices (n,), and each score column (n,) standardised by the run's healthy slices.
 
+    store: what the run learned from, wherever that was then.
     Left out is a column of which the healthy validation slices all have the same value, or that they lack.
     Raises UserError where there are no such scores, or `score` itself is one that is left out.
     """
-    found, calibration = open_findings(Run(run)), Run(run).calibration
+    found, calibration = open_findings(Run(run), store.folder), Run(run).calibration
     if not (calibration / "findings.json").exists():
         raise UserError(f"{run} has no scores of healthy validation slices to take its scale from; score it again.")
     table = read_table(calibration / "scores.csv", ("row", "case", "patient", "slice", "label", "score"))
@@ -68,13 +69,14 @@ def standardised_scores(run: Path) -> tuple[Rows, Scores]:
     return found.rows[labelled], {name: column for name, column in columns.items() if column is not None}
 
 
-def pooled_scores(runs: Sequence[Path], rows: Rows) -> Scores:
+def pooled_scores(runs: Sequence[Path], stores: Sequence[SliceStore], rows: Rows) -> Scores:
     """The standardised scores of these runs, which tested different slices of one store, at these `rows` (n,) of it.
 
+    stores: what each run learned from.
     A column that not all of them have is left out.  Raises UserError as `standardised_scores` does, and where the runs
     did not score each of the rows once.
     """
-    parts = [standardised_scores(run) for run in runs]
+    parts = [standardised_scores(run, store) for run, store in zip(runs, stores, strict=True)]
     tested = np.concatenate([own for own, _ in parts])
     order = np.argsort(tested)
     if not np.array_equal(tested[order], rows):

@@ -141,9 +141,8 @@ def reproduce(
             content["chosen_by_labels"] = by_labels
             if seeds:
                 content["seeds"] = seed_summaries(chosen, folder / "runs", store, failed, resamples, seed)
-            write_reproduction(
-                folder, content, roc_curves_of(cells, folder / "runs"), pictures_of(folder / "runs" / METHOD_RUN)
-            )
+            pictures = pictures_of(folder / "runs" / METHOD_RUN, store.folder)
+            write_reproduction(folder, content, roc_curves_of(cells, folder / "runs"), pictures)
         if not failed:
             shutil.rmtree(folder / "runs" / METHOD_RUN / "cache", ignore_errors=True)
         return content

@@ -35,7 +35,7 @@ def seed_summaries(
     found: dict[str, Any] = {}
     for name, own in done.items():
         try:
-            columns = {run.name: pooled_scores([folder / run.name], rows) for run in own}
+            columns = {run.name: pooled_scores([folder / run.name], [store], rows) for run in own}
         except UserError as error:
             found[name] = {"runs": [run.name for run in own], "scores": {}, "failed": str(error)}
             continue

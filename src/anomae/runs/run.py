@@ -53,10 +53,10 @@ class Run:
     def remove_unfinished(self) -> None:
         """Remove what a fit or scoring that was killed left half written; whoever calls holds the lock of the run.
 
-        Not in findings/, report/ and exported/, which others may be writing; cache/ is removed at the end of a fit.
+        Not in report/ and exported/, which others may be writing; cache/ is removed at the end of a fit.
         """
         weights = [self.folder / name for name in ("checkpoints", "fitted", "members")]
-        remove_unfinished(self.calibration, *weights)
+        remove_unfinished(self.findings, self.calibration, *weights)
         left = [path for folder in weights for path in folder.rglob(".tmp??????")]  # as safetensors names its own
         if not (self.folder / "run.json").exists():
             left += self.folder.glob(".part-*.json")

@@ -33,8 +33,8 @@ from anomae.cohorts.patient_names import patient_of_scan
 from anomae.errors import UserError
 from anomae.files import append_json_line, read_json, read_json_lines, remove_unfinished, write_csv
 from anomae.locks import LOCK
+from anomae.runs.scan_stamp import stamp_of, still_holds
 from anomae.statistics.neighbours import NEIGHBOURS, has_neighbours, smoothed_over_neighbours
-from anomae.volumes.detached import files_of
 from anomae.volumes.identity import NOT_KNOWN
 from anomae.volumes.read import read_volume
 from anomae.volumes.series import folder_and_series
@@ -84,13 +84,15 @@ class ScoredScan:
 class ScoringFolder:
     """OUT of `anomae score RUN PATH... --out OUT`.  Scans are added one at a time and survive a crash."""
 
-    def __init__(self, folder: Path, model: str) -> None:
+    def __init__(self, folder: Path, model: str, seeks_brain_file: bool = False) -> None:
         """Open `folder`, making it where it is absent.
 
-        model: a fingerprint of what scores.  Raises UserError where the folder holds scores of another model, or
+        model: a fingerprint of what scores.  seeks_brain_file: a file beside a scan may tell its brain, and is then one
+        of the scan's.  Raises UserError where the folder holds scores of another model, or
         something else altogether.
         """
         self.folder, self.journal = folder, folder / "journal.jsonl"
+        self._seeks_brain_file = seeks_brain_file
         refuse_foreign(folder)
         lines = read_json_lines(self.journal)
         if lines and str(lines[0].get("format")).startswith("anomae scoring") and lines[0]["format"] != FORMAT:
@@ -108,6 +110,8 @@ class ScoringFolder:
     def remove_unfinished(self) -> None:
         """Remove what a scoring that was killed left half written; whoever calls holds the lock of the folder."""
         remove_unfinished(*(self.folder / name for name in ("maps", "overlays", "highest", "dicom", "studies")))
+        for table in self.folder.glob(".part-*"):
+            table.unlink(missing_ok=True)
 
     def scored(self, file: Path, pictures: int, compared_with: str = "", computed_on: str = "") -> bool:
         """Whether `file` is scored already, unchanged since, its map there and `pictures` of its slices to be drawn.
@@ -122,7 +126,16 @@ class ScoringFolder:
         if not folder_and_series(file)[0].exists():  # a link may have lost what it led to
             return False
         mapped = scan.heat_top is None or any(self.map_path(scan.name, flat).exists() for flat in (False, True))
-        return mapped and scan.pictured >= min(pictures, len(scan.slices)) and scan.stamp == stamp(file)
+        return mapped and scan.pictured >= min(pictures, len(scan.slices)) and self.is_unchanged(scan, file)
+
+    def stamp(self, file: Path) -> str:
+        """See anomae.runs.scan_stamp."""
+        return stamp_of(file, self._seeks_brain_file)
+
+    def is_unchanged(self, scan: ScoredScan, file: Path) -> bool:
+        """Whether the files of `scan`, which is at `file`, are as they were when it was scored."""
+        maps = [path for flat in (False, True) if (path := self.map_path(scan.name, flat)).exists()]
+        return still_holds(scan.stamp, file, self._seeks_brain_file, scan.notes, maps)
 
     def name_for(self, file: Path, root: Path | None = None) -> str:
         """A name for the outputs of `file`: safe in any file system, no other scan's, and kept once it is given.
@@ -196,26 +209,6 @@ def plain_name(file: Path, root: Path | None = None) -> str:
     full = file.resolve().name if inner == "." else inner
     stem = re.sub(r"(\.nii\.gz|\.[a-z]{1,5})$", "", full, flags=re.IGNORECASE)
     return re.sub(r"[^A-Za-z0-9._-]+", "_", stem).strip("._-")[-100:].lstrip("._-") or "scan"
-
-
-def stamp(scan: Path) -> str:
-    """A text that changes when the files of a scan do: from their names, sizes and times, not from what they hold."""
-    scan, number = folder_and_series(scan)  # a series changes with its folder: only reading tells its files apart
-    files = [scan]
-    if number is not None:
-        files = sorted(file for file in scan.iterdir() if file.is_file())
-    elif scan.is_dir():
-        files = sorted(file for file in scan.rglob("*") if file.is_file())
-    elif scan.suffix.lower() in (".mhd", ".nhdr"):
-        named = {file for file in scan.parent.iterdir() if file.stem == scan.stem and file.is_file()}
-        files = sorted(named | set(files_of(scan)))
-    else:
-        files = files_of(scan)
-    seen = hashlib.blake2b(digest_size=16)
-    for file in files:
-        facts = file.stat()
-        seen.update(f"{file.name}\n{facts.st_size}\n{facts.st_mtime_ns}\n".encode(errors="surrogateescape"))
-    return seen.hexdigest()
 
 
 def _one_case(scan: ScoredScan) -> list[int]:

@@ -32,8 +32,10 @@ class Body:
         return (_FOUND[self.found], *self.remarks)
 
 
+GIVEN = "the brain mask was given in a file beside the scan"
+APART = "the brain mask of its subject does not lie on it and was not used"
 _FOUND = {
-    "given": "the brain mask was given in a file beside the scan",
+    "given": GIVEN,
     "nonzero": "the brain is what the skull-stripped scan shows",
     "extracted": "the brain mask was extracted by deepbet 1.0.2",
     "level": "the body is the largest piece above the level of tissue, its holes filled",
@@ -41,7 +43,6 @@ _FOUND = {
 
 
 _NOT_STRIPPED = "it does not look skull-stripped, as brain_mask=nonzero takes it to be: what was prepared is no brain"
-_APART = "the brain mask of its subject does not lie on it and was not used"
 
 
 def find_body(case: CaseSlices, settings: PrepareSettings, scale: IntensityScale) -> Body:
@@ -54,14 +55,14 @@ def find_body(case: CaseSlices, settings: PrepareSettings, scale: IntensityScale
         return Body(largest_filled(scale.body(images)), "level")
     wanted = settings.brain_mask
     remarks: tuple[str, ...] = ()
-    if wanted in ("auto", "given"):
+    if settings.seeks_brain_file:
         given = read_brain_file(case)
         if given is not None and not given.apart:
             return Body(where_brain(given), "given")
         if wanted == "given":
             missing = "no brain mask lies beside it (named like it, with _brain, _brainmask or _bet_mask)."
             raise UnreadableScan(given.apart if given is not None else missing)
-        remarks = (_APART,) if given is not None else ()
+        remarks = (APART,) if given is not None else ()
     stripped = wanted != "extract" and is_stripped(images, scale)
     if wanted == "nonzero" or stripped:
         shown = scale.read(images) != background_of(images, scale)

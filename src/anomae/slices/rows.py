@@ -64,7 +64,7 @@ def read_rows(case: Case, cohort: Cohort, assigned: SplitRule, settings: Prepare
 
     Slices in no split are dropped, and from the training split, which holds healthy slices only, all others.
     """
-    files = source_facts(case)  # as they were before they were read
+    files = source_facts(case, settings.seeks_brain_file)  # as they were before they were read
     read = cohort.read(case)
     split = assigned.of(case, read)
     train = split == "train"

@@ -75,6 +75,11 @@ class PrepareSettings(BaseModel):
         """The number type of slices.npy."""
         return self.store_type or ("float32" if self.intensity == "none" else "float16")
 
+    @property
+    def seeks_brain_file(self) -> bool:
+        """Whether a file beside a scan may tell its brain."""
+        return self.preparation == "brain" and self.brain_mask in ("auto", "given")
+
     def channels_of(self, read: int) -> int:
         """Channels of a prepared slice, where a slice as read has `read`."""
         return read * (2 * self.neighbours + 1)

@@ -2,32 +2,47 @@
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from anomae.cohorts.brain_files import brain_file
 from anomae.cohorts.case import Case
 from anomae.errors import UserError
 from anomae.files import read_json
 from anomae.volumes.detached import files_of
+from anomae.volumes.series import folder_and_series
 
 SOURCES = "sources.json"
 _BLOCK = 1 << 20
 
 
-def source_facts(case: Case) -> dict[str, list[str | int]]:
+def source_facts(case: Case, brain: bool = False) -> dict[str, list[str | int]]:
     """ "scan", "lesion" and so on -> path, size in bytes, last change (ns since 1970) and BLAKE2b hash.
 
-    Of a folder: of all files that lie directly in it; of a header whose voxels lie in a file of their own: of both.
-    What is no file (a made-up scan) is left out.
+    Of a folder, and of a series in one: of all files that lie directly in it; of a header whose voxels lie in a file of
+    their own: of both.  What is no file (a made-up scan) is left out.  "table": path, and hash of what it says of the
+    case.  brain: whether a file beside the scan may tell its brain; where there is none, "brain" -> [] says so.
     """
-    found = {"scan": case.source, **_masks_of(case)}
-    return {role: [str(path.absolute()), *_stamp(path), _hash(path)] for role, path in found.items() if path.exists()}
+    scan = folder_and_series(case.source)[0]
+    found = {"scan": scan, **_further_of(case), **_masks_of(case), **(_brain_of(case) if brain else {})}
+    facts: dict[str, list[str | int]] = {
+        role: [str(path.absolute()), *(stamp := _stamp(path)), _hash(path, *stamp)]
+        for role, path in found.items()
+        if path.exists()
+    }
+    if brain and scan.exists():
+        facts.setdefault("brain", [])
+    if case.table is not None:
+        facts["table"] = [str(case.table[0].absolute()), case.table[1]]
+    return facts
 
 
 def refuse_changed(store: Path, cases: Iterable[Case]) -> None:
-    """Raises UserError where files of a finished store have changed since, or a case has another lesion mask now.
+    """Raises UserError where files of a finished store have changed since, or a case has another mask now.
 
-    A store that was made without such facts is not looked at, nor a file that is gone.
+    A store that was made without such facts is not looked at, nor a kind of file that its version did not write down
+    (masks of the brain, further modalities, tables), nor a file that is gone.
     """
     if not (store / SOURCES).exists():
         return
@@ -60,14 +75,29 @@ def first_changed(lines: Sequence[Mapping[str, Any]], cases: Sequence[Case]) -> 
 
 def _changes(case: Case, was: Mapping[str, Any]) -> list[str]:
     """The files of a case that have changed, or that are its masks now or were so."""
-    now = {role: str(path.absolute()) for role, path in _masks_of(case).items()}
-    before = {role: facts[0] for role, facts in was.items() if role != "scan"}
+    known = {role: path for role, path in (_further_of(case) | _brain_of(case)).items() if role in was}
+    now = {role: str(path.absolute()) for role, path in (_masks_of(case) | known).items()}
+    before = {role: facts[0] for role, facts in was.items() if facts and role not in ("scan", "table")}
     changed = []
+    if case.table is not None and was.get("table", ["", case.table[1]])[1] != case.table[1]:
+        changed.append(str(case.table[0]))
     for role in sorted({*now, *before}):
         path = now.get(role)
         if path != before.get(role) and (path is None or Path(path).exists()):
             changed.append(path or before[role])
-    return changed + [path for path, *facts in was.values() if _differs(Path(path), *facts)]
+    files = (facts for role, facts in was.items() if facts and role != "table")
+    return changed + [path for path, *facts in files if _differs(Path(path), *facts)]
+
+
+def _further_of(case: Case) -> dict[str, Path]:
+    """Role -> file: "scan 2", and so on."""
+    return {f"scan {number}": path for number, path in enumerate(case.further, 2)}
+
+
+def _brain_of(case: Case) -> dict[str, Path]:
+    """ "brain" -> the file beside the scan that tells its brain; {} where there is none, or no such scan."""
+    path = brain_file(case.source) if folder_and_series(case.source)[0].exists() else None
+    return {} if path is None else {"brain": path}
 
 
 def _masks_of(case: Case) -> dict[str, Path]:
@@ -81,7 +111,7 @@ def _masks_of(case: Case) -> dict[str, Path]:
 
 
 def _differs(path: Path, size: int, modified_ns: int, digest: str) -> bool:
-    if not path.exists() or _stamp(path) == (size, modified_ns) or _hash(path) == digest:
+    if not path.exists() or (now := _stamp(path)) == (size, modified_ns) or _hash(path, *now) == digest:
         return False
     # Earlier versions wrote down the header alone of a scan whose voxels lie beside it.
     return len(files_of(path)) == 1 or _stamp(path, [path]) != (size, modified_ns)
@@ -96,7 +126,8 @@ def _stamp(path: Path, files: Sequence[Path] = ()) -> tuple[int, int]:
     return sum(each.st_size for each in stats), max((each.st_mtime_ns for each in stats), default=0)
 
 
-def _hash(path: Path) -> str:
+@lru_cache(maxsize=4)  # a folder may hold the slices of many cases
+def _hash(path: Path, _size: int, _modified_ns: int) -> str:
     digest = hashlib.blake2b(digest_size=16)
     for file in _files(path):
         digest.update(file.name.encode("utf-8", "surrogateescape") + b"\0")

@@ -3,7 +3,7 @@
 import platform
 import shutil
 from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -70,7 +70,8 @@ def fit(
     name = recipe or opened.recipe
     method = method_named(detector)
     settings = overridden(method.settings(situation_of(opened, name, profile)), overrides or {})
-    made = method.detector(settings)
+    made, computed = method.detector(settings), _computed(settings)
+    leading = leads(computed)
     facts = {
         "store": str(opened.folder.resolve()),
         "store_fingerprint": opened.prepared.get("fingerprint"),
@@ -81,22 +82,22 @@ def fit(
         "seed": seed,
         "checkpoint_choice": _choice(made),
         "settings": settings.model_dump(mode="json"),
-        "computed": _computed(settings),
+        "computed": computed,
         **_left_out(opened),
         "versions": {"python": platform.python_version(), **{package: version(package) for package in VERSIONED}},
     }
     refuse_other(opened_run, facts)
     if not opened_run.is_fitted:
-        with _alone(opened_run.folder):
-            if leads():
+        with locked(opened_run.folder) if leading else nullcontext():  # of several processes the first holds the lock
+            if leading:
                 opened_run.remove_unfinished()
             new = begin(opened_run, facts)
             if autoencoder_of is not None:
                 take_over_autoencoder(Run(Path(autoencoder_of)), opened_run, facts)
             if not opened_run.is_fitted:  # by another process, in between
                 with nothing_left_of_a_refusal(opened_run, new):
-                    _fit(opened, opened_run, made, detector, seed)
-    if leads():
+                    _fit(opened, opened_run, made, detector, seed, leading)
+    if leading:
         with locked(opened_run.folder):
             opened_run.remove_unfinished()
             if not keep_cache:  # also where a fit was killed before it came here
@@ -130,12 +131,12 @@ def take_over_autoencoder(other: Run, run: Run, facts: Mapping[str, Any]) -> Non
                 shutil.copyfile(file, temporary)
 
 
-def _fit(store: SliceStore, run: Run, detector: Detector, asked: str, seed: int) -> None:
-    """Fit and save; asked: the name by which scoring finds the class again."""
+def _fit(store: SliceStore, run: Run, detector: Detector, asked: str, seed: int, leading: bool) -> None:
+    """Fit and save; asked: the name by which scoring finds the class again.  leading: see `leads`."""
     healthy = store.select(store.learnable("train"))
     if len(healthy) == 0:
         raise UserError(f"There is no healthy slice to learn from in the train split of {store.folder}.")
-    if leads():
+    if leading:
         _say_marks(store)
     labelled: dict[str, Any] = {}
     if _chooses_by_labels(detector):
@@ -144,7 +145,7 @@ def _fit(store: SliceStore, run: Run, detector: Detector, asked: str, seed: int)
         labelled = {"validation": (store.select(known), np.asarray(store.index.label[known], dtype=np.int8))}
     with told_of(asked, detector.name):
         fitted = detector.fit(healthy, seed=seed, folder=run.folder, **labelled)
-    if leads():  # others may hold other statistics of batches, and the last to write would have had its own
+    if leading:  # others may hold other statistics of batches, and the last to write would have had its own
         _write(fitted, store, run, asked, len(healthy), seed)
     meet()
 
@@ -216,8 +217,3 @@ def _computed(settings: Any) -> dict[str, Any]:
     if device is None:
         return {}
     return {"precision": chosen_precision(device), "devices": device.devices, "nodes": device.nodes}
-
-
-def _alone(folder: Path) -> AbstractContextManager[None]:
-    """The lock of `folder`; none for a process that the first of several on one fit started: that one holds it."""
-    return locked(folder) if leads() else nullcontext()

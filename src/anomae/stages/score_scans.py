@@ -39,7 +39,7 @@ from anomae.pages.batch import Pages
 from anomae.progress import progress, say
 from anomae.reports.overlays import draw_overlays
 from anomae.runs.overlapped import both
-from anomae.runs.scoring_folder import ScoringFolder, earlier_scale, refuse_foreign, stamp, unknown_patients
+from anomae.runs.scoring_folder import ScoringFolder, earlier_scale, refuse_foreign, unknown_patients
 from anomae.stages.write_study import find_anew, write_study
 from anomae.statistics.operating_point import PATIENT_BOUND, SLICE_BOUND
 from anomae.training.settings import DeviceSettings, checked_device
@@ -97,7 +97,7 @@ def score_scans(
     computed = _computed_on(model, device)
     doubts = [*_doubts(prepared), *model.lacks(computed)]
     with locked(target):
-        folder = ScoringFolder(target, model.fingerprint)
+        folder = ScoringFolder(target, model.fingerprint, model.settings.seeks_brain_file)
         folder.remove_unfinished()
         single = len({*folder.scans, *(str(file.resolve()) for file in found)}) == 1
         shown = Pages(target, single=single, identify=identify, rules=asked.rules, force=force) if pages else None
@@ -254,7 +254,7 @@ def _move_single_page(
     named = {str(file.resolve()) for file in files}
     for scan in [scan for path, scan in folder.scans.items() if path not in named]:
         try:
-            if stamp(Path(scan.path)) == scan.stamp:
+            if folder.is_unchanged(scan, Path(scan.path)):
                 pages.write(_earlier(Path(scan.path), folder, model, asked, colour))
         except (UserError, OSError) as error:
             say(f"The page of an earlier scan could not be kept: {error}")

@@ -14,7 +14,7 @@ from anomae.inference.finding import FoundRegions, find_regions
 from anomae.inference.study import Study
 from anomae.reports.ct_windows import window_of_ct, window_sentence
 from anomae.reports.overlays import grey_range
-from anomae.runs.scoring_folder import ScoredScan, ScoringFolder, further_columns, stamp
+from anomae.runs.scoring_folder import ScoredScan, ScoringFolder, further_columns
 from anomae.runs.scoring_outputs import write_highest, write_map
 from anomae.volumes.orientation import axial_view
 from anomae.volumes.volume import Grid
@@ -55,7 +55,7 @@ def write_study(file: Path, study: Study, folder: ScoringFolder, overlays: int) 
     return ScoredScan(
         path=str(file.resolve()),
         file=str(file),
-        stamp=stamp(file),
+        stamp=folder.stamp(file),
         name=name,
         patient=study.patient or name,  # a file that names nobody is a patient of its own
         slices=result.slices.tolist(),

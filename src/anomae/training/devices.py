@@ -47,6 +47,7 @@ def computed_on(settings: DeviceSettings) -> str:
 def make_fabric(settings: DeviceSettings) -> Any:
     """A Lightning Fabric; with several devices its processes are started here (`launch`)."""
     from lightning_fabric import Fabric
+    from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it says its precision at each start
     several = settings.devices * settings.nodes > 1
@@ -56,11 +57,13 @@ def make_fabric(settings: DeviceSettings) -> Any:
 
         strategy = ShardedStrategy()
     device, precision = chosen_device(settings), "bf16-mixed" if chosen_precision(settings) == "bf16" else "32-true"
-    computed: dict[str, Any] = {"precision": precision}
+    # A fit on one device asks no launcher: Fabric would refuse tasks of Slurm that are none of its own processes.
+    alone = [] if several else [LightningEnvironment()]
+    computed: dict[str, Any] = {"precision": precision, "plugins": alone}
     if device == "cpu" and not several and precision == "bf16-mixed":
         from anomae.training.precision import Bfloat16
 
-        computed = {"plugins": Bfloat16("bf16-mixed", "cpu")}
+        computed = {"plugins": [Bfloat16("bf16-mixed", "cpu"), *alone]}
     fabric = Fabric(
         accelerator=device, devices=settings.devices, num_nodes=settings.nodes, strategy=strategy, **computed
     )
