@@ -105,6 +105,18 @@ def test_without_an_aligned_midline_left_and_right_are_not_compared() -> None:
     assert recipe("luna16-patches", 48, aligned=False).lesions.kind == "centre"
 
 
+def test_a_size_that_only_the_papers_method_cannot_take_is_taken(healthy: np.ndarray, tmp_path: Path) -> None:
+    """Where the source residual is off, nothing cuts the image into patches; it was refused all the same."""
+    odd = Slices(healthy[:12, :, :31, :29])
+    settings = METHOD.recipe(Situation("phantom", "paper", odd.image_size)).model_dump()
+    small = {**settings, "pool": 16, "head": {**settings["head"], "training": {"steps": 1, "batch": 4, "lr": 1e-3}}}
+    fitted = Anomae(AnomaeSettings.model_validate(small)).fit(odd, seed=0, folder=tmp_path / "odd")
+    assert np.isfinite(fitted.inspect(odd.read(slice(2))).scores).all()
+    wants = AnomaeSettings.model_validate({**small, "sources": ("pixels", "residual")})
+    with pytest.raises(UserError, match=r"31x29 pixels cannot be cut into patches of 16; prepare them at another"):
+        Anomae(wants).fit(odd, seed=0, folder=tmp_path / "residual")
+
+
 def test_a_recipe_that_is_not_there_is_refused() -> None:
     with pytest.raises(UserError, match="smal"):
         recipe("smal", 64, aligned=True)
