@@ -1,8 +1,10 @@
 """Which of `--set` belong to the cohort and which to the preparation, and which of them wins."""
 
+from pathlib import Path
+
 import pytest
 
-from anomae.cli.settings import cohort_and_preparation
+from anomae.cli.settings import cohort_and_preparation, collected
 from anomae.cohorts.folder import Folder
 from anomae.cohorts.registry import open_cohort
 from anomae.errors import UserError
@@ -38,3 +40,11 @@ def test_none_is_no_text() -> None:
     with pytest.raises(UserError, match="The option healthy cannot be None"):
         open_cohort("folder", "x", healthy=None)
     assert cohort_and_preparation("brats", ["channel=none"], None)[0] == {"channel": None}
+
+
+def test_the_command_line_wins_over_the_file_where_one_of_a_pair_holds(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text("[training]\nepochs = 3\nlr = 1e-3\n")
+    assert collected(["training.steps=5"], file) == {"training.steps": 5, "training.lr": 1e-3}
+    kept = {"training.epochs": 3, "training.lr": 1e-3, "training.steps": None}
+    assert collected(["training.steps=none"], file) == kept

@@ -84,6 +84,9 @@ def test_a_length_is_given_once_and_percentiles_rise() -> None:
             Length(**wrong)
     with pytest.raises(ValidationError, match="must rise"):
         AnoVaeGanSettings(percentiles=(99.0, 1.0))
+    for betas in ((1.5, 0.9), (0.5, 1.0), (-0.1, 0.9)):  # what Adam refuses, in words of its own, once it trains
+        with pytest.raises(ValidationError, match="betas"):
+            AnoVaeGanSettings(betas=betas)
     with pytest.raises(ValidationError, match="Extra inputs"):
         AnoVaeGanSettings(colour="red")  # type: ignore[call-arg]
 

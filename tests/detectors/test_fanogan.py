@@ -11,8 +11,11 @@ from sklearn.metrics import roc_auc_score
 
 from anomae.detectors.adversarial_settings import Length
 from anomae.detectors.fanogan.detector import FAnoGan, FittedFAnoGan
+from anomae.detectors.fanogan.method import METHOD
 from anomae.detectors.fanogan.settings import FAnoGanSettings
+from anomae.detectors.method import Situation
 from anomae.errors import UserError
+from anomae.recipes.overrides import overridden
 from anomae.slices.store import Slices
 from anomae.training.checkpoint import read_tensors
 from anomae.training.settings import DeviceSettings
@@ -108,6 +111,20 @@ def test_each_architecture_brings_its_authors_numbers() -> None:
     assert (schlegl.training.batch, schlegl.encoder_training.steps, schlegl.dropout) == (64, 50_000, 0.0)
     assert FAnoGanSettings(arch="schlegl", width=8).width == 8
     assert FAnoGanSettings.model_validate(schlegl.model_dump(mode="json")) == schlegl
+
+
+@pytest.mark.parametrize("recipe", ["phantom", "small", "brats2020"])
+def test_an_architecture_that_is_set_brings_its_authors_numbers_too(recipe: str) -> None:
+    """--set arch=schlegl left the numbers of the other form, a mixture that neither authors had."""
+    usual = METHOD.settings(Situation(recipe, "paper", (64, 64)))
+    found = overridden(usual, {"encoder_lr": 3e-4, "arch": "schlegl"})
+    authors = FAnoGanSettings(arch="schlegl")
+    sizes = set() if recipe == "brats2020" else {"width", "latent", "critic_steps", "training", "encoder_training"}
+    for name in set(FAnoGanSettings.model_fields) - {"encoder_lr"}:
+        assert getattr(found, name) == getattr(usual if name in sizes else authors, name), name
+    assert found.encoder_lr == 3e-4
+    assert overridden(usual, {"arch": "schlegl"}).encoder_lr == authors.encoder_lr
+    assert overridden(usual, {"arch": "unified"}) == usual
 
 
 def test_sizes_that_do_not_fit_are_refused(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from anomae.detectors.patchcore import detector as module
 from anomae.detectors.patchcore.detector import FittedPatchMemory, PatchMemoryDetector
 from anomae.detectors.teacher_settings import PatchMemorySettings, TeacherSettings
 from anomae.errors import UserError
@@ -48,6 +49,25 @@ def test_distances_by_definition(healthy_heads: np.ndarray, tmp_path: Path) -> N
     anywhere = fit(images[:5], tmp_path, memory=5 * 64).inspect(images[5:12, None])
     assert (found.scores >= anywhere.scores - 1e-5).all()
     assert found.other_scores["mean"].sum() > anywhere.other_scores["mean"].sum()
+
+
+def test_the_map_lies_where_the_patches_do(
+    healthy_heads: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was stretched outwards, so that what was found near a border lay beside what it was found in."""
+    detector = fit(healthy_heads[:5], tmp_path, score="smoothed")
+
+    def one_patch(patches: torch.Tensor, *_: Any) -> torch.Tensor:
+        distances = torch.zeros(len(patches))
+        distances[8 * 1 + 6] = 1.0  # second row, seventh column of 8 x 8 patches
+        return distances
+
+    monkeypatch.setattr(module, "nearest_distance", one_patch)
+    maps = detector.inspect(healthy_heads[:1, None]).maps
+    assert maps is not None
+    pixels = np.arange(32)
+    centroid = [(maps[0].sum(axis=1) * pixels).sum(), (maps[0].sum(axis=0) * pixels).sum()] / maps[0].sum()
+    assert centroid == pytest.approx((4 * 1 + 1.5, 4 * 6 + 1.5), abs=0.01)
 
 
 def test_what_is_healthy_elsewhere_alone_lies_farther_from_a_memory_that_knows_places(tmp_path: Path) -> None:

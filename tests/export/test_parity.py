@@ -4,7 +4,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.metrics import roc_auc_score
 
+from anomae.detectors.pretext import AlteredSlices, pretext_scores
 from anomae.detectors.protocol import Findings
 from anomae.export.card import _images
 from anomae.export.held_back import HeldBack
@@ -71,10 +73,13 @@ class Spots:
         for strength in (1, 2, 3, 4, 5):
             altered = images.copy()
             altered[:, 0, 3, 3] += strength * images.mean(axis=(1, 2, 3))
-            yield f"spot {strength}", altered, neighbours
+            yield AlteredSlices(f"spot {strength}", altered, neighbours, self.seen(images))
+
+    def seen(self, images: Any) -> Any:
+        return np.ones(len(images), dtype=np.bool_)
 
     def pretext(self, images: Any) -> Any:
-        return {name: self.inspect(altered).scores for name, altered, _ in self.pretext_images(images)}
+        return pretext_scores(self.inspect, self.pretext_images(images))
 
 
 class CutOff(Spots):
@@ -88,6 +93,22 @@ class CutOff(Spots):
     def inspect(self, images: Any, neighbours: Any = None) -> Findings:
         found = super().inspect(images)
         return Findings(found.scores - self.shift, np.minimum(found.maps, self.end) - self.shift)
+
+
+class Unseen(Spots):
+    """Every second spot is not drawn: these slices are as they were."""
+
+    def seen(self, images: Any) -> Any:
+        return np.arange(len(images)) % 2 == 0
+
+    def pretext_images(self, images: Any, neighbours: Any = None) -> Any:
+        for altered in super().pretext_images(images, neighbours):
+            altered.images[~altered.seen] = images[~altered.seen]
+            yield altered
+
+
+class UnseenInt8(Unseen):
+    precision, card = "int8", dict[str, Any]()
 
 
 def pretext(exported: Any, images: Any, _: Any) -> Any:
@@ -123,3 +144,16 @@ def test_a_detector_without_a_pretext_task_is_shown_pseudo_lesions_too() -> None
     cut: Any = Cut()
     with pytest.raises(NoParity, match="thresholds would not mean the same"):
         ranks_alike(Mean(), cut, slices, None)
+
+
+def test_slices_without_a_lesion_to_be_seen_have_no_part_in_what_the_card_says() -> None:
+    """They counted as lesions that no judge lifts above healthy slices, in every share and every AUROC."""
+    slices = slices_of(64)
+    half: Any = UnseenInt8()
+    found = ranks_alike(Unseen(), half, slices, pretext)
+    kept = slice(None, None, 2)
+    theirs = [altered.images[kept] for altered in Spots().pretext_images(slices.images)]
+    normal, high = (Spots().inspect(images).scores for images in (slices.images, np.concatenate(theirs)))
+    assert found["altered_above"]["score"]["above all"] == (np.mean(high > normal.max()),) * 2
+    aurocs = [roc_auc_score(np.repeat([0, 1], [64, 32]), np.r_[normal, one]) for one in np.split(high, 5)]
+    assert found["pretext_auroc"] == pytest.approx(np.mean(aurocs))

@@ -40,6 +40,18 @@ def test_levels_are_upsampled_with_aligned_corners_and_added_or_multiplied() -> 
     assert torch.allclose(combined_map([coarse, fine], (3, 3), "product"), large * 2)
 
 
+@pytest.mark.parametrize("at", [(1, 1), (3, 6), (6, 2)])
+def test_without_aligned_corners_a_value_lies_in_the_middle_of_its_part(at: tuple[int, int]) -> None:
+    one = torch.zeros(1, 8, 8)
+    one[0, at[0], at[1]] = 1.0
+    large = upsampled(one, (64, 64), "bilinear")[0]
+    pixels = torch.arange(64.0)
+    for axis, index in enumerate(at):
+        centroid = float((large.sum(1 - axis) * pixels).sum() / large.sum())
+        assert centroid == pytest.approx(8 * index + 3.5, abs=1e-3)
+    assert torch.allclose(upsampled(one.flip(1, 2), (64, 64), "bilinear")[0], large.flip(0, 1), atol=1e-6)
+
+
 def test_bicubic_overshoot_does_not_go_below_nothing() -> None:
     step = torch.zeros(1, 4, 4)
     step[:, 2:] = 1.0

@@ -117,3 +117,33 @@ def test_what_an_ensemble_was_prepared_from_is_not_set():
         with pytest.raises(UserError, match="There is no setting"):
             overridden(settings, {key: "flair"})
     assert overridden(settings, {"members": ["pca", "mean-image"]}).members == ("pca", "mean-image")
+
+
+@pytest.mark.parametrize("name", DETECTORS)
+def test_layer_decay_is_set_where_it_acts_alone(name: str) -> None:
+    """It was taken, and written into run.json, by trainings that never looked at it."""
+    settings = DETECTORS[name].settings(Situation("small", "paper", (64, 64), 1, False, None))
+    taken = [key for key in settable(settings) if key.endswith("layer_decay")]
+    assert taken == (["classifier.training.layer_decay"] if name == "mae-classifier" else [])
+    if name == "mae-classifier":
+        assert overridden(settings, {"layer_decay": 0.5}).classifier.training.layer_decay == 0.5
+    with pytest.raises(UserError, match="There is no setting"):
+        overridden(settings, {"autoencoder.training.layer_decay": 0.5})
+
+
+@pytest.mark.parametrize("key", ["denoiser.device.precision", "denoiser.score", "top_share", "autoencoder.error"])
+def test_what_has_no_effect_in_anomae_is_not_taken(key: str) -> None:
+    settings = DETECTORS["anomae"].settings(Situation("small", "paper", (64, 64), 1, False, None))
+    with pytest.raises(UserError, match=f"There is no setting '{key}' to be set here: it has no effect"):
+        overridden(settings, {key: "fp32"})
+    assert overridden(settings, {"precision": "fp32"}).device.precision == "fp32"
+
+
+def test_both_of_a_pair_are_refused_whatever_their_order() -> None:
+    """The last one named won without a word."""
+    both = {"autoencoder.training.epochs": 1, "autoencoder.training.steps": 5}
+    for given in (both, dict(reversed(both.items()))):
+        with pytest.raises(UserError, match=r"Set one of autoencoder\.training\.\w+ and autoencoder\.\S+, not both"):
+            overridden(SMALL, given)
+    one = overridden(SMALL, {**both, "autoencoder.training.epochs": None}).autoencoder.training
+    assert (one.epochs, one.steps) == (None, 5)

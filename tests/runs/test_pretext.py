@@ -50,6 +50,14 @@ class Brightness:
         return {"bright": scores + 0.05 * self.sign, "same": scores}
 
 
+class HalfSeen(Brightness):
+    """Lesions of two families; every second one of the first is not to be seen, and none of the other."""
+
+    def pretext(self, images: Any) -> dict[str, Any]:
+        scores = self.inspect(images).scores
+        return {"bright": np.where(np.arange(len(scores)) % 2, scores + 1.0, np.nan), "none": scores * np.nan}
+
+
 class Boxes:
     """One family, as the paper's classifier has."""
 
@@ -96,6 +104,15 @@ def test_what_is_said_is_the_figure(heads: SliceStore, empty_run: Run) -> None:
     assert f"AUROC {bright.interval} for pseudo-lesions of the kind it was trained on" in said
     assert f"and {same.interval} for families left out of training" in said
     assert "not distinguishable" not in said
+
+
+def test_a_slice_whose_lesion_is_not_to_be_seen_has_no_part(heads: SliceStore, empty_run: Run) -> None:
+    """It counted as a lesion, which no detector can tell from itself."""
+    write_pretext(HalfSeen(), heads, np.flatnonzero(heads.index.label == 0), empty_run)
+    figures = read(empty_run, heads)
+    assert figures is not None
+    assert figures.slices == len(rows_of(empty_run))
+    assert {name: figure.value for name, figure in figures.families.items()} == {"bright": 1.0}
 
 
 def test_a_mean_over_families_leaves_out_one_patient_at_a_time(heads: SliceStore, empty_run: Run) -> None:

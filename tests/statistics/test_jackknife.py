@@ -31,6 +31,18 @@ def test_the_mean_is_that_of_the_parts_patient_by_patient():
     np.testing.assert_allclose(both.without, (one.without + other.without) / 2)
 
 
+def test_a_slice_that_has_no_part_is_as_if_it_were_not_there():
+    labels, scores, patient = altered(9, 0)
+    gone = np.tile(np.arange(len(scores) // 2) % 3 == 0, 2) | (patient == "4")
+    gapped, whole = jackknifed_aurocs(labels, {"a": np.where(gone, np.nan, scores), "b": scores}, patient).values()
+    assert gapped.value == auroc(labels[~gone], scores[~gone])
+    for index, name in enumerate(np.unique(patient)):
+        kept = ~gone & (patient != name)
+        assert gapped.without[index] == pytest.approx(auroc(labels[kept], scores[kept]))
+    assert (gapped.held.patients, whole.held.patients) == (8, 9)
+    assert mean_jackknife([whole, gapped]).held == gapped.held
+
+
 @pytest.mark.parametrize("patients", [1, 4])
 def test_too_few_patients_give_no_interval(patients):
     labels, scores, patient = altered(patients, 0)

@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from anomae.detectors.settings import Percentiles, Settings
 from anomae.models.gan.wasserstein import SlopeOf
-from anomae.training.settings import DeviceSettings
+from anomae.training.settings import Beta, DeviceSettings
 
 
 class Length(Settings):
@@ -41,7 +41,7 @@ class AdversarialSettings(Settings):
     penalty_weight: float = Field(default=10.0, ge=0)
     slope_of: SlopeOf = Field(default="sample", description="'columns': the gradient penalty of DEN's code")
     lr: float = Field(default=1e-4, gt=0)
-    betas: tuple[float, float] = Field(default=(0.5, 0.9), description="of Adam")
+    betas: tuple[Beta, Beta] = Field(default=(0.5, 0.9), description="of Adam")
     training: Length = Length(epochs=20, batch=128)
     percentiles: Percentiles = Field(
         default=(0.1, 99.9), description="of the training pixels: the range of prepared intensities that networks see"

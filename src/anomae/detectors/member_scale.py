@@ -37,6 +37,11 @@ class MemberScale:
         unit = 0.0 if not maps else float(np.percentile(values_of_maps, _MAP)) if len(values_of_maps) else 1.0
         return cls(logarithm, float(np.median(values)), max(float(high - low) / 2, _SMALLEST), unit)
 
+    @property
+    def usual(self) -> float:
+        """The score in the middle of healthy images."""
+        return float(np.exp(self.middle)) if self.logarithm else self.middle
+
     def standardised(self, scores: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """How many spreads above the middle of healthy images these scores (n,) are."""
         values = np.log(np.maximum(scores, _SMALLEST)) if self.logarithm else scores

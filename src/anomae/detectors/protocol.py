@@ -72,10 +72,11 @@ class FittedDetector(Protocol):
 
     May have, and need not: `needs_neighbours`, true where `inspect` (and `pretext`) take a second argument `neighbours`
     (n, 2, c, h, w), see `with_neighbours`; without it each slice stands for its own.  `pretext(images)`: family of
-    pseudo-lesions -> scores (n,) of these healthy images with one of it each, for the pretext figure of the report, and
-    `trained_families`, those that it learned from.  `at_once`, how many calls of `inspect` from threads of one process
-    pay; without it there is one at a time.  `inspect_training(healthy, indices)`: as `inspect`, of images that it was
-    fitted on, where it keeps some of them and would find these too near; an ensemble measures its scale so.
+    pseudo-lesions -> scores (n,) of these healthy images with one of it each, NaN where it changes nothing, for the
+    pretext figure of the report, and `trained_families`, those that it learned from.  `at_once`, how many calls of
+    `inspect` from threads of one process pay; without it there is one at a time.  `inspect_training(healthy, indices)`:
+    as `inspect`, of images that it was fitted on, where it keeps some of them and would find these too near; an
+    ensemble measures its scale so.
     """
 
     @property

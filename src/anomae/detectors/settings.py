@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from anomae.training.settings import DeviceSettings, TrainingSettings
+from anomae.training.settings import DeviceSettings, LayeredTraining, TrainingSettings
 
 
 class Settings(BaseModel):
@@ -98,7 +98,7 @@ class ClassifierSettings(Settings):
     choice: Literal["last", "validation_auroc"] = Field(
         default="last", description="'validation_auroc' chooses the checkpoint with labelled abnormal images"
     )
-    training: TrainingSettings
+    training: LayeredTraining
 
 
 class MaeSettings(Settings):

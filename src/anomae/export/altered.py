@@ -8,6 +8,7 @@ import numpy.typing as npt
 import torch
 
 from anomae.detectors.anomae.samples import altered_by
+from anomae.detectors.pretext import AlteredSlices
 from anomae.models.pseudo_lesions.families import STANDARD
 from anomae.seeds import derive_seed
 
@@ -17,11 +18,18 @@ Images = npt.NDArray[np.float32]
 def with_lesions(
     fitted: Any, images: Images, neighbours: Images | None = None
 ) -> Iterator[tuple[str, Images, Images | None]]:
-    """A family, healthy images (n, c, h, w) with one lesion of it each, and their neighbours (n, 2, c, h, w); in turn.
+    """A family, healthy images (k, c, h, w) with one lesion of it each, and their neighbours (k, 2, c, h, w); in turn.
 
-    Those of the detector's pretext task where it draws such images; else of the standard families, in the range of
-    `images`, the neighbours as they were.
+    Only images whose lesion is to be seen, and no family of which none is.  Those of the detector's pretext task where
+    it draws such images; else of the standard families, in the range of `images`, the neighbours as they were.
     """
+    for altered in _altered(fitted, images, neighbours):
+        if altered.seen.any():
+            beside = altered.neighbours
+            yield altered.family, altered.images[altered.seen], None if beside is None else beside[altered.seen]
+
+
+def _altered(fitted: Any, images: Images, neighbours: Images | None) -> Iterator[AlteredSlices]:
     if hasattr(fitted, "pretext_images"):
         yield from fitted.pretext_images(images, neighbours)
         return
@@ -30,4 +38,5 @@ def with_lesions(
     seen = torch.from_numpy((images - low) / width)
     for family in STANDARD:
         generator = torch.Generator().manual_seed(derive_seed(0, "export", family))
-        yield family, (low + width * altered_by(seen, family, generator)).numpy(), neighbours
+        altered, shown = altered_by(seen, family, generator)
+        yield AlteredSlices(family, (low + width * altered).numpy(), neighbours, shown.numpy())

@@ -46,10 +46,9 @@ class _Whole(nn.Module):
         sides = [(level.shape[2], level.shape[3]) for level in levels]
         half = interpolation("bilinear")
         self.join = nn.ModuleList(Resize(side, sides[0], half) for side in sides[1:])
-        corners = interpolation("bilinear", align_corners=True)
-        self.enlarge = Resize(sides[0], teacher.size, corners)
+        self.enlarge = Resize(sides[0], teacher.size, half)
         self.smooth = Smooth(teacher.size, fitted.settings.sigma)
-        self.bring = Resize(teacher.size, teacher.image_size, corners)
+        self.bring = Resize(teacher.size, teacher.image_size, half)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         first, *coarser = (F.avg_pool2d(level, 3, 1, 1) for level in self.teacher(images))

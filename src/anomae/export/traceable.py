@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from anomae.detectors.pretext import pretext_scores
 from anomae.inference.exported.detector import ExportedDetector
 
 Images = npt.NDArray[np.float32]
@@ -77,8 +78,7 @@ def altered_slices(fitted: Any) -> Pretext:
     def judged(
         exported: ExportedDetector, images: Images, neighbours: Images | None
     ) -> dict[str, npt.NDArray[np.float64]]:
-        altered = fitted.pretext_images(images, neighbours)
-        return {family: exported.inspect(slices, beside).scores for family, slices, beside in altered}
+        return pretext_scores(exported.inspect, fitted.pretext_images(images, neighbours))
 
     return judged
 

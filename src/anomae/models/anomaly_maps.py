@@ -17,15 +17,20 @@ def cosine_distance(one: Tensor, other: Tensor) -> Tensor:
 
 def combined_map(maps: Sequence[Tensor], size: tuple[int, int], combine: Literal["sum", "product"]) -> Tensor:
     """Maps (B, h, w) of several levels, each brought to `size` (bilinear, corners aligned), in one (B, H, W)."""
-    large = torch.stack([upsampled(level, size, "bilinear") for level in maps])
+    large = torch.stack([upsampled(level, size, "bilinear", corners=True) for level in maps])
     return large.sum(dim=0) if combine == "sum" else large.prod(dim=0)
 
 
-def upsampled(maps: Tensor, size: tuple[int, int], mode: Literal["bilinear", "bicubic"]) -> Tensor:
-    """(B, h, w) -> (B, H, W) float32; bilinear with the corners aligned; bicubic without, and never below 0."""
-    if mode == "bilinear":
-        return F.interpolate(maps[:, None].float(), size, mode=mode, align_corners=True)[:, 0]
-    return F.interpolate(maps[:, None].float(), size, mode=mode, align_corners=False)[:, 0].clamp(min=0)
+def upsampled(
+    maps: Tensor, size: tuple[int, int], mode: Literal["bilinear", "bicubic"], corners: bool = False
+) -> Tensor:
+    """(B, h, w) -> (B, H, W) float32; bicubic never below 0.
+
+    A value lies in the middle of its part of the image; corners: the outer ones lie on the outermost pixels, and all
+    others are stretched outwards with them.
+    """
+    large = F.interpolate(maps[:, None].float(), size, mode=mode, align_corners=corners)[:, 0]
+    return large.clamp(min=0) if mode == "bicubic" else large
 
 
 def gaussian_smooth(maps: Tensor, sigma: float) -> Tensor:

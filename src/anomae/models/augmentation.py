@@ -21,8 +21,8 @@ def random_views(images: Tensor, generator: torch.Generator, untouched: float = 
     """(B, ..., H, W) of intensities 0..1 -> the same; all that is drawn comes from `generator` (on the CPU).
 
     images: what lies between B and H and W (channels, slices above one another, both, or nothing) is moved and shown
-    alike, each picture with noise of its own.  untouched: share of the images that are only mirrored, so that images as
-    sharp as new ones are among them.
+    alike, each picture with noise of its own.  untouched: share of the images that are mirrored and get another
+    contrast and brightness only, so that images as sharp as new ones are among them.
     """
     moved = torch.rand(len(images), generator=generator) >= untouched
     pictures = images.reshape(len(images), -1, *images.shape[-2:])  # (B, K, H, W)

@@ -1,7 +1,7 @@
 """Settings changed by the user: `--set key=value` and TOML files, with near misses named for unknown keys."""
 
 import tomllib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -46,8 +46,9 @@ def overridden(settings: Model, overrides: Mapping[str, Any], *, also_known: Seq
     """`settings` with dotted keys replaced.  also_known: further keys that a near miss may be of.
 
     A key may be shortened to an ending that only one key has (`mask_ratio`).  Raises UserError for keys that do not
-    exist (near misses named), are ambiguous, or whose value is not of the type or range.  Keys that the settings'
-    class names in `shaping` say which others there are, and are replaced first.
+    exist (near misses named), have no effect, are ambiguous, or whose value is not of the type or range, and for both
+    of a pair of which one holds.  Keys that the settings' class names in `shaping` say which others there are, or what
+    these are (`reshaped`, of the dumped settings), and are replaced first.
     """
     shaping = {key: overrides[key] for key in getattr(type(settings), "shaping", ()) if key in overrides}
     if shaping and len(overrides) > len(shaping):
@@ -55,28 +56,41 @@ def overridden(settings: Model, overrides: Mapping[str, Any], *, also_known: Seq
         rest = {key: value for key, value in overrides.items() if key not in shaping}
         return overridden(shaped, rest, also_known=also_known)
     content = settings.model_dump()
-    known = settable(settings)
-    for short, value in overrides.items():
-        key = _full_key(short, known, also_known)
+    known, kept = settable(settings), _kept_keys(settings)
+    given = {_full_key(short, known, kept, also_known): value for short, value in overrides.items()}
+    for key, value in given.items():
         *path, last = key.split(".")
         table = content
         for part in path:
             table = table[part]
         table[last] = value
-        if value is not None:
-            for pair in EXCLUSIVE:
-                if last in pair:
-                    table[pair[1 - pair.index(last)]] = None
+        counterpart = counterpart_of(key)
+        if value is not None and counterpart is not None:
+            if given.get(counterpart) is not None:
+                raise UserError(f"Set one of {key} and {counterpart}, not both.")
+            table[counterpart.rpartition(".")[2]] = None
+    if shaping:
+        content = getattr(type(settings), "reshaped", dict)(content)
     try:
         return type(settings).model_validate(content)
     except ValidationError as error:
         raise UserError(f"These settings do not hold: {validation_sentence(error)}") from error
 
 
+def counterpart_of(key: str) -> str | None:
+    """The dotted key that is unset where `key` is set; None: there is none."""
+    table, dot, last = key.rpartition(".")
+    pair = next((pair for pair in EXCLUSIVE if last in pair), None)
+    return None if pair is None else table + dot + pair[1 - pair.index(last)]
+
+
 def settable(settings: BaseModel) -> list[str]:
-    """The dotted keys that `--set` takes: all but those of fields that the class keeps to itself (`not_settable`)."""
-    kept = tuple(f"{name}." for name in getattr(type(settings), "not_settable", ()))
-    return [key for key, _ in flat_settings(settings.model_dump()) if not f"{key}.".startswith(kept or "\0")]
+    """The dotted keys that `--set` takes: all but those that a class, or one within it, names in `not_settable`.
+
+    These have no effect there, or follow from others.
+    """
+    kept = set(_kept_keys(settings))
+    return [key for key, _ in flat_settings(settings.model_dump()) if key not in kept]
 
 
 def validation_sentence(error: ValidationError) -> str:
@@ -90,7 +104,21 @@ def validation_sentence(error: ValidationError) -> str:
     return "; ".join(complaints) + "."
 
 
-def _full_key(short: str, known: Sequence[str], also_known: Sequence[str]) -> str:
+def _kept_keys(settings: BaseModel) -> list[str]:
+    kept = tuple(_not_settable(settings))
+    return [key for key, _ in flat_settings(settings.model_dump()) if f"{key}.".startswith(kept or "\0")]
+
+
+def _not_settable(settings: BaseModel, before: str = "") -> Iterator[str]:
+    """Beginnings of dotted keys, of the settings and of all within; `settings_within`: those that are no fields."""
+    yield from (f"{before}{name}." for name in getattr(settings, "not_settable", ()))
+    within = {name: getattr(settings, name) for name in type(settings).model_fields}
+    for name, part in {**within, **getattr(settings, "settings_within", {})}.items():
+        if isinstance(part, BaseModel):
+            yield from _not_settable(part, f"{before}{name}.")
+
+
+def _full_key(short: str, known: Sequence[str], kept: Sequence[str], also_known: Sequence[str]) -> str:
     if short in known:
         return short
     endings = [key for key in known if key.endswith("." + short)]
@@ -98,6 +126,8 @@ def _full_key(short: str, known: Sequence[str], also_known: Sequence[str]) -> st
         return endings[0]
     if endings:
         raise UserError(f"The setting {short!r} is ambiguous: {', '.join(endings)}.")
+    if any(f".{key}".endswith(f".{short}") for key in kept):
+        raise UserError(f"There is no setting {short!r} to be set here: it has no effect, or follows from others.")
     raise UserError(f"There is no setting {short!r}. {nearest_sentence(short, [*known, *also_known])}")
 
 

@@ -107,8 +107,8 @@ _DEFINITIONS = {
     ),
     "pretext": (
         "AUROC of healthy validation slices with a pseudo-lesion of one family against the same slices unaltered, by "
-        "the detector's own scores. mean: over all families; mean_trained, mean_left_out: over those the detector "
-        "learned from, and the others."
+        "the detector's own scores; slices that the lesion does not change are left out of that family. mean: over all "
+        "families; mean_trained, mean_left_out: over those the detector learned from, and the others."
     ),
     "audit": (
         "What may make the figures better than the detector is: empty slices, normal slices of patients with a "

@@ -6,7 +6,8 @@ task has not learned it, and what it reaches on abnormal images is not owed to i
 
 RUN/calibration/
   pretext.csv    row (of the store), unaltered, then a column a family: the scores of each slice, unaltered and with a
-                 pseudo-lesion of that family
+                 pseudo-lesion of that family; empty where that lesion is not to be seen, and the slice has no part in
+                 the figure of the family
   pretext.json   trained_families: those that the detector learned from; written last
 """
 
@@ -68,7 +69,8 @@ def write_pretext(detector: Any, store: SliceStore, rows: npt.NDArray[np.int64],
     altered = detector.pretext(*asked)
     columns = [detector.inspect(*asked).scores, *altered.values()]
     lines = (
-        [int(row), *(repr(float(score)) for score in scores)] for row, *scores in zip(chosen, *columns, strict=True)
+        [int(row), *("" if np.isnan(score) else repr(float(score)) for score in scores)]
+        for row, *scores in zip(chosen, *columns, strict=True)
     )
     write_csv(run.calibration / SCORES, ("row", "unaltered", *altered), lines)
     write_json(run.calibration / FACTS, {"trained_families": list(detector.trained_families)})
@@ -92,10 +94,11 @@ def read_pretext(run: Run, store: SliceStore) -> PretextFigures | None:
         raise UserError(f"{path} names other slices than the normal ones of {store.folder}; run `anomae score` again.")
     patient, labels = np.tile(index.patient[rows], 2), np.repeat([0, 1], len(rows))
     unaltered = table.numbers("unaltered")
+    altered = {name: table.numbers(name, gaps=True) for name in table.columns if name not in ("row", "unaltered")}
     columns = {
-        name: np.concatenate([unaltered, table.numbers(name)])
-        for name in table.columns
-        if name not in ("row", "unaltered")
+        name: np.concatenate([np.where(np.isnan(scores), np.nan, unaltered), scores])
+        for name, scores in altered.items()
+        if not np.isnan(scores).all()
     }
     trained = read_json(run.calibration / FACTS)["trained_families"]
     return PretextFigures(len(rows), jackknifed_aurocs(labels, columns, patient), tuple(trained))

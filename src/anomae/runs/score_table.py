@@ -62,10 +62,11 @@ class Table:
         """A column (n,) as text without blanks around it; `otherwise` everywhere where there is no such column."""
         return np.array([field.strip() for field in self.columns.get(name, (otherwise,) * self.rows)], dtype=np.str_)
 
-    def numbers(self, name: str) -> npt.NDArray[np.float64]:
+    def numbers(self, name: str, gaps: bool = False) -> npt.NDArray[np.float64]:
         """A column (n,) of finite numbers, with decimal points, or all with decimal commas.
 
-        Raises UserError naming the first line where one is missing or is none, or could be meant in two ways.
+        gaps: a field may be empty, and is NaN.  Raises UserError naming the first line where one is missing or is none,
+        or could be meant in two ways.
         """
         fields = self._with_points(name)
         try:
@@ -75,6 +76,8 @@ class Table:
         if np.isfinite(values).all():
             return values
         for index, field in enumerate(fields):
+            if gaps and not field:
+                continue
             try:
                 values[index] = float(field)
             except ValueError as error:

@@ -47,22 +47,28 @@ class Jackknife:
 def jackknifed_aurocs(
     labels: npt.ArrayLike, columns: Mapping[str, npt.NDArray[np.float64]], patients: npt.NDArray[np.str_]
 ) -> dict[str, Jackknife]:
-    """AUROC by column (n,), where every patient (n,) holds both classes.  Raises UserError as `PatientPairs` does."""
+    """AUROC by column (n,), where every patient (n,) holds both classes.  Raises UserError as `PatientPairs` does.
+
+    NaN in a column: a slice that has no part in its figure.
+    """
+    truth = np.asarray(labels)
     _, index = np.unique(patients, return_inverse=True)
     count = int(index.max()) + 1
-    held = holders("slices", np.bincount(index))
     found = {}
     for name, scores in columns.items():
-        pairs = PatientPairs(labels, scores, index)
+        kept = ~np.isnan(scores)
+        pairs = PatientPairs(truth[kept], scores[kept], index[kept])
         whole = float(pairs.auroc(np.ones((1, count)))[0])
+        held = holders("slices", np.bincount(index[kept]))
         found[name] = Jackknife(whole, pairs.auroc(1 - np.eye(count)), held)
     return found
 
 
 def mean_jackknife(figures: Sequence[Jackknife]) -> Jackknife:
-    """The mean of figures of the same patients."""
+    """The mean of figures of the same patients; what holds it is what holds the figure of the fewest."""
     value = float(np.mean([figure.value for figure in figures]))
-    return Jackknife(value, np.mean([figure.without for figure in figures], axis=0), figures[0].held)
+    held = min((figure.held for figure in figures), key=lambda held: (held.patients, held.effective))
+    return Jackknife(value, np.mean([figure.without for figure in figures], axis=0), held)
 
 
 def _logit(shares: npt.NDArray[np.float64], patients: int) -> npt.NDArray[np.float64]:

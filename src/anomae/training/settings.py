@@ -1,6 +1,6 @@
 """How a network is trained: the numbers of the loop, and the devices it runs on."""
 
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -17,6 +17,7 @@ class TrainingSettings(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    not_settable: ClassVar[tuple[str, ...]] = ("layer_decay",)  # it acts in LayeredTraining alone
 
     epochs: float | None = Field(default=None, gt=0)
     steps: int | None = Field(default=None, gt=0)
@@ -49,6 +50,12 @@ class TrainingSettings(BaseModel):
         if steps is None:
             steps = round((self.warmup_epochs or 0) * count / self.batch)
         return min(steps, self.total_steps(count) // 2)
+
+
+class LayeredTraining(TrainingSettings):
+    """A training whose learning rate is `layer_decay` times as high with each layer further from the output."""
+
+    not_settable: ClassVar[tuple[str, ...]] = ()
 
 
 class DeviceSettings(BaseModel):

@@ -12,12 +12,13 @@ from anomae.detectors.anomae.method import anomae_recipe
 from anomae.detectors.anomae.settings import AnomaeSettings
 from anomae.detectors.method import Situation
 from anomae.detectors.protocol import Findings
-from anomae.slices.measures import MEASURES
+from anomae.errors import UserError
+from anomae.slices.measures import LOWEST, MEASURES
 from anomae.slices.store import Slices
 
 from .conftest import one_channel, recipe_settings
 
-SPOT = "brightest_spot_9"
+SPOT, DARK = "brightest_spot_9", "darkest_spot_9"
 
 
 def settings(measure: str | None, **changes: Any) -> AnomaeSettings:
@@ -83,6 +84,27 @@ def test_of_several_channels_their_mean_is_measured() -> None:
     found = joined(Findings(np.ones(6), None, None, {"other": np.zeros(6)}), images, "mean", scales)
     np.testing.assert_allclose(found.other_scores["mean"], images.mean(axis=(1, 2, 3)), rtol=1e-6)
     assert set(found.other_scores) == {"heads", "mean", "other"}
+
+
+def test_images_with_nothing_to_measure_leave_the_scale_and_the_scores_of_others_as_they_are() -> None:
+    """darkest_spot_9 of a slice without a whole square of tissue is the lowest number there is: it was the scale."""
+    random = np.random.default_rng(0)
+    tissue = random.uniform(0.2, 0.8, (40, 1, 128, 128)) * random.uniform(0.5, 1, (40, 1, 1, 1))
+    images = tissue.astype(np.float32)
+    thin = np.concatenate([images, 0 * images[:20]])
+    heads = random.random(60)
+
+    def scales_of(whole: np.ndarray) -> Any:
+        return healthy_scales(lambda at: Findings(heads[at % 40]), lambda at: whole[at], len(whole), DARK)
+
+    scales = scales_of(thin)
+    assert scales[DARK] == scales_of(images)[DARK]
+    found = joined(Findings(heads), thin, DARK, scales)
+    assert np.array_equal(found.scores[:40], joined(Findings(heads[:40]), images, DARK, scales).scores)
+    np.testing.assert_allclose(found.scores[40:], scales["heads"].standardised(heads[40:]) / 2)
+    assert (found.other_scores[DARK][40:] == LOWEST).all()
+    with pytest.raises(UserError, match="No healthy image has enough tissue for darkest_spot_9; set measure=none"):
+        scales_of(0 * images)
 
 
 def test_it_joins_on_brains_whose_lesions_are_bright_and_nowhere_else() -> None:

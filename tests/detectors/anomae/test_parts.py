@@ -175,7 +175,7 @@ def test_samples_of_several_channels(healthy: np.ndarray) -> None:
     assert samples.changed.shape == (len(many), 32, 32)
     assert not samples.changed[samples.family == HEALTHY].any()
     assert samples.changed[samples.family != HEALTHY].flatten(1).any(1).float().mean() > 0.7
-    changed = (altered_by(many, "blob", torch.Generator().manual_seed(0)) - many).abs().amax((2, 3))  # (n, 3)
+    changed = (altered_by(many, "blob", torch.Generator().manual_seed(0))[0] - many).abs().amax((2, 3))  # (n, 3)
     assert (changed.amax(1) > 4 * changed.amin(1)).float().mean() > 0.2
     for kind in ("area", "centre"):
         made = make_samples(many, LesionSettings(kind=kind), torch.Generator().manual_seed(0))
@@ -191,6 +191,25 @@ def test_a_nodule_that_is_not_to_be_seen_makes_no_abnormal_sample(images: torch.
     assert (dense.strength == 0).all()
     _, seen = nodules_in(torch.cat([images * 0, torch.ones_like(images)]), torch.Generator().manual_seed(1))
     assert seen.tolist() == [True] * len(images) + [False] * len(images)
+
+
+@pytest.mark.parametrize("family", [*FAMILIES, "nodule"])
+def test_it_is_said_which_lesions_are_to_be_seen(images: torch.Tensor, family: str) -> None:
+    many = images.repeat(4, 1, 1, 1)
+    altered, seen = altered_by(many, family, torch.Generator().manual_seed(1))
+    assert ((altered - many).abs().amax((1, 2, 3)) > 0.032)[seen].all()
+    assert seen.float().mean() > 0.5
+
+
+def test_where_no_tissue_of_another_image_lies_poisson_changes_nothing(images: torch.Tensor) -> None:
+    """It counted as a lesion in the pretext figure, where no detector can tell it."""
+    halves = images.clone()
+    halves[::2, :, :, :16], halves[1::2, :, :, 16:] = 0, 0
+    altered, seen = altered_by(halves, "poisson", torch.Generator().manual_seed(1))
+    same = (altered == halves).flatten(1).all(1)
+    assert same.any()
+    assert seen.any()
+    assert not seen[same].any()
 
 
 def test_of_candidates_only_the_centre_is_abnormal(images: torch.Tensor) -> None:
@@ -214,7 +233,7 @@ def test_families_by_kind(images: torch.Tensor) -> None:
     assert families_of(chosen) == ("blob",)
     assert len(families_of(chosen, every=True)) > 5
     assert families_of(LesionSettings(kind="centre"), every=True) == ("nodule",)
-    assert (altered_by(images, "nodule", torch.Generator().manual_seed(0)) != images).any()
+    assert (altered_by(images, "nodule", torch.Generator().manual_seed(0))[0] != images).any()
 
 
 def test_the_pretext_task_asks_about_the_standard_families_and_those_learned_from() -> None:

@@ -64,9 +64,10 @@ def test_the_pretext_figure_is_of_the_whole(fitted: Any, healthy_heads: np.ndarr
     images = healthy_heads.reshape(-1, 1, 32, 32)[:6]
     found = fitted.pretext(images)
     assert set(fitted.trained_families) <= set(found)
-    family, altered, _ = next(iter(fitted.members["anomae"].pretext_images(images)))
-    assert np.array_equal(found[family], fitted.inspect(altered).scores)
-    assert not np.array_equal(found[family], fitted.inspect(images).scores)
+    altered = next(iter(fitted.members["anomae"].pretext_images(images)))
+    assert altered.seen.all()
+    assert np.array_equal(found[altered.family], fitted.inspect(altered.images).scores)
+    assert not np.array_equal(found[altered.family], fitted.inspect(images).scores)
 
 
 def test_without_simulated_lesions_there_is_no_pretext_figure(healthy_heads: np.ndarray, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from anomae.detectors.ensemble.settings import EnsembleSettings
 from anomae.detectors.method import Situation
 from anomae.detectors.registry import method_named
 from anomae.errors import UserError
-from anomae.recipes.overrides import overridden
+from anomae.recipes.overrides import overridden, settable
 from anomae.training.settings import DeviceSettings
 
 CPU = DeviceSettings(accelerator="cpu")
@@ -28,6 +28,20 @@ def test_members_have_settings_of_their_own() -> None:
     assert changed.of("anomae").device.accelerator == "auto"
     other = overridden(usual, {"members": "dae,pca"})
     assert (other.members, set(other.settings)) == (("dae", "pca"), {"dae", "pca"})
+
+
+@pytest.mark.parametrize("key", ["anomae.denoiser.score", "dae.training.layer_decay", "anomae.device.precision"])
+def test_settings_of_members_without_effect_are_not_taken(key: str) -> None:
+    usual = settings("anomae,dae")
+    assert f"settings.{key}" not in settable(usual)
+    with pytest.raises(UserError, match="to be set here: it has no effect, or follows from others"):
+        overridden(usual, {key: 0.5})
+
+
+def test_a_recipe_that_a_member_refuses_is_the_users_and_no_defect() -> None:
+    """pydantic's own error came out of the recipe."""
+    with pytest.raises(UserError, match=r"^There is no recipe 'smal'\. Did you mean small"):
+        method_named("ensemble").settings(Situation("smal", "paper", (32, 32)))
 
 
 @pytest.mark.parametrize(

@@ -170,6 +170,17 @@ def test_an_image_that_cannot_be_cut_into_patches_is_refused(tmp_path: Path) -> 
         )
 
 
+def test_an_image_that_is_one_patch_is_refused_unless_nothing_is_to_be_hidden(tmp_path: Path) -> None:
+    """It was trained as a plain autoencoder, and the run said that three quarters were hidden."""
+    healthy, whole = Slices(waves(4, 1, 0)), {"autoencoder.patch": SIDE, "autoencoder.training.steps": 1}
+    with pytest.raises(
+        UserError, match=r"one patch of 16; set autoencoder\.patch to a divisor of the sides, 2 say, or"
+    ):
+        MaskedAutoencoderDetector(settings_of(**whole)).fit(healthy, seed=0, folder=tmp_path / "hidden")
+    plain = settings_of(**whole, **{"autoencoder.mask_ratio": 0})
+    assert MaskedAutoencoderDetector(plain).fit(healthy, seed=0, folder=tmp_path / "plain").network.patch_count == 1
+
+
 @pytest.mark.parametrize("recipe", ["brats2020", "small", "phantom"])
 def test_settings_hold_in_every_recipe(recipe: str) -> None:
     settings = METHOD.recipe(Situation(recipe, "paper", (64, 64)))

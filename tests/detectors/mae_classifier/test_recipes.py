@@ -2,7 +2,7 @@
 
 import pytest
 
-from anomae.detectors.mae_classifier.recipes import PROFILES, RECIPES, fitting_patch, named_recipe, recipe_for
+from anomae.detectors.mae_classifier.recipes import PROFILES, RECIPES, named_recipe, recipe_for
 from anomae.errors import UserError
 from anomae.recipes.overrides import overridden
 
@@ -62,14 +62,11 @@ def test_what_starts_from_the_encoder_has_its_size(name: str) -> None:
     assert (wanted.size, wanted.patch) == (own.size, own.patch)
 
 
-@pytest.mark.parametrize(("size", "patch"), [((224, 224), 16), ((96, 96), 8), ((50, 50), 5), ((48, 64), 4)])
-def test_patches_fit_the_image(size: tuple[int, int], patch: int) -> None:
-    assert fitting_patch(size) == patch
-
-
-def test_images_without_a_patch_are_refused() -> None:
-    with pytest.raises(UserError, match="image_size"):
-        fitting_patch((97, 89))
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_recipe_stands_for_images_that_no_patch_fits(name: str) -> None:
+    """The detector `anomae` takes its autoencoder's settings from there and fits none; the user may set a patch."""
+    settings = named_recipe(name, "paper", (218, 182))
+    assert settings.autoencoder.patch == settings.classifier.patch == 16
 
 
 @pytest.mark.parametrize("scale", [(-1.0, 0.5), (2.0, 3.0), (0.9, 0.2), (0.0, 0.0), (0.0, 1.0)])

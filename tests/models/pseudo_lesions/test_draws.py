@@ -20,6 +20,17 @@ def test_the_same_seed_draws_the_same() -> None:
     assert not torch.equal(one.centre, other.centre)
 
 
+@pytest.mark.parametrize("factor", [1e39, 1e300, 1e-46, 1e-300])
+def test_weights_of_any_size_count_by_their_shares(factor: float) -> None:
+    """float32 has no such numbers, and torch refused them as negative or not finite."""
+    usual, far = (
+        draw_lesions(disc(), [n * by for n in (1, 3)], torch.Generator().manual_seed(0)) for by in (1, factor)
+    )
+    share = (far.family == 1).float().mean()
+    assert abs(share - 0.75) < 0.12
+    assert torch.equal(usual.centre, far.centre)
+
+
 def test_the_global_generator_takes_no_part() -> None:
     torch.manual_seed(0)
     before = torch.random.get_rng_state()

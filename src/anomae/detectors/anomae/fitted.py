@@ -23,6 +23,7 @@ from anomae.detectors.anomae.settings import AnomaeSettings
 from anomae.detectors.checked_images import check_images, stacked
 from anomae.detectors.inference import in_fixed_batches, in_use
 from anomae.detectors.member_scale import MemberScale
+from anomae.detectors.pretext import AlteredSlices, pretext_scores
 from anomae.detectors.protocol import Findings, HealthySlices
 from anomae.files import write_json
 from anomae.models.patch_head import PatchHead
@@ -147,22 +148,22 @@ class FittedAnomae:
     ) -> dict[str, npt.NDArray[np.float64]]:
         """Family of pseudo-lesions, learned from or not -> scores (n,) of healthy images (n, c, h, w) with one of it.
 
-        neighbours: as in `inspect`; the lesions go on into them.  What is drawn depends on the fit's seed, the family
-        and the number of images alone.
+        NaN where a lesion is not to be seen.  neighbours: as in `inspect`; the lesions go on into them.  What is drawn
+        depends on the fit's seed, the family and the number of images alone.
         """
-        altered = self.pretext_images(images, neighbours)
-        return {family: self.inspect(slices, beside).scores for family, slices, beside in altered}
+        return pretext_scores(self.inspect, self.pretext_images(images, neighbours))
 
     def pretext_images(
         self, images: npt.NDArray[np.float32], neighbours: npt.NDArray[np.float32] | None = None
-    ) -> Iterator[tuple[str, npt.NDArray[np.float32], npt.NDArray[np.float32] | None]]:
-        """What `pretext` inspects: a family, images with one lesion of it each, and their neighbours; in turn."""
+    ) -> Iterator[AlteredSlices]:
+        """What `pretext` inspects, family by family."""
         window = self.parts.window
         seen = window.seen(torch.from_numpy(self._stacks(images, neighbours)))
         for family in asked_families(self.settings.lesions):
             generator = torch.Generator().manual_seed(derive_seed(self.seed, "pretext", family))
-            slices, beside = apart(window.prepared(altered_by(seen, family, generator)))
-            yield family, slices.numpy(), None if beside is None else beside.numpy()
+            altered, shown = altered_by(seen, family, generator)
+            slices, beside = apart(window.prepared(altered))
+            yield AlteredSlices(family, slices.numpy(), None if beside is None else beside.numpy(), shown.numpy())
 
     def save(self, folder: Path) -> None:
         """Write backbone, masked autoencoders, memories and heads, whichever there are, and settings.json last."""

@@ -18,7 +18,6 @@ from anomae.models.pseudo_lesions.nodules import (
     VESSELS,
     nodules_in,
     with_blobs_beside,
-    with_nodules,
     with_vessels,
 )
 
@@ -89,20 +88,21 @@ def asked_families(settings: LesionSettings) -> tuple[str, ...]:
     return tuple(name for name in FAMILIES if name in STANDARD or name in learned)
 
 
-def altered_by(images: Tensor, family: str, generator: torch.Generator) -> Tensor:
-    """Each image (B, c, h, w) with a lesion of one family; NODULE is that of candidates.
+def altered_by(images: Tensor, family: str, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Each image (B, c, h, w) with a lesion of one family, and (B,) bool, whether it is to be seen.
 
-    images: or stacks, as in `make_samples`; not of candidates.
+    family: NODULE is that of candidates.  images: or stacks, as in `make_samples`; not of candidates.
     """
     if family == NODULE:
-        return with_nodules(images, generator)
+        return nodules_in(images, generator)
     slices, beside = apart(images)
     lesions = draw_lesions(slices, (1.0,), generator)
     altered = apply_lesions(slices, lesions, (family,))
+    seen = (altered != slices).flatten(1).any(dim=1)
     if beside is None:
-        return altered
+        return altered, seen
     factors = draw_factors(len(images), generator)
-    return _stacked(images, altered, apply_to_neighbours(beside, lesions, (family,), factors))
+    return _stacked(images, altered, apply_to_neighbours(beside, lesions, (family,), factors)), seen
 
 
 def distractors_of(settings: LesionSettings) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """The settings of the detector `anomae`: sources of evidence, pseudo-lesions, heads."""
 
 import math
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -112,6 +112,15 @@ class HeadSettings(Settings):
 
 class AnomaeSettings(Settings):
     """All of the detector."""
+
+    # Its autoencoders give evidence, and no score of their own; they compute where the detector does.
+    not_settable: ClassVar[tuple[str, ...]] = (
+        "autoencoder.error",
+        "autoencoder.ssim_range",
+        "denoiser.score",
+        "denoiser.top_share",
+        "denoiser.device",
+    )
 
     sources: tuple[SourceName, ...] = ("features", "pixels", "mirror")
     sizes: tuple[int, ...] = Field(default=(128, 192), description="longer side at which images are looked at, pixels")

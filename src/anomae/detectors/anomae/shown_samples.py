@@ -46,7 +46,7 @@ def shown_samples(
         drawn = distracted_by(images, name, _generator(seed, name))
         yield ShownSamples(f"normal: {name}", drawn, changed_area(images, drawn), normal=True)
     for family in families_of(settings.lesions, every=True):
-        drawn = altered_by(images, family, _generator(seed, family))
+        drawn, _ = altered_by(images, family, _generator(seed, family))
         title = family if family in families_of(settings.lesions) else f"{family} (not used)"
         yield ShownSamples(title, drawn, changed_area(images, drawn), normal=False)
 

@@ -17,6 +17,7 @@ import torch
 
 from anomae.detectors.ensemble.settings import EnsembleSettings
 from anomae.detectors.member_scale import MemberScale, judged_together, measured_blocks
+from anomae.detectors.pretext import AlteredSlices, pretext_scores
 from anomae.detectors.protocol import Detector, Findings, FittedDetector, HealthySlices, Images4, with_neighbours
 from anomae.detectors.registry import is_ours, method_named
 from anomae.errors import UserError
@@ -95,16 +96,15 @@ class FittedEnsembleWithPretext(FittedEnsemble):
     def pretext(
         self, images: Images4, neighbours: npt.NDArray[np.float32] | None = None
     ) -> dict[str, npt.NDArray[np.float64]]:
-        """Family of pseudo-lesions -> scores (n,) of healthy images (n, c, h, w) with one of it each."""
-        altered = self.pretext_images(images, neighbours)
-        return {family: self.inspect(slices, beside).scores for family, slices, beside in altered}
+        """Family of pseudo-lesions -> scores (n,) of healthy images (n, c, h, w) with one of it each; NaN: unseen."""
+        return pretext_scores(self.inspect, self.pretext_images(images, neighbours))
 
     def pretext_images(
         self, images: Images4, neighbours: npt.NDArray[np.float32] | None = None
-    ) -> Iterator[tuple[str, Images4, Images4 | None]]:
-        """What `pretext` inspects: a family, images with one lesion of it each, and their neighbours; in turn."""
+    ) -> Iterator[AlteredSlices]:
+        """What `pretext` inspects, family by family."""
         given = with_neighbours(self._member, images, lambda: _itself(images, neighbours))
-        found: Iterator[tuple[str, Images4, Images4 | None]] = self._member.pretext_images(*given)
+        found: Iterator[AlteredSlices] = self._member.pretext_images(*given)
         return found
 
     @property

@@ -22,7 +22,6 @@ class EnsembleSettings(Settings):
     """
 
     shaping: ClassVar[tuple[str, ...]] = ("members",)
-    not_settable: ClassVar[tuple[str, ...]] = ("situation",)  # it is the store's
 
     members: tuple[str, ...] = Field(default=MEMBERS, description="names of detectors, two or more")
     situation: dict[str, Any] = Field(description="what the recipes of the members look at")
@@ -32,7 +31,10 @@ class EnsembleSettings(Settings):
     @model_validator(mode="before")
     @classmethod
     def _whole(cls, content: Any) -> Any:
-        """Members as a list, and the settings of each of them and of no other."""
+        """Members as a list, and the settings of each of them and of no other.
+
+        Raises UserError where a member is no detector, or its recipe refuses the situation.
+        """
         if not isinstance(content, Mapping):
             return content
         members = content.get("members", MEMBERS)
@@ -42,12 +44,20 @@ class EnsembleSettings(Settings):
             raise ValueError("members are two or more, each named once")
         device = DeviceSettings.model_validate(content.get("device", {}))
         given = content.get("settings", {})
-        try:
-            settings = {name: _settings(str(name), given.get(name), content, device) for name in members}
-        except UserError as error:
-            raise ValueError(str(error).rstrip(".")) from error
+        # A UserError, of a member's recipe say, goes through pydantic as it is: one sentence, wherever these are made.
+        settings = {name: _settings(str(name), given.get(name), content, device) for name in members}
         situation = {**content["situation"], "image_size": list(content["situation"]["image_size"])}
         return {**content, "members": members, "situation": situation, "settings": settings}
+
+    @property
+    def not_settable(self) -> tuple[str, ...]:
+        """What is the store's, and where members compute: where the ensemble does."""
+        return ("situation", *(f"settings.{name}.device" for name in self.members))
+
+    @property
+    def settings_within(self) -> dict[str, BaseModel]:
+        """The settings of the members by their dotted key, as their own classes have them."""
+        return {f"settings.{name}": self.of(name) for name in self.members}
 
     def of(self, name: str) -> Any:
         """The settings of a member, as its own class has them."""

@@ -1,6 +1,6 @@
 """The settings of f-AnoGAN; defaults are its authors' numbers, those of the architecture that is chosen."""
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -23,9 +23,12 @@ SCHLEGL: dict[str, Any] = {
 class FAnoGanSettings(AdversarialSettings):
     """f-AnoGAN; what is not given is what the architecture's authors had, DEN's notebook or Schlegl et al.
 
-    `arch` decides the other defaults when the settings are made; changing it later (`--set arch=...` on a made recipe)
-    leaves them, which is a mixture that neither had.
+    `arch` decides the other defaults, when the settings are made and by `--set arch=schlegl` too: what the recipe left
+    as it was in the unified form, which is all but sizes and lengths at the smaller scales, becomes the authors'.
+    Of a member of an ensemble `--set fanogan.arch=schlegl` changes the form alone.
     """
+
+    shaping: ClassVar[tuple[str, ...]] = ("arch",)
 
     arch: Literal["unified", "schlegl"] = "unified"
     critic_batches: Literal["same", "fresh"] = Field(
@@ -46,3 +49,11 @@ class FAnoGanSettings(AdversarialSettings):
         if isinstance(given, dict) and given.get("arch") == "schlegl":
             return {**SCHLEGL, **given}
         return given
+
+    @classmethod
+    def reshaped(cls, content: dict[str, Any]) -> dict[str, Any]:
+        """Dumped settings whose `arch` was set: what they left as the unified form has it is the authors'."""
+        if content["arch"] != "schlegl":
+            return content
+        unified = cls().model_dump()
+        return {**content, **{name: value for name, value in SCHLEGL.items() if content[name] == unified[name]}}

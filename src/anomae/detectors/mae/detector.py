@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from anomae.detectors.inference import check_images, in_fixed_batches, in_use
+from anomae.detectors.patches import advice, refuse_uncut
 from anomae.detectors.protocol import Findings, HealthySlices, Images4
 from anomae.detectors.settings import AutoencoderSettings, MaeSettings
 from anomae.errors import UserError
@@ -55,13 +56,14 @@ class MaskedAutoencoderDetector:
 
         fabric: of a larger fit that this one is the beginning of; None: one of its own.
 
-        Raises UserError where there is nothing to learn from or the image cannot be cut into patches, Diverged where
-        the loss is no longer finite.
+        Raises UserError where there is nothing to learn from, the image cannot be cut into patches or is one patch, of
+        which nothing can be hidden; Diverged where the loss is no longer finite.
         """
         settings, device = self.settings.autoencoder, self.settings.device
         if len(healthy) == 0:
             raise UserError("There is no healthy slice to learn from.")
         network = _build(settings, healthy.image_size, healthy.channels, derive_seed(seed, "autoencoder", "weights"))
+        _refuse_unhidden(network, settings)
         if settings.start is not None:
             load_published_mae(settings.start, network)
         fabric = fabric or make_fabric(device)
@@ -185,14 +187,20 @@ def weight_decay_groups(network: nn.Module, weight_decay: float) -> Sequence[dic
     ]
 
 
+def _refuse_unhidden(network: MaskedAutoencoder, settings: AutoencoderSettings) -> None:
+    """At a fit only: what was fitted without a hidden patch by an earlier version is read as ever."""
+    if settings.mask_ratio > 0 and visible_count(network.patch_count, settings.mask_ratio) == network.patch_count:
+        (height, width), patch = network.image_size, settings.patch
+        raise UserError(
+            f"Nothing can be hidden of images of {height}x{width} pixels that are one patch of {patch}; "
+            f"{advice(network.image_size, 'autoencoder.patch')}, or autoencoder.mask_ratio=0 for a plain autoencoder."
+        )
+
+
 def _build(settings: AutoencoderSettings, image_size: tuple[int, int], channels: int, seed: int) -> MaskedAutoencoder:
     if settings.size not in SIZES:
         raise UserError(f"There is no network size {settings.size!r}; there are {', '.join(SIZES)}.")
-    if image_size[0] % settings.patch or image_size[1] % settings.patch:
-        raise UserError(
-            f"Images of {image_size[0]}x{image_size[1]} pixels cannot be cut into patches of {settings.patch}; "
-            f"set autoencoder.patch to a divisor of the sides."
-        )
+    refuse_uncut(image_size, settings.patch, "autoencoder.patch")
     encoder, decoder = SIZES[settings.size]
     generator = torch.Generator().manual_seed(seed)
     return MaskedAutoencoder(image_size, settings.patch, encoder, decoder, generator, channels)

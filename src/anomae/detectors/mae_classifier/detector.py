@@ -18,6 +18,7 @@ from anomae.detectors.mae.reconstruction_cache import Cached, cached_reconstruct
 from anomae.detectors.mae_classifier.fitted import FittedPseudoAbnormalClassifier, logits_of
 from anomae.detectors.mae_classifier.pseudo_abnormal import alter_once, keep_samples
 from anomae.detectors.mae_classifier.training import Samples, input_spread, train_classifier
+from anomae.detectors.patches import refuse_uncut
 from anomae.detectors.protocol import HealthySlices, Images, Images4
 from anomae.detectors.settings import MaeSettings, MethodSettings
 from anomae.errors import UserError
@@ -158,11 +159,7 @@ def _build(settings: MethodSettings, image_size: tuple[int, int], channels: int,
     chosen = settings.classifier
     if chosen.size not in SIZES:
         raise UserError(f"There is no network size {chosen.size!r}; there are {', '.join(SIZES)}.")
-    if image_size[0] % chosen.patch or image_size[1] % chosen.patch:
-        raise UserError(
-            f"Images of {image_size[0]}x{image_size[1]} pixels cannot be cut into patches of {chosen.patch}; "
-            f"set classifier.patch to a divisor of the sides."
-        )
+    refuse_uncut(image_size, chosen.patch, "classifier.patch")
     generator = torch.Generator().manual_seed(seed)
     return AnomalyClassifier(image_size, chosen.patch, SIZES[chosen.size][0], chosen.pooling, generator, channels)
 

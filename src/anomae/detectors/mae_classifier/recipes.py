@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any, get_args
 
 from anomae.detectors.method import Profile
+from anomae.detectors.patches import MOST, fitting_patch
 from anomae.detectors.settings import MethodSettings
 from anomae.errors import UserError
 from anomae.suggestions import nearest_sentence
@@ -41,20 +42,6 @@ def recipe_for(cohort: str) -> str:
     return cohort if cohort in RECIPES else "small"
 
 
-def fitting_patch(image_size: tuple[int, int], most: int = 200) -> int:
-    """The smallest patch side, at least 2 px, that divides both sides and leaves at most `most` patches.
-
-    Raises UserError where there is none (a side that is prime, say).
-    """
-    height, width = image_size
-    for patch in range(2, min(image_size) + 1):
-        if height % patch == 0 and width % patch == 0 and (height // patch) * (width // patch) <= most:
-            return patch
-    raise UserError(
-        f"Images of {height}x{width} pixels cannot be cut into patches; prepare them at another image_size."
-    )
-
-
 def _brats2020(image_size: tuple[int, int]) -> Content:
     """The paper on BRATS2020: ViT-Base/16 at 224 px, 1,600 and 100 epochs, box sides 10..40."""
     return {
@@ -80,13 +67,15 @@ def _luna16(image_size: tuple[int, int]) -> Content:
     return content
 
 
-def _small(image_size: tuple[int, int], most_patches: int = 200) -> Content:
+def _small(image_size: tuple[int, int], most_patches: int = MOST) -> Content:
     """For two cores, a quarter of an hour at 64 px: a narrow ViT, box sides in the paper's proportion to the image.
 
     The classifier is narrower still and sees flipped crops: a wider one without them learns a thousand training images
     by heart (docs/experiments.md, 2026-11-25).  The paper's text has no such augmentation, the released code has.
     """
-    patch, side = fitting_patch(image_size, most_patches), min(image_size)
+    side = min(image_size)
+    # Where none fits, the paper's: the user may set another, `anomae` looks at none, and a fit of such patches refuses.
+    patch = fitting_patch(image_size, most_patches) or fitting_patch(image_size) or 16
     return {
         "autoencoder": {
             "size": "tiny",

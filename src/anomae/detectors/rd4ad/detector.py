@@ -69,7 +69,7 @@ class FittedReverseDistillation:
             distances = [cosine_distance(taught, decoded).clamp(min=0) for taught, decoded in pairs]
             heat = gaussian_smooth(combined_map(distances, teacher.size, settings.combine), settings.sigma)
             scores = torch.stack([heat.amax(dim=(1, 2)), heat.mean(dim=(1, 2))], dim=1)
-            return scores, upsampled(heat, teacher.image_size, "bilinear")
+            return scores, upsampled(heat, teacher.image_size, "bilinear", corners=True)
 
         with in_use(settings.device) as device:
             scores, maps = in_fixed_batches(images, device, scores_and_maps, teacher.batch(device))

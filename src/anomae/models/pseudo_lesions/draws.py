@@ -73,8 +73,7 @@ def draw_lesions(
     def uniform(*shape: int) -> Tensor:
         return torch.rand(count, *shape, generator=generator)
 
-    chances = torch.tensor(weights, dtype=torch.float32)
-    family = torch.multinomial(chances, count, replacement=True, generator=generator)
+    family = torch.multinomial(_chances(weights), count, replacement=True, generator=generator)
     pixels = torch.multinomial(_where_lesions_lie(images).flatten(1), 2, replacement=True, generator=generator)
     centre = torch.stack([(pixels[:, 0] // width + 0.5) / height, (pixels[:, 0] % width + 0.5) / width], dim=1)
     first = torch.exp(math.log(RADIUS[0]) + math.log(RADIUS[1] / RADIUS[0]) * uniform())
@@ -122,6 +121,15 @@ def tissue(images: Tensor, level: float = 0.08) -> Tensor:
     """
     reach = max(1, round(min(images.shape[2:]) * 5 / 128)) // 2
     return (mean_around(images, reach, beyond=True) > level).any(dim=1)
+
+
+def _chances(weights: Sequence[float]) -> Tensor:
+    """As they are, or in parts of the largest where their sum is none of float32: too large, or too small."""
+    chances = torch.tensor(weights, dtype=torch.float32)
+    smallest, largest = torch.finfo(torch.float32).tiny, torch.finfo(torch.float32).max
+    if smallest <= float(chances.sum()) <= largest:
+        return chances
+    return torch.tensor([weight / max(weights) for weight in weights], dtype=torch.float32)
 
 
 def _where_lesions_lie(images: Tensor) -> Tensor:

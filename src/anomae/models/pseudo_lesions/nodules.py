@@ -20,13 +20,11 @@ SOFT_TISSUE, GROUND_GLASS = (0.62, 0.84), (0.30, 0.60)
 BLOBS, VESSELS = "blob beside", "vessel"  # what counts as healthy
 
 
-def with_nodules(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Images (B, C, H, W) with a round or lobulated nodule near the centre, three in ten with a vessel."""
-    return nodules_in(images, generator)[0]
-
-
 def nodules_in(images: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """The same, and (B,) bool, whether the nodule is to be seen: in tissue as dense as itself it changes nothing."""
+    """Images (B, C, H, W) with a round or lobulated nodule near the centre, three in ten with a vessel.
+
+    And (B,) bool, whether the nodule is to be seen: in tissue as dense as itself it changes nothing.
+    """
     count = len(images)
     centre = 0.49 + 0.024 * torch.randn(count, 2, generator=generator)
     first = torch.exp(math.log(RADIUS[0]) + math.log(RADIUS[1] / RADIUS[0]) * torch.rand(count, generator=generator))
