@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from anomae.answers import PartialAnswer
 from anomae.errors import UserError
 from anomae.extras import require
 from anomae.files import written_whole
@@ -28,6 +29,7 @@ _PIECE = 2**20
 _LATER = (408, 429, 502, 503, 504)
 _NOT_IN = (401, 403, 407)
 _TIMEOUT_S = (10.0, 60.0)
+_LEVELS = ("Study", "Series", "SOP")
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +141,7 @@ class Archive:
     def store(self, files: Sequence[Path]) -> int:
         """Store DICOM files, those left out that are there already; returns how many were stored.
 
-        Raises StudyTrouble where one was not taken.
+        Stored is what the answer names so, or what is there afterwards.  Raises StudyTrouble where one was not taken.
         """
         import pydicom
 
@@ -148,14 +150,20 @@ class Archive:
             with warnings.catch_warnings():  # pydicom quotes what it finds odd, and that may be a name
                 warnings.simplefilter("ignore")
                 header = pydicom.dcmread(file)
-                uids = (header.StudyInstanceUID, header.SeriesInstanceUID, header.SOPInstanceUID)
-                if self.has(*(str(uid) for uid in uids)):
+                study, series, instance = (str(header[f"{level}InstanceUID"].value) for level in _LEVELS)
+                if self.has(study, series, instance):
                     continue
-                with self._asking(MOST_LIST_BYTES):
-                    answer = self._client.store_instances([header], study_instance_uid=str(uids[0]))
-            if answer.get("FailedSOPSequence"):
-                reason = int(answer.FailedSOPSequence[0].get("FailureReason", 0) or 0)
-                raise StudyTrouble(f"The archive did not take {file.name} (reason {reason:#06x}).")
+                try:
+                    with self._asking(MOST_LIST_BYTES):
+                        answer = self._client.store_instances([header], study_instance_uid=study)
+                except (AttributeError, TypeError):  # pydicom, of JSON that is no data set, says nothing of the file
+                    answer = pydicom.Dataset()
+                if answer.get("FailedSOPSequence"):
+                    reason = int(answer.FailedSOPSequence[0].get("FailureReason", 0) or 0)
+                    raise StudyTrouble(f"The archive did not take {file.name} (reason {reason:#06x}).")
+                named = (str(one.get("ReferencedSOPInstanceUID")) for one in answer.get("ReferencedSOPSequence") or ())
+                if instance not in named and not self.has(study, series, instance):
+                    raise StudyTrouble(f"The archive does not say that it took {file.name}, nor does it list it.")
             stored += 1
         return stored
 
@@ -203,12 +211,15 @@ class Archive:
 
     @contextmanager
     def _asking(self, whole: int, part: int | None = None) -> Iterator[None]:
-        """Answers of so many bytes at most; what goes wrong is told in our words, without the address."""
+        """Answers of so many bytes at most; what goes wrong is told in our words, without the address.
+
+        part: of each image, where images are asked for, which have to come whole.
+        """
         import requests
         from pydicom.errors import InvalidDicomError
         from retrying import RetryError
 
-        self._limits.whole, self._limits.part = whole, part or whole
+        self._limits.whole, self._limits.part, self._limits.complete = whole, part or whole, part is not None
         try:
             yield
         except requests.exceptions.HTTPError as error:
@@ -219,6 +230,8 @@ class Archive:
             raise ArchiveRefuses(f"{self.name} does not lead to an archive.") from error
         except (requests.exceptions.JSONDecodeError, InvalidDicomError, KeyError, ValueError) as error:
             raise StudyTrouble(f"What {self.name} answers is no DICOMweb ({type(error).__name__}).") from error
+        except PartialAnswer as error:
+            raise StudyTrouble(f"{self.name} does not give all images of a series. {error}") from error
         except (requests.exceptions.RequestException, RetryError) as error:
             raise ArchiveTrouble(f"{self.name} does not answer ({type(error).__name__}).") from error
         finally:
