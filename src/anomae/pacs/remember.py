@@ -54,8 +54,8 @@ def study_name(uid: str) -> str:
     return hashlib.blake2b(b"anomae study " + uid.encode(), digest_size=8).hexdigest()
 
 
-def content_of(parts: Sequence[tuple[str, int]]) -> str:
-    """A digest of which images a study has.  parts: UIDs with a number each, in any order."""
+def content_of(parts: Sequence[tuple[str, int | str]]) -> str:
+    """A digest of which images a study has.  parts: names with a number or a digest each, in any order."""
     return hashlib.blake2b(repr(sorted(parts)).encode(), digest_size=8).hexdigest()
 
 
@@ -112,6 +112,10 @@ class Memory:
             number += 1
             name = f"{study}-{number}"
         return name
+
+    def has_had(self, study: str, content: str) -> bool:
+        """Whether a study, or a part of it, was begun with these images."""
+        return any(one.content == content for one in self.all() if one.study.partition("-")[0] == study)
 
     def unsent(self, target: str) -> list[Remembered]:
         """Scored studies whose results have not gone to `target`."""
