@@ -100,6 +100,14 @@ class Archive:
             if len(seen) > MOST_STUDIES:
                 raise UserError(f"The archive lists more than {MOST_STUDIES} studies; ask for fewer, with --since.")
 
+    def answers(self, query: Query) -> bool:
+        """Whether it lists studies now, whatever else it does not answer."""
+        try:
+            next(self.studies(query), None)
+        except (ArchiveTrouble, StudyTrouble):
+            return False
+        return True
+
     def series(self, study: str) -> list[ListedSeries]:
         """Series of a study that may hold images to be scored; those whose modality says otherwise are left out."""
         found: dict[str, ListedSeries] = {}
