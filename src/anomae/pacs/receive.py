@@ -32,6 +32,7 @@ _MOST_INSTANCE_BYTES = 2**31
 _MOST_ASSOCIATIONS = 8
 _TIMEOUT_S = 60.0
 _LOOK_S = 0.5
+_PARTING_S = 2.0  # for senders to close a connection that ends
 _AGAIN_S = 30.0  # what could not be sent is tried again
 _HEADER_LENGTH = 140  # where the length of what follows of a DICOM file's header stands, the value of (0002,0000)
 _DONE = ".done-"  # begins the name of a study's folder that is being removed
@@ -234,6 +235,19 @@ def _open_node(door: Door, shelf: Shelf) -> Iterator[None]:
         yield
     finally:
         node.shutdown()
+        _part_from(entity.active_associations)
+
+
+def _part_from(associations: list[Any]) -> None:
+    """End what is still open: its threads would hold the program until its sender says something, or for a minute."""
+    established = [one for one in associations if one.is_established]
+    for one in established:
+        one.abort(block=False)
+    last = time.monotonic() + _PARTING_S
+    while any(one.dul.is_alive() for one in established) and time.monotonic() < last:
+        time.sleep(0.05)
+    for one in associations:  # who does not close in time, or never said what it wants
+        one.dul.kill_dul()
 
 
 def _taken(event: Any, shelf: Shelf) -> int:
