@@ -10,10 +10,11 @@ import pydicom
 import pytest
 
 from anomae.errors import UserError
-from anomae.pacs import dicomweb
+from anomae.pacs import dicomweb, lists
 from anomae.pacs.connection import Credentials
-from anomae.pacs.dicomweb import Archive, ListedSeries
+from anomae.pacs.dicomweb import Archive
 from anomae.pacs.errors import ArchiveRefuses, ArchiveTrouble, StudyTrouble
+from anomae.pacs.lists import ListedSeries
 from anomae.pacs.query import Query
 
 from .archives import STORED, MadeUpStudy, SmallArchive, serving
@@ -33,7 +34,7 @@ def no_connection_is_left_open() -> Iterator[None]:
 def test_lists_are_asked_for_by_pages(
     small_archive: SmallArchive, studies: list[MadeUpStudy], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dicomweb, "_PAGE", 2)
+    monkeypatch.setattr(lists, "PAGE", 2)
     archive = Archive(small_archive.url)
     found = [*archive.studies(Query({"PatientID": "a b&c"}))]
     assert [(one.uid, one.images) for one in found] == [(study.uid, 8) for study in studies]

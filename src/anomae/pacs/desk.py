@@ -62,7 +62,7 @@ class Desk:
         study = study_name(uid)
         what = "unknown"
         try:
-            series = archive.series(uid)
+            series = archive.series(uid, lambda sentence: self.note(f"Study {study}: {sentence}"))
             what = content(series)
             known = self.memory.of(study)
             if not self.memory.is_wanted(study, what, retry=self.retry):
@@ -152,6 +152,12 @@ class Desk:
             self._failed(study, what, trouble, again=True)
         else:  # what was said of it before stands
             self._skipped(study, trouble)
+
+    def note(self, sentence: str) -> None:
+        """Say what is wrong beside the studies, once."""
+        if sentence not in self.counts.reasons:
+            self.counts.reasons.append(sentence)
+            say(sentence)
 
     def _not_sent(self, study: str, error: StudyTrouble) -> None:
         say(f"Study {study}: its results were not sent. {error}")

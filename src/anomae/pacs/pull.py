@@ -50,7 +50,7 @@ def pull(
         try:
             for name in desk.unsent():
                 patience.work(desk, name, partial(desk.deliver, name))
-            studies = patience.ask(lambda: list(archive.studies(query)))
+            studies = patience.ask(lambda: list(archive.studies(query, desk.note)))
             if not studies and STUDY in query.filters:
                 raise UserError(f"{archive.name} has no study of this UID (--study) that fits what else is asked for.")
             for study in studies:

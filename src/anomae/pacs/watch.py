@@ -9,6 +9,7 @@ from anomae.pacs.changes import Change, OrthancChanges
 from anomae.pacs.desk import Counts, Desk, open_desk
 from anomae.pacs.dicomweb import Archive
 from anomae.pacs.errors import ArchiveTrouble, Stopped, StudyTrouble
+from anomae.pacs.lists import Note
 from anomae.pacs.query import Query
 from anomae.pacs.remember import study_name
 from anomae.pacs.score_study import HowToScore
@@ -31,14 +32,14 @@ class Feed(Protocol):
 class PolledList:
     """New studies of any DICOMweb archive: listed by QIDO each time; new is one whose images were the same twice."""
 
-    def __init__(self, archive: Archive, query: Query) -> None:
-        self._archive, self._query = archive, query
+    def __init__(self, archive: Archive, query: Query, note: Note = say) -> None:
+        self._archive, self._query, self._note = archive, query, note
         self._before: dict[str, int] = {}
         self._handled: dict[str, int] = {}
 
     def new(self) -> Iterator[Change]:
         """See `Feed`.  A study whose number of images is not told counts as complete at the second look."""
-        listed = {study.uid: study.images for study in self._archive.studies(self._query)}
+        listed = {study.uid: study.images for study in self._archive.studies(self._query, self._note)}
         before, self._before = self._before, listed
         for uid, images in listed.items():
             if before.get(uid) == images and (images < 0 or self._handled.get(uid) != images):
@@ -78,7 +79,7 @@ def watch(
         while not wish.stopped:
             try:
                 if feed is None:
-                    feed = OrthancChanges.of(archive, desk.memory, since) or PolledList(archive, query)
+                    feed = OrthancChanges.of(archive, desk.memory, since) or PolledList(archive, query, desk.note)
                     say(f"Watching {archive.name} by {'its changes' if isinstance(feed, OrthancChanges) else 'QIDO'}.")
                 _look(desk, archive, query, feed, unsent, wish)
                 if silent:
