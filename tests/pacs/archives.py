@@ -10,11 +10,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pydicom
+
+STORED = "00081199"  # ReferencedSOPSequence: what STOW was answered
 
 
 @dataclass(frozen=True)
@@ -139,7 +142,9 @@ class SmallArchive:
         json_type = {"Content-Type": "application/dicom+json"}
         if method == "POST":
             self.stored.append(body)
-            return 200, json_type, b"{}"
+            image = pydicom.dcmread(BytesIO(body.partition(b"\r\n\r\n")[2]), stop_before_pixels=True)
+            taken = {"00081155": {"vr": "UI", "Value": [image.SOPInstanceUID]}}
+            return 200, json_type, json.dumps({STORED: {"vr": "SQ", "Value": [taken]}}).encode()
         kinds = {("studies",): 0, ("studies", "series"): 1, ("studies", "series", "instances"): 2}
         level = kinds.get(tuple(parts[::2]))
         given = parts[1::2]

@@ -10,13 +10,14 @@ import pydicom
 import pytest
 
 from anomae.errors import UserError
-from anomae.pacs import dicomweb
+from anomae.pacs import dicomweb, lists
 from anomae.pacs.connection import Credentials
-from anomae.pacs.dicomweb import Archive, ListedSeries
+from anomae.pacs.dicomweb import Archive
 from anomae.pacs.errors import ArchiveRefuses, ArchiveTrouble, StudyTrouble
+from anomae.pacs.lists import ListedSeries
 from anomae.pacs.query import Query
 
-from .archives import MadeUpStudy, SmallArchive, serving
+from .archives import STORED, MadeUpStudy, SmallArchive, serving
 
 
 def no_stop() -> None:
@@ -33,7 +34,7 @@ def no_connection_is_left_open() -> Iterator[None]:
 def test_lists_are_asked_for_by_pages(
     small_archive: SmallArchive, studies: list[MadeUpStudy], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dicomweb, "_PAGE", 2)
+    monkeypatch.setattr(lists, "PAGE", 2)
     archive = Archive(small_archive.url)
     found = [*archive.studies(Query({"PatientID": "a b&c"}))]
     assert [(one.uid, one.images) for one in found] == [(study.uid, 8) for study in studies]
@@ -163,8 +164,67 @@ def test_what_the_archive_does_not_take_is_told(small_archive: SmallArchive, stu
     small_archive.files = []
     assert archive.store(studies[0].files[:2]) == 2
     failed = json.dumps({"00081198": {"vr": "SQ", "Value": [{"00081197": {"vr": "US", "Value": [272]}}]}}).encode()
-    small_archive.spoil = lambda path, parameters, answer: (202, answer[1], failed) if answer[2] == b"{}" else answer
-    with pytest.raises(StudyTrouble, match="reason 0x0110"):
-        archive.store(studies[0].files[:1])
+    for kind in ("application/dicom+json", "application/dicom+json; charset=utf-8"):
+        answers = 202, {"Content-Type": kind}, failed
+        small_archive.spoil = lambda *asked, answers=answers: answers if STORED.encode() in asked[2][2] else asked[2]
+        with pytest.raises(StudyTrouble, match="reason 0x0110"):
+            archive.store(studies[0].files[:1])
     assert isinstance(archive.series(studies[0].uid), list)
     assert dicomweb.content([ListedSeries("1.2", "MR", 3)]) != dicomweb.content([ListedSeries("1.2", "MR", 4)])
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("text/html", b"<html>Please sign in</html>"),
+        ("application/dicom+json", b"{}"),
+        ("application/dicom+json", b"[]"),
+        ("application/dicom+json", b""),
+        (
+            "application/dicom+json",
+            b'{"00081199": {"vr": "SQ", "Value": [{"00081155": {"vr": "UI", "Value": ["1.2"]}}]}}',
+        ),
+    ],
+)
+def test_a_result_is_stored_only_where_the_archive_says_so_or_lists_it(
+    small_archive: SmallArchive, studies: list[MadeUpStudy], kind: str, body: bytes
+) -> None:
+    archive, keeps = Archive(small_archive.url), False
+
+    def spoil(path: str, parameters: dict, answer: tuple) -> tuple:
+        if STORED.encode() not in answer[2]:
+            return answer
+        if keeps:
+            small_archive.files = studies[0].files
+        return 200, {"Content-Type": kind}, body
+
+    small_archive.files, small_archive.spoil = [], spoil
+    with pytest.raises(StudyTrouble, match="does not say that it took"):
+        archive.store(studies[0].files[:1])
+    keeps = True
+    assert archive.store(studies[0].files[:1]) == 1
+
+
+@pytest.mark.parametrize("told", [False, True])
+def test_a_part_of_a_series_is_not_taken_for_all_of_it(
+    small_archive: SmallArchive, studies: list[MadeUpStudy], tmp_path: Path, told: bool
+) -> None:
+    """Where the list has no number of images: by the status, and by the boundary at the end."""
+
+    def spoil(path: str, parameters: dict, answer: tuple) -> tuple:
+        _, headers, body = answer
+        if path.count("/") < 5:
+            return answer
+        parts = body.split(b"\r\n--xx\r\n")[:4]
+        if told:
+            return 206, headers, b"\r\n--xx\r\n".join(parts) + b"\r\n--xx--"
+        return 200, headers, b"\r\n--xx\r\n".join(parts)
+
+    archive = Archive(small_archive.url)
+    (listed,) = archive.series(studies[0].uid)
+    series = [ListedSeries(listed.uid, listed.modality, -1)]
+    small_archive.spoil = spoil
+    with pytest.raises(StudyTrouble, match="status 206" if told else "breaks off before its end"):
+        archive.download(studies[0].uid, series, tmp_path / "part", no_stop)
+    small_archive.spoil = None
+    assert archive.download(studies[0].uid, series, tmp_path / "all", no_stop) == 8

@@ -10,7 +10,7 @@ import pytest
 
 from anomae.errors import UserError
 from anomae.pacs.connection import Credentials
-from anomae.pacs.desk import Counts, Desk
+from anomae.pacs.desk import Counts, Desk, open_desk
 from anomae.pacs.dicomweb import Archive
 from anomae.pacs.errors import ArchiveRefuses, ArchiveTrouble
 from anomae.pacs.pull import pull
@@ -251,6 +251,8 @@ def test_earlier_results_stay_where_a_study_cannot_be_scored_anew(
             assert pull(archive, how, out, Query()).failed == 1
             found = {path.relative_to(results): path.read_bytes() for path in results.rglob("*") if path.is_file()}
             assert found == before
+    with open_desk(how, out, archive.name):  # whatever the next command does, it begins with what was there
+        assert (results / "scans.csv").read_bytes() == before[Path("scans.csv")]
     assert pull(archive, how, out, Query(), retry=True).scored == 1
     assert rows(out)[name]["scans"] == "1"
     assert not (out / "earlier" / name).exists()

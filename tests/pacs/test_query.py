@@ -3,7 +3,7 @@
 import pytest
 
 from anomae.errors import UserError
-from anomae.pacs.query import checked_query, is_uid
+from anomae.pacs.query import Query, checked_query, is_uid
 
 
 def test_options_become_filters() -> None:
@@ -38,3 +38,23 @@ def test_a_keyword_nearly_right_is_named() -> None:
     with pytest.raises(UserError, match="Did you mean ModalitiesInStudy"):
         checked_query(None, None, ["ModalitysInStudy=MR"])
     assert [is_uid(text) for text in ("1.2.840", "", "1..2", "a.b", "1.2\n")] == [True, False, False, False, False]
+
+
+def test_a_query_tells_which_listed_studies_it_is_for() -> None:
+    assert Query({"0020000d": r"1.2\1.3"}).studies == Query({"StudyInstanceUID": "1.3,1.2"}).studies == {"1.2", "1.3"}
+    assert Query({"StudyInstanceUID": "*"}).studies == Query({"PatientID": "1.2"}).studies == frozenset()
+    assert Query({"StudyInstanceUID": "1.2"}).fits("1.2", "20240101")
+    assert not Query({"StudyInstanceUID": "1.2"}).fits("1.3", "")
+    for days, fits in (
+        ("20240131-", [False, True, True]),
+        ("-20240131", [True, True, False]),
+        ("20240131", [False, True, False]),
+        ("20240201-20240301", [False, False, True]),
+        ("today", [True, True, True]),
+        ("-", [True, True, True]),
+    ):
+        query = Query({"StudyDate": days})
+        assert [query.fits("1.2", date) for date in ("20240130", "20240131", "20240201")] == fits
+        assert query.fits("1.2", "")
+        assert query.fits("1.2", "2024.01.30")
+    assert Query().fits("1.2", "20240131")

@@ -13,6 +13,7 @@ from typing import Any
 import pydicom
 import pytest
 from pynetdicom import AE, AllStoragePresentationContexts, evt
+from pynetdicom.association import Association
 from pynetdicom.sop_class import MRImageStorage, SegmentationStorage, Verification
 
 from anomae.errors import NotWritten, UserError
@@ -229,6 +230,25 @@ def test_images_that_do_no_good_are_answered_so(studies: list[MadeUpStudy], how:
     with receiving(how, tmp_path / "out", quiet_s=600) as door, pydicom.config.disable_value_validation():
         assert sent(door, files) == [0xA900, 0xC000, 0]
     assert [*tmp_path.glob("out/incoming/*")] == []
+
+
+def test_senders_that_keep_their_associations_do_not_keep_the_node_from_ending(
+    studies: list[MadeUpStudy], how: HowToScore, tmp_path: Path
+) -> None:
+    with receiving(how, tmp_path / "out", quiet_s=600) as door, socket.socket() as silent:
+        silent.connect((door.host, door.port))
+        entity = AE("SCANNER")
+        entity.add_requested_context(MRImageStorage)
+        idle = [entity.associate(door.host, door.port, ae_title=door.title) for _ in range(7)]
+        assert all(one.is_established for one in idle)
+        assert idle[0].send_c_store(pydicom.dcmread(studies[0].files[0])).Status == 0
+        theirs = [one for one in threading.enumerate() if isinstance(one, Association) and one.is_acceptor]
+        assert len(theirs) == 8
+        begun = time.monotonic()
+    assert time.monotonic() - begun < 20
+    until(lambda: not any(one.dul.is_alive() for one in theirs))
+    assert time.monotonic() - begun < 20
+    until(lambda: all(one.is_aborted for one in idle))
 
 
 def test_too_long_a_message_ends_the_association(

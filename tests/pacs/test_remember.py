@@ -47,6 +47,33 @@ def test_what_comes_once_a_study_is_over_is_a_part_of_its_own(tmp_path: Path) ->
     assert [again.part_of("a", content) for content in "123"] == ["a", "a-2", "a-3"]
 
 
+def test_a_flag_stays_until_there_is_another(tmp_path: Path) -> None:
+    memory, facts = opened(tmp_path), {"flag": True, "score": 1.0, "scans": 1, "findings": 2, "reason": ""}
+    memory.scored("a", "1", facts)
+    memory.sent("a", "there")
+    steps = [
+        lambda one: one.begin("a", "2"),
+        lambda one: one.put_back("a", "2"),
+        lambda one: one.begin("a", "2"),
+        lambda one: one.failed("a", "2", "half of it came", again=True),
+    ]
+    reasons = ["is still to come", "is still to come", "is still to come", "failed: half of it came"]
+    for step, reason in zip(steps, reasons, strict=True):
+        step(opened(tmp_path))
+        again = opened(tmp_path)
+        assert again.is_wanted("a", "2")
+        assert again.unsent("there") == []
+        again.write_table()
+        (line,) = (tmp_path / "studies.csv").read_text().splitlines()[1:]
+        assert line.endswith(f",1,1.0,1,2,there,earlier result; scoring anew {reason},studies/a")
+    again.scored("a", "2", {**facts, "flag": False})
+    assert [one.study for one in opened(tmp_path).unsent("there")] == ["a"]
+    again.begin("a", "3")
+    again.empty("a", "3", "nothing")
+    again.write_table()
+    assert (tmp_path / "studies.csv").read_text().splitlines()[1] == "a,nothing to score,,,,,,nothing,"
+
+
 def test_a_study_that_ends_the_program_each_time_is_left_alone(tmp_path: Path) -> None:
     for _ in range(MOST_ENDS):
         memory = opened(tmp_path)

@@ -1,10 +1,12 @@
 """DICOM files sent from the command line: all that are some arrive as they were; what is not taken is told."""
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pydicom
 import pytest
+from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, RLELossless
 from pynetdicom import AE, evt
 from pynetdicom.sop_class import MRImageStorage
 from typer.testing import CliRunner
@@ -12,7 +14,7 @@ from typer.testing import CliRunner
 from anomae.cli import pacs_commands  # noqa: F401 - adds its commands
 from anomae.cli.app import app
 from anomae.errors import UserError
-from anomae.pacs.errors import ArchiveTrouble
+from anomae.pacs.errors import ArchiveTrouble, StudyTrouble
 from anomae.pacs.node import Node
 from anomae.pacs.send import Sender
 from anomae.pacs.send_files import send_files
@@ -79,3 +81,59 @@ def test_nothing_to_send_and_nobody_to_take_it(studies: list[MadeUpStudy], tmp_p
     with pytest.raises(ArchiveTrouble, match="It took 0 or more of 8"):
         send_files(nobody, [studies[0].folder])
     collect()
+
+
+@pytest.fixture
+def store() -> Iterator[tuple[Node, list[str]]]:
+    """A node that takes MR alone, and the UIDs of what came."""
+    came: list[str] = []
+
+    def taken(event: evt.Event) -> int:
+        came.append(event.dataset.SOPInstanceUID)
+        return 0x0000
+
+    entity, port = AE("STORE"), free_port()
+    entity.add_supported_context(MRImageStorage, [ExplicitVRLittleEndian, RLELossless, DeflatedExplicitVRLittleEndian])
+    server = entity.start_server(("127.0.0.1", port), block=False, evt_handlers=[(evt.EVT_C_STORE, taken)])
+    try:
+        yield Node("127.0.0.1", port, "STORE"), came
+    finally:
+        server.shutdown()
+        collect()
+
+
+def test_a_node_that_takes_none_of_the_kinds_answers_all_the_same(
+    studies: list[MadeUpStudy], tmp_path: Path, store: tuple[Node, list[str]]
+) -> None:
+    for number, file in enumerate(studies[0].files[:2]):
+        image = pydicom.dcmread(file)
+        image.SOPClassUID = image.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.2"
+        image.save_as(tmp_path / f"{number}.dcm")
+    node, came = store
+    found = send_files(Sender(node, "ANOMAE"), [tmp_path])
+    assert (found.files, came) == (0, [])
+    assert found.refused == [f"{node.name} takes nothing of the kind of {number}.dcm." for number in range(2)]
+    with pytest.raises(StudyTrouble, match="takes nothing of the kind of"):  # so that `receive --send` goes on
+        Sender(node, "ANOMAE")([tmp_path / "0.dcm"])
+
+
+@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, RLELossless, DeflatedExplicitVRLittleEndian])
+def test_a_file_that_is_cut_short_is_not_sent_as_a_whole_one(
+    studies: list[MadeUpStudy], tmp_path: Path, store: tuple[Node, list[str]], syntax: UID
+) -> None:
+    image = pydicom.dcmread(studies[0].files[4])
+    if syntax == RLELossless:
+        image.compress(RLELossless)
+    image.file_meta.TransferSyntaxUID = syntax
+    image.save_as(tmp_path / "whole.dcm")
+    whole = (tmp_path / "whole.dcm").read_bytes()
+    pixels = max(whole.rfind(b"\xe0\x7f\x10\x00"), 140)
+    for left in (*range(140, len(whole) - 8, 97), pixels, pixels + 6):
+        (tmp_path / f"cut{left}.dcm").write_bytes(whole[:left])
+    node, came = store
+    found = send_files(Sender(node, "ANOMAE"), [tmp_path])
+    assert (found.files, came) == (1, [image.SOPInstanceUID])
+    assert found.others + len(found.refused) == len([*tmp_path.glob("cut*.dcm")])
+    assert all("is cut short, and was not sent; copy it again" in reason for reason in found.refused)
+    if syntax == ExplicitVRLittleEndian:
+        assert f"cut{pixels}.dcm" in " ".join(found.refused)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from anomae.answers import require_whole
 from anomae.errors import UserError
 from anomae.extras import require
 from anomae.pacs.errors import ArchiveRefuses, StudyTrouble
@@ -95,10 +96,14 @@ def is_loopback(host: str) -> bool:
 
 @dataclass
 class Limits:
-    """How much one answer may hold: in all, and between two calls of `next_part`; the adapter counts."""
+    """How much one answer may hold: in all, and between two calls of `next_part`; the adapter counts.
+
+    complete: whether it must be all of what was asked for; a list may be told page by page.
+    """
 
     whole: int = MOST_LIST_BYTES
     part: int = MOST_LIST_BYTES
+    complete: bool = False
     seen: int = 0
     seen_of_part: int = 0
     ends: float = 0.0
@@ -149,9 +154,13 @@ class _OneArchive:
             raise ArchiveRefuses("The archive redirects to another address; give that as its URL if you trust it.")
         self._limits.begin()
         options["timeout"] = options.get("timeout") or (_CONNECT_S, _READ_S)
-        response = self._adapter.send(request, **options)
+        response = self._response = self._adapter.send(request, **options)
         response.raw = _Counted(response.raw, self._limits)
-        self._response = response
+        kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+        if kind.endswith("json"):  # dicomweb-client does not read what was not stored where a charset stands behind it
+            response.headers["Content-Type"] = kind
+        if self._limits.complete:
+            require_whole(response)
         return response
 
     def end_answer(self) -> None:

@@ -11,7 +11,7 @@ from anomae.extras import require
 from anomae.locks import locked
 from anomae.pacs.dicomweb import Archive, content
 from anomae.pacs.errors import ArchiveRefuses, ArchiveTrouble, Stopped, StudyTrouble
-from anomae.pacs.remember import EMPTY, FAILED, MOST_TRIES, SCORED, SENT, Memory, Remembered, study_name
+from anomae.pacs.remember import EMPTY, FAILED, MOST_TRIES, PUT_BACK, SCORED, SENT, Memory, Remembered, study_name
 from anomae.pacs.score_study import HowToScore, Scorer, results_of
 from anomae.progress import say
 
@@ -62,7 +62,7 @@ class Desk:
         study = study_name(uid)
         what = "unknown"
         try:
-            series = archive.series(uid)
+            series = archive.series(uid, lambda sentence: self.note(f"Study {study}: {sentence}"))
             what = content(series)
             known = self.memory.of(study)
             if not self.memory.is_wanted(study, what, retry=self.retry):
@@ -74,8 +74,8 @@ class Desk:
             if not archive.download(uid, series, self.incoming(study), go_on):
                 return self._empty(study, what)
             self._set_aside(study)
-        except (ArchiveTrouble, ArchiveRefuses, NotWritten, Stopped):
-            self.memory.put_back(study, what)
+        except (ArchiveTrouble, ArchiveRefuses, NotWritten, Stopped) as error:
+            self.memory.put_back(study, what, str(error))
             raise
         except OSError as error:
             self._put_back_where_full(study, what, error)
@@ -98,8 +98,8 @@ class Desk:
         """
         try:
             facts = self.scorer.score(images or self.incoming(study), self.results(study))
-        except (MissingExtra, NotWritten):  # of no study alone
-            self.memory.put_back(study, what)
+        except (MissingExtra, NotWritten) as error:  # of no study alone
+            self.memory.put_back(study, what, str(error))
             raise
         except OSError as error:
             self._put_back_where_full(study, what, error)
@@ -126,23 +126,48 @@ class Desk:
         try:
             self.counts.sent += self.send(results_of(self.results(study)))
         except StudyTrouble as error:
-            say(f"Study {study}: its results were not sent. {error}")
-            self.counts.reasons.append(f"Study {study}: not sent. {error}")
-            self._refused[study] = self._refused.get(study, 0) + 1
+            self._not_sent(study, error)
             return self._refused[study] >= MOST_TRIES
         self.memory.sent(study, self.target)
         return True
 
+    def unsent(self) -> list[str]:
+        """Studies whose results an earlier command left unsent."""
+        return [] if self.send is None else [one.study for one in self.memory.unsent(self.target)]
+
     def deliver_all(self) -> None:
         """Send what an earlier command left unsent."""
-        if self.send is not None:
-            for one in self.memory.unsent(self.target):
-                self.deliver(one.study)
+        for study in self.unsent():
+            self.deliver(study)
+
+    def passed_over(self, study: str, error: ArchiveTrouble) -> None:
+        """The archive does not answer where it is asked for this study, or given its results, but does otherwise."""
+        trouble = StudyTrouble(f"Asked for this study alone, {error}")
+        known = self.memory.of(study)
+        if study in self.unsent():
+            self._not_sent(study, trouble)
+        elif known is None or known.state == PUT_BACK:
+            what = "unknown" if known is None else known.content
+            self.memory.begin(study, what)
+            self._failed(study, what, trouble, again=True)
+        else:  # what was said of it before stands
+            self._skipped(study, trouble)
+
+    def note(self, sentence: str) -> None:
+        """Say what is wrong beside the studies, once."""
+        if sentence not in self.counts.reasons:
+            self.counts.reasons.append(sentence)
+            say(sentence)
+
+    def _not_sent(self, study: str, error: StudyTrouble) -> None:
+        say(f"Study {study}: its results were not sent. {error}")
+        self.counts.reasons.append(f"Study {study}: not sent. {error}")
+        self._refused[study] = self._refused.get(study, 0) + 1
 
     def _put_back_where_full(self, study: str, what: str, error: OSError) -> None:
         """A disk that another program filled is no fault of the study, nor a try of it."""
         if error.errno in FULL_DISK:
-            self.memory.put_back(study, what)
+            self.memory.put_back(study, what, "there was no room on the disk")
 
     def _known(self, known: Remembered | None) -> bool:
         self.counts.known += 1
@@ -155,15 +180,15 @@ class Desk:
         return self.memory.folder / "earlier" / study
 
     def _set_aside(self, study: str) -> None:
-        """Take earlier results away: they may be of series that the archive no longer has.
-
-        Those that lie there already were left by a command that was killed; what it had begun since counts less.
-        """
-        if self._earlier(study).exists():
-            shutil.rmtree(self.results(study), ignore_errors=True)
-        elif self.results(study).exists():
+        """Take earlier results away: they may be of series that the archive no longer has."""
+        if self.results(study).exists():
             self._earlier(study).parent.mkdir(exist_ok=True)
             self.results(study).rename(self._earlier(study))
+
+    def settle_all(self) -> None:
+        """Put back, or remove, the earlier results that a command left when it was killed."""
+        for folder in (self.memory.folder / "earlier").glob("*"):
+            self._settle(folder.name)
 
     def _settle(self, study: str) -> None:
         """Once the study is scored remove its earlier results; else put them back, so that nothing good is lost."""
@@ -186,6 +211,9 @@ class Desk:
 
     def _failed(self, study: str, what: str, error: UserError, *, again: bool) -> None:
         self.memory.failed(study, what, str(error), again=again)
+        self._skipped(study, error)
+
+    def _skipped(self, study: str, error: UserError) -> None:
         self.counts.failed += 1
         self.counts.reasons.append(f"Study {study}: {error}")
         say(f"Study {study}: skipped. {error}")
@@ -205,7 +233,9 @@ def open_desk(how: HowToScore, out: Path, source: str) -> Iterator[Desk]:
         raise UserError(f"{out} is a file; name a folder for what is written.")
     with locked(out):
         memory = Memory(out, model, source)
+        desk = Desk(memory, scorer)
+        desk.settle_all()
         try:
-            yield Desk(memory, scorer)
+            yield desk
         finally:
             memory.write_table()

@@ -4,22 +4,23 @@ import hashlib
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from anomae.answers import PartialAnswer
 from anomae.errors import UserError
 from anomae.extras import require
 from anomae.files import written_whole
 from anomae.pacs.connection import EXTRA, MOST_LIST_BYTES, Credentials, Limits, checked_url, open_session
 from anomae.pacs.errors import ArchiveRefuses, ArchiveTrouble, StudyTrouble
 from anomae.pacs.images import NOT_SCORED, why_not_scored
-from anomae.pacs.query import Query, is_uid
+from anomae.pacs.lists import Entry, ListedSeries, ListedStudy, Note, asked_for, count, entries, text
+from anomae.pacs.query import Query
 from anomae.pacs.remember import content_of
 from anomae.pacs.score_study import check_room
+from anomae.progress import say
 
-_PAGE = 100
 MOST_STUDIES = 20_000  # of one list
 _MOST_SERIES = 2_000
 _MOST_SERIES_BYTES, _MOST_INSTANCE_BYTES = 2**34, 2**31
@@ -28,24 +29,7 @@ _PIECE = 2**20
 _LATER = (408, 429, 502, 503, 504)
 _NOT_IN = (401, 403, 407)
 _TIMEOUT_S = (10.0, 60.0)
-
-
-@dataclass(frozen=True, slots=True)
-class ListedStudy:
-    """A study as a list has it.  images: how many instances it has, -1 where the list does not say."""
-
-    uid: str
-    images: int
-    date: str
-
-
-@dataclass(frozen=True, slots=True)
-class ListedSeries:
-    """A series that may hold images.  images: how many instances, -1 where the list does not say."""
-
-    uid: str
-    modality: str
-    images: int
+_LEVELS = ("Study", "Series", "SOP")
 
 
 class Archive:
@@ -72,54 +56,47 @@ class Archive:
         parts = urlsplit(self.url)
         return f"{parts.scheme}://{parts.netloc}{parts.path}"
 
-    def studies(self, query: Query) -> Iterator[ListedStudy]:
-        """Studies that fit, each once.
+    def studies(self, query: Query, note: Note = say) -> Iterator[ListedStudy]:
+        """Studies that fit, each once; what it lists besides is left out.
 
-        Asked for a page at a time: an archive that repeats a page, or ignores where one begins, ends the list.  Raises
-        UserError where it lists more than MOST_STUDIES.
+        note: called with a sentence on what is left out, and where the list may not be all.  Raises UserError where it
+        lists more than MOST_STUDIES.
         """
-        seen: set[str] = set()
-        while True:
-            page = self._list(
+
+        def ask(start: int, limit: int) -> list[Entry]:
+            return self._list(
                 self._client.search_for_studies,
-                limit=_PAGE,
-                offset=len(seen),
+                limit=limit,
+                offset=start,
                 fields=["NumberOfStudyRelatedInstances"],
                 search_filters=dict(query.filters),
             )
-            uids = [_text(entry, "0020000D") for entry in page]
-            new = [(uid, entry) for uid, entry in zip(uids, page, strict=True) if is_uid(uid) and uid not in seen]
-            if not new:
-                return
-            for uid, entry in new:
-                if uid not in seen:
-                    seen.add(uid)
-                    yield ListedStudy(uid, _count(entry, "00201208"), _text(entry, "00080020"))
-            if len(seen) > MOST_STUDIES:
-                raise UserError(f"The archive lists more than {MOST_STUDIES} studies; ask for fewer, with --since.")
 
-    def series(self, study: str) -> list[ListedSeries]:
-        """Series of a study that may hold images to be scored; those whose modality says otherwise are left out."""
-        found: dict[str, ListedSeries] = {}
-        seen: set[str] = set()
-        while True:
-            page = self._list(
-                self._client.search_for_series,
-                study,
-                limit=_PAGE,
-                offset=len(seen),
-                fields=["NumberOfSeriesRelatedInstances"],
-            )
-            new = {uid: entry for entry in page if is_uid(uid := _text(entry, "0020000E")) and uid not in seen}
-            if not new:
-                return list(found.values())
-            seen.update(new)
-            for uid, entry in new.items():
-                modality = _text(entry, "00080060")
-                if modality not in NOT_SCORED:
-                    found[uid] = ListedSeries(uid, modality, _count(entry, "00201209"))
-            if len(seen) > _MOST_SERIES:
-                raise StudyTrouble(f"The archive lists more than {_MOST_SERIES} series of one study.")
+        too_many = UserError(f"The archive lists more than {MOST_STUDIES} studies; ask for fewer, with --since.")
+        return asked_for(query, entries(ask, "0020000D", "studies", note, MOST_STUDIES, too_many), note)
+
+    def answers(self, query: Query) -> bool:
+        """Whether it lists studies now, whatever else it does not answer."""
+        try:
+            next(self.studies(query, lambda sentence: None), None)
+        except (ArchiveTrouble, StudyTrouble):
+            return False
+        return True
+
+    def series(self, study: str, note: Note = say) -> list[ListedSeries]:
+        """Series of a study that may hold images to be scored; those whose modality says otherwise are left out.
+
+        note: as of `studies`.
+        """
+
+        def ask(start: int, limit: int) -> list[Entry]:
+            fields = ["NumberOfSeriesRelatedInstances"]
+            return self._list(self._client.search_for_series, study, limit=limit, offset=start, fields=fields)
+
+        too_many = StudyTrouble(f"The archive lists more than {_MOST_SERIES} series of one study.")
+        listed = entries(ask, "0020000E", "a study's series", note, _MOST_SERIES, too_many)
+        found = [(uid, text(entry, "00080060"), count(entry, "00201209")) for uid, entry in listed]
+        return [ListedSeries(*one) for one in found if one[1] not in NOT_SCORED]
 
     def download(self, study: str, series: Sequence[ListedSeries], folder: Path, go_on: Callable[[], None]) -> int:
         """Fetch the images of these series, one folder a series; returns how many there are.
@@ -134,12 +111,12 @@ class Archive:
         page = self._list(
             self._client.search_for_instances, study, series, limit=1, search_filters={"SOPInstanceUID": instance}
         )
-        return any(_text(entry, "00080018") == instance for entry in page)
+        return any(text(entry, "00080018") == instance for entry in page)
 
     def store(self, files: Sequence[Path]) -> int:
         """Store DICOM files, those left out that are there already; returns how many were stored.
 
-        Raises StudyTrouble where one was not taken.
+        Stored is what the answer names so, or what is there afterwards.  Raises StudyTrouble where one was not taken.
         """
         import pydicom
 
@@ -148,14 +125,20 @@ class Archive:
             with warnings.catch_warnings():  # pydicom quotes what it finds odd, and that may be a name
                 warnings.simplefilter("ignore")
                 header = pydicom.dcmread(file)
-                uids = (header.StudyInstanceUID, header.SeriesInstanceUID, header.SOPInstanceUID)
-                if self.has(*(str(uid) for uid in uids)):
+                study, series, instance = (str(header[f"{level}InstanceUID"].value) for level in _LEVELS)
+                if self.has(study, series, instance):
                     continue
-                with self._asking(MOST_LIST_BYTES):
-                    answer = self._client.store_instances([header], study_instance_uid=str(uids[0]))
-            if answer.get("FailedSOPSequence"):
-                reason = int(answer.FailedSOPSequence[0].get("FailureReason", 0) or 0)
-                raise StudyTrouble(f"The archive did not take {file.name} (reason {reason:#06x}).")
+                try:
+                    with self._asking(MOST_LIST_BYTES):
+                        answer = self._client.store_instances([header], study_instance_uid=study)
+                except (AttributeError, TypeError):  # pydicom, of JSON that is no data set, says nothing of the file
+                    answer = pydicom.Dataset()
+                if answer.get("FailedSOPSequence"):
+                    reason = int(answer.FailedSOPSequence[0].get("FailureReason", 0) or 0)
+                    raise StudyTrouble(f"The archive did not take {file.name} (reason {reason:#06x}).")
+                named = (str(one.get("ReferencedSOPInstanceUID")) for one in answer.get("ReferencedSOPSequence") or ())
+                if instance not in named and not self.has(study, series, instance):
+                    raise StudyTrouble(f"The archive does not say that it took {file.name}, nor does it list it.")
             stored += 1
         return stored
 
@@ -171,7 +154,7 @@ class Archive:
             except ValueError:
                 return None
 
-    def _list(self, ask: Callable[..., Any], *arguments: Any, **options: Any) -> list[dict[str, Any]]:
+    def _list(self, ask: Callable[..., Any], *arguments: Any, **options: Any) -> list[Entry]:
         with self._asking(MOST_LIST_BYTES):
             page = ask(*arguments, **options)
         if not isinstance(page, list) or not all(isinstance(entry, dict) for entry in page):
@@ -203,12 +186,15 @@ class Archive:
 
     @contextmanager
     def _asking(self, whole: int, part: int | None = None) -> Iterator[None]:
-        """Answers of so many bytes at most; what goes wrong is told in our words, without the address."""
+        """Answers of so many bytes at most; what goes wrong is told in our words, without the address.
+
+        part: of each image, where images are asked for, which have to come whole.
+        """
         import requests
         from pydicom.errors import InvalidDicomError
         from retrying import RetryError
 
-        self._limits.whole, self._limits.part = whole, part or whole
+        self._limits.whole, self._limits.part, self._limits.complete = whole, part or whole, part is not None
         try:
             yield
         except requests.exceptions.HTTPError as error:
@@ -219,6 +205,8 @@ class Archive:
             raise ArchiveRefuses(f"{self.name} does not lead to an archive.") from error
         except (requests.exceptions.JSONDecodeError, InvalidDicomError, KeyError, ValueError) as error:
             raise StudyTrouble(f"What {self.name} answers is no DICOMweb ({type(error).__name__}).") from error
+        except PartialAnswer as error:
+            raise StudyTrouble(f"{self.name} does not give all images of a series. {error}") from error
         except (requests.exceptions.RequestException, RetryError) as error:
             raise ArchiveTrouble(f"{self.name} does not answer ({type(error).__name__}).") from error
         finally:
@@ -245,15 +233,3 @@ def _write(image: Any, path: Path) -> None:
 
 def _file_name(uid: str) -> str:
     return hashlib.blake2b(uid.encode(), digest_size=6).hexdigest()
-
-
-def _text(entry: dict[str, Any], tag: str) -> str:
-    """The first value of an attribute in DICOM JSON; "" where there is none."""
-    values = entry.get(tag)
-    values = values.get("Value") if isinstance(values, dict) else None
-    return str(values[0]) if isinstance(values, list) and values else ""
-
-
-def _count(entry: dict[str, Any], tag: str) -> int:
-    text = _text(entry, tag)
-    return int(text) if text.isdecimal() and len(text) < 10 else -1

@@ -1,6 +1,8 @@
 """Studies that an archive lists, each fetched, scored and, if asked for, its results stored beside it."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -9,12 +11,14 @@ from anomae.pacs.desk import Counts, Desk, open_desk
 from anomae.pacs.dicomweb import Archive
 from anomae.pacs.errors import ArchiveTrouble, Stopped
 from anomae.pacs.query import STUDY, Query
+from anomae.pacs.remember import study_name
 from anomae.pacs.score_study import HowToScore
 from anomae.pacs.stopping import Wish
 from anomae.progress import say
 
 Result = TypeVar("Result")
 _WAITS_S = (2.0, 5.0, 15.0)
+_MOST_IN_A_ROW = 3  # studies that are passed over; more of them are no fault of a study
 
 
 def pull(
@@ -32,38 +36,60 @@ def pull(
 
     push: store segmentations and reports in the archive.  retry: studies too that failed before.  waits_s: how long to
     wait, each time that the archive does not answer, before it is asked again.
-    A study that is broken is listed and skipped.  Raises UserError where the archive has not the one study that is
-    asked for, ArchiveTrouble where it does not answer for longer, ArchiveRefuses where it does not let us in, UserError
-    as `anomae score`; the same command then goes on.
+    A study that is broken is listed and skipped, and so is one of which the archive does not answer while it lists
+    others.  Raises UserError where the archive has not the one study that is asked for, ArchiveTrouble where it does
+    not answer for longer, ArchiveRefuses where it does not let us in, UserError as `anomae score`; the same command
+    then goes on.
     """
     wish = wish or Wish()
+    patience = _Patience(archive, query, wish, waits_s)
     with open_desk(how, out, archive.name) as desk:
         desk.retry = retry
         if push:
             desk.target, desk.send = archive.name, archive.store
         try:
-            _patiently(desk.deliver_all, wish, waits_s)
-            studies = _patiently(lambda: list(archive.studies(query)), wish, waits_s)
+            for name in desk.unsent():
+                patience.work(desk, name, partial(desk.deliver, name))
+            studies = patience.ask(lambda: list(archive.studies(query, desk.note)))
             if not studies and STUDY in query.filters:
                 raise UserError(f"{archive.name} has no study of this UID (--study) that fits what else is asked for.")
             for study in studies:
                 wish.go_on()
-                _patiently(_work_on(desk, archive, study.uid, wish), wish, waits_s)
+                patience.work(desk, study_name(study.uid), partial(desk.from_archive, archive, study.uid, wish.go_on))
         except Stopped:
             say("Stopped. Give the same command again to go on from here.")
         return desk.counts
 
 
-def _work_on(desk: Desk, archive: Archive, uid: str, wish: Wish) -> Callable[[], bool]:
-    return lambda: desk.from_archive(archive, uid, wish.go_on)
+@dataclass
+class _Patience:
+    """Asks an archive again where it does not answer; what it does not answer of one study keeps no other waiting."""
 
+    archive: Archive
+    query: Query
+    wish: Wish
+    waits_s: tuple[float, ...]
+    _in_a_row: int = 0
 
-def _patiently(ask: Callable[[], Result], wish: Wish, waits_s: tuple[float, ...]) -> Result:
-    for seconds in waits_s:
+    def ask(self, ask: Callable[[], Result]) -> Result:
+        """Raises ArchiveTrouble where there is no answer at last."""
+        for seconds in self.waits_s:
+            try:
+                return ask()
+            except ArchiveTrouble as error:
+                say(f"{error} It is asked again in {seconds:.0f} s.")
+                self.wish.wait(seconds)
+                self.wish.go_on()
+        return ask()
+
+    def work(self, desk: Desk, study: str, ask: Callable[[], object]) -> None:
+        """As `ask`, but passes over a study where the archive answers otherwise."""
         try:
-            return ask()
+            self.ask(ask)
         except ArchiveTrouble as error:
-            say(f"{error} It is asked again in {seconds:.0f} s.")
-            wish.wait(seconds)
-            wish.go_on()
-    return ask()
+            if self._in_a_row == _MOST_IN_A_ROW or not self.archive.answers(self.query):
+                raise
+            self._in_a_row += 1
+            desk.passed_over(study, error)
+        else:
+            self._in_a_row = 0

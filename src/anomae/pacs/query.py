@@ -12,6 +12,7 @@ UID = re.compile(r"[0-9]+(\.[0-9]+)*")
 STUDY = "StudyInstanceUID"
 LONGEST_UID = 64
 _LONGEST = 256
+_DAY = re.compile(r"[0-9]{8}")
 _TAG = re.compile(r"[0-9A-Fa-f]{8}")
 
 
@@ -20,6 +21,23 @@ class Query:
     """Filters of QIDO, keyword -> value; repr shows no value, as that may be a patient's."""
 
     filters: dict[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def studies(self) -> frozenset[str]:
+        """UIDs of the studies that are asked for; empty where it is not for UIDs."""
+        uids = frozenset(re.split(r"[\\,]", self._given(STUDY, "0020000D")))
+        return uids if all(map(is_uid, uids)) else frozenset()
+
+    def fits(self, study: str, date: str) -> bool:
+        """Whether a listed study may be one that is asked for, by its UID and date alone.  date: "" if unknown."""
+        first, to, last = self._given("StudyDate", "00080020").partition("-")
+        told = date and (first or last) and all(_DAY.fullmatch(day) for day in (first, last, date) if day)
+        if told and not first <= date <= (last or ("9" if to else first)):
+            return False
+        return not self.studies or study in self.studies
+
+    def _given(self, keyword: str, tag: str) -> str:
+        return self.filters.get(keyword) or self.filters.get(tag) or self.filters.get(tag.lower(), "")
 
 
 def checked_query(study: str | None, since: str | None, assignments: Sequence[str]) -> Query:

@@ -1,6 +1,7 @@
 """A DICOM node that takes images by C-STORE; a study is scored once nothing of it has come for a while."""
 
 import hashlib
+import os
 import shutil
 import threading
 import time
@@ -31,7 +32,9 @@ _MOST_INSTANCE_BYTES = 2**31
 _MOST_ASSOCIATIONS = 8
 _TIMEOUT_S = 60.0
 _LOOK_S = 0.5
+_PARTING_S = 2.0  # for senders to close a connection that ends
 _AGAIN_S = 30.0  # what could not be sent is tried again
+_HEADER_LENGTH = 140  # where the length of what follows of a DICOM file's header stands, the value of (0002,0000)
 _DONE = ".done-"  # begins the name of a study's folder that is being removed
 
 
@@ -98,10 +101,10 @@ class Shelf:
             if time.monotonic() - last >= seconds and self.images(study):
                 yield study, last
 
-    def images(self, study: str) -> list[tuple[str, int]]:
-        """Names and sizes of the images of a study."""
+    def images(self, study: str) -> dict[str, Path]:
+        """The images of a study, by their names below its folder."""
         files = [file for file in (self.folder / study).rglob("*.dcm") if not file.name.startswith(".part-")]
-        return [(file.relative_to(self.folder / study).as_posix(), file.stat().st_size) for file in files]
+        return {file.relative_to(self.folder / study).as_posix(): file for file in files}
 
     def take_out(self, study: str, last: float) -> None:
         """Remove a study that is dealt with, unless something of it has come since `last`."""
@@ -164,7 +167,7 @@ def _deal_with(desk: Desk, shelf: Shelf, study: str, last: float) -> None:
 
     Images of a study that was dealt with before are scored as a part of their own: what was said of it stays.
     """
-    what = content_of(shelf.images(study))
+    what = _content(desk, shelf.images(study), study)
     part = desk.memory.part_of(study, what)
     try:
         if desk.memory.is_wanted(part, what):
@@ -180,6 +183,22 @@ def _deal_with(desk: Desk, shelf: Shelf, study: str, last: float) -> None:
     finally:
         desk.memory.write_table()
     shelf.take_out(study, last)
+
+
+def _content(desk: Desk, images: dict[str, Path], study: str) -> str:
+    """A digest of images to the byte; by their sizes, where an earlier version, which noted no more, knew them so."""
+    by_size = content_of([(name, file.stat().st_size) for name, file in images.items()])
+    if desk.memory.has_had(study, by_size):
+        return by_size
+    return content_of([(name, _digest(file)) for name, file in images.items()])
+
+
+def _digest(image: Path) -> str:
+    """Of all that stands behind the file's header, which names the version of the library that wrote it."""
+    with image.open("rb") as file:
+        file.seek(_HEADER_LENGTH)
+        file.seek(int.from_bytes(file.read(4), "little"), os.SEEK_CUR)
+        return hashlib.file_digest(file, "blake2b").hexdigest()
 
 
 @contextmanager
@@ -216,6 +235,19 @@ def _open_node(door: Door, shelf: Shelf) -> Iterator[None]:
         yield
     finally:
         node.shutdown()
+        _part_from(entity.active_associations)
+
+
+def _part_from(associations: list[Any]) -> None:
+    """End what is still open: its threads would hold the program until its sender says something, or for a minute."""
+    established = [one for one in associations if one.is_established]
+    for one in established:
+        one.abort(block=False)
+    last = time.monotonic() + _PARTING_S
+    while any(one.dul.is_alive() for one in established) and time.monotonic() < last:
+        time.sleep(0.05)
+    for one in associations:  # who does not close in time, or never said what it wants
+        one.dul.kill_dul()
 
 
 def _taken(event: Any, shelf: Shelf) -> int:

@@ -35,8 +35,9 @@ class Remembered:
     """The last that is known of a study.
 
     content: a digest of which images it had.  state: see above.  tries: how often it was begun, or not obtained, since
-    it last came to an end.  again: whether a failure may go away by itself.  facts: of SCORED, see
-    anomae.pacs.score_study.  sent: to where its results went.
+    it last came to an end.  again: whether a failure may go away by itself.  facts: of its results, see
+    anomae.pacs.score_study; while it is scored anew, and where that fails, of the earlier ones, which stay.  sent: to
+    where these went.
     """
 
     study: str
@@ -54,8 +55,8 @@ def study_name(uid: str) -> str:
     return hashlib.blake2b(b"anomae study " + uid.encode(), digest_size=8).hexdigest()
 
 
-def content_of(parts: Sequence[tuple[str, int]]) -> str:
-    """A digest of which images a study has.  parts: UIDs with a number each, in any order."""
+def content_of(parts: Sequence[tuple[str, int | str]]) -> str:
+    """A digest of which images a study has.  parts: names with a number or a digest each, in any order."""
     return hashlib.blake2b(repr(sorted(parts)).encode(), digest_size=8).hexdigest()
 
 
@@ -113,6 +114,10 @@ class Memory:
             name = f"{study}-{number}"
         return name
 
+    def has_had(self, study: str, content: str) -> bool:
+        """Whether a study, or a part of it, was begun with these images."""
+        return any(one.content == content for one in self.all() if one.study.partition("-")[0] == study)
+
     def unsent(self, target: str) -> list[Remembered]:
         """Scored studies whose results have not gone to `target`."""
         return [one for one in self._studies.values() if one.state in (SCORED, SENT) and target not in one.sent]
@@ -121,11 +126,11 @@ class Memory:
         """A study is begun.  Raises nothing; `is_wanted` says whether it was begun too often."""
         self._add({"study": study, "content": content, "state": BEGUN})
 
-    def put_back(self, study: str, content: str) -> None:
+    def put_back(self, study: str, content: str, reason: str = "") -> None:
         """A study that was begun is left for another time, for a reason that is not its own; this is no try."""
         known = self._studies.get(study)
         if known is not None and (known.state, known.content) == (BEGUN, content):
-            self._add({"study": study, "content": content, "state": PUT_BACK})
+            self._add({"study": study, "content": content, "state": PUT_BACK, "reason": reason})
 
     def scored(self, study: str, content: str, facts: Mapping[str, Any]) -> None:
         """Its results are on the disk."""
@@ -168,6 +173,7 @@ class Memory:
             return
         tries += (state == BEGUN) - (state == PUT_BACK)
         again = bool(line.get("again", False))
+        keeps = known is not None and state in (BEGUN, PUT_BACK, FAILED)
         self._studies[study] = Remembered(
             study,
             str(line["content"]),
@@ -175,7 +181,8 @@ class Memory:
             tries if state in (BEGUN, PUT_BACK) or again else 0,
             again,
             str(line.get("reason", "")),
-            line.get("facts", {}),
+            known.facts if known is not None and keeps else line.get("facts", {}),
+            known.sent if known is not None and keeps else (),
         )
 
 
@@ -203,7 +210,9 @@ def _row(one: Remembered) -> tuple[Any, ...]:
     gave_up = f"begun {one.tries} times and never ended" if one.state == BEGUN and one.tries >= MOST_ENDS else ""
     first, _, part = one.study.partition("-")
     came_later = f"images of {first} that came once it had been dealt with; see its other lines" if part else ""
-    reason = one.reason or gave_up or facts.get("reason", "")
+    why = one.reason or gave_up
+    if facts and one.state not in (SCORED, SENT):
+        why = f"earlier result; scoring anew {f'failed: {why}' if why else 'is still to come'}"
     return (
         one.study,
         one.state,
@@ -212,6 +221,6 @@ def _row(one: Remembered) -> tuple[Any, ...]:
         facts.get("scans", ""),
         facts.get("findings", ""),
         " ".join(one.sent),
-        "; ".join(filter(None, (came_later, reason))),
+        "; ".join(filter(None, (came_later, why, facts.get("reason", "")))),
         f"studies/{one.study}" if facts else "",
     )

@@ -10,12 +10,15 @@ from typing import Any
 from anomae.extras import require
 from anomae.pacs.connection import EXTRA
 from anomae.pacs.errors import ArchiveTrouble, StudyTrouble
+from anomae.pacs.images import is_image_class
 from anomae.pacs.node import Node, TlsFiles, client_context
 
 _TIMEOUT_S = 60.0
 _TAKEN, _WARNINGS = 0x0000, 0xB000
 _MOST_FILES = 1000  # over one association
 _MOST_KINDS = 128  # that one association can be about
+_PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData", "PixelDataProviderURL", "SpectroscopyData")
+_UNDEFINED = 0xFFFFFFFF  # length of what ends with a delimiter
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +33,7 @@ class Sender:
         """Send them; returns how many.  A node that has one already knows it by its UID.
 
         Raises ArchiveTrouble where the node cannot be reached or lets us not in, StudyTrouble where it does not take a
-        file.
+        file, or a file is cut short.
         """
         return self.send(files, _raised)
 
@@ -53,6 +56,7 @@ class Sender:
 
     @contextmanager
     def _association(self, kinds: set[tuple[str, str]]) -> Iterator[Any]:
+        """With the node; None where it answers that it takes none of these kinds."""
         pynetdicom = require("pynetdicom", EXTRA)
         entity = pynetdicom.AE(self.title)
         entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = _TIMEOUT_S
@@ -67,6 +71,9 @@ class Sender:
                 ae_title=self.node.title,
                 tls_args=None if self.tls is None else (client_context(self.tls), self.node.host),
             )
+        if association.rejected_contexts and not association.accepted_contexts:
+            yield None
+            return
         if not association.is_established:
             how = "lets us not in" if association.is_rejected else "cannot be reached"
             raise ArchiveTrouble(f"{self.node.name} {how}.")
@@ -76,11 +83,16 @@ class Sender:
             association.release()
 
     def _send(self, association: Any, file: Path) -> None:
+        image, no_such = _read(file), StudyTrouble(f"{self.node.name} takes nothing of the kind of {file.name}.")
+        if _is_cut(image):
+            raise StudyTrouble(f"{file.name} is cut short, and was not sent; copy it again.")
+        if association is None:
+            raise no_such
         try:
-            answer = association.send_c_store(_read(file))
+            answer = association.send_c_store(image)
         except (ValueError, RuntimeError) as error:  # the node takes no such kind; or the association has ended
             if association.is_established:
-                raise StudyTrouble(f"{self.node.name} takes nothing of the kind of {file.name}.") from error
+                raise no_such from error
             raise ArchiveTrouble(f"{self.node.name} ended the association.") from error
         if "Status" not in answer:
             raise ArchiveTrouble(f"{self.node.name} ended the association, or did not answer in {_TIMEOUT_S:.0f} s.")
@@ -111,6 +123,17 @@ def _read(file: Path, *, header_alone: bool = False) -> Any:
     with warnings.catch_warnings():  # pydicom quotes what it finds odd, and that may be a name
         warnings.simplefilter("ignore")
         return pydicom.dcmread(file, stop_before_pixels=header_alone)
+
+
+def _is_cut(image: Any) -> bool:
+    """Whether a file ends before what it says that it holds: pydicom reads what there is, and says nothing."""
+    from pydicom.dataelem import RawDataElement
+
+    is_image = "Rows" in image or is_image_class(str(image.get("SOPClassUID", "")))
+    if "SOPClassUID" not in image or (is_image and not any(keyword in image for keyword in _PIXELS)):
+        return True
+    last = image.get_item(max(image.keys()))
+    return isinstance(last, RawDataElement) and len(last.value or b"") < last.length != _UNDEFINED
 
 
 def _raised(file: Path, error: StudyTrouble) -> None:

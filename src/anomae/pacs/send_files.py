@@ -1,6 +1,8 @@
 """DICOM files below some folders, sent to another node; what it does not take is told, and the rest goes on."""
 
+import struct
 import warnings
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -72,6 +74,8 @@ def _is_object(file: Path) -> bool:
             warnings.simplefilter("ignore")
             header = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=["SOPClassUID", "SOPInstanceUID"])
     except (InvalidDicomError, ValueError, KeyError, TypeError, AttributeError, EOFError, NotImplementedError):
+        return False
+    except (struct.error, zlib.error):  # pydicom, of a file cut within its header, and of a deflated one cut anywhere
         return False
     kinds = {str(header.get("SOPClassUID", "")), str(header.file_meta.get("TransferSyntaxUID", ""))}
     return "" not in kinds and _DIRECTORY not in kinds and bool(header.get("SOPInstanceUID"))

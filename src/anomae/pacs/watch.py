@@ -9,7 +9,9 @@ from anomae.pacs.changes import Change, OrthancChanges
 from anomae.pacs.desk import Counts, Desk, open_desk
 from anomae.pacs.dicomweb import Archive
 from anomae.pacs.errors import ArchiveTrouble, Stopped, StudyTrouble
+from anomae.pacs.lists import Note
 from anomae.pacs.query import Query
+from anomae.pacs.remember import study_name
 from anomae.pacs.score_study import HowToScore
 from anomae.pacs.stopping import Wish
 from anomae.progress import say
@@ -30,14 +32,14 @@ class Feed(Protocol):
 class PolledList:
     """New studies of any DICOMweb archive: listed by QIDO each time; new is one whose images were the same twice."""
 
-    def __init__(self, archive: Archive, query: Query) -> None:
-        self._archive, self._query = archive, query
+    def __init__(self, archive: Archive, query: Query, note: Note = say) -> None:
+        self._archive, self._query, self._note = archive, query, note
         self._before: dict[str, int] = {}
         self._handled: dict[str, int] = {}
 
     def new(self) -> Iterator[Change]:
         """See `Feed`.  A study whose number of images is not told counts as complete at the second look."""
-        listed = {study.uid: study.images for study in self._archive.studies(self._query)}
+        listed = {study.uid: study.images for study in self._archive.studies(self._query, self._note)}
         before, self._before = self._before, listed
         for uid, images in listed.items():
             if before.get(uid) == images and (images < 0 or self._handled.get(uid) != images):
@@ -62,25 +64,24 @@ def watch(
     """Score every study that comes into `archive`, and those that are there, until `wish` is expressed.
 
     since: studies of this day and later alone.  looked: called after each look, for tests.  While the archive does not
-    answer it is asked again; what was done is remembered in `out`.  Raises ArchiveRefuses where it does not let us in,
+    answer it is asked again, and where it does not answer of one study, others go on; what was done is remembered in
+    `out`.  Raises ArchiveRefuses where it does not let us in,
     and UserError as `anomae score`.
     """
     wish = wish or Wish()
     filters = {} if since is None else {"StudyDate": f"{since:%Y%m%d}-"}
     feed: Feed | None = None
-    silent, delivered = False, False
+    query, silent = Query(filters), False
     with open_desk(how, out, archive.name) as desk:
         if push:
             desk.target, desk.send = archive.name, archive.store
+        unsent = desk.unsent()
         while not wish.stopped:
             try:
                 if feed is None:
-                    feed = OrthancChanges.of(archive, desk.memory, since) or PolledList(archive, Query(filters))
+                    feed = OrthancChanges.of(archive, desk.memory, since) or PolledList(archive, query, desk.note)
                     say(f"Watching {archive.name} by {'its changes' if isinstance(feed, OrthancChanges) else 'QIDO'}.")
-                if not delivered:
-                    desk.deliver_all()
-                    delivered = True
-                _look(desk, archive, feed, wish)
+                _look(desk, archive, query, feed, unsent, wish)
                 if silent:
                     say(f"{archive.name} answers again.")
                 silent = False
@@ -97,13 +98,35 @@ def watch(
         return desk.counts
 
 
-def _look(desk: Desk, archive: Archive, feed: Feed, wish: Wish) -> None:
+def _look(desk: Desk, archive: Archive, query: Query, feed: Feed, unsent: list[str], wish: Wish) -> None:
+    """Work on all that is new.  unsent: studies whose results are to be sent first; those that are leave it.
+
+    Raises ArchiveTrouble at the end where the archive did not answer of one study, at once where it answers nothing.
+    """
     worked = False
+    trouble: ArchiveTrouble | None = None
+
+    def passed_over(study: str, error: ArchiveTrouble) -> ArchiveTrouble:
+        if not archive.answers(query):
+            raise error
+        return ArchiveTrouble(f"Study {study}: {error}")
+
+    for study in [*unsent]:
+        try:
+            desk.deliver(study)
+            unsent.remove(study)
+        except ArchiveTrouble as error:
+            trouble = passed_over(study, error)
     for change in feed.new():
         wish.go_on()
         before = desk.counts.known
-        if desk.from_archive(archive, change.study, wish.go_on):
-            feed.handled(change)
+        try:
+            if desk.from_archive(archive, change.study, wish.go_on):
+                feed.handled(change)
+        except ArchiveTrouble as error:
+            trouble = passed_over(study_name(change.study), error)
         worked = worked or desk.counts.known == before
     if worked:
         desk.memory.write_table()
+    if trouble is not None:
+        raise trouble

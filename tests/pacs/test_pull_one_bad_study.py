@@ -1,0 +1,148 @@
+"""One study that an archive does not give, or whose results it does not take, keeps no other waiting."""
+
+from pathlib import Path
+
+import pydicom
+import pytest
+
+from anomae.pacs.dicomweb import Archive
+from anomae.pacs.errors import ArchiveTrouble
+from anomae.pacs.pull import pull
+from anomae.pacs.query import Query
+from anomae.pacs.remember import study_name
+from anomae.pacs.score_study import HowToScore
+from anomae.progress import Console, reporting
+
+from .archives import STORED, MadeUpStudy, SmallArchive
+from .test_pull import rows, states
+from .test_watch import watched
+
+
+def is_series(path: str) -> bool:
+    return path.count("/") == 5
+
+
+@pytest.mark.parametrize("answer", [(504, {}, b""), None, "cut"])
+def test_pull_goes_on_without_it(
+    small_archive: SmallArchive, studies: list[MadeUpStudy], how: HowToScore, tmp_path: Path, answer: tuple | str | None
+) -> None:
+    def spoil(path: str, parameters: dict, good: tuple) -> tuple | None:
+        if not is_series(path) or studies[0].uid not in path:
+            return good
+        cut = (200, {**good[1], "Content-Length": str(len(good[2]))}, good[2][:-500])
+        return cut if answer == "cut" else answer
+
+    small_archive.spoil = spoil
+    archive, out, name = Archive(small_archive.url), tmp_path / "out", study_name(studies[0].uid)
+    counts = pull(archive, how, out, Query(), waits_s=(0.01,))
+    assert states(counts) == (2, 1, 0)
+    assert rows(out)[name]["state"] == "failed"
+    assert "Asked for this study alone" in rows(out)[name]["reason"]
+    for _ in range(4):
+        assert states(pull(archive, how, out, Query(), waits_s=())) == (0, 1, 2)
+    assert states(pull(archive, how, out, Query(), waits_s=())) == (0, 0, 3)  # five tries were made
+    small_archive.spoil = None
+    assert states(pull(archive, how, out, Query(), retry=True)) == (1, 0, 2)
+
+
+def test_an_archive_that_gives_no_study_ends_pull(
+    small_archive: SmallArchive, studies: list[MadeUpStudy], how: HowToScore, tmp_path: Path
+) -> None:
+    """After three: more are no fault of a study, and not asked for with all its waits."""
+    fourth = []
+    for file in studies[0].files:
+        image = pydicom.dcmread(file)
+        image.StudyInstanceUID, image.SeriesInstanceUID = "1.2.3", "1.2.3.4"
+        fourth.append(tmp_path / file.name)
+        image.save_as(fourth[-1])
+    small_archive.files += fourth
+    small_archive.spoil = lambda path, parameters, answer: (503, {}, b"") if is_series(path) else answer
+    archive, out = Archive(small_archive.url), tmp_path / "out"
+    with pytest.raises(ArchiveTrouble, match="status 503"):
+        pull(archive, how, out, Query(), waits_s=())
+    assert [row["state"] for row in rows(out).values()] == ["failed"] * 3 + ["put back"]
+    assert "status 503" in rows(out)[study_name("1.2.3")]["reason"]
+    small_archive.spoil = None
+    assert states(pull(archive, how, out, Query())) == (4, 0, 0)
+
+
+def test_watch_goes_on_without_it_and_asks_for_it_again(
+    small_archive: SmallArchive,
+    studies: list[MadeUpStudy],
+    how: HowToScore,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture,
+) -> None:
+    broken, out, name = True, tmp_path / "out", study_name(studies[0].uid)
+
+    def spoil(path: str, parameters: dict, answer: tuple) -> tuple:
+        return (504, {}, b"") if broken and is_series(path) and studies[0].uid in path else answer
+
+    def done(looks: int) -> bool:
+        nonlocal broken
+        if looks == 12:
+            table = rows(out)
+            assert {study: row["state"] for study, row in table.items() if study != name} == {
+                study_name(one.uid): "sent" for one in studies[1:]
+            }
+            assert (table[name]["state"], table[name]["reason"][-12:]) == ("put back", "status 504).")
+            broken = False
+        return looks == 14
+
+    small_archive.spoil = spoil
+    with reporting(Console()):
+        counts = watched(Archive(small_archive.url), how, out, done)
+    assert (counts.scored, counts.failed) == (3, 0)  # to be put back is no try
+    told = capsys.readouterr().err
+    assert told.count(f"Study {name}: {Archive(small_archive.url).name} does not answer now (status 504).") == 1
+
+
+def test_results_of_one_study_that_are_not_taken_keep_no_other_waiting(
+    small_archive: SmallArchive, studies: list[MadeUpStudy], how: HowToScore, tmp_path: Path
+) -> None:
+    def spoil(path: str, parameters: dict, answer: tuple) -> tuple:
+        return (503, {}, b"") if STORED.encode() in answer[2] and studies[0].uid in path else answer
+
+    archive, out = Archive(small_archive.url), tmp_path / "out"
+    small_archive.files = studies[0].files
+    pull(archive, how, out, Query())
+    small_archive.files, small_archive.spoil = [file for study in studies for file in study.files], spoil
+    counts = pull(archive, how, out, Query(), push=True, waits_s=())
+    assert (counts.scored, counts.failed) == (2, 0)
+    assert "not sent. Asked for this study alone" in counts.reasons[0]
+    assert sorted(row["state"] for row in rows(out).values()) == ["scored", "sent", "sent"]
+    small_archive.files = [*studies[0].files, *studies[1].files[:5]]  # it gets another content
+    counts = watched(archive, how, out, lambda looks: looks == 4)
+    assert counts.scored == 1
+    small_archive.spoil = None
+    assert watched(archive, how, out, lambda looks: True).sent > 0
+    assert {row["state"] for row in rows(out).values()} == {"sent"}
+
+
+@pytest.mark.parametrize("answer", [(504, {}, b""), "short"])
+def test_a_flag_stays_where_the_study_cannot_be_scored_anew(
+    small_archive: SmallArchive, studies: list[MadeUpStudy], how: HowToScore, tmp_path: Path, answer: tuple | str
+) -> None:
+    archive, out, name = Archive(small_archive.url), tmp_path / "out", study_name(studies[0].uid)
+    small_archive.files = studies[0].files[:7]
+    pull(archive, how, out, Query(), push=True)
+    before = rows(out)[name]
+    assert (before["flag"], before["state"]) == ("1", "sent")
+
+    def spoil(path: str, parameters: dict, good: tuple) -> tuple:
+        if not is_series(path):
+            return good
+        return (*good[:2], good[2].partition(b"\r\n--xx\r\n")[0] + b"\r\n--xx--") if answer == "short" else answer
+
+    small_archive.files, small_archive.spoil = studies[0].files, spoil
+    pull(archive, how, out, Query(), waits_s=())
+    after = rows(out)[name]
+    assert {key: after[key] for key in before if key not in ("state", "reason")} == {
+        key: before[key] for key in before if key not in ("state", "reason")
+    }
+    assert after["state"] == "failed"
+    assert after["reason"].startswith("earlier result; scoring anew failed: ")
+    assert (out / after["folder"] / "scans.csv").exists()
+    small_archive.spoil = None
+    pull(archive, how, out, Query())
+    assert (rows(out)[name]["state"], rows(out)[name]["reason"], rows(out)[name]["sent"]) == ("scored", "", "")
