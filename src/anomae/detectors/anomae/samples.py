@@ -89,7 +89,7 @@ def asked_families(settings: LesionSettings) -> tuple[str, ...]:
 
 
 def altered_by(images: Tensor, family: str, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Each image (B, c, h, w) with a lesion of one family, and (B,) bool, whether that changed it (a nodule: to be seen).
+    """Each image (B, c, h, w) with a lesion of one family, and (B,) bool, whether that changed it (a nodule: is seen).
 
     family: NODULE is that of candidates.  images: or stacks, as in `make_samples`; not of candidates.
     """
