@@ -1,11 +1,16 @@
 """A class folder of pictures that are called like masks is a class of pictures; one of masks stays one of masks."""
 
+from collections import Counter
+from pathlib import Path, PurePath
+
 import numpy as np
 import pytest
 
-from anomae.cohorts.called_like_masks import shows_a_mask
+from anomae.cohorts import called_like_masks
+from anomae.cohorts.called_like_masks import shows_a_mask, taken_as_scans
 from anomae.cohorts.case import ABNORMAL, HEALTHY
 from anomae.cohorts.folder import Folder
+from anomae.cohorts.mask_pairing import Paired, RoleSettings
 from anomae.seeds import generator
 from anomae.volumes.volume import Grid
 from anomae.volumes.write import write_picture, write_volume
@@ -88,3 +93,80 @@ def test_what_the_user_says_of_scans_stays(tmp_path):
         photograph(tmp_path / f"abnormal/p{number}_t2.png")
         photograph(tmp_path / f"abnormal/p{number}_lesion.png")
     assert len(labels(tmp_path, image_pattern="*_t1.png")) == 3
+
+
+PAIRS = [
+    ("p{:02d}_lesion.png", "p{:02d}_lesion_mask.png"),
+    ("p{}_roi.png", "p{}_roi_seg.png"),
+    ("seg_{}.png", "seg_{}-GT.png"),
+]
+ALSO_CALLED_LIKE_MASKS = [("p{:02d}_lesion.png", "p{:02d}_gt.png"), ("p{:02d}_roi.png", "p{:02d}_seg.png")]
+
+
+def lesions(source):
+    return {case.case: tuple(mask.name for mask in case.lesion_files) for case in Folder(source).cases()}
+
+
+@pytest.mark.parametrize("count", [1, 9, 20])
+@pytest.mark.parametrize(("scan", "of_it"), PAIRS)
+def test_beside_such_a_photograph_its_mask_is_its_mask(tmp_path, count, scan, of_it):
+    for number in range(count):
+        photograph(tmp_path / f"healthy/h{number}.png")
+        photograph(tmp_path / "abnormal" / scan.format(number))
+        mask(tmp_path / "abnormal" / of_it.format(number))
+    found = lesions(tmp_path)
+    assert len(found) == 2 * count
+    for number in range(count):
+        assert found[f"abnormal/{scan.format(number)}"] == (of_it.format(number),)
+    assert not left_out(tmp_path)
+
+
+@pytest.mark.parametrize("masks", [1, 10, 20])
+@pytest.mark.parametrize(("scan", "other"), [*ALSO_CALLED_LIKE_MASKS, *PAIRS])
+@pytest.mark.parametrize("kind", ["healthy", "abnormal"])
+def test_what_shows_a_mask_is_never_a_scan(tmp_path, masks, scan, other, kind):
+    for number in range(20):
+        photograph(tmp_path / "healthy" / f"h{number}{'_roi' * (kind == 'healthy')}.png")
+        photograph(tmp_path / "abnormal" / scan.format(number))
+    for number in range(masks):
+        mask(tmp_path / kind / other.format(number), high=255 * (kind == "abnormal"))
+    assert sum(case.startswith("abnormal") for case in labels(tmp_path)) == 20
+    assert len(labels(tmp_path)) == 40
+
+
+def test_of_several_masks_of_such_a_photograph_it_is_unclear_which_is_its(tmp_path):
+    for number in range(4):
+        photograph(tmp_path / f"healthy/h{number}.png")
+        photograph(tmp_path / f"abnormal/p{number}_lesion.png")
+        mask(tmp_path / f"abnormal/p{number}_lesion_mask.png")
+        mask(tmp_path / f"abnormal/p{number}_lesion_seg.png")
+    assert lesions(tmp_path) == {
+        **{f"healthy/h{number}.png": () for number in range(4)},
+        **{f"abnormal/p{number}_lesion.png": () for number in range(4)},
+    }
+    assert any("may each have several" in note for note in Folder(tmp_path).notes())
+
+
+def test_what_is_named_after_a_scan_and_shows_none_is_left_out_with_a_count(tmp_path):
+    for number in range(3):
+        photograph(tmp_path / f"healthy/h{number}.png")
+        photograph(tmp_path / f"abnormal/p{number}_lesion.png")
+        photograph(tmp_path / f"abnormal/p{number}_lesion_mask.png")
+    assert len(labels(tmp_path)) == 6
+    assert left_out(tmp_path)
+
+
+def test_the_work_grows_with_the_files_and_not_with_their_square(monkeypatch):
+    hashed, as_it_is = Counter(), PurePath.__hash__
+
+    def counted(path):
+        hashed["calls"] += 1
+        return as_it_is(path)
+
+    files = [Path(f"/x/abnormal/p{number}_lesion.png") for number in range(500)]
+    paired = Paired(lonely=files)
+    monkeypatch.setattr(called_like_masks, "shows_a_mask", lambda path: False)
+    monkeypatch.setattr(PurePath, "__hash__", counted)
+    assert taken_as_scans(paired, [Path("/x/abnormal")], Path("/x"), RoleSettings())
+    assert hashed["calls"] < 30 * len(files)
+    assert len(paired.lesions) == len(files)

@@ -111,6 +111,26 @@ def test_who_lies_in_several_views_or_sides_is_one_patient(tmp_path, views, plac
     assert doubt(Folder(tmp_path)) == ""
 
 
+@pytest.mark.parametrize("views", [*VIEWS, ("AP", "LAT"), ("coronal", "sagittal")])
+def test_each_class_folder_of_views_may_count_from_one(tmp_path, views):
+    names = [f"healthy/{view}/{number:03d}.png" for view in views for number in range(12)]
+    names += [f"abnormal/{view}/{number:03d}.png" for view in views for number in range(8)]
+    found = cohort(tmp_path, names)
+    assert {*patients(found).values()} == {
+        *(f"healthy/{number:03d}" for number in range(12)),
+        *(f"abnormal/{number:03d}" for number in range(8)),
+    }
+    assert "leakage cannot be excluded" in doubt(found)
+
+
+@pytest.mark.parametrize("views", [*VIEWS, ("AP", "LAT")])
+def test_fixed_splits_of_views_that_count_from_one_are_kept(tmp_path, views):
+    folders = ("train/good", "test/good", "test/bad")
+    found = cohort(tmp_path, [f"{at}/{view}/{one:03d}.png" for at in folders for view in views for one in range(6)])
+    assert len(split_patients(found.cases(), 0)) == len({*patients(found).values()}) == 18
+    assert "leakage cannot be excluded" in doubt(found)
+
+
 @pytest.mark.parametrize("views", [("AP", "LAT"), ("CC", "ML"), ("pa", "lateral")])
 def test_what_may_be_views_or_initials_is_doubted(tmp_path, views):
     found = cohort(tmp_path, [f"healthy/{view}/p{number:02d}.png" for view in views for number in range(12)])
@@ -174,7 +194,8 @@ def test_pictures_of_a_patient_count_his_slices(patients, slices, name):
 
 def test_visits_that_some_missed_are_visits():
     late = [f"v2/P{who:02d}.nii" for who in range(3)]
-    assert told(*(f"v1/P{who:02d}.nii" for who in range(40)), *late).parts == {"v1", "v2"}
+    found = told(*(f"v1/P{who:02d}.nii" for who in range(40)), *late)
+    assert found.parts == found.visits == {"v1", "v2"}
 
 
 @pytest.mark.parametrize("visit", ["visit{}", "month{}", "V0{}"])

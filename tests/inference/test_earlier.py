@@ -24,6 +24,14 @@ def test_nothing_of_a_study_is_lost():
     assert (again.name, again.patient, again.decision) == (study.name, study.patient, study.decision)
 
 
+def test_what_was_doubted_still_is():
+    study = study_of(head((9, 16, 16)))
+    judged = judged_as(study)
+    judged = replace(judged, scan=replace(judged.scan, doubts=["It looks unlike."]))
+    again = earlier_study(study.result.case, None, judged, None, detector="", map_name="", model="")
+    assert again.suitability.doubts == ("It looks unlike.",)
+
+
 def test_a_scan_that_has_changed_is_no_study():
     study = study_of(head((9, 16, 16)))
     other = study_of(head((9, 16, 20))).result.case

@@ -77,6 +77,20 @@ def test_a_picture_that_looks_unlike_is_judged_and_its_notes_say_so(model):
     assert study.result.notes[-1:] == study.suitability.doubts
     assert "a lesion alone can do that" in study.result.notes[-1]
     assert inspect_volume(picture, model).result.notes == study.result.notes[:-1]
+    silent = inspect_volume(picture, replace(dark, healthy=None))
+    assert silent.decision.scan_flag is None
+    assert "judged" not in silent.result.notes[-1]
+
+
+def test_a_picture_that_is_refused_for_its_kind_has_no_note_that_it_is_not(model):
+    changed = replace(model.reference, levels=((0.0, 0.01),) * 3, pixel_mm=(20.0, 21.0))
+    volume = a_volume()
+    picture = replace(volume, voxels=volume.voxels[2:3], grid=Grid((1, 24, 20), (3.0, 1.5, 1.5)))
+    study = inspect_volume(picture, replace(model, reference=changed))
+    assert study.decision.scan_flag is None
+    assert not any("refused" in note for note in study.result.notes)
+    assert "those of the training scans 20 to 21" in study.decision.unflagged
+    assert "tissue has a prepared intensity" in study.decision.unflagged
 
 
 def test_bounds_and_threshold_are_the_caller_s(model):

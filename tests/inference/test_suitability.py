@@ -133,8 +133,17 @@ def test_a_picture_that_looks_unlike_is_judged_with_a_doubt_and_one_that_does_no
     assert found[0].doubts == found[1].doubts  # one sentence for many pictures
     assert found[0].doubts[-1].startswith("It looks unlike the training scans: its features lie more than ")
     assert found[0].doubts[-1].endswith("see that it is of the kind that the model learned from.")
-    other = suitability_of(replace(picture, modality="CT"), noise[:1], replace(uniform, modalities=("MR",)))
-    assert other.reasons == ("Its modality is CT, and the model learned from MR.",)
+    assert "so it is not refused for it" in found[0].doubts[-1]
+
+
+def test_a_picture_that_is_refused_anyway_is_told_no_doubt_that_says_it_is_not(uniform):
+    picture = replace(head(0), grid=None, modality="CT")
+    noise = np.random.default_rng(0).uniform(0, 1, (1, 1, 48, 48)).astype(np.float32)
+    refused = suitability_of(picture, noise, replace(uniform, modalities=("MR",)))
+    assert refused.reasons[0] == "Its modality is CT, and the model learned from MR."
+    looks = [one.partition(" In so few slices")[0] for one in suitability_of(picture, noise, uniform).doubts]
+    assert looks == [*refused.reasons[1:]] != []
+    assert refused.doubts == ()
 
 
 @pytest.mark.parametrize(

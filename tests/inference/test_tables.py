@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from anomae.archive.summary import _Patient, _patient_rows
+from anomae.archive.tables import Named, rows_of
 from anomae.inference.decision import HealthyScores, decide, rules_of
 from anomae.inference.tables import PATIENT_COLUMNS, Judged, patient_rows
 from anomae.pacs.score_study import _facts
@@ -76,3 +77,14 @@ def test_a_scan_that_the_model_was_not_made_for_gives_no_patient_a_score(
             table.writerow([*cells, "", one.reason])
     of_study = _facts(tmp_path)
     assert (of_study["score"], of_study["flag"]) == (score, other["flag"])
+
+
+@pytest.mark.parametrize("healthy", [HEALTHY, FEW])
+def test_what_is_doubted_of_a_scan_stands_in_its_reason_in_an_archive_too(healthy: HealthyScores) -> None:
+    study = study_of(head((9, 16, 16)), healthy=healthy)
+    study = replace(study, suitability=replace(study.suitability, doubts=("It looks unlike.",)))
+    judged = judged_as(study)
+    judged = replace(judged, scan=replace(judged.scan, doubts=study.suitability.doubts))
+    (row,) = rows_of(Named(1, "a.nii", "a", "p"), study, None, ())["scans"]
+    assert row["reason"] == judged.reason
+    assert judged.reason.endswith("It looks unlike.")

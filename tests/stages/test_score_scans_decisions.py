@@ -254,6 +254,32 @@ def test_another_reference_is_compared_with_anew(fitted, tmp_path):
     assert "those of the training scans 20 to 21" in table(out, "scans")[0]["reason"]
 
 
+@pytest.mark.parametrize("threshold", [None, 0.001])
+def test_what_is_doubted_of_a_scan_of_few_slices_is_in_the_tables_and_in_what_programs_read(
+    fitted, tmp_path, threshold, capsys
+):
+    path = fitted / "reference.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "levels": [[0.0, 0.001]] * 3}))
+    few = a_scan(tmp_path / "few.nii.gz", 300, 90)
+    write_volume(few, read_volume(few).voxels[2:4], Grid((2, 24, 24), (3.0, 1.5, 1.5)))
+    many = a_scan(tmp_path / "many.nii.gz", 301)
+    out = score_scans(fitted, [few, many], tmp_path / "out", threshold=threshold)
+    first, other = table(out, "scans")
+    assert (first["suited"], first["flag"], other["suited"], other["flag"]) == ("1", "1", "0", "")
+    assert first["reason"].endswith("see that it is of the kind that the model learned from.")
+    assert first["reason"].startswith("Above 0.001, a threshold given by hand" if threshold else "Its darkest tissue")
+    assert "so it is not refused for it" not in other["reason"]
+    assert [*facts(out)["doubts"]] == [str(few)]
+    assert [*facts(out)["unsuited"]] == [str(many)]
+    assert first["reason"].endswith(" ".join(facts(out)["doubts"][str(few)]))
+    capsys.readouterr()
+    summaries.scored(out, as_json=True)
+    assert json.loads(capsys.readouterr().out)["doubts"] == facts(out)["doubts"]
+    kept = json.loads((out / "journal.jsonl").read_text().splitlines()[1])
+    del kept["doubts"]  # as an earlier version wrote it
+    assert ScoredScan(**kept).doubts == ()
+
+
 def test_several_scans_of_one_patient_are_one_line_and_the_bound_is_said(fitted, tmp_path):
     for name, seed, lesion in (("a", 300, 90), ("b", 301, 0)):
         a_scan(tmp_path / "in" / f"sub-7_ses-{name}.nii.gz", seed, lesion)

@@ -118,6 +118,17 @@ def test_a_modality_table_is_applied(tmp_path: Path, write_slice: Write) -> None
     np.testing.assert_array_equal(read(path).voxels[0], VOXELS[0] % 256 + 1000)
 
 
+@pytest.mark.parametrize("rescaled", [{}, {"RescaleSlope": 2, "RescaleIntercept": -1024}])
+@pytest.mark.parametrize("said", [{"Modality": "CT"}, {"Modality": "DX", "PhotometricInterpretation": "MONOCHROME1"}])
+def test_an_empty_modality_table_is_none(
+    tmp_path: Path, write_slice: Write, said: dict[str, Any], rescaled: dict[str, Any]
+) -> None:
+    empty = read(write_slice(tmp_path / "a.dcm", VOXELS[0], **said, **rescaled, ModalityLUTSequence=[]))
+    without = read(write_slice(tmp_path / "b.dcm", VOXELS[0], **said, **rescaled))
+    np.testing.assert_array_equal(empty.voxels, without.voxels)
+    assert empty.notes == without.notes
+
+
 @pytest.mark.parametrize("curve", ["linear", "logarithm", "steps"])
 @pytest.mark.parametrize("kind", [np.uint8, np.int8])
 def test_what_a_modality_table_gives_is_what_monochrome1_turns(

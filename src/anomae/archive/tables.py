@@ -104,7 +104,11 @@ def rows_of(named: Named, study: Study, map_path: str | None, notes: tuple[str, 
         feature_distance=study.suitability.distance,
         feature_percentile=study.suitability.percentile,
         reason=" ".join(
-            [*([rule.sentence] if rule.given else []), *([decision.unflagged] if decision.unflagged else [])]
+            [
+                *([rule.sentence] if rule.given else []),
+                *([decision.unflagged] if decision.unflagged else []),
+                *study.suitability.doubts,
+            ]
         ),
         map=map_path,
         notes=" ".join(notes),

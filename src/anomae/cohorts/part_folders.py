@@ -48,10 +48,14 @@ _SHORT = 4  # letters: in words of so many, and numbers without gaps, patients' 
 
 @dataclass(frozen=True, slots=True)
 class PartFolders:
-    """Names of folders, in small letters: parts: taken for no patients by what they hold.  unclear: these, and others
-    that may be patients or visits."""
+    """Names of folders, in small letters.
+
+    parts: taken for no patients by what they hold.  visits: those of them that are visits, and no views.  unclear:
+    such, and others that may be patients or visits.
+    """
 
     parts: frozenset[str] = frozenset()
+    visits: frozenset[str] = frozenset()
     unclear: frozenset[str] = frozenset()
 
 
@@ -105,13 +109,14 @@ def told_by_content(scans: Iterable[tuple[PurePath, bool]]) -> PartFolders:
             named[guessed.casefold()] |= set() if is_picture else {name} - {""}
     listed = {folder: _listed(names) for folder, names in named.items()}
     visits = {folder: names for folder, names in named.items() if _MAYBE_VISIT.fullmatch(folder)}
-    parts = _lists_of_people({folder: listed[folder] for folder in visits})
-    people = {name for names in parts.values() for name in names}
+    at_visits = _lists_of_people({folder: listed[folder] for folder in visits})
+    people = {name for names in at_visits.values() for name in names}
     unclear |= {folder for folder, names in listed.items() if len(names & people) > 1}
     unclear |= {*_recurring({folder: _listed(names, bare=True) for folder, names in visits.items()})}
     others = _lists_of_people({folder: names for folder, names in listed.items() if folder not in unclear})
     unclear |= _few_of_the_same({folder: _listed(names) for folder, names in pictured.items()})
-    return PartFolders(views | {*parts}, frozenset(unclear if _are_counted(others) else unclear | {*others}))
+    unclear |= set() if _are_counted(others) else {*others}
+    return PartFolders(views | {*at_visits}, frozenset(at_visits), frozenset(unclear))
 
 
 def _views(scans: Sequence[tuple[PurePath, bool]]) -> tuple[frozenset[str], set[str]]:

@@ -99,7 +99,7 @@ def name_patients(
     Raises UserError where the pattern matches no path, or not that of a scan that nothing else names; where a path
     names two subjects or a folder holds slices of several patients; or where a scan could be of two known patients.
     """
-    shared = _shared(cases, source, classes, folders.parts)
+    shared = _shared(cases, source, classes, folders)
     known_of = [
         _keys(case, _below(case, source), name, pattern, table or {})
         for case, (name, _) in zip(cases, shared, strict=True)
@@ -255,7 +255,7 @@ def patient_of_scan(file: Path, header: str) -> str:
     return named_somebody(header) or next(reversed(subjects_in(file)), "")
 
 
-def _shared(cases: Sequence[Case], source: Path, classes: Sequence[Path], parts: frozenset[str]) -> list[SharedName]:
+def _shared(cases: Sequence[Case], source: Path, classes: Sequence[Path], folders: PartFolders) -> list[SharedName]:
     scans = []
     for case in cases:
         root = next((each for each in classes if case.source.is_relative_to(each)), source)
@@ -263,8 +263,8 @@ def _shared(cases: Sequence[Case], source: Path, classes: Sequence[Path], parts:
         scans.append(NamedScan(above, PurePosixPath(_below(case, root).parent), stem_of(case.source)))
     return names_shared(
         scans,
-        lambda part: parts_files(part) or part.casefold() in parts,
-        lambda part: is_visit(part) or part.casefold() in parts,
+        lambda part: parts_files(part) or part.casefold() in folders.parts,
+        lambda part: is_visit(part) or part.casefold() in folders.visits,
     )
 
 

@@ -58,7 +58,7 @@ def earlier_study(
         regions=None
         if heat is None or threshold is None or refused
         else find_regions(heat, threshold, case.grid, np.asarray(case.slices, dtype=np.int64)),
-        suitability=Suitability(tuple(scan.unsuited), scan.distance, scan.percentile),
+        suitability=Suitability(tuple(scan.unsuited), scan.distance, scan.percentile, tuple(scan.doubts)),
         detector=detector,
         model=model,
         patient="" if scan.patient == scan.name else scan.patient,

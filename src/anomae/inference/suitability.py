@@ -19,9 +19,9 @@ MOST_TILT = 30.0  # degrees beyond the training scans
 # single made-up pictures of a uniform set, in units of the farthest healthy one: with lesions 0.8 (soft) to 3.1 (hard
 # edges, 7 % of the picture); inverted 3.0 to 3.4; of another organ 3.9 or more (docs/experiments.md).
 FEWEST_SLICES = 5
-_JUDGED_ALL_THE_SAME = (
-    "In so few slices a lesion alone can do that, so it is judged; see that it is of the kind that the model learned "
-    "from."
+_NO_REASON = (
+    "In so few slices a lesion alone can do that, so it is not refused for it; see that it is of the kind that the "
+    "model learned from."
 )
 
 
@@ -32,7 +32,8 @@ class Suitability:
     reasons: why the model was not made for it, a sentence each; none where nothing speaks against it.
     distance: of its features from those of the training normals; None where the model keeps none.  percentile: share of
     held-out healthy scans that are nearer, 0..100; None likewise.  doubts: what a lesion may explain as well in a
-    picture or in a few slices, a sentence each; such a scan is judged.
+    picture or in a few slices, a sentence each; such a scan is judged.  Where there are other reasons it is not, and
+    there are no doubts: what would be one is a reason too.
     """
 
     reasons: tuple[str, ...] = ()
@@ -75,11 +76,12 @@ def suitability_of(case: CaseSlices, images: npt.NDArray[np.float32], reference:
             f"It looks unlike the training scans: its features lie {how_far} from them, and those of "
             f"{len(features.held_out)} healthy scans that were held out at most {features.held_out[-1]:.3g}."
         )
+    doubted = few and not reasons
     return Suitability(
-        reasons=tuple(reasons if few else reasons + looks),
+        reasons=() if doubted else (*reasons, *looks),
         distance=distance,
         percentile=None if features is None or distance is None else features.percentile(distance),
-        doubts=tuple(f"{look} {_JUDGED_ALL_THE_SAME}" for look in looks) if few else (),
+        doubts=tuple(f"{look} {_NO_REASON}" for look in looks) if doubted else (),
     )
 
 

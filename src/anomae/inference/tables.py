@@ -79,11 +79,11 @@ class Judged:
 
     @property
     def reason(self) -> str:
-        """Why it has no flag, or what is to be known of the flag it has."""
+        """Why it has no flag, or what is to be known of the flag it has, and what is doubted of its kind."""
         rule, said = self.decision.rules.scan, self.decision.unflagged
         if self.decision.scan_flag is not None and self.scan.unsuited and self.forced:
             said = f"Flagged although the model was not made for it: {' '.join(self.scan.unsuited)}"
-        return " ".join([*([rule.sentence] if rule.given else []), *([said] if said else [])])
+        return " ".join([*([rule.sentence] if rule.given else []), *([said] if said else []), *self.scan.doubts])
 
 
 def standing(flag: bool | None, *, suited: bool) -> int:
@@ -214,6 +214,7 @@ def decision_facts(
         "findings": sum(len(one.findings) for one in judged),
         "findings_left_out": sum(one.left_out for one in judged),
         "unsuited": unsuited,
+        "doubts": {one.scan.file: list(one.scan.doubts) for one in judged if one.scan.doubts},
         "rules": {
             level: {"threshold": rule.threshold, "bound": rule.bound, "given": rule.given, "sentence": rule.sentence}
             for level, rule in (("slice", rules.slice), ("scan", rules.scan), ("finding", rules.finding))

@@ -54,7 +54,8 @@ class ScoredScan:
     a colour scale that suits it; None without maps.  grid: of the scan, as Grid.to_json has it; None for pictures.
     findings: the regions of its map above `finding_threshold`, see anomae.inference.finding.Finding; left_out: how many
     more there were.  finding_threshold: None where none were looked for.  unsuited: why the model was not made for it,
-    distance and percentile: see anomae.inference.suitability; compared_with: a digest of what it was compared with.
+    doubts, distance and percentile: see anomae.inference.suitability; compared_with: a digest of what it was compared
+    with.
     computed_on: device and precision, or the engine; "" where an earlier version did not note it.
     """
 
@@ -79,6 +80,7 @@ class ScoredScan:
     percentile: float | None = None
     compared_with: str = ""
     computed_on: str = ""
+    doubts: Sequence[str] = ()
 
 
 class ScoringFolder:

@@ -69,6 +69,7 @@ def write_study(file: Path, study: Study, folder: ScoringFolder, overlays: int) 
         unsuited=list(study.suitability.reasons),
         distance=study.suitability.distance,
         percentile=study.suitability.percentile,
+        doubts=list(study.suitability.doubts),
         **_found(study.regions, study.decision.rules.finding.threshold),
     )
 

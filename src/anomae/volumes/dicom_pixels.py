@@ -82,7 +82,7 @@ def _notes(header: Any) -> tuple[str, ...]:
         notes.append("It is a secondary capture, a copy of a screen or a film: its numbers may have no unit.")
     if _is_inverted(header):
         notes.append("It is stored with white and black exchanged (MONOCHROME1) and was turned.")
-    if "ModalityLUTSequence" in header:
+    if header.get("ModalityLUTSequence"):
         notes.append("Its numbers went through the table of the file (modality LUT).")
     return tuple(notes)
 
@@ -99,7 +99,7 @@ def _turn(header: Any, pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:
     from pydicom.pixels import apply_modality_lut
 
     inverted = _is_inverted(header)
-    if "ModalityLUTSequence" in header:
+    if header.get("ModalityLUTSequence"):
         wide = pixels.astype(np.int64) if pixels.dtype.kind in "iu" else pixels  # less the first entry it must not wrap
         pixels = np.asarray(apply_modality_lut(wide, header))
         if not inverted:
