@@ -95,3 +95,20 @@ def test_both_maps_of_a_sheared_scan_outlive_a_retry_and_what_is_gone_or_not_our
     score(folder, entries, 4, Scripted(1, {}), retry=True)
     assert [path.name for path in (folder.shard(0) / "maps").iterdir()] == [map_name(3, 0, "file3")]
     assert facts_in(folder.shard(0))["scans"] == 4
+
+
+def test_a_line_that_stays_is_tried_once_more_when_lines_are_added(tmp_path, monkeypatch):
+    said = []
+    monkeypatch.setattr("anomae.archive.dispatch.say", said.append)
+    entries = [Entry(0, "a+b"), Entry(1, "c"), Entry(2, "d")]
+
+    def scans_by(engine, lines=2, retry=False):
+        folder = ArchiveFolder(tmp_path / "out", {})
+        score(folder, entries[:lines], 3, engine, retry)
+        return [row["file"] for row in folder.rows("scans", ["file"], 1)]
+
+    assert scans_by(Scripted(1, {"b": "unreadable", "c": "kill"})) == ["a"]
+    assert scans_by(Scripted(1, {"a+b": "kill", "c": "kill"}), retry=True) == ["a"]
+    why = "its worker was ended by it (signal SIGKILL)."
+    assert said == [f"Left out: c: {why}", f"Stays as it was scored before: a+b: {why}", f"Left out: c: {why}"]
+    assert scans_by(Scripted(1, {"b": "unreadable"}), lines=3) == ["a", "d"]  # c is known to end its worker

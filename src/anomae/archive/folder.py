@@ -169,18 +169,21 @@ class ArchiveFolder:
 
     def join_retried(
         self, number: int, entries: Sequence[Entry], parts: Sequence[Path], ended: Sequence[Row], tried: Set[int]
-    ) -> ShardFacts:
-        """Put the lines `tried` of a shard that is there in place of what it has of them, but where that is more."""
+    ) -> tuple[ShardFacts, Set[int]]:
+        """Put the lines `tried` of a shard that is there in place of what it has of them, but where that is more.
+
+        Returns the lines that keep what they had too.
+        """
         shard = self.shard(number)
         seconds = sum(facts["seconds"] for facts in _facts_of([shard, *parts]))
         ended = sorted(ended, key=itemgetter("line"))
         with folder_whole(shard) as folder:
-            counts = write_over(folder, shard, parts, ended, tried)
+            counts, kept = write_over(folder, shard, parts, ended, tried)
             whole = ShardFacts(digest_of(entries), len(entries), seconds=round(seconds, 3), **counts)
             write_json(folder / FACTS, asdict(whole))
         for part in parts:
             shutil.rmtree(part)
-        return whole
+        return whole, kept
 
     def rows(self, table: str, columns: Sequence[str], shards: int) -> Iterator[dict[str, Any]]:
         """The rows of one table of the first `shards` shards, in order."""

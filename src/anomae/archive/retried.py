@@ -21,14 +21,15 @@ def failed_lines(shard: Path) -> frozenset[int]:
 
 def write_over(
     folder: Path, shard: Path, parts: Sequence[Path], ended: Sequence[Row], tried: Set[int]
-) -> dict[str, int]:
+) -> tuple[dict[str, int], Set[int]]:
     """Write the tables and maps of `shard` into `folder`, with the lines `tried` as `parts` and `ended` have them.
 
     parts: in the order of their lines.  ended: rows of files that ended their worker now, in that order too.  Maps of
     `parts` are moved, those of `shard` stay there as well; one that is there no more is passed over.  A line of which a
-    scan was scored before and fails now keeps all that it had.  Returns what shard.json counts of the tables.
+    scan was scored before and fails now keeps all that it had.  Returns what shard.json counts, and these lines.
     """
-    new = tried - _kept(shard, parts, tried)
+    kept = _kept(shard, parts, tried)
+    new = tried - kept
     for table, columns in TABLES.items():
         path = folder / f"{table}.parquet"
         before = (row for row in _rows([shard], table, list(columns)) if row["line"] not in new)
@@ -40,13 +41,14 @@ def write_over(
             if path.is_file() and (_line_of(path) in new) is (source != shard):
                 _bring(path, folder / "maps" / path.name, move=source != shard)
     flags = [row["flag"] for row in _rows([folder], "scans", ("flag",))]
-    return {
+    counts = {
         "scans": len(flags),
         "slices": sum(1 for _ in _rows([folder], "slices", ("line",))),
         "flagged": flags.count(True),
         "failed": sum(1 for _ in _failures([folder])),
         "map_bytes": map_bytes_in(folder),
     }
+    return counts, kept
 
 
 def _kept(shard: Path, parts: Sequence[Path], tried: Collection[int]) -> set[int]:
