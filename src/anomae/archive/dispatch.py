@@ -182,7 +182,7 @@ def _finished(
     number: int, shard: _Open, facts: ShardFacts | None, process: str, loads: int, folder: ArchiveFolder
 ) -> Finished:
     parts = [shard.parts[line] for line in sorted(shard.parts)]
-    ended = shard.ended
+    ended, left = shard.ended, 0
     if shard.tried is not None:
         facts, kept = folder.join_retried(number, shard.entries, parts, ended, shard.tried)
         for row in (row for row in ended if row["line"] in kept):
@@ -190,8 +190,9 @@ def _finished(
         ended = [row for row in ended if row["line"] not in kept]
         for row in ended:
             _leave_out(row, folder)
+        left = len(shard.entries) - len(shard.tried - kept)
     elif facts is None:
         facts = folder.join(number, shard.entries, parts, ended)
-    folder.note_shard(number, shard.entries, facts, process, ended)
+    folder.note_shard(number, shard.entries, facts, process, ended, left)
     files = facts.entries if shard.tried is None else len(shard.tried)
     return Finished(number, facts, process, loads, files, shard.slices)

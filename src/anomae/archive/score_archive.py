@@ -121,7 +121,7 @@ def score_archive(
                 "manifest": listed.location,
                 **facts,
                 "computed_on": folder.computed_on,
-                "notes": list(folder.doubts),
+                "notes": folder.notes(),
                 "asked": agreed,
                 "this_command": here,
             },
