@@ -1,5 +1,10 @@
 """What a manifest may look like, and what is said of one that cannot be used."""
 
+import gc
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
 import pyarrow as pa
 import pyarrow.parquet as parquet
 import pytest
@@ -7,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anomae.archive.manifest import Entry, Manifest, digest_of, in_shards
-from anomae.errors import UserError
+from anomae.errors import MissingExtra, UserError
 
 
 def entries(path):
@@ -75,6 +80,80 @@ def test_a_missing_manifest_and_one_that_is_no_parquet_are_refused(tmp_path):
     (tmp_path / "list.parquet").write_text("file\na.nii\n")
     with pytest.raises(UserError, match="not readable as a Parquet table"):
         Manifest(str(tmp_path / "list.parquet")).count()
+
+
+class Refusing(BaseHTTPRequestHandler):
+    """Answers /STATUS/... with that status; /late/ refuses what it announced, /cut/ breaks off, /hang/ says nothing."""
+
+    def do_HEAD(self):
+        what = self.path.split("/")[1]
+        if what == "hang":
+            return
+        self.send_response(int(what) if what.isdecimal() else 200)
+        self.send_header("Content-Length", "20" if what in ("late", "cut") else "0")
+        self.end_headers()
+
+    def do_GET(self):
+        if "/late/" in self.path:
+            self.path = "/429/"
+        self.do_HEAD()
+        if "/cut/" in self.path:
+            self.wfile.write(b"file\na.nii\n")
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def server() -> Iterator[str]:
+    pytest.importorskip("aiohttp")
+    serving = ThreadingHTTPServer(("127.0.0.1", 0), Refusing)
+    threading.Thread(target=serving.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{serving.server_port}"
+    serving.shutdown()
+    serving.server_close()
+    gc.collect()
+
+
+@pytest.mark.parametrize(
+    ("what", "said"),
+    [
+        ("404", "is missing."),
+        ("410", "is missing."),
+        ("401", "could not be fetched (status 401): the server does not let you in; give credentials"),
+        ("403", "could not be fetched (status 403): the server does not let you in; give credentials"),
+        ("400", "could not be fetched (status 400); try again later, or ask who runs the server."),
+        ("429", "could not be fetched (status 429); try again later"),
+        ("503", "could not be fetched (status 503); try again later"),
+        ("late", "could not be fetched (status 429); try again later"),
+        ("cut", "could not be fetched (ClientPayloadError): the server gave no answer, or a part of one;"),
+        ("hang", "could not be fetched (ServerDisconnectedError): the server gave no answer"),
+    ],
+)
+def test_a_manifest_that_a_server_does_not_give_is_told_with_the_reason(server, what, said):
+    for name in ("list.csv", "list.parquet"):
+        with pytest.raises(UserError) as error:
+            Manifest(f"{server}/{what}/{name}").count()
+        assert str(error.value).startswith(f"{server}/{what}/{name} {said}")
+
+
+def test_where_no_server_is_the_manifest_is_not_said_to_be_missing(server):
+    with ThreadingHTTPServer(("127.0.0.1", 0), Refusing) as gone:
+        url = f"http://127.0.0.1:{gone.server_port}/list.csv"
+    with pytest.raises(UserError, match=r"could not be fetched \(ClientConnectorError\): the server gave no answer"):
+        Manifest(url).count()
+    with pytest.raises(UserError, match=r"is missing, or its server does not give it\.$"):
+        Manifest(f"simplecache::{server}/503/list.csv").count()
+    with pytest.raises(UserError, match=r"memory://gone/list.csv is missing\.$"):
+        Manifest("memory://gone/list.csv").count()
+
+
+def test_what_to_install_for_a_kind_of_url_is_told():
+    import fsspec
+
+    fsspec.register_implementation("wanting", "not_installed.System", clobber=True, errtxt="Please install wanting")
+    with pytest.raises(MissingExtra, match=r"wanting://b/list.csv cannot be opened: Please install wanting"):
+        Manifest("wanting://b/list.csv").count()
 
 
 @pytest.mark.parametrize(

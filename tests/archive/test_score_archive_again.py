@@ -1,5 +1,7 @@
 """An archive that a later command goes on with: what failed is tried again, and all scores are of one precision."""
 
+import shutil
+
 import nibabel
 import numpy as np
 import pytest
@@ -81,8 +83,18 @@ def test_scores_of_two_precisions_do_not_come_together(run, manifest, scans, her
     journal.write_text("".join(kept))  # as earlier versions wrote it
     with pytest.raises(UserError, match="differ in: device"):
         on(True, 3, device=DeviceSettings(precision="fp32"))
+    earlier = "shard(s) were scored by an earlier version, which did not note on what; remove them"
+    facts = on(True, 2)  # no worker was started
+    assert facts["computed_on"] == ""
+    assert facts["notes"][-1].startswith(f"2 {earlier}")
     facts = on(True, 3)
     assert (facts["computed_on"], facts["scans"]) == ("cpu bf16", 3)
+    assert facts["notes"][-1].startswith(f"2 {earlier}")
+    assert on(True, 3)["notes"] == facts["notes"]
+    for number in range(2):
+        shutil.rmtree(out / "shards" / f"{number:08d}")
+        facts = on(True, 3)
+        assert [note[:1] for note in facts["notes"] if earlier in note] == ["1"][number:]
     made_on = read_healthy_scores(run / "fitted").computed_on
     assert any("Thresholds were computed on" in note for note in facts["notes"]) is (made_on != "cpu bf16")
     worker._model.cache_clear()

@@ -8,7 +8,8 @@ import pytest
 
 import anomae.archive.worker as worker
 from anomae.archive.manifest import Entry
-from anomae.archive.worker import Piece, score_piece
+from anomae.archive.score_shard import Asked
+from anomae.archive.worker import Job, Piece, score_piece
 from anomae.errors import DISK_REFUSES, FULL_DISK
 
 
@@ -37,3 +38,10 @@ def test_what_the_disk_refuses_blames_no_entry(number, tmp_path, monkeypatch):
     assert bool(answer.stop) is of_the_disk
     assert bool(answer.defect) is not of_the_disk
     assert number not in FULL_DISK or str(tmp_path / "shard") in answer.stop
+
+
+def test_another_model_than_where_the_command_was_given_is_refused_before_it_is_loaded(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(worker, "load_model", lambda *_, **__: pytest.fail("loaded"))
+    asked = Asked((0.05, 0.1), None, False, False, "none", False)
+    answer = score_piece(Job(str(run), "another", asked, None, 1), Piece(0, (), str(tmp_path / "shard")))
+    assert f"{run} holds another fitted model" in answer.stop

@@ -167,20 +167,32 @@ def _again(outcome: Outcome, shard: _Open, folder: ArchiveFolder) -> list[Piece]
     entry = piece.entries[0]
     kind, reason = (DEFECT, answer.defect) if answer else (KILLED, f"its worker was ended by it ({outcome.ended})")
     row = failed_row(entry.line, entry.file, entry.patient, kind, reason)
-    folder.note_ended(row)
     shard.ended.append(row)
-    say(f"Left out: {entry.file}: {reason}.")
+    if shard.tried is None:
+        _leave_out(row, folder)
     return []
+
+
+def _leave_out(row: Row, folder: ArchiveFolder) -> None:
+    folder.note_ended(row)
+    say(f"Left out: {row['file']}: {row['reason']}.")
 
 
 def _finished(
     number: int, shard: _Open, facts: ShardFacts | None, process: str, loads: int, folder: ArchiveFolder
 ) -> Finished:
     parts = [shard.parts[line] for line in sorted(shard.parts)]
+    ended, left = shard.ended, 0
     if shard.tried is not None:
-        facts = folder.join_retried(number, shard.entries, parts, shard.ended, shard.tried)
+        facts, kept = folder.join_retried(number, shard.entries, parts, ended, shard.tried)
+        for row in (row for row in ended if row["line"] in kept):
+            say(f"Stays as it was scored before: {row['file']}: {row['reason']}.")
+        ended = [row for row in ended if row["line"] not in kept]
+        for row in ended:
+            _leave_out(row, folder)
+        left = len(shard.entries) - len(shard.tried - kept)
     elif facts is None:
-        facts = folder.join(number, shard.entries, parts, shard.ended)
-    folder.note_shard(number, shard.entries, facts, process, shard.ended)
+        facts = folder.join(number, shard.entries, parts, ended)
+    folder.note_shard(number, shard.entries, facts, process, ended, left)
     files = facts.entries if shard.tried is None else len(shard.tried)
     return Finished(number, facts, process, loads, files, shard.slices)

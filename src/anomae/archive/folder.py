@@ -9,7 +9,8 @@ OUT/
   patients.parquet, failed.csv       of all shards; written at the end
   archive.json                       counts and rules; written last: its presence means "complete"
   journal.jsonl                      the model and what was asked; what scores are computed on; a line a shard, with
-                                     what of it no more ends its worker, and one for each file that did
+                                     how many lines of it were kept by --retry and what of it no more ends its worker,
+                                     and one for each file that did
   parts/                             pieces of a shard whose worker was ended, until they are joined
 """
 
@@ -38,7 +39,7 @@ class ArchiveFolder:
     """OUT of `anomae score-archive MANIFEST OUT`; whoever opens it holds its lock.
 
     computed_on: kind of device and precision of all scores in it, "" where that is still open.  doubts: what the model
-    lacks, a sentence each.
+    lacks, a sentence each.  unsaid: shards of which it is not known, as an earlier version wrote them.
     """
 
     def __init__(self, folder: Path, asked: Mapping[str, Any]) -> None:
@@ -56,7 +57,7 @@ class ArchiveFolder:
         if len(lines) == 1 and not others:  # a command that was refused left it, and nothing was scored
             self.journal.unlink()
             lines = []
-        self.computed_on, self.doubts = self._agreed(lines)
+        self.computed_on, self.doubts, self.unsaid = self._agreed(lines)
         if lines:
             told = {name: value for name, value in asked.items() if name != "device" or not self.computed_on}
             differing = [name for name, value in told.items() if lines[0].get(name, UNSAID.get(name)) != value]
@@ -75,18 +76,31 @@ class ArchiveFolder:
             self._forget(line.get("read_since", ()))
         self.clean()
 
-    def _agreed(self, lines: Sequence[Mapping[str, Any]]) -> tuple[str, tuple[str, ...]]:
-        """What the shards are computed on, "" where none is there or an earlier version wrote them; the doubts."""
-        said = [line for line in lines if "computed_on" in line]
-        if not said or not any((self.folder / "shards").glob("[0-9]*")):
-            return "", ()
-        return str(said[-1]["computed_on"]), tuple(said[-1]["doubts"])
+    def _agreed(self, lines: Sequence[Mapping[str, Any]]) -> tuple[str, tuple[str, ...], set[int]]:
+        """What the shards are computed on, "" where none is there or it is not known of any; the doubts; `unsaid`."""
+        there = {int(path.name) for path in (self.folder / "shards").glob("[0-9]*")}
+        said = [index for index, line in enumerate(lines) if "computed_on" in line]
+        if not said or not there:
+            return "", (), there
+        before, since, agreed = lines[1 : said[0]], lines[said[0] :], lines[said[-1]]
+        earlier = {line["shard"] for line in before if "shard" in line}
+        anew = {line["shard"] for line in since if "shard" in line and not line.get("kept")}
+        return str(agreed["computed_on"]), tuple(agreed["doubts"]), there & earlier - anew
 
     def agree(self, computed_on: str, doubts: Sequence[str]) -> None:
         """Enter what all shards are computed on from now on, and what the model lacks, a sentence each."""
         if (computed_on, tuple(doubts)) != (self.computed_on, self.doubts):
             append_json_line(self.journal, {"computed_on": computed_on, "doubts": list(doubts)})
         self.computed_on, self.doubts = computed_on, tuple(doubts)
+
+    def notes(self) -> list[str]:
+        """The doubts, and how many shards are there of which it is not known what they are computed on."""
+        count = sum(self.shard(number).exists() for number in self.unsaid)
+        earlier = (
+            f"{count} shard(s) were scored by an earlier version, which did not note on what; remove them and give the "
+            "command again to have all of one kind."
+        )
+        return [*self.doubts, *([earlier] if count else [])]
 
     def clean(self) -> None:
         """Remove what workers that were ended left half done; none may be at work."""
@@ -119,16 +133,24 @@ class ArchiveFolder:
         return {line: {name: row[name] for name in FAILED} for line, row in known.items() if row is not None}
 
     def note_shard(
-        self, number: int, entries: Sequence[Entry], facts: ShardFacts, process: str, ended: Sequence[Row]
+        self, number: int, entries: Sequence[Entry], facts: ShardFacts, process: str, ended: Sequence[Row], kept: int
     ) -> None:
-        """Enter a shard that is there.  ended: of its `entries` those that ended their worker, now or before."""
+        """Enter a shard that is there.
+
+        ended: of its `entries` those that ended their worker, now or before.  kept: how many have still what an earlier
+        command made of them.
+        """
         still = {row["line"] for row in ended}
         since = [
             [entry.line, entry.file]
             for entry in entries
             if (entry.line, entry.file) in self._ended and entry.line not in still
         ]
-        said = {"read_since": since} if since else {}
+        said: dict[str, Any] = {"read_since": since} if since else {}
+        if kept:
+            said["kept"] = kept
+        else:
+            self.unsaid.discard(number)
         append_json_line(self.journal, {"shard": number, "process": process, **asdict(facts), **said})
         self._forget(since)
 
@@ -169,18 +191,21 @@ class ArchiveFolder:
 
     def join_retried(
         self, number: int, entries: Sequence[Entry], parts: Sequence[Path], ended: Sequence[Row], tried: Set[int]
-    ) -> ShardFacts:
-        """Put the lines `tried` of a shard that is there in place of what it has of them, but where that is more."""
+    ) -> tuple[ShardFacts, Set[int]]:
+        """Put the lines `tried` of a shard that is there in place of what it has of them, but where that is more.
+
+        Returns the lines that keep what they had too.
+        """
         shard = self.shard(number)
         seconds = sum(facts["seconds"] for facts in _facts_of([shard, *parts]))
         ended = sorted(ended, key=itemgetter("line"))
         with folder_whole(shard) as folder:
-            counts = write_over(folder, shard, parts, ended, tried)
+            counts, kept = write_over(folder, shard, parts, ended, tried)
             whole = ShardFacts(digest_of(entries), len(entries), seconds=round(seconds, 3), **counts)
             write_json(folder / FACTS, asdict(whole))
         for part in parts:
             shutil.rmtree(part)
-        return whole
+        return whole, kept
 
     def rows(self, table: str, columns: Sequence[str], shards: int) -> Iterator[dict[str, Any]]:
         """The rows of one table of the first `shards` shards, in order."""

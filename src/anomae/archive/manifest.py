@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import IO, Any
 from urllib.parse import urlsplit
 
-from anomae.errors import UserError
+from anomae.archive.statuses import NOT_THERE, status_of, why_for_good
+from anomae.errors import MissingExtra, UserError
 from anomae.extras import require
 from anomae.volumes.patient_ids import is_missing
 
@@ -46,8 +47,8 @@ class Manifest:
         """All lines, in order.
 
         A patient that is missing, in whatever words (anomae.volumes.patient_ids.is_missing), is none.  Raises UserError
-        where the manifest is missing or broken, has no column `file`, a line has no file, or a URL is none or holds a
-        password.
+        where the manifest is missing or broken, a server does not give it, it has no column `file`, a line has no file,
+        or a URL is none or holds a password.
         """
         for line, row in enumerate(self._rows()):
             file = str(row.get(FILE) or "")
@@ -88,12 +89,29 @@ class Manifest:
         try:
             with self._opened("rb" if parquet else "r") as content:
                 yield from self._parquet_rows(content) if parquet else self._csv_rows(content)
-        except FileNotFoundError as error:
-            raise UserError(f"{self.location} is missing.") from error
-        except broken as error:
-            kind = "a Parquet table" if parquet else "a CSV table in UTF-8"
-            said = next(iter(str(error).splitlines()), "no reason given")  # Arrow adds lines of its own code
-            raise UserError(f"{self.location} is not readable as {kind} ({type(error).__name__}: {said}).") from error
+        except ImportError as error:  # fsspec and its parts say what to install
+            raise MissingExtra(f"{self.location} cannot be opened: {error}") from error
+        except (*broken, *_web_errors(self.location)) as error:
+            raise UserError(self._why_not(error, "a Parquet table" if parquet else "a CSV table in UTF-8")) from error
+
+    def _why_not(self, error: Exception, kind: str) -> str:
+        """A sentence: whether it is missing, a web server does not give it, or it is not of its `kind`."""
+        status = status_of(error)
+        if status is not None and status not in NOT_THERE:
+            advice = "try again later, or ask who runs the server"
+            refused = f"{self.location} could not be fetched (status {status}); {advice}."
+            return why_for_good(self.location, status) or refused
+        cause = error.__cause__ if isinstance(error, FileNotFoundError) else error
+        if status is None and isinstance(cause, _web_errors(self.location)):
+            return (
+                f"{self.location} could not be fetched ({type(cause).__name__}): the server gave no answer, or a part "
+                "of one; look at the URL, or try again later."
+            )
+        if status in NOT_THERE or isinstance(error, FileNotFoundError):
+            unsure = status is None and _web_errors(self.location)  # behind fsspec's caches the status is lost
+            return f"{self.location} is missing{', or its server does not give it' if unsure else ''}."
+        said = next(iter(str(error).splitlines()), "no reason given")  # Arrow adds lines of its own code
+        return f"{self.location} is not readable as {kind} ({type(error).__name__}: {said})."
 
     def _opened(self, mode: str) -> AbstractContextManager[IO[Any]]:
         text = {} if "b" in mode else {"encoding": "utf-8-sig", "newline": ""}
@@ -138,6 +156,13 @@ class Manifest:
 def _arrow_errors(parquet: bool) -> tuple[type[Exception], ...]:
     """What Arrow raises beside Python's own errors."""
     return (require("pyarrow", "cluster").ArrowException,) if parquet else ()
+
+
+def _web_errors(location: str) -> tuple[type[Exception], ...]:
+    """What is raised where a web server does not answer, or not to the end; nothing of what lies elsewhere."""
+    if not location.partition("://")[0].endswith(("http", "https")):  # also such as simplecache::https
+        return ()
+    return (ConnectionError, TimeoutError, require("aiohttp", "cluster").ClientError)
 
 
 def is_url(file: str) -> bool:

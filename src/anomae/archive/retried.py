@@ -8,6 +8,7 @@ from operator import itemgetter
 from pathlib import Path
 
 from anomae.archive.parquet import parquet_rows, write_parquet
+from anomae.archive.score_shard import map_bytes_in
 from anomae.archive.tables import PASSED_OVER, TABLES, Row
 
 _SCAN = ("line", "file")
@@ -20,34 +21,34 @@ def failed_lines(shard: Path) -> frozenset[int]:
 
 def write_over(
     folder: Path, shard: Path, parts: Sequence[Path], ended: Sequence[Row], tried: Set[int]
-) -> dict[str, int]:
+) -> tuple[dict[str, int], Set[int]]:
     """Write the tables and maps of `shard` into `folder`, with the lines `tried` as `parts` and `ended` have them.
 
     parts: in the order of their lines.  ended: rows of files that ended their worker now, in that order too.  Maps of
-    `parts` are moved, those of `shard` stay there as well.  A line of which a scan was scored before and fails now
-    keeps all that it had.  Returns what shard.json counts of the tables.
+    `parts` are moved, those of `shard` stay there as well; one that is there no more is passed over.  A line of which a
+    scan was scored before and fails now keeps all that it had.  Returns what shard.json counts, and these lines.
     """
-    new = tried - _kept(shard, parts, tried)
+    kept = _kept(shard, parts, tried)
+    new = tried - kept
     for table, columns in TABLES.items():
         path = folder / f"{table}.parquet"
         before = (row for row in _rows([shard], table, list(columns)) if row["line"] not in new)
         now = (row for row in _rows(parts, table, list(columns)) if row["line"] in new)
         ends = [row for row in ended if table == "failed" and row["line"] in new]
         write_parquet(path, columns, merge(before, now, ends, key=itemgetter("line")))
-    map_bytes = 0
     for source in (shard, *parts):
-        for row in _rows([source], "scans", ("line", "map")):
-            if row["map"] and (row["line"] in new) is (source != shard):
-                _bring(source / row["map"], folder / row["map"], move=source != shard)
-                map_bytes += (folder / row["map"]).stat().st_size
+        for path in (source / "maps").glob("*"):
+            if path.is_file() and (_line_of(path) in new) is (source != shard):
+                _bring(path, folder / "maps" / path.name, move=source != shard)
     flags = [row["flag"] for row in _rows([folder], "scans", ("flag",))]
-    return {
+    counts = {
         "scans": len(flags),
         "slices": sum(1 for _ in _rows([folder], "slices", ("line",))),
         "flagged": flags.count(True),
         "failed": sum(1 for _ in _failures([folder])),
-        "map_bytes": map_bytes,
+        "map_bytes": map_bytes_in(folder),
     }
+    return counts, kept
 
 
 def _kept(shard: Path, parts: Sequence[Path], tried: Collection[int]) -> set[int]:
@@ -67,6 +68,12 @@ def _failures(folders: Iterable[Path]) -> Iterator[tuple[int, str]]:
 def _rows(folders: Iterable[Path], table: str, columns: Sequence[str]) -> Iterator[Row]:
     for folder in folders:
         yield from parquet_rows(folder / f"{table}.parquet", columns)
+
+
+def _line_of(path: Path) -> int | None:
+    """Of what a map is, by its name (anomae.archive.score_shard); None of what somebody else put there."""
+    number = path.name.partition("-")[0]
+    return int(number) if number.isdecimal() else None
 
 
 def _bring(source: Path, target: Path, *, move: bool) -> None:

@@ -51,12 +51,12 @@ def score_archive(
 ) -> Path:
     """Score everything that a manifest lists; returns `out`, whose files anomae.archive.folder lists.
 
-    manifest: see anomae.archive.manifest.  run: a run, or a copy of its fitted folder alone, at the same path for all
-    workers, as is `out`.  engine: local, dask or ray.  workers: processes (None: one a core; of a Dask cluster at
-    `address` all that it has).  threads: of each (None: the cores of this machine shared out; 1 on a cluster).  shard:
-    how many lines of the manifest are scored and written at a time.  maps: of which scans they are written: all,
-    flagged or none.  bounds, threshold, smoothed, force, device: as `anomae.score_scans` takes them.  retry: also
-    try again what a shard that is there lists as failed; the rest of it stays.
+    manifest: see anomae.archive.manifest.  run: a run, a copy of its fitted folder alone, or an exported model, at the
+    same path for all workers, as is `out`.  engine: local, dask or ray.  workers: processes (None: one a core; of a
+    Dask cluster at `address` all that it has).  threads: of each (None: the cores of this machine shared out; 1 on a
+    cluster).  shard: how many lines of the manifest are scored and written at a time.  maps: of which scans they are
+    written: all, flagged or none.  bounds, threshold, smoothed, force, device: as `anomae.score_scans` takes them.
+    retry: also try again what a shard that is there lists as failed; the rest of it stays.
 
     A shard that is there is not scored again, as long as the same lines of the manifest lead to it; a file that is
     changed keeps its old scores.  A file that cannot be read, or that ends its worker, is listed, and the rest goes on.
@@ -121,7 +121,7 @@ def score_archive(
                 "manifest": listed.location,
                 **facts,
                 "computed_on": folder.computed_on,
-                "notes": list(folder.doubts),
+                "notes": folder.notes(),
                 "asked": agreed,
                 "this_command": here,
             },

@@ -83,13 +83,12 @@ def score_shard(
     """
     began = time.monotonic()
     rows: dict[str, list[Row]] = {name: [] for name in TABLES}
-    map_bytes, listings = 0, Listings()
+    listings = Listings()
     with folder_whole(target) as folder:
         for entry in entries:
             begins(entry)
             for named, found in _inspected(entry, model, rules, asked, rows["failed"], listings):
                 map_path, notes = _write_map(folder, named.name, found, asked)
-                map_bytes += (folder / map_path).stat().st_size if map_path else 0
                 for table, own in rows_of(named, found, map_path, notes).items():
                     rows[table].extend(own)
         for table, columns in TABLES.items():
@@ -102,7 +101,7 @@ def score_shard(
             flagged=sum(scan["flag"] is True for scan in rows["scans"]),
             failed=sum(row["kind"] != PASSED_OVER for row in rows["failed"]),
             seconds=round(time.monotonic() - began, 3),
-            map_bytes=map_bytes,
+            map_bytes=map_bytes_in(folder),
         )
         write_json(folder / FACTS, asdict(facts))
     return facts
@@ -165,6 +164,11 @@ def _write_map(folder: Path, name: str, study: Study, asked: Asked) -> tuple[str
     path = Path("maps") / f"{name}.{'tiff' if flat else 'nii.gz'}"
     said = write_map(folder / path, result.map, None if flat else case.grid or Grid((z, y, x)), case.placement)
     return path.as_posix(), (*result.notes, *said)
+
+
+def map_bytes_in(folder: Path) -> int:
+    """Of all maps of a shard; one of a sheared scan is in two files."""
+    return sum(path.stat().st_size for path in (folder / "maps").glob("*"))
 
 
 @contextmanager

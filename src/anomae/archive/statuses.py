@@ -3,7 +3,7 @@
 from anomae.archive.dicomweb import TOKEN, is_dicomweb
 
 _PASSING = (408, 425, 429)  # and all from 500 on
-_NOT_IN, _NOT_THERE = (401, 403, 407), (404, 410)
+_NOT_IN, NOT_THERE = (401, 403, 407), (404, 410)
 
 
 def status_of(error: BaseException | None) -> int | None:
@@ -30,7 +30,7 @@ def passes(status: int) -> bool:
 
 def why_for_good(file: str, status: int) -> str | None:
     """Why `file` need not be asked for again, a sentence with what to do; None where it may be."""
-    if status in _NOT_THERE:
+    if status in NOT_THERE:
         return f"{file} could not be fetched (status {status}): the server does not have it; mend the manifest."
     if status not in _NOT_IN:
         return None

@@ -7,11 +7,14 @@ from pathlib import Path
 
 from anomae.archive.manifest import Entry
 from anomae.archive.score_shard import Asked, ShardFacts, score_shard
-from anomae.detectors.protocol import engine_of
+from anomae.detectors.protocol import FittedDetector, engine_of
 from anomae.errors import DISK_REFUSES, AnomaeError, UserError
 from anomae.inference.decision import Rules
-from anomae.inference.fitted import load_model
+from anomae.inference.exported.detector import load_exported
+from anomae.inference.exported.folder import is_exported
+from anomae.inference.fitted import fitted_folder, load_fitted, load_model
 from anomae.inference.inspect import Model
+from anomae.runs.model_fingerprint import fingerprint
 from anomae.training.settings import DeviceSettings
 from anomae.workers import leave_out_readers_warnings
 
@@ -20,7 +23,7 @@ from anomae.workers import leave_out_readers_warnings
 class Job:
     """The same for every shard: the run, the fingerprint that its model must have, what is asked, and where to compute.
 
-    threads: of one worker.
+    fingerprint: of its files, whatever computes with them.  threads: of one worker.
     """
 
     run: str
@@ -117,14 +120,19 @@ def _model(job: Job) -> tuple[Model, Rules, str]:
     from anomae.training.devices import computed_on
 
     torch.set_num_threads(job.threads)
-    model = load_model(job.run, job.device)
-    if model.fingerprint != job.fingerprint:
+    if fingerprint(fitted_folder(Path(job.run))) != job.fingerprint:
         raise UserError(
             f"{job.run} holds another fitted model on {os.uname().nodename} than where the command was given."
         )
+    model = load_model(job.run, job.device, load=partial(_loaded, job.threads))
     engine = engine_of(model.detector)
     computed = computed_on(job.device or DeviceSettings()) if engine == "torch" else engine
     return model, model.rules(job.asked.bounds, job.asked.threshold, job.asked.smoothed), computed
+
+
+def _loaded(threads: int, folder: Path, device: DeviceSettings | None) -> FittedDetector:
+    """An exported model, which does not heed torch's number of threads, or a fitted detector."""
+    return load_exported(folder, threads=threads) if is_exported(folder) else load_fitted(folder, device)
 
 
 def _unlike(process: str, own: str, others: str) -> str:
