@@ -164,9 +164,9 @@ def scans_of(url: str) -> list[Path]:
 @pytest.mark.parametrize(
     ("status", "end", "said"),
     [
-        (206, b"\r\n--cut--\r\n", "only a part of it, status 206"),
-        (200, b"", "broke off before its end"),
-        (200, b"\r\n--cut", "broke off before its end"),
+        (206, b"\r\n--cut--\r\n", "only a part of what it was asked for"),
+        (200, b"", "breaks off before its end"),
+        (200, b"\r\n--cut", "breaks off before its end"),
         (500, b"", "status 500"),
     ],
 )

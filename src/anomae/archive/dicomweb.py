@@ -3,11 +3,11 @@
 import os
 import re
 from collections.abc import Iterator
-from email.message import Message
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from anomae.answers import PartialAnswer, require_whole
 from anomae.errors import UnreadableScan
 from anomae.extras import require
 
@@ -16,7 +16,6 @@ _UID = r"[0-9][0-9.]{0,63}"
 _STUDY = re.compile(rf"(?P<service>https?://.+)/studies/(?P<study>{_UID})(?:/series/(?P<series>{_UID}))?/?")
 _PREFIX = "dicomweb+"
 _AS_STORED = (("application/dicom", "*"),)
-_TAIL = 4096  # bytes at the end of an answer, among which its closing boundary is
 
 
 class Incomplete(OSError):
@@ -44,8 +43,8 @@ def fetch_dicomweb(url: str, folder: Path, most_bytes: int) -> Path:
     answers: list[Any] = []
 
     def kept(answer: Any, **_: Any) -> None:
-        answer.raw = _Body(answer.raw)
         answers.append(answer)
+        require_whole(answer)
 
     with requests.Session() as session:
         session.hooks["response"].append(kept)
@@ -56,7 +55,9 @@ def fetch_dicomweb(url: str, folder: Path, most_bytes: int) -> Path:
             else:
                 instances = client.iter_study(match["study"], media_types=_AS_STORED)
             written = _write(instances, url, match, folder, most_bytes)
-            _check_whole(answers[-1])
+        except PartialAnswer as error:
+            sentence = str(error).removesuffix(".")
+            raise Incomplete(sentence[:1].lower() + sentence[1:]) from error
         finally:
             for answer in answers:  # the client leaves one that it refuses open, and one that is not read to its end
                 answer.close()
@@ -81,32 +82,6 @@ def _write(instances: Iterator[Any], url: str, asked: re.Match[str], folder: Pat
         if total > most_bytes:
             raise UnreadableScan(f"{url} holds more than the limit of {most_bytes:,} bytes.")
     return written
-
-
-class _Body:
-    """The raw body of an answer, of which the last bytes that were read are kept: the client looks for no end."""
-
-    def __init__(self, raw: Any) -> None:
-        self._raw, self.tail = raw, b""
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._raw, name)
-
-    def stream(self, *arguments: Any, **options: Any) -> Iterator[bytes]:
-        for piece in self._raw.stream(*arguments, **options):
-            self.tail = (self.tail + piece[-_TAIL:])[-_TAIL:]
-            yield piece
-
-
-def _check_whole(answer: Any) -> None:
-    """Raises Incomplete where an answer that was read says that it is a part, or ends without its closing boundary."""
-    if answer.status_code == 206:
-        raise Incomplete("the server gave only a part of it, status 206")
-    head = Message()
-    head["Content-Type"] = answer.headers.get("Content-Type", "")
-    boundary = head.get_boundary()
-    if boundary is not None and f"--{boundary}--".encode() not in answer.raw.tail:
-        raise Incomplete("the answer broke off before its end")
 
 
 def _headers(service: str) -> dict[str, str]:
