@@ -21,7 +21,7 @@ def require_whole(answer: Any) -> None:
     like any other where no length was told.
     """
     if answer.status_code == _PARTIAL:
-        raise PartialAnswer("The server gave only a part of what it was asked for (status 206).")
+        raise PartialAnswer("The server gave only a part of what it was asked for: status 206.")
     kind = Message()
     kind["Content-Type"] = answer.headers.get("Content-Type", "")
     boundary = kind.get_boundary()

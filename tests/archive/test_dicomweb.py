@@ -164,7 +164,7 @@ def scans_of(url: str) -> list[Path]:
 @pytest.mark.parametrize(
     ("status", "end", "said"),
     [
-        (206, b"\r\n--cut--\r\n", "only a part of what it was asked for"),
+        (206, b"\r\n--cut--\r\n", "only a part of what it was asked for: status 206"),
         (200, b"", "breaks off before its end"),
         (200, b"\r\n--cut", "breaks off before its end"),
         (500, b"", "status 500"),
