@@ -80,6 +80,11 @@ class ScoredScan:
     compared_with: str = ""
     computed_on: str = ""
 
+    def where(self) -> Path:
+        """The path as the user named it, beside which a brain mask may lie, while it leads to the scan; else `path`."""
+        named = Path(self.file)
+        return named if str(named.resolve()) == self.path else Path(self.path)
+
 
 class ScoringFolder:
     """OUT of `anomae score RUN PATH... --out OUT`.  Scans are added one at a time and survive a crash."""
