@@ -115,8 +115,7 @@ class ScoringFolder:
     def remove_unfinished(self) -> None:
         """Remove what a scoring that was killed left half written; whoever calls holds the lock of the folder."""
         remove_unfinished(*(self.folder / name for name in ("maps", "overlays", "highest", "dicom", "studies")))
-        for table in self.folder.glob(".part-*"):
-            table.unlink(missing_ok=True)
+        remove_unfinished(self.folder, below=False)
 
     def scored(self, file: Path, pictures: int, compared_with: str = "", computed_on: str = "") -> bool:
         """Whether `file` is scored already, unchanged since, its map there and `pictures` of its slices to be drawn.
