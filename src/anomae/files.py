@@ -16,6 +16,7 @@ from anomae.errors import FULL_DISK, NotWritten, UserError
 # A byte of a file name that is no UTF-8 is to Python the letter \udcXX, which no file holds.  Escaped so it is still
 # that letter where JSON is read back.
 _NO_UTF8 = "backslashreplace"
+_LEFT_BY_SYSTEMS = ("Thumbs.db", "desktop.ini")  # and all that is hidden, such as .DS_Store
 
 
 @contextmanager
@@ -55,9 +56,15 @@ def is_unfinished(path: Path) -> bool:
     return path.name.startswith(".part-")
 
 
-def remove_unfinished(*folders: Path) -> None:
-    """Remove what was left half written in these folders and below; nobody else may be writing there."""
-    for left in [path for folder in folders for path in folder.rglob(".part-*")]:
+def is_left_by_system(name: str) -> bool:
+    """Whether a file or folder is hidden, or one that a file manager or a tool for copying leaves among the user's."""
+    return name.startswith(".") or name in _LEFT_BY_SYSTEMS
+
+
+def remove_unfinished(*folders: Path, below: bool = True) -> None:
+    """Remove what was left half written in these folders, and below; nobody else may be writing there."""
+    pattern = "**/.part-*" if below else ".part-*"
+    for left in [path for folder in folders for path in folder.glob(pattern)]:
         if left.is_dir():
             shutil.rmtree(left)
         else:

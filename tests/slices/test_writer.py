@@ -347,6 +347,7 @@ def test_what_a_crash_left_of_other_files_is_cleared(cohort, small, write, tmp_p
     (tmp_path / "store").mkdir()
     StoreWriter(tmp_path / "store", REQUEST, small).close()
     (tmp_path / "store" / ".part-abc.json").write_text("half")
+    (tmp_path / "store" / ".part-def").mkdir()
     store = write_whole(tmp_path / "store", cohort, small, write)
     assert not list(store.folder.glob(".part-*"))
 

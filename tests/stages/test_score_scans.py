@@ -561,6 +561,7 @@ def test_two_never_write_one_folder_at_once(run, tmp_path):
     out = score(run, [tmp_path / "in"], tmp_path / "out")
     before = (out / "scores.csv").read_bytes()
     left = [out / "maps" / ".part-0123" / "map.nii.gz", out / "highest" / ".part-4567.npz", out / ".part-89.json"]
+    left.append(out / ".part-0011" / "deeper.txt")
     for file in left:  # by one that was killed
         file.parent.mkdir(exist_ok=True)
         file.touch()

@@ -1,5 +1,7 @@
 """The pages that `score` writes: one file for one scan, a table for several, nothing where none are wanted."""
 
+import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +11,13 @@ from typer.testing import CliRunner
 from anomae.cli.commands import app
 from anomae.files import read_json
 from anomae.phantoms.layouts import write_phantom_data_set
+from anomae.seeds import generator
+from anomae.slices.settings import PrepareSettings
 from anomae.stages.fit import fit
 from anomae.stages.prepare import prepare
 from anomae.stages.score_scans import score_scans
+from anomae.volumes.volume import Grid
+from anomae.volumes.write import write_volume
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +56,45 @@ def test_one_scan_then_a_second(run: Path, tmp_path: Path) -> None:
     assert "index.html" in pages
     assert sum(name.endswith("/study.html") for name in pages) == 2
     assert sum(name.endswith("/thumbnail.jpg") for name in pages) == 2
+
+
+@pytest.fixture(scope="module")
+def heads(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Scans without a skull, their brain masks, and a run on them that looks for these."""
+    folder = tmp_path_factory.mktemp("heads")
+    for number in range(5):
+        voxels, brain = np.zeros((6, 16, 16), np.int16), np.zeros((6, 16, 16), np.uint8)
+        voxels[:, 2:14, 2:14] = generator(number, "scan").integers(100, 900, (6, 12, 12))
+        brain[:, 2:13, 2:14] = 1
+        (folder / "scans" / "healthy").mkdir(parents=True, exist_ok=True)
+        for name, content in ((f"h{number}.nii", voxels), (f"h{number}_brain.nii", brain)):
+            write_volume(folder / "scans" / "healthy" / name, content, Grid(voxels.shape))
+    asked = PrepareSettings(image_size=16, preparation="brain")
+    prepare("folder", folder / "scans", folder / "store", settings=asked, workers=0)
+    fit(folder / "store", folder / "run", detector="mean-image")
+    return folder
+
+
+@pytest.mark.parametrize("change", [None, "scan", "brain"])
+def test_the_page_of_a_link_with_a_brain_mask_beside_it_is_kept(
+    change: str | None, heads: Path, tmp_path: Path, watched: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    work, out = tmp_path / "work", tmp_path / "out"
+    work.mkdir()
+    for number in range(2):
+        (work / f"h{number}.nii").symlink_to(heads / f"scans/healthy/h{number}.nii")
+        shutil.copy(heads / f"scans/healthy/h{number + 2}_brain.nii", work / f"h{number}_brain.nii")
+    if change == "scan":
+        (tmp_path / "pool").mkdir()
+        (work / "h0.nii").unlink()
+        (work / "h0.nii").symlink_to(shutil.copy(heads / "scans/healthy/h0.nii", tmp_path / "pool"))
+    score_scans(heads / "run", [work / "h0.nii"], out)
+    if change is not None:
+        os.utime(work / {"scan": "h0.nii", "brain": "h0_brain.nii"}[change])
+    score_scans(heads / "run", [work / "h1.nii"], out)
+    assert sum(name.endswith("/study.html") for name in files(out)) == (2 if change is None else 1)
+    told = f"Files of {work / 'h0.nii'} have changed since it was scored"
+    assert (told in capsys.readouterr().err) == (change is not None)
 
 
 def test_what_is_there_is_not_made_again(run: Path, tmp_path: Path) -> None:

@@ -4,18 +4,17 @@ import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
+from anomae.files import is_left_by_system
 from anomae.runs.healthy_file import NAME as HEALTHY_SCORES
 
 REFERENCE, REFERENCE_FEATURES = "reference.json", "reference_features.npz"
 BESIDE = (HEALTHY_SCORES, REFERENCE, REFERENCE_FEATURES)  # no score depends on these
-_LEFT_BY_SYSTEMS = ("Thumbs.db", "desktop.ini")  # and all that is hidden, such as .DS_Store
 
 
 def files_of_model(folder: Path) -> Iterator[Path]:
     """The files of a fitted or exported model, sorted; not what a file manager or a tool for copying left there."""
     for path in sorted(folder.rglob("*")):
-        inside = path.relative_to(folder).parts
-        if path.is_file() and path.name not in _LEFT_BY_SYSTEMS and not any(part.startswith(".") for part in inside):
+        if path.is_file() and not any(map(is_left_by_system, path.relative_to(folder).parts)):
             yield path
 
 

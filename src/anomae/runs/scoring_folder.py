@@ -82,6 +82,11 @@ class ScoredScan:
     computed_on: str = ""
     doubts: Sequence[str] = ()
 
+    def where(self) -> Path:
+        """The path as the user named it, beside which a brain mask may lie, while it leads to the scan; else `path`."""
+        named = Path(self.file)
+        return named if str(named.resolve()) == self.path else Path(self.path)
+
 
 class ScoringFolder:
     """OUT of `anomae score RUN PATH... --out OUT`.  Scans are added one at a time and survive a crash."""
@@ -112,8 +117,7 @@ class ScoringFolder:
     def remove_unfinished(self) -> None:
         """Remove what a scoring that was killed left half written; whoever calls holds the lock of the folder."""
         remove_unfinished(*(self.folder / name for name in ("maps", "overlays", "highest", "dicom", "studies")))
-        for table in self.folder.glob(".part-*"):
-            table.unlink(missing_ok=True)
+        remove_unfinished(self.folder, below=False)
 
     def scored(self, file: Path, pictures: int, compared_with: str = "", computed_on: str = "") -> bool:
         """Whether `file` is scored already, unchanged since, its map there and `pictures` of its slices to be drawn.

@@ -11,7 +11,15 @@ import numpy as np
 from anomae.arrays import GrowingArray
 from anomae.cohorts.case import HEALTHY, SPLITS, UNKNOWN, Case
 from anomae.errors import UserError
-from anomae.files import append_json_line, keep_json_lines, read_json, read_json_lines_in_order, write_csv, write_json
+from anomae.files import (
+    append_json_line,
+    keep_json_lines,
+    read_json,
+    read_json_lines_in_order,
+    remove_unfinished,
+    write_csv,
+    write_json,
+)
 from anomae.locks import FolderLock, holds_anything
 from anomae.progress import say
 from anomae.slices.index import COLUMNS, SliceIndex, read_index
@@ -104,8 +112,7 @@ class StoreWriter:
         self, settings: PrepareSettings, cases: Sequence[Case], read: Callable[[Case], CaseRows | str] | None
     ) -> None:
         folder = self.folder
-        for unfinished in folder.glob(".part-*"):
-            unfinished.unlink()
+        remove_unfinished(folder, below=False)
         lines, damaged = read_json_lines_in_order(folder / JOURNAL)
         if damaged:
             # The rows of a case begin where those of the case before end, so nothing behind can be told apart.

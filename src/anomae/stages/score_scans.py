@@ -72,14 +72,12 @@ def score_scans(
     one, a number from 1 or "largest"; None: each that is no localizer is a scan.  bounds: on the probability that a
     healthy slice, and a healthy patient's scan, is flagged, as `evaluate` takes them.  threshold: given by hand, in
     place of the one from healthy people.  smoothed: flag by scores smoothed over the neighbouring slices.  force: flag
-    scans too that the model was not made for.
-    dicom: kinds of DICOM results to write of DICOM scans, such as "seg,sr"; uid_root: of their UIDs.  pages: write a
-    page of each scan, see anomae.pages.batch; identify: name scans and patients there.
-    load: reads the fitted detector (see anomae.export.choice); None: the registry's, or an exported model's.
+    scans too that the model was not made for.  dicom: kinds of DICOM results to write of DICOM scans, such as "seg,sr";
+    uid_root: of their UIDs.  pages: write a page of each, see anomae.pages.batch; identify: name scans and patients
+    there.  load: reads the fitted detector (see anomae.export.choice); None: the registry's, or an exported model's.
 
-    A scan that cannot be read is listed and skipped.  A scoring that was stopped goes on; what is in `out` already and
-    has not changed is not scored again.  What this program wrote below `paths` is left out.  One scan at a time is in
-    memory.
+    A scan that cannot be read is listed and skipped.  A stopped scoring goes on; what is in `out` already and has not
+    changed is not scored again.  What this program wrote below `paths` is left out.  One scan at a time is in memory.
     Raises UserError where nothing fitted is found, the run learned from several modalities as channels, `out` holds
     other things or another process is writing it, or not one scan could be scored (NotWritten: for want
     of room); and at the very end, with all others written, where the results of a scan could not be written whole.
@@ -254,8 +252,10 @@ def _move_single_page(
     named = {str(file.resolve()) for file in files}
     for scan in [scan for path, scan in folder.scans.items() if path not in named]:
         try:
-            if folder.is_unchanged(scan, Path(scan.path)):
-                pages.write(_earlier(Path(scan.path), folder, model, asked, colour))
+            if folder.is_unchanged(scan, scan.where()):
+                pages.write(_earlier(scan.where(), folder, model, asked, colour))
+            else:
+                say(f"Files of {scan.where()} have changed since it was scored, so it has no page; name it again.")
         except (UserError, OSError) as error:
             say(f"The page of an earlier scan could not be kept: {error}")
 
