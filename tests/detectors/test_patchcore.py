@@ -13,6 +13,7 @@ from anomae.detectors.teacher_settings import PatchMemorySettings, TeacherSettin
 from anomae.errors import UserError
 from anomae.files import read_json, write_json
 from anomae.models.patch_memory import patch_features
+from anomae.progress import Console, reporting
 from anomae.slices.store import Slices
 from anomae.training.settings import DeviceSettings
 
@@ -120,3 +121,26 @@ def test_a_memory_of_features_that_were_taken_otherwise_is_refused(healthy_heads
     write_json(tmp_path / "settings.json", {key: value for key, value in content.items() if key != "beyond"})
     with pytest.raises(UserError, match="fit it again"):
         PatchMemoryDetector.load(tmp_path)
+
+
+@pytest.mark.parametrize("score", ["max", "mean", "smoothed"])
+def test_a_memory_whose_maps_were_made_otherwise_says_so(
+    score: str, healthy_heads: np.ndarray, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Thresholds of its stretched maps were held against new maps without a word."""
+    fitted = fit(healthy_heads[:5], tmp_path, score=score)
+    fitted.save(tmp_path)
+    with reporting(Console()):
+        PatchMemoryDetector.load(tmp_path)
+    assert capsys.readouterr().err == ""
+    content = read_json(tmp_path / "settings.json")
+    write_json(tmp_path / "settings.json", {key: value for key, value in content.items() if key != "enlarged"})
+    if score == "smoothed":
+        with pytest.raises(UserError, match="enlarges otherwise; fit a new run"):
+            PatchMemoryDetector.load(tmp_path)
+        return
+    images = healthy_heads[5:9, None]
+    with reporting(Console()):
+        found = PatchMemoryDetector.load(tmp_path, CPU).inspect(images)
+    assert np.array_equal(found.scores, fitted.inspect(images).scores)
+    assert capsys.readouterr().err.count("its scores hold, but thresholds on maps") == 1

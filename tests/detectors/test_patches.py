@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anomae.detectors.patches import fitting_patch, nearest_sizes, refuse_uncut
+from anomae.detectors.patches import coarse_patch, fitting_patch, nearest_sizes, refuse_uncut
 from anomae.errors import UserError
 
 SIDES = st.integers(8, 600)
@@ -46,3 +46,10 @@ def test_what_cannot_be_cut_is_told_a_patch_or_the_nearest_sizes() -> None:
         refuse_uncut((32, 32), 7, "classifier.patch")
     with pytest.raises(UserError, match=r"^Images of 37x37 .* of 16; prepare them .* 36x36 or 35x35 say\.$"):
         refuse_uncut((37, 37), 16, "autoencoder.patch")
+
+
+@given(SIDES, SIDES)
+def test_a_coarse_patch_divides_both_sides_into_fewer(height: int, width: int) -> None:
+    patch = coarse_patch((height, width))
+    sides = [side for side in range(2, min(height, width) + 1) if height % side == width % side == 0]
+    assert patch == min((side for side in sides if (height // side) * (width // side) < 16), default=None)

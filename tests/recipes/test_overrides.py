@@ -8,7 +8,7 @@ from anomae.detectors.mae_classifier.recipes import named_recipe
 from anomae.detectors.method import Situation
 from anomae.detectors.registry import DETECTORS, method_named
 from anomae.errors import UserError
-from anomae.recipes.overrides import overridden, parse_assignments, read_overrides, settable
+from anomae.recipes.overrides import layered, overridden, parse_assignments, read_overrides, settable
 from anomae.recipes.preparation import preparation_for
 from anomae.slices.settings import PrepareSettings
 
@@ -147,3 +147,34 @@ def test_both_of_a_pair_are_refused_whatever_their_order() -> None:
             overridden(SMALL, given)
     one = overridden(SMALL, {**both, "autoencoder.training.epochs": None}).autoencoder.training
     assert (one.epochs, one.steps) == (None, 5)
+
+
+@pytest.mark.parametrize("name", DETECTORS)
+def test_what_is_set_later_wins_however_the_keys_are_spelled(name: str) -> None:
+    usual = method_named(name).settings(Situation("small", "paper", (96, 96)))
+    known = settable(usual)
+    for key in known:
+        if not key.endswith((".steps", ".epochs")):
+            continue
+        other = {"steps": "epochs", "epochs": "steps"}[key.rpartition(".")[2]]
+        wanted = overridden(usual, {key: 3})
+        for short in [key[at:] for at in range(len(key)) if at == 0 or key[at - 1] == "."]:
+            if sum(f".{one}".endswith(f".{short}") for one in known) == 1:
+                earlier = f"{key.rpartition('.')[0]}.{other}"
+                assert overridden(usual, layered({earlier: 2}, {short: 3})) == wanted
+                assert (
+                    overridden(usual, layered({f"{short.rpartition('.')[0]}.{other}".strip("."): 2}, {key: 3}))
+                    == wanted
+                )
+
+
+def test_of_two_layers_neither_hides_what_is_wrong() -> None:
+    steps = {"autoencoder.training.steps": 5}
+    with pytest.raises(UserError, match="'epochs' is ambiguous"):
+        overridden(SMALL, layered({"epochs": 3}, steps))
+    with pytest.raises(UserError, match="not both"):
+        overridden(SMALL, layered({}, steps | {"autoencoder.training.epochs": 3}))
+    other = {"classifier.training.epochs": 3}
+    assert layered(other, steps) == other | steps
+    kept = layered({"autoencoder.training.epochs": 3}, {"autoencoder.training.steps": None})
+    assert overridden(SMALL, kept).autoencoder.training.epochs == 3

@@ -105,6 +105,35 @@ def test_the_other_architecture_of_fanogan_is_its_authors() -> None:
     assert found == FAnoGanSettings(arch="schlegl")
 
 
+def test_of_a_pair_the_planned_run_wins_over_what_is_set_of_all_runs(heads: SliceStore) -> None:
+    """The user was told not to set both, of which one was the program's own."""
+
+    def training(name: str, scale: Any, recipe: str, given: dict[str, Any], part: str = "") -> Any:
+        planned = RUNS.get(name) or runs_of_detectors([name], ())[name][0]
+        settings = wanted_of(planned, scale, recipe, heads, {planned.detector: given}, 1).settings
+        return (getattr(settings, part) if part else settings).training
+
+    own = {"training.epochs": 2}
+    assert training("fanogan", "small", "small", own).epochs == 2
+    assert training("fanogan-schlegl", "small", "small", own).steps == 250
+    assert training("fanogan-schlegl", "paper", "brats2020", {"training.steps": 50}).epochs == 7
+    assert training("fanogan training.steps=9", "small", "small", own).steps == 9
+    mixed = {"autoencoder.training.epochs": 2, "autoencoder.training.warmup_steps": 10}
+    found = training("length-0.5", "small", "small", mixed, "autoencoder")
+    assert (found.epochs, found.steps, found.warmup_epochs, found.warmup_steps) == (1.0, None, None, 5)
+
+
+@pytest.mark.parametrize("recipe", ["small", "brats2020"])
+def test_a_shortened_run_is_shortened_warm_up_included(heads: SliceStore, recipe: str) -> None:
+    whole, half = (
+        wanted_of(RUNS[name], "small", recipe, heads, {}, 1).settings.autoencoder.training
+        for name in ("method", "length-0.5")
+    )
+    for name in ("epochs", "steps", "warmup_epochs", "warmup_steps"):
+        before, after = getattr(whole, name), getattr(half, name)
+        assert after == (None if before is None else before / 2)
+
+
 def test_cells_share_the_masked_autoencoder(made: tuple[Path, dict[str, Any]]) -> None:
     out, content = made
     weights = [

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from anomae.errors import UserError
-from anomae.recipes.overrides import counterpart_of, overridden, parse_assignments, read_overrides
+from anomae.recipes.overrides import layered, overridden, parse_assignments, read_overrides
 from anomae.slices.settings import PrepareSettings
 
 if TYPE_CHECKING:
@@ -15,9 +15,7 @@ if TYPE_CHECKING:
 def collected(assignments: Sequence[str], file: Path | None, as_text: Collection[str] = ()) -> dict[str, Any]:
     """All overrides: the file's, then those of `--set`, which win.  as_text: keys whose value is a text as written."""
     overrides = read_overrides(file) if file is not None else {}
-    given = parse_assignments(assignments, as_text)
-    unset = {counterpart_of(key) for key, value in given.items() if value is not None}
-    return {key: value for key, value in overrides.items() if key not in unset} | given
+    return layered(overrides, parse_assignments(assignments, as_text))
 
 
 def device_settings(accelerator: str | None, precision: str | None = None) -> "DeviceSettings | None":

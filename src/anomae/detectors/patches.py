@@ -17,6 +17,15 @@ def fitting_patch(image_size: tuple[int, int], most: int = MOST) -> int | None:
     return None
 
 
+def coarse_patch(image_size: tuple[int, int]) -> int | None:
+    """The smallest patch side, at least 2 px, that divides both sides and leaves fewer than 16 patches; None: none."""
+    height, width = image_size
+    for patch in range(2, min(image_size) + 1):
+        if height % patch == 0 and width % patch == 0 and (height // patch) * (width // patch) < FEWEST:
+            return patch
+    return None
+
+
 def refuse_uncut(image_size: tuple[int, int], patch: int, setting: str) -> None:
     """Raise UserError where images of (h, w) pixels cannot be cut into patches.  setting: the patch side's name."""
     height, width = image_size

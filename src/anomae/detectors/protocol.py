@@ -113,8 +113,9 @@ class FittedDetector(Protocol):
 class Detector(Protocol):
     """Not fitted: settings, and how to learn.
 
-    May have, and need not, as an attribute of the class: `one_device`, true where `fit` refuses several devices, so
-    that an ensemble refuses them before any other member is fitted.
+    May have, and need not, so that an ensemble refuses what a member does before any other is fitted: `one_device`, an
+    attribute of the class, true where `fit` refuses several devices; `refuse_size(image_size)`, which raises what `fit`
+    does for images of (h, w) pixels that cannot be learned from.
     """
 
     @property

@@ -77,6 +77,16 @@ def overridden(settings: Model, overrides: Mapping[str, Any], *, also_known: Seq
         raise UserError(f"These settings do not hold: {validation_sentence(error)}") from error
 
 
+def layered(earlier: Mapping[str, Any], later: Mapping[str, Any]) -> dict[str, Any]:
+    """Both overrides in one, `later` winning: what it sets unsets the other of the pair in `earlier`.
+
+    Keys may be shortened in either.  What is unset stays in it as None, so that a key that does not exist is told.
+    """
+    unset = [counterpart for key, value in later.items() if value is not None and (counterpart := counterpart_of(key))]
+    kept = {key: None if any(_may_be_one(key, other) for other in unset) else value for key, value in earlier.items()}
+    return kept | dict(later)
+
+
 def counterpart_of(key: str) -> str | None:
     """The dotted key that is unset where `key` is set; None: there is none."""
     table, dot, last = key.rpartition(".")
@@ -129,6 +139,11 @@ def _full_key(short: str, known: Sequence[str], kept: Sequence[str], also_known:
     if any(f".{key}".endswith(f".{short}") for key in kept):
         raise UserError(f"There is no setting {short!r} to be set here: it has no effect, or follows from others.")
     raise UserError(f"There is no setting {short!r}. {nearest_sentence(short, [*known, *also_known])}")
+
+
+def _may_be_one(key: str, other: str) -> bool:
+    """Whether two dotted keys are the same, as far as they are spelled out."""
+    return f".{key}".endswith(f".{other}") or f".{other}".endswith(f".{key}")
 
 
 def _value(text: str) -> Any:

@@ -10,7 +10,7 @@ from anomae.detectors.registry import method_named
 from anomae.errors import AnomaeError, UserError
 from anomae.files import read_json
 from anomae.nested import flat_settings
-from anomae.recipes.overrides import overridden
+from anomae.recipes.overrides import layered, overridden
 from anomae.reproduction.cells import METHOD_RUN, PlannedRun
 from anomae.runs.begun import CHANGEABLE
 from anomae.runs.run import Run
@@ -41,13 +41,13 @@ def wanted_of(run: PlannedRun, scale: Scale, recipe: str, store: SliceStore, ove
     its runs.  seed: of runs that have none of their own.
     Raises UserError where a setting does not exist or hold.
     """
-    given = {**overrides.get(run.detector, {}), **run.overrides, **run.by_scale.get(scale, {})}
+    given = layered(layered(overrides.get(run.detector, {}), run.overrides), run.by_scale.get(scale, {}))
     situation = situation_of(store, recipe, run.profile)
     if run.sources:
         given["sources"] = tuple(name for name in run.sources if situation.aligned or name != "mirror")
     settings = overridden(method_named(run.detector).settings(situation), given)
     if run.length != 1.0 and run.detector == PAPERS:
-        given |= _shortened(settings, run.length)
+        given = layered(given, _shortened(settings, run.length))
         settings = overridden(settings, given)
     return Wanted(settings, given, seed if run.seed is None else run.seed, run.profile)
 
@@ -74,14 +74,13 @@ def chosen_by_labels(runs: Sequence[PlannedRun], wanted: Mapping[str, Wanted]) -
 
 
 def _shortened(settings: Any, length: float) -> dict[str, Any]:
-    """The masked autoencoder's training cut to this share, warm-up included."""
+    """The masked autoencoder's training cut to this share, warm-up included, each in what it is counted in."""
     training, key = settings.autoencoder.training, "autoencoder.training"
-    if training.steps is not None:
-        return {
-            f"{key}.steps": max(1, round(training.steps * length)),
-            f"{key}.warmup_steps": round((training.warmup_steps or 0) * length),
-        }
-    return {f"{key}.epochs": training.epochs * length, f"{key}.warmup_epochs": (training.warmup_epochs or 0) * length}
+    unit, other = ("epochs", "steps") if training.steps is None else ("steps", "epochs")
+    warmup_unit = unit if getattr(training, f"warmup_{other}") is None else other
+    cut = {unit: getattr(training, unit), f"warmup_{warmup_unit}": getattr(training, f"warmup_{warmup_unit}") or 0}
+    shares = {name: count * length if name.endswith("epochs") else round(count * length) for name, count in cut.items()}
+    return {f"{key}.{name}": max(1, share) if name == "steps" else share for name, share in shares.items()}
 
 
 def is_finished(path: Path) -> bool:

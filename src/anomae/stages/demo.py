@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from anomae.progress import say
+from anomae.recipes.overrides import layered
 from anomae.recipes.preparation import preparation_for
 from anomae.slices.settings import PrepareSettings
 
@@ -91,7 +92,7 @@ def demo(
         settings=settings or (PICTURES_PREPARED if source else preparation_for("folder")),
         options=options,
     )
-    chosen = {**(PICTURES_FIT if source else {}), **(overrides or {})}
+    chosen = layered(PICTURES_FIT if source else {}, overrides or {})
     detector = PICTURES_DETECTOR if source else "anomae"
     fit(store, run, detector=detector, recipe="demo", seed=seed, overrides=chosen)
     score(run)

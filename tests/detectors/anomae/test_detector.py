@@ -120,6 +120,26 @@ def test_a_size_that_only_the_papers_method_cannot_take_is_taken(healthy: np.nda
         Anomae(wants).fit(odd, seed=0, folder=tmp_path / "residual")
 
 
+@pytest.mark.parametrize(("side", "patch"), [(37, 37), (94, 47), (109, 109), (218, 109), (96, 8)])
+def test_a_patch_that_nothing_looks_at_is_that_of_runs_of_before(side: int, patch: int) -> None:
+    """They could not be gone on with: they were begun with another number than the recipe gave now."""
+    for name in ("small", "phantom", "luna16-patches"):
+        expected = 12 if (name, side) == ("luna16-patches", 96) else patch
+        assert recipe(name, side, aligned=False).autoencoder.patch == expected
+    assert recipe("brats2020", side, aligned=False).autoencoder.patch == 16
+    prime = METHOD.recipe(Situation("small", "paper", (37, 29)))
+    assert prime.autoencoder.patch == 16
+
+
+@pytest.mark.parametrize("side", [37, 94])
+def test_the_source_residual_refuses_images_of_few_patches(side: int, tmp_path: Path) -> None:
+    images = Slices(np.zeros((4, 1, side, side), np.float32))
+    settings = METHOD.recipe(Situation("phantom", "paper", (side, side)))
+    asked = AnomaeSettings.model_validate({**settings.model_dump(), "sources": ("residual", "pixels")})
+    with pytest.raises(UserError, match=r"into 16 to 200 patches .* prepare them .* say, or leave it out\.$"):
+        Anomae(asked).fit(images, seed=0, folder=tmp_path)
+
+
 def test_a_recipe_that_is_not_there_is_refused() -> None:
     with pytest.raises(UserError, match="smal"):
         recipe("smal", 64, aligned=True)

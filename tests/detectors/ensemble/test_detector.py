@@ -14,6 +14,7 @@ from anomae.detectors.ensemble.detector import MEMBERS, Ensemble, FittedEnsemble
 from anomae.detectors.ensemble.settings import EnsembleSettings
 from anomae.detectors.method import Situation
 from anomae.detectors.registry import load_detector, method_named
+from anomae.errors import UserError
 from anomae.recipes.overrides import overridden
 from anomae.runs.run import Run
 from anomae.slices.store import Slices
@@ -134,3 +135,18 @@ def test_steps_of_members_are_found_in_the_journal(healthy_heads: np.ndarray, tm
 def test_by_default_anomae_judges_with_whom_suits_the_images(recipe: str, modality: str | None, partner: str) -> None:
     situation = Situation(recipe, "paper", (128, 128), modality=modality)
     assert method_named("ensemble").settings(situation).members == ("anomae", partner)
+
+
+@pytest.mark.parametrize("members", ["pca,mae-classifier", "pca,mae", "pca,dae", "pca,anomae"])
+def test_a_size_that_a_member_refuses_is_refused_before_any_is_fitted(
+    members: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The others were trained to their end first, on one processor or a GPU."""
+    chosen = {"settings.anomae.sources": "residual,pixels"} if "anomae" in members else {}
+    situation = asdict(Situation("phantom", "paper", (37, 29)))
+    usual = EnsembleSettings.model_validate({"members": members, "situation": situation, "device": CPU})
+    monkeypatch.setattr(module, "_fitted", lambda *_: pytest.fail("a member is fitted"))
+    images = np.zeros((4, 1, 37, 29), np.float32)
+    with pytest.raises(UserError, match="prepare them"):
+        Ensemble(overridden(usual, chosen)).fit(Slices(images), seed=0, folder=tmp_path)
+    assert list(tmp_path.iterdir()) == []

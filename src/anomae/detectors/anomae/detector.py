@@ -16,7 +16,7 @@ import torch.nn.functional as F
 
 from anomae.detectors.anomae.by_location import HealthyOdds, areas_of
 from anomae.detectors.anomae.fitted import FittedAnomae
-from anomae.detectors.anomae.fitting import evidences_of, fit_parts, measured, with_memories
+from anomae.detectors.anomae.fitting import evidences_of, fit_parts, measured, refuse_size, with_memories
 from anomae.detectors.anomae.heads import build_heads, train_head
 from anomae.detectors.anomae.measure import healthy_scales
 from anomae.detectors.anomae.neighbours import read_seen
@@ -94,6 +94,10 @@ class Anomae:
         return (
             fitted if settings.measure is None else replace(fitted, scales=_scales(fitted, settings.measure, healthy))
         )
+
+    def refuse_size(self, image_size: tuple[int, int]) -> None:
+        """Raise UserError where `fit` refuses images of (h, w) pixels."""
+        refuse_size(self.settings, image_size)
 
     @classmethod
     def load(cls, folder: Path, device: DeviceSettings | None = None) -> FittedAnomae:

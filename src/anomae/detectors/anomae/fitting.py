@@ -20,6 +20,7 @@ from anomae.detectors.anomae.sources import Features, Pixels, Source, make_backb
 from anomae.detectors.anomae.window import Window
 from anomae.detectors.dae.detector import DenoisingAutoencoderDetector, FittedDenoisingAutoencoder
 from anomae.detectors.mae.detector import FittedMaskedAutoencoder, MaskedAutoencoderDetector
+from anomae.detectors.patches import FEWEST, MOST, advice, fitting_patch, refuse_uncut
 from anomae.detectors.protocol import HealthySlices
 from anomae.detectors.settings import MaeSettings
 from anomae.errors import UserError
@@ -47,9 +48,10 @@ class Parts:
 def fit_parts(settings: AnomaeSettings, healthy: HealthySlices, seed: int, folder: Path, fabric: Any) -> Parts:
     """The window, the backbone and the autoencoders that `settings.sources` want; memories not yet.
 
-    Raises MissingExtra or UserError where the backbone's weights are not to be had, or neighbours are to be looked at
-    and no slice has one; Diverged where a loss is lost.
+    Raises MissingExtra or UserError where the backbone's weights are not to be had, a source cannot have images of this
+    size, or neighbours are to be looked at and no slice has one; Diverged where a loss is lost.
     """
+    refuse_size(settings, healthy.image_size)
     if settings.wants_neighbours:
         _require_neighbours(healthy)
     window = Window.measured(healthy, settings)
@@ -60,17 +62,10 @@ def fit_parts(settings: AnomaeSettings, healthy: HealthySlices, seed: int, folde
         generator = torch.Generator().manual_seed(derive_seed(seed, "backbone"))
         features = Features(settings.backbone, *make_backbone(settings.backbone, settings.weights, generator, few))
     if "residual" in settings.sources:
-        chosen = MaeSettings(autoencoder=settings.autoencoder, device=settings.device)
-        autoencoder = MaskedAutoencoderDetector(chosen).fit(healthy, seed=seed, folder=folder, fabric=fabric)
+        autoencoder = _masked(settings).fit(healthy, seed=seed, folder=folder, fabric=fabric)
     if "denoised" in settings.sources:
         denoising = settings.denoiser.model_copy(update={"device": settings.device})
         smaller = reduced_size(healthy.image_size, settings.denoised_size, denoising.halvings)
-        if not fits(smaller, denoising.halvings):
-            height, width = healthy.image_size
-            raise UserError(
-                f"Images of {height}x{width} pixels are too small for the source denoised, which halves them "
-                f"{denoising.halvings} times; set fewer denoiser.halvings."
-            )
         denoiser = DenoisingAutoencoderDetector(denoising).fit(
             Reduced(healthy, smaller), seed=seed, folder=folder, fabric=fabric
         )
@@ -79,6 +74,30 @@ def fit_parts(settings: AnomaeSettings, healthy: HealthySlices, seed: int, folde
         for longer in settings.sizes:
             hidden.append(fit_hidden(settings, longer, healthy, features, window, seed, folder, fabric))
     return Parts(window, features, autoencoder, denoiser, hidden=tuple(hidden))
+
+
+def refuse_size(settings: AnomaeSettings, image_size: tuple[int, int]) -> None:
+    """Raise UserError where a source cannot have images of (h, w) pixels."""
+    (height, width), halvings = image_size, settings.denoiser.halvings
+    if "residual" in settings.sources:
+        patch = settings.autoencoder.patch
+        refuse_uncut(image_size, patch, "autoencoder.patch")
+        if fitting_patch(image_size) is None and (height // patch) * (width // patch) < FEWEST:
+            raise UserError(
+                f"Images of {height}x{width} pixels cannot be cut into {FEWEST} to {MOST} patches for the source "
+                f"residual; {advice(image_size, 'autoencoder.patch')}, or leave it out."
+            )
+        _masked(settings).refuse_size(image_size)
+    smaller = reduced_size(image_size, settings.denoised_size, halvings)
+    if "denoised" in settings.sources and not fits(smaller, halvings):
+        raise UserError(
+            f"Images of {height}x{width} pixels are too small for the source denoised, which halves them {halvings} "
+            "times; set fewer denoiser.halvings."
+        )
+
+
+def _masked(settings: AnomaeSettings) -> MaskedAutoencoderDetector:
+    return MaskedAutoencoderDetector(MaeSettings(autoencoder=settings.autoencoder, device=settings.device))
 
 
 def _require_neighbours(healthy: HealthySlices) -> None:

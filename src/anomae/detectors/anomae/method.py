@@ -5,8 +5,9 @@ from typing import Any
 from anomae.detectors.anomae.detector import Anomae
 from anomae.detectors.anomae.settings import AnomaeSettings
 from anomae.detectors.dae.method import denoising_recipe
-from anomae.detectors.mae_classifier.recipes import named_recipe
+from anomae.detectors.mae_classifier.recipes import OF_PAPER, named_recipe
 from anomae.detectors.method import Method, Scale, Situation
+from anomae.detectors.patches import coarse_patch, fitting_patch
 
 CANDIDATES = ("luna16", "luna16-patches", "reproduce-small-patches")
 BRIGHT_LESIONS = ("flair", "t2")
@@ -65,9 +66,16 @@ def anomae_recipe(situation: Situation) -> AnomaeSettings:
 
 
 def _autoencoder(situation: Situation) -> dict[str, Any]:
-    """That of the paper's method at this recipe, its masks complementary, so that every patch is hidden alike."""
+    """That of the paper's method at this recipe, its masks complementary, so that every patch is hidden alike.
+
+    Where no patch fits, one that is too coarse, as runs of before have it: only the source `residual` looks at it, and
+    refuses it.
+    """
     settings = named_recipe(situation.recipe, "paper", situation.image_size).autoencoder
-    return {**settings.model_dump(), "masks": "covering"}
+    patch = settings.patch
+    if situation.recipe not in OF_PAPER and fitting_patch(situation.image_size) is None:
+        patch = coarse_patch(situation.image_size) or patch
+    return {**settings.model_dump(), "patch": patch, "masks": "covering"}
 
 
 METHOD = Method(Anomae, anomae_recipe)

@@ -116,6 +116,10 @@ class DenoisingAutoencoderDetector:
         )
         return FittedDenoisingAutoencoder(settings, fitted)
 
+    def refuse_size(self, image_size: tuple[int, int]) -> None:
+        """Raise UserError where `fit` refuses images of (h, w) pixels."""
+        _refuse_size(image_size, self.settings)
+
     @classmethod
     def load(cls, folder: Path, device: DeviceSettings | None = None) -> FittedDenoisingAutoencoder:
         """Read what `save` wrote.  Raises UserError where something is missing or broken."""
@@ -124,17 +128,21 @@ class DenoisingAutoencoderDetector:
 
 def _building(settings: DenoisingSettings) -> Build:
     def build(image_size: tuple[int, int], channels: int, generator: torch.Generator) -> dict[str, nn.Module]:
-        halvings = settings.halvings
-        if min(image_size) <= settings.median // 2:
-            raise UserError(
-                f"A median filter of {settings.median} pixels does not fit images of {image_size[0]}x{image_size[1]}; "
-                "set a smaller median."
-            )
-        if not fits(image_size, halvings):
-            raise UserError(
-                f"The denoising autoencoder cannot halve images of {image_size[0]}x{image_size[1]} pixels {halvings} "
-                f"times; prepare them with sides that are multiples of {2**halvings}, or set fewer halvings."
-            )
-        return {"denoiser": UNet((channels, channels), settings.width, halvings, generator, standardised=True)}
+        _refuse_size(image_size, settings)
+        return {"denoiser": UNet((channels, channels), settings.width, settings.halvings, generator, standardised=True)}
 
     return build
+
+
+def _refuse_size(image_size: tuple[int, int], settings: DenoisingSettings) -> None:
+    (height, width), halvings = image_size, settings.halvings
+    if min(image_size) <= settings.median // 2:
+        raise UserError(
+            f"A median filter of {settings.median} pixels does not fit images of {height}x{width}; "
+            "set a smaller median."
+        )
+    if not fits(image_size, halvings):
+        raise UserError(
+            f"The denoising autoencoder cannot halve images of {height}x{width} pixels {halvings} times; prepare them "
+            f"with sides that are multiples of {2**halvings}, or set fewer halvings."
+        )

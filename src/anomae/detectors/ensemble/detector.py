@@ -127,8 +127,8 @@ class Ensemble:
 
         On one CPU device they are fitted side by side if all are of this package; a stranger's may draw from torch's
         global generator, which another fit beside it would move on.  At most 512 healthy images, evenly spaced, are
-        measured.  Raises UserError where there is nothing to learn from, a member wants labels or several devices are
-        asked for and a member trains on one; and what a member raises.
+        measured.  Raises UserError where there is nothing to learn from, a member wants labels, refuses images of this
+        size, or trains on one device where several are asked for; and what a member raises.
         """
         if len(healthy) == 0:
             raise UserError("There is no healthy slice to learn from.")
@@ -139,6 +139,8 @@ class Ensemble:
             asks = getattr(detector, "chooses_by_labels", None)
             if asks is not None and asks():
                 raise UserError(f"An ensemble sees no label, and {name} would choose its checkpoint by some.")
+            if hasattr(detector, "refuse_size"):
+                detector.refuse_size(healthy.image_size)
         fits = [partial(_fitted, name, detector, healthy, seed, folder) for name, detector in detectors.items()]
         device = self.settings.device
         if all(map(is_ours, detectors)) and device.devices * device.nodes == 1:

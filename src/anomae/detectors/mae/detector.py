@@ -62,8 +62,8 @@ class MaskedAutoencoderDetector:
         settings, device = self.settings.autoencoder, self.settings.device
         if len(healthy) == 0:
             raise UserError("There is no healthy slice to learn from.")
+        self.refuse_size(healthy.image_size)
         network = _build(settings, healthy.image_size, healthy.channels, derive_seed(seed, "autoencoder", "weights"))
-        _refuse_unhidden(network, settings)
         if settings.start is not None:
             load_published_mae(settings.start, network)
         fabric = fabric or make_fabric(device)
@@ -93,6 +93,12 @@ class MaskedAutoencoderDetector:
         )
         train(fabric, network, training)
         return FittedMaskedAutoencoder(self.settings, network.eval(), seed)
+
+    def refuse_size(self, image_size: tuple[int, int]) -> None:
+        """Raise UserError where `fit` refuses images of (h, w) pixels."""
+        settings = self.settings.autoencoder
+        refuse_uncut(image_size, settings.patch, "autoencoder.patch")
+        _refuse_unhidden(image_size, settings)
 
     @classmethod
     def load(cls, folder: Path, device: DeviceSettings | None = None) -> "FittedMaskedAutoencoder":
@@ -187,13 +193,14 @@ def weight_decay_groups(network: nn.Module, weight_decay: float) -> Sequence[dic
     ]
 
 
-def _refuse_unhidden(network: MaskedAutoencoder, settings: AutoencoderSettings) -> None:
+def _refuse_unhidden(image_size: tuple[int, int], settings: AutoencoderSettings) -> None:
     """At a fit only: what was fitted without a hidden patch by an earlier version is read as ever."""
-    if settings.mask_ratio > 0 and visible_count(network.patch_count, settings.mask_ratio) == network.patch_count:
-        (height, width), patch = network.image_size, settings.patch
+    (height, width), patch = image_size, settings.patch
+    count = (height // patch) * (width // patch)
+    if settings.mask_ratio > 0 and visible_count(count, settings.mask_ratio) == count:
         raise UserError(
             f"Nothing can be hidden of images of {height}x{width} pixels that are one patch of {patch}; "
-            f"{advice(network.image_size, 'autoencoder.patch')}, or autoencoder.mask_ratio=0 for a plain autoencoder."
+            f"{advice(image_size, 'autoencoder.patch')}, or autoencoder.mask_ratio=0 for a plain autoencoder."
         )
 
 

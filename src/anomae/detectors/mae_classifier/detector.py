@@ -65,13 +65,13 @@ class PseudoAbnormalClassifier:
             )
         if len(healthy) == 0:
             raise UserError("There is no healthy slice to learn from.")
+        self.refuse_size(healthy.image_size)
         weights_seed = derive_seed(seed, "classifier", "weights")
         network = _build(settings, healthy.image_size, healthy.channels, weights_seed)
         fabric = make_fabric(settings.device)
         autoencoder = None
         if chosen.input != "image":
-            masked = MaskedAutoencoderDetector(MaeSettings(autoencoder=settings.autoencoder, device=settings.device))
-            autoencoder = masked.fit(healthy, seed=seed, folder=folder, fabric=fabric)
+            autoencoder = self._masked().fit(healthy, seed=seed, folder=folder, fabric=fabric)
         samples = _samples(settings, autoencoder, healthy, folder / "cache", fabric, seed)
         if chosen.start == "encoder":
             _start_from_encoder(network, settings, autoencoder)
@@ -84,6 +84,16 @@ class PseudoAbnormalClassifier:
             choice = _choice_by_labels(*validation, settings, autoencoder, scale)
         train_classifier(fabric, network, samples, settings, scale=scale, seed=seed, folder=folder, choice=choice)
         return FittedPseudoAbnormalClassifier(settings, network.eval(), autoencoder, scale, seed)
+
+    def refuse_size(self, image_size: tuple[int, int]) -> None:
+        """Raise UserError where `fit` refuses images of (h, w) pixels."""
+        refuse_uncut(image_size, self.settings.classifier.patch, "classifier.patch")
+        if self.settings.classifier.input != "image":
+            self._masked().refuse_size(image_size)
+
+    def _masked(self) -> MaskedAutoencoderDetector:
+        settings = self.settings
+        return MaskedAutoencoderDetector(MaeSettings(autoencoder=settings.autoencoder, device=settings.device))
 
     @classmethod
     def load(cls, folder: Path, device: DeviceSettings | None = None) -> FittedPseudoAbnormalClassifier:

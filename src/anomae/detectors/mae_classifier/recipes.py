@@ -19,6 +19,7 @@ from anomae.suggestions import nearest_sentence
 
 PROFILES: tuple[Profile, ...] = get_args(Profile)
 OF_CANDIDATES = ("luna16", "luna16-patches", "reproduce-small-patches")
+OF_PAPER = ("brats2020", "luna16")  # their patch is the paper's, whatever the size
 Content = dict[str, Any]
 
 

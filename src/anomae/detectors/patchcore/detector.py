@@ -27,7 +27,7 @@ from anomae.files import read_json, write_json
 from anomae.models.anomaly_maps import gaussian_smooth, upsampled
 from anomae.models.patch_memory import greedy_coreset, nearest_distance, patch_features
 from anomae.models.patch_places import blocks_of_places, out_of_reach, spread_subset
-from anomae.progress import progress
+from anomae.progress import progress, say
 from anomae.seeds import derive_seed
 from anomae.seeds import generator as named_generator
 from anomae.training.checkpoint import read_tensors, write_tensors
@@ -38,6 +38,7 @@ from anomae.training.settings import DeviceSettings
 STRIDES = (8, 16)
 CHUNK = 64
 BEYOND = "zeros"  # beyond the border, where features are averaged; a memory of other features must not be asked
+ENLARGED = "centres"  # what of a patch lies where in a map; before this was kept, maps were stretched outwards
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -89,8 +90,9 @@ class FittedPatchMemory:
         self.teacher.save(folder / "teacher.safetensors")
         positions = {} if self.positions is None else {"positions": self.positions}
         write_tensors(folder / "memory.safetensors", {"memory": self.memory, **positions})
-        facts: dict[str, Any] = {"detector": self.name, "seed": self.seed, "beyond": BEYOND, **self.teacher.facts()}
-        write_json(folder / "settings.json", {**facts, "settings": self.settings.model_dump(mode="json")})
+        facts: dict[str, Any] = {"detector": self.name, "seed": self.seed, "beyond": BEYOND, "enlarged": ENLARGED}
+        facts |= {**self.teacher.facts(), "settings": self.settings.model_dump(mode="json")}
+        write_json(folder / "settings.json", facts)
 
     def beyond(self) -> Tensor | None:
         """(positions, patches of the memory) bool, or None where a neighbour may lie anywhere."""
@@ -141,11 +143,21 @@ class PatchMemoryDetector:
 
     @classmethod
     def load(cls, folder: Path, device: DeviceSettings | None = None) -> FittedPatchMemory:
-        """Read what `save` wrote.  Raises UserError where something is missing or broken, or of other features."""
+        """Read what `save` wrote.
+
+        Raises UserError where something is missing or broken, or of other features, or scores maps made otherwise.
+        """
         content = read_json(folder / "settings.json")
         if content.get("beyond") != BEYOND:
             raise UserError(f"{folder} holds a memory of features that this version takes otherwise; fit it again.")
         settings = PatchMemorySettings.model_validate(content["settings"])
+        if content.get("enlarged") != ENLARGED:
+            if settings.score == "smoothed":
+                raise UserError(f"{folder} scores by maps that this version enlarges otherwise; fit a new run.")
+            say(
+                f"{folder} was fitted by a version that stretched maps outwards: its scores hold, but thresholds on "
+                "maps are of those maps and new maps are not; fit a new run where maps or findings count."
+            )
         teacher = Teacher.load(folder / "teacher.safetensors", settings.teacher, STRIDES)
         tensors, _ = read_tensors(folder / "memory.safetensors")
         settings = settings.model_copy(update={"device": device or DeviceSettings()})
