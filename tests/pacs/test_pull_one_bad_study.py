@@ -146,3 +146,32 @@ def test_a_flag_stays_where_the_study_cannot_be_scored_anew(
     small_archive.spoil = None
     pull(archive, how, out, Query())
     assert (rows(out)[name]["state"], rows(out)[name]["reason"], rows(out)[name]["sent"]) == ("scored", "", "")
+
+
+@pytest.mark.parametrize("answer", [(504, {}, b""), (500, {}, b"")])
+def test_earlier_results_that_are_sent_late_are_not_taken_for_those_of_further_images(
+    small_archive: SmallArchive, studies: list[MadeUpStudy], how: HowToScore, tmp_path: Path, answer: tuple
+) -> None:
+    away, archive, out, name = True, Archive(small_archive.url), tmp_path / "out", study_name(studies[0].uid)
+    small_archive.files = studies[0].files[:7]
+    pull(archive, how, out, Query())
+    content = [(7, "scored"), (8, "sent")]
+
+    def spoil(path: str, parameters: dict, good: tuple) -> tuple:
+        if away and STORED.encode() in good[2]:
+            return 503, {}, b""
+        return answer if away and is_series(path) else good
+
+    def done(looks: int) -> bool:
+        nonlocal away
+        away = looks < 3
+        return looks == 8
+
+    def known() -> tuple[int, str]:
+        lines = (out / "studies" / name / "scores.csv").read_text().splitlines()
+        return len(lines) - 1, rows(out)[name]["state"]
+
+    assert known() == content[0]
+    small_archive.files, small_archive.spoil = studies[0].files, spoil
+    assert watched(archive, how, out, done).scored == 1
+    assert known() == content[1]

@@ -118,3 +118,14 @@ def test_names_say_nothing_and_contents_have_no_order() -> None:
     assert study_name("1.2.3") == study_name("1.2.3") != study_name("1.2.4")
     assert "1.2.3" not in study_name("1.2.3")
     assert content_of([("1", 2), ("2", 3)]) == content_of([("2", 3), ("1", 2)]) != content_of([("1", 2), ("2", 4)])
+
+
+def test_what_was_sent_earlier_is_not_what_is_to_be_scored_anew(tmp_path: Path) -> None:
+    memory = opened(tmp_path)
+    memory.scored("a", "1", {"flag": True, "score": 1.0})
+    memory.begin("a", "2")
+    memory.put_back("a", "2")
+    memory.sent("a", "there")
+    for one in (memory, opened(tmp_path)):
+        assert one.is_wanted("a", "2")
+        assert one.of("a").state == "put back"

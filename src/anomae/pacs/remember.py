@@ -168,7 +168,7 @@ class Memory:
         same = known is not None and known.content == line["content"]
         tries = known.tries if known is not None and same else 0
         if state == SENT:
-            if known is not None:
+            if known is not None and known.state in (SCORED, SENT):  # else these were results of fewer images
                 self._studies[study] = replace(known, state=SENT, sent=(*known.sent, str(line["sent"])))
             return
         tries += (state == BEGUN) - (state == PUT_BACK)

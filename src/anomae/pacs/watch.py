@@ -99,7 +99,9 @@ def watch(
 
 
 def _look(desk: Desk, archive: Archive, query: Query, feed: Feed, unsent: list[str], wish: Wish) -> None:
-    """Work on all that is new.  unsent: studies whose results are to be sent first; those that are leave it.
+    """Work on all that is new.
+
+    unsent: studies whose results are to be sent first; those that are leave it, and those that are scored anew.
 
     Raises ArchiveTrouble at the end where the archive did not answer of one study, at once where it answers nothing.
     """
@@ -111,6 +113,7 @@ def _look(desk: Desk, archive: Archive, query: Query, feed: Feed, unsent: list[s
             raise error
         return ArchiveTrouble(f"Study {study}: {error}")
 
+    unsent[:] = [study for study in desk.unsent() if study in unsent]
     for study in [*unsent]:
         try:
             desk.deliver(study)
