@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pydicom
 import pytest
+from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from anomae.pacs.dicomweb import Archive
 from anomae.pacs.errors import ArchiveTrouble
@@ -13,7 +14,7 @@ from anomae.pacs.remember import study_name
 from anomae.pacs.score_study import HowToScore
 from anomae.progress import Console, reporting
 
-from .archives import STORED, MadeUpStudy, SmallArchive
+from .archives import INSIDE, STORED, MadeUpStudy, SmallArchive, with_open_sequence
 from .test_pull import rows, states
 from .test_watch import watched
 
@@ -175,3 +176,30 @@ def test_earlier_results_that_are_sent_late_are_not_taken_for_those_of_further_i
     small_archive.files, small_archive.spoil = studies[0].files, spoil
     assert watched(archive, how, out, done).scored == 1
     assert known() == content[1]
+
+
+@pytest.mark.parametrize("kind", ["sequence", "deflated"])
+def test_an_image_that_is_cut_in_the_archive_fails_its_study_alone(
+    small_archive: SmallArchive, studies: list[MadeUpStudy], how: HowToScore, tmp_path: Path, kind: str
+) -> None:
+    """For these two pydicom raises a plain OSError and an error of zlib, which is no fault of ours."""
+    image, whole = with_open_sequence(studies[0].files[0])
+    cut = whole[: whole.index(INSIDE) + 3]
+    if kind == "deflated":
+        image.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+        image.save_as(tmp_path / "deflated.dcm")
+        cut = (tmp_path / "deflated.dcm").read_bytes()[:-400]
+    given = studies[0].files[0].read_bytes()
+
+    def spoil(path: str, parameters: dict, good: tuple) -> tuple:
+        return (*good[:2], good[2].replace(given, cut)) if is_series(path) else good
+
+    small_archive.spoil = spoil
+    archive, name = Archive(small_archive.url), study_name(studies[0].uid)
+    for out, counts in (
+        (tmp_path / "pull", pull(archive, how, tmp_path / "pull", Query(), waits_s=())),
+        (tmp_path / "watch", watched(archive, how, tmp_path / "watch", lambda looks: looks == 2)),
+    ):
+        assert (counts.scored, counts.failed) == (2, 1)
+        assert rows(out)[name]["state"] == "failed"
+        assert rows(out)[name]["reason"].endswith("gives an image that is cut short.")

@@ -1,5 +1,10 @@
 """What may go wrong with an archive, told apart by what is to be done; no message quotes a UID or a patient."""
 
+import struct
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from anomae.errors import UserError
 
 
@@ -17,3 +22,16 @@ class StudyTrouble(UserError):
 
 class Stopped(Exception):
     """Somebody asked to stop; not an error."""
+
+
+@contextmanager
+def told_if_cut(sentence: str) -> Iterator[None]:
+    """What pydicom raises of a DICOM file that ends too early, a plain OSError too, becomes StudyTrouble(sentence)."""
+    try:
+        yield
+    except (OSError, EOFError, struct.error, zlib.error) as error:
+        if isinstance(error, OSError) and (
+            type(error) is not OSError or error.errno is not None
+        ):  # a disk's, a network's
+            raise
+        raise StudyTrouble(sentence) from error
