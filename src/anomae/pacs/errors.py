@@ -16,6 +16,10 @@ class ArchiveRefuses(UserError):
     """The archive does not let us in, or is none: nothing else that is asked will do better."""
 
 
+class StudyRefused(ArchiveRefuses):
+    """The archive does not give us this study; where it still lists studies it may give others."""
+
+
 class StudyTrouble(UserError):
     """The archive answers, but of this study not what it should: other studies may do better."""
 

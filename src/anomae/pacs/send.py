@@ -38,7 +38,7 @@ class Sender:
         return self.send(files, _raised)
 
     def send(self, files: Sequence[Path], refused: Callable[[Path, StudyTrouble], None]) -> int:
-        """As when called, but `refused` is called with each file that is not taken, or cut; returns how many were taken.
+        """As when called, but `refused` is called with each file that is cut or not taken; returns how many were.
 
         One file at a time is in memory; 1,000 go over one association.
         """

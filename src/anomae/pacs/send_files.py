@@ -89,4 +89,4 @@ def _is_object(file: Path) -> bool:
         raise StudyTrouble(broken) from error
     if not all(needed):
         raise StudyTrouble(broken)
-    return needed[1] != _DIRECTORY
+    return str(needed[1]) != _DIRECTORY
