@@ -90,6 +90,11 @@ def test_what_is_not_a_studys_fault_is_no_try(tmp_path: Path) -> None:
     for _ in range(3 * MOST_TRIES):
         memory.begin("a", "1")
         memory.put_back("a", "1")
+        memory.put_back("a", "1")  # twice, or for another reason, is no try either, nor less than none
+        memory.put_back("a", "1", "503")
+        memory.put_back("a", "1", "503")
+    assert len((tmp_path / "journal.jsonl").read_text().splitlines()) == 1 + 3 * 3 * MOST_TRIES
+    assert (memory.of("a").tries, opened(tmp_path).of("a").tries) == (0, 0)
     assert memory.is_wanted("a", "1")
     for _ in range(MOST_TRIES):
         assert opened(tmp_path).is_wanted("a", "1")

@@ -11,7 +11,18 @@ from anomae.extras import require
 from anomae.locks import locked
 from anomae.pacs.dicomweb import Archive, content
 from anomae.pacs.errors import ArchiveRefuses, ArchiveTrouble, Stopped, StudyRefused, StudyTrouble
-from anomae.pacs.remember import EMPTY, FAILED, MOST_TRIES, PUT_BACK, SCORED, SENT, Memory, Remembered, study_name
+from anomae.pacs.remember import (
+    BEGUN,
+    EMPTY,
+    FAILED,
+    MOST_TRIES,
+    PUT_BACK,
+    SCORED,
+    SENT,
+    Memory,
+    Remembered,
+    study_name,
+)
 from anomae.pacs.score_study import HowToScore, Scorer, results_of
 from anomae.progress import say
 
@@ -35,8 +46,8 @@ class Counts:
 class Desk:
     """Works on studies in one folder, whose lock it holds; see `open_desk`.
 
-    target: name of where results go, and send, which brings them there; None: nowhere.  left: studies whose results this
-    command has tried to send, and does not again unless they are scored anew.
+    target: name of where results go, and send, which brings them there; None: nowhere.  left: studies whose results
+    this command has tried to send, and does not again unless they are scored anew.
     """
 
     memory: Memory
@@ -71,12 +82,18 @@ class Desk:
             known = self.memory.of(study)
             if not self.memory.is_wanted(study, what, retry=self.retry):
                 return self._known(known)
-            self.memory.begin(study, what)
+            if known is None or (known.state, known.content) != (PUT_BACK, what):
+                self.memory.begin(study, what)
             if not series:
                 return self._empty(study, what)
+
+            def came() -> None:
+                go_on()
+                self._begin(study, what)
+
             shutil.rmtree(self.incoming(study), ignore_errors=True)
             with _of_one_study():
-                kept = archive.download(uid, series, self.incoming(study), go_on)
+                kept = archive.download(uid, series, self.incoming(study), came)
             if not kept:
                 return self._empty(study, what)
             self._set_aside(study)
@@ -87,12 +104,11 @@ class Desk:
             self._put_back_where_full(study, what, error)
             raise
         except StudyTrouble as error:
-            if what == "unknown":
-                if self._is_over(study):  # which images it has is not known, so what was said of it before stands
-                    if f"Study {study}: {error}" not in self.counts.reasons:
-                        self._skipped(study, error)
-                    return False
-                self.memory.begin(study, what)
+            if what == "unknown" and self._is_over(study):  # it may not have changed, so what was said of it stands
+                if f"Study {study}: {error}" not in self.counts.reasons:
+                    self._skipped(study, error)
+                return False
+            self._begin(study, what)
             self._failed(study, what, error, again=True)
             return (self.memory.of(study) or Remembered(study, what, FAILED)).tries >= MOST_TRIES
         try:
@@ -184,6 +200,12 @@ class Desk:
         if known is not None and known.state in (SCORED, SENT) and self.target not in known.sent:
             return known.study in self.left or self.deliver(known.study)
         return True
+
+    def _begin(self, study: str, what: str) -> None:
+        """Begin a study that is not begun; one that was put back is once something of it comes, not at each look."""
+        known = self.memory.of(study)
+        if known is None or (known.state, known.content) != (BEGUN, what):
+            self.memory.begin(study, what)
 
     def _is_over(self, study: str) -> bool:
         """Whether a study came to an end, good or bad, that is not to be tried again."""
