@@ -36,6 +36,20 @@ def free_port() -> int:
         return int(one.getsockname()[1])
 
 
+INSIDE = b"1.2.3.4.5.6"  # a UID within `with_open_sequence`
+
+
+def with_open_sequence(file: Path) -> tuple[pydicom.Dataset, bytes]:
+    """An image with a sequence of undefined length, as scanners write them, and its file."""
+    image, item, into = pydicom.dcmread(file), pydicom.Dataset(), BytesIO()
+    item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = image.SOPClassUID, INSIDE.decode()
+    item.is_undefined_length_sequence_item = True
+    image.ReferencedImageSequence = [item]
+    image["ReferencedImageSequence"].is_undefined_length = True
+    image.save_as(into)
+    return image, into.getvalue()
+
+
 class Orthanc:
     """A real archive on loopback, with storage of its own; may be stopped, killed and started again."""
 

@@ -90,6 +90,11 @@ def test_what_is_not_a_studys_fault_is_no_try(tmp_path: Path) -> None:
     for _ in range(3 * MOST_TRIES):
         memory.begin("a", "1")
         memory.put_back("a", "1")
+        memory.put_back("a", "1")  # twice, or for another reason, is no try either, nor less than none
+        memory.put_back("a", "1", "503")
+        memory.put_back("a", "1", "503")
+    assert len((tmp_path / "journal.jsonl").read_text().splitlines()) == 1 + 3 * 3 * MOST_TRIES
+    assert (memory.of("a").tries, opened(tmp_path).of("a").tries) == (0, 0)
     assert memory.is_wanted("a", "1")
     for _ in range(MOST_TRIES):
         assert opened(tmp_path).is_wanted("a", "1")
@@ -118,3 +123,14 @@ def test_names_say_nothing_and_contents_have_no_order() -> None:
     assert study_name("1.2.3") == study_name("1.2.3") != study_name("1.2.4")
     assert "1.2.3" not in study_name("1.2.3")
     assert content_of([("1", 2), ("2", 3)]) == content_of([("2", 3), ("1", 2)]) != content_of([("1", 2), ("2", 4)])
+
+
+def test_what_was_sent_earlier_is_not_what_is_to_be_scored_anew(tmp_path: Path) -> None:
+    memory = opened(tmp_path)
+    memory.scored("a", "1", {"flag": True, "score": 1.0})
+    memory.begin("a", "2")
+    memory.put_back("a", "2")
+    memory.sent("a", "there")
+    for one in (memory, opened(tmp_path)):
+        assert one.is_wanted("a", "2")
+        assert one.of("a").state == "put back"

@@ -10,8 +10,19 @@ from anomae.errors import FULL_DISK, MissingExtra, NotWritten, UserError
 from anomae.extras import require
 from anomae.locks import locked
 from anomae.pacs.dicomweb import Archive, content
-from anomae.pacs.errors import ArchiveRefuses, ArchiveTrouble, Stopped, StudyTrouble
-from anomae.pacs.remember import EMPTY, FAILED, MOST_TRIES, PUT_BACK, SCORED, SENT, Memory, Remembered, study_name
+from anomae.pacs.errors import ArchiveRefuses, ArchiveTrouble, Stopped, StudyRefused, StudyTrouble
+from anomae.pacs.remember import (
+    BEGUN,
+    EMPTY,
+    FAILED,
+    MOST_TRIES,
+    PUT_BACK,
+    SCORED,
+    SENT,
+    Memory,
+    Remembered,
+    study_name,
+)
 from anomae.pacs.score_study import HowToScore, Scorer, results_of
 from anomae.progress import say
 
@@ -35,7 +46,8 @@ class Counts:
 class Desk:
     """Works on studies in one folder, whose lock it holds; see `open_desk`.
 
-    target: name of where results go, and send, which brings them there; None: nowhere.
+    target: name of where results go, and send, which brings them there; None: nowhere.  left: studies whose results
+    this command has tried to send, and does not again unless they are scored anew.
     """
 
     memory: Memory
@@ -43,6 +55,7 @@ class Desk:
     target: str = ""
     send: Send | None = None
     retry: bool = False
+    left: frozenset[str] = frozenset()
     counts: Counts = field(default_factory=Counts)
     _refused: dict[str, int] = field(default_factory=dict)
 
@@ -57,21 +70,31 @@ class Desk:
     def from_archive(self, archive: Archive, uid: str, go_on: Callable[[], None]) -> bool:
         """Work on a study of an archive, unless that was done; returns whether it is dealt with, for now or for good.
 
-        Raises ArchiveTrouble and ArchiveRefuses where it is not about this study, Stopped where `go_on` does.
+        Raises ArchiveTrouble and ArchiveRefuses where it is not about this study, StudyRefused where it may be, Stopped
+        where `go_on` does.
         """
         study = study_name(uid)
         what = "unknown"
         try:
-            series = archive.series(uid, lambda sentence: self.note(f"Study {study}: {sentence}"))
+            with _of_one_study():
+                series = archive.series(uid, lambda sentence: self.note(f"Study {study}: {sentence}"))
             what = content(series)
             known = self.memory.of(study)
             if not self.memory.is_wanted(study, what, retry=self.retry):
                 return self._known(known)
-            self.memory.begin(study, what)
+            if known is None or (known.state, known.content) != (PUT_BACK, what):
+                self.memory.begin(study, what)
             if not series:
                 return self._empty(study, what)
+
+            def came() -> None:
+                go_on()
+                self._begin(study, what)
+
             shutil.rmtree(self.incoming(study), ignore_errors=True)
-            if not archive.download(uid, series, self.incoming(study), go_on):
+            with _of_one_study():
+                kept = archive.download(uid, series, self.incoming(study), came)
+            if not kept:
                 return self._empty(study, what)
             self._set_aside(study)
         except (ArchiveTrouble, ArchiveRefuses, NotWritten, Stopped) as error:
@@ -81,8 +104,11 @@ class Desk:
             self._put_back_where_full(study, what, error)
             raise
         except StudyTrouble as error:
-            if what == "unknown":
-                self.memory.begin(study, what)
+            if what == "unknown" and self._is_over(study):  # it may not have changed, so what was said of it stands
+                if f"Study {study}: {error}" not in self.counts.reasons:
+                    self._skipped(study, error)
+                return False
+            self._begin(study, what)
             self._failed(study, what, error, again=True)
             return (self.memory.of(study) or Remembered(study, what, FAILED)).tries >= MOST_TRIES
         try:
@@ -140,8 +166,8 @@ class Desk:
         for study in self.unsent():
             self.deliver(study)
 
-    def passed_over(self, study: str, error: ArchiveTrouble) -> None:
-        """The archive does not answer where it is asked for this study, or given its results, but does otherwise."""
+    def passed_over(self, study: str, error: UserError) -> None:
+        """The archive refuses this study, or does not answer of it, or given its results, but does otherwise."""
         trouble = StudyTrouble(f"Asked for this study alone, {error}")
         known = self.memory.of(study)
         if study in self.unsent():
@@ -172,8 +198,21 @@ class Desk:
     def _known(self, known: Remembered | None) -> bool:
         self.counts.known += 1
         if known is not None and known.state in (SCORED, SENT) and self.target not in known.sent:
-            return self.deliver(known.study)
+            return known.study in self.left or self.deliver(known.study)
         return True
+
+    def _begin(self, study: str, what: str) -> None:
+        """Begin a study that is not begun; one that was put back is once something of it comes, not at each look."""
+        known = self.memory.of(study)
+        if known is None or (known.state, known.content) != (BEGUN, what):
+            self.memory.begin(study, what)
+
+    def _is_over(self, study: str) -> bool:
+        """Whether a study came to an end, good or bad, that is not to be tried again."""
+        known = self.memory.of(study)
+        if known is None or (known.state == FAILED and known.again and known.tries < MOST_TRIES):
+            return False
+        return known.state in (SCORED, SENT, EMPTY, FAILED)
 
     def _earlier(self, study: str) -> Path:
         """Where earlier results of a study lie while it is scored anew."""
@@ -217,6 +256,14 @@ class Desk:
         self.counts.failed += 1
         self.counts.reasons.append(f"Study {study}: {error}")
         say(f"Study {study}: skipped. {error}")
+
+
+@contextmanager
+def _of_one_study() -> Iterator[None]:
+    try:
+        yield
+    except ArchiveRefuses as error:
+        raise StudyRefused(str(error)) from error
 
 
 @contextmanager

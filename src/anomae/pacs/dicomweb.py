@@ -13,7 +13,7 @@ from anomae.errors import UserError
 from anomae.extras import require
 from anomae.files import written_whole
 from anomae.pacs.connection import EXTRA, MOST_LIST_BYTES, Credentials, Limits, checked_url, open_session
-from anomae.pacs.errors import ArchiveRefuses, ArchiveTrouble, StudyTrouble
+from anomae.pacs.errors import ArchiveRefuses, ArchiveTrouble, StudyTrouble, told_if_cut
 from anomae.pacs.images import NOT_SCORED, why_not_scored
 from anomae.pacs.lists import Entry, ListedSeries, ListedStudy, Note, asked_for, count, entries, text
 from anomae.pacs.query import Query
@@ -165,7 +165,8 @@ class Archive:
         name = _file_name(one.uid)
         into = folder / (f"{one.modality}-{name}" if one.modality.isalnum() and one.modality.isascii() else name)
         seen, kept = 0, 0
-        with self._asking(_MOST_SERIES_BYTES, _MOST_INSTANCE_BYTES), warnings.catch_warnings():
+        cut = f"{self.name} gives an image that is cut short."
+        with self._asking(_MOST_SERIES_BYTES, _MOST_INSTANCE_BYTES), warnings.catch_warnings(), told_if_cut(cut):
             warnings.simplefilter("ignore")
             for image in self._client.iter_series(study, one.uid, media_types=(("application/dicom", "*"),)):
                 self._limits.next_part()

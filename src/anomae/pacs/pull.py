@@ -1,6 +1,6 @@
 """Studies that an archive lists, each fetched, scored and, if asked for, its results stored beside it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -9,7 +9,7 @@ from typing import TypeVar
 from anomae.errors import UserError
 from anomae.pacs.desk import Counts, Desk, open_desk
 from anomae.pacs.dicomweb import Archive
-from anomae.pacs.errors import ArchiveTrouble, Stopped
+from anomae.pacs.errors import ArchiveTrouble, Stopped, StudyRefused
 from anomae.pacs.query import STUDY, Query
 from anomae.pacs.remember import study_name
 from anomae.pacs.score_study import HowToScore
@@ -48,14 +48,13 @@ def pull(
         if push:
             desk.target, desk.send = archive.name, archive.store
         try:
-            for name in desk.unsent():
-                patience.work(desk, name, partial(desk.deliver, name))
+            patience.work(desk, ((name, partial(desk.deliver, name)) for name in desk.unsent()))
+            desk.left = frozenset(desk.unsent())
             studies = patience.ask(lambda: list(archive.studies(query, desk.note)))
             if not studies and STUDY in query.filters:
                 raise UserError(f"{archive.name} has no study of this UID (--study) that fits what else is asked for.")
-            for study in studies:
-                wish.go_on()
-                patience.work(desk, study_name(study.uid), partial(desk.from_archive, archive, study.uid, wish.go_on))
+            fetch = partial(desk.from_archive, archive, go_on=wish.go_on)
+            patience.work(desk, ((study_name(study.uid), partial(fetch, study.uid)) for study in studies))
         except Stopped:
             say("Stopped. Give the same command again to go on from here.")
         return desk.counts
@@ -69,7 +68,6 @@ class _Patience:
     query: Query
     wish: Wish
     waits_s: tuple[float, ...]
-    _in_a_row: int = 0
 
     def ask(self, ask: Callable[[], Result]) -> Result:
         """Raises ArchiveTrouble where there is no answer at last."""
@@ -82,14 +80,26 @@ class _Patience:
                 self.wish.go_on()
         return ask()
 
-    def work(self, desk: Desk, study: str, ask: Callable[[], object]) -> None:
-        """As `ask`, but passes over a study where the archive answers otherwise."""
-        try:
-            self.ask(ask)
-        except ArchiveTrouble as error:
-            if self._in_a_row == _MOST_IN_A_ROW or not self.archive.answers(self.query):
-                raise
-            self._in_a_row += 1
-            desk.passed_over(study, error)
-        else:
-            self._in_a_row = 0
+    def work(self, desk: Desk, studies: Iterable[tuple[str, Callable[[], object]]]) -> None:
+        """As `ask` of each study, by its name, but passes over those where the archive answers otherwise.
+
+        Raises ArchiveRefuses at the end where it refused studies and gave none.
+        """
+        in_a_row, given = 0, False
+        refusal: StudyRefused | None = None
+        for study, ask in studies:
+            self.wish.go_on()
+            try:
+                self.ask(ask)
+                in_a_row, given = 0, True
+                continue
+            except ArchiveTrouble as error:
+                trouble: ArchiveTrouble | StudyRefused = error
+                in_a_row += 1
+            except StudyRefused as error:
+                trouble = refusal = error
+            if in_a_row > _MOST_IN_A_ROW or not self.archive.answers(self.query):
+                raise trouble
+            desk.passed_over(study, trouble)
+        if refusal is not None and not given:
+            raise refusal

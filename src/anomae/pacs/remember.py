@@ -129,7 +129,9 @@ class Memory:
     def put_back(self, study: str, content: str, reason: str = "") -> None:
         """A study that was begun is left for another time, for a reason that is not its own; this is no try."""
         known = self._studies.get(study)
-        if known is not None and (known.state, known.content) == (BEGUN, content):
+        if known is None or known.content != content:
+            return
+        if known.state == BEGUN or (known.state == PUT_BACK and reason not in ("", known.reason)):
             self._add({"study": study, "content": content, "state": PUT_BACK, "reason": reason})
 
     def scored(self, study: str, content: str, facts: Mapping[str, Any]) -> None:
@@ -168,10 +170,10 @@ class Memory:
         same = known is not None and known.content == line["content"]
         tries = known.tries if known is not None and same else 0
         if state == SENT:
-            if known is not None:
+            if known is not None and known.state in (SCORED, SENT):  # else these were results of fewer images
                 self._studies[study] = replace(known, state=SENT, sent=(*known.sent, str(line["sent"])))
             return
-        tries += (state == BEGUN) - (state == PUT_BACK)
+        tries += (state == BEGUN) - (state == PUT_BACK and known is not None and known.state == BEGUN)
         again = bool(line.get("again", False))
         keeps = known is not None and state in (BEGUN, PUT_BACK, FAILED)
         self._studies[study] = Remembered(

@@ -9,8 +9,7 @@ from typing import Any
 
 from anomae.extras import require
 from anomae.pacs.connection import EXTRA
-from anomae.pacs.errors import ArchiveTrouble, StudyTrouble
-from anomae.pacs.images import is_image_class
+from anomae.pacs.errors import ArchiveTrouble, StudyTrouble, told_if_cut
 from anomae.pacs.node import Node, TlsFiles, client_context
 
 _TIMEOUT_S = 60.0
@@ -18,6 +17,7 @@ _TAKEN, _WARNINGS = 0x0000, 0xB000
 _MOST_FILES = 1000  # over one association
 _MOST_KINDS = 128  # that one association can be about
 _PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData", "PixelDataProviderURL", "SpectroscopyData")
+_CUT = "{} is cut short, or an image without pixels, and was not sent; copy it again."
 _UNDEFINED = 0xFFFFFFFF  # length of what ends with a delimiter
 
 
@@ -38,13 +38,13 @@ class Sender:
         return self.send(files, _raised)
 
     def send(self, files: Sequence[Path], refused: Callable[[Path, StudyTrouble], None]) -> int:
-        """As when called, but `refused` is called with each file that the node does not take; returns how many it took.
+        """As when called, but `refused` is called with each file that is cut or not taken; returns how many were.
 
         One file at a time is in memory; 1,000 go over one association.
         """
         require("pynetdicom", EXTRA)
         taken = 0
-        for batch, kinds in _batches(files):
+        for batch, kinds in _batches(files, refused):
             with self._association(kinds) as association:
                 for file in batch:
                     try:
@@ -85,7 +85,7 @@ class Sender:
     def _send(self, association: Any, file: Path) -> None:
         image, no_such = _read(file), StudyTrouble(f"{self.node.name} takes nothing of the kind of {file.name}.")
         if _is_cut(image):
-            raise StudyTrouble(f"{file.name} is cut short, and was not sent; copy it again.")
+            raise StudyTrouble(_CUT.format(file.name))
         if association is None:
             raise no_such
         try:
@@ -101,12 +101,18 @@ class Sender:
             raise StudyTrouble(f"{self.node.name} did not take {file.name} (status {status:#06x}).")
 
 
-def _batches(files: Sequence[Path]) -> Iterator[tuple[list[Path], set[tuple[str, str]]]]:
-    """Files that fit one association, and their kinds: SOP class and transfer syntax."""
+def _batches(
+    files: Sequence[Path], refused: Callable[[Path, StudyTrouble], None]
+) -> Iterator[tuple[list[Path], set[tuple[str, str]]]]:
+    """Files that fit one association, and their kinds: SOP class and transfer syntax; cut ones are refused."""
     batch: list[Path] = []
     kinds: set[tuple[str, str]] = set()
     for file in files:
-        header = _read(file, header_alone=True)
+        try:
+            header = _read(file, header_alone=True)
+        except StudyTrouble as error:
+            refused(file, error)
+            continue
         kind = str(header.SOPClassUID), str(header.file_meta.TransferSyntaxUID)
         if batch and (len(batch) == _MOST_FILES or len(kinds | {kind}) > _MOST_KINDS):
             yield batch, kinds
@@ -120,17 +126,22 @@ def _batches(files: Sequence[Path]) -> Iterator[tuple[list[Path], set[tuple[str,
 def _read(file: Path, *, header_alone: bool = False) -> Any:
     import pydicom
 
-    with warnings.catch_warnings():  # pydicom quotes what it finds odd, and that may be a name
-        warnings.simplefilter("ignore")
+    with warnings.catch_warnings(), told_if_cut(_CUT.format(file.name)):
+        warnings.simplefilter("ignore")  # pydicom quotes what it finds odd, and that may be a name
         return pydicom.dcmread(file, stop_before_pixels=header_alone)
 
 
 def _is_cut(image: Any) -> bool:
-    """Whether a file ends before what it says that it holds: pydicom reads what there is, and says nothing."""
-    from pydicom.dataelem import RawDataElement
+    """Whether a file ends before what it says that it holds: pydicom reads what there is, and says nothing.
 
-    is_image = "Rows" in image or is_image_class(str(image.get("SOPClassUID", "")))
-    if "SOPClassUID" not in image or (is_image and not any(keyword in image for keyword in _PIXELS)):
+    An image is, too, that has no pixels: where it is cut among its first elements nothing else may tell.
+    """
+    from pydicom.dataelem import RawDataElement
+    from pydicom.uid import UID
+
+    kind = UID(str(image.get("SOPClassUID", "")))
+    is_image = "Rows" in image or "Image" in kind.name  # as DICOM calls all kinds of objects that must have pixels
+    if not kind or (is_image and not any(keyword in image for keyword in _PIXELS)):
         return True
     last = image.get_item(max(image.keys()))
     return isinstance(last, RawDataElement) and len(last.value or b"") < last.length != _UNDEFINED
