@@ -168,6 +168,7 @@ def scans_of(url: str) -> list[Path]:
         (200, b"", "breaks off before its end"),
         (200, b"\r\n--cut", "breaks off before its end"),
         (500, b"", "status 500"),
+        (503, b"", "status 503"),
     ],
 )
 def test_a_part_of_a_study_is_asked_for_again_and_never_read_as_the_whole(scripted, series, status, end, said):

@@ -5,9 +5,11 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import fsspec
 import pyarrow as pa
 import pyarrow.parquet as parquet
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -146,6 +148,28 @@ def test_where_no_server_is_the_manifest_is_not_said_to_be_missing(server):
         Manifest(f"simplecache::{server}/503/list.csv").count()
     with pytest.raises(UserError, match=r"memory://gone/list.csv is missing\.$"):
         Manifest("memory://gone/list.csv").count()
+
+
+class Unknown(Exception):
+    """Such as botocore's, of which Python knows nothing."""
+
+
+class Locked(MemoryFileSystem):
+    """Raises what it likes."""
+
+    protocol = "locked"
+
+    def _open(self, *_: object, **__: object) -> None:
+        raise Unknown("Unable to locate credentials.")
+
+
+def test_what_the_system_of_a_url_raises_is_told_as_its_reason():
+    fsspec.register_implementation("locked", Locked, clobber=True)
+    told = (
+        r"^locked://list\.csv could not be fetched \(Unknown: Unable to locate credentials\); look at the URL, and at"
+    )
+    with pytest.raises(UserError, match=told):
+        Manifest("locked://list.csv").count()
 
 
 def test_what_to_install_for_a_kind_of_url_is_told():

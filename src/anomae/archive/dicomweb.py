@@ -41,26 +41,21 @@ def fetch_dicomweb(url: str, folder: Path, most_bytes: int) -> Path:
     api = require("dicomweb_client.api", "dicomweb")
     requests = require("requests", "dicomweb")
     answers: list[Any] = []
-    parts: list[PartialAnswer] = []
 
     def kept(answer: Any, **_: Any) -> None:
         answers.append(answer)
-        try:
-            require_whole(answer)
-        except PartialAnswer as error:  # raised here, the client would ask again by itself, for half a minute
-            parts.append(error)
+        require_whole(answer)
 
     with requests.Session() as session:
         session.hooks["response"].append(kept)
         client = api.DICOMwebClient(url=match["service"], session=session, headers=_headers(match["service"]))
+        client.set_http_retry_params(retry=False)  # by itself it asks five times, for half a minute
         try:
             if match["series"]:
                 instances = client.iter_series(match["study"], match["series"], media_types=_AS_STORED)
             else:
                 instances = client.iter_study(match["study"], media_types=_AS_STORED)
             written = _write(instances, url, match, folder, most_bytes)
-            if parts:
-                raise parts[-1]
         except PartialAnswer as error:
             sentence = str(error).removesuffix(".")
             raise Incomplete(sentence[:1].lower() + sentence[1:]) from error

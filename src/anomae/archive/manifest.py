@@ -11,8 +11,9 @@ from typing import IO, Any
 from urllib.parse import urlsplit
 
 from anomae.archive.statuses import NOT_THERE, status_of, why_for_good
-from anomae.errors import MissingExtra, UserError
+from anomae.errors import MissingExtra, UnreadableScan, UserError
 from anomae.extras import require
+from anomae.volumes.headers import parsing
 from anomae.volumes.patient_ids import is_missing
 
 FILE, PATIENT = "file", "patient"
@@ -85,17 +86,21 @@ class Manifest:
 
     def _rows(self) -> Iterator[dict[str, Any]]:
         parquet = self.location.lower().endswith((".parquet", ".pq"))
-        broken: tuple[type[Exception], ...] = (OSError, ValueError, csv.Error, *_arrow_errors(parquet))
+        broken: tuple[type[Exception], ...] = (ValueError, csv.Error, *_arrow_errors(parquet))
+        told: tuple[type[Exception], ...] = (OSError, UnreadableScan, *broken)
         try:
-            with self._opened("rb" if parquet else "r") as content:
+            anything = parsing(Path(self.location), "remote") if is_url(self.location) else nullcontext()
+            with anything, self._opened("rb" if parquet else "r") as content:  # fsspec's systems raise what they like
                 yield from self._parquet_rows(content) if parquet else self._csv_rows(content)
         except ImportError as error:  # fsspec and its parts say what to install
             raise MissingExtra(f"{self.location} cannot be opened: {error}") from error
-        except (*broken, *_web_errors(self.location)) as error:
-            raise UserError(self._why_not(error, "a Parquet table" if parquet else "a CSV table in UTF-8")) from error
+        except told as error:
+            cause = error.__cause__ if isinstance(error, UnreadableScan) else error
+            kind = "a Parquet table" if parquet else "a CSV table in UTF-8"
+            raise UserError(self._why_not(cause or error, kind, broken)) from error
 
-    def _why_not(self, error: Exception, kind: str) -> str:
-        """A sentence: whether it is missing, a web server does not give it, or it is not of its `kind`."""
+    def _why_not(self, error: BaseException, kind: str, broken: tuple[type[Exception], ...]) -> str:
+        """A sentence: whether it is missing, a server does not give it, or it is not of its `kind` (so `broken`)."""
         status = status_of(error)
         if status is not None and status not in NOT_THERE:
             advice = "try again later, or ask who runs the server"
@@ -111,6 +116,11 @@ class Manifest:
             unsure = status is None and _web_errors(self.location)  # behind fsspec's caches the status is lost
             return f"{self.location} is missing{', or its server does not give it' if unsure else ''}."
         said = next(iter(str(error).splitlines()), "no reason given")  # Arrow adds lines of its own code
+        if is_url(self.location) and not isinstance(error, broken) and type(error) is not OSError:  # as Arrow raises
+            return (
+                f"{self.location} could not be fetched ({type(error).__name__}: {said.removesuffix('.')}); look at the "
+                "URL, and at what the environment or fsspec's configuration says of how to be let in."
+            )
         return f"{self.location} is not readable as {kind} ({type(error).__name__}: {said})."
 
     def _opened(self, mode: str) -> AbstractContextManager[IO[Any]]:
