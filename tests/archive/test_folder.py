@@ -3,9 +3,14 @@
 import shutil
 from dataclasses import replace
 
+import pytest
+
 from anomae.archive.dispatch import scored_shards
 from anomae.archive.folder import ArchiveFolder
 from anomae.archive.manifest import in_shards
+from anomae.archive.tables import KILLED, failed_row
+from anomae.errors import UserError
+from anomae.files import read_json_lines
 
 from .test_dispatch import Scripted, entries_of, score
 
@@ -32,6 +37,7 @@ def test_shards_of_an_earlier_version_are_doubted_until_all_lines_of_them_are_sc
         assert engine is Scripted or (again.unsaid, again.notes()) == (folder.unsaid, folder.notes())
         said = [note for note in again.notes() if "scored by an earlier version" in note]
         assert [note.partition(" ")[0] for note in said] == ([str(len(again.unsaid))] if again.unsaid else [])
+        assert all(f"shards/{number:08d}" in said[0] for number in again.unsaid)
         return again.unsaid
 
     failing = ["file1", "file2", "file3"]
@@ -50,3 +56,31 @@ def test_an_archive_that_this_version_began_has_no_such_doubt(tmp_path):
         folder = ArchiveFolder(tmp_path / "out", {})
         score(folder, entries_of(3), 2, Told(1, {} if retry else {"file1": "unreadable"}), retry)
         assert folder.notes() == ArchiveFolder(tmp_path / "out", {}).notes() == ["old"]
+
+
+@pytest.mark.parametrize("left", ["nothing", "no shard", "shards/"])
+def test_without_a_shard_what_was_asked_before_binds_nobody(tmp_path, left):
+    out, entries = tmp_path / "out", entries_of(4)
+    folder = ArchiveFolder(out, {"maps": "all", "device": "cpu"})
+    if left == "nothing":  # it ended before its first shard was there
+        folder.agree("cpu fp32", ["old"])
+        folder.note_ended(failed_row(0, "file0", "", KILLED, "its worker was ended"))
+        for name in ("shards/.part-1", "parts/00000000-00000000-00000001"):
+            (out / name).mkdir(parents=True)
+    else:
+        score(folder, entries, 2, Told(1, {"file0": "kill"}))
+        for name in ("archive.json", "patients.parquet", "failed.csv"):
+            (out / name).write_text("{}")
+        with pytest.raises(UserError, match="shards that differ in: maps;"):
+            ArchiveFolder(out, {"maps": "none", "device": "cpu"})
+        for path in [out / "shards"] if left == "shards/" else (out / "shards").iterdir():
+            shutil.rmtree(path)
+    same = ArchiveFolder(out, {"maps": "all", "device": "cpu"})
+    assert same.ended(entries).keys() == {0}  # the same command does not try it again
+    asked = {"maps": "none", "device": "cuda"}
+    anew = ArchiveFolder(out, asked)
+    assert (anew.computed_on, anew.doubts, anew.ended(entries)) == ("", (), {})
+    assert [{**line, "format": ""} for line in read_json_lines(anew.journal)] == [{"format": "", **asked}]
+    score(anew, entries, 2, Told(1, {}))
+    with pytest.raises(UserError, match="shards that differ in: maps;"):  # of one kind of device it is known by now
+        ArchiveFolder(out, {"maps": "all", "device": "cpu"})

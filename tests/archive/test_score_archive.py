@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -222,6 +223,9 @@ def test_a_command_that_scored_nothing_binds_no_other(run, manifest, scans, here
             score_archive(listed, out, run=run, workers=1, threshold=3.0)
     score_archive(listed, out, run=run, workers=1, maps="none")
     assert len(table(out, "scans")) == 1
+    shutil.rmtree(out / "shards" / "00000000")
+    score_archive(listed, out, run=run, workers=1, shard=3, maps="all")
+    assert len(table(out, "scans")) == len(list(out.rglob("*.nii.gz"))) == 1
 
 
 def test_where_nothing_can_be_scored_it_says_so_and_a_second_look_finds_what_was_put_right(

@@ -97,6 +97,40 @@ def test_the_page_of_a_link_with_a_brain_mask_beside_it_is_kept(
     assert (told in capsys.readouterr().err) == (change is not None)
 
 
+@pytest.mark.parametrize("version", ["this", "earlier"])
+def test_a_link_named_from_another_folder_is_found_and_one_that_is_gone_is_not_called_changed(
+    version: str,
+    heads: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    watched: None,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    work, out = tmp_path / "work", tmp_path / "out"
+    work.mkdir()
+    (work / "h0.nii").symlink_to(heads / "scans/healthy/h0.nii")
+    shutil.copy(heads / "scans/healthy/h2_brain.nii", work / "h0_brain.nii")
+    other = heads / "scans/healthy/h1.nii"
+    monkeypatch.chdir(work)
+    score_scans(heads / "run", ["h0.nii"], out)
+    if version == "earlier":
+        journal = out / "journal.jsonl"
+        journal.write_text(journal.read_text().replace(f', "named": "{work / "h0.nii"}"', ""))
+        assert '"named"' not in journal.read_text()
+    gone = shutil.copytree(out, tmp_path / "gone")
+    monkeypatch.chdir(tmp_path)
+    score_scans(heads / "run", [other], out)
+    assert sum(name.endswith("/study.html") for name in files(out)) == (2 if version == "this" else 1)
+    (work / "h0.nii").unlink()
+    score_scans(heads / "run", [other], gone)
+    assert sum(name.endswith("/study.html") for name in files(gone)) == 1
+    said = capsys.readouterr().err
+    assert "have changed" not in said
+    named = {"this": [work / "h0.nii"], "earlier": ["h0.nii", "h0.nii"]}[version]
+    lost = [line.partition(" could not be found as it was named, so it has no page")[0] for line in said.splitlines()]
+    assert [line for line in lost if line in map(str, named)] == [*map(str, named)]
+
+
 def test_what_is_there_is_not_made_again(run: Path, tmp_path: Path) -> None:
     out = score_scans(run / "run", scans(run)[:2], tmp_path / "out", overlays=1)
     pages = sorted(out.rglob("study.html"))

@@ -27,7 +27,7 @@ from anomae.archive.retried import failed_lines, write_over
 from anomae.archive.score_shard import FACTS, ShardFacts, facts_in, folder_whole, remove_whole
 from anomae.archive.tables import FAILED, TABLES, Row
 from anomae.errors import UserError
-from anomae.files import append_json_line, read_json_lines, write_json
+from anomae.files import append_json_line, is_unfinished, read_json_lines, write_json, written_whole
 from anomae.locks import LOCK
 
 FORMAT = "anomae archive 1"
@@ -51,24 +51,21 @@ class ArchiveFolder:
         """
         self.folder, self.journal = folder, folder / "journal.jsonl"
         lines = read_json_lines(self.journal)
-        others = {path.name for path in folder.iterdir()} - {LOCK, self.journal.name} if folder.exists() else set()
-        if (lines and lines[0].get("format") != FORMAT) or (others and not lines):
+        left = [path.name for path in folder.iterdir() if not is_unfinished(path)] if folder.exists() else []
+        if (lines and lines[0].get("format") != FORMAT) or ({*left} - {LOCK, self.journal.name} and not lines):
             raise UserError(f"{folder} holds something else than a scored archive; name another folder.")
-        if len(lines) == 1 and not others:  # a command that was refused left it, and nothing was scored
-            self.journal.unlink()
-            lines = []
         self.computed_on, self.doubts, self.unsaid = self._agreed(lines)
-        if lines:
-            told = {name: value for name, value in asked.items() if name != "device" or not self.computed_on}
-            differing = [name for name, value in told.items() if lines[0].get(name, UNSAID.get(name)) != value]
-            if differing:
-                raise UserError(
-                    f"{folder} holds shards that differ in: {', '.join(differing)}; give the same as before, or name "
-                    "another folder."
-                )
-        else:
-            folder.mkdir(parents=True, exist_ok=True)
-            append_json_line(self.journal, {"format": FORMAT, **asked})
+        told = {name: value for name, value in asked.items() if name != "device" or not self.computed_on}
+        differing = [name for name, value in told.items() if lines and lines[0].get(name, UNSAID.get(name)) != value]
+        if differing and self._numbers():
+            raise UserError(
+                f"{folder} holds shards that differ in: {', '.join(differing)}; give the same as before, or name "
+                "another folder."
+            )
+        if differing or not lines:
+            lines = []  # what ended its worker before is tried again
+            with written_whole(self.journal) as begun:
+                append_json_line(begun, {"format": FORMAT, **asked})
         self._ended: dict[tuple[int, str], Row] = {}
         for line in lines[1:]:
             if "ended" in line:
@@ -78,7 +75,7 @@ class ArchiveFolder:
 
     def _agreed(self, lines: Sequence[Mapping[str, Any]]) -> tuple[str, tuple[str, ...], set[int]]:
         """What the shards are computed on, "" where none is there or it is not known of any; the doubts; `unsaid`."""
-        there = {int(path.name) for path in (self.folder / "shards").glob("[0-9]*")}
+        there = self._numbers()
         said = [index for index, line in enumerate(lines) if "computed_on" in line]
         if not said or not there:
             return "", (), there
@@ -87,6 +84,9 @@ class ArchiveFolder:
         anew = {line["shard"] for line in since if "shard" in line and not line.get("kept")}
         return str(agreed["computed_on"]), tuple(agreed["doubts"]), there & earlier - anew
 
+    def _numbers(self) -> set[int]:
+        return {int(path.name) for path in (self.folder / "shards").glob("[0-9]*")}
+
     def agree(self, computed_on: str, doubts: Sequence[str]) -> None:
         """Enter what all shards are computed on from now on, and what the model lacks, a sentence each."""
         if (computed_on, tuple(doubts)) != (self.computed_on, self.doubts):
@@ -94,13 +94,14 @@ class ArchiveFolder:
         self.computed_on, self.doubts = computed_on, tuple(doubts)
 
     def notes(self) -> list[str]:
-        """The doubts, and how many shards are there of which it is not known what they are computed on."""
-        count = sum(self.shard(number).exists() for number in self.unsaid)
+        """The doubts, and which shards are there of which it is not known what they are computed on."""
+        there = [f"shards/{path.name}" for number in sorted(self.unsaid) if (path := self.shard(number)).exists()]
         earlier = (
-            f"{count} shard(s) were scored by an earlier version, which did not note on what; remove them and give the "
-            "command again to have all of one kind."
+            f"{len(there)} shard(s) were scored by an earlier version, which did not note on what; remove them "
+            f"({', '.join(there[:3])}{' and so on' if there[3:] else ''}) and give the command again to have all of "
+            "one kind."
         )
-        return [*self.doubts, *([earlier] if count else [])]
+        return [*self.doubts, *([earlier] if there else [])]
 
     def clean(self) -> None:
         """Remove what workers that were ended left half done; none may be at work."""

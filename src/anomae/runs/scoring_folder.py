@@ -48,9 +48,10 @@ FORMAT = "anomae scoring 3"  # 1 had no further columns, 2 no findings
 class ScoredScan:
     """One line of the journal.
 
-    path: the scan's full path.  file: as the user named it.  stamp: changes when the scan's files do.  name: of its
-    outputs.  slices, positions_mm (None where unknown), scores: an entry a slice.  further: column -> an entry a slice,
-    see `further_columns`.  pictured: how many of its highest slices were kept for overlays.  heat_top: the upper end of
+    path: the scan's full path.  file: as the user named it; named: the same in full, links as they are, "" where an
+    earlier version did not note it.  stamp: changes when the scan's files do.  name: of its outputs.  slices,
+    positions_mm (None where unknown), scores: an entry a slice.  further: column -> an entry a slice, see
+    `further_columns`.  pictured: how many of its highest slices were kept for overlays.  heat_top: the upper end of
     a colour scale that suits it; None without maps.  grid: of the scan, as Grid.to_json has it; None for pictures.
     findings: the regions of its map above `finding_threshold`, see anomae.inference.finding.Finding; left_out: how many
     more there were.  finding_threshold: None where none were looked for.  unsuited: why the model was not made for it,
@@ -81,11 +82,19 @@ class ScoredScan:
     compared_with: str = ""
     computed_on: str = ""
     doubts: Sequence[str] = ()
+    named: str = ""
 
     def where(self) -> Path:
         """The path as the user named it, beside which a brain mask may lie, while it leads to the scan; else `path`."""
-        named = Path(self.file)
+        named = Path(self.named or self.file)
         return named if str(named.resolve()) == self.path else Path(self.path)
+
+    def how_it_changed(self) -> str:
+        """What is said where its files are not as they were: that they changed, or could not be found as named."""
+        named = self.named or self.file
+        if str(self.where()) != named:
+            return f"{named} could not be found as it was named"
+        return f"Files of {named} have changed since it was scored"
 
 
 class ScoringFolder:

@@ -255,7 +255,7 @@ def _move_single_page(
             if folder.is_unchanged(scan, scan.where()):
                 pages.write(_earlier(scan.where(), folder, model, asked, colour))
             else:
-                say(f"Files of {scan.where()} have changed since it was scored, so it has no page; name it again.")
+                say(f"{scan.how_it_changed()}, so it has no page; name it again.")
         except (UserError, OSError) as error:
             say(f"The page of an earlier scan could not be kept: {error}")
 

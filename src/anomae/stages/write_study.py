@@ -70,6 +70,7 @@ def write_study(file: Path, study: Study, folder: ScoringFolder, overlays: int) 
         distance=study.suitability.distance,
         percentile=study.suitability.percentile,
         doubts=list(study.suitability.doubts),
+        named=str(file.absolute()),
         **_found(study.regions, study.decision.rules.finding.threshold),
     )
 
