@@ -83,8 +83,24 @@ def test_files_beside_a_scan_or_in_a_folder_of_masks_are_what_they_are_called(tm
         photograph(tmp_path / f"healthy/p{number}.png")
         photograph(tmp_path / f"abnormal/p{number}_lesion.png")
     photograph(tmp_path / other)
-    assert len(labels(tmp_path)) == (4 if other == "abnormal/p9.png" else 3)
+    assert len(labels(tmp_path)) == (4 if other == "abnormal/p9.png" else 6)
     assert left_out(tmp_path)
+
+
+@pytest.mark.parametrize("scan", ["images/p{}_lesion.png", "p{}_lesion.png"])
+@pytest.mark.parametrize(
+    "of_it", ["p{}_lesion.png", "p{}_lesion_mask.png", "p{}_lesion_2.png", "p{}_lesion_seg_v2.png"]
+)
+def test_so_is_the_mask_of_such_a_photograph_in_a_folder_of_masks(tmp_path, scan, of_it):
+    for number in range(4):
+        photograph(tmp_path / f"healthy/h{number}.png")
+        photograph(tmp_path / "abnormal" / scan.format(number))
+        mask(tmp_path / "abnormal/masks" / of_it.format(number))
+    assert lesions(tmp_path) == {
+        **{f"healthy/h{number}.png": () for number in range(4)},
+        **{f"abnormal/{scan.format(number)}": (of_it.format(number),) for number in range(4)},
+    }
+    assert not left_out(tmp_path)
 
 
 def test_what_the_user_says_of_scans_stays(tmp_path):
@@ -99,6 +115,11 @@ PAIRS = [
     ("p{:02d}_lesion.png", "p{:02d}_lesion_mask.png"),
     ("p{}_roi.png", "p{}_roi_seg.png"),
     ("seg_{}.png", "seg_{}-GT.png"),
+    ("p{:02d}_lesion.png", "p{:02d}_lesion_mask_1.png"),
+    ("p{:02d}_lesion.png", "p{:02d}_lesion_mask (1).png"),
+    ("p{}_roi.png", "p{}_roi_seg_v2.png"),
+    ("p{}_roi.png", "p{}_roi_mask_corrected.png"),
+    ("seg_{}.png", "seg_{}-GT_1.png"),
 ]
 ALSO_CALLED_LIKE_MASKS = [("p{:02d}_lesion.png", "p{:02d}_gt.png"), ("p{:02d}_roi.png", "p{:02d}_seg.png")]
 
@@ -145,6 +166,36 @@ def test_of_several_masks_of_such_a_photograph_it_is_unclear_which_is_its(tmp_pa
         **{f"abnormal/p{number}_lesion.png": () for number in range(4)},
     }
     assert any("may each have several" in note for note in Folder(tmp_path).notes())
+
+
+@pytest.mark.parametrize("which", [[3], range(20)])
+@pytest.mark.parametrize("second", ["_lesion_mask_2", "_lesion_mask_v2"])
+def test_a_second_mask_is_none_of_the_scans(tmp_path, which, second):
+    for number in range(20):
+        photograph(tmp_path / f"healthy/h{number}.png")
+        photograph(tmp_path / f"abnormal/p{number}_lesion.png")
+        mask(tmp_path / f"abnormal/p{number}_lesion_mask.png")
+    for number in which:
+        mask(tmp_path / f"abnormal/p{number}{second}.png")
+    found = lesions(tmp_path)
+    assert len(found) == 40
+    for number in range(20):
+        own = [f"p{number}_lesion_mask.png"]
+        if number in which:
+            own = [*own, f"p{number}{second}.png"] if second.endswith("_2") else []  # of a version it is unclear
+        assert found[f"abnormal/p{number}_lesion.png"] == tuple(own)
+
+
+def test_beside_another_scan_too_what_shows_a_mask_is_no_scan(tmp_path):
+    for number in range(3):
+        photograph(tmp_path / f"healthy/h{number}.png")
+        photograph(tmp_path / f"abnormal/p{number}_lesion.png")
+        mask(tmp_path / f"abnormal/p{number}_lesion_mask_1.png")
+    photograph(tmp_path / "abnormal/p8.png")
+    photograph(tmp_path / "abnormal/p2_lesion_mask_3.png")  # shows none, and stays a scan
+    found = {case for case in labels(tmp_path) if case.startswith("abnormal")}
+    assert found == {"abnormal/p8.png", "abnormal/p2_lesion_mask_3.png"}
+    assert left_out(tmp_path)
 
 
 def test_what_is_named_after_a_scan_and_shows_none_is_left_out_with_a_count(tmp_path):
