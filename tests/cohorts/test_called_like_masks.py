@@ -186,6 +186,22 @@ def test_a_second_mask_is_none_of_the_scans(tmp_path, which, second):
         assert found[f"abnormal/p{number}_lesion.png"] == tuple(own)
 
 
+@pytest.mark.parametrize("masks", [["_mask_1"], ["_mask_1", "_mask_2"], ["_mask_v2"]])
+@pytest.mark.parametrize("scan", ["p{0}/lesion", "p{0}/p{0}_lesion"])
+def test_so_are_those_in_the_folder_of_a_case(tmp_path, scan, masks):
+    for number in range(4):
+        photograph(tmp_path / f"healthy/h{number}.png")
+        file = tmp_path / "abnormal" / scan.format(number)
+        photograph(file.with_name(f"{file.name}.png"))
+        for end in masks:
+            mask(file.with_name(f"{file.name}{end}.png"))
+    found = {case: own for case, own in lesions(tmp_path).items() if case.startswith("abnormal")}
+    names = [scan.format(number) for number in range(4)]
+    assert found == {
+        f"abnormal/{name}.png": tuple(f"{name.rpartition('/')[2]}{end}.png" for end in masks) for name in names
+    }
+
+
 def test_beside_another_scan_too_what_shows_a_mask_is_no_scan(tmp_path):
     for number in range(3):
         photograph(tmp_path / f"healthy/h{number}.png")

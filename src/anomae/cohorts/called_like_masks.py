@@ -29,6 +29,7 @@ def taken_as_scans(paired: Paired, classes: Sequence[Path], above: Path, told: R
         return []
     taken: set[Path] = set()
     for root in classes:
+        _part_the_swapped(paired, root, above)
         lonely = [mask for mask in paired.lonely if mask.is_relative_to(root)]
         own = [mask for mask in lonely if not in_mask_folder(mask, above)]
         if not own:
@@ -65,6 +66,18 @@ def taken_as_scans(paired: Paired, classes: Sequence[Path], above: Path, told: R
         if taken
         else []
     )
+
+
+def _part_the_swapped(paired: Paired, root: Path, above: Path) -> None:
+    """Undo pairs of a mask as the scan and a photograph as its mask ("p1/lesion_mask_1" and "p1/lesion")."""
+    for scan, masks in paired.lesions.items():
+        if not masks or not scan.is_relative_to(root):
+            continue
+        of = _named_after([scan], [mask for mask in masks if not in_mask_folder(mask, above)], above).get(scan, [])
+        if of and shows_a_mask(scan) and not any(shows_a_mask(each) for each in of):
+            paired.lesions[scan] = ()
+            paired.lonely += sorted({*masks} & paired.taken)
+            paired.taken -= {*masks}
 
 
 def _named_after(files: Sequence[Path], own: Sequence[Path], above: Path) -> dict[Path, list[Path]]:
