@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from threading import local
+from threading import Lock, local
 from typing import Any, Protocol
 
 import numpy as np
@@ -15,6 +15,7 @@ from anomae.extras import require
 Arrays = Mapping[str, npt.NDArray[Any]]
 ENGINES = {"onnx": "onnxruntime", "openvino": "openvino"}  # as exported -> as run
 EXTRAS = {"onnxruntime": "onnx", "openvino": "openvino"}
+_ONE_BEGINS = Lock()  # two threads whose first call of OpenVINO came together waited for each other's Python for ever
 
 
 class Network(Protocol):
@@ -112,10 +113,13 @@ def _openvino(path: Path, precision: str, batch: int | None, threads: int) -> Ne
     own = local()
 
     def run(inputs: Arrays) -> dict[str, npt.NDArray[np.float32]]:
-        if not hasattr(own, "request"):
-            own.request = compiled.create_infer_request()
         try:
-            given = own.request.infer(dict(inputs))
+            if hasattr(own, "request"):
+                given = own.request.infer(dict(inputs))
+            else:
+                with _ONE_BEGINS:
+                    own.request = compiled.create_infer_request()
+                    given = own.request.infer(dict(inputs))
         except RuntimeError as error:
             raise EngineFailed(_failed(path, inputs, error)) from error
         copies = [np.array(given[index]) for index in range(len(names))]  # the engine writes there again
