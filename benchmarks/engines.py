@@ -124,9 +124,9 @@ def main() -> None:
 
 
 def compare(run: Path, options: argparse.Namespace) -> None:
-    from anomae.training.devices import native_bf16_cpu
+    from anomae.processor import has_bf16
 
-    torch = TORCH if native_bf16_cpu() else TORCH[:2]  # where bf16 is imitated it takes minutes, and nobody uses it
+    torch = TORCH if has_bf16() else TORCH[:2]  # where bf16 is imitated it takes minutes, and nobody uses it
     engines = [*torch, *sorted(path.name for path in (run / "exported").glob("[!.]*"))]
     rounds: list[dict[str, dict[str, float]]] = []
     for number in range(options.rounds):

@@ -62,7 +62,7 @@ def test_scores_of_two_precisions_do_not_come_together(run, manifest, scans, her
     options = {"run": run, "workers": 1, "shard": 1, "maps": "none"}
 
     def on(native: bool, files: int, **further):
-        monkeypatch.setattr("anomae.training.devices.native_bf16_cpu", lambda: native)
+        monkeypatch.setattr("anomae.training.devices.bf16_is_faster", lambda: native)
         monkeypatch.setattr("torch.cuda.is_available", lambda: False)
         worker._model.cache_clear()
         manifest(listed, scans[:files])

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from anomae import processor
 from anomae.detectors.protocol import with_neighbours
 from anomae.errors import UserError
 from anomae.export.calibrated import own_calibration
@@ -26,7 +27,6 @@ from anomae.progress import progress
 from anomae.runs.healthy_file import NAME as HEALTHY_SCORES
 from anomae.runs.healthy_file import write_healthy_scores
 from anomae.runs.model_fingerprint import BESIDE, REFERENCE_FEATURES, files_of_model
-from anomae.training.devices import native_bf16_cpu
 from anomae.training.settings import DeviceSettings
 
 if TYPE_CHECKING:
@@ -172,8 +172,8 @@ def _quantise(
 
 
 def _in_bf16(fitted: Path) -> dict[str, Any]:
-    """The detector as torch scores with it here where that is not fp32."""
-    if not native_bf16_cpu():
+    """The detector as torch scores with it here in bf16, where that is not imitated."""
+    if not processor.has_bf16():
         return {}
     return {"bf16": load_fitted(fitted, DeviceSettings(accelerator="cpu", precision="bf16"))}
 

@@ -1,22 +1,13 @@
 """The Fabric that a run computes on: device, precision, number of processes."""
 
 import logging
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from anomae.errors import UserError
+from anomae.processor import bf16_is_faster
 from anomae.training.settings import DeviceSettings
-
-
-def native_bf16_cpu() -> bool:
-    """Whether this processor multiplies bfloat16 itself (AVX-512-BF16 or AMX); elsewhere bf16 is slower than fp32."""
-    try:
-        flags = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace")
-    except OSError:
-        return False
-    return "avx512_bf16" in flags or "amx_bf16" in flags
 
 
 def chosen_device(settings: DeviceSettings) -> str:
@@ -31,12 +22,12 @@ def chosen_device(settings: DeviceSettings) -> str:
 
 
 def chosen_precision(settings: DeviceSettings) -> str:
-    """ "bf16" or "fp32": "auto" is bf16 where the device multiplies it natively."""
+    """ "bf16" or "fp32": "auto" is bf16 on a GPU that has it, and on a processor that is faster in it."""
     if settings.precision != "auto":
         return settings.precision
     device = chosen_device(settings)
-    native = torch.cuda.is_bf16_supported() if device == "cuda" else native_bf16_cpu()
-    return "bf16" if native else "fp32"
+    faster = torch.cuda.is_bf16_supported() if device == "cuda" else bf16_is_faster()
+    return "bf16" if faster else "fp32"
 
 
 def computed_on(settings: DeviceSettings) -> str:
