@@ -8,7 +8,6 @@ from torch import Tensor, nn
 
 from anomae.detectors.anomae.evidence import Evidence
 from anomae.detectors.anomae.fitted import FittedAnomae, divided_odds
-from anomae.detectors.inference import USE_BATCH
 from anomae.export.evidence import Begin, Look, Reduce, TracedEvidence, window_of
 from anomae.export.mae import drawn_masks, reconstruct_network
 from anomae.export.traceable import (
@@ -23,6 +22,8 @@ from anomae.export.traceable import (
 )
 from anomae.models.patch_head import PatchHead
 from anomae.seeds import derive_seed
+
+BATCH = 8  # what is made of so many images stays near the processor: int8 takes 0.9 of the time of 16, fp32 0.95 to 1
 
 
 def traceable(fitted: FittedAnomae) -> Traceable:
@@ -89,7 +90,7 @@ def traceable(fitted: FittedAnomae) -> Traceable:
     return Traceable(
         networks=networks,
         runner=runner,
-        batch=USE_BATCH["cpu"],
+        batch=BATCH,
         pretext=altered_slices(fitted),
     )
 

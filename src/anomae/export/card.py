@@ -17,8 +17,7 @@ def card_of(fitted: Any, traced: Any, networks: Mapping[str, Any], to: str, prec
     import torch
 
     engine = ENGINES[to]
-    asked = precision == "bf16" or (precision == "int8" and bf16_is_faster())  # for the rest of int8 where it pays
-    with_bf16 = asked and engine == "openvino" and multiplies_bf16()
+    with_bf16 = some_in_bf16(to, precision)
     if not with_bf16:  # what was not measured in bf16 is not computed in it elsewhere
         networks = {
             name: {**facts, "computed": facts["computed"].replace("bf16", "fp32")} for name, facts in networks.items()
@@ -40,6 +39,12 @@ def card_of(fitted: Any, traced: Any, networks: Mapping[str, Any], to: str, prec
         "versions": {"anomae": __version__, "torch": torch.__version__, engine: engine_version(engine).split()[1]},
         "python": platform.python_version(),
     }
+
+
+def some_in_bf16(to: str, precision: str) -> bool:
+    """Whether a model exported in `precision` computes in bf16 what may be; of int8, where that is faster than fp32."""
+    asked = precision == "bf16" or (precision == "int8" and bf16_is_faster())
+    return asked and ENGINES[to] == "openvino" and multiplies_bf16()
 
 
 def write_card(folder: Path, card: Mapping[str, Any]) -> None:

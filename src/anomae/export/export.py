@@ -107,11 +107,14 @@ def write_compared(
     fitted: in fp32.  learned: of the training split, for the ranges of int8.  also: precision -> the detector in torch
     in it, whose speed is measured too.  Raises NoParity or EngineFailed.
     """
-    from anomae.export.card import card_of
+    from anomae.export.card import card_of, some_in_bf16
+    from anomae.export.joined import joined
     from anomae.export.parity import differences, ranks_alike, refuse_different, same_at_every_batch
     from anomae.export.speeds import speeds
     from anomae.export.writing import write_network
 
+    fp32 = ("fp32",) if some_in_bf16(to, precision) else ("fp32", "bf16")
+    traced = joined(traced, lambda network: network.computed_in.get(precision, precision) in fp32)
     with progress("export", len(traced.networks) + 2, "steps") as bar, tempfile.TemporaryDirectory() as kept:
         networks = {}
         for name, network in traced.networks.items():

@@ -66,7 +66,7 @@ class OneAtATime:
         self.both = threading.Barrier(2)
         self.seen: set[int] = set()
 
-    def infer(self, inputs: dict[str, Any]) -> dict[int, Any]:
+    def infer(self, inputs: dict[str, Any], **how: Any) -> dict[int, Any]:
         later = threading.get_ident() in self.seen
         with self.counting:
             self.running += 1

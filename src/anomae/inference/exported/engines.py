@@ -15,6 +15,7 @@ from anomae.extras import require
 Arrays = Mapping[str, npt.NDArray[Any]]
 ENGINES = {"onnx": "onnxruntime", "openvino": "openvino"}  # as exported -> as run
 EXTRAS = {"onnxruntime": "onnx", "openvino": "openvino"}
+SHARED = {"share_inputs": True, "share_outputs": True}  # of OpenVINO: arrays are looked at where they lie
 _ONE_BEGINS = Lock()  # two threads whose first call of OpenVINO came together waited for each other's Python for ever
 
 
@@ -115,11 +116,11 @@ def _openvino(path: Path, precision: str, batch: int | None, threads: int) -> Ne
     def run(inputs: Arrays) -> dict[str, npt.NDArray[np.float32]]:
         try:
             if hasattr(own, "request"):
-                given = own.request.infer(dict(inputs))
+                given = own.request.infer(dict(inputs), **SHARED)
             else:
                 with _ONE_BEGINS:
                     own.request = compiled.create_infer_request()
-                    given = own.request.infer(dict(inputs))
+                    given = own.request.infer(dict(inputs), **SHARED)
         except RuntimeError as error:
             raise EngineFailed(_failed(path, inputs, error)) from error
         copies = [np.array(given[index]) for index in range(len(names))]  # the engine writes there again
