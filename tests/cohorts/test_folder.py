@@ -49,6 +49,30 @@ def test_other_names_are_told(tmp_path):
     )
 
 
+def test_a_folder_whose_scans_are_all_healthy(tmp_path):
+    for name in ("p1/a.png", "p1/more/b.png", "c.png"):
+        draw(tmp_path / name, number=len(name))
+    with pytest.raises(UserError, match=r"healthy_name=\."):
+        Folder(tmp_path).cases()
+    cohort = Folder(tmp_path, healthy_name=".")
+    assert table(cohort) == {
+        "c.png": ("c.png", HEALTHY, ""),
+        "p1/a.png": ("p1", HEALTHY, ""),
+        "p1/more/b.png": ("p1", HEALTHY, ""),
+    }
+    assert cohort.notes()[0] == "every scan below the folder counts as healthy, as healthy_name=. says"
+
+
+def test_pictures_beside_their_masks_in_a_folder_whose_scans_are_all_healthy(tmp_path):
+    for number, name in enumerate(("a", "b")):
+        draw(tmp_path / "images" / f"{name}.png", number=number)
+    draw(tmp_path / "masks" / "b.png", mask=True)
+    cohort = Folder(tmp_path, healthy_name=".")
+    assert {case.patient for case in cohort.cases()} == {"images/a.png", "images/b.png"}
+    a, b = cohort.cases()
+    assert (list(cohort.read(a).labels), list(cohort.read(b).labels)) == ([HEALTHY], [ABNORMAL])  # its mask says so
+
+
 def test_patients_by_sub_folder_or_pattern(tmp_path):
     for name in ("healthy/p1/x1.png", "healthy/p1/more/x2.png", "abnormal/p1/x1.png", "healthy/x7_4.png"):
         draw(tmp_path / name)

@@ -65,3 +65,23 @@ def test_a_class_in_another_is_refused(tmp_path):
             found(tmp_path / inside.replace("/", "_"), "healthy", "abnormal", inside)
     assert found(tmp_path / "fine", "healthy/p1/lesion", "healthy/good", "abnormal/bad")[1] == []
     assert found(tmp_path / "told", "healthy", "abnormal", "healthy/abnormal", labelled=True)[1] == []
+
+
+def test_a_folder_of_healthy_scans_alone_is_said_to_be_one(tmp_path):
+    assert found(tmp_path, "p1", "p2/masks", healthy_name=".") == ({".": (HEALTHY, "")}, [])
+    with pytest.raises(UserError, match=r"if all its scans are healthy, say so: --set healthy_name=\."):
+        find_class_folders(tmp_path)
+    for names in ({"healthy_name": "., normal"}, {"healthy_name": ".", "abnormal_name": "p2"}):
+        with pytest.raises(UserError, match="give no other name"):
+            find_class_folders(tmp_path, **names)
+    (tmp_path / "p2" / "Abnormal").mkdir()
+    with pytest.raises(UserError, match="Abnormal in it is called as another"):
+        find_class_folders(tmp_path, healthy_name=".")
+    assert find_class_folders(tmp_path, healthy_name=".", labelled=True)[0][0].label == HEALTHY  # the table wins
+
+
+def test_healthy_scans_alone_in_the_folders_of_splits(tmp_path):
+    classes, unused = found(tmp_path, "train/p1", "val/p2", "masks", "notes", healthy_name=".")
+    assert classes == {"train": (HEALTHY, "train"), "val": (HEALTHY, "validation")}
+    assert unused == ["notes"]
+    assert find_class_folders(tmp_path, healthy_name=".")[0][0].masks == (tmp_path / "masks",)

@@ -11,7 +11,7 @@ from anomae.cohorts.case import ABNORMAL, COLOURS, GREY, HEALTHY, UNKNOWN, Case,
 from anomae.cohorts.case_table import read_case_table
 from anomae.cohorts.channel_slices import read_colour_slices
 from anomae.cohorts.file_roles import in_mask_folder
-from anomae.cohorts.folder_classes import ClassFolder, find_class_folders
+from anomae.cohorts.folder_classes import ITSELF, ClassFolder, find_class_folders
 from anomae.cohorts.given_twice import require_equal_copy
 from anomae.cohorts.ignored_regions import told_regions
 from anomae.cohorts.lesion_masks import MaskValues
@@ -83,7 +83,8 @@ class Folder(Cohort):
     ) -> None:
         r"""`source`: the folder above.
 
-        healthy_name, abnormal_name: what the class folders are called, if not one of the usual names.
+        healthy_name, abnormal_name: what the class folders are called, if not one of the usual names; healthy_name ".":
+        there are none, and every scan below `source` is healthy.
         patient_pattern: a regular expression with one group, searched in the path below `source` ("p(\d+)_"), for the
         scans that neither a DICOM header nor a BIDS name sub-XX gives a patient (anomae.cohorts.patient_names); without
         it the sub-folder of a class folder is the patient, and a file that lies in none is a patient of its own.
@@ -172,6 +173,8 @@ class Folder(Cohort):
         labelled = any(row.label is not None for row in said.values())
         folders, unused = find_class_folders(self.source, *names, self.roles.role_folders, labelled=labelled)
         notes += [f"the folder(s) {', '.join(unused)} are of no class and were left out"] if unused else []
+        if self.healthy_name.strip() == ITSELF:
+            notes.append("every scan below the folder counts as healthy, as healthy_name=. says")
         self._passed_over = Counter()
         paired = self._pair(folders, said.keys())
         classes = [folder.root for folder in folders if folder.label != UNKNOWN]

@@ -19,6 +19,7 @@ SPLIT_NAMES = {
     "test": "test",
     "testing": "test",
 }
+ITSELF = "."  # as healthy_name: there are no folders of classes, and all is healthy
 EXPECTED = "healthy/ and abnormal/, or train/good, test/good and test/<defect>"
 
 
@@ -53,6 +54,7 @@ def find_class_folders(
 
     Either of healthy/ and abnormal/, or of train/, valid/ and test/ with good/ in each and a folder for each defect
     (MVTec, BMAD).  healthy_name, abnormal_name: the names in this data set, several with commas between; "": the usual.
+    healthy_name ".": every scan below `source`, or below its train/, valid/ and test/, is healthy.
     labelled: a table says of which class each scan is, so folders of classes are not needed; where there are none,
     `source`, or its train/, valid/ and test/, are the folders, of the class UNKNOWN.
     Raises UserError where nothing healthy is found, or a folder of one class lies in that of another.
@@ -64,6 +66,13 @@ def find_class_folders(
     found: list[ClassFolder] = []
     beside = [child for child in children if splits and child not in splits]
     unused = [child.name for child in beside if not _is_named(child, mask_folders)]
+    roots = [(each, SPLIT_NAMES[each.name.lower()]) for each in splits] or [(source, "")]
+    if ITSELF in healthy:
+        if len(healthy) > 1 or abnormal_name:
+            raise UserError("healthy_name=. says that all scans of the folder are healthy; give no other name with it.")
+        of_masks = tuple(child for child in beside if _is_named(child, mask_folders))
+        whole = [ClassFolder(root, _pictures(root, mask_folders), HEALTHY, split, of_masks) for root, split in roots]
+        return _checked(whole, healthy, abnormal, labelled), unused
     for split_folder in splits or [source]:
         split = SPLIT_NAMES[split_folder.name.lower()] if splits else ""
         for child in _folders(split_folder):
@@ -82,17 +91,22 @@ def find_class_folders(
             found.append(ClassFolder(child, _pictures(child, mask_folders), label, split, tuple(sorted(masks))))
     named = any(each.label == HEALTHY or each.root.name.lower() in abnormal for each in found)
     if labelled and not named:
-        roots = [(each, SPLIT_NAMES[each.name.lower()]) for each in splits] or [(source, "")]
         return [ClassFolder(root, root, UNKNOWN, split, ()) for root, split in roots], []
     if not any(each.label == HEALTHY for each in found):
         raise UserError(
-            f"{source} holds no folder of healthy scans; expected {EXPECTED}. Other names are told by "
-            "--set healthy_name=NAME --set abnormal_name=NAME."
+            f"{source} holds no folder of healthy scans; expected {EXPECTED}. Other names are told by --set "
+            "healthy_name=NAME --set abnormal_name=NAME; if all its scans are healthy, say so: --set healthy_name=."
         )
-    if not labelled:
-        for each in found:
-            _refuse_other_class(each, abnormal if each.label == HEALTHY else healthy)
-    return found, unused
+    return _checked(found, healthy, abnormal, labelled), unused
+
+
+def _checked(
+    found: list[ClassFolder], healthy: tuple[str, ...], abnormal: tuple[str, ...], labelled: bool
+) -> list[ClassFolder]:
+    """The same.  Raises UserError where a folder of another class lies in one, and no table says what its files are."""
+    for each in [] if labelled else found:
+        _refuse_other_class(each, abnormal if each.label == HEALTHY else healthy)
+    return found
 
 
 def _refuse_other_class(folder: ClassFolder, others: tuple[str, ...]) -> None:
