@@ -34,7 +34,7 @@ def written(source, text, encoding="utf-8"):
 def test_columns_in_any_order_case_and_separator(source, columns, mark, end, upper, marked):
     lines = [mark.join(name.upper() if upper else name for name in columns)]
     lines += [mark.join(f" {row[name]} " for name in columns) for row in ROWS]
-    found = read_case_table(written(source, end.join(lines), "utf-8-sig" if marked else "utf-8"), source)[0]
+    found = read_case_table(written(source, end.join(lines), "utf-8-sig" if marked else "utf-8"), source).files
     assert found == {
         source / "a.png": TableRow("p 1", HEALTHY, "train", None, "A"),
         source / "in/b.png": TableRow(None, ABNORMAL, "validation", source / "in/m.png", None),
@@ -43,7 +43,7 @@ def test_columns_in_any_order_case_and_separator(source, columns, mark, end, upp
 
 
 def test_a_subset_of_columns_and_empty_lines(source):
-    assert read_case_table(written(source, "file\n\na.png\n,\n".replace(",", "")), source)[0] == {
+    assert read_case_table(written(source, "file\n\na.png\n,\n".replace(",", "")), source).files == {
         source / "a.png": TableRow()
     }
 
@@ -78,12 +78,12 @@ def test_a_table_that_is_none_is_refused(source):
 @pytest.mark.parametrize("head", ["", "sep=;\n", '"sep=;"\r\n'])
 def test_tables_as_spreadsheets_save_them(source, encoding, head):
     text = f'{head}file;label;patient;age\na.png;1.0;"x; y";50\nin\\b.png;0.0;;60\n'
-    found, notes = read_case_table(written(source, text, encoding), source)
-    assert found == {
+    table = read_case_table(written(source, text, encoding), source)
+    assert table.files == {
         source / "a.png": TableRow("x; y", ABNORMAL),
         source / "in/b.png": TableRow(None, HEALTHY),
     }
-    assert notes == ["the column(s) age of the table say nothing that is used and were left out"]
+    assert table.notes == ["the column(s) age of the table say nothing that is used and were left out"]
 
 
 def test_lines_are_counted_over_cells_of_several_lines(source):
@@ -101,11 +101,45 @@ def test_a_name_with_its_ending_in_any_writing_of_accents(tmp_path):
         "deep\\M\u00fcller.png",
         "./deep/M\u00fcller.png",
     ):
-        found, _ = read_case_table(written(tmp_path, f"file,label\n{name},1\n"), tmp_path)
+        found = read_case_table(written(tmp_path, f"file,label\n{name},1\n"), tmp_path).files
         assert [*found] == [tmp_path / "deep" / "Mu\u0308ller.png"]
 
 
 @pytest.mark.parametrize("word", ["nan", "NaN", "N/A", "none", "?", "-", ""])
 def test_a_patient_that_is_not_named_is_none(source, word):
-    found, _ = read_case_table(written(source, f"file,patient,label\na.png,{word},1\nc.png,p {word},0\n"), source)
+    found = read_case_table(written(source, f"file,patient,label\na.png,{word},1\nc.png,p {word},0\n"), source).files
     assert [row.patient for row in found.values()] == [None, f"p {word}".strip()]
+
+
+def test_a_table_of_patients(source):
+    text = "participant_id\tage\tgroup\tsite\nsub-01\t30\tControl\tA\nsub-02\t40\tpatient\t\nsub-01\t30\tcontrol\tA\n"
+    table = read_case_table(written(source, text), source, ["control"])
+    assert table.patients == {
+        "sub-01": TableRow("sub-01", HEALTHY, None, None, "A"),
+        "sub-02": TableRow("sub-02", ABNORMAL),
+    }
+    assert (table.files, table.labelled) == ({}, True)
+    assert table.notes == [
+        "the column participant_id of the table was read as patient",
+        "the column group of the table was read as label, since it alone holds control",
+        "of the diagnoses in the table, control count as healthy and all others as abnormal",
+        "the column(s) age of the table say nothing that is used and were left out",
+    ]
+    assert not read_case_table(written(source, "patient,split\np,test\n"), source).labelled
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("label\n1\n", "needs a column named file, or one named patient"),
+        ("patient,label\np,1\n,0\n", "line 3, names no patient"),
+        ("patient,label\np,1\nq,0\np,0\n", "line 4, says of p otherwise"),
+        ("patient,mask\np,m.png\n", "line 2, has a mask, and the table has no column file"),
+        ("patient,label\n", "no line below"),
+        ("patient,group,arm\np,control,control\n", "control in the columns group and arm"),
+        ("patient,group\np,ill\n", "no column of them; name it label"),
+    ],
+)
+def test_what_a_table_of_patients_cannot_say(source, text, complaint):
+    with pytest.raises(UserError, match=complaint):
+        read_case_table(written(source, text), source, ["control"] if "group" in text else [])

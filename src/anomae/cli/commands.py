@@ -50,7 +50,7 @@ def prepare(
     ] = None,
     table: Annotated[
         Path | None,
-        typer.Option(help="Of cohort folder: CSV with columns file, patient, label, split, mask, site; any of them."),
+        typer.Option(help="Of cohort folder: CSV with columns file or patient, and label, split, mask, site."),
     ] = None,
     settings: Set = None,
     file: FromToml = None,

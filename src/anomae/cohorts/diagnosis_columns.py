@@ -10,7 +10,7 @@ from anomae.suggestions import nearest_sentence
 _ALIASES = {
     "file": ("image", "image_id", "isic_id", "image_name", "filename", "image_index", "image index"),
     "label": ("target", "dx", "diagnosis", "class", "benign_malignant", "finding_labels", "finding labels"),
-    "patient": ("patient_id", "patient id", "patientid"),
+    "patient": ("patient_id", "patient id", "patientid", "participant_id", "subject_id"),
 }
 ALIASES = tuple(name for names in _ALIASES.values() for name in names)
 _LESION = "lesion_id"  # who has the lesion is not told, but its pictures belong together
@@ -45,6 +45,9 @@ def in_our_words(
             "whether several lesions are of one person it does not say, so leakage between these cannot be excluded"
         )
     columns, rows = _one_label(columns, rows, known, healthy, path)
+    if healthy and "label" not in columns and (name := _holding(columns, rows, known, healthy, path)):
+        columns[columns.index(name)] = "label"
+        notes.append(f"the column {name} of the table was read as label, since it alone holds {', '.join(healthy)}")
     if healthy:
         rows = _named_labels(columns, rows, healthy, path)
         notes.append(f"of the diagnoses in the table, {', '.join(healthy)} count as healthy and all others as abnormal")
@@ -84,6 +87,21 @@ def _one_label(
     if missing:
         raise UserError(f"{path} has no column {missing[0]!r}. {nearest_sentence(missing[0], names)}")
     return [name for at, name in enumerate(columns) if at not in own] + ["label"], made
+
+
+def _holding(columns: list[str], rows: Rows, known: Sequence[str], healthy: Sequence[str], path: Path) -> str | None:
+    """The one column, of those that are none of ours, that has one of the diagnoses `healthy`; None: none has."""
+    whole = [row for _, row in rows if len(row) == len(columns)]
+    holding = [
+        name
+        for at, name in enumerate(columns)
+        if name not in known and any(row[at].lower() in healthy for row in whole)
+    ]
+    if len(holding) > 1:
+        raise UserError(
+            f"{path} has {', '.join(healthy)} in the columns {' and '.join(holding)}; call the one that is meant label."
+        )
+    return holding[0] if holding else None
 
 
 def _named_labels(columns: list[str], rows: Rows, healthy: Sequence[str], path: Path) -> Rows:

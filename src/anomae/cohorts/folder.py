@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from anomae.cohorts.called_like_masks import taken_as_scans
 from anomae.cohorts.case import ABNORMAL, COLOURS, GREY, HEALTHY, UNKNOWN, Case, CaseSlices, Cohort
-from anomae.cohorts.case_table import read_case_table
+from anomae.cohorts.case_table import CaseTable, read_case_table
 from anomae.cohorts.channel_slices import read_colour_slices
 from anomae.cohorts.file_roles import in_mask_folder
 from anomae.cohorts.folder_classes import ITSELF, ClassFolder, find_class_folders
@@ -16,20 +16,12 @@ from anomae.cohorts.given_twice import require_equal_copy
 from anomae.cohorts.ignored_regions import told_regions
 from anomae.cohorts.lesion_masks import MaskValues
 from anomae.cohorts.mask_pairing import Paired, RoleSettings, pair
+from anomae.cohorts.named_pictures import refuse_named_pictures
 from anomae.cohorts.own_outputs import without_outputs
 from anomae.cohorts.pairing_facts import are_of_organs, pairing_facts, pairing_notes
 from anomae.cohorts.part_folders import PartFolders, guessed_from_folders, told_by_content
-from anomae.cohorts.patient_names import (
-    CLUSTER,
-    FOLDER,
-    NAME,
-    UNCLEAR,
-    UNKNOWN_PATIENT,
-    compiled_pattern,
-    count_told,
-    name_patients,
-    told_notes,
-)
+from anomae.cohorts.patient_names import CLUSTER, compiled_pattern, count_told, name_patients, told_notes
+from anomae.cohorts.patient_rows import rows_of_scans
 from anomae.cohorts.picture_groups import PICTURES, group_near_duplicates
 from anomae.cohorts.scan_slices import read_scan_slices
 from anomae.cohorts.table_cases import by_scan, contradicted, with_table
@@ -97,7 +89,7 @@ class Folder(Cohort):
         image_pattern: names of scans ("*_t1.nii.gz"); all others are left out.  ignore: what is not to be judged,
         neither lesion nor healthy (anomae.cohorts.ignored_regions): values of a lesion mask, names of mask files
         ("*_ignore.png", as mask_pattern) or of folders of such.  Several of each with commas between them.
-        table: a CSV file that says what files are (anomae.cohorts.case_table); it wins over every guess.
+        table: a CSV file that says what files, or patients, are (anomae.cohorts.case_table); it wins over every guess.
         healthy: which diagnoses of the table are healthy ("NV", in any case); all others are abnormal then.
         series: of folders with several DICOM series only this one, a number from 1 or "largest"; "": each is a scan.
         content: what the scans show, which says how they are prepared where nothing else is said (`preparations`): MRI
@@ -168,10 +160,10 @@ class Folder(Cohort):
         return self._surveyed
 
     def _look(self) -> _Survey:
-        said, notes = read_case_table(Path(self.table), self.source, self.healthy) if self.table else ({}, [])
+        table = read_case_table(Path(self.table), self.source, self.healthy) if self.table else CaseTable()
+        said, notes = table.files, list(table.notes)
         names = self.healthy_name, self.abnormal_name
-        labelled = any(row.label is not None for row in said.values())
-        folders, unused = find_class_folders(self.source, *names, self.roles.role_folders, labelled=labelled)
+        folders, unused = find_class_folders(self.source, *names, self.roles.role_folders, labelled=table.labelled)
         notes += [f"the folder(s) {', '.join(unused)} are of no class and were left out"] if unused else []
         if self.healthy_name.strip() == ITSELF:
             notes.append("every scan below the folder counts as healthy, as healthy_name=. says")
@@ -199,6 +191,9 @@ class Folder(Cohort):
         )
         for folder in folders:
             cases += self._cases_in(folder, paired, organs, parting)
+        if table.patients:
+            said, more = rows_of_scans(cases, table.patients, self.source)
+            notes += more
         said = by_scan(cases, said, self.source)
         cases, otherwise = with_table(cases, said), cases
         notes += contradicted(otherwise, cases)
@@ -217,7 +212,7 @@ class Folder(Cohort):
         named = name_patients(cases, self.source, self.pattern, by_table, parting, classes)
         cases, told = named.cases, dict(named.told)
         if self.near_duplicates:
-            _refuse_named_pictures(cases, told)
+            refuse_named_pictures(cases, told)
             before = {case.case: case.patient for case in cases}
             cases, more = group_near_duplicates(cases, self.read, self.per_cluster)
             told |= {case.case: CLUSTER for case in cases if case.patient != before[case.case]}
@@ -269,24 +264,6 @@ class Folder(Cohort):
             ignored, by_subject = paired.regions.get(scan, ()), scan in paired.by_subject
             cases.append(replace(made, more_lesions=lesions[1:], ignored=ignored, by_subject=by_subject))
         return cases
-
-
-def _refuse_named_pictures(cases: list[Case], told: dict[str, str]) -> None:
-    """Clusters would part the pictures of one patient."""
-    named = [
-        case.case
-        for case in cases
-        if told[case.case] not in (FOLDER, NAME, UNCLEAR, UNKNOWN_PATIENT) and _is_picture(case)
-    ]
-    if named:
-        raise UserError(
-            f"near_duplicates is for pictures whose patients are unknown, but {len(named)} name theirs, such as "
-            f"{named[0]}; leave near_duplicates out."
-        )
-
-
-def _is_picture(case: Case) -> bool:
-    return case.source.suffix.lower() in PICTURES
 
 
 def _listed(text: str) -> tuple[str, ...]:

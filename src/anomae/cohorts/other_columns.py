@@ -10,7 +10,10 @@ from anomae.suggestions import nearest_sentence
 
 LIKENESS = 0.74  # difflib's ratio, from which on a name may be a slip of the pen: "patiant", "spilt", "fiel"
 # Words as near to a column of ours as a slip is, and of another meaning.
-_OTHER_WORDS = ("age", "size", "side", "tile", "task", "mass", "sex", "date", "title", "field", "slice", "note", "type")
+_OTHER_WORDS = (
+    *("age", "size", "side", "tile", "task", "mass", "sex", "date", "title", "field", "slice", "note", "type"),
+    *("subject", "subjects", "participant", "participants"),  # near what others call ours; of these see below
+)
 # Of whom or what a column tells that has one of these words in its name; it is refused where our own column is absent.
 _TELLING: Mapping[str, tuple[str, ...]] = {
     "patient": (
