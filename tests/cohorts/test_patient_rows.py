@@ -12,6 +12,7 @@ from anomae.cohorts.case_table import TableRow
 from anomae.cohorts.folder import Folder
 from anomae.cohorts.patient_rows import rows_of_scans
 from anomae.errors import UserError
+from anomae.volumes.patient_ids import pseudonym
 from anomae.volumes.volume import Grid
 from anomae.volumes.write import write_picture
 from anomae.volumes.write_dicom import write_dicom_series
@@ -84,15 +85,20 @@ def test_every_scan_has_the_line_of_its_number(numbers, layout):
     assert named(paths, *paths.values())[0] == paths
 
 
-def test_a_header_names_the_patient_and_another_name_in_the_path_is_refused(tmp_path):
-    voxels = np.zeros((3, 8, 8), np.int16)
+def test_whom_a_header_names_is_called_by_its_pseudonym_everywhere(tmp_path):
     for folder, patient in (("one", "X1"), ("two", "X2")):
-        write_dicom_series(tmp_path / folder, voxels, Grid((3, 8, 8)), patient=patient)
-    cases = [Case(name, name, tmp_path / name, None, "", UNKNOWN) for name in ("one", "two")]
-    rows = {name: TableRow(name) for name in ("x-1", "X2")}
-    assert rows_of_scans(cases, rows, tmp_path)[0] == {tmp_path / "one": rows["x-1"], tmp_path / "two": rows["X2"]}
-    with pytest.raises(UserError, match="could be of the patients X2 and two"):
-        rows_of_scans(cases[1:], {"X2": TableRow("X2"), "two": TableRow("two")}, tmp_path)
+        write_dicom_series(tmp_path / folder, np.zeros((3, 8, 8), np.int16), Grid((3, 8, 8)), patient=patient)
+    cases = [Case(name, name, tmp_path / name, None, "", UNKNOWN) for name in ("one", "two", "X2_t1.nii", "X3.nii")]
+    rows = {name: TableRow(name, HEALTHY) for name in ("x-1", "X2", "X3")}
+    found, _ = rows_of_scans(cases, rows, tmp_path)
+    assert {path.name: row.patient for path, row in found.items()} == {
+        "one": pseudonym("X1"),
+        "two": pseudonym("X2"),
+        "X2_t1.nii": pseudonym("X2"),
+        "X3.nii": "X3",
+    }
+    with pytest.raises(UserError, match="two could be of the patients X2 and two"):
+        rows_of_scans(cases[1:2], {name: TableRow(name) for name in ("X2", "two")}, tmp_path)
 
 
 def test_a_folder_with_a_table_of_patients(tmp_path):

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path, PurePath
 
 from anomae.cohorts.case import Case
@@ -23,6 +24,7 @@ def rows_of_scans(
 ) -> tuple[dict[Path, TableRow], list[str]]:
     """Scan -> what the table says of its patient, and a sentence on what was found.
 
+    Whom a header names is called by the pseudonym of that PatientID, all scans of the same line too.
     patients: name -> its line.  A scan is a patient's whose name is the PatientID of its header, a BIDS subject
     `sub-XX` of its path (with sub- or without), a folder below `source` that it lies in, or its own name or the
     beginning of that, up to a hyphen, underscore, dot or blank; however it is spelled
@@ -32,39 +34,44 @@ def rows_of_scans(
     """
     plain = _spelled_apart(patients)
     of_header = {likeness(name): name for name in patients}
-    found: dict[Path, TableRow] = {}
+    whose: dict[Path, str] = {}
+    pseudonyms: dict[str, str] = {}
     above: dict[str, tuple[PurePath, str]] = {}  # patient -> the folders above its name, and the first scan there
     for case in cases:
         below = PurePath(case.source.relative_to(source))
         matches = [(plain[name], folder) for name, folder in _names_in(below) if name in plain]
-        header = patient_in_headers(case.source).likeness
-        names = {name for name, _ in matches} | ({of_header[header]} if header in of_header else set())
+        header = patient_in_headers(case.source)
+        by_header = of_header.get(header.likeness, "")
+        names = {name for name, _ in matches} | ({by_header} if by_header else set())
         if len(names) > 1:
             raise UserError(
                 f"{case.case} could be of the patients {' and '.join(sorted(names))} of the table; say of its file in "
                 "a table what it is."
             )
-        for name in names:
-            found[case.source] = patients[name]
-        folder = matches[0][1] if matches and header not in of_header else None
+        if not names:
+            continue
+        name = whose[case.source] = next(iter(names))
+        if by_header:
+            pseudonyms.setdefault(name, header.pseudonym)
+        folder = matches[0][1] if not by_header else None
         if folder is not None:
-            name = next(iter(names))
             first, scan = above.setdefault(name, (folder, case.case))
             if first != folder:
                 raise UserError(
                     f"{scan} and {case.case} lie in unlike folders, so that {name} of the table may be two people; say "
                     "of each file in a table what it is."
                 )
-    if not found:
+    if not whose:
         raise UserError(
             f"The table has no column file, and none of its {len(patients)} patients, such as "
             f"{next(iter(patients))!r}, is named by a folder, a file or a header below {source}, such as "
             f"{cases[0].case if cases else 'none'}; write them as they are called there, or add a column file."
         )
-    here = {id(row) for row in found.values()}
-    without = sum(id(row) not in here for row in patients.values())
-    more = f"; {without} more have none" if without else ""
-    return found, [f"{len(here)} patient(s) of the table have {len(found)} scan(s) here, by paths or headers{more}"]
+    rows = {name: replace(row, patient=pseudonyms.get(name, name)) for name, row in patients.items()}
+    here = len(set(whose.values()))
+    more = f"; {len(patients) - here} more have none" if here < len(patients) else ""
+    notes = [f"{here} patient(s) of the table have {len(whose)} scan(s) here, by paths or headers{more}"]
+    return {scan: rows[name] for scan, name in whose.items()}, notes
 
 
 def _spelled_apart(patients: Mapping[str, TableRow]) -> dict[str, str]:
