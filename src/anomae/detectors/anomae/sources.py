@@ -51,7 +51,7 @@ class Features:
     def of(self, view: View) -> Tensor:
         """24 + 40 + 112 with EfficientNet-Lite0 for each channel of the image, one channel after the other.
 
-        bf16 where the device multiplies it itself.
+        In the precision that the caller computes in.
         """
         if "features" not in view.known:
             self._folded.to(view.shown.device)
