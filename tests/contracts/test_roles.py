@@ -318,7 +318,8 @@ def test_the_table_wins(tmp_path):
     ("text", "what"),
     [
         ("file,lable\n", "lable"),
-        ("patient\np\n", "column named file"),
+        ("patient\np\n", "no column file, and none of its 1 patients"),
+        ("site\nA\n", "column named file"),
         ("file,label\nhealthy/h0.nii.gz,ill-ish\n", "line 2, has the label"),
         ("file,split\nhealthy/h0.nii.gz,holdout\n", "line 2, has the split"),
         ("file\nhealthy/none.nii.gz\n", "not there"),
