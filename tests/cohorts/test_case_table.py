@@ -136,6 +136,7 @@ def test_a_table_of_patients(source):
         ("patient,label\np,1\nq,0\np,0\n", "line 4, says of p otherwise"),
         ("patient,mask\np,m.png\n", "line 2, has a mask, and the table has no column file"),
         ("patient,label\n", "no line below"),
+        ("patient,scan,label\np,x1,1\n", "'scan' and none called file; call it file"),
         ("patient,group,arm\np,control,control\n", "control in the columns group and arm"),
         ("patient,group\np,ill\n", "no column of them; name it label"),
     ],

@@ -101,6 +101,15 @@ def test_whom_a_header_names_is_called_by_its_pseudonym_everywhere(tmp_path):
         rows_of_scans(cases[1:2], {name: TableRow(name) for name in ("X2", "two")}, tmp_path)
 
 
+def test_scans_of_one_name_and_two_people_by_their_headers_are_refused(tmp_path):
+    for folder, patient in (("p1/a", "X1"), ("p1/b", "X2")):
+        write_dicom_series(tmp_path / folder, np.zeros((3, 8, 8), np.int16), Grid((3, 8, 8)), patient=patient)
+    cases = [Case(name, name, tmp_path / name, None, "", UNKNOWN) for name in ("p1/a", "p1/b")]
+    assert len(rows_of_scans(cases[:1], {"p1": TableRow("p1")}, tmp_path)[0]) == 1
+    with pytest.raises(UserError, match=r"p1/b and another scan .* are of two people by their PatientID"):
+        rows_of_scans(cases, {"p1": TableRow("p1")}, tmp_path)
+
+
 def test_a_folder_with_a_table_of_patients(tmp_path):
     rng = np.random.default_rng(0)
     for name in ("sub-01/anat/a.png", "sub-01/anat/b.png", "sub-02/anat/a.png", "sub-03/anat/a.png"):

@@ -16,6 +16,20 @@ _OTHER_WORDS = (
 )
 # Of whom or what a column tells that has one of these words in its name; it is refused where our own column is absent.
 _TELLING: Mapping[str, tuple[str, ...]] = {
+    "file": (
+        "file",
+        "files",
+        "filepath",
+        "path",
+        "scan",
+        "scans",
+        "image",
+        "images",
+        "img",
+        "series",
+        "dicom",
+        "nifti",
+    ),
     "patient": (
         *("patient", "patients", "subject", "subjects", "participant", "person", "individual", "case", "donor"),
         *("pid", "mrn", "id", "uid", "animal", "mouse", "exam", "study", "family"),

@@ -36,6 +36,7 @@ def rows_of_scans(
     of_header = {likeness(name): name for name in patients}
     whose: dict[Path, str] = {}
     pseudonyms: dict[str, str] = {}
+    headers: dict[str, str] = {}  # patient -> what all spellings of the PatientID of its scans share
     above: dict[str, tuple[PurePath, str]] = {}  # patient -> the folders above its name, and the first scan there
     for case in cases:
         below = PurePath(case.source.relative_to(source))
@@ -51,6 +52,11 @@ def rows_of_scans(
         if not names:
             continue
         name = whose[case.source] = next(iter(names))
+        if header.likeness and headers.setdefault(name, header.likeness) != header.likeness:
+            raise UserError(
+                f"{case.case} and another scan that the paths give to {name} of the table are of two people by their "
+                "PatientID; say of each file in a table what it is."
+            )
         if by_header:
             pseudonyms.setdefault(name, header.pseudonym)
         folder = matches[0][1] if not by_header else None
