@@ -9,6 +9,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 PACKAGES := dicom3tools dcmtk orthanc orthanc-dicomweb
 APT := DEBIAN_FRONTEND=noninteractive timeout 180 apt-get -qq -y --no-install-recommends \
 	-o Acquire::Retries=0 -o Acquire::http::Timeout=15 -o DPkg::Lock::Timeout=30
+apt_install = command -v apt-get >/dev/null && test "$$(id -u)" = 0 && { $(APT) install $(1) \
+	|| { $(APT) update && $(APT) install $(1); }; } >/dev/null 2>&1 </dev/null
 
 # Each program of benchmarks/ has a target of its own, bench-NAME, but for `peers` (an environment with anomalib, which it
 # is told by --peers) and `gpu` (a GPU, and slices packed for it): docs/performance.md and docs/gpu.md say how.
@@ -45,13 +47,15 @@ layers: $(VENV)/.installed-dev
 unit: $(VENV)/.installed-dev programs
 	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest -n 2 --dist worksteal  # a thread a process; what a file of tests fits is mostly fitted once
 
-# Independent programs that DICOM results are checked with, and an archive.  Installed as root where apt is at hand;
-# where they cannot be had, nothing fails here, and those tests are skipped and say why.
+# Independent programs that DICOM results are checked with, an archive, and a browser.  Installed as root where apt is at
+# hand; where they cannot be had, nothing fails here, and those tests are skipped and say why.
 programs:
-	@command -v dciodvfy >/dev/null && command -v dsrdump >/dev/null && command -v Orthanc >/dev/null || { \
-		command -v apt-get >/dev/null && test "$$(id -u)" = 0 && { $(APT) install $(PACKAGES) \
-			|| { $(APT) update && $(APT) install $(PACKAGES); }; } >/dev/null 2>&1 </dev/null; } \
+	@command -v dciodvfy >/dev/null && command -v dsrdump >/dev/null && command -v Orthanc >/dev/null \
+		|| { $(call apt_install,$(PACKAGES)); } \
 		|| echo 'Of dciodvfy, dsrdump and Orthanc one is missing (Debian: apt-get install $(PACKAGES)); tests that need it are skipped.'
+	@command -v chromium >/dev/null || command -v google-chrome >/dev/null \
+		|| { $(call apt_install,chromium); } \
+		|| echo 'There is no Chromium (Debian: apt-get install chromium); tests that look at pages are skipped.'
 
 bench: $(VENV)/.installed-bench
 	$(BIN)/python benchmarks/mae_speed.py
