@@ -1,5 +1,6 @@
 """The stage `compare`: runs are joined by slice, unlike data is refused, the page shows what the figures say."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -42,7 +43,15 @@ def test_runs_that_differ_by_seed(runs, tmp_path):
     assert len(found["pairs"]) == 3
     assert found["counts"]["slices"] == 60
     assert {"position_rarity", "mean"} <= set(found["trivial_baselines"])
-    assert found["verdict"] in (tmp_path / "compare.html").read_text(encoding="utf-8")
+    page = (tmp_path / "compare.html").read_text(encoding="utf-8")
+    assert found["verdict"] in page
+    seeds = [str(run["seed"]) for run in found["provenance"]["runs"].values()]
+    differing = re.search(r'<table id="differing">(.*?)</table>', page, re.DOTALL)
+    assert differing is not None
+    rows = re.findall(r"<tr><th>(.+?)</th>(.*)</tr>", differing[1].partition("<tbody>")[2])
+    assert {key: re.findall("<td>(.*?)</td>", values) for key, values in rows} == {"seed": seeds}
+    best = max(found["runs"], key=lambda name: found["runs"][name]["auroc"]["value"])
+    assert re.findall(r'<tr class="score"><th>(.*?)</th>', page) == [best]
     assert any("takes images as independent" in note for note in found["notes"])
 
 

@@ -111,7 +111,7 @@ def test_a_person_sees_a_comparison(browser, tmp_path):
     seen = looked_at(browser, tmp_path / "out" / "compare.html")
     assert seen["verdict"] == found["verdict"]
     assert seen["drawn"] == ["plot-runs", "plot-differences", "plot-roc"]
-    assert seen["rows"] == {"runs": 3 + len(found["trivial_baselines"]), "pairs": 1, "seeds": 1}
+    assert seen["rows"] == {"runs": 3 + len(found["trivial_baselines"]), "pairs": 1, "seeds": 1, "differing": 1}
     assert "the images of one patient taken together" in seen["text"]
 
 

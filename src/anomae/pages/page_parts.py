@@ -26,7 +26,7 @@ def environment() -> Any:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    room.filters |= {"short": short}
+    room.filters |= {"short": short, "millimetre": millimetre}
     room.globals |= {"asset": asset, "not_clinical": NOT_CLINICAL, "niivue_version": NIIVUE}
     return room
 
@@ -34,6 +34,11 @@ def environment() -> Any:
 def short(value: float) -> str:
     """A number in four significant digits."""
     return f"{value:.4g}"
+
+
+def millimetre(place: float) -> str:
+    """A coordinate to a tenth of a millimetre, to a whole one from 100 on: three such stand side by side."""
+    return f"{place:.0f}" if abs(place) >= 99.95 else f"{place:.1f}"
 
 
 @cache

@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.ticker import LogLocator
 
 from anomae.reports.plot_style import ABNORMAL, BASELINE, NORMAL, QUIET, RULE, SCORE, plain, plot, square, thin
 from anomae.reports.schema_values import Share
@@ -37,7 +39,7 @@ def baselines_plot(rows: Sequence[tuple[str, Share | None, str]], unit: str = "p
                 axes.plot([share.low, share.high], [height] * 2, color=colour, lw=2.2, solid_capstyle="butt")
             axes.plot(share.value, height, "o", color=colour, ms=6.5 if kind == "score" else 5)
         axes.axvline(0.5, color=QUIET, lw=0.8, ls=(0, (4, 3)))
-        reference = rows[0][1]
+        reference = next((share for _, share, kind in rows if kind == "score"), None)
         if reference is not None:
             axes.axvline(reference.value, color=SCORE, lw=0.8, alpha=0.45)
         axes.set_yticks(range(len(rows)), [plain(title) for title, _, _ in rows])
@@ -176,10 +178,18 @@ def loss_plot(journal: Sequence[Mapping[str, Any]]) -> str:
             axes.plot(*thin(steps[width - 1 :], np.median(windows, axis=1), 1500), color=SCORE, lw=1.6)
             if len(losses) and losses.min() > 0 and losses.max() / losses.min() > 20:
                 axes.set_yscale("log")
+                _plain_numbers(axes, few=losses.max() / losses.min() < 1000)
             axes.set_title(plain(stage))
             axes.set_xlabel("step")
             axes.set_ylabel("loss")
     return text()
+
+
+def _plain_numbers(axes: Axes, few: bool) -> None:
+    """0.05 on a logarithmic axis where matplotlib has powers of ten as formulas; `few` decades: 2 and 5 too."""
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_locator(LogLocator(subs=(2, 5) if few else ()))
+    axes.yaxis.set_minor_formatter("{x:g}")
 
 
 def curve_bands(
