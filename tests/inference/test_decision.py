@@ -61,7 +61,9 @@ def test_too_few_healthy_people_are_no_flag_and_why(people, slices, scans):
     assert (decision.flags is not None, decision.scan_flag is not None) == (slices, scans)
     if not slices:
         assert f"needs at least 19 calibration files, and there are {people}" in decision.rules.slice.sentence
-        assert decision.unflagged
+    assert bool(decision.unflagged) == (not scans)
+    assert ("Slices have no flag of their own. A bound of" in decision.slices_unflagged) == (scans and not slices)
+    assert "No flag" not in decision.slices_unflagged
     assert decision.shares_below.tolist() == [1.0]
 
 

@@ -108,6 +108,7 @@ def rows_of(named: Named, study: Study, map_path: str | None, notes: tuple[str, 
                 *([rule.sentence] if rule.given else []),
                 *([decision.unflagged] if decision.unflagged else []),
                 *study.suitability.doubts,
+                *([decision.slices_unflagged] if decision.slices_unflagged else []),
             ]
         ),
         map=map_path,

@@ -69,7 +69,7 @@ class Decision:
     (k,) the share of healthy calibration slices whose score is lower, 0..1; None without calibration. calibration:
     "1204 healthy slices of 31 patients", "" without.  scan_score: the highest slice score.  scan_flag: None where none
     is to be raised.  scan_share_below: the share of healthy patients whose highest slice is lower, 0..1; None without
-    calibration.  unflagged: why there is no flag, "" where there is one.
+    calibration.  unflagged: why the scan has no flag, "" where it has one.
     """
 
     rules: Rules
@@ -81,6 +81,13 @@ class Decision:
     scan_flag: bool | None
     unflagged: str
     scan_share_below: float | None = None
+
+    @property
+    def slices_unflagged(self) -> str:
+        """Why the slices of a scan that has a flag have none of their own; "" elsewhere."""
+        if self.flags is not None or self.scan_flag is None:
+            return ""
+        return f"Slices have no flag of their own. {self.rules.slice.sentence.removeprefix('No flag.').strip()}"
 
 
 def check_limits(bounds: tuple[float, float], threshold: float | None) -> None:
@@ -167,19 +174,18 @@ def decide(
         healthy = None if healthy is None else healthy.over_neighbours()
     known = healthy is not None and len(healthy.scores) > 0
     top = float(scores.max())
-    reason = unsuited or ("" if rules.slice.threshold is not None else rules.slice.sentence)
     why_no_scan = unsuited or ("" if rules.scan.threshold is not None else rules.scan.sentence)
     return Decision(
         rules=rules,
         scores=scores,
-        flags=None if reason or rules.slice.threshold is None else scores > rules.slice.threshold,
+        flags=None if unsuited or rules.slice.threshold is None else scores > rules.slice.threshold,
         shares_below=_shares_below(scores, healthy.scores) if healthy is not None and known else None,
         calibration=f"{len(healthy.scores)} healthy slices of {healthy.people} {healthy.unit}s"
         if healthy is not None and known
         else "",
         scan_score=top,
         scan_flag=None if why_no_scan or rules.scan.threshold is None else top > rules.scan.threshold,
-        unflagged=why_no_scan or reason,
+        unflagged=why_no_scan,
         scan_share_below=float(np.mean(_highest_of_people(healthy) < top)) if healthy is not None and known else None,
     )
 

@@ -80,6 +80,11 @@ class Judged:
     @property
     def reason(self) -> str:
         """Why it has no flag, or what is to be known of the flag it has, and what is doubted of its kind."""
+        return " ".join(each for each in (self.own_reason, self.decision.slices_unflagged) if each)
+
+    @property
+    def own_reason(self) -> str:
+        """The same without what holds for the slices of all scans."""
         rule, said = self.decision.rules.scan, self.decision.unflagged
         if self.decision.scan_flag is not None and self.scan.unsuited and self.forced:
             said = f"Flagged although the model was not made for it: {' '.join(self.scan.unsuited)}"

@@ -64,7 +64,8 @@ class Pages:
             # A scan of an earlier command, which was not named this time, may have no page: it is listed all the same.
             found = page.relative_to(self.folder).as_posix() if page.exists() else ""
             rows.append(index_row(one, found, found.replace(STUDY, THUMBNAIL), identify=self.identify))
-        write_index_page(rows, self.folder / INDEX, sentences=sentences)
+        of_slices = dict.fromkeys(why for one in judged if (why := one.decision.slices_unflagged))
+        write_index_page(rows, self.folder / INDEX, sentences=[*sentences, *of_slices])
         return self.folder / INDEX
 
     def _page(self, name: str) -> Path:

@@ -57,7 +57,7 @@ def index_row(judged: Judged, page: str, thumbnail: str, *, identify: bool = Fal
         flagged=None if decision.flags is None else int(decision.flags.sum()),
         findings=found,
         largest_mm3=float(f"{max(volumes):.5g}") if volumes else None,
-        reason=judged.reason if identify else without_identifiers(judged.reason, scan.name, names),
+        reason=judged.own_reason if identify else without_identifiers(judged.own_reason, scan.name, names),
         patient=scan.patient if identify and scan.patient != scan.name else "",
     )
 
