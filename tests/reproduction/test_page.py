@@ -134,7 +134,7 @@ def test_three_files_are_written(tmp_path: Path) -> None:
     assert (tmp_path / "reproduction.md").read_text(encoding="utf-8") == markdown(made)
     page = (tmp_path / "reproduction.html").read_text(encoding="utf-8")
     assert "RD4AD &lt;b&gt;" in page
-    assert "0.700 [0.600, 0.800]" in page
+    assert "0.700 [0.600,\N{NO-BREAK SPACE}0.800]" in page
     assert "Fig. 5: with 95 % intervals" in page
 
 

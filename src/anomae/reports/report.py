@@ -82,8 +82,14 @@ def environment() -> Any:
         "flat": flat_settings,
         "percent": _percent,
         "in_full": in_full,
+        "ends_together": _ends_together,
     }
     return room
+
+
+def _ends_together(text: str) -> str:
+    """The two ends of every interval or range on one line: no break between brackets that hold numbers."""
+    return re.sub(r"[\[(]-?\d[^\])]*[\])]", lambda ends: ends[0].replace(" ", "\N{NO-BREAK SPACE}"), text)
 
 
 def render(content: Mapping[str, Any], plots: Mapping[str, str], strips: Sequence[Strip]) -> str:
