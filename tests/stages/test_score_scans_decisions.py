@@ -201,7 +201,9 @@ def test_too_small_a_calibration_is_no_flag_and_the_reason(fitted, tmp_path):
 def test_a_flagged_scan_whose_slices_have_no_flag_is_not_said_to_have_none(fitted, tmp_path):
     kept = read_healthy_scores(fitted)
     few = kept.person < 9  # enough for a bound of 10 % on scans, not for one of 5 % on slices
-    write_healthy_scores(fitted, HealthyScores(kept.scores[few], kept.map_tops[few], kept.person[few], "patient", "few"))
+    write_healthy_scores(
+        fitted, HealthyScores(kept.scores[few], kept.map_tops[few], kept.person[few], "patient", "few")
+    )
     ill, other = a_scan(tmp_path / "ill.nii.gz", 300, 90), a_scan(tmp_path / "other.nii.gz", 300, 80)
     out = score_scans(fitted, [ill, other], tmp_path / "out")
     why = "Slices have no flag of their own. A bound of 5 % per slice needs at least 19 calibration patients"
