@@ -71,6 +71,21 @@ def test_so_is_one_with_a_very_large_lesion(reference):
     assert found(case_of(voxels, case.grid), reference).reasons == ()
 
 
+@pytest.mark.parametrize(
+    ("farthest", "doubted", "suited"), [(1.01, False, True), (0.99, True, True), (0.7, False, False)]
+)
+def test_between_the_farthest_held_out_and_the_limit_is_a_doubt(reference, farthest, doubted, suited):
+    """farthest: the largest distance of a held-out scan, in that of the scan; beyond 1.3 times it a scan is refused."""
+    case = head(100)
+    own = found(case, reference).distance
+    features = replace(reference.features, held_out=np.linspace(0.1, farthest * own, 9))
+    answer = found(case, replace(reference, features=features))
+    assert answer.distance == own
+    assert (bool(answer.doubts), answer.suited) == (doubted, suited)
+    if doubted:
+        assert answer.doubts[0].startswith("It looks less like the training scans than all 9 healthy scans")
+
+
 def disc():
     """A cylinder of one grey with a rod in it, as quality assurance scans it."""
     _, y, x = np.mgrid[: SHAPE[0], : SHAPE[1], : SHAPE[2]]

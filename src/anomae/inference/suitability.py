@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anomae.cohorts.case import CaseSlices
+from anomae.inference.features import Features
 from anomae.inference.reference import Geometry, Range, Reference, geometry_of, levels_of, region_of
 from anomae.slices.store import grey
 from anomae.volumes.sequence_names import sequence_of
@@ -32,8 +33,9 @@ class Suitability:
     reasons: why the model was not made for it, a sentence each; none where nothing speaks against it.
     distance: of its features from those of the training normals; None where the model keeps none.  percentile: share of
     held-out healthy scans that are nearer, 0..100; None likewise.  doubts: what a lesion may explain as well in a
-    picture or in a few slices, a sentence each; such a scan is judged.  Where there are other reasons it is not, and
-    there are no doubts: what would be one is a reason too.
+    picture or in a few slices, and that a scan looks less like the training scans than all that were held out, though
+    not so unlike that it is refused; a sentence each; such a scan is judged.  Where there are other reasons it is not,
+    and there are no doubts: what would be one is a reason too.
     """
 
     reasons: tuple[str, ...] = ()
@@ -77,12 +79,26 @@ def suitability_of(case: CaseSlices, images: npt.NDArray[np.float32], reference:
             f"{len(features.held_out)} healthy scans that were held out at most {features.held_out[-1]:.3g}."
         )
     doubted = few and not reasons
+    doubts = [f"{look} {_NO_REASON}" for look in looks] if doubted else []
+    if features is not None and distance is not None and not (reasons or looks or few):
+        doubts += _by_place(features, distance)
     return Suitability(
         reasons=() if doubted else (*reasons, *looks),
         distance=distance,
         percentile=None if features is None or distance is None else features.percentile(distance),
-        doubts=tuple(f"{look} {_NO_REASON}" for look in looks) if doubted else (),
+        doubts=tuple(doubts),
     )
+
+
+def _by_place(features: Features, distance: float) -> list[str]:
+    """Between the farthest healthy scan that was held out and what is refused."""
+    if features.limit is None or not features.held_out[-1] < distance <= features.limit:
+        return []
+    return [
+        f"It looks less like the training scans than all {len(features.held_out)} healthy scans that were held out: "
+        f"its features lie more than {features.held_out[-1]:.3g} from them. It is not refused before {features.limit:.3g}; "
+        "see that it is of the kind that the model learned from."
+    ]
 
 
 def _by_name(what: str, name: str, known: tuple[str, ...]) -> list[str]:
