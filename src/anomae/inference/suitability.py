@@ -96,8 +96,8 @@ def _by_place(features: Features, distance: float) -> list[str]:
         return []
     return [
         f"It looks less like the training scans than all {len(features.held_out)} healthy scans that were held out: "
-        f"its features lie more than {features.held_out[-1]:.3g} from them. It is not refused before {features.limit:.3g}; "
-        "see that it is of the kind that the model learned from."
+        f"its features lie more than {features.held_out[-1]:.3g} from them. It is not refused before "
+        f"{features.limit:.3g}; see that it is of the kind that the model learned from."
     ]
 
 
