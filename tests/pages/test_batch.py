@@ -68,3 +68,11 @@ def test_a_page_by_other_rules_is_out_of_date(tmp_path, studies):
     assert not pages_in(tmp_path, rules=rules_of(HEALTHY, threshold=0.3)).is_current("Smith_John")
     assert not pages_in(tmp_path, force=True).is_current("Smith_John")
     assert not pages_in(tmp_path, identify=True).is_current("Smith_John")
+
+
+def test_a_page_made_of_another_template_is_out_of_date(tmp_path, studies, monkeypatch):
+    before = pages_in(tmp_path, single=True)
+    before.write(studies[0])
+    assert pages_in(tmp_path, single=True).is_current("Smith_John")
+    monkeypatch.setattr("anomae.pages.batch._looks", lambda: "another")
+    assert not pages_in(tmp_path, single=True).is_current("Smith_John")

@@ -10,6 +10,8 @@ OUT/
 import hashlib
 import json
 from collections.abc import Sequence
+from functools import cache
+from importlib.resources import files
 from pathlib import Path
 
 from anomae.inference.decision import Rules
@@ -21,7 +23,7 @@ from anomae.pages.study_page import stamp_of, write_study_page
 from anomae.pages.thumbnail import write_thumbnail
 
 STUDY, INDEX, STUDIES, THUMBNAIL = "study.html", "index.html", "studies", "thumbnail.jpg"
-_VERSION = 2  # of what a page holds; another one makes all anew
+_VERSION = 3  # of the facts that a page holds; another one makes all anew, and so do other templates and scripts
 
 
 class Pages:
@@ -34,7 +36,7 @@ class Pages:
     def __init__(self, folder: Path, *, single: bool, identify: bool, rules: Rules, force: bool) -> None:
         self.folder, self.single, self.identify = folder, single, identify
         said = [rules.slice.sentence, rules.scan.sentence, rules.finding.sentence]
-        facts = json.dumps([_VERSION, single, identify, force, *said])
+        facts = json.dumps([_VERSION, _looks(), single, identify, force, *said])
         self.stamp = hashlib.blake2b(facts.encode(), digest_size=8).hexdigest()
         self.replaces_single = not single and stamp_of(folder / STUDY) is not None
 
@@ -82,3 +84,13 @@ class Pages:
                     page.parent.rmdir()
         if self.single:
             (self.folder / INDEX).unlink(missing_ok=True)
+
+
+@cache
+def _looks() -> str:
+    """Of the templates, styles and scripts that pages are made of."""
+    digest = hashlib.blake2b(digest_size=8)
+    for folder in ("templates", "assets"):
+        for part in sorted(files("anomae.pages").joinpath(folder).iterdir(), key=lambda each: each.name):
+            digest.update(part.read_bytes())
+    return digest.hexdigest()
