@@ -44,8 +44,8 @@ def test_other_names_are_told(tmp_path):
     cohort = Folder(tmp_path, healthy_name="Gesund", abnormal_name="krank,other")
     assert [case.label for case in cohort.cases()] == [HEALTHY, ABNORMAL]
     assert cohort.notes() == (
-        "the folder(s) unklar are of no class and were left out (--set healthy_name=A,B --set abnormal_name=C names the "
-        "folders of each class)",
+        "the folder(s) unklar are of no class and were left out (--set healthy_name=A,B --set abnormal_name=C names "
+        "the folders of each class)",
         "patients unknown: each file counted as one; leakage cannot be excluded",
     )
 
