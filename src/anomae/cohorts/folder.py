@@ -164,8 +164,8 @@ class Folder(Cohort):
         said, notes = table.files, list(table.notes)
         names = self.healthy_name, self.abnormal_name
         folders, unused = find_class_folders(self.source, *names, self.roles.role_folders, labelled=table.labelled)
-        named = "--set healthy_name=A,B --set abnormal_name=C names the folders of each class"
-        notes += [f"the folder(s) {', '.join(unused)} are of no class and were left out ({named})"] if unused else []
+        cure = "--set healthy_name=A,B --set abnormal_name=C names the folders of each class"
+        notes += [f"the folder(s) {', '.join(unused)} are of no class and were left out ({cure})"] if unused else []
         if self.healthy_name.strip() == ITSELF:
             notes.append("every scan below the folder counts as healthy, as healthy_name=. says")
         self._passed_over = Counter()

@@ -81,7 +81,7 @@ def suitability_of(case: CaseSlices, images: npt.NDArray[np.float32], reference:
     doubted = few and not reasons
     doubts = [f"{look} {_NO_REASON}" for look in looks] if doubted else []
     if features is not None and distance is not None and not (reasons or looks or few):
-        doubts += _by_place(features, distance)
+        doubts += _at_the_border(features, distance)
     return Suitability(
         reasons=() if doubted else (*reasons, *looks),
         distance=distance,
@@ -90,7 +90,7 @@ def suitability_of(case: CaseSlices, images: npt.NDArray[np.float32], reference:
     )
 
 
-def _by_place(features: Features, distance: float) -> list[str]:
+def _at_the_border(features: Features, distance: float) -> list[str]:
     """Between the farthest healthy scan that was held out and what is refused."""
     if features.limit is None or not features.held_out[-1] < distance <= features.limit:
         return []

@@ -22,6 +22,7 @@ from anomae.reports.schema_findings import FindingFigures
 from anomae.reports.schema_maps import Pixel
 from anomae.reports.schema_pretext import Pretext
 from anomae.runs.findings import report_versions
+from anomae.statistics.acquisition import SetApart, acquisition_sentence
 from anomae.statistics.intervals import PatientBootstrap
 from anomae.statistics.operating_point import Calibration
 from anomae.statistics.scored import ScoredSlices
@@ -59,7 +60,8 @@ class Evaluated:
     calibration: for the operating point; why_no_calibration: a sentence where there is none.  bounds: asked of it.
     unit: what is resampled: "patient", or "case", "file" and so on where none is known.  labels_seen: a sentence.
     notes: go to the top.  not_audited: what could not be checked, and why.  provenance: what `Provenance` holds beyond
-    what is counted here.  journal: of the fit.
+    what is counted here.  acquisition: what tells abnormal patients from the others beside their pictures.
+    journal: of the fit.
     """
 
     slices: ScoredSlices
@@ -76,6 +78,7 @@ class Evaluated:
     notes: Sequence[str] = ()
     not_audited: Sequence[str] = ()
     warnings: Sequence[str] = ()
+    acquisition: Sequence[SetApart] = ()
     near_duplicates: NearDuplicates | None = None
     pixel: Pixel | None = None
     findings: FindingFigures | None = None
@@ -108,6 +111,7 @@ def assemble(evaluated: Evaluated) -> ReportContent:
         leak_warning(leaking, len(np.unique(splits.patient)), splits.allow_leak, unit, splits.doubt),
         splits.doubt,
         *evaluated.warnings,
+        *(f"{said}." for said in [acquisition_sentence(evaluated.acquisition, unit)] if said),
         duplicates_warning(evaluated.near_duplicates),
     ]
     return ReportContent(
@@ -128,6 +132,7 @@ def assemble(evaluated: Evaluated) -> ReportContent:
             slices,
             assessment,
             leaking=leaking if splits.known and not splits.doubt else None,
+            acquisition=evaluated.acquisition,
             duplicates=evaluated.near_duplicates,
             labels_seen=evaluated.labels_seen,
             not_audited=evaluated.not_audited,

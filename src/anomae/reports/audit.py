@@ -1,10 +1,12 @@
 """What may make the figures better than the detector is: empty slices, mixed patients, near-duplicates, labels seen."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 
 import numpy as np
 
-from anomae.reports.schema import Assessment, Audit, MixedNormals, NearDuplicates
+from anomae.reports.schema import AcquiredApart, Assessment, Audit, MixedNormals, NearDuplicates
+from anomae.statistics.acquisition import SetApart
 from anomae.statistics.scored import ScoredSlices
 
 
@@ -13,6 +15,7 @@ def audit(
     assessment: Assessment,
     *,
     leaking: int | None,
+    acquisition: Sequence[SetApart],
     duplicates: NearDuplicates | None,
     labels_seen: str,
     not_audited: Sequence[str],
@@ -37,6 +40,7 @@ def audit(
         ),
         patients_in_several_splits=leaking,
         near_duplicates=duplicates,
+        acquisition=[AcquiredApart(**asdict(one)) for one in acquisition],
         labels_seen=labels_seen,
         not_audited=list(not_audited),
     )

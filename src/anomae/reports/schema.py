@@ -100,6 +100,17 @@ class MixedNormals(Strict):
     by_split: dict[str, Ratio] = Field(description="their share by split, as prepared; empty where not known")
 
 
+class AcquiredApart(Strict):
+    """A fact of the files of scans that tells abnormal patients from the others without a look at a picture."""
+
+    fact: str = Field(description="what it is, such as the size of a pixel")
+    healthy: str = Field(description="what it is of patients without an abnormal scan")
+    abnormal: str = Field(description="what it is of the others")
+    healthy_patients: Count = Field(description="of whom it is known")
+    abnormal_patients: Count = Field(description="of whom it is known")
+    auroc: Ratio = Field(description="of the fact alone, by patient, whichever way it points; at least 0.9")
+
+
 class Audit(Strict):
     """What may make the figures better than the detector is."""
 
@@ -109,6 +120,9 @@ class Audit(Strict):
     normals_of_patients_with_lesions: MixedNormals = Field(description="normal is not healthy")
     patients_in_several_splits: Count | None = Field(description="of the split; null where it or they are not known")
     near_duplicates: NearDuplicates | None = Field(description="across the split; null where there are no images")
+    acquisition: list[AcquiredApart] = Field(
+        default=[], description="how abnormal scans were made otherwise than the others; empty where nothing tells them"
+    )
     labels_seen: str = Field(description="which labels training or the choice of the checkpoint saw")
     not_audited: list[str] = Field(description="what could not be checked, and why")
 

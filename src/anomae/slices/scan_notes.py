@@ -16,12 +16,17 @@ def counted_notes(notes: Iterable[Iterable[str]], besides: Iterable[str] = ()) -
     counted: dict[str, int] = {}
     told = set(besides)
     for each in notes:
-        kinds = dict.fromkeys(_NUMBER.sub("#", note) for note in each if note not in told)
-        first = {**{_NUMBER.sub("#", note): note for note in reversed([*each])}, **first}
+        kinds = dict.fromkeys(without_numbers(note) for note in each if note not in told)
+        first = {**{without_numbers(note): note for note in reversed([*each])}, **first}
         for kind in kinds:
             counted[kind] = counted.get(kind, 0) + 1
     kept = sorted(counted, key=lambda kind: -counted[kind])[:MOST_KINDS]
     return {first[kind].rstrip("."): counted[kind] for kind in kept}
+
+
+def without_numbers(note: str) -> str:
+    """What notes of one kind have in common: # in the place of every number."""
+    return _NUMBER.sub("#", note)
 
 
 def note_sentences(counted: Mapping[str, int]) -> list[str]:

@@ -20,6 +20,7 @@ from anomae.reports.near_duplicates import duplicates_across
 from anomae.reports.picture_strips import picture_strips, preparation_strips, sample_strips
 from anomae.reports.pretext import pretext_section, pretext_sentence
 from anomae.reports.provenance import cost_sentence, preparation_sentence, preparation_table, skipped_sentence
+from anomae.runs.acquisition import acquired_apart
 from anomae.runs.calibration import CALIBRATION_SPLIT, doubts_of_precision, run_calibration
 from anomae.runs.findings import ScoredRun, file_hashes, open_findings
 from anomae.runs.pretext import read_pretext
@@ -113,6 +114,7 @@ def evaluate(
         provenance=_provenance(opened_run, found, journal),
         notes=[sentence for sentence in (choice, pretext_sentence(pretext), SMOOTHED if smoothed else "") if sentence],
         warnings=warnings,
+        acquisition=acquired_apart(opened.folder, opened.index, rows),
         near_duplicates=duplicates_across(opened, rows, scans=depth > 1),
         pixel=pixel,
         findings=regions,

@@ -12,6 +12,7 @@ from anomae.runs.findings import sha256
 from anomae.runs.labelled_slices import Scored, labelled_slices
 from anomae.runs.score_table import read_table
 from anomae.runs.table_join import join
+from anomae.statistics.acquisition import columns_apart
 from anomae.statistics.intervals import PatientBootstrap
 from anomae.statistics.operating_point import PATIENT_BOUND, SLICE_BOUND, Calibration
 
@@ -101,6 +102,7 @@ def evaluate_scores(
         unit=unit,
         not_audited=known.not_audited("position_centre" in trivial_baselines),
         warnings=warnings,
+        acquisition=columns_apart(slices),
     )
     return write_evaluation(out, evaluated)
 

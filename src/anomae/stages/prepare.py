@@ -12,12 +12,14 @@ import numpy as np
 
 from anomae.cohorts.case import HEALTHY, SPLITS, Case, Cohort
 from anomae.cohorts.pairing_facts import NOTED, never_ignored, noted_masks
+from anomae.cohorts.patient_names import unit_of
 from anomae.cohorts.registry import cohort_named, cohort_options, open_cohort
 from anomae.cohorts.released_lists import ReleasedLists
 from anomae.cohorts.splits import refuse_leaks
 from anomae.errors import UserError
 from anomae.progress import progress, say
 from anomae.reports.provenance import count_splits
+from anomae.runs.acquisition import acquired_apart
 from anomae.slices.copies import copy_notes
 from anomae.slices.index import SliceIndex
 from anomae.slices.labelled_whole import labelled_whole
@@ -28,6 +30,7 @@ from anomae.slices.source_facts import refuse_changed
 from anomae.slices.splitting import CANDIDATE, SPLIT_RULES, SUBSETS, WHOLE, assign_splits, drawn_candidates
 from anomae.slices.store import SliceStore
 from anomae.slices.writer import FINISHED, StoreWriter, clear_journal, refuse_other_request
+from anomae.statistics.acquisition import acquisition_sentence
 from anomae.workers import in_order, usable_cores
 
 # Each holds a scan and the libraries that read it: unless more are asked for, all together stay far below 2 GB.
@@ -225,7 +228,7 @@ def _finish(writer: StoreWriter, cohort: Cohort, lists: ReleasedLists | None, sp
     index = writer.write_index()
     _refuse_useless(writer, index)
     pairing, noted = cohort.pairing(), noted_masks(line.get("notes", ()) for line in writer.lines)
-    facts = {
+    facts: dict[str, Any] = {
         **{name: writer.request[name] for name in ("cohort", "options", "settings", "seed")},
         "modality": writer.request["options"].get("modality"),
         "kind": cohort.kind,
@@ -250,6 +253,8 @@ def _finish(writer: StoreWriter, cohort: Cohort, lists: ReleasedLists | None, sp
         "scan_notes": counted_notes((line.get("notes", ()) for line in writer.lines), NOTED),
         "versions": {name: version(name) for name in VERSIONED},
     }
+    apart = acquired_apart(writer.folder, index, ill=writer.abnormal_patients)
+    facts["notes"] += filter(None, [acquisition_sentence(apart, unit_of(facts))])
     writer.finish(facts)
 
 
