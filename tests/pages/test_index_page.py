@@ -1,9 +1,7 @@
 """The page of many scans in a real browser: flags first, sorted, found, paged; 10,000 rows stay usable."""
 
 import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -12,16 +10,10 @@ from anomae.pages.index_page import IndexRow, index_row, write_index_page
 from anomae.pages.study_page import write_study_page
 from anomae.pages.thumbnail import write_thumbnail
 
-from .chromium import Opened, chromium
+from .chromium import Opened
 from .made_up import BRIGHTER, HEALTHY, head, judged_as, study_of
 
 SEEN = "[...document.querySelectorAll('#scans tbody tr')].map(row => [...row.cells].map(cell => cell.innerText.trim()))"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as opened:
-        yield opened
 
 
 def made_up_rows(count: int) -> list[IndexRow]:

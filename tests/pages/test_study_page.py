@@ -1,10 +1,8 @@
 """The study page in a real browser: what a person does with it, what they read, and that nothing is asked outside."""
 
 import re
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -13,30 +11,8 @@ from PIL import Image
 from anomae.pages.study_page import write_study_page
 from anomae.volumes.volume import Grid
 
-from .chromium import Opened, chromium
+from .chromium import Opened, pixels, without_webgl
 from .made_up import head, picture_study, study_of
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as opened:
-        yield opened
-
-
-@pytest.fixture(scope="module")
-def page_of_a_head(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("page") / "study.html"
-    write_study_page(study_of(head()), path)
-    return path
-
-
-def pixels(opened: Opened, tmp_path: Path) -> np.ndarray:
-    """The viewer as a person sees it, (h, w, 3)."""
-    path = tmp_path / "seen.png"
-    opened.page.wait_for_timeout(60)
-    opened.page.locator("#viewer").screenshot(path=path)
-    with Image.open(path) as picture:
-        return np.asarray(picture.convert("RGB")).astype(int)
 
 
 def reddish(seen: np.ndarray) -> int:
@@ -187,14 +163,7 @@ def turquoise_at(seen: np.ndarray) -> np.ndarray:
 
 
 def test_without_webgl_the_axial_slices_are_still_shown(browser, page_of_a_head, tmp_path):
-    page = tmp_path / "study.html"
-    broken = """<script>HTMLCanvasElement.prototype.getContext = ((before) => function (kind, ...rest) {
-        return kind === 'webgl2' ? null : before.call(this, kind, ...rest);
-    })(HTMLCanvasElement.prototype.getContext);</script>"""
-    page.write_text(
-        page_of_a_head.read_text(encoding="utf-8").replace("<body>", f"<body>{broken}", 1), encoding="utf-8"
-    )
-    opened = Opened(browser, page, 1366, 768, "light")
+    opened = Opened(browser, without_webgl(page_of_a_head, tmp_path), 1366, 768, "light")
     opened.wait()
     assert "axial slices are shown instead" in opened.text("no-planes")
     seen = pixels(opened, tmp_path)

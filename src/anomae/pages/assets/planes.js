@@ -1,6 +1,6 @@
 /** A volume in three planes, drawn by NiiVue; the outlines of findings are drawn on a canvas above its own. */
 class PlanesViewer {
-  static async open(box, facts, parts, onMove, onWindow) {
+  static async open(box, facts, parts, onMove) {
     const script = document.createElement("script");
     script.textContent = new TextDecoder().decode(await unpacked(byId("part-niivue")));
     document.head.append(script);
@@ -24,13 +24,14 @@ class PlanesViewer {
       multiplanarShowRender: 0,
       multiplanarPadPixels: 4,
       dragAndDropEnabled: false,
-      dragMode: 9, // windowing, with the right button
+      dragMode: 0, // none: what the right button does is in windowing.js
       viewModeHotKey: "",
       clipPlaneHotKey: "",
       cycleClipPlaneHotKey: "",
       isResizeCanvas: true,
     });
     viewer.nv = nv;
+    nv.resetBriCon = () => {}; // a double click, or a long touch, would put another window behind the boxes' back
     const draw = nv.drawScene.bind(nv);
     nv.drawScene = (...given) => {
       const drawn = draw(...given);
@@ -71,10 +72,6 @@ class PlanesViewer {
     delete nv.updateGLVolume;
     viewer.fresh = true;
     nv.onLocationChange = (where) => viewer.moved(where.vox);
-    nv.onIntensityChange = (volume) => {
-      const { slope, intercept } = facts.scan;
-      onWindow(volume.cal_min * slope + intercept, volume.cal_max * slope + intercept);
-    };
     return viewer;
   }
 

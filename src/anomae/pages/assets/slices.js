@@ -13,7 +13,7 @@ class SlicesViewer {
       event.preventDefault();
       viewer.step(Math.sign(event.deltaY));
     }, { passive: false });
-    canvas.addEventListener("pointerdown", (event) => viewer.pointed(event));
+    canvas.addEventListener("pointerdown", (event) => event.button === 0 && viewer.pointed(event));
     canvas.addEventListener("pointermove", (event) => event.buttons === 1 && viewer.pointed(event));
     new ResizeObserver(() => viewer.draw()).observe(box);
     return viewer;

@@ -26,7 +26,7 @@
     state.parts = parts;
     if (facts.planes) {
       try {
-        return await PlanesViewer.open(box, facts, parts, moved, windowMoved);
+        return await PlanesViewer.open(box, facts, parts, moved);
       } catch (reason) {
         box.querySelectorAll("canvas").forEach((canvas) => canvas.remove());
         byId("layouts").hidden = true;
@@ -125,14 +125,6 @@
     byId("width").value = short(range[1] - range[0]);
   }
 
-  /** The window was changed with the mouse, inside the viewer. */
-  function windowMoved(low, high) {
-    [state.low, state.high] = [low, high];
-    byId("window").value = "";
-    byId("level").value = short((low + high) / 2);
-    byId("width").value = short(high - low);
-  }
-
   function setOpacity(percent) {
     const value = clamp(percent, 0, 100);
     byId("opacity").value = value;
@@ -168,6 +160,7 @@
         if (Number.isFinite(level) && Number.isFinite(width)) setWindow(level - width / 2, level + width / 2);
       });
     }
+    if (!facts.colour) windowByDrag(byId("viewer"), () => [state.low, state.high], setWindow);
     byId("opacity").addEventListener("input", (event) => setOpacity(Number(event.target.value)));
     byId("outlined").addEventListener("change", (event) => viewer.setOutlined(event.target.checked, state.chosen));
     for (const button of document.querySelectorAll("#layouts button")) {
