@@ -36,7 +36,7 @@ def test_drop_a_study_watch_it_finish_open_the_finding_log_out(browser, served: 
     one.page.wait_for_selector("text=Findings")
     assert one.page.url.endswith("/page")
     assert (one.complaints, one.outside, other.complaints, other.outside) == ([], [], [], [])
-    one.page.go_back()
+    one.page.click("text=Worklist")
     one.page.click("#logout")
     one.page.wait_for_selector("#token:visible")
     assert one.page.inner_text("#studies") == ""

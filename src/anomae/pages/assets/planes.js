@@ -21,6 +21,7 @@ class PlanesViewer {
       sagittalNoseLeft: true,
       showAllOrientationMarkers: true,
       isNearestInterpolation: false,
+      invertScrollDirection: true, // the wheel down is towards the feet, as the key is
       multiplanarShowRender: 0,
       multiplanarPadPixels: 4,
       dragAndDropEnabled: false,
@@ -126,15 +127,16 @@ class PlanesViewer {
 
   setLayout(name) {
     const kinds = { axial: 0, coronal: 1, sagittal: 2, planes: 3 };
+    // Not to the very edge: the letters there would be cut.
     if (name === "planes") {
       // The axial plane is the large one: its slices are what was scored.
       this.nv.customLayout = [
-        { sliceType: 0, position: [0, 0, 0.62, 1] },
+        { sliceType: 0, position: [0, 0, 0.62, 0.985] },
         { sliceType: 1, position: [0.63, 0, 0.37, 0.495] },
         { sliceType: 2, position: [0.63, 0.505, 0.37, 0.495] },
       ];
     } else {
-      this.nv.customLayout = null;
+      this.nv.customLayout = [{ sliceType: kinds[name], position: [0.005, 0, 0.99, 0.985] }];
     }
     this.nv.setSliceType(kinds[name]);
   }
