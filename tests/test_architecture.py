@@ -147,6 +147,7 @@ NO_MODULE_OF_ITS_OWN = {
     "models/transformer/test_transformers_reference.py": "the masked autoencoder beside that of another library",
     "reports/test_metric_specs.py": "one list of metrics: statistics, schema and pages follow it",
     "serving/test_worklist.py": "the web page, assets alone, in a real browser",
+    "serving/test_worklist_messages.py": "the same page: what it says where something does not go well",
     "slices/test_identity_columns.py": "a slice's identity from the volume to the store's index",
     "stages/test_channels.py": "several channels through all stages: modalities, neighbours, colours",
     "detectors/baselines/test_channels.py": "the baselines and small networks at several channels",

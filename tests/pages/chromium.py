@@ -7,7 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
 OPTIONS = (
     "--no-sandbox",
@@ -70,3 +72,22 @@ def chromium() -> Iterator[Any]:
         browser = driver.chromium.launch(executable_path=program, args=list(OPTIONS))
         yield browser
         browser.close()
+
+
+def pixels(opened: Opened, folder: Path) -> np.ndarray:
+    """The viewer as a person sees it, (h, w, 3).  folder: for the picture of it."""
+    path = folder / "seen.png"
+    opened.page.wait_for_timeout(60)
+    opened.page.locator("#viewer").screenshot(path=path)
+    with Image.open(path) as picture:
+        return np.asarray(picture.convert("RGB")).astype(int)
+
+
+def without_webgl(page: Path, folder: Path) -> Path:
+    """A copy of a study page, in `folder`, for which the browser has no WebGL."""
+    broken = """<script>HTMLCanvasElement.prototype.getContext = ((before) => function (kind, ...rest) {
+        return kind === 'webgl2' ? null : before.call(this, kind, ...rest);
+    })(HTMLCanvasElement.prototype.getContext);</script>"""
+    copy = folder / "study.html"
+    copy.write_text(page.read_text(encoding="utf-8").replace("<body>", f"<body>{broken}", 1), encoding="utf-8")
+    return copy

@@ -1,9 +1,8 @@
 """The page of many scans in a real browser: flags first, sorted, found, paged; 10,000 rows stay usable."""
 
 import time
-from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -12,16 +11,10 @@ from anomae.pages.index_page import IndexRow, index_row, write_index_page
 from anomae.pages.study_page import write_study_page
 from anomae.pages.thumbnail import write_thumbnail
 
-from .chromium import Opened, chromium
+from .chromium import Opened
 from .made_up import BRIGHTER, HEALTHY, head, judged_as, study_of
 
 SEEN = "[...document.querySelectorAll('#scans tbody tr')].map(row => [...row.cells].map(cell => cell.innerText.trim()))"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as opened:
-        yield opened
 
 
 def made_up_rows(count: int) -> list[IndexRow]:
@@ -109,6 +102,45 @@ def test_ten_thousand_scans_stay_usable(browser, tmp_path):
     assert opened.text("shown") == "1 to 1 of 1"
     assert len(opened.requests) < 600  # pictures of what was seen alone
     assert [address for address in opened.requests if not address.startswith("file://")] == []
+
+
+def test_who_comes_back_finds_the_table_as_it_was_left(browser, tmp_path):
+    write_index_page(made_up_rows(300), tmp_path / "index.html")
+    write_study_page(study_of(head((12, 24, 24))), tmp_path / "study.html")
+    opened = Opened(browser, tmp_path / "index.html", 1366, 768, "light")
+    page = opened.wait()
+    page.locator("#kind").select_option("clear")
+    page.locator("#rows").select_option("25")
+    page.locator("#find").fill("scan")
+    page.locator("[data-by=score]").click()
+    page.locator("#next").click()
+    looks = """[SEEN, document.getElementById('shown').textContent, ['find', 'kind', 'rows'].map(name =>
+        document.getElementById(name).value), document.querySelector('th[aria-sort=descending]').innerText.trim()]"""
+    left = page.evaluate(looks.replace("SEEN", SEEN))
+    assert left[1].startswith("26 to 50 of")
+    for away_and_back in (
+        lambda: (page.goto((tmp_path / "study.html").as_uri()), page.go_back()),
+        page.reload,
+    ):
+        away_and_back()
+        opened.wait()
+        page.wait_for_load_state()
+        assert page.evaluate(looks.replace("SEEN", SEEN)) == left
+
+
+def test_a_very_long_name_leaves_room_for_the_table(browser, tmp_path):
+    rows = [replace(row, label="n" * 200, patient="p" * 90) for row in made_up_rows(20)]
+    write_index_page(rows, tmp_path / "index.html")
+    opened = Opened(browser, tmp_path / "index.html", 1366, 768, "light")
+    page = opened.wait()
+    wide, seen = page.evaluate("(box => [box.scrollWidth, box.clientWidth])(document.querySelector('.scroll'))")
+    assert wide <= seen
+    widths = page.evaluate("[...document.querySelectorAll('#scans tbody tr:first-child td')].map(td => td.offsetWidth)")
+    assert widths[1] > 90
+    assert max(widths) < 420
+    write_study_page(study_of(head((12, 24, 24)), name="n" * 200), tmp_path / "study.html", identify=True)
+    opened = Opened(browser, tmp_path / "study.html", 800, 768, "light")
+    assert opened.wait().evaluate("document.documentElement.scrollWidth") <= 800
 
 
 def test_a_thumbnail_outlines_what_was_found_where_it_is(tmp_path: Path):

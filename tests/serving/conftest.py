@@ -155,5 +155,14 @@ def serve(run: Path, tmp_path: Path) -> Iterator[Callable[..., Served]]:
             service.kill()
 
 
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """A browser for a file of tests; skips them where there is none."""
+    from ..pages.chromium import chromium
+
+    with chromium() as opened:
+        yield opened
+
+
 def lines_of(file: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in file.read_text().splitlines()]

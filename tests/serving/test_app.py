@@ -44,6 +44,7 @@ def test_what_was_taken_waits_on_the_disk(client: TestClient, service: Service):
     assert answer.status_code == 202
     state = client.get(f"/jobs/{job}", headers=BEARER).json()
     assert (state["state"], state["study"], state["files"], state["bytes"]) == ("queued", None, 1, 6)
+    assert state["results"] == []
     assert (service.study_folder(job) / "upload" / "a.nii").read_bytes() == b"voxels"
     assert list((service.folder / "incoming").iterdir()) == []
     assert "queued" in client.get(f"/studies/{job}", headers=BEARER).json()["detail"]

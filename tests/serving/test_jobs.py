@@ -1,5 +1,7 @@
 """Jobs: each goes one way through its states, and what is written is there for the next process."""
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 from hypothesis import given
@@ -59,3 +61,19 @@ def test_what_is_written_is_there_for_the_next(tmp_path: Path):
     assert (again.remove("a"), again.remove("a"), again.find("a")) == (True, False, None)
     for opened in (jobs, again):
         opened.close()
+
+
+def test_a_table_of_an_earlier_version_is_taken_up(tmp_path: Path):
+    jobs = Jobs(tmp_path / "jobs.db")
+    jobs.add("a", "run", 1, 10, 0.0)
+    jobs.finish("a", flag=None, scans=1, findings=0, note="")
+    jobs.close()
+    with closing(sqlite3.connect(tmp_path / "jobs.db")) as tables:
+        tables.execute("alter table job drop column results")
+    again = Jobs(tmp_path / "jobs.db")
+    [job] = again.all()
+    assert job.results is None
+    again.note_results("a", ["map.nii.gz", "sr.dcm"])
+    [job] = again.all()
+    assert job.results == "map.nii.gz sr.dcm"
+    again.close()

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from anomae.serving.results import without_names
+from anomae.serving.results import files_there, without_names
 
 
 @pytest.fixture
@@ -54,3 +54,13 @@ def test_sentences_stay_whole(tmp_path: Path, files: list[str], said: str, told:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
     assert without_names(said.format(upload=tmp_path / "upload"), tmp_path) == told
+
+
+def test_only_files_that_are_there_are_told_of_the_first_scan(tmp_path: Path):
+    for name in ("maps/a.tiff", "maps/b.nii.gz", "dicom/a-sr.dcm"):
+        path = tmp_path / "out" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    assert files_there(tmp_path, {"scans": [{"name": "a"}, {"name": "b"}]}) == ["map.tiff", "sr.dcm"]
+    assert files_there(tmp_path, {"scans": [{"name": "b"}]}) == ["map.nii.gz"]
+    assert files_there(tmp_path, {"scans": []}) == []

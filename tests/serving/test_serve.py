@@ -30,6 +30,7 @@ def test_a_study_goes_in_and_its_results_come_out(served: Served, studies: Path)
     job = served.sent(studies / "flagged.nii.gz")
     state = served.wait(job)
     assert (state["state"], state["flag"], state["scans"], state["error"]) == ("done", True, 1, None)
+    assert state["results"] == ["map.nii.gz"]
     study = served.http.get(f"/studies/{state['study']}").json()
     assert study["flag"] is True
     [scan] = study["scans"]

@@ -1,77 +1,10 @@
 """The web page in a real browser: drop a study, watch it finish, open the finding, log out; two people at once."""
 
-import base64
-import shutil
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from .conftest import Served
-
-OPTIONS = (
-    "--no-sandbox",
-    "--use-angle=swiftshader",
-    "--enable-unsafe-swiftshader",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-    "--disable-dev-shm-usage",
-)
-DROP = """([files, target]) => {
-  const transfer = new DataTransfer();
-  for (const [name, content] of files) {
-    const bytes = Uint8Array.from(atob(content), (letter) => letter.charCodeAt(0));
-    transfer.items.add(new File([bytes], name));
-  }
-  for (const kind of ["dragenter", "dragover", "drop"]) {
-    document.querySelector(target).dispatchEvent(new DragEvent(kind, { dataTransfer: transfer, bubbles: true }));
-  }
-}"""
-
-
-@pytest.fixture(scope="module")
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (extra dev)")
-    program = next(
-        (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None
-    )
-    if program is None:
-        pytest.skip("no Chromium on this machine (Debian: apt-get install chromium)")
-    with playwright.sync_playwright() as driver:
-        started = driver.chromium.launch(executable_path=program, args=list(OPTIONS))
-        yield started
-        started.close()
-
-
-class Person:
-    """Somebody with a browser of their own."""
-
-    def __init__(self, browser: Any, served: Served, scheme: str = "light") -> None:
-        self.address = str(served.http.base_url).rstrip("/")
-        self.context = browser.new_context(color_scheme=scheme, viewport={"width": 1100, "height": 800})
-        self.context.set_default_timeout(60_000)
-        self.page = self.context.new_page()
-        self.outside: list[str] = []
-        self.complaints: list[str] = []
-        self.page.on("request", self._asked)
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.page.on("console", lambda said: self.complaints.append(said.text) if said.type == "error" else None)
-        self.page.goto(self.address)
-        self.page.wait_for_selector("#token:visible")
-
-    def _asked(self, request: Any) -> None:
-        if not request.url.startswith((self.address, "data:", "blob:")):
-            self.outside.append(request.url)
-
-    def log_in(self, token: str) -> None:
-        self.page.fill("#token", token)
-        self.page.click("text=Log in")
-
-    def drop(self, *files: Path) -> None:
-        sent = [[file.name, base64.b64encode(file.read_bytes()).decode()] for file in files]
-        self.page.evaluate(DROP, [sent, "#drop"])
+from .people import Person
 
 
 def test_drop_a_study_watch_it_finish_open_the_finding_log_out(browser, served: Served, studies: Path):
@@ -103,7 +36,7 @@ def test_drop_a_study_watch_it_finish_open_the_finding_log_out(browser, served: 
     one.page.wait_for_selector("text=Findings")
     assert one.page.url.endswith("/page")
     assert (one.complaints, one.outside, other.complaints, other.outside) == ([], [], [], [])
-    one.page.go_back()
+    one.page.click("text=Worklist")
     one.page.click("#logout")
     one.page.wait_for_selector("#token:visible")
     assert one.page.inner_text("#studies") == ""

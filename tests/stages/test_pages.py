@@ -34,6 +34,10 @@ SEEN = """(() => {
   };
 })()"""
 
+# Cells of names that stand a word a line.
+NARROW = """[...document.querySelectorAll('#baselines tbody th')].filter(each => each.offsetWidth < 120)
+    .map(each => each.textContent)"""
+
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
@@ -91,6 +95,13 @@ def test_a_person_sees_the_report_of_a_run(browser, tmp_path):
     assert seen["rows"]["baselines"] == len(report["scores"]) + len(report["trivial_baselines"]) + 2
     for words in ("per slice needs at least 19 calibration patients", "Which labels were seen"):
         assert words in seen["text"]
+    # Of few patients there are no intervals: what stands under a gain may still not push the names together.
+    browser.ask("document.querySelectorAll('#baselines .ci').forEach(e => e.textContent.includes('[') && e.remove())")
+    assert browser.ask("document.querySelector('#baselines tbody th').offsetWidth") > 150
+    assert browser.ask(NARROW) == []
+    browser.open(page, 390, 844)
+    assert browser.ask("document.documentElement.scrollWidth") <= 390  # wide tables scroll by themselves
+    browser.open(page)
     printed = browser.print()
     assert printed.startswith(b"%PDF")
     assert printed.count(b"/Type /Page\n") <= 12

@@ -23,7 +23,7 @@ from anomae.pages.study_page import stamp_of, write_study_page
 from anomae.pages.thumbnail import write_thumbnail
 
 STUDY, INDEX, STUDIES, THUMBNAIL = "study.html", "index.html", "studies", "thumbnail.jpg"
-_VERSION = 3  # of the facts that a page holds; another one makes all anew, and so do other templates and scripts
+_VERSION = 4  # of the facts that a page holds; another one makes all anew, and so do other templates and scripts
 
 
 class Pages:

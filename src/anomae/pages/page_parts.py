@@ -36,9 +36,9 @@ def short(value: float) -> str:
     return f"{value:.4g}"
 
 
-def millimetre(position: float) -> str:
+def millimetre(value: float) -> str:
     """A coordinate to a tenth of a millimetre, to a whole one from 100 on: three such stand side by side."""
-    return f"{position:.0f}" if abs(position) >= 99.95 else f"{position:.1f}"
+    return f"{value:.0f}" if abs(value) >= 99.95 else f"{value:.1f}"
 
 
 @cache

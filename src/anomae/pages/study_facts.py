@@ -31,6 +31,7 @@ def study_facts(study: Study, shown: Shown, identify: bool) -> dict[str, Any]:
         "by": list(shown.by),
         "shown": list(shown.scan.stored.shape[:3]),
         "spacing_mm": _spacing(study, shown),
+        "affine": None if shown.grid is None else shown.grid.affine_lps()[:3].round(6).tolist(),
         "colour": shown.scan.stored.ndim == 4,
         "scan": {"slope": shown.scan.slope, "intercept": shown.scan.intercept, "type": shown.scan.stored.dtype.name},
         "map": None

@@ -3,7 +3,7 @@
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -18,7 +18,7 @@ create table if not exists job (
     files integer not null, bytes integer not null, sent_at real not null, begun_at real, ended_at real,
     age_at real not null, attempts integer not null default 0, done integer not null default 0,
     total integer not null default 0, error text not null default '', note text not null default '',
-    flag integer, scans integer, findings integer
+    flag integer, scans integer, findings integer, results text
 );
 create table if not exists clock (one integer primary key check (one = 1), lived_s real not null, wall real not null);
 """
@@ -31,7 +31,8 @@ class Job:
     number: order of arrival.  run: name of the model's run.  sent_at, begun_at, ended_at: Unix time, as the machine's
     clock had it.  age_at: the service's own clock when it came (see anomae.serving.retention).  attempts: how often
     the process that scored it died.  done, total: scans.  error: why it failed.  note: what is to be known though it
-    did not.  flag: 1 where any scan is flagged, 0 where none is, None where none could be.
+    did not.  flag: 1 where any scan is flagged, 0 where none is, None where none could be.  results: which files of
+    its first scan can be asked for, with spaces between; None where it is not done, or an earlier version ended it.
     """
 
     number: int
@@ -52,6 +53,7 @@ class Job:
     flag: int | None
     scans: int | None
     findings: int | None
+    results: str | None
 
 
 _COLUMNS = ", ".join(field.name for field in fields(Job))
@@ -67,6 +69,8 @@ class Jobs:
             self._tables.execute("pragma journal_mode=wal")
             self._tables.execute("pragma synchronous=full")
             self._tables.executescript(_TABLES)
+            if "results" not in {column[1] for column in self._tables.execute("pragma table_info(job)")}:
+                self._tables.execute("alter table job add column results text")  # a folder of an earlier version
 
     def close(self) -> None:
         """Close the file; nothing can be asked after that."""
@@ -107,13 +111,19 @@ class Jobs:
         """So many scans of a running job are done."""
         self._write("update job set done = ?, total = ? where id = ? and state = 'running'", (done, total, job))
 
-    def finish(self, job: str, *, flag: bool | None, scans: int, findings: int, note: str) -> bool:
+    def finish(
+        self, job: str, *, flag: bool | None, scans: int, findings: int, note: str, results: Sequence[str] = ()
+    ) -> bool:
         """A job is done; False where it is not there any more."""
         return self._write(
-            "update job set state = 'done', ended_at = ?, flag = ?, scans = ?, findings = ?, note = ?, done = total "
-            "where id = ? and state in ('running', 'queued')",
-            (time.time(), None if flag is None else int(flag), scans, findings, note, job),
+            "update job set state = 'done', ended_at = ?, flag = ?, scans = ?, findings = ?, note = ?, results = ?, "
+            "done = total where id = ? and state in ('running', 'queued')",
+            (time.time(), None if flag is None else int(flag), scans, findings, note, " ".join(results), job),
         )
+
+    def note_results(self, job: str, results: Sequence[str]) -> None:
+        """Which files can be asked for of a job that was done before that was noted."""
+        self._write("update job set results = ? where id = ?", (" ".join(results), job))
 
     def fail(self, job: str, error: str) -> bool:
         """A job failed for good; False where it is not there any more."""

@@ -10,6 +10,13 @@ from typing import Any
 from anomae.files import read_json, write_json
 
 RESULT, UPLOAD, OUT = "result.json", "upload", "out"
+# What can be asked for of a scan, and where it lies in OUT; some scans have no map, and DICOM scans alone the others.
+FILES = {
+    "map.nii.gz": "maps/{}.nii.gz",
+    "map.tiff": "maps/{}.tiff",
+    "seg.dcm": "dicom/{}-seg.dcm",
+    "sr.dcm": "dicom/{}-sr.dcm",
+}
 _NUMBERS = {
     "score", "threshold", "higher_than", "feature_distance", "feature_percentile", "position_mm", "volume_mm3",
     "maximum", "mean", *(f"{point}_{axis}_mm" for point in ("centroid", "peak") for axis in "xyz"),
@@ -51,6 +58,14 @@ def read_result(folder: Path) -> dict[str, Any]:
     """The content of a finished study's result.  Raises UserError where it is not there."""
     content: dict[str, Any] = read_json(folder / RESULT)
     return content
+
+
+def files_there(folder: Path, result: Mapping[str, Any]) -> list[str]:
+    """Those of FILES that there are of the first scan of a study whose result is `result`."""
+    name = next((scan.get("name") for scan in result["scans"]), None)
+    return (
+        [] if name is None else [file for file, path in FILES.items() if (folder / OUT / path.format(name)).is_file()]
+    )
 
 
 def without_folder(text: str, folder: Path) -> str:

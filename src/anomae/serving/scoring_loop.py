@@ -15,7 +15,7 @@ from anomae.serving.jobs import Job, Jobs
 from anomae.serving.limits import Limits
 from anomae.serving.metrics import Metrics
 from anomae.serving.queue import Queue
-from anomae.serving.results import RESULT, read_result
+from anomae.serving.results import RESULT, files_there, read_result
 from anomae.serving.worker_process import Outcome, WorkerProcess
 
 _IDLE_S, _FULL_S = 0.1, 2.0
@@ -78,6 +78,7 @@ class Scoring:
         try:
             result = read_result(self._studies / job.id)
             facts = {"flag": result["flag"], "scans": len(result["scans"]), "findings": int(result["findings"])}
+            facts["results"] = files_there(self._studies / job.id, result)
         except (UserError, KeyError, TypeError):  # damaged: scored anew, from its journal
             ((self._studies / job.id) / RESULT).unlink()
             self._jobs.requeue(job.id, died=False)

@@ -1,5 +1,6 @@
 """The service without its HTTP: folders, jobs, queue and the threads that score, put together; started and stopped."""
 
+import contextlib
 import logging
 import secrets
 import shutil
@@ -18,7 +19,7 @@ from anomae.serving.jobs import UNFINISHED, Jobs
 from anomae.serving.limits import Limits
 from anomae.serving.metrics import Metrics
 from anomae.serving.refusals import NO_ROOM, Refused
-from anomae.serving.results import RESULT, UPLOAD
+from anomae.serving.results import RESULT, UPLOAD, files_there, read_result
 from anomae.serving.retention import ServiceClock, outlived
 from anomae.serving.scoring_loop import Scoring
 from anomae.serving.uploads import Received, laid_out
@@ -155,6 +156,11 @@ class Service:
                 self.scoring.finish_from_disk(job)
             elif job.state == "running":
                 self.jobs.requeue(job.id, died=False)
+        for job in self.jobs.all("done"):
+            if job.results is None:  # an earlier version ended it
+                with contextlib.suppress(UserError, KeyError, TypeError):  # damaged: nothing of it is offered
+                    folder = self.study_folder(job.id)
+                    self.jobs.note_results(job.id, files_there(folder, read_result(folder)))
         self._tidy()
         self.scoring.queue.refill(job.id for job in self.jobs.all("queued"))
 

@@ -40,6 +40,9 @@ class JobState(BaseModel):
     flag: bool | None = Field(description="Whether any scan is flagged; null where none could be, or not yet.")
     scans: int | None
     findings: int | None
+    results: list[str] = Field(
+        description="Which of map.nii.gz, map.tiff, seg.dcm and sr.dcm its first scan has; none before it is done."
+    )
     files: int
     bytes: int
     sent_at: float = Field(description="Unix time.")
@@ -86,6 +89,7 @@ def job_state(job: Job) -> JobState:
         flag=None if job.flag is None else bool(job.flag),
         scans=job.scans,
         findings=job.findings,
+        results=(job.results or "").split(),
         files=job.files,
         bytes=job.bytes,
         sent_at=job.sent_at,

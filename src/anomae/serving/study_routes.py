@@ -11,7 +11,7 @@ from fastapi.responses import FileResponse, RedirectResponse
 from anomae.errors import UserError
 from anomae.serving.guard import STUDY_POLICY
 from anomae.serving.refusals import Refused
-from anomae.serving.results import OUT, read_result
+from anomae.serving.results import FILES, OUT, read_result
 from anomae.serving.service import Service
 from anomae.serving.shapes import Sentence, Study
 
@@ -76,14 +76,15 @@ def add_study_routes(app: FastAPI, service: Service, asks: Callable[..., Any]) -
         name = scan_name(result(study), scan)
         noted(request, holder, "read the map", study)
         missing = "This scan has no such map; a picture has map.tiff, and some detectors make none."
-        return file_of(study, f"maps/{name}.nii.gz", missing, "application/gzip")
+        return file_of(study, FILES["map.nii.gz"].format(name), missing, "application/gzip")
 
     @app.get("/studies/{study}/map.tiff", responses=_REFUSALS, response_class=FileResponse)
     def read_flat_map(study: StudyId, request: Request, holder: Holder, scan: Scan = 1) -> FileResponse:
         """The anomaly map of a picture."""
         name = scan_name(result(study), scan)
         noted(request, holder, "read the map", study)
-        return file_of(study, f"maps/{name}.tiff", "This scan has no such map; a volume has map.nii.gz.")
+        missing = "This scan has no such map; a volume has map.nii.gz."
+        return file_of(study, FILES["map.tiff"].format(name), missing)
 
     def read_dicom(kind: str, study: str, scan: int) -> FileResponse:
         facts = result(study)
@@ -91,7 +92,7 @@ def add_study_routes(app: FastAPI, service: Service, asks: Callable[..., Any]) -
         dicom = facts["dicom"]
         why = [*dicom["notes"].get(name, ()), *([dicom["refused"][name]] if name in dicom["refused"] else [])]
         missing = " ".join(why) or "There are no DICOM results: these are made of DICOM scans alone."
-        return file_of(study, f"dicom/{name}-{kind}.dcm", missing, _TYPES[".dcm"])
+        return file_of(study, FILES[f"{kind}.dcm"].format(name), missing, _TYPES[".dcm"])
 
     @app.get("/studies/{study}/seg.dcm", responses=_REFUSALS, response_class=FileResponse)
     def read_segmentation(study: StudyId, request: Request, holder: Holder, scan: Scan = 1) -> FileResponse:

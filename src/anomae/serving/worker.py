@@ -21,7 +21,7 @@ from anomae.errors import UserError
 from anomae.files import read_json
 from anomae.locks import FolderLock
 from anomae.progress import Progress, reporting
-from anomae.serving.results import OUT, UPLOAD, without_names, write_result
+from anomae.serving.results import OUT, UPLOAD, files_there, without_names, write_result
 
 _PATIENCE_S = 60.0
 _DICOM = "seg,sr"
@@ -92,7 +92,13 @@ def _score(job: dict[str, Any], folder: Path, models: "_Models") -> dict[str, An
     if skipped and not note:
         first = without_names(skipped[0], folder)
         note = f"{len(skipped)} scan(s) could not be read and were skipped; the first: {first}"
-    return {"flag": result["flag"], "scans": len(result["scans"]), "findings": result["findings"], "note": note}
+    return {
+        "flag": result["flag"],
+        "scans": len(result["scans"]),
+        "findings": result["findings"],
+        "note": note,
+        "results": files_there(folder, result),
+    }
 
 
 def _holds_dicom(upload: Path) -> bool:

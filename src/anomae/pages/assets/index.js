@@ -9,6 +9,7 @@
   const kinds = [["flagged", "Flagged"], ["none", "No flag"], ["clear", "Not flagged"]];
   const rank = (row) => (row[at.flag] === true ? 0 : row[at.flag] === null ? 1 : 2);
   const few = (value) => (value === null ? "–" : String(Number(value.toPrecision(4))));
+  const controls = ["find", "kind", "rows"];
   const textual = new Set(["label", "patient", "reason"]);
   const collator = new Intl.Collator("en", { numeric: true });
 
@@ -60,8 +61,8 @@
     cell(made, pictured);
     const named = link();
     named.textContent = row[at.label];
-    cell(made, named);
-    if (document.querySelector("[data-by=patient]")) cell(made, row[at.patient]);
+    cell(made, named, "name");
+    if (document.querySelector("[data-by=patient]")) cell(made, row[at.patient], "name");
     const [kind, words] = kinds[rank(row)];
     const badge = document.createElement("span");
     badge.className = `badge ${kind}`;
@@ -76,6 +77,16 @@
     return made;
   }
 
+  /** Kept with this entry of the history, for whoever comes back from a scan to where they were. */
+  function kept() {
+    const { by, up, page } = state;
+    try {
+      history.replaceState({ by, up, page, ...Object.fromEntries(controls.map((name) => [name, byId(name).value])) }, "");
+    } catch {
+      // A browser that allows so many a minute, or none for files: it then begins anew.
+    }
+  }
+
   function shown() {
     const count = Number(byId("rows").value);
     const pages = Math.max(1, Math.ceil(state.found.length / count));
@@ -87,6 +98,11 @@
     byId("shown").textContent = some.length ? `${start + 1} to ${start + some.length} of ${state.found.length}` : "0 of 0";
     byId("first").disabled = byId("previous").disabled = state.page === 0;
     byId("last").disabled = byId("next").disabled = state.page === pages - 1;
+    for (const button of document.querySelectorAll("#scans thead button")) {
+      const sorted = button.dataset.by === state.by ? (state.up ? "ascending" : "descending") : "none";
+      button.parentElement.setAttribute("aria-sort", sorted);
+    }
+    kept();
   }
 
   for (const button of document.querySelectorAll("#scans thead button")) {
@@ -95,8 +111,6 @@
       // Numbers are of interest from the highest on.
       state.up = state.by === by ? !state.up : textual.has(by) || by === "flag";
       state.by = by;
-      for (const head of document.querySelectorAll("#scans th[aria-sort]")) head.setAttribute("aria-sort", "none");
-      button.parentElement.setAttribute("aria-sort", state.up ? "ascending" : "descending");
       state.found.sort(compared);
       state.page = 0;
       shown();
@@ -117,7 +131,16 @@
     state.page = 0;
     shown();
   });
-  state.found = [...rows];
+  const before = history.state;
+  if (before && before.by in at) {
+    Object.assign(state, { by: before.by, up: before.up });
+    for (const name of controls) byId(name).value = before[name];
+    if (!byId("kind").value) byId("kind").value = "all"; // the page was made anew meanwhile, and has fewer kinds
+  }
   sought();
+  if (before) {
+    state.page = before.page;
+    shown();
+  }
   document.body.dataset.state = "ready";
 })();

@@ -1,6 +1,6 @@
 /** A volume in three planes, drawn by NiiVue; the outlines of findings are drawn on a canvas above its own. */
 class PlanesViewer {
-  static async open(box, facts, parts, onMove, onWindow) {
+  static async open(box, facts, parts, onMove) {
     const script = document.createElement("script");
     script.textContent = new TextDecoder().decode(await unpacked(byId("part-niivue")));
     document.head.append(script);
@@ -21,16 +21,18 @@ class PlanesViewer {
       sagittalNoseLeft: true,
       showAllOrientationMarkers: true,
       isNearestInterpolation: false,
+      invertScrollDirection: true, // the wheel down is towards the feet, as the key is
       multiplanarShowRender: 0,
       multiplanarPadPixels: 4,
       dragAndDropEnabled: false,
-      dragMode: 9, // windowing, with the right button
+      dragMode: 0, // none: what the right button does is in windowing.js
       viewModeHotKey: "",
       clipPlaneHotKey: "",
       cycleClipPlaneHotKey: "",
       isResizeCanvas: true,
     });
     viewer.nv = nv;
+    nv.resetBriCon = () => {}; // a double click, or a long touch, would put another window behind the boxes' back
     const draw = nv.drawScene.bind(nv);
     nv.drawScene = (...given) => {
       const drawn = draw(...given);
@@ -71,10 +73,6 @@ class PlanesViewer {
     delete nv.updateGLVolume;
     viewer.fresh = true;
     nv.onLocationChange = (where) => viewer.moved(where.vox);
-    nv.onIntensityChange = (volume) => {
-      const { slope, intercept } = facts.scan;
-      onWindow(volume.cal_min * slope + intercept, volume.cal_max * slope + intercept);
-    };
     return viewer;
   }
 
@@ -129,15 +127,16 @@ class PlanesViewer {
 
   setLayout(name) {
     const kinds = { axial: 0, coronal: 1, sagittal: 2, planes: 3 };
+    // Not to the very edge: the letters there would be cut.
     if (name === "planes") {
       // The axial plane is the large one: its slices are what was scored.
       this.nv.customLayout = [
-        { sliceType: 0, position: [0, 0, 0.62, 1] },
+        { sliceType: 0, position: [0, 0, 0.62, 0.985] },
         { sliceType: 1, position: [0.63, 0, 0.37, 0.495] },
         { sliceType: 2, position: [0.63, 0.505, 0.37, 0.495] },
       ];
     } else {
-      this.nv.customLayout = null;
+      this.nv.customLayout = [{ sliceType: kinds[name], position: [0.005, 0, 0.99, 0.985] }];
     }
     this.nv.setSliceType(kinds[name]);
   }

@@ -10,6 +10,9 @@ function short(value) {
   return String(Number(value.toPrecision(4)));
 }
 
+/** A coordinate to a tenth of a millimetre, to a whole one from 100 on, as the table of findings has it. */
+const millimetre = (value) => value.toFixed(Math.abs(value) >= 99.95 ? 0 : 1);
+
 /** The bytes that an element of the page holds as gzipped base64. */
 async function unpacked(element) {
   const text = atob(element.textContent.trim());

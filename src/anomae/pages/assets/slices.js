@@ -11,9 +11,9 @@ class SlicesViewer {
     canvas.addEventListener("wheel", (event) => {
       if (facts.shape[0] < 2) return;
       event.preventDefault();
-      viewer.step(Math.sign(event.deltaY));
+      viewer.step(-Math.sign(event.deltaY)); // down: towards the feet
     }, { passive: false });
-    canvas.addEventListener("pointerdown", (event) => viewer.pointed(event));
+    canvas.addEventListener("pointerdown", (event) => event.button === 0 && viewer.pointed(event));
     canvas.addEventListener("pointermove", (event) => event.buttons === 1 && viewer.pointed(event));
     new ResizeObserver(() => viewer.draw()).observe(box);
     return viewer;

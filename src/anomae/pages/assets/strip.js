@@ -57,7 +57,7 @@ class Strip {
     box.addEventListener("pointermove", (event) => event.buttons === 1 && at(event));
     box.addEventListener("wheel", (event) => {
       event.preventDefault();
-      this.goToSlice(clamp(this.now + Math.sign(event.deltaY), 0, this.count - 1));
+      this.goToSlice(clamp(this.now - Math.sign(event.deltaY), 0, this.count - 1));
     }, { passive: false });
   }
 

@@ -26,7 +26,7 @@
     state.parts = parts;
     if (facts.planes) {
       try {
-        return await PlanesViewer.open(box, facts, parts, moved, windowMoved);
+        return await PlanesViewer.open(box, facts, parts, moved);
       } catch (reason) {
         box.querySelectorAll("canvas").forEach((canvas) => canvas.remove());
         byId("layouts").hidden = true;
@@ -55,6 +55,12 @@
     };
   }
 
+  /** World (x, y, z) in mm of a voxel of the scan; the page's own voxels may each be several of these. */
+  function worldOf(at) {
+    const [z, y, x] = at.map((index, axis) => (index - (facts.by[axis] - 1) / 2) / facts.by[axis]);
+    return facts.affine.map(([a, b, c, d]) => a * x + b * y + c * z + d);
+  }
+
   function sliceSentence(here) {
     if (here.score === null) return "this slice was not scored";
     const flag = here.flag === null ? "" : here.flag ? ", flagged" : ", not flagged";
@@ -64,7 +70,7 @@
   function moved(at) {
     state.at = at;
     const here = numbersAt(at);
-    byId("slice-number").textContent = here.slice === null ? `${at[0]} of ${shape[0]}` : `${here.slice} of ${shape[0]}`;
+    byId("slice-number").textContent = `${here.slice === null ? at[0] : here.slice} (0 to ${shape[0] - 1})`;
     byId("slice-position").textContent = here.position === null ? "" : `, z ${short(here.position)} mm`;
     byId("slice-score").textContent = sliceSentence(here);
     byId("slice-score").className = here.flag ? "value is-flagged" : "value";
@@ -77,6 +83,7 @@
       byId("map-value").textContent = short(here.map);
       byId("colour-here").style.left = `${100 * clamp(here.map / facts.map.top, 0, 1)}%`;
     }
+    byId("cross").textContent = facts.affine ? `${worldOf(at).map(millimetre).join(", ")} mm` : `${at[1]}, ${at[2]}`;
     if (state.strip) state.strip.show(at[0], `slice ${byId("slice-number").textContent}, ${sliceSentence(here)}`);
     for (const row of document.querySelectorAll("#slice-rows tr.is-here")) row.classList.remove("is-here");
     const row = document.querySelector(`#slice-rows tr[data-z="${at[0]}"]`);
@@ -95,10 +102,17 @@
       const chosen = Number(row.dataset.number) === number;
       row.classList.toggle("is-chosen", chosen);
       row.querySelector("button").setAttribute("aria-pressed", String(chosen));
+      if (chosen) seenIn(row.closest(".scroll"), row);
     }
     viewer.setOutlined(byId("outlined").checked, number);
     const finding = findings.find((each) => each.number === number);
     if (finding) goTo(finding.at);
+  }
+
+  /** Scroll a box, and nothing around it, to where one of its rows is seen. */
+  function seenIn(box, row) {
+    const [inner, outer] = [row.getBoundingClientRect(), box.getBoundingClientRect()];
+    box.scrollTop += Math.min(0, inner.top - outer.top) + Math.max(0, inner.bottom - outer.bottom);
   }
 
   function nextFinding(step) {
@@ -123,14 +137,6 @@
     byId("window").value = name || "";
     byId("level").value = short((range[0] + range[1]) / 2);
     byId("width").value = short(range[1] - range[0]);
-  }
-
-  /** The window was changed with the mouse, inside the viewer. */
-  function windowMoved(low, high) {
-    [state.low, state.high] = [low, high];
-    byId("window").value = "";
-    byId("level").value = short((low + high) / 2);
-    byId("width").value = short(high - low);
   }
 
   function setOpacity(percent) {
@@ -168,6 +174,7 @@
         if (Number.isFinite(level) && Number.isFinite(width)) setWindow(level - width / 2, level + width / 2);
       });
     }
+    if (!facts.colour) windowByDrag(byId("viewer"), () => [state.low, state.high], setWindow);
     byId("opacity").addEventListener("input", (event) => setOpacity(Number(event.target.value)));
     byId("outlined").addEventListener("change", (event) => viewer.setOutlined(event.target.checked, state.chosen));
     for (const button of document.querySelectorAll("#layouts button")) {
@@ -241,7 +248,7 @@
 
   function keyed(event) {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
-    const typed = event.target.closest("input, select, textarea");
+    const typed = event.target.closest("input[type=number], select, textarea");
     const within = event.target.closest("#viewer, #strip");
     const moves = event.key.startsWith("Arrow") || event.key.startsWith("Page") || ["Home", "End"].includes(event.key);
     if (typed || (moves && !within) || !keys[event.key]) {

@@ -1,4 +1,4 @@
-/** Light or dark: as the system has it, until the button is pressed. */
+/** The head of a page.  Light or dark: as the system has it, until the button is pressed. */
 (() => {
   const button = document.getElementById("theme");
   const dark = () => {
@@ -15,4 +15,7 @@
   });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", say);
   say();
+  // A page that the service handed out leads back to its worklist; one on a disk has none.
+  const worklist = document.getElementById("worklist");
+  if (worklist) worklist.hidden = !/^https?:.*\/studies\/[0-9a-f]{16}\//.test(location.href);
 })();

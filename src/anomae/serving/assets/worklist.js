@@ -1,55 +1,15 @@
-/** The worklist: log in, send studies, watch the queue, see what is flagged first. Asks this service alone. */
-(() => {
-  "use strict";
-  const at = (id) => document.getElementById(id);
-  const sending = new Map(); // uploads of this page that have not arrived yet
-  let names = {}; // of studies that this browser sent: shown here and nowhere else
+"use strict";
+/** The worklist: log in, watch the queue, see what is flagged first.  Asks this service alone. */
+const worklist = (() => {
   let timer = 0;
-  let visit = 0; // counts log-ins and log-outs: what was asked for before the last of them is not shown
-  try {
-    names = JSON.parse(sessionStorage.getItem("names") || "{}");
-  } catch {
-    names = {};
-  }
-
-  const made = (tag, properties = {}, ...children) => {
-    const element = Object.assign(document.createElement(tag), properties);
-    element.append(...children);
-    return element;
-  };
-  const say = (sentence) => (at("said").textContent = sentence);
-  const short = (id) => id.slice(0, 8);
-  const called = (id) => names[id] || short(id);
-  const size = (bytes) => (bytes < 1e6 ? `${Math.ceil(bytes / 1e3)} kB` : bytes < 1e9 ? `${(bytes / 1e6).toFixed(1)} MB` : `${(bytes / 1e9).toFixed(2)} GB`);
+  const say = (what) => (at("said").textContent = what);
+  const called = (id) => uploads.nameOf(id) || id.slice(0, 8);
   const when = (seconds) => new Date(seconds * 1000).toLocaleString([], { dateStyle: "short", timeStyle: "short" });
-  const sentence = async (answer) => {
-    try {
-      return (await answer.json()).detail || `The service answered ${answer.status}.`;
-    } catch {
-      return `The service answered ${answer.status}.`;
-    }
-  };
-
-  const show = (inside) => {
-    visit += 1;
-    at("login").hidden = inside;
-    at("work").hidden = !inside;
-    at("logout").hidden = !inside;
-    document.body.dataset.state = inside ? "work" : "login";
-    if (!inside) {
-      clearTimeout(timer);
-      timer = 0;
-      at("queue").replaceChildren();
-      at("studies").replaceChildren();
-      at("token").focus();
-    }
-  };
-
-  const ask = async (path, options = {}) => {
-    const answer = await fetch(path, { credentials: "same-origin", ...options });
-    if (answer.status === 401) show(false);
-    return answer;
-  };
+  session.left.push(() => {
+    clearTimeout(timer);
+    at("queue").replaceChildren();
+    at("studies").replaceChildren();
+  });
 
   // What is under way: uploads of this page, jobs that wait or run, and those that failed.
   const row = (key, name, state, done, total) => {
@@ -72,21 +32,18 @@
 
   const forget = async (id) => {
     if (!confirm("Delete this study with all its results?")) return;
-    const answer = await ask(`/studies/${id}`, { method: "DELETE" });
-    if (!answer.ok && answer.status !== 404) at("send-wrong").textContent = await sentence(answer);
-    await look();
+    if (await change(`/studies/${id}`, "DELETE", "The study was not deleted.", 404)) await look();
   };
 
   const again = async (id) => {
-    await ask(`/jobs/${id}/retry`, { method: "POST" });
-    await look();
+    if (await change(`/jobs/${id}/retry`, "POST", "The study is not tried again.")) await look();
   };
 
   const link = (text, action) => made("button", { type: "button", className: "link", textContent: text, onclick: action });
 
   const showQueue = (jobs) => {
     const items = [];
-    for (const [key, upload] of sending) items.push(row(key, upload.name, upload.state, upload.done, upload.total));
+    for (const [key, upload] of uploads.all()) items.push(row(key, upload.name, upload.state, upload.done, upload.total));
     let ahead = 0;
     for (const job of [...jobs].reverse()) {
       if (job.state === "done") continue;
@@ -110,10 +67,17 @@
       if (why) why.textContent = job.error || "";
       items.push(item);
     }
-    at("queue").replaceChildren(...items);
+    // What stays is left where it is: a button that is taken out and put back loses the focus.
+    const before = [...at("queue").children];
+    if (items.length !== before.length || items.some((item, index) => item !== before[index])) {
+      const focused = document.activeElement;
+      at("queue").replaceChildren(...items);
+      if (at("queue").contains(focused)) focused.focus();
+    }
     at("under-way").hidden = items.length === 0;
   };
 
+  const OFFERED = [["map", "map.nii.gz"], ["map", "map.tiff"], ["SEG", "seg.dcm"], ["SR", "sr.dcm"], ["JSON", ""]];
   const mark = (flag) => (flag === true ? ["flagged", "Flagged"] : flag === false ? ["clear", "Not flagged"] : ["unknown", "No flag raised"]);
   const rank = (job) => (job.flag === true ? 0 : job.flag === null ? 1 : 2);
   let shown = "";
@@ -128,9 +92,9 @@
       ...done.map((job) => {
         const [kind, text] = mark(job.flag);
         const name = called(job.job);
-        const offered = [["map", "map.nii.gz"], ["SEG", "seg.dcm"], ["SR", "sr.dcm"], ["JSON", ""]];
-        const files = offered.filter(([what]) => what !== "SEG" || job.findings > 0).map(([what, file]) =>
-          made("a", { href: file ? `/studies/${job.job}/${file}` : `/studies/${job.job}`, textContent: what, title: `${what} of ${name}` }),
+        const files = OFFERED.filter(([, file]) => !file || job.results.includes(file)).map(([what, file]) =>
+          // Kept as a file: whatever is answered, it does not replace this page.
+          made("a", { href: `/studies/${job.job}${file && `/${file}`}`, download: file ? "" : `${job.job}.json`, textContent: what, title: `${what} of ${name}` }),
         );
         const study = made("td", { className: "study" }, made("a", { href: `/studies/${job.job}/page`, textContent: name }));
         if (job.note) study.append(made("span", { className: "note", textContent: job.note }));
@@ -157,146 +121,84 @@
     if (done.length) say(`${done.length + left} studies are done, ${flagged} of them flagged.`);
   };
 
-  const look = async () => {
+  const look = async (undone = "") => {
     clearTimeout(timer);
-    const asked = visit;
+    const asked = session.visit;
     let pause = 4000;
+    let away = "";
     try {
-      const answer = await ask("/jobs");
-      if (!answer.ok) return;
-      const jobs = await answer.json();
-      if (asked !== visit) return;
-      showQueue(jobs);
-      showStudies(jobs, Math.max(0, Number(answer.headers.get("X-Total-Count")) - jobs.length));
-      if (sending.size || jobs.some((job) => job.state === "queued" || job.state === "running")) pause = 1000;
-      at("send-wrong").dataset.away = "";
+      const answer = await ask("/jobs", {}, undone);
+      if (answer === null) return;
+      const jobs = answer.ok ? await answer.json() : null;
+      if (asked !== session.visit) return;
+      if (jobs) {
+        showQueue(jobs);
+        showStudies(jobs, Math.max(0, Number(answer.headers.get("X-Total-Count")) - jobs.length));
+        if (uploads.any() || jobs.some((job) => job.state === "queued" || job.state === "running")) pause = 1000;
+      } else {
+        away = `The service, or what stands before it, answered ${answer.status}; it is asked again.`;
+      }
     } catch {
-      if (asked !== visit) return;
-      at("send-wrong").textContent = "The service does not answer; it is asked again.";
-      at("send-wrong").dataset.away = "1";
+      if (asked !== session.visit) return;
+      away = `${AWAY}; it is asked again.`;
     }
+    if (at("away").textContent !== away) at("away").textContent = away; // said once
+    clearTimeout(timer); // another look may have begun meanwhile
     timer = setTimeout(look, pause);
   };
 
-  const send = (files) => {
-    if (!files.length) return;
-    at("send-wrong").textContent = "";
-    const total = files.reduce((sum, file) => sum + file.size, 0);
-    const name = files.length === 1 ? files[0].name : `${files[0].name} and ${files.length - 1} more`;
-    const key = `upload${Date.now()}${sending.size}`;
-    const upload = { name, state: `sends ${size(total)}`, done: 0, total: Math.max(1, total) };
-    sending.set(key, upload);
-    const form = new FormData();
-    if (!at("run-label").hidden) form.append("run", at("run").value);
-    for (const file of files) form.append("file", file, paths.get(file) || file.webkitRelativePath || file.name);
-    const sent = visit;
-    const request = new XMLHttpRequest();
-    request.open("POST", "/studies");
-    request.upload.onprogress = (event) => {
-      Object.assign(upload, { done: event.loaded, total: Math.max(1, event.total), state: event.loaded < event.total ? `sends ${size(event.total)}` : "is taken in" });
-      if (at(`item-${key}`)) row(key, name, upload.state, upload.done, upload.total);
-    };
-    request.onloadend = () => {
-      sending.delete(key);
-      if (sent !== visit) return;
-      let answer = {};
-      try {
-        answer = JSON.parse(request.responseText);
-      } catch {
-        answer = {};
-      }
-      if (request.status === 202) {
-        names[answer.job] = name;
-        sessionStorage.setItem("names", JSON.stringify(names));
-      } else if (request.status === 401) {
-        show(false);
-        return;
-      } else {
-        at("send-wrong").textContent = `${name}: ${answer.detail || "it did not arrive; send it again."}`;
-      }
-      look();
-    };
-    request.send(form);
-    look();
-  };
-
-  // A folder that is dropped is read with all that is in it; its files are sent by their paths, as several may have one name.
-  const paths = new WeakMap();
-  const inside = async (entry) => {
-    if (entry.isFile) {
-      const file = await new Promise((took, failed) => entry.file(took, failed));
-      paths.set(file, entry.fullPath);
-      return [file];
-    }
-    const reader = entry.createReader();
-    const found = [];
-    for (;;) {
-      const some = await new Promise((took, failed) => reader.readEntries(took, failed));
-      if (!some.length) return found;
-      for (const one of some) found.push(...(await inside(one)));
-    }
-  };
-
-  const drop = at("drop");
-  for (const kind of ["dragenter", "dragover"]) {
-    drop.addEventListener(kind, (event) => {
-      event.preventDefault();
-      drop.classList.add("over");
-    });
-  }
-  drop.addEventListener("dragleave", () => drop.classList.remove("over"));
-  drop.addEventListener("drop", async (event) => {
-    event.preventDefault();
-    drop.classList.remove("over");
-    const plain = [...event.dataTransfer.files];
-    const entries = [...event.dataTransfer.items].map((item) => item.webkitGetAsEntry && item.webkitGetAsEntry()).filter(Boolean);
-    if (!entries.some((entry) => entry.isDirectory)) return send(plain);
-    try {
-      return send((await Promise.all(entries.map(inside))).flat());
-    } catch {
-      at("send-wrong").textContent = "The folder could not be read; choose it with the button.";
-      return undefined;
-    }
-  });
-  for (const kind of ["dragover", "drop"]) window.addEventListener(kind, (event) => event.preventDefault());
-  for (const id of ["files", "folder"]) {
-    at(id).addEventListener("change", () => {
-      send([...at(id).files]);
-      at(id).value = "";
-    });
-  }
-
   const enter = async () => {
-    const answer = await ask("/runs");
-    if (!answer.ok) return;
-    const runs = await answer.json();
-    at("run").replaceChildren(...runs.map((run) => made("option", { textContent: run, value: run })));
-    at("run-label").hidden = runs.length < 2;
-    show(true);
+    let answer;
+    try {
+      answer = await ask("/runs");
+      if (answer === null) {
+        session.show(false);
+        return;
+      }
+      if (!answer.ok) throw new Error(await sentence(answer));
+      const runs = await answer.json();
+      at("run").replaceChildren(...runs.map((run) => made("option", { textContent: run, value: run })));
+      at("run-label").hidden = runs.length < 2;
+    } catch (reason) {
+      session.show(false);
+      at("login-wrong").textContent = `${answer ? reason.message : `${AWAY}.`} Load this page again.`;
+      return;
+    }
+    session.show(true);
     await look();
   };
 
   at("login-form").addEventListener("submit", async (event) => {
     event.preventDefault();
-    const answer = await fetch("/login", {
-      method: "POST",
-      headers: { "Content-Type": "application/json" },
-      body: JSON.stringify({ token: at("token").value }),
-    });
+    const token = at("token").value;
     at("token").value = "";
-    at("login-wrong").textContent = answer.ok ? "" : await sentence(answer);
-    if (answer.ok) await enter();
+    try {
+      const answer = await fetch("/login", {
+        method: "POST",
+        headers: { "Content-Type": "application/json" },
+        body: JSON.stringify({ token }),
+      });
+      at("login-wrong").textContent = answer.ok ? "" : await sentence(answer);
+      if (answer.ok) await enter();
+    } catch {
+      at("login-wrong").textContent = `${AWAY}; try again.`;
+    }
   });
 
   at("logout").addEventListener("click", async () => {
-    await fetch("/logout", { method: "POST" });
-    names = {};
-    sessionStorage.removeItem("names");
-    show(false);
+    if (!(await change("/logout", "POST", "You are not logged out; try again."))) return;
+    uploads.forget();
+    session.show(false);
   });
 
   fetch("/health")
     .then((answer) => answer.json())
-    .then((health) => (at("version").textContent = health.version));
+    .then((health) => (at("version").textContent = health.version))
+    .catch(() => {}); // a word in the header, no more
   enter();
+
+  return {
+    look,
+    progressed: (key, upload) => at(`item-${key}`) && row(key, upload.name, upload.state, upload.done, upload.total),
+  };
 })();
