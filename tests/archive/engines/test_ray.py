@@ -51,6 +51,11 @@ def engine(monkeypatch):
     return opened
 
 
+def scored(engine):
+    engine.submit(PIECE)
+    return engine.outcomes()
+
+
 @pytest.mark.parametrize(
     ("fate", "ended", "lost"),
     [
@@ -62,8 +67,7 @@ def engine(monkeypatch):
 )
 def test_a_machine_that_goes_is_no_fault_of_the_files_as_a_worker_that_ends_may_be(engine, fate, ended, lost):
     opened = engine("auto", fate)
-    opened.submit(PIECE)
-    (outcome,) = opened.outcomes()
+    (outcome,) = scored(opened)
     assert (outcome.piece, outcome.ended, outcome.lost) == (PIECE, ended, lost)
     assert (outcome.answer is None) is bool(ended)
 
@@ -75,15 +79,13 @@ def test_a_machine_that_goes_is_no_fault_of_the_files_as_a_worker_that_ends_may_
 def test_without_ray_s_own_processes_the_command_says_so_and_calls_it_no_defect(engine, address, fates):
     opened = engine(address, *fates)
     with pytest.raises(UserError, match=r"Ray does not go on \(\w+DiedError\): .*; give the same command again\."):
-        opened.submit(PIECE)
-        opened.outcomes()
+        scored(opened)
 
 
 def test_what_a_task_raises_is_told_as_it_is(engine):
     opened = engine("auto", "RayTaskError")
-    opened.submit(PIECE)
     with pytest.raises(opened._ray.exceptions.RayTaskError):
-        opened.outcomes()
+        scored(opened)
 
 
 def test_a_piece_comes_back_from_a_node_that_is_taken_away(monkeypatch, tmp_path):
