@@ -38,7 +38,7 @@ def write_shard(entries, target, unreadable=frozenset()):
             for number, scan in enumerate([entry.file] if {entry.file} & {*unreadable} else entry.file.split("+")):
                 row = {"line": entry.line, "file": scan}
                 if scan in unreadable:
-                    rows["failed"].append({**row, "kind": "unreadable"})
+                    rows["failed"].append({**row, "kind": "unreadable", "reason": f"{scan} is broken."})
                     continue
                 rows["scans"].append(
                     {**row, "map": f"maps/{map_name(entry.line, number, scan)}", "flag": entry.line % 2 == 0}

@@ -10,7 +10,7 @@ from anomae.archive.engines.engine import Engine, Outcome
 from anomae.archive.folder import ArchiveFolder
 from anomae.archive.manifest import Entry
 from anomae.archive.score_shard import ShardFacts
-from anomae.archive.tables import DEFECT, KILLED, Row, failed_row
+from anomae.archive.tables import DEFECT, KILLED, Row, failed_row, told
 from anomae.archive.worker import Piece, was_at
 from anomae.errors import AnomaeError, UserError
 from anomae.progress import say
@@ -195,12 +195,12 @@ def _finished(
     ended, left = shard.ended, 0
     if shard.tried is not None:
         facts, kept = folder.join_retried(number, shard.entries, parts, ended, shard.tried)
-        for row in (row for row in ended if row["line"] in kept):
-            say(f"Stays as it was scored before: {row['file']}: {row['reason']}.")
+        for row in kept.values():
+            say(f"Stays as it was scored before: {told(row).removesuffix('.')}.")
         ended = [row for row in ended if row["line"] not in kept]
         for row in ended:
             _leave_out(row, folder)
-        left = len(shard.entries) - len(shard.tried - kept)
+        left = len(shard.entries) - len(shard.tried - kept.keys())
     elif facts is None:
         facts = folder.join(number, shard.entries, parts, ended)
     folder.note_shard(number, shard.entries, facts, process, ended, left)

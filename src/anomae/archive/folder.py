@@ -196,10 +196,10 @@ class ArchiveFolder:
 
     def join_retried(
         self, number: int, entries: Sequence[Entry], parts: Sequence[Path], ended: Sequence[Row], tried: Set[int]
-    ) -> tuple[ShardFacts, Set[int]]:
+    ) -> tuple[ShardFacts, dict[int, Row]]:
         """Put the lines `tried` of a shard that is there in place of what it has of them, but where that is more.
 
-        Returns the lines that keep what they had too.
+        Returns the lines that keep what they had too, each with a row of what failed now.
         """
         shard = self.shard(number)
         seconds = sum(facts["seconds"] for facts in _facts_of([shard, *parts]))
