@@ -1,7 +1,6 @@
 """A shard whose failed lines were tried again: their new rows among the old rows of its other lines."""
 
 import os
-import shutil
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
 from heapq import merge
 from operator import itemgetter
@@ -10,6 +9,7 @@ from pathlib import Path
 from anomae.archive.parquet import parquet_rows, write_parquet
 from anomae.archive.score_shard import map_bytes_in
 from anomae.archive.tables import FAILED, PASSED_OVER, TABLES, UNREADABLE, Row, failed_row, told
+from anomae.files import copy_file
 
 _Scan = tuple[int, str]  # line and file
 
@@ -100,4 +100,4 @@ def _bring(source: Path, target: Path, *, move: bool) -> None:
     try:
         os.link(source, target)
     except OSError:  # a disk without links
-        shutil.copyfile(source, target)
+        copy_file(source, target)
