@@ -3,7 +3,7 @@
 import os
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tokenize import TokenError
 from typing import Any
@@ -66,7 +66,10 @@ class GrowingArray:
         if rows and present < end:
             self._file.close()
             raise UserError(f"{path} is shorter than its journal says; remove its folder and start again.")
-        self._file.truncate(end)
+        with self._named(), ExitStack() as opened:
+            opened.callback(self._file.close)
+            self._file.truncate(end)
+            opened.pop_all()
         self._file.seek(end)
 
     def append(self, block: npt.NDArray[Any]) -> None:

@@ -1,6 +1,7 @@
 """Files written whole or not at all, and the small formats that every room uses: JSON, JSON lines, CSV."""
 
 import csv
+import errno
 import json
 import os
 import secrets
@@ -16,6 +17,7 @@ from anomae.errors import FULL_DISK, NotWritten, UserError
 # A byte of a file name that is no UTF-8 is to Python the letter \udcXX, which no file holds.  Escaped so it is still
 # that letter where JSON is read back.
 _NO_UTF8 = "backslashreplace"
+_LITTLE_BYTES = 16 << 20
 _LEFT_BY_SYSTEMS = ("Thumbs.db", "desktop.ini")  # and all that is hidden, such as .DS_Store
 
 
@@ -49,6 +51,28 @@ def written_whole(path: Path) -> Iterator[Path]:
                 first = first.__cause__
             raise NotWritten(path, first.strerror or str(first)) from error
         raise
+
+
+def copy_file(source: Path, target: Path) -> None:
+    """Copy what a file holds; where there is no room, the error names `target` and not `source`, as Python's does."""
+    try:
+        shutil.copyfile(source, target)
+    except OSError as error:
+        if error.errno in FULL_DISK:
+            raise OSError(error.errno, error.strerror, str(target)) from error
+        raise
+
+
+def stop_if_full(error: Exception, folder: Path) -> None:
+    """Raise NotWritten where `error` says that there is no room, so that nothing more is done in vain.
+
+    Of a library that gives no reason, where `folder`, which is written into, has less than 16 MiB left.  A limit on
+    the size of one file is none of all: nothing is raised.
+    """
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        raise NotWritten(error.filename or folder, os.strerror(error.errno)) from error
+    if isinstance(error, NotWritten) and shutil.disk_usage(folder).free < _LITTLE_BYTES:
+        raise error
 
 
 def is_unfinished(path: Path) -> bool:

@@ -38,7 +38,7 @@ def write_shard(entries, target, unreadable=frozenset()):
             for number, scan in enumerate([entry.file] if {entry.file} & {*unreadable} else entry.file.split("+")):
                 row = {"line": entry.line, "file": scan}
                 if scan in unreadable:
-                    rows["failed"].append({**row, "kind": "unreadable"})
+                    rows["failed"].append({**row, "kind": "unreadable", "reason": f"{scan} is broken."})
                     continue
                 rows["scans"].append(
                     {**row, "map": f"maps/{map_name(entry.line, number, scan)}", "flag": entry.line % 2 == 0}
@@ -60,7 +60,7 @@ def write_shard(entries, target, unreadable=frozenset()):
 class Scripted:
     """Workers that files named in `fates` end, or in which they meet a defect; pieces come back as `draw` says.
 
-    Files whose fate is "unreadable" fail alone.
+    Files whose fate is "unreadable" fail alone.  A fate "lost 2" means that two machines go with the piece.
 
     shared: one that ends takes all with it that is under way.
     """
@@ -79,6 +79,11 @@ class Scripted:
         if "kill" in found:
             gone, self.busy = [piece, *(self.busy if self.shared else ())], [] if self.shared else self.busy
             return [Outcome(one, None, "signal SIGKILL") for one in gone]
+        for file, fate in self.fates.items():
+            name, _, times = fate.partition(" ")
+            if name == "lost" and int(times) and file in ("model", *(entry.file for entry in piece.entries)):
+                self.fates = {**self.fates, file: f"lost {int(times) - 1}"}
+                return [Outcome(piece, None, "its node went", lost=True)]
         if "stop" in found:
             return [Outcome(piece, Answer(stop="the disk is full"))]
         if "defect" in found:
@@ -159,6 +164,18 @@ def test_a_file_that_is_known_to_end_its_worker_is_tried_again_only_if_asked(tmp
     other = [Entry(entry.line, f"other{entry.line}") for entry in entries]
     score(folder, other, 5, Scripted(1, {}))
     assert [row["line"] for row in folder.rows("scans", ["line"], 1)] == [0, 1, 2, 3, 4]
+
+
+def test_a_machine_that_goes_is_held_against_no_file_but_one_that_takes_one_after_another_down(tmp_path):
+    entries = entries_of(4)
+    engine = Scripted(2, {"model": "lost 2", "file1": "lost 4", "file2": "kill"})
+    folder = ArchiveFolder(tmp_path / "spared", {})
+    score(folder, entries, 4, engine)
+    assert [row["file"] for row in folder.rows("failed", ["file"], 1)] == ["file2"]
+    folder = ArchiveFolder(tmp_path / "fatal", {})
+    score(folder, entries, 4, Scripted(2, {"file1": "lost 99"}))
+    failed = list(folder.rows("failed", ["file", "reason"], 1))
+    assert failed == [{"file": "file1", "reason": "its worker was ended by it (its node went)"}]
 
 
 def test_what_is_no_file_s_fault_stops_all_and_blames_none(tmp_path):

@@ -2,6 +2,7 @@
 
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -84,3 +85,42 @@ def test_without_a_shard_what_was_asked_before_binds_nobody(tmp_path, left):
     score(anew, entries, 2, Told(1, {}))
     with pytest.raises(UserError, match="shards that differ in: maps;"):  # of one kind of device it is known by now
         ArchiveFolder(out, {"maps": "all", "device": "cpu"})
+
+
+@pytest.mark.parametrize("fault", [OSError, KeyboardInterrupt])
+def test_good_scores_outlive_a_retry_that_ends_between_the_two_renames(tmp_path, monkeypatch, fault):
+    """An error of the disk, and a stop: file0 is there no more, so nothing could score it again."""
+    out, entries = tmp_path / "out", entries_of(2)
+    score(ArchiveFolder(out, {"maps": "all"}), entries, 2, Scripted(1, {"file1": "unreadable"}))
+    replace, renamed = Path.replace, []
+
+    def failing(path, target):
+        if path.name.startswith(".part-") and Path(target).name == "00000000":
+            renamed.append(target)
+            raise fault
+        return replace(path, target)
+
+    monkeypatch.setattr(Path, "replace", failing)
+    with pytest.raises(fault):
+        score(ArchiveFolder(out, {"maps": "all"}), entries, 2, Scripted(1, {"file0": "unreadable"}), retry=True)
+    monkeypatch.undo()
+    assert renamed
+    assert (fault is OSError) is (out / "shards" / "00000000").exists()
+    with pytest.raises(UserError, match="differ in: maps"):
+        ArchiveFolder(out, {"maps": "none"})
+    folder = ArchiveFolder(out, {"maps": "all"})
+    assert [path.name for path in (out / "shards").iterdir()] == ["00000000"]
+    score(folder, entries, 2, Scripted(1, {"file0": "unreadable"}), retry=True)
+    assert [row["file"] for row in folder.rows("scans", ["file"], 1)] == ["file0", "file1"]
+
+
+def test_a_shard_that_was_set_aside_goes_once_the_new_one_is_there(tmp_path):
+    entries = entries_of(2)
+    folder = ArchiveFolder(tmp_path / "out", {})
+    score(folder, entries, 2, Scripted(1, {"file1": "unreadable"}))
+    shutil.copytree(folder.shard(0), folder.shard(0).with_name(".old-00000000"))
+    score(folder, entries, 2, Scripted(1, {}), retry=True)  # a worker that was ended may leave it within one command
+    shutil.copytree(folder.shard(0), folder.shard(0).with_name(".old-00000000"))
+    folder.clean()
+    assert [path.name for path in (tmp_path / "out" / "shards").iterdir()] == ["00000000"]
+    assert len(list(folder.rows("scans", ["file"], 1))) == 2

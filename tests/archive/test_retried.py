@@ -62,6 +62,31 @@ def test_a_line_of_several_scans_is_taken_anew_only_where_it_loses_none(tmp_path
         assert sorted(path.name[11] for path in (folder.shard(0) / "maps").iterdir()) == scans
 
 
+def test_of_a_line_that_stays_what_failed_now_is_said_and_listed(tmp_path, monkeypatch):
+    said = []
+    monkeypatch.setattr("anomae.archive.dispatch.say", said.append)
+    entries = [Entry(0, "a+b+c"), Entry(1, "d+e")]
+    folder = ArchiveFolder(tmp_path / "out", {})
+    score(folder, entries, 2, Scripted(1, dict.fromkeys(["b", "c", "e"], "unreadable")))
+    old = {"b": "b is broken.", "c": "c is broken.", "e": "e is broken."}
+    assert reasons(folder) == old
+    assert not said
+    score(folder, entries, 2, Scripted(1, dict.fromkeys(["a", "c"], "unreadable")), retry=True)  # b and e are mended
+    assert reasons(folder) == {"b": "not scored anew, as this failed now: a is broken.", "c": old["c"]}
+    assert said == ["Stays as it was scored before: a is broken."]
+    score(folder, entries, 2, Scripted(1, {"a+b+c": "kill"}), retry=True)
+    why = "a+b+c: its worker was ended by it (signal SIGKILL)"
+    assert reasons(folder) == dict.fromkeys("bc", f"not scored anew, as this failed now: {why}")
+    assert said[1:] == [f"Stays as it was scored before: {why}."]
+    score(folder, entries, 2, Scripted(1, {}), retry=True)
+    assert reasons(folder) == {}
+    assert len(said) == 2
+
+
+def reasons(folder):
+    return {row["file"]: row["reason"] for row in folder.rows("failed", ["file", "reason"], 1)}
+
+
 def test_both_maps_of_a_sheared_scan_outlive_a_retry_and_what_is_gone_or_not_ours_ends_none(tmp_path):
     entries = [Entry(line, file) for line, file in enumerate(["tilted0", "tilted1", "file2", "file3"])]
     folder, sound = ArchiveFolder(tmp_path / "out", {}), ArchiveFolder(tmp_path / "sound", {})

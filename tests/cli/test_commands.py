@@ -172,6 +172,13 @@ def test_what_the_disk_refuses_is_told(anomae, tmp_path: Path, monkeypatch: pyte
     )
 
 
+def test_a_full_disk_that_nothing_names_is_told_as_one(anomae, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+    monkeypatch.setattr("anomae.stages.prepare.prepare", raising(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))))
+    code, _, err = anomae("prepare", "phantom", "heads:4", str(tmp_path / "store"))
+    assert code == 2
+    assert err.startswith("anomae: a disk (or the temporary folder, TMPDIR): No space left on device.  Put that right")
+
+
 def raising(error: Exception):  # type: ignore[no-untyped-def]
     def stage(*_: object, **__: object) -> None:
         raise error

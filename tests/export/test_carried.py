@@ -1,6 +1,9 @@
 """What lies beside the weights goes with an exported model, weights do not, and neither makes it another model's."""
 
+import errno
+
 import numpy as np
+import pytest
 
 from anomae.export.carried import carry_over
 from anomae.export.export import model_of
@@ -33,3 +36,14 @@ def test_a_reference_that_is_written_anew_makes_no_other_model(tmp_path):
     assert model_of(fitted) == before
     (fitted / "memory.npz").write_bytes(b"other")
     assert model_of(fitted) != before
+
+
+def test_a_full_disk_is_named_and_not_the_run(tmp_path, monkeypatch):
+    def refused(source, target):
+        raise OSError(errno.ENOSPC, "No space", source)
+
+    fitted = fitted_in(tmp_path / "fitted")
+    monkeypatch.setattr("anomae.files.shutil.copyfile", refused)
+    with pytest.raises(OSError, match="No space") as raised:
+        carry_over(fitted, tmp_path / "calibration", tmp_path / "out")
+    assert raised.value.filename.startswith(str(tmp_path / "out"))

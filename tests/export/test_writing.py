@@ -1,10 +1,13 @@
 """Networks written for each engine: detectors of several kinds, traced once, pass the gate in both."""
 
+import errno
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from anomae.errors import NotWritten
 from anomae.export.card import card_of
 from anomae.export.export import with_shape
 from anomae.export.held_back import HeldBack
@@ -47,3 +50,22 @@ def test_both_engines_say_what_torch_says_in_any_batch(form: str, tmp_path: Path
         in_use = opened(folder, card, threads=1)
         few = (images[:3], slices.neighbours[:3])[: 1 + in_use.needs_neighbours]
         assert np.ptp(in_use.inspect(*few).scores) > 0
+
+
+def test_what_a_full_disk_did_not_take_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(error: Exception):  # type: ignore[no-untyped-def]
+        def write(*_: object, **__: object) -> None:
+            raise error
+
+        return write
+
+    of_a_stream = RuntimeError("basic_ios::clear: iostream error")
+    openvino = SimpleNamespace(Core=lambda: SimpleNamespace(read_model=str), save_model=refused(of_a_stream))
+    monkeypatch.setattr("anomae.export.writing.require", lambda *_: openvino)
+    with pytest.raises(NotWritten, match=rf"{tmp_path}/network\.xml could not be written whole"):
+        written_for(Path("traced/network.onnx"), tmp_path, "openvino")
+    source = "traced/network.onnx"
+    monkeypatch.setattr("anomae.files.shutil.copyfile", refused(OSError(errno.ENOSPC, "No space", source)))
+    with pytest.raises(OSError, match="No space") as raised:
+        written_for(Path(source), tmp_path, "onnx")
+    assert raised.value.filename == str(tmp_path / "network.onnx")

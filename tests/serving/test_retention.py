@@ -45,6 +45,21 @@ def test_no_jump_of_the_clock_deletes_anything(jobs: Jobs, monkeypatch: pytest.M
         assert outlived(jobs, restarted.now(), 30 * 86400) == []
 
 
+@pytest.mark.parametrize("keep_s", [3600, 86400, 7 * 86400])
+def test_no_start_with_a_clock_that_is_ahead_deletes_what_is_to_be_kept_for_a_short_time(
+    jobs: Jobs, monkeypatch: pytest.MonkeyPatch, keep_s: float
+):
+    jobs.add("a", "run", 1, 1, ServiceClock(jobs, keep_s).now())
+    jobs.begin("a")
+    jobs.finish("a", flag=None, scans=1, findings=0, note="")
+    wall = time.time()
+    for years in (1, 0, 1):
+        monkeypatch.setattr(time, "time", lambda years=years: wall + years * 365 * 86400)
+        restarted = ServiceClock(jobs, keep_s)
+        assert outlived(jobs, restarted.now(), keep_s) == []
+    assert restarted.now() > keep_s / 4 or keep_s > 86400  # what it was off counts all the same
+
+
 def test_what_was_kept_long_enough_goes_but_nothing_that_is_under_way(jobs: Jobs):
     for name, age in (("old", 0.0), ("waits", 0.0), ("new", 500.0)):
         jobs.add(name, "run", 1, 1, age)

@@ -10,12 +10,13 @@ from anomae.archive.engines.engine import Engine, Outcome
 from anomae.archive.folder import ArchiveFolder
 from anomae.archive.manifest import Entry
 from anomae.archive.score_shard import ShardFacts
-from anomae.archive.tables import DEFECT, KILLED, Row, failed_row
+from anomae.archive.tables import DEFECT, KILLED, Row, failed_row, told
 from anomae.archive.worker import Piece, was_at
 from anomae.errors import AnomaeError, UserError
 from anomae.progress import say
 
 _ATTEMPTS = 2  # of one file alone, as a worker may also be ended from outside
+_LOSSES = 4  # of one piece with a machine that went; after so many one of its files may be what takes machines down
 
 Shard = tuple[int, tuple[Entry, ...]]
 
@@ -104,17 +105,20 @@ def _try_the_model(engine: Engine, folder: ArchiveFolder) -> None:
 
     What this worker computes on is what all have to.
     """
-    engine.submit(Piece(-1, (), str(folder.folder / "parts" / "none"), folder.computed_on))
-    for outcome in engine.outcomes():
-        if outcome.answer is None:
-            raise UserError(
-                f"A worker was ended while it loaded the model ({outcome.ended}), mostly because memory ran out; give "
-                "the command fewer workers, or a machine with more memory."
-            )
-        _stop_where_it_must(outcome)
-        if outcome.answer.defect:
-            raise AnomaeError(f"A worker could not load the model: {outcome.answer.defect}.")
-        folder.agree(outcome.answer.computed_on, outcome.answer.doubts)
+    for _ in range(_LOSSES + 1):
+        engine.submit(Piece(-1, (), str(folder.folder / "parts" / "none"), folder.computed_on))
+        (outcome,) = engine.outcomes()
+        if not outcome.lost:
+            break
+    if outcome.answer is None:
+        raise UserError(
+            f"A worker was ended while it loaded the model ({outcome.ended}), mostly because memory ran out; give "
+            "the command fewer workers, or a machine with more memory."
+        )
+    _stop_where_it_must(outcome)
+    if outcome.answer.defect:
+        raise AnomaeError(f"A worker could not load the model: {outcome.answer.defect}.")
+    folder.agree(outcome.answer.computed_on, outcome.answer.doubts)
 
 
 def _stop_where_it_must(outcome: Outcome) -> None:
@@ -147,7 +151,7 @@ def _again(outcome: Outcome, shard: _Open, folder: ArchiveFolder) -> list[Piece]
     """What is left to do of a piece that came back: nothing, itself again, or smaller ones.
 
     One that ended its worker is done without the file that the worker left a note of, and that file alone; without a
-    note it is halved.
+    note it is halved.  One that was lost is given again as it is, so many times.
     """
     _stop_where_it_must(outcome)
     piece, answer = outcome.piece, outcome.answer
@@ -155,12 +159,18 @@ def _again(outcome: Outcome, shard: _Open, folder: ArchiveFolder) -> list[Piece]
         shard.parts[piece.entries[0].line] = Path(piece.target)
         shard.slices += answer.facts.slices
         return []
+    if outcome.lost and piece.losses < _LOSSES:
+        return [replace(piece, losses=piece.losses + 1)]
     shard.whole = False
     if len(piece.entries) > 1:
         index = was_at(piece)
         ends = [len(piece.entries) // 2] if index is None else [index, index + 1]
         runs = [piece.entries[start:end] for start, end in pairwise([0, *ends, len(piece.entries)])]
-        return [Piece(piece.shard, run, str(folder.part(piece.shard, run)), folder.computed_on) for run in runs if run]
+        return [
+            Piece(piece.shard, run, str(folder.part(piece.shard, run)), folder.computed_on, losses=piece.losses)
+            for run in runs
+            if run
+        ]
     if answer is None and piece.attempts + 1 < _ATTEMPTS:
         target = str(folder.part(piece.shard, piece.entries))
         return [replace(piece, target=target, attempts=piece.attempts + 1)]
@@ -185,12 +195,12 @@ def _finished(
     ended, left = shard.ended, 0
     if shard.tried is not None:
         facts, kept = folder.join_retried(number, shard.entries, parts, ended, shard.tried)
-        for row in (row for row in ended if row["line"] in kept):
-            say(f"Stays as it was scored before: {row['file']}: {row['reason']}.")
+        for row in kept.values():
+            say(f"Stays as it was scored before: {told(row).removesuffix('.')}.")
         ended = [row for row in ended if row["line"] not in kept]
         for row in ended:
             _leave_out(row, folder)
-        left = len(shard.entries) - len(shard.tried - kept)
+        left = len(shard.entries) - len(shard.tried - kept.keys())
     elif facts is None:
         facts = folder.join(number, shard.entries, parts, ended)
     folder.note_shard(number, shard.entries, facts, process, ended, left)

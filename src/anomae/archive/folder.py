@@ -24,7 +24,7 @@ from typing import Any
 from anomae.archive.manifest import Entry, digest_of
 from anomae.archive.parquet import join_parquet, parquet_rows, write_parquet
 from anomae.archive.retried import failed_lines, write_over
-from anomae.archive.score_shard import FACTS, ShardFacts, facts_in, folder_whole, remove_whole
+from anomae.archive.score_shard import FACTS, ShardFacts, bring_back, facts_in, folder_whole, remove_whole
 from anomae.archive.tables import FAILED, TABLES, Row
 from anomae.errors import UserError
 from anomae.files import append_json_line, is_unfinished, read_json_lines, write_json, written_whole
@@ -43,7 +43,7 @@ class ArchiveFolder:
     """
 
     def __init__(self, folder: Path, asked: Mapping[str, Any]) -> None:
-        """Open `folder`, making it where it is absent, and remove what a stopped command left half done.
+        """Open `folder`, making it where it is absent, and put right what a stopped command left half done.
 
         asked: what all shards have to agree on, name -> value; kept in the journal.  Raises UserError where the folder
         holds something else, or shards that differ in any of it; without a shard what was asked before binds nobody.
@@ -54,6 +54,7 @@ class ArchiveFolder:
         left = [path.name for path in folder.iterdir() if not is_unfinished(path)] if folder.exists() else []
         if (lines and lines[0].get("format") != FORMAT) or ({*left} - {LOCK, self.journal.name} and not lines):
             raise UserError(f"{folder} holds something else than a scored archive; name another folder.")
+        self.clean()  # before anything asks which shards are there
         self.computed_on, self.doubts, self.unsaid = self._agreed(lines)
         told = {name: value for name, value in asked.items() if name != "device" or not self.computed_on}
         differing = [name for name, value in told.items() if lines and lines[0].get(name, UNSAID.get(name)) != value]
@@ -71,7 +72,6 @@ class ArchiveFolder:
             if "ended" in line:
                 self._ended[line["line"], line["ended"]] = line
             self._forget(line.get("read_since", ()))
-        self.clean()
 
     def _agreed(self, lines: Sequence[Mapping[str, Any]]) -> tuple[str, tuple[str, ...], set[int]]:
         """What the shards are computed on, "" where none is there or it is not known of any; the doubts; `unsaid`."""
@@ -104,8 +104,12 @@ class ArchiveFolder:
         return [*self.doubts, *([earlier] if there else [])]
 
     def clean(self) -> None:
-        """Remove what workers that were ended left half done; none may be at work."""
+        """Remove what workers that were ended left half done, and bring back what they had set aside.
+
+        None may be at work.
+        """
         shutil.rmtree(self.folder / "parts", ignore_errors=True)
+        bring_back(self.folder / "shards")
         for left in (self.folder / "shards").glob(".part-*"):
             shutil.rmtree(left, ignore_errors=True)
         for left in (self.folder / "shards").glob(".at-*"):
@@ -192,10 +196,10 @@ class ArchiveFolder:
 
     def join_retried(
         self, number: int, entries: Sequence[Entry], parts: Sequence[Path], ended: Sequence[Row], tried: Set[int]
-    ) -> tuple[ShardFacts, Set[int]]:
+    ) -> tuple[ShardFacts, dict[int, Row]]:
         """Put the lines `tried` of a shard that is there in place of what it has of them, but where that is more.
 
-        Returns the lines that keep what they had too.
+        Returns the lines that keep what they had too, each with a row of what failed now.
         """
         shard = self.shard(number)
         seconds = sum(facts["seconds"] for facts in _facts_of([shard, *parts]))

@@ -32,6 +32,7 @@ from anomae.volumes.read import read_volume
 from anomae.volumes.volume import Grid
 
 FACTS = "shard.json"
+_OLD = ".old-"
 Maps = Literal["all", "flagged", "none"]
 
 
@@ -185,22 +186,40 @@ def folder_whole(target: Path) -> Iterator[Path]:
 
 
 def put_in_its_stead(folder: Path, target: Path) -> None:
-    """Rename `folder` to `target`; what was there before goes at once, so that a stop leaves no half of it."""
-    before = _out_of_sight(target) if target.exists() else None
-    folder.replace(target)
-    if before is not None:
-        shutil.rmtree(before, ignore_errors=True)
+    """Rename `folder` to `target`; what was there before goes at once, so that a stop leaves no half of it.
+
+    A stop between the two renames leaves it as `.old-` and its name, for `bring_back`.
+    """
+    before = target.with_name(f"{_OLD}{target.name}")
+    if not target.exists():
+        folder.replace(target)
+        return
+    if before.exists():
+        remove_whole(before)  # of a worker that was ended before it came to that
+    target.replace(before)
+    try:
+        folder.replace(target)
+    except OSError:
+        before.replace(target)
+        raise
+    remove_whole(before)
+
+
+def bring_back(shards: Path) -> None:
+    """Give a shard its name back that a stop left between the two renames of `put_in_its_stead`."""
+    for before in shards.glob(f"{_OLD}*"):
+        target = before.with_name(before.name.removeprefix(_OLD))
+        if target.exists():
+            remove_whole(before)
+        else:
+            before.replace(target)
 
 
 def remove_whole(folder: Path) -> None:
     """Remove a shard; what a stop leaves of it is none."""
-    shutil.rmtree(_out_of_sight(folder), ignore_errors=True)
-
-
-def _out_of_sight(folder: Path) -> Path:
     aside = folder.with_name(f".part-{secrets.token_hex(8)}")
     folder.replace(aside)
-    return aside
+    shutil.rmtree(aside, ignore_errors=True)
 
 
 def facts_in(folder: Path) -> dict[str, Any] | None:

@@ -9,7 +9,7 @@ from typing import Any
 from anomae.archive.folder import ArchiveFolder
 from anomae.archive.parquet import write_parquet
 from anomae.archive.score_shard import facts_in
-from anomae.archive.tables import FAILED
+from anomae.archive.tables import FAILED, told
 from anomae.files import write_csv
 from anomae.inference.decision import Rules
 from anomae.inference.tables import not_suited_sentence, standing
@@ -120,7 +120,7 @@ def _failed_rows(folder: ArchiveFolder, shards: int, kinds: Counter[str], first:
     for row in folder.rows("failed", list(FAILED), shards):
         kinds[row["kind"]] += 1
         if not first:
-            first.append(row["reason"] if row["file"] in row["reason"] else f"{row['file']}: {row['reason']}")
+            first.append(told(row))
         yield [row[name] for name in FAILED]
 
 

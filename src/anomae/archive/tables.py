@@ -122,6 +122,11 @@ def failed_row(line: int, file: str, patient: str, kind: str, reason: str) -> Ro
     return {"line": line, "file": file, "patient": patient, "kind": kind, "reason": reason}
 
 
+def told(row: Row) -> str:
+    """What a row of the table `failed` says, with the file."""
+    return str(row["reason"] if row["file"] in row["reason"] else f"{row['file']}: {row['reason']}")
+
+
 def _slice_rows(named: Named, study: Study) -> list[Row]:
     result, decision = study.result, study.decision
     count = len(result.scores)

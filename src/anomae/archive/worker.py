@@ -38,7 +38,7 @@ class Piece:
     """A shard, or a piece of one whose worker was ended: the entries to score, and the folder to write.
 
     computed_on: what all scores of the archive are, see `anomae.training.devices.computed_on`, "" where that is still
-    open.  attempts: how many workers were ended by it so far.
+    open.  attempts: how many workers were ended by it so far.  losses: how often it was lost for no fault of its own.
     """
 
     shard: int
@@ -46,6 +46,7 @@ class Piece:
     target: str
     computed_on: str = ""
     attempts: int = 0
+    losses: int = 0
 
 
 @dataclass(frozen=True, slots=True)

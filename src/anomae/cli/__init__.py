@@ -92,12 +92,13 @@ def _refuse_empty(arguments: list[str]) -> None:
 
 def _told(error: Exception) -> tuple[str, int]:
     """What is said of an error, on one line, and the exit code."""
-    from anomae.errors import DISK_REFUSES, AnomaeError
+    from anomae.errors import DISK_REFUSES, FULL_DISK, AnomaeError
 
     if isinstance(error, AnomaeError):
         return str(error), error.exit_code
     if isinstance(error, OSError) and error.errno in (*DISK_REFUSES, errno.ENAMETOOLONG):
-        file = f"{error.filename}: " if error.filename else ""
+        full = "a disk (or the temporary folder, TMPDIR): " if error.errno in FULL_DISK else ""
+        file = f"{error.filename}: " if error.filename else full
         return f"{file}{error.strerror}.  Put that right and give the same command again.", 2
     what = " ".join(f"{type(error).__name__}: {error}".split())
     advice = "please report it; run again with --debug for the details, which may quote patient data."

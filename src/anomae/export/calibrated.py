@@ -3,9 +3,9 @@
 Its scores are off torch's by more than a threshold bears: those of torch's fp32 may flag nothing of what it says.
 """
 
-import shutil
 from pathlib import Path
 
+from anomae.files import copy_file
 from anomae.inference.exported.detector import ExportedDetector
 from anomae.runs.calibrate import healthy_scores_of
 from anomae.runs.calibration import CALIBRATION_SPLIT
@@ -24,7 +24,7 @@ def own_calibration(exported: ExportedDetector, run: Path, store: SliceStore, in
     if not len(rows):
         return None
     own = Run(into)
-    shutil.copyfile(run / "run.json", into / "run.json")  # what it says of the choice of a checkpoint makes doubts
+    copy_file(run / "run.json", into / "run.json")  # what it says of the choice of a checkpoint makes doubts
     facts = score_rows(exported, store, rows, own.calibration, CALIBRATION_SPLIT, levels=True, tops=True)
     finish(own.calibration, {**facts, "made_of": {"computed_on": exported.engine}})
     return healthy_scores_of(own, store)

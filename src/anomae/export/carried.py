@@ -1,12 +1,11 @@
 """What lies beside a run's weights and goes with its exported model: preparation, calibration, thresholds."""
 
 import csv
-import shutil
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from anomae.files import write_csv
+from anomae.files import copy_file, write_csv
 from anomae.runs.model_fingerprint import REFERENCE_FEATURES, files_of_model
 
 WEIGHTS = (".safetensors", ".npz", ".npy", ".onnx", ".bin", ".xml")
@@ -39,7 +38,7 @@ def _copy(path: Path, target: Path) -> None:
         numbers: dict[tuple[str, str], int] = {}
         write_csv(target, columns, (_numbered(line, columns, numbers) for line in lines))
     else:
-        shutil.copyfile(path, target)
+        copy_file(path, target)
 
 
 def _numbered(line: dict[str, Any], columns: list[str], numbers: dict[tuple[str, str], int]) -> list[Any]:

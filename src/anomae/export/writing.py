@@ -2,7 +2,6 @@
 
 import copy
 import logging
-import shutil
 import warnings
 from inspect import signature
 from pathlib import Path
@@ -10,9 +9,11 @@ from typing import Any
 
 import torch
 
+from anomae.errors import NotWritten
 from anomae.export.group_norms import by_channels
 from anomae.export.traceable import TraceableNetwork
 from anomae.extras import require
+from anomae.files import copy_file
 
 OPSET = 18
 
@@ -34,13 +35,20 @@ def write_network(
 
 
 def written_for(onnx: Path, folder: Path, to: str) -> str:
-    """Write a traced network into `folder` for `to`, over an earlier one; the name of its file."""
+    """Write a traced network into `folder` for `to`, over an earlier one; the name of its file.
+
+    Raises NotWritten where the disk did not take it.
+    """
     if to == "onnx":
-        shutil.copyfile(onnx, folder / onnx.name)
+        copy_file(onnx, folder / onnx.name)
         return onnx.name
     openvino = require("openvino", "openvino")
     name = f"{onnx.stem}.xml"
-    openvino.save_model(openvino.Core().read_model(str(onnx)), str(folder / name), compress_to_fp16=False)
+    model = openvino.Core().read_model(str(onnx))
+    try:
+        openvino.save_model(model, str(folder / name), compress_to_fp16=False)
+    except RuntimeError as error:  # its words are those of a C++ stream
+        raise NotWritten(folder / name, "OpenVINO could not write it") from error
     return name
 
 

@@ -9,7 +9,6 @@ OUT/
 import csv
 import hashlib
 import os
-import shutil
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,7 +21,7 @@ from anomae.cohorts.case import ABNORMAL, HEALTHY, SPLITS
 from anomae.cohorts.folds import fold_of_patients, splits_in_fold
 from anomae.cohorts.patient_names import unit_of
 from anomae.errors import UserError
-from anomae.files import read_json, write_csv, write_json, written_whole
+from anomae.files import copy_file, read_json, write_csv, write_json, written_whole
 from anomae.reports.provenance import count_splits
 from anomae.slices.index import COLUMNS, SliceIndex
 from anomae.slices.settings import PrepareSettings
@@ -126,7 +125,7 @@ def _share(file: Path, path: Path) -> None:
         os.link(file, path)
     except OSError:
         with written_whole(path) as temporary:
-            shutil.copyfile(file, temporary)
+            copy_file(file, temporary)
 
 
 def _split_of_rows(base: SliceStore, splits: Mapping[str, str]) -> tuple[npt.NDArray[np.str_], Counter[str]]:

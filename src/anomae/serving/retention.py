@@ -10,6 +10,7 @@ from anomae.serving.jobs import Jobs
 _UNITS = {"h": 3600.0, "d": 86400.0, "w": 7 * 86400.0}
 # The time that the service was off is only known from the machine's clock, which may be wrong at a start.
 MOST_AWAY_S = 86400.0
+_OF_KEEP = 4  # and no more than this part of `--keep`, so that no start with a wrong clock deletes what is new
 
 
 def checked_keep(text: str) -> float | None:
@@ -23,12 +24,14 @@ def checked_keep(text: str) -> float | None:
 
 
 class ServiceClock:
-    """Seconds that the service has lived: what ran, by a clock that does not jump, and what it was off, up to a day."""
+    """Seconds that the service has lived: what ran, by a clock that does not jump, and what it was off, in part."""
 
-    def __init__(self, jobs: Jobs) -> None:
+    def __init__(self, jobs: Jobs, keep_s: float | None = None) -> None:
+        """keep_s: how long studies are kept; of what it was off a quarter of it counts at most, and a day."""
         lived_s, wall = jobs.clock()
         self._jobs, self._began = jobs, time.monotonic()
-        self._before = lived_s + min(MOST_AWAY_S, max(0.0, time.time() - wall))
+        most = MOST_AWAY_S if keep_s is None else min(MOST_AWAY_S, keep_s / _OF_KEEP)
+        self._before = lived_s + min(most, max(0.0, time.time() - wall))
         self._lock = threading.Lock()
         self.keep()
 

@@ -63,7 +63,7 @@ class Service:
             (folder / name).mkdir(exist_ok=True)
         self.jobs = Jobs(folder / "jobs.db")
         self.audit = Audit(folder / "audit.jsonl")
-        self.clock = ServiceClock(self.jobs)
+        self.clock = ServiceClock(self.jobs, keep_s)
         self.metrics = Metrics(self.jobs.counts, lambda: shutil.disk_usage(folder).free)
         studies = folder / "studies"
         self.scoring = Scoring(

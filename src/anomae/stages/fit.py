@@ -14,7 +14,7 @@ from anomae.detectors.method import DEFAULT, Profile, Situation
 from anomae.detectors.protocol import Detector, FittedDetector
 from anomae.detectors.registry import load_detector, method_named, told_of
 from anomae.errors import UserError
-from anomae.files import write_json, written_whole
+from anomae.files import copy_file, write_json, written_whole
 from anomae.inference.store_reference import store_reference
 from anomae.locks import locked
 from anomae.progress import say
@@ -128,7 +128,7 @@ def take_over_autoencoder(other: Run, run: Run, facts: Mapping[str, Any]) -> Non
         if file.exists() and not copy.exists():
             copy.parent.mkdir(parents=True, exist_ok=True)
             with written_whole(copy) as temporary:
-                shutil.copyfile(file, temporary)
+                copy_file(file, temporary)
 
 
 def _fit(store: SliceStore, run: Run, detector: Detector, asked: str, seed: int, leading: bool) -> None:

@@ -17,7 +17,7 @@ from anomae.cohorts.scans_below import refuse_unlike_copy, without_masks
 from anomae.detectors.protocol import FittedDetector, engine_of
 from anomae.dicom_results.folder import DicomFolder, remove_outdated
 from anomae.errors import MissingExtra, NotWritten, UnreadableScan, UserError
-from anomae.files import write_json
+from anomae.files import stop_if_full, write_json
 from anomae.inference.decision import Rules
 from anomae.inference.earlier import earlier_study
 from anomae.inference.fitted import fitted_folder, learned_in_colour, load_model, prepared_facts
@@ -79,8 +79,8 @@ def score_scans(
     A scan that cannot be read is listed and skipped.  A stopped scoring goes on; what is in `out` already and has not
     changed is not scored again.  What this program wrote below `paths` is left out.  One scan at a time is in memory.
     Raises UserError where nothing fitted is found, the run learned from several modalities as channels, `out` holds
-    other things or another process is writing it, or not one scan could be scored (NotWritten: for want
-    of room); and at the very end, with all others written, where the results of a scan could not be written whole.
+    other things or another process is writing it, or not one scan could be scored; at the very end, with
+    all others written, where the results of a scan could not be written whole; NotWritten at once for want of room.
     """
     device = checked_device(device)
     fitted, target = fitted_folder(Path(run)), Path(out)
@@ -152,12 +152,14 @@ def _score_into(
                             results.write(named)
                         anew.add(named.name)
                     except (UserError, OSError) as error:
+                        stop_if_full(error, target)
                         failed[str(file)] = f"{file} was scored, but not written: {error}"
                         folder.scans.pop(str(file.resolve()), None)
             elif pages is not None and not pages.is_current(folder.scans[str(file.resolve())].name):
                 try:
                     pages.write(_earlier(file, folder, model, asked, colour))
                 except (UserError, OSError) as error:
+                    stop_if_full(error, target)
                     failed[str(file)] = f"{file} was scored, but its page not written: {error}"
             bar.advance()
     if pages is not None and pages.replaces_single:
@@ -292,9 +294,7 @@ def _found_scans(paths: Sequence[Path], out: Path, series: str | int | None) -> 
 
 
 def _doubts(prepared: dict[str, Any]) -> list[str]:
-    if prepared.get("kind") == "patches":
-        return [
-            f"This run learned from patches ({prepared['cohort']}), but whole slices are scored: "
-            "its scores say little about them."
-        ]
-    return []
+    if prepared.get("kind") != "patches":
+        return []
+    learned = f"This run learned from patches ({prepared['cohort']})"
+    return [f"{learned}, but whole slices are scored: its scores say little about them."]

@@ -19,11 +19,15 @@ _EXTRAS: dict[str, dict[str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A piece that left its worker.  answer: None where the worker was ended over it, and `ended` says how."""
+    """A piece that left its worker.  answer: None where the worker was ended over it, and `ended` says how.
+
+    lost: that was not for its files, as far as is known: its machine went, or the scheduler forgot it.
+    """
 
     piece: Piece
     answer: Answer | None
     ended: str = ""
+    lost: bool = False
 
 
 class Engine(Protocol):

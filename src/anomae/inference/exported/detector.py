@@ -1,6 +1,5 @@
 """An exported model as a fitted detector: what `inspect` gives is what torch gives, as the parity gate measured."""
 
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -13,7 +12,7 @@ import numpy.typing as npt
 from anomae.detectors.checked_images import check_images, stacked
 from anomae.detectors.protocol import Findings
 from anomae.errors import UserError
-from anomae.files import read_json
+from anomae.files import copy_file, read_json
 from anomae.inference.exported.batches import in_batches
 from anomae.inference.exported.engines import Network, engine_version, multiplies_bf16, open_network, threads_to_use
 from anomae.inference.exported.folder import CARD, CHECKSUMS, read_card
@@ -97,7 +96,7 @@ class ExportedDetector:
         names = [*read_json(self.folder / CHECKSUMS)["sha256"], CHECKSUMS]
         for name in names:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(self.folder / name, folder / name)
+            copy_file(self.folder / name, folder / name)
 
 
 def load_exported(folder: Path | str, *, threads: int | None = None) -> ExportedDetector:
