@@ -45,7 +45,7 @@ layers: $(VENV)/.installed-dev
 	$(BIN)/lint-imports
 
 unit: $(VENV)/.installed-dev programs
-	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest -n 2 --dist worksteal  # a thread a process; what a file of tests fits is mostly fitted once
+	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest -n 3 --dist worksteal  # a thread a process; one more than two processors, as some wait for servers
 
 # Independent programs that DICOM results are checked with, an archive, and a browser.  Installed as root where apt is at
 # hand; where they cannot be had, nothing fails here, and those tests are skipped and say why.
