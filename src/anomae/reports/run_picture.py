@@ -80,7 +80,7 @@ def _draw(
     low, high = grey_range(np.concatenate(images))
     top = max(float(np.percentile(np.concatenate(maps), 99.8)), 1e-6)
     columns = max(len(block) for block in images)
-    figure = Figure(figsize=(1.5 * columns + 0.4, 6.8), dpi=110, facecolor="white")
+    figure = Figure(figsize=(1.5 * columns + 0.4, 7.1), dpi=110, facecolor="white")
     FigureCanvasAgg(figure)
     axes = figure.subplots(4, columns, squeeze=False)
     for panel in axes.ravel():
@@ -124,7 +124,7 @@ def _draw(
         ha="center",
         fontsize=7.5,
     )
-    figure.subplots_adjust(0.01, 0.065, 0.99, 0.965, 0.03, 0.12)
+    figure.subplots_adjust(0.01, 0.085, 0.99, 0.965, 0.03, 0.16)
     with written_whole(path) as temporary:
         figure.savefig(temporary, format="png")
 
