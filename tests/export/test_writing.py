@@ -64,6 +64,9 @@ def test_what_a_full_disk_did_not_take_is_named(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr("anomae.export.writing.require", lambda *_: openvino)
     with pytest.raises(NotWritten, match=rf"{tmp_path}/network\.xml could not be written whole"):
         written_for(Path("traced/network.onnx"), tmp_path, "openvino")
+    openvino.save_model = refused(RuntimeError("an operator that cannot be written"))
+    with pytest.raises(RuntimeError, match="an operator"):  # a defect is not blamed on the disk
+        written_for(Path("traced/network.onnx"), tmp_path, "openvino")
     source = "traced/network.onnx"
     monkeypatch.setattr("anomae.files.shutil.copyfile", refused(OSError(errno.ENOSPC, "No space", source)))
     with pytest.raises(OSError, match="No space") as raised:

@@ -18,6 +18,7 @@ from anomae.statistics.positions import relative_positions
 from anomae.statistics.scored import ScoredSlices
 from anomae.statistics.trivial_baselines import intensity_baselines, known_baselines, labelled_elsewhere
 from anomae.volumes.orientation import axial_view
+from anomae.volumes.pictures import picture_size
 from anomae.volumes.volume import Grid
 
 BLOCK = 64
@@ -125,18 +126,15 @@ def file_kinds(store: SliceStore, rows: Rows) -> npt.NDArray[np.str_] | None:
 
     A detector sees neither, but what a picture was before it was shrunk shows in its blur and its frame.
     """
-    from PIL import Image
-
     files = _picture_files(store, rows)
     if files is None:
         return None
     kinds = []
     for file in files:
-        try:
-            with Image.open(file) as picture:
-                kinds.append(f"{file.suffix.lower().lstrip('.')} {picture.width}x{picture.height}")
-        except (OSError, ValueError, Image.DecompressionBombError):
+        size = picture_size(file)
+        if size is None:
             return None
+        kinds.append(f"{file.suffix.lower().lstrip('.')} {size[0]}x{size[1]}")
     return np.array(kinds, dtype=np.str_)
 
 

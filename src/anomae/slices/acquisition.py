@@ -10,7 +10,7 @@ import numpy.typing as npt
 from anomae.files import read_json
 from anomae.slices.scan_notes import without_numbers
 from anomae.volumes.orientation import axial_view
-from anomae.volumes.pictures import SUFFIXES
+from anomae.volumes.pictures import SUFFIXES, picture_size
 from anomae.volumes.series import folder_and_series
 from anomae.volumes.volume import Grid
 
@@ -47,21 +47,9 @@ def _numbers(entry: Mapping[str, Any]) -> tuple[float, ...]:
         view = axial_view(grid)
         slices, *plane = (grid.shape[axis] for axis in view.axes)
         return (slices, max(plane), float(np.mean(view.pixel_spacing_mm(grid))), grid.spacing_mm[view.axes[0]])
-    size = _picture_size(str(entry.get("source", "")))
-    return unknown if size is None else (float("nan"), size, *unknown[2:])
-
-
-def _picture_size(source: str) -> float | None:
-    """The longer side of a picture that is a file of its own; None where that cannot be told."""
-    from PIL import Image
-
-    if not source.lower().endswith(SUFFIXES) or not Path(source).is_file():
-        return None
-    try:
-        with Image.open(source) as picture:
-            return float(max(picture.size))
-    except (OSError, ValueError, Image.DecompressionBombError):
-        return None
+    source = str(entry.get("source", ""))
+    size = picture_size(Path(source)) if source.lower().endswith(SUFFIXES) else None
+    return unknown if size is None else (float("nan"), float(max(size)), *unknown[2:])
 
 
 def _named(text: object) -> set[str]:

@@ -55,6 +55,17 @@ def read_colours(path: Path, max_voxels: int = MAX_VOXELS) -> tuple[Pixels, tupl
     return np.ascontiguousarray(voxels.transpose(0, 3, 1, 2)), (*notes, *mended)
 
 
+def picture_size(path: Path) -> tuple[int, int] | None:
+    """Width and height of a picture as its header has them, pixels not read; None where that cannot be told."""
+    from PIL import Image
+
+    try:
+        with Image.open(path, formats=FORMATS) as picture:
+            return picture.size
+    except (OSError, ValueError, Image.DecompressionBombError):
+        return None
+
+
 def opacity(path: Path) -> npt.NDArray[np.uint8] | None:
     """The opacity [y, x] of a picture that was read before, upright; None where it is the same all over."""
     from PIL import Image, ImageOps
